@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Bazel of the air-gapped root, on this workspace. What `run` builds inside starts outside, where docker and kubectl are.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+workspace=$(cd "$here/../.." && pwd -P)
+: "${BAZELW_CACHE_DIR:?start ./bazelw instead}"
+mkdir -p "$BAZELW_CACHE_DIR"
+BAZELW_CACHE_DIR=$(cd "$BAZELW_CACHE_DIR" && pwd -P)
+
+root=$("$here/root.sh")
+DEBIAN_MIRROR=$("$here/mirror.sh" debian || true)
+DEBIAN_SECURITY_MIRROR=$("$here/mirror.sh" debian-security || true)
+export DEBIAN_MIRROR DEBIAN_SECURITY_MIRROR
+
+# Launchers outside the root (oci_push) start the root's tools through this.
+launcher=$BAZELW_CACHE_DIR/airgap/enter-$(cksum <<<"$root $workspace" | cut -d' ' -f1)
+printf '#!/usr/bin/env bash\nexport BAZELW_CACHE_DIR=%q\nexec %q %q "$@"\n' "$BAZELW_CACHE_DIR" "$here/enter.sh" "$root" >"$launcher.$$"
+chmod +x "$launcher.$$"; mv "$launcher.$$" "$launcher"
+export BAZELW_ENTER=$launcher
+
+# Debian's system rc puts its own modules in place of the real ones, which a site's registry must not suffer.
+startup=(--output_user_root="$BAZELW_CACHE_DIR/bazel" --install_base=/usr/share/bazel --trust_install_base)
+flags=("common --disk_cache=$BAZELW_CACHE_DIR/disk --experimental_disk_cache_gc_max_size=20G")
+if [[ -n ${BAZELW_RC:-} ]]; then startup+=(--nosystem_rc); else flags+=("common --config=airgap"); fi
+
+command=
+for word in "$@"; do [[ $word == -* ]] || { command=$word; break; }; done
+script=
+if [[ $command == run ]]; then
+  script=$(mktemp "${TMPDIR:-/tmp}/bazelw-run.XXXXXX"); flags+=("run --script_path=$script")
+fi
+rc=$(mktemp "${TMPDIR:-/tmp}/bazelw-rc.XXXXXX"); trap 'rm -f "$rc" "$script"' EXIT
+printf '%s\n' "${flags[@]}" >"$rc"
+
+status=0
+"$here/enter.sh" "$root" bazel "${startup[@]}" --bazelrc="$rc" ${BAZELW_RC:+--bazelrc="$BAZELW_RC"} "$@" || status=$?
+[[ $status == 0 && -n $script && -s $script ]] || exit "$status"
+
+# The script removes itself through the descriptor that bash has open.
+exec 8<"$script"; rm -f "$rc" "$script"; trap - EXIT
+exec bash /dev/fd/8
