@@ -18,10 +18,9 @@ printf '#!/usr/bin/env bash\nexport BAZELW_CACHE_DIR=%q\nexec %q %q "$@"\n' "$BA
 chmod +x "$launcher.$$"; mv "$launcher.$$" "$launcher"
 export BAZELW_ENTER=$launcher
 
-# Debian's system rc puts its own modules in place of the real ones, which a site's registry must not suffer.
-startup=(--output_user_root="$BAZELW_CACHE_DIR/bazel" --install_base=/usr/share/bazel --trust_install_base)
+startup=(--install_base=/usr/share/bazel --trust_install_base --output_user_root="$BAZELW_CACHE_DIR/bazel")
 flags=("common --disk_cache=$BAZELW_CACHE_DIR/disk --experimental_disk_cache_gc_max_size=20G")
-if [[ -n ${BAZELW_RC:-} ]]; then startup+=(--nosystem_rc); else flags+=("common --config=airgap"); fi
+[[ -n ${BAZELW_RC:-} ]] || flags+=("common --config=airgap")
 
 command=
 for word in "$@"; do [[ $word == -* ]] || { command=$word; break; }; done

@@ -38,6 +38,6 @@ if [[ -n $bundle ]]; then
 fi
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-exec bwrap "${binds[@]}" --dev-bind /dev /dev --proc /proc --tmpfs /run --tmpfs /var/tmp \
+exec bwrap "${binds[@]}" --dev-bind /dev /dev --bind /proc /proc --tmpfs /run --tmpfs /var/tmp \
   --bind /tmp /tmp --bind "$HOME" "$HOME" --bind "$BAZELW_CACHE_DIR" "$BAZELW_CACHE_DIR" --bind "$workspace" "$workspace" \
   --chdir "$PWD" "$@"
