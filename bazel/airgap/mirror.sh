@@ -29,6 +29,6 @@ shopt -s nullglob
   done
 } | awk -v security="$security" '
   # A suite of Debian itself, by code name or role; a third party has names of its own.
-  $2 !~ /^(bullseye|bookworm|trixie|forky|duke|sid|stable|oldstable|testing|unstable)(\/updates|-[a-z-]+)?$/ { next }
+  $2 !~ /^(bullseye|bookworm|trixie|forky|duke|sid|stable|oldstable|testing|unstable)(\/updates|-updates|-security|-backports|-proposed-updates)?$/ { next }
   ($2 ~ /(-security|\/updates)$/) == (security == 1) && $1 ~ /^(https?|file|copy|ftp):/ { sub(/\/$/, "", $1); print $1; found = 1; exit }
   END { exit !found }'

@@ -1,0 +1,28 @@
+"Tests that a linter finds nothing in the source tree."
+
+load("@rules_python//python:py_test.bzl", "py_test")
+
+def lint_test(name, command, tool, deps = [], size = "medium"):
+    """Runs a linter at the root of the source tree; passes when it exits with 0.
+
+    The linters look at whole trees, and at files that no target names, so these tests read the source tree itself and
+    are never answered from a cache.
+
+    Args:
+        name: of the test
+        command: the linter's command line, split at blanks. The first word is a program of the tool's wheel, or a module
+            of it. $(SHELL_SCRIPTS) stands for every shell script of the tree.
+        tool: the wheel's label
+        deps: wheels that the linter must see beside
+        size: of the test
+    """
+    py_test(
+        name = name,
+        size = size,
+        srcs = ["lint.py"],
+        args = ["'%s'" % word for word in command.split(" ")],
+        data = ["//:WORKSPACE"],
+        main = "lint.py",
+        tags = ["external", "no-cache", "no-sandbox"],
+        deps = [tool] + deps,
+    )

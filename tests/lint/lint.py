@@ -1,0 +1,57 @@
+"""Runs a linter's command line at the root of the source tree."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+
+def source_tree() -> Path:
+    """The source tree: the runfiles hold a link to its WORKSPACE file."""
+    return Path("WORKSPACE").resolve().parent
+
+
+def shell_scripts(tree: Path) -> list[str]:
+    """The tree's shell scripts, by their first line, relative to it."""
+    found = []
+    for folder, folders, files in os.walk(tree):
+        folders[:] = sorted(f for f in folders if f != ".git" and not f.startswith("bazel-"))
+        for name in sorted(files):
+            path = Path(folder, name)
+            with path.open("rb") as file:
+                first = file.readline(80)
+            if first.startswith(b"#!") and first.rstrip().endswith((b"bash", b"/sh", b" sh")):
+                found.append(str(path.relative_to(tree)))
+    return found
+
+
+def program(name: str) -> list[str]:
+    """The command that starts a linter: the program in its wheel, else its module.
+
+    Raises:
+        SystemExit: the wheel is not among the test's dependencies.
+    """
+    for distribution in importlib.metadata.distributions():
+        for folder in (Path(str(distribution.locate_file("../bin"))), Path(str(distribution.locate_file("bin")))):
+            if (folder / name).is_file():
+                return [str((folder / name).resolve())]
+    if importlib.util.find_spec(name) is None:
+        raise SystemExit(f"lint: no wheel of this test has the program or module {name}")
+    return [sys.executable, "-m", name]
+
+
+def main(words: list[str]) -> None:
+    tree = source_tree()
+    command = program(words[0])
+    for word in words[1:]:
+        command += shell_scripts(tree) if word == "$(SHELL_SCRIPTS)" else [word]
+    os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(p) for p in sys.path if p)
+    os.chdir(tree)
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
