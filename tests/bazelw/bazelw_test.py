@@ -142,7 +142,7 @@ def test_a_site_registry_without_a_bazel_uses_that_of_the_root(machine: Machine)
 
 
 def test_the_root_says_what_to_install_when_it_may_not(machine: Machine, tmp_path: Path) -> None:
-    for name in ("root.sh", "packages.txt", "mirror.sh"):
+    for name in ("root.sh", "packages.txt"):
         shutil.copy(f"bazel/airgap/{name}", machine.workspace / "bazel/airgap" / name)
     (machine.bin / "id").unlink()
     machine.script(machine.bin / "id", "echo 1000")

@@ -1,0 +1,47 @@
+"""Module extension for the packages in lock.json.
+
+`@debian//amd64:libc6` is a package's .deb, `@debian//amd64:set.python` those of a set; `@debian_NAME//:PROGRAM` is a
+program of a set, run in place from its unpacked packages on the host.
+"""
+
+load(":repositories.bzl", "debian_hub", "debian_package", "debian_root")
+
+_LOCK = Label("//bazel/debian:lock.json")
+
+# Never needed in place; without them a tree has a third of the files.
+_DOCS = ["usr/share/doc", "usr/share/man", "usr/share/lintian", "usr/share/locale", "usr/share/bug"]
+_STDLIB = "usr/lib/python3.11/"
+
+def _debian_impl(ctx):
+    lock = json.decode(ctx.read(_LOCK))
+    targets = {}
+    for package in lock["packages"]:
+        repository = "debian_%s_%s" % (package["architecture"], package["name"].replace("+", "p"))
+        debian_package(name = repository, package = json.encode(package), snapshot = lock["snapshot"])
+        targets["%s/%s" % (package["architecture"], package["name"])] = "@%s//:package.deb" % repository
+    debian_hub(name = "debian", packages = targets, sets = lock["sets"])
+
+    def entries(names):
+        by_architecture = {}
+        for package in lock["packages"]:
+            if package["name"] in names:
+                by_architecture.setdefault(package["architecture"], []).append(package)
+        return json.encode(by_architecture)
+
+    debian_root(
+        name = "debian_python",
+        left_out = _DOCS + [_STDLIB + name for name in ["idlelib", "lib2to3", "pydoc_data", "turtledemo"]],
+        packages = entries(lock["sets"]["python"]),
+        programs = {"python3": "/usr/bin/python3.11"},
+        snapshot = lock["snapshot"],
+    )
+    debian_root(
+        name = "debian_redis",
+        left_out = _DOCS,
+        packages = entries(lock["sets"]["redis"]),
+        programs = {"redis-cli": "/usr/bin/redis-cli", "redis-server": "/usr/bin/redis-server"},
+        snapshot = lock["snapshot"],
+    )
+    return ctx.extension_metadata(reproducible = True)
+
+debian = module_extension(implementation = _debian_impl)

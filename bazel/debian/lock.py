@@ -1,0 +1,185 @@
+"""Renews lock.json from packages.toml: which file of Debian's archive each package is, for each architecture.
+
+apt resolves the names and checks the archive's signatures, in a state folder of its own; this machine's packages are not
+looked at. A lock names files relative to the archive (the field Filename) and never a mirror: where they come from is
+decided when they are fetched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+class LockError(Exception):
+    """The lock can't be made; the message says what to do."""
+
+
+class Package(NamedTuple):
+    """A binary package as apt's candidate has it."""
+
+    name: str
+    version: str
+    architecture: str  # of the target: what `all` packages are installed on
+    archive: str  # "debian" or "debian-security"
+    path: str  # relative to the archive's root
+    sha256: str
+    size: int  # bytes
+    depends: tuple[str, ...]  # the first alternative of each dependency
+
+    def locked(self) -> dict[str, Any]:
+        return {field: value for field, value in self._asdict().items() if field != "depends"}
+
+
+def parse_control(text: str) -> list[dict[str, str]]:
+    """The stanzas of deb822(5) text as fields by name; continuation lines are joined by a newline."""
+    stanzas = []
+    for block in re.split(r"\n\s*\n", text.strip()):
+        fields: dict[str, str] = {}
+        name = ""
+        for line in block.splitlines():
+            if line[:1].isspace() and name:
+                fields[name] += "\n" + line.strip()
+            elif ":" in line:
+                name, value = line.split(":", 1)
+                fields[name] = value.strip()
+        if fields:
+            stanzas.append(fields)
+    return stanzas
+
+
+def first_alternatives(depends: str) -> tuple[str, ...]:
+    """The packages of a Depends field (deb-control(5)): of alternatives the first, without versions and qualifiers."""
+    names = (re.split(r"[\s(|:\[]", part.strip(), maxsplit=1)[0] for part in depends.split(",") if part.strip())
+    return tuple(dict.fromkeys(names))
+
+
+def package(fields: dict[str, str], architecture: str) -> Package:
+    depends = ", ".join(filter(None, (fields.get("Pre-Depends"), fields.get("Depends"))))
+    path = fields["Filename"]
+    return Package(
+        fields["Package"],
+        fields["Version"],
+        architecture,
+        "debian-security" if path.startswith("pool/updates/") else "debian",
+        path,
+        fields["SHA256"],
+        int(fields["Size"]),
+        first_alternatives(depends),
+    )
+
+
+class Apt:
+    """apt for one architecture, in a state folder of its own."""
+
+    def __init__(self, folder: Path, suite: str, architecture: str, mirror: str, security_mirror: str) -> None:
+        self.architecture = architecture
+        for name in ("state/lists/partial", "cache/archives/partial", "etc"):
+            (folder / name).mkdir(parents=True)
+        (folder / "status").touch()
+        signed = f"[signed-by={KEYRING}]"
+        (folder / "sources.list").write_text(
+            f"deb {signed} {mirror} {suite} main\n"
+            f"deb {signed} {mirror} {suite}-updates main\n"
+            f"deb {signed} {security_mirror} {suite}-security main\n"
+        )
+        options = {
+            "Dir::Etc": folder / "etc",
+            "Dir::Etc::sourcelist": folder / "sources.list",
+            "Dir::State": folder / "state",
+            "Dir::State::status": folder / "status",
+            "Dir::Cache": folder / "cache",
+            "APT::Architecture": architecture,
+            "APT::Architectures": architecture,
+            "APT::Sandbox::User": "root",
+            "Acquire::Languages": "none",
+        }
+        self.options = [f"-o{name}={value}" for name, value in options.items()]
+        self.run("apt-get", "-qq", "update")
+
+    def run(self, *command: str) -> str:
+        try:
+            done = subprocess.run([command[0], *self.options, *command[1:]], text=True, capture_output=True, check=False)
+        except FileNotFoundError as error:
+            raise LockError(f"{command[0]} is not on this machine: renew the lock on Debian or Ubuntu") from error
+        if done.returncode:
+            raise LockError(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1]}")
+        return done.stdout
+
+    def show(self, names: Iterable[str]) -> list[Package]:
+        """apt's candidates of these names.
+
+        Raises:
+            LockError: a name is no package.
+        """
+        stanzas = parse_control(self.run("apt-cache", "show", "--no-all-versions", *names))
+        return [package(fields, self.architecture) for fields in stanzas]
+
+    def closure(self, names: list[str], left_out: set[str]) -> dict[str, Package]:
+        """The named packages and what they depend on, by name."""
+        found: dict[str, Package] = {}
+        wanted = names
+        while wanted:
+            found |= {p.name: p for p in self.show(wanted)}
+            wanted = sorted({d for p in found.values() for d in p.depends} - found.keys() - left_out)
+        return found
+
+
+def lock(config: dict[str, Any], mirror: str, security_mirror: str) -> dict[str, Any]:
+    """The content of lock.json for the content of packages.toml."""
+    packages: list[Package] = []
+    sets: dict[str, list[str]] = {}
+    for architecture in config["architectures"]:
+        with tempfile.TemporaryDirectory(prefix="lock_debs.") as folder:
+            apt = Apt(Path(folder), config["suite"], architecture, mirror, security_mirror)
+            found: dict[str, Package] = {}
+            for name, names in config["sets"].items():
+                closure = apt.closure(names, set(config["left_out"]))
+                if sets.setdefault(name, sorted(closure)) != sorted(closure):
+                    raise LockError(f"set {name} has other packages on {architecture}: {sorted(closure)}, not {sets[name]}")
+                found |= closure
+        packages += found.values()
+    return {
+        "snapshot": datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT000000Z"),
+        "suite": config["suite"],
+        "sets": sets,
+        "packages": [p.locked() for p in sorted(packages)],
+    }
+
+
+def mirror_of(workspace: Path, archive: str) -> str:
+    """This machine's mirror of an archive, by the rules of mirrors.sh."""
+    done = subprocess.run([workspace / "bazel/debian/mirrors.sh", archive], text=True, capture_output=True, check=False)
+    if done.returncode:
+        variable = "DEBIAN_SECURITY_MIRROR" if archive == "debian-security" else "DEBIAN_MIRROR"
+        raise LockError(f"this machine's apt configuration has no {archive} archive: set {variable} to its address")
+    return done.stdout.split()[0]
+
+
+def main() -> None:
+    argparse.ArgumentParser(prog="lock_debs", description="Renews bazel/debian/lock.json from packages.toml.").parse_args()
+    workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."))
+    folder = workspace / "bazel/debian"
+    try:
+        config = tomllib.loads((folder / "packages.toml").read_text())
+        content = lock(config, mirror_of(workspace, "debian"), mirror_of(workspace, "debian-security"))
+    except LockError as error:
+        sys.exit(f"lock_debs: {error}")
+    (folder / "lock.json").write_text(json.dumps(content, indent=2) + "\n")
+    print(f"lock_debs: {len(content['packages'])} packages locked in bazel/debian/lock.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""bazel/debian/mirrors.sh finds where Debian's archives are had from, in both formats of sources.list(5)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ONE_LINE = """\
+# deb http://commented.example/debian bookworm main
+deb [arch=amd64 signed-by=/k.gpg] http://third.example/tool stable-tool main
+deb [signed-by=/usr/share/keyrings/x.gpg] https://mirror.example/debian/ bookworm main
+deb-src http://source.example/debian bookworm main
+deb http://security.example/debian-security bookworm-security main
+"""
+DEB822 = """\
+Types: deb
+URIs: http://off.example/debian
+Suites: bookworm
+Enabled: no
+
+Types: deb
+# a comment
+URIs: http://new.example/debian
+Suites: bookworm bookworm-updates
+Components: main
+
+Types: deb
+URIs: http://new.example/debian-security/
+Suites: bookworm-security
+Components: main
+"""
+
+
+def mirrors(etc: Path, *args: str, **env: str) -> list[str]:
+    done = subprocess.run(
+        ["bazel/debian/mirrors.sh", *(args or ["debian"])],
+        env={"PATH": os.environ["PATH"], "BAZELW_ETC": str(etc)} | env,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.returncode == (0 if done.stdout else 1)
+    return done.stdout.split()
+
+
+@pytest.fixture
+def etc(tmp_path: Path) -> Path:
+    (tmp_path / "apt/sources.list.d").mkdir(parents=True)
+    (tmp_path / "os-release").write_text('ID=debian\nVERSION_ID="12"\n')
+    return tmp_path
+
+
+@pytest.mark.parametrize("file", ["apt/sources.list", "apt/sources.list.d/debian.list"])
+def test_one_line_format(etc: Path, file: str) -> None:
+    (etc / file).write_text(ONE_LINE)
+    assert mirrors(etc) == ["https://mirror.example/debian"]
+    assert mirrors(etc, "debian-security") == ["http://security.example/debian-security"]
+
+
+def test_deb822_format(etc: Path) -> None:
+    (etc / "apt/sources.list.d/debian.sources").write_text(DEB822)
+    assert mirrors(etc) == ["http://new.example/debian"]
+    assert mirrors(etc, "debian-security") == ["http://new.example/debian-security"]
+
+
+def test_set_by_hand_wins(etc: Path) -> None:
+    (etc / "apt/sources.list").write_text(ONE_LINE)
+    assert mirrors(etc, DEBIAN_MIRROR="http://a.example http://b.example/") == ["http://a.example", "http://b.example"]
+    assert mirrors(etc, "debian-security", DEBIAN_SECURITY_MIRROR="http://s.example") == ["http://s.example"]
+
+
+def test_another_system_has_none(etc: Path) -> None:
+    (etc / "os-release").write_text("ID=ubuntu\n")
+    (etc / "apt/sources.list").write_text("deb http://ubuntu.example/ubuntu noble main\n")
+    assert mirrors(etc) == []
+
+
+def test_no_configuration_has_none(etc: Path) -> None:
+    assert mirrors(etc) == []
+
+
+def test_a_snapshot_comes_last(etc: Path) -> None:
+    (etc / "apt/sources.list").write_text(ONE_LINE)
+    found = mirrors(etc, "debian", "20261124T000000Z", DEBIAN_SNAPSHOT="http://snapshot.example/archive/")
+    assert found == ["https://mirror.example/debian", "http://snapshot.example/archive/debian/20261124T000000Z"]
+
+
+def test_the_snapshot_archive_that_apt_names(etc: Path, tmp_path: Path) -> None:
+    apt_config = tmp_path / "apt-config"
+    apt_config.write_text(
+        "#!/bin/sh\n"
+        "echo 'Acquire::Snapshots::URI::Origin::Debian \"https://old.example/debian/@SNAPSHOTID@/\";'\n"
+        "echo 'Acquire::Snapshots::URI::Override::Label::Debian-Security \"https://old.example/sec/@SNAPSHOTID@/\";'\n"
+    )
+    apt_config.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert mirrors(etc, "debian", "20261124T000000Z", PATH=path) == ["https://old.example/debian/20261124T000000Z"]
+    assert mirrors(etc, "debian-security", "20261124T000000Z", PATH=path) == ["https://old.example/sec/20261124T000000Z"]
