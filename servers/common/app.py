@@ -1,0 +1,77 @@
+"""The HTTP application: /mcp, /health, /ready and /metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from servers.common import VERSION, metrics
+from servers.common.guard import Guard
+from servers.common.sidecar import Instance
+
+
+@asynccontextmanager
+async def watched(instance: Instance[Any]) -> AsyncIterator[None]:
+    """The time in which an instance serves: its store is watched, and closed at the end."""
+    task = asyncio.create_task(instance.monitor.run(), name="backend monitor")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await instance.backend.close()
+
+
+def create_app(instance: Instance[Any]) -> Starlette:
+    """The ASGI application of an instance.
+
+    /mcp speaks streamable HTTP without sessions and answers in JSON. /health is 200 while the process serves, whatever
+    the store does; /ready is 503 while the store is away; both say how the store is. Only /mcp asks for a token: probes
+    have none.
+    """
+    settings = instance.settings
+    manager = StreamableHTTPSessionManager(
+        instance.server(), json_response=True, stateless=True, max_request_body_size=settings.max_request_bytes
+    )
+
+    def state() -> dict[str, Any]:
+        monitor = instance.monitor
+        return {
+            "server": instance.sidecar.name,
+            "version": VERSION,
+            "backend": {"address": instance.backend.address, "state": "up" if monitor.up else "away", "detail": monitor.detail},
+        }
+
+    async def health(request: Request) -> Response:
+        return JSONResponse({"status": "ok"} | state())
+
+    async def ready(request: Request) -> Response:
+        up = instance.monitor.up
+        return JSONResponse({"status": "ready" if up else "not ready"} | state(), 200 if up else 503)
+
+    async def metrics_text(request: Request) -> Response:
+        return Response(instance.metrics.text(), media_type=metrics.CONTENT_TYPE)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with watched(instance), manager.run():
+            yield
+
+    return Starlette(
+        routes=[
+            Route("/mcp", Guard(StreamableHTTPASGIApp(manager), settings, instance.metrics)),
+            Route("/health", health),
+            Route("/ready", ready),
+            Route("/metrics", metrics_text),
+        ],
+        lifespan=lifespan,
+    )

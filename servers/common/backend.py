@@ -1,0 +1,90 @@
+"""The store behind a sidecar, and the watch that is kept on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Protocol
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = 5.0
+"""Seconds between checks of a backend that is up."""
+
+BACKOFF = (0.25, 0.5, 1.0, 2.0, 5.0)
+"""Seconds between checks of one that is away; the last goes on."""
+
+
+class BackendError(Exception):
+    """The store can't be used. The message names its address, the reason and what to do; it holds no secret."""
+
+
+class Backend(Protocol):
+    """A store. Creating it does not connect, so that a sidecar starts without its store."""
+
+    @property
+    def address(self) -> str:
+        """Where the store is, such as redis.example:6379. No credentials."""
+        ...
+
+    async def check(self) -> str:
+        """Asks the store whether it serves.
+
+        Returns:
+            its name and version, such as "Redis 7.2.4".
+
+        Raises:
+            BackendError: it does not.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Closes connections; the backend is not used afterwards."""
+        ...
+
+
+class Monitor:
+    """Keeps asking a backend whether it serves, and says so in the log when that changes."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._wake = asyncio.Event()
+        self.up = False
+        self.detail = "not asked yet"
+        self.since = time.time()
+
+    async def run(self) -> None:
+        """Checks for ever; cancel it to stop."""
+        failures = 0
+        while True:
+            try:
+                detail, up = await asyncio.wait_for(self._backend.check(), INTERVAL), True
+            except BackendError as error:
+                detail, up = str(error), False
+            except asyncio.TimeoutError:
+                detail, up = f"{self._backend.address} did not answer within {INTERVAL:g} s", False
+            except Exception as error:
+                # The watch goes on whatever a client library raises.
+                logger.exception("checking the backend failed", extra={"backend": self._backend.address})
+                detail, up = f"{self._backend.address}: {type(error).__name__}", False
+            if (up, detail) != (self.up, self.detail):
+                if up != self.up:
+                    self.since = time.time()
+                self.up, self.detail = up, detail
+                logger.log(
+                    logging.INFO if up else logging.WARNING,
+                    "backend is up" if up else "backend is away",
+                    extra={"backend": self._backend.address, "detail": detail},
+                )
+            failures = 0 if up else failures + 1
+            pause = INTERVAL if up else BACKOFF[min(failures, len(BACKOFF)) - 1]
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), pause)
+            except asyncio.TimeoutError:
+                pass
+
+    def doubt(self) -> None:
+        """A call has just failed: ask again at once."""
+        self._wake.set()

@@ -1,0 +1,168 @@
+"""The command line of every sidecar: `python -m servers.redis [--transport http|stdio]`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import errno
+import faulthandler
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from servers.common import VERSION, log
+from servers.common.settings import CommonSettings, Environment, SettingsError
+
+logger = logging.getLogger(__name__)
+
+GRACE = 4.0
+"""Seconds that calls under way get to finish after SIGTERM; Kubernetes' own limit is longer, ours is 5 in all."""
+
+USAGE = 2
+"""Exit code for settings or a port that can't be used."""
+
+
+def run(sidecar: Any) -> None:
+    """Runs a sidecar until SIGTERM or SIGINT, or the end of standard input with stdio.
+
+    Args:
+        sidecar: the servers.common.sidecar.Sidecar to serve
+
+    Raises:
+        SystemExit: with 2 when the settings or the port can't be used; one line for each problem is on standard error.
+    """
+    env = Environment(os.environ)
+    settings = CommonSettings.read(env)
+    store = sidecar.settings(env)
+    arguments = _arguments(sidecar, env)
+    try:
+        env.check()
+    except SettingsError as error:
+        for problem in error.problems:
+            print(f"{sidecar.name}: {problem}", file=sys.stderr)
+        sys.exit(USAGE)
+    log.configure(settings.log_level)
+    # Imported here, so that --help and wrong settings are answered at once.
+    from servers.common.sidecar import Instance
+
+    async def serve() -> None:
+        instance = Instance(sidecar, settings, sidecar.connect(store))
+        async with _watchdog(settings.watchdog):
+            await (_stdio(instance) if arguments.transport == "stdio" else _http(instance))
+
+    if arguments.transport == "http":
+        _check_port(sidecar.name, settings)
+    # What is loaded now stays: the collector need not look at it again.
+    gc.freeze()
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve())
+
+
+def _arguments(sidecar: Any, env: Environment) -> argparse.Namespace:
+    width = max(len(name) for name, _, _ in env.described)
+    lines = [f"  {name:{width}}  {meaning}{f' [{default}]' if default else ''}" for name, default, meaning in env.described]
+    parser = argparse.ArgumentParser(
+        prog=sidecar.name,
+        description=f"{sidecar.title}: an MCP server.",
+        epilog="settings, from the environment:\n" + "\n".join(lines),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"{sidecar.name} {VERSION}")
+    parser.add_argument(
+        "--transport", choices=("http", "stdio"), default="http", help="streamable HTTP (default) or standard input and output"
+    )
+    return parser.parse_args()
+
+
+def _listen(settings: CommonSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _check_port(name: str, settings: CommonSettings) -> None:
+    try:
+        _listen(settings).close()
+    except OSError as error:
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be listened on: {error.strerror or error}"
+        print(f"{name}: {settings.host}:{settings.port} {reason}: set MCP_HOST or MCP_PORT to another", file=sys.stderr)
+        sys.exit(USAGE)
+
+
+async def _http(instance: Any) -> None:
+    import uvicorn
+
+    from servers.common.app import create_app
+
+    settings = instance.settings
+    config = uvicorn.Config(
+        create_app(instance),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(GRACE),
+        timeout_keep_alive=75,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    logger.info(
+        "serving",
+        extra={
+            "address": f"{settings.host}:{settings.port}",
+            "backend": instance.backend.address,
+            "writes": settings.allow_writes,
+            "auth": bool(settings.auth_token),
+        },
+    )
+    await uvicorn.Server(config).serve(sockets=[_listen(settings)])
+    logger.info("stopped")
+
+
+async def _stdio(instance: Any) -> None:
+    from mcp.server.stdio import stdio_server
+
+    from servers.common.app import watched
+
+    server = instance.server()
+    task = asyncio.current_task()
+    assert task is not None
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        async with watched(instance), stdio_server() as (read, write):
+            await server.run(read, write, server.create_initialization_options())
+
+
+@contextlib.asynccontextmanager
+async def _watchdog(seconds: int) -> AsyncIterator[None]:
+    """Ends the process, with all threads' tracebacks on standard error, when the event loop stands still this long.
+
+    A TCP probe never sees a hang: the kernel goes on accepting. So the process must end itself for the kubelet to start
+    it again.
+    """
+    if not seconds:
+        yield
+        return
+
+    async def rearm() -> None:
+        while True:
+            faulthandler.dump_traceback_later(seconds, exit=True)
+            await asyncio.sleep(seconds / 3)
+
+    task = asyncio.create_task(rearm(), name="watchdog")
+    try:
+        yield
+    finally:
+        task.cancel()
+        faulthandler.cancel_dump_traceback_later()

@@ -1,0 +1,181 @@
+"""Tools: typed async functions, what clients are told of them, and how a call is checked, bounded and answered.
+
+A tool's arguments and result are described by its Python types; the JSON Schemas that clients see are made from these by
+pydantic and freed of what says nothing, for a client pays for every byte of tools/list.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import mcp_types
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+
+B = TypeVar("B")
+
+
+class ToolError(Exception):
+    """A call that can't be answered. The message goes to the model: what is wrong, and what to do next."""
+
+
+class TooLong(ToolError):
+    """A result over the limit that the tool could not cut."""
+
+
+@dataclass(frozen=True)
+class Call(Generic[B]):
+    """What a tool is given beside its arguments."""
+
+    backend: B
+    max_bytes: int
+    """What the result may have as JSON, in bytes."""
+
+
+ToolFunction = Callable[..., Awaitable[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool as it is served."""
+
+    definition: mcp_types.Tool
+    function: ToolFunction
+    arguments: type[BaseModel]
+    write: bool
+
+
+def tool(*, title: str, write: bool = False, destructive: bool = False, idempotent: bool = True) -> Callable[[ToolFunction], Tool]:
+    """Makes a tool of a function `async def name(call, *, argument: type = default, ...) -> TypedDict`.
+
+    The function's name is the tool's, its docstring the description. Arguments are described with
+    `Annotated[type, Field(description=...)]`; unknown ones are refused.
+
+    Args:
+        title: for people
+        write: changes data; served only where writes are allowed
+        destructive: with write: may overwrite or delete (the hint's meaning in the MCP specification)
+        idempotent: calling it twice is as calling it once
+    """
+
+    def make(function: ToolFunction) -> Tool:
+        hints = typing.get_type_hints(function, include_extras=True)
+        fields: dict[str, Any] = {}
+        for name, parameter in inspect.signature(function).parameters.items():
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                fields[name] = (hints[name], ... if parameter.default is parameter.empty else parameter.default)
+        arguments = create_model(function.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+        definition = mcp_types.Tool(
+            name=function.__name__,
+            title=title,
+            description=inspect.getdoc(function),
+            input_schema=compact(arguments.model_json_schema()),
+            output_schema=compact(TypeAdapter(hints["return"]).json_schema(mode="serialization")),
+            annotations=mcp_types.ToolAnnotations(
+                read_only_hint=not write,
+                destructive_hint=destructive if write else None,
+                idempotent_hint=idempotent if write else None,
+                open_world_hint=False,
+            ),
+        )
+        return Tool(definition, function, arguments, write)
+
+    return make
+
+
+def compact(schema: Any, name: bool = False) -> Any:
+    """A JSON Schema without what pydantic says and a client does not need: titles, defaults of null, null as an alternative.
+
+    Args:
+        schema: the schema, or a part of it
+        name: whether the keys of this mapping are names of properties and not keywords
+    """
+    if isinstance(schema, list):
+        return [compact(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if name:
+        return {key: compact(value) for key, value in schema.items()}
+    schema = dict(schema)
+    schema.pop("title", None)
+    if "default" in schema and schema["default"] is None:
+        del schema["default"]
+    alternatives = schema.get("anyOf")
+    if alternatives and {"type": "null"} in alternatives:
+        rest = [a for a in alternatives if a != {"type": "null"}]
+        if len(rest) == 1:
+            del schema["anyOf"]
+            schema = rest[0] | schema
+            schema.pop("title", None)
+        else:
+            schema["anyOf"] = rest
+    return {key: compact(value, name=key in ("properties", "$defs")) for key, value in schema.items()}
+
+
+def problems(error: ValidationError) -> str:
+    """What is wrong with the arguments, a clause each: their names and the reasons, not their values."""
+    found = []
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        place = ".".join(str(part) for part in item["loc"])
+        reason = item["msg"]
+        found.append(f"{place}: {reason[0].lower()}{reason[1:]}" if place else reason)
+    return "; ".join(found)
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def size(value: Any) -> int:
+    """Bytes of a value as compact JSON in UTF-8."""
+    return len(to_json(value).encode("utf-8", "surrogatepass"))
+
+
+class Room:
+    """How much of a result is left to fill, in bytes.
+
+    `room.take(item)` is False when the item does not fit any more; the first always does, so that a page is never empty.
+    """
+
+    def __init__(self, limit: int, reserve: int = 512) -> None:
+        self._left = limit - reserve
+        self._first = True
+
+    def take(self, item: Any) -> bool:
+        need = size(item) + 1
+        if need > self._left and not self._first:
+            return False
+        self._first = False
+        self._left -= need
+        return True
+
+    @property
+    def left(self) -> int:
+        return max(self._left, 0)
+
+
+def result(value: Mapping[str, Any], limit: int) -> mcp_types.CallToolResult:
+    """The answer to a call: the structured content, and the same as text for clients that know no other.
+
+    Raises:
+        TooLong: it has more than `limit` bytes.
+    """
+    text = to_json(value)
+    length = len(text.encode("utf-8", "replace"))
+    if length > limit:
+        raise TooLong(f"the result has {length} bytes, more than the {limit} allowed: ask for less of it")
+    # A lone surrogate has no UTF-8; it can only come from a client's own escape.
+    text = text.encode("utf-8", "replace").decode()
+    return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=text)], structured_content=json.loads(text))
+
+
+def failure(message: str) -> mcp_types.CallToolResult:
+    """An answer that says what went wrong, as a result that the model sees."""
+    return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=message)], is_error=True)
+
+
