@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -60,6 +61,14 @@ class Instance(Generic[B]):
         self._tools = {t.definition.name: t for t in sidecar.tools if settings.allow_writes or not t.write}
         self._listing = mcp_types.ListToolsResult(tools=[t.definition for t in self._tools.values()])
         self._under_way = 0
+        self._deadlines: set[asyncio.Timeout] = set()
+        self._stop_at: float | None = None
+
+    def stop(self, grace: float) -> None:
+        """Lets calls under way go on for `grace` seconds more; then they are answered that the server stops."""
+        self._stop_at = asyncio.get_running_loop().time() + grace
+        for deadline in self._deadlines:
+            deadline.reschedule(self._stop_at)
 
     def server(self) -> Server[Any]:
         """The MCP server. Stateless: any number of clients, of any protocol version, at once."""
@@ -102,6 +111,16 @@ class Instance(Generic[B]):
             # Names and outcomes only: what was asked for or found never gets into a log.
             audit.info("call", extra={"tool": params.name, "outcome": outcome, "duration_ms": round(duration * 1000, 1)})
 
+    @asynccontextmanager
+    async def _deadline(self) -> AsyncIterator[None]:
+        end = asyncio.get_running_loop().time() + self.settings.call_timeout
+        async with asyncio.timeout_at(end if self._stop_at is None else min(end, self._stop_at)) as deadline:
+            self._deadlines.add(deadline)
+            try:
+                yield
+            finally:
+                self._deadlines.discard(deadline)
+
     async def _answer(self, tool: Tool, arguments: dict[str, Any]) -> tuple[mcp_types.CallToolResult, str]:
         try:
             checked = tool.arguments.model_validate(arguments)
@@ -110,7 +129,7 @@ class Instance(Generic[B]):
         values = {name: getattr(checked, name) for name in type(checked).model_fields}
         limit = self.settings.max_result_bytes
         try:
-            async with asyncio.timeout(self.settings.call_timeout):
+            async with self._deadline():
                 return result(await tool.function(Call(self.backend, limit), **values), limit), "ok"
         except ToolError as error:
             return failure(str(error)), "error"
@@ -118,6 +137,8 @@ class Instance(Generic[B]):
             self.monitor.doubt()
             return failure(str(error)), "error"
         except TimeoutError:
+            if self._stop_at is not None:
+                return failure("the server is stopping, so the call was given up: connect again and repeat it"), "timeout"
             self.monitor.doubt()
             return failure(
                 f"no answer within {self.settings.call_timeout} s, so the call was given up: ask for less, "

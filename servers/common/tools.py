@@ -50,7 +50,7 @@ class Tool:
 
 
 def tool(*, title: str, write: bool = False, destructive: bool = False, idempotent: bool = True) -> Callable[[ToolFunction], Tool]:
-    """Makes a tool of a function `async def name(call, *, argument: type = default, ...) -> TypedDict`.
+    """Makes a tool of a function `async def name(call, *, argument: type = default, ...) -> typing_extensions.TypedDict`.
 
     The function's name is the tool's, its docstring the description. Arguments are described with
     `Annotated[type, Field(description=...)]`; unknown ones are refused.

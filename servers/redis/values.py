@@ -1,0 +1,99 @@
+"""How Redis' bytes are said in JSON, and read from it, exactly."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+from pydantic import Field
+from typing_extensions import NotRequired, TypedDict
+
+from servers.common.tools import ToolError
+
+_PREFIX = "base64:"
+
+
+class Binary(TypedDict):
+    """Bytes that are no text."""
+
+    base64: str
+
+
+class Part(TypedDict):
+    """The beginning of a value too long to be given whole."""
+
+    text: NotRequired[str]
+    base64: NotRequired[str]
+    bytes: Annotated[int, Field(description="length of the whole value")]
+
+
+Value = str | Binary | Part
+"""A value in a result."""
+
+Input = str | Binary
+"""A value in an argument."""
+
+KeyName = Annotated[str, Field(description="key; a name that is no text is written base64:...")]
+
+
+def show_key(name: bytes) -> str:
+    """A key as a string. One that is no UTF-8, or looks as if it were so written, becomes base64:..."""
+    try:
+        text = name.decode()
+    except UnicodeDecodeError:
+        text = _PREFIX
+    return _PREFIX + base64.b64encode(name).decode() if text.startswith(_PREFIX) else text
+
+
+def parse_key(name: str) -> bytes:
+    """The inverse of show_key.
+
+    Raises:
+        ToolError: what follows base64: is no base64.
+    """
+    return _decode(name[len(_PREFIX) :]) if name.startswith(_PREFIX) else encode(name)
+
+
+def encode(text: str) -> bytes:
+    """UTF-8.
+
+    Raises:
+        ToolError: the text has a lone surrogate.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ToolError("the text has half of a surrogate pair, which is no character: give it as base64") from None
+
+
+def show(value: bytes, limit: int) -> Any:
+    """A value for a result: text where it is UTF-8, else base64; cut to about `limit` bytes."""
+    if len(value) <= limit:
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return {"base64": base64.b64encode(value).decode()}
+    return show_part(value[:limit]) | {"bytes": len(value)}
+
+
+def show_part(part: bytes) -> dict[str, Any]:
+    """A piece of a value as text or base64; up to three bytes of a cut character are left out of text."""
+    for end in range(len(part), max(len(part) - 4, -1), -1):
+        try:
+            return {"text": part[:end].decode()}
+        except UnicodeDecodeError:
+            continue
+    return {"base64": base64.b64encode(part).decode()}
+
+
+def parse(value: Any) -> bytes:
+    """A value from an argument."""
+    return encode(value) if isinstance(value, str) else _decode(value["base64"])
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ToolError(f"not base64: {text[:40]!r}") from None

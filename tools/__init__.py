@@ -1,0 +1,1 @@
+"""What `bazel run` runs."""

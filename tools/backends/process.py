@@ -1,0 +1,142 @@
+"""A child process with its output in a file, ready when it answers, and ended by its id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+P = TypeVar("P", bound="Process")
+
+
+class StartError(Exception):
+    """A process that did not start; the message has the last lines of what it said."""
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Process:
+    """A process and its log. Use it with `with`: it starts at the beginning and is ended at the end."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> None:
+        """
+        Args:
+            name: for messages
+            command: program and arguments
+            log: file for standard output and error
+            env: the whole environment; None for this process's
+            cwd: folder to start in
+        """
+        self.name = name
+        self.command = list(command)
+        self.log = log
+        self._env = None if env is None else dict(env)
+        self._cwd = cwd
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self: P) -> P:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Starts it.
+
+        Raises:
+            StartError: the program can't be run.
+        """
+        with self.log.open("ab") as log:
+            try:
+                # A group of its own: Ctrl-C in the terminal reaches us, and we end it in order.
+                self._child = subprocess.Popen(
+                    self.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=self._env,
+                    cwd=self._cwd,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise StartError(f"{self.name}: {self.command[0]} can't be started: {error.strerror}") from None
+
+    @property
+    def pid(self) -> int:
+        assert self._child, f"{self.name} is not started"
+        return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        return None if self._child is None else self._child.poll()
+
+    def wait(self, timeout: float) -> int:
+        """Waits for its end and gives the exit code; raises subprocess.TimeoutExpired."""
+        assert self._child, f"{self.name} is not started"
+        return self._child.wait(timeout)
+
+    def tail(self, lines: int = 8) -> str:
+        """The last lines of its output."""
+        return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
+
+    def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
+        """Waits until it is ready.
+
+        Raises:
+            StartError: it ended, or was not ready in time.
+        """
+        end = time.monotonic() + timeout
+        while not ready():
+            if not self.running:
+                raise StartError(f"{self.name} ended with exit code {self.exit_code}:\n{self.tail()}")
+            if time.monotonic() > end:
+                raise StartError(f"{self.name} was not ready within {timeout:g} s:\n{self.tail()}")
+            time.sleep(0.05)
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def stop(self, grace: float = 10.0) -> None:
+        """SIGTERM, and SIGKILL to what is left of its group after `grace` seconds."""
+        if self._child is None:
+            return
+        if self.running:
+            self.signal(signal.SIGTERM)
+            try:
+                self._child.wait(grace)
+            except subprocess.TimeoutExpired:
+                pass
+        try:
+            os.killpg(self._child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._child.wait()
+        self._child = None
+
+
+def accepts(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether somebody accepts connections on a port of this machine."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True

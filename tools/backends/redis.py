@@ -1,0 +1,58 @@
+"""A real Redis."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tools.backends.process import Process, free_port
+from tools.backends.runfiles import program
+
+
+class RedisServer(Process):
+    """Redis on a loopback port, with nothing kept on disk after it ends."""
+
+    def __init__(self, port: int | None = None, password: str = "", config: Mapping[str, Any] | None = None) -> None:
+        """
+        Args:
+            port: to listen on; None for a free one
+            password: of the default user
+            config: further directives of redis.conf
+        """
+        self.port = port or free_port()
+        self.password = password
+        self._folder = Path(tempfile.mkdtemp(prefix="redis."))
+        directives: dict[str, Any] = {
+            "bind": "127.0.0.1",
+            "port": self.port,
+            "dir": self._folder,
+            "save": '""',
+            "daemonize": "no",
+            **({"requirepass": password} if password else {}),
+            **(config or {}),
+        }
+        # In a file, for a command line can be read by everybody.
+        file = self._folder / "redis.conf"
+        file.touch(0o600)
+        file.write_text("".join(f"{name} {value}\n" for name, value in directives.items()))
+        super().__init__("redis-server", [str(program("REDIS_SERVER")), str(file)], self._folder / "log")
+
+    def start(self) -> None:
+        super().start()
+        self.wait_until(self._answers, 20)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+        except OSError:
+            return False
+
+    def __exit__(self, *details: Any) -> None:
+        super().__exit__(*details)
+        shutil.rmtree(self._folder, ignore_errors=True)

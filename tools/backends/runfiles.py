@@ -1,0 +1,26 @@
+"""Programs that Bazel gives to tests and tools: an environment variable holds the runfiles path of each."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from runfiles import Runfiles
+
+
+def program(variable: str) -> Path:
+    """The file that an environment variable names: `$(rlocationpath LABEL)`, or an absolute path.
+
+    Raises:
+        LookupError: the variable is not set, or there is no such file.
+    """
+    name = os.environ.get(variable)
+    if not name:
+        raise LookupError(f"{variable} is not set: the BUILD file's `env` gives it")
+    path = name
+    if not name.startswith("/"):
+        runfiles = Runfiles.Create()
+        path = (runfiles.Rlocation(name) if runfiles else None) or name
+    if not Path(path).exists():
+        raise LookupError(f"{variable}: there is no file {path}")
+    return Path(path)

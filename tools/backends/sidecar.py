@@ -1,0 +1,75 @@
+"""A sidecar of ours, run by this Python from its module."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tools.backends.process import Process, free_port
+
+
+class Sidecar(Process):
+    """`python -m MODULE` on a loopback port, with no settings but those given."""
+
+    def __init__(self, module: str, env: Mapping[str, str], folder: Path | None = None, port: int | None = None) -> None:
+        """
+        Args:
+            module: servers.redis or servers.elasticsearch
+            env: its settings
+            folder: for its log; None for one of its own
+            port: to listen on; None for a free one
+        """
+        self.port = port or free_port()
+        kept = {k: v for k, v in os.environ.items() if k.startswith("PYTHON") or k in ("PATH", "HOME", "RUNFILES_DIR")}
+        super().__init__(
+            module,
+            [sys.executable, "-m", module],
+            Path(folder or tempfile.mkdtemp(prefix="sidecar.")) / f"{module}-{self.port}.log",
+            kept | {"MCP_HOST": "127.0.0.1", "MCP_PORT": str(self.port)} | dict(env),
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        super().start()
+        self.wait_until(lambda: self.get("/health")[0] == 200, 30)
+
+    def wait_until_ready(self, timeout: float = 30) -> None:
+        """Waits until its store serves."""
+        self.wait_until(lambda: self.get("/ready")[0] == 200, timeout)
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
+        """Status and body of a GET; status 0 when nobody answers."""
+        return self._send(urllib.request.Request(self.url + path, headers=dict(headers or {})))
+
+    def post(self, message: Any, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
+        """Status and JSON of a POST of a JSON-RPC message to /mcp."""
+        base = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        body = message if isinstance(message, bytes) else json.dumps(message).encode()
+        status, text = self._send(urllib.request.Request(self.url + "/mcp", body, base | dict(headers or {})))
+        try:
+            return status, json.loads(text)
+        except ValueError:
+            return status, text
+
+    def _send(self, request: urllib.request.Request) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(request, timeout=40) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def logs(self) -> list[dict[str, Any]]:
+        """Its log, an object for each line that is one."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
