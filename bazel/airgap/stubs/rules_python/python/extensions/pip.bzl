@@ -22,7 +22,7 @@ py_library(
 
 alias(name = "pkg", actual = "{name}")
 
-filegroup(name = "whl", srcs = ["{whl}"])
+filegroup(name = "whl", srcs = ["{whl}"], data = {whl_deps})
 
 filegroup(name = "dist_info", srcs = glob(["site-packages/*.dist-info/**"]))
 
@@ -41,7 +41,7 @@ def _hub_impl(ctx):
     if result.return_code:
         fail("%s: %s" % (ctx.name.split("~")[-1], result.stderr.strip().split("\n")[-1]))
     for name, wheel in json.decode(result.stdout).items():
-        ctx.file(name + "/BUILD.bazel", _BUILD.format(name = name, whl = wheel["whl"], deps = ["//" + d for d in wheel["deps"]]))
+        ctx.file(name + "/BUILD.bazel", _BUILD.format(name = name, whl = wheel["whl"], deps = ["//" + d for d in wheel["deps"]], whl_deps = ["//%s:whl" % d for d in wheel["deps"]]))
     ctx.file("BUILD.bazel", "")
 
 _hub = repository_rule(

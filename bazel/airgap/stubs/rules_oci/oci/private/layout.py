@@ -1,0 +1,220 @@
+"""Writes OCI layouts, byte for byte as rules_oci 2.3.2 writes them with jq and regctl.
+
+layout.py image --platform JSON [--layer FILE LABEL]... [--entrypoint FILE]... LAYOUT DIGEST_FILE
+layout.py index [--image LAYOUT]... [--annotations FILE] LAYOUT DIGEST_FILE
+layout.py archive LAYOUT TAGS_FILE ARCHIVE
+
+Specification: https://github.com/opencontainers/image-spec v1.1. What goes beyond it is what upstream does: the order of
+keys is the order in which its script adds them, a manifest ends in the newline of jq, a config does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import shutil
+import sys
+import tarfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar"
+EPOCH = "1970-01-01T00:00:00Z"
+CHUNK = 1 << 20
+
+
+def as_jq(value: Any) -> str:
+    """JSON as jq prints it, without the newline at its end."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return text.replace("\x7f", "\\u007f")
+
+
+def digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+class Layout:
+    """An OCI layout folder being written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.blobs = folder / "blobs/sha256"
+        self.blobs.mkdir(parents=True, exist_ok=True)
+
+    def put(self, data: bytes) -> str:
+        name = digest(data)
+        (self.blobs / name[7:]).write_bytes(data)
+        return name
+
+    def finish(self, oci_layout: str, index: str, digest_file: Path) -> None:
+        (self.folder / "oci-layout").write_text(oci_layout)
+        (self.folder / "index.json").write_text(index)
+        digest_file.write_text(json.loads(index)["manifests"][0]["digest"] + "\n")
+
+
+def lines(file: Path) -> list[str]:
+    """The elements of a file that upstream writes a line each; a newline inside is %5Cn."""
+    return [line.replace("%5Cn", "\n") for line in file.read_text().split("\n") if line]
+
+
+def pairs(file: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) if "=" in line else (line, "") for line in file.read_text().split("\n") if line)
+
+
+def environment(file: Path) -> list[str]:
+    """Variables in the order of the file; ${NAME} of an earlier one is replaced, of an unknown one becomes nothing."""
+    known: dict[str, str] = {}
+    for line in file.read_text().splitlines():
+        name, _, value = line.partition("=")
+        known[name] = re.sub(r"\$\{?([a-zA-Z0-9_]+)\}?", lambda match: known.get(match[1], ""), value)
+    return [f"{name}={value}" for name, value in known.items()]
+
+
+def layer(path: Path, label: str) -> tuple[dict[str, Any], str, dict[str, str]]:
+    """Descriptor, diff id and history of a layer that is plain or gzip."""
+    packed, unpacked, size = hashlib.sha256(), hashlib.sha256(), 0
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        inflate = zlib.decompressobj(wbits=31)
+        while chunk := file.read(CHUNK):
+            packed.update(chunk)
+            size += len(chunk)
+            unpacked.update(inflate.decompress(chunk) if compressed else chunk)
+        if compressed:
+            unpacked.update(inflate.flush())
+            if not inflate.eof or inflate.unused_data:
+                sys.exit(f"rules_oci stand-in: {path} is not one whole gzip stream")
+    descriptor = {"size": size, "digest": "sha256:" + packed.hexdigest(), "mediaType": LAYER + ("+gzip" if compressed else "")}
+    return descriptor, "sha256:" + unpacked.hexdigest(), {"created": EPOCH, "created_by": f"bazel build {label}"}
+
+
+def image(options: argparse.Namespace) -> None:
+    layout = Layout(options.layout)
+    config: dict[str, Any] = {"created": EPOCH, "config": {}, "history": [], "rootfs": {"type": "layers", "diff_ids": []}}
+    config |= json.loads(options.platform)
+    descriptors = []
+    for path, label in options.layer:
+        descriptor, diff_id, history = layer(Path(path), label)
+        descriptors.append(descriptor)
+        config["rootfs"]["diff_ids"].append(diff_id)
+        config["history"].append(history)
+        shutil.copyfile(path, layout.blobs / descriptor["digest"][7:])
+    if options.created:
+        config["created"] = options.created.read_text()
+    run = config["config"]
+    if options.entrypoint:
+        run["Entrypoint"] = lines(options.entrypoint)
+    if options.cmd:
+        # Upstream names Cmd, as null, before the entrypoint that resets it.
+        run = {"Cmd": lines(options.cmd)} | run
+    if options.exposed_ports:
+        run["ExposedPorts"] = {port: {} for port in options.exposed_ports.read_text().split(",")}
+    if options.volumes:
+        run["Volumes"] = {volume: {} for volume in options.volumes.read_text().split(",")}
+    if options.env:
+        run["Env"] = environment(options.env)
+    if options.labels:
+        run["Labels"] = pairs(options.labels)
+    if options.user:
+        run["User"] = options.user
+    if options.workdir:
+        run["WorkingDir"] = options.workdir
+    config["config"] = run
+    data = as_jq(config).encode()
+    manifest: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": {"mediaType": CONFIG, "size": len(data), "digest": layout.put(data)},
+        "layers": descriptors,
+    }
+    if options.annotations:
+        manifest["annotations"] = pairs(options.annotations)
+    raw = (as_jq(manifest) + "\n").encode()
+    entry = {"mediaType": MANIFEST, "digest": layout.put(raw), "size": len(raw)}
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
+    layout.finish('{"imageLayoutVersion":"1.0.0"}', as_jq(index) + "\n", options.digest_file)
+
+
+def index(options: argparse.Namespace) -> None:
+    layout = Layout(options.layout)
+    entries = []
+    for folder in options.image:
+        for entry in json.loads((folder / "index.json").read_text())["manifests"]:
+            manifest = json.loads((folder / "blobs/sha256" / entry["digest"][7:]).read_text())
+            config = json.loads((folder / "blobs/sha256" / manifest["config"]["digest"][7:]).read_text())
+            names = ("os", "architecture", "variant", "os.version", "os.features")
+            entries.append(entry | {"platform": {name: config[name] for name in names if config.get(name) is not None}})
+        for blob in (folder / "blobs/sha256").iterdir():
+            shutil.copyfile(blob, layout.blobs / blob.name)
+    whole: dict[str, Any] = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
+    if options.annotations:
+        whole["annotations"] = pairs(options.annotations)
+    raw = (as_jq(whole) + "\n").encode()
+    top = {"manifests": [{"mediaType": INDEX, "size": len(raw), "digest": layout.put(raw)}]}
+    layout.finish('{"imageLayoutVersion": "1.0.0"}\n', as_jq(top) + "\n", options.digest_file)
+
+
+def archive(options: argparse.Namespace) -> None:
+    """The archive that `docker load` takes."""
+    (entry,) = json.loads((options.layout / "index.json").read_text())["manifests"]
+    blobs = options.layout / "blobs/sha256"
+    manifest = json.loads((blobs / entry["digest"][7:]).read_text())
+    name = manifest["config"]["digest"].replace(":", "/")
+    members = {f"blobs/{name}": blobs / name[7:]}
+    layers = []
+    for descriptor in manifest["layers"]:
+        path = f"blobs/{descriptor['digest'].replace(':', '/')}.tar.gz"
+        layers.append(path)
+        members[path] = blobs / descriptor["digest"][7:]
+    tags = options.tags.read_text().split()
+    table = as_jq([{"Config": f"blobs/{name}", "RepoTags": tags, "Layers": layers}]) + "\n"
+
+    def member(path: str, size: int) -> tarfile.TarInfo:
+        info = tarfile.TarInfo(path)
+        info.mode, info.mtime, info.size = 0o755, 1672560000, size
+        return info
+
+    with tarfile.open(options.archive, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for path, file in members.items():
+            with file.open("rb") as data:
+                tar.addfile(member(path, file.stat().st_size), data)
+        from io import BytesIO
+
+        tar.addfile(member("manifest.json", len(table)), BytesIO(table.encode()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers(required=True)
+    for name, function in (("image", image), ("index", index)):
+        command = commands.add_parser(name)
+        command.set_defaults(function=function)
+        command.add_argument("--annotations", type=Path)
+        if name == "image":
+            command.add_argument("--platform", required=True)
+            command.add_argument("--layer", nargs=2, action="append", default=[])
+            for option in ("created", "entrypoint", "cmd", "exposed_ports", "volumes", "env", "labels"):
+                command.add_argument("--" + option, type=Path)
+            command.add_argument("--user")
+            command.add_argument("--workdir")
+        else:
+            command.add_argument("--image", type=Path, action="append", default=[])
+        command.add_argument("layout", type=Path)
+        command.add_argument("digest_file", type=Path)
+    command = commands.add_parser("archive")
+    command.set_defaults(function=archive)
+    for option in ("layout", "tags", "archive"):
+        command.add_argument(option, type=Path)
+    options = parser.parse_args()
+    options.function(options)
+
+
+if __name__ == "__main__":
+    main()

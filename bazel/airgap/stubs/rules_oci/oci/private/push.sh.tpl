@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Pushes by digest, then tags: push.sh [--repository REPOSITORY] [--tag TAG]... [flags of crane]
+set -euo pipefail
+# The runfiles: where Bazel says, beside this script, or the folder above the one that `bazel run` starts in.
+runfiles=${RUNFILES_DIR:-}
+if [[ -z $runfiles ]]; then
+  if [[ -d $0.runfiles ]]; then runfiles=$0.runfiles; else runfiles=$(cd .. && pwd); fi
+fi
+export RUNFILES_DIR=$runfiles
+if command -v crane >/dev/null; then crane=(crane)
+elif [[ -n ${BAZELW_ENTER:-} ]]; then crane=("$BAZELW_ENTER" crane)
+else echo "push: crane is not on PATH: install it, or start this with ./bazelw run" >&2; exit 1; fi
+
+repository='{{repository}}' repository_file='{{repository_file}}' tags_file='{{tags}}'
+if [[ -n $repository_file ]]; then repository=$(tr -d '\n' <"$runfiles/$repository_file"); fi
+tags=() flags=() arguments=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --allow-nondistributable-artifacts | --insecure | -v | --verbose) flags+=("$1"); shift ;;
+    --platform) flags+=("$1" "$2"); shift 2 ;;
+    -t | --tag) tags+=("$2"); shift 2 ;;
+    --tag=*) tags+=("${1#--tag=}"); shift ;;
+    -r | --repository) repository=$2; shift 2 ;;
+    --repository=*) repository=${1#--repository=}; shift ;;
+    *) arguments+=("$1"); shift ;;
+  esac
+done
+[[ -n $repository ]] || { echo "ERROR: repository not set. Please pass --repository flag." >&2; exit 1; }
+
+image=$(readlink -f "$runfiles/{{image}}")
+digest=$(grep -o 'sha256:[0-9a-f]*' "$image/index.json" | head -n 1)
+"${crane[@]}" push ${flags[@]+"${flags[@]}"} "$image" "$repository@$digest" ${arguments[@]+"${arguments[@]}"}
+if [[ -n $tags_file ]]; then mapfile -t -O "${#tags[@]}" tags < <(tr ' ' '\n' <"$runfiles/$tags_file"); fi
+for tag in ${tags[@]+"${tags[@]}"}; do
+  [[ -z $tag ]] || "${crane[@]}" tag ${flags[@]+"${flags[@]}"} "$repository@$digest" "$tag"
+done

@@ -1,0 +1,192 @@
+"""Writes an image layer: a .tar.gz whose bytes depend on its inputs alone.
+
+layer.py SPEC.json OUTPUT, where SPEC has
+    debs      .deb files to unpack
+    wheels    .whl files to install
+    sources   {path in the image: file}
+    files     {path in the image: {"text": ...} | {"directory": mode} | {"link": target}}
+    left_out  globs of paths (as fnmatch), of debs and wheels, that stay out; a later "!GLOB" takes some in again
+    bytecode  whether Python sources get their .pyc beside them
+Paths are without a leading slash. Formats: deb(5), the wheel format of packaging.python.org, ustar/pax of POSIX.1-2001.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import gzip
+import io
+import json
+import multiprocessing
+import posixpath
+import sys
+import tarfile
+import zipfile
+from importlib._bootstrap_external import _code_to_hash_pyc  # type: ignore[import-not-found]
+from importlib.util import source_hash
+from pathlib import Path
+from typing import Any, NamedTuple
+
+SITE = "usr/local/lib/python3.11/dist-packages"
+CA_SOURCES = "usr/share/ca-certificates/mozilla/"
+CA_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
+
+
+class Entry(NamedTuple):
+    """What lies at a path of the layer: a file with its content, a link with its target, or a directory."""
+
+    kind: bytes  # of tarfile: REGTYPE, SYMTYPE, DIRTYPE
+    mode: int
+    data: bytes = b""
+    target: str = ""
+
+
+class LayerError(Exception):
+    """An input that no layer can be made of."""
+
+
+class Layer:
+    """The entries of a layer by path."""
+
+    def __init__(self, left_out: list[str]) -> None:
+        self.entries: dict[str, Entry] = {}
+        self._left_out = left_out
+
+    def wanted(self, path: str) -> bool:
+        wanted = True
+        for pattern in self._left_out:
+            if fnmatch.fnmatchcase(path, pattern.removeprefix("!")):
+                wanted = pattern.startswith("!")
+        return wanted
+
+    def add(self, path: str, entry: Entry) -> None:
+        known = self.entries.get(path)
+        if known and known != entry and not known.kind == entry.kind == tarfile.DIRTYPE:
+            raise LayerError(f"two inputs have a different /{path}")
+        self.entries[path] = entry
+
+    def add_file(self, path: str, data: bytes, executable: bool = False) -> None:
+        # Owner and permissions come from us: nothing is writable but by root, and nothing setuid.
+        self.add(path, Entry(tarfile.REGTYPE, 0o755 if executable else 0o644, data))
+
+    def add_deb(self, deb: Path) -> None:
+        members = ar(deb.read_bytes())
+        control = next((data for name, data in members.items() if name.startswith("control.tar")), None)
+        content = next((data for name, data in members.items() if name.startswith("data.tar")), None)
+        if control is None or content is None:
+            raise LayerError(f"{deb} is no Debian package")
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            for member in archive:
+                path = posixpath.normpath(member.name)
+                if path == "." or member.isdir() or not self.wanted(path):
+                    continue
+                if member.issym():
+                    self.add(path, Entry(tarfile.SYMTYPE, 0o777, target=member.linkname))
+                else:
+                    file = archive.extractfile(member)  # of a hard link: what it links to
+                    if file is None:
+                        raise LayerError(f"{deb}: /{path} is neither file, link nor directory")
+                    self.add_file(path, file.read(), bool(member.mode & 0o111))
+        with tarfile.open(fileobj=io.BytesIO(control)) as archive:
+            file = archive.extractfile("./control")
+            assert file
+            text = file.read()
+        # Where scanners of images without dpkg look for it.
+        name = next(line[9:] for line in text.decode().splitlines() if line.startswith("Package: "))
+        self.add_file(f"var/lib/dpkg/status.d/{name}", text)
+
+    def add_wheel(self, wheel: Path) -> None:
+        with zipfile.ZipFile(wheel) as archive:
+            for member in archive.infolist():
+                parts = member.filename.split("/")
+                if member.is_dir():
+                    continue
+                if parts[0].endswith(".data"):
+                    if parts[1] not in ("purelib", "platlib"):
+                        continue  # programs and headers: nothing here runs or compiles them
+                    parts = parts[2:]
+                path = f"{SITE}/{'/'.join(parts)}"
+                if self.wanted(path) and not path.endswith((".dist-info/RECORD", ".dist-info/INSTALLER")):
+                    self.add_file(path, archive.read(member))
+
+    def bundle_certificates(self) -> None:
+        """What update-ca-certificates would write on the machine."""
+        names = sorted(path for path in self.entries if path.startswith(CA_SOURCES))
+        if names:
+            parts = (self.entries.pop(name).data.decode() for name in names)
+            self.add_file(CA_BUNDLE, "".join(p if p.endswith("\n") else p + "\n" for p in parts).encode())
+
+    def compile(self) -> None:
+        """Bytecode beside each Python source, with the source's hash unchecked: a read-only image has no newer source."""
+        sources = [(path, e.data) for path, e in sorted(self.entries.items()) if path.endswith(".py")]
+        # A process for each file: what a compiled object refers to twice depends on what was compiled before it.
+        with multiprocessing.get_context("fork").Pool(maxtasksperchild=1) as pool:
+            for (path, _), data in zip(sources, pool.imap(bytecode, sources, chunksize=1), strict=True):
+                if data:
+                    folder, name = posixpath.split(path)
+                    self.add_file(f"{folder}/__pycache__/{name[:-3]}.cpython-311.pyc", data)
+
+    def write(self, output: Path) -> None:
+        for path in list(self.entries):
+            while path := posixpath.dirname(path):
+                self.entries.setdefault(path, Entry(tarfile.DIRTYPE, 0o755))
+        with output.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
+            with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+                for path, entry in sorted(self.entries.items()):
+                    info = tarfile.TarInfo(path)
+                    info.type, info.mode, info.linkname, info.size = entry.kind, entry.mode, entry.target, len(entry.data)
+                    archive.addfile(info, io.BytesIO(entry.data))
+
+
+def ar(data: bytes) -> dict[str, bytes]:
+    """The members of an ar archive by name (deb(5): no long names)."""
+    if not data.startswith(b"!<arch>\n"):
+        raise LayerError("not an ar archive")
+    members, position = {}, 8
+    while position + 60 <= len(data):
+        header = data[position : position + 60]
+        size = int(header[48:58])
+        members[header[:16].decode().strip().rstrip("/")] = data[position + 60 : position + 60 + size]
+        position += 60 + size + size % 2
+    return members
+
+
+def bytecode(source: tuple[str, bytes]) -> bytes | None:
+    """A .pyc of a source, PEP 552 with an unchecked hash; None for a source that this Python can't compile (a template)."""
+    path, data = source
+    try:
+        code = compile(data, "/" + path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return None
+    return bytes(_code_to_hash_pyc(code, source_hash(data), checked=False))
+
+
+def build(spec: dict[str, Any]) -> Layer:
+    layer = Layer(spec.get("left_out", []))
+    for deb in spec.get("debs", []):
+        layer.add_deb(Path(deb))
+    for wheel in spec.get("wheels", []):
+        layer.add_wheel(Path(wheel))
+    for path, file in spec.get("sources", {}).items():
+        layer.add_file(path, Path(file).read_bytes())
+    for path, what in spec.get("files", {}).items():
+        if "directory" in what:
+            layer.add(path, Entry(tarfile.DIRTYPE, int(what["directory"], 8)))
+        elif "link" in what:
+            layer.add(path, Entry(tarfile.SYMTYPE, 0o777, target=what["link"]))
+        else:
+            layer.add_file(path, what["text"].encode())
+    layer.bundle_certificates()
+    if spec.get("bytecode"):
+        layer.compile()
+    return layer
+
+
+def main(spec: str, output: str) -> None:
+    try:
+        build(json.loads(Path(spec).read_text())).write(Path(output))
+    except LayerError as error:
+        sys.exit(f"layer: {error}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
