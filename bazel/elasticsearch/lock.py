@@ -1,0 +1,120 @@
+"""Renews lock.json from artifacts.toml: which file of a Maven repository each jar is, and its hash.
+
+Maven resolves the artifacts, from wherever its settings on this machine say. A lock names files relative to a repository's
+root and never a repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.sax.saxutils import escape
+
+PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
+
+
+class LockError(Exception):
+    """The lock can't be made; the message says what to do."""
+
+
+class Jar(NamedTuple):
+    """A file of a Maven repository."""
+
+    name: str
+    """group:artifact:version"""
+    path: str
+    """relative to the repository's root"""
+    sha256: str
+
+
+def pom(artifacts: Sequence[str]) -> str:
+    """A project that depends on these artifacts, each group:artifact:version.
+
+    Raises:
+        LockError: one is written otherwise.
+    """
+    dependencies = []
+    for artifact in artifacts:
+        parts = artifact.split(":")
+        if len(parts) != 3 or not all(parts):
+            raise LockError(f"artifacts.toml: '{artifact}' is not group:artifact:version")
+        tags = zip(("groupId", "artifactId", "version"), parts, strict=True)
+        dependencies.append("<dependency>" + "".join(f"<{t}>{escape(v)}</{t}>" for t, v in tags) + "</dependency>")
+    return (
+        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+        "<groupId>local</groupId><artifactId>lock</artifactId><version>1</version><packaging>pom</packaging>"
+        f"<dependencies>{''.join(dependencies)}</dependencies></project>"
+    )
+
+
+def jar(folder: Path, file: Path) -> Jar:
+    """The entry of a file in a folder laid out as a Maven repository: GROUP/ARTIFACT/VERSION/ARTIFACT-VERSION.jar."""
+    path = file.relative_to(folder)
+    *group, artifact, version, _ = path.parts
+    return Jar(f"{'.'.join(group)}:{artifact}:{version}", path.as_posix(), hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+def resolve(artifacts: Sequence[str]) -> list[Jar]:
+    """The artifacts and what they need to run, through Maven.
+
+    Raises:
+        LockError: there is no Maven, or it can't resolve one.
+    """
+    with tempfile.TemporaryDirectory(prefix="lock_elasticsearch.") as name:
+        folder = Path(name)
+        (folder / "pom.xml").write_text(pom(artifacts))
+        options = [f"-DoutputDirectory={folder / 'jars'}", "-Dmdep.useRepositoryLayout=true", "-DincludeScope=runtime"]
+        command = ["mvn", "--batch-mode", "--quiet", f"--file={folder / 'pom.xml'}", f"{PLUGIN}:copy-dependencies", *options]
+        try:
+            done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        except FileNotFoundError:
+            raise LockError("mvn is not on this machine: install Maven (Debian: apt-get install maven)") from None
+        if done.returncode:
+            errors = [line for line in done.stdout.splitlines() if "ERROR" in line]
+            raise LockError(f"mvn failed: {(errors or done.stdout.splitlines() or ['it gave no reason'])[0]}")
+        return sorted(jar(folder / "jars", file) for file in (folder / "jars").rglob("*.jar"))
+
+
+def lock(config: Mapping[str, Any], resolve: Callable[[Sequence[str]], list[Jar]] = resolve) -> dict[str, Any]:
+    """The content of lock.json for that of artifacts.toml.
+
+    Raises:
+        LockError: an artifact can't be had, or two sets need different versions of one.
+    """
+    sets: dict[str, list[dict[str, str]]] = {}
+    versions: dict[str, str] = {}
+    for name, artifacts in config["sets"].items():
+        members = []
+        for found in resolve(artifacts):
+            artifact, _, version = found.name.rpartition(":")
+            if artifact not in versions:
+                versions[artifact] = version
+                members.append(found._asdict())
+            elif versions[artifact] != version:
+                raise LockError(f"set {name} needs {found.name}, but another needs version {versions[artifact]}: name one of them")
+        sets[name] = members
+    return {"version": config["version"], "sets": sets}
+
+
+def main() -> None:
+    argparse.ArgumentParser(prog="lock_elasticsearch", description=(__doc__ or "").splitlines()[0]).parse_args()
+    folder = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ".")) / "bazel/elasticsearch"
+    try:
+        content = lock(tomllib.loads((folder / "artifacts.toml").read_text()))
+    except LockError as error:
+        sys.exit(f"lock_elasticsearch: {error}")
+    (folder / "lock.json").write_text(json.dumps(content, indent=2) + "\n")
+    print(f"lock_elasticsearch: {sum(map(len, content['sets'].values()))} jars locked in bazel/elasticsearch/lock.json")
+
+
+if __name__ == "__main__":
+    main()

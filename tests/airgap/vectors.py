@@ -1,0 +1,70 @@
+"""Images described as the arguments of oci_image, and the digests that rules_oci 2.3.2 gives them.
+
+The digests were taken from upstream's own image.sh, descriptor.sh and image_index.sh.tpl, run with regctl 0.8.0 and
+jq 1.8.2 on the files that `write` makes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+ALL = {
+    "created": "2026-01-02T03:04:05Z",
+    "entrypoint": ["/bin/a", "two words", "line%5Cnbreak"],
+    "cmd": ["-x", "é→"],
+    "exposed_ports": "9000/tcp,53/udp",
+    "volumes": "/data,/var/cache",
+    "env": ["PATH=/usr/bin", "LATER=${PATH}:/x$NOTHING", "EMPTY=", "EQUALS=a=b", "PATH=/override"],
+    "labels": ["title=An image", "with.equals=a=b", "empty="],
+    "annotations": ["org.example=1", "b=2=3"],
+    "user": "1000:1000",
+    "workdir": "/srv",
+}
+
+VECTORS: dict[str, dict[str, Any]] = {
+    "empty": {"platform": '{"architecture":"amd64","os":"linux"}', "layers": []},
+    "plain": {"platform": '{"architecture":"amd64","os":"linux"}', "layers": ["plain.tar"]},
+    "packed": {"platform": '{"architecture":"arm64","os":"linux","variant":"v8"}', "layers": ["packed.tar.gz", "plain.tar"]},
+    "entrypoint": {"platform": '{"architecture":"amd64","os":"linux"}', "layers": [], "entrypoint": ["/usr/bin/python3.11", "-m", "x"]},
+    "cmd": {"platform": '{"architecture":"amd64","os":"linux"}', "layers": [], "cmd": ["serve"]},
+    "all": {"platform": '{"architecture":"amd64","os":"linux"}', "layers": ["plain.tar", "packed.tar.gz"], **ALL},
+}
+FILES = ("created", "entrypoint", "cmd", "exposed_ports", "volumes", "env", "labels", "annotations")
+
+DIGESTS = {
+    "empty": "sha256:721f7055dd3bab220c502a761fe7bc3a643cefacfdf04fa749196bfa03384554",
+    "plain": "sha256:1f9cdc63dd097151a2e33e6f3795c04613a92d573d6dc8bf86b8d792604f498a",
+    "packed": "sha256:6f1ea2d8a3e9c8806fe499a6e74747aa1a0d89fd6cd4ed3fadf8e9de11847cdf",
+    "entrypoint": "sha256:73dfa596551595a4c2edc35940b8cc94ea2f2e18bf5f8aa7caeabc3b8f45970f",
+    "cmd": "sha256:fe81ace12a4bc39818c936344dc70cb89832e839d2e9570b256e9016f6ff4bf4",
+    "all": "sha256:1c89c256e3cc4d73e68e088078940b69e0da5c98038395f4bf3c1b7f3d863da4",
+}
+
+INDEX_OF = ["plain", "packed"]
+INDEX_DIGESTS = {
+    "without annotations": "sha256:49d2edd7eb21c585c4690f91ac6e969b678849ca427efbe2fcf7b60477865721",
+    "with annotations": "sha256:2ca299f44a7760a220947e216958c0a2e8356208f650747ba314c58dd354a197",
+}
+
+
+def write(folder: Path) -> None:
+    """Writes the layers and, for each vector, the files that the macro oci_image would write."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        info = tarfile.TarInfo("hello")
+        info.size = 6
+        tar.addfile(info, io.BytesIO(b"hello\n"))
+    (folder / "plain.tar").write_bytes(plain.getvalue())
+    # Stored, not compressed: the same bytes whatever the zlib.
+    (folder / "packed.tar.gz").write_bytes(gzip.compress(plain.getvalue() + b"\0" * 1024, 0, mtime=0))
+    for name, vector in VECTORS.items():
+        for part in FILES:
+            if part in vector:
+                value = vector[part]
+                text = value if isinstance(value, str) else "\n".join(value)
+                (folder / f"{name}.{part}.txt").write_text(text)
+    (folder / "index.annotations.txt").write_text("a=1\nb=two words")
