@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import tempfile
@@ -32,7 +33,7 @@ class RedisServer(Process):
             "dir": self._folder,
             "save": '""',
             "daemonize": "no",
-            **({"requirepass": password} if password else {}),
+            **({"requirepass": json.dumps(password)} if password else {}),
             **(config or {}),
         }
         # In a file, for a command line can be read by everybody.

@@ -1,0 +1,106 @@
+"""What the images hold, and what they must not."""
+
+from __future__ import annotations
+
+import stat
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from servers.common import VERSION
+from tests.images.conftest import NAMES, Unpacked
+from tools.backends.runfiles import program
+from tools.images.layout import Image
+
+MIB = 1024 * 1024
+SHELLS = {"sh", "bash", "dash", "ash", "zsh", "busybox", "ksh"}
+MANAGERS = {"apt", "apt-get", "dpkg", "pip", "pip3", "easy_install", "apk", "rpm"}
+
+
+def members(image: Image) -> list[tarfile.TarInfo]:
+    return [member for layer in image.layers for member in layer.members]
+
+
+def test_the_configuration(unpacked: Unpacked) -> None:
+    config = unpacked.image.config
+    run = config["config"]
+    assert (config["os"], config["created"]) == ("linux", "1970-01-01T00:00:00Z")
+    assert run["User"] == "1000:1000"
+    assert run["ExposedPorts"] == {"9000/tcp": {}}
+    assert run["Entrypoint"] == ["/usr/bin/python3.11", "-P", "-m", f"servers.{unpacked.name}"]
+    assert run["Labels"]["org.opencontainers.image.version"] == VERSION
+    assert run["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+
+
+def test_no_shell_and_no_package_manager(unpacked: Unpacked) -> None:
+    names = {Path(member.name).name for member in members(unpacked.image) if not member.isdir()}
+    assert not names & (SHELLS | MANAGERS)
+    programs = {m.name for m in members(unpacked.image) if Path(m.name).parent.name in ("bin", "sbin") and not m.isdir()}
+    assert programs == {"usr/bin/python3.11"}
+
+
+def test_everything_is_roots_and_nothing_is_setuid_or_writable(unpacked: Unpacked) -> None:
+    for member in members(unpacked.image):
+        assert (member.uid, member.gid, member.mtime) == (0, 0, 0), member.name
+        assert member.isfile() or member.isdir() or member.issym(), member.name
+        if member.issym():
+            continue
+        assert not member.mode & (stat.S_ISUID | stat.S_ISGID), member.name
+        assert not member.mode & (stat.S_IWGRP | stat.S_IWOTH) or member.name == "tmp", member.name
+
+
+def test_every_source_of_ours_and_the_wheels_has_its_bytecode(unpacked: Unpacked) -> None:
+    names = {member.name for member in members(unpacked.image)}
+    ours = [n for n in names if "/dist-packages/servers/" in n and n.endswith(".py")]
+    assert len(ours) > 10
+    for name in ours:
+        path = Path(name)
+        assert f"{path.parent}/__pycache__/{path.stem}.cpython-311.pyc" in names
+    assert not [n for n in ours if n.endswith("_test.py") or n.endswith("conftest.py")]
+
+
+def test_bytecode_is_never_checked_against_its_source(unpacked: Unpacked) -> None:
+    for file in list(unpacked.root.glob("usr/**/*.pyc"))[:200]:
+        assert file.read_bytes()[4:8] == b"\x01\0\0\0", "PEP 552: hash-based, unchecked"
+
+
+def test_debian_packages_are_known_to_scanners_with_their_licences(unpacked: Unpacked) -> None:
+    packages = {file.name for file in (unpacked.root / "var/lib/dpkg/status.d").iterdir()}
+    assert {"libc6", "libssl3", "python3.11-minimal", "tzdata"} <= packages
+    # libpython3.11-stdlib and the like link to the copyright of a package they depend on.
+    for package in ("libc6", "tzdata", "ca-certificates"):
+        assert (unpacked.root / "usr/share/doc" / package / "copyright").exists(), package
+
+
+def test_size(unpacked: Unpacked) -> None:
+    assert sum(layer.packed_bytes for layer in unpacked.image.layers) < 40 * MIB
+    assert sum(layer.unpacked_bytes for layer in unpacked.image.layers) < 130 * MIB
+
+
+def test_the_images_share_their_lower_layers() -> None:
+    one, other = ([layer.digest for layer in Image(program(f"{name.upper()}_IMAGE")).layers] for name in NAMES)
+    assert one[:3] == other[:3]
+    assert not set(one[3:]) & set(other[3:])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_other_architecture_differs_in_binaries_alone(name: str) -> None:
+    one, other = (Image(program(f"{name.upper()}_IMAGE_{arch}")) for arch in ("AMD64", "ARM64"))
+    assert (one.config["architecture"], other.config["architecture"]) == ("amd64", "arm64")
+    assert one.layers[-1].digest == other.layers[-1].digest, "our code is the same for both"
+    machine = {"amd64": 62, "arm64": 183}  # e_machine of ELF: EM_X86_64, EM_AARCH64
+    for image in (one, other):
+        found = 0
+        for layer in image.layers:
+            with tarfile.open(layer.path) as archive:
+                for member in archive:
+                    if not member.isfile() or not (".so" in member.name or member.mode & 0o111):
+                        continue
+                    file = archive.extractfile(member)
+                    assert file
+                    header = file.read(20)
+                    if header[:4] == b"\x7fELF":
+                        found += 1
+                        assert header[18] == machine[image.config["architecture"]], member.name
+        assert found > 30

@@ -1,0 +1,128 @@
+"""The images run as processes from their own files, against real stores."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from mcp import Client
+
+from tests.images.conftest import Unpacked
+
+from tools.backends.process import free_port
+from tools.backends.redis import RedisServer
+from tools.images.container import UID, Container, can_isolate, command_line
+
+CALLS = {"redis": ("redis_info", "version"), "elasticsearch": ("es_health", "status")}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def store_settings() -> Iterator[dict[str, dict[str, str]]]:
+    with RedisServer(password="pass word") as redis:
+        yield {
+            "redis": {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port), "REDIS_PASSWORD": "pass word"},
+        }
+
+
+@contextmanager
+def running(unpacked: Unpacked, env: dict[str, str], log: Path) -> Iterator[tuple[Container, str]]:
+    port = free_port()
+    settings = {"MCP_HOST": "127.0.0.1", "MCP_PORT": str(port)} | env
+    url = f"http://127.0.0.1:{port}"
+    with Container(unpacked.name, unpacked.image, unpacked.root, settings, log) as container:
+        container.wait_until(lambda: status(url + "/ready") == 200, 60)
+        yield container, url
+
+
+def status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+@pytest.mark.anyio
+async def test_health_and_a_tool_call(unpacked: Unpacked, store_settings: dict[str, dict[str, str]], tmp_path: Path) -> None:
+    with running(unpacked, store_settings[unpacked.name], tmp_path / "log") as (container, url):
+        with urllib.request.urlopen(url + "/health") as answer:
+            health = json.load(answer)
+        assert health["status"] == "ok" and health["backend"]["state"] == "up"
+        tool, key = CALLS[unpacked.name]
+        async with Client(url + "/mcp") as client:
+            result = await client.call_tool(tool)
+        assert not result.is_error and result.structured_content and key in result.structured_content
+
+
+def inside(unpacked: Unpacked, code: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python code with the image's interpreter in the image's root."""
+    command, env = command_line(unpacked.image, unpacked.root, {}, ["/usr/bin/python3.11", "-P", "-c", code])
+    return subprocess.run(command, env=env | {"PATH": os.environ["PATH"]}, text=True, capture_output=True, timeout=60, check=False)
+
+
+def test_it_runs_as_uid_1000_on_a_root_that_can_not_be_written(
+    unpacked: Unpacked, store_settings: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    if not can_isolate():
+        pytest.skip("this machine has no bubblewrap, or does not let it make namespaces")
+    code = """
+import json, os
+failed = []
+for path in ("/x", "/usr/x", "/etc/x", "/usr/lib/python3.11/x"):
+    try: open(path, "w")
+    except OSError as error: failed.append(error.errno)
+open("/tmp/x", "w").write("x")
+print(json.dumps({"uid": os.getuid(), "gid": os.getgid(), "failed": failed, "user": __import__("pwd").getpwuid(os.getuid()).pw_name}))
+"""
+    done = inside(unpacked, code)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"uid": UID, "gid": UID, "failed": [30, 30, 30, 30], "user": "mcp"}  # 30: EROFS
+
+
+def test_there_is_no_shell_to_start(unpacked: Unpacked) -> None:
+    if not can_isolate():
+        pytest.skip("in place, the machine's own shell is seen")
+    code = "import os, subprocess\ntry: subprocess.run('true', shell=True)\nexcept FileNotFoundError as e: print(e.filename)"
+    assert inside(unpacked, code).stdout == "/bin/sh\n"
+
+
+def test_every_extension_module_of_the_image_loads(unpacked: Unpacked) -> None:
+    code = """
+import importlib, os, sys, sysconfig
+
+folder = os.path.join(os.path.dirname(os.__file__), "lib-dynload")
+failed = []
+for name in sorted(os.listdir(folder)):
+    try: importlib.import_module(name.split(".")[0])
+    except ImportError as error: failed.append(f"{name}: {error}")
+print("\\n".join(failed))
+"""
+    assert inside(unpacked, code).stdout.strip() == ""
+
+
+def test_help_tells_the_settings(unpacked: Unpacked) -> None:
+    command, env = command_line(unpacked.image, unpacked.root, {}, [*unpacked.image.command, "--help"])
+    done = subprocess.run(command, env=env | {"PATH": os.environ["PATH"]}, text=True, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "MCP_ALLOW_WRITES" in done.stdout
+
+
+def test_what_is_compiled_is_what_is_run(unpacked: Unpacked) -> None:
+    done = inside(unpacked, "import servers.common.app as m; print(m.__cached__); import mcp.server.lowlevel as n; print(n.__cached__)")
+    paths = done.stdout.split()
+    assert len(paths) == 2 and all(path.endswith(".cpython-311.pyc") for path in paths), done.stderr
+
+
