@@ -68,7 +68,7 @@ fi
 # 3. The root itself.
 say "[3/4] unpacking and configuring the root (about a minute)"
 options=(--variant=apt --include="${packages// /,}" --aptopt='Acquire::Check-Valid-Until "false"'
-  --skip=download/empty,essential/unlink,cleanup/apt/cache
+  "--skip=download/empty,essential/unlink,cleanup/apt/cache"
   "--setup-hook=mkdir -p \"\$1/var/cache/apt/archives\"" "--setup-hook=sync-in '$home/debs' /var/cache/apt/archives"
   "--customize-hook=rm -rf \"\$1\"/var/cache/apt/archives/*.deb \"\$1\"/var/lib/apt/lists/*")
 sources=(); [[ -n $mirror ]] && sources=("deb $mirror $suite main")
@@ -80,7 +80,7 @@ else
   mmdebstrap --mode=unshare --format=tar "${options[@]}" "$suite" - "${sources[@]}" 2>>"$log" |
     tar -x -C "$part" --no-same-owner --exclude='./dev/*' 2>>"$log" || fail "mmdebstrap failed"
 fi
-rm -rf "$part/dev" "$part/etc/bazel/bazelrc" # the rc of Debian's package: bazel.sh and airgap.bazelrc say it all
+rm -rf "${part:?}/dev" "$part/etc/bazel/bazelrc" # the rc of Debian's package: bazel.sh and airgap.bazelrc say it all
 
 # 4. Mount points, and a check that the root does what it is for.
 say "[4/4] checking the root's Bazel"

@@ -111,7 +111,9 @@ class Apt:
 
     def run(self, *command: str) -> str:
         try:
-            done = subprocess.run([command[0], *self.options, *command[1:]], text=True, capture_output=True, check=False)
+            done = subprocess.run(
+                [command[0], *self.options, *command[1:]], text=True, capture_output=True, check=False
+            )
         except FileNotFoundError as error:
             raise LockError(f"{command[0]} is not on this machine: renew the lock on Debian or Ubuntu") from error
         if done.returncode:
@@ -148,7 +150,9 @@ def lock(config: dict[str, Any], mirror: str, security_mirror: str) -> dict[str,
             for name, names in config["sets"].items():
                 closure = apt.closure(names, set(config["left_out"]))
                 if sets.setdefault(name, sorted(closure)) != sorted(closure):
-                    raise LockError(f"set {name} has other packages on {architecture}: {sorted(closure)}, not {sets[name]}")
+                    raise LockError(
+                        f"set {name} has other packages on {architecture}: {sorted(closure)}, not {sets[name]}"
+                    )
                 found |= closure
         packages += found.values()
     return {
@@ -169,7 +173,9 @@ def mirror_of(workspace: Path, archive: str) -> str:
 
 
 def main() -> None:
-    argparse.ArgumentParser(prog="lock_debs", description="Renews bazel/debian/lock.json from packages.toml.").parse_args()
+    argparse.ArgumentParser(
+        prog="lock_debs", description="Renews bazel/debian/lock.json from packages.toml."
+    ).parse_args()
     workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."))
     folder = workspace / "bazel/debian"
     try:

@@ -99,4 +99,6 @@ def test_the_snapshot_archive_that_apt_names(etc: Path, tmp_path: Path) -> None:
     apt_config.chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
     assert mirrors(etc, "debian", "20261124T000000Z", PATH=path) == ["https://old.example/debian/20261124T000000Z"]
-    assert mirrors(etc, "debian-security", "20261124T000000Z", PATH=path) == ["https://old.example/sec/20261124T000000Z"]
+    assert mirrors(etc, "debian-security", "20261124T000000Z", PATH=path) == [
+        "https://old.example/sec/20261124T000000Z"
+    ]

@@ -53,7 +53,7 @@ _LAUNCHER = """#!/bin/sh
 # {fingerprint}
 self=$(readlink -f "$0")
 root=${{self%/usr/run/*}}
-exec "$root/lib/{triplet}/{loader}" --library-path "$root/lib/{triplet}:$root/usr/lib/{triplet}" --argv0 "$self" "$root{program}" "$@"
+exec "$root/lib/{triplet}/{loader}" --inhibit-cache --library-path "$root/lib/{triplet}:$root/usr/lib/{triplet}" --argv0 "$self" "$root{program}" "$@"
 """
 
 _BUILD = """

@@ -21,7 +21,7 @@ import posixpath
 import sys
 import tarfile
 import zipfile
-from importlib._bootstrap_external import _code_to_hash_pyc  # type: ignore[import-not-found]
+from importlib._bootstrap_external import _code_to_hash_pyc  # type: ignore[attr-defined]
 from importlib.util import source_hash
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -129,12 +129,16 @@ class Layer:
         for path in list(self.entries):
             while path := posixpath.dirname(path):
                 self.entries.setdefault(path, Entry(tarfile.DIRTYPE, 0o755))
-        with output.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
-            with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
-                for path, entry in sorted(self.entries.items()):
-                    info = tarfile.TarInfo(path)
-                    info.type, info.mode, info.linkname, info.size = entry.kind, entry.mode, entry.target, len(entry.data)
-                    archive.addfile(info, io.BytesIO(entry.data))
+        with (
+            output.open("wb") as raw,
+            gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            for path, entry in sorted(self.entries.items()):
+                info = tarfile.TarInfo(path)
+                info.type, info.mode, info.linkname = entry.kind, entry.mode, entry.target
+                info.size = len(entry.data)
+                archive.addfile(info, io.BytesIO(entry.data))
 
 
 def ar(data: bytes) -> dict[str, bytes]:

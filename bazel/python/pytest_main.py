@@ -24,7 +24,16 @@ class Sharding:
 
 def main(files: list[str]) -> int:
     env = os.environ
-    args = ["-p", "no:cacheprovider", "--import-mode=importlib", "--rootdir=.", "-c", "pyproject.toml", "-ra", "--tb=short"]
+    args = [
+        "-p",
+        "no:cacheprovider",
+        "--import-mode=importlib",
+        "--rootdir=.",
+        "-c",
+        "pyproject.toml",
+        "-ra",
+        "--tb=short",
+    ]
     if "TEST_TMPDIR" in env:
         # Short: a Unix socket's path has 107 bytes at most.
         args.append(f"--basetemp={Path(env['TEST_TMPDIR'], 't')}")

@@ -48,7 +48,11 @@ def create_app(instance: Instance[Any]) -> Starlette:
         return {
             "server": instance.sidecar.name,
             "version": VERSION,
-            "backend": {"address": instance.backend.address, "state": "up" if monitor.up else "away", "detail": monitor.detail},
+            "backend": {
+                "address": instance.backend.address,
+                "state": "up" if monitor.up else "away",
+                "detail": monitor.detail,
+            },
         }
 
     async def health(request: Request) -> Response:

@@ -62,7 +62,7 @@ class Monitor:
                 detail, up = await asyncio.wait_for(self._backend.check(), INTERVAL), True
             except BackendError as error:
                 detail, up = str(error), False
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 detail, up = f"{self._backend.address} did not answer within {INTERVAL:g} s", False
             except Exception as error:
                 # The watch goes on whatever a client library raises.
@@ -82,7 +82,7 @@ class Monitor:
             self._wake.clear()
             try:
                 await asyncio.wait_for(self._wake.wait(), pause)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 pass
 
     def doubt(self) -> None:

@@ -53,7 +53,9 @@ class Guard:
         name = host_name(value)
         if "*" in self._hosts or name in self._hosts or value.lower() in self._hosts:
             return None
-        return self._refuse("host", 421, f"this server does not answer for host {name[:200]!r}: add it to MCP_ALLOWED_HOSTS")
+        return self._refuse(
+            "host", 421, f"this server does not answer for host {name[:200]!r}: add it to MCP_ALLOWED_HOSTS"
+        )
 
     def _origin(self, value: str | None) -> JSONResponse | None:
         if value is None or "*" in self._origins or value.lower() in self._origins:
@@ -61,7 +63,9 @@ class Guard:
         parts = urlsplit(value.lower())
         if parts.scheme in ("http", "https") and host_name(parts.netloc) in _LOCAL:
             return None
-        return self._refuse("origin", 403, f"browser origin {value[:200]!r} is not allowed: add it to MCP_ALLOWED_ORIGINS")
+        return self._refuse(
+            "origin", 403, f"browser origin {value[:200]!r} is not allowed: add it to MCP_ALLOWED_ORIGINS"
+        )
 
     def _bearer(self, headers: Headers) -> JSONResponse | None:
         if not self._token:

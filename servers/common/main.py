@@ -66,7 +66,9 @@ def run(sidecar: Any) -> None:
 
 def _arguments(sidecar: Any, env: Environment) -> argparse.Namespace:
     width = max(len(name) for name, _, _ in env.described)
-    lines = [f"  {name:{width}}  {meaning}{f' [{default}]' if default else ''}" for name, default, meaning in env.described]
+    lines = [
+        f"  {name:{width}}  {meaning}{f' [{default}]' if default else ''}" for name, default, meaning in env.described
+    ]
     parser = argparse.ArgumentParser(
         prog=sidecar.name,
         description=f"{sidecar.title}: an MCP server.",
@@ -75,7 +77,10 @@ def _arguments(sidecar: Any, env: Environment) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"{sidecar.name} {VERSION}")
     parser.add_argument(
-        "--transport", choices=("http", "stdio"), default="http", help="streamable HTTP (default) or standard input and output"
+        "--transport",
+        choices=("http", "stdio"),
+        default="http",
+        help="streamable HTTP (default) or standard input and output",
     )
     return parser.parse_args()
 

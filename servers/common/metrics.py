@@ -25,14 +25,20 @@ class Metrics:
         build = Gauge("mcp_build_info", "Always 1.", ["server", "version"], registry=self.registry)
         build.labels(server, version).set(1)
         self.calls = Counter(
-            "mcp_tool_calls", "Tool calls by outcome: ok, error, timeout, busy.", ["tool", "outcome"], registry=self.registry
+            "mcp_tool_calls",
+            "Tool calls by outcome: ok, error, timeout, busy.",
+            ["tool", "outcome"],
+            registry=self.registry,
         )
         self.seconds = Histogram(
             "mcp_tool_call_seconds", "Duration of tool calls.", ["tool"], buckets=_BUCKETS, registry=self.registry
         )
         self.under_way = Gauge("mcp_tool_calls_under_way", "Tool calls under way.", registry=self.registry)
         self.rejected = Counter(
-            "mcp_http_requests_rejected", "Requests refused before any tool: host, origin, token.", ["reason"], registry=self.registry
+            "mcp_http_requests_rejected",
+            "Requests refused before any tool: host, origin, token.",
+            ["reason"],
+            registry=self.registry,
         )
         self.backend_up = Gauge("mcp_backend_up", "1 while the store serves, else 0.", registry=self.registry)
 

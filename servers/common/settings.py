@@ -160,10 +160,12 @@ class CommonSettings:
             allow_writes=env.flag("MCP_ALLOW_WRITES", False, "list and allow the tools that change data"),
             auth_token=Secret(path=_token_file(env)),
             allowed_hosts=env.names(
-                "MCP_ALLOWED_HOSTS", "further names in Host that are answered beside localhost, comma-separated; * for all"
+                "MCP_ALLOWED_HOSTS",
+                "further names in Host that are answered beside localhost, comma-separated; * for all",
             ),
             allowed_origins=env.names(
-                "MCP_ALLOWED_ORIGINS", "further browser origins that are answered beside localhost, comma-separated; * for all"
+                "MCP_ALLOWED_ORIGINS",
+                "further browser origins that are answered beside localhost, comma-separated; * for all",
             ),
             log_level=env.choice("MCP_LOG_LEVEL", "info", LOG_LEVELS, "least severe log level"),
             max_result_bytes=env.number(
@@ -177,13 +179,19 @@ class CommonSettings:
             ),
             call_timeout=env.number("MCP_CALL_TIMEOUT_SECONDS", 30, "longest time of a tool call", least=1, most=3600),
             watchdog=env.number(
-                "MCP_WATCHDOG_SECONDS", 30, "end the process when its event loop hangs this long; 0 never", least=0, most=3600
+                "MCP_WATCHDOG_SECONDS",
+                30,
+                "end the process when its event loop hangs this long; 0 never",
+                least=0,
+                most=3600,
             ),
         )
 
 
 def _token_file(env: Environment) -> Path | None:
-    path = env.file("MCP_AUTH_TOKEN_FILE", "file with the bearer token that clients must send, read again when it changes")
+    path = env.file(
+        "MCP_AUTH_TOKEN_FILE", "file with the bearer token that clients must send, read again when it changes"
+    )
     if path and not path.read_text("utf-8", errors="replace").strip():
         env.problems.append(f"MCP_AUTH_TOKEN_FILE: '{path}' is empty")
     return path

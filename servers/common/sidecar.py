@@ -94,7 +94,9 @@ class Instance(Generic[B]):
             raise MCPError(mcp_types.INVALID_PARAMS, f"no tool is called {params.name[:100]!r}{hint}")
         if self._under_way >= self.settings.max_concurrent_calls:
             self.metrics.calls.labels(params.name, "busy").inc()
-            return failure(f"{self._under_way} calls are under way, as many as this server takes: try again in a second")
+            return failure(
+                f"{self._under_way} calls are under way, as many as this server takes: try again in a second"
+            )
         started = time.perf_counter()
         self._under_way += 1
         self.metrics.under_way.set(self._under_way)
@@ -109,7 +111,9 @@ class Instance(Generic[B]):
             self.metrics.calls.labels(params.name, outcome).inc()
             self.metrics.seconds.labels(params.name).observe(duration)
             # Names and outcomes only: what was asked for or found never gets into a log.
-            audit.info("call", extra={"tool": params.name, "outcome": outcome, "duration_ms": round(duration * 1000, 1)})
+            audit.info(
+                "call", extra={"tool": params.name, "outcome": outcome, "duration_ms": round(duration * 1000, 1)}
+            )
 
     @asynccontextmanager
     async def _deadline(self) -> AsyncIterator[None]:
@@ -138,7 +142,9 @@ class Instance(Generic[B]):
             return failure(str(error)), "error"
         except TimeoutError:
             if self._stop_at is not None:
-                return failure("the server is stopping, so the call was given up: connect again and repeat it"), "timeout"
+                return failure(
+                    "the server is stopping, so the call was given up: connect again and repeat it"
+                ), "timeout"
             self.monitor.doubt()
             return failure(
                 f"no answer within {self.settings.call_timeout} s, so the call was given up: ask for less, "

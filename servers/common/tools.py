@@ -49,7 +49,9 @@ class Tool:
     write: bool
 
 
-def tool(*, title: str, write: bool = False, destructive: bool = False, idempotent: bool = True) -> Callable[[ToolFunction], Tool]:
+def tool(
+    *, title: str, write: bool = False, destructive: bool = False, idempotent: bool = True
+) -> Callable[[ToolFunction], Tool]:
     """Makes a tool of a function `async def name(call, *, argument: type = default, ...) -> typing_extensions.TypedDict`.
 
     The function's name is the tool's, its docstring the description. Arguments are described with
@@ -171,11 +173,11 @@ def result(value: Mapping[str, Any], limit: int) -> mcp_types.CallToolResult:
         raise TooLong(f"the result has {length} bytes, more than the {limit} allowed: ask for less of it")
     # A lone surrogate has no UTF-8; it can only come from a client's own escape.
     text = text.encode("utf-8", "replace").decode()
-    return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=text)], structured_content=json.loads(text))
+    return mcp_types.CallToolResult(
+        content=[mcp_types.TextContent(type="text", text=text)], structured_content=json.loads(text)
+    )
 
 
 def failure(message: str) -> mcp_types.CallToolResult:
     """An answer that says what went wrong, as a result that the model sees."""
     return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=message)], is_error=True)
-
-

@@ -39,7 +39,7 @@ class _Credentials(CredentialProvider):
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
 
-    def get_credentials(self) -> tuple[str, ...]:
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
         try:
             password = self._settings.password.reveal()
         except OSError as error:
@@ -151,7 +151,9 @@ class _Translator:
     def translate(self, error: Exception) -> Exception:
         text = str(error)
         if isinstance(error, WatchError):
-            return ToolError("another client changed the key at the same time, and nothing was done: read it and try again")
+            return ToolError(
+                "another client changed the key at the same time, and nothing was done: read it and try again"
+            )
         if isinstance(error, NoPermissionError):
             return ToolError(f"Redis does not allow it to this user: {text}")
         if isinstance(error, AuthenticationError) or "NOAUTH" in text or "WRONGPASS" in text:
@@ -161,7 +163,9 @@ class _Translator:
         if isinstance(error, BusyLoadingError):
             return BackendError(f"Redis at {self._address} is still loading its data: try again in a while")
         if isinstance(error, RedisTimeoutError):
-            return BackendError(f"Redis at {self._address} did not answer in time: try again, or check REDIS_HOST and REDIS_PORT")
+            return BackendError(
+                f"Redis at {self._address} did not answer in time: try again, or check REDIS_HOST and REDIS_PORT"
+            )
         if isinstance(error, RedisConnectionError | OSError):
             reason = error.__cause__ or error
             detail = getattr(reason, "strerror", None) or type(reason).__name__
@@ -173,5 +177,3 @@ class _Translator:
         if isinstance(error, ResponseError) and text.startswith("WRONGTYPE"):
             return ToolError("the key holds another type than this needs: redis_scan shows the types of keys")
         return ToolError(f"Redis answered: {text[:300]}")
-
-

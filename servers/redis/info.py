@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from servers.common.tools import Call, tool
 from servers.redis.backend import RedisBackend
@@ -67,7 +67,12 @@ async def redis_info(call: Call[RedisBackend]) -> Info:
         "persistence": _persistence(info),
         "replicas": _int(info, "connected_slaves"),
         "databases": [
-            {"db": int(name[2:]), "keys": _int(v, "keys"), "expiring": _int(v, "expires"), "average_ttl_ms": _int(v, "avg_ttl")}
+            {
+                "db": int(name[2:]),
+                "keys": _int(v, "keys"),
+                "expiring": _int(v, "expires"),
+                "average_ttl_ms": _int(v, "avg_ttl"),
+            }
             for name, v in info.items()
             if name.startswith("db") and name[2:].isdigit() and isinstance(v, dict)
         ],
@@ -99,7 +104,9 @@ def findings(info: dict[str, Any]) -> list[str]:
     if info.get("role") == "slave" and info.get("master_link_status") == "down":
         found.append("this replica has lost its master: what it serves may be old")
     if _int(info, "rejected_connections"):
-        found.append(f"{info['rejected_connections']} connections were refused since the start: maxclients is reached at times")
+        found.append(
+            f"{info['rejected_connections']} connections were refused since the start: maxclients is reached at times"
+        )
     if _int(info, "blocked_clients") > 100:
         found.append(f"{info['blocked_clients']} clients wait in blocking commands")
     if info.get("loading") == 1:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.redis.backend import RedisBackend
@@ -112,7 +112,9 @@ async def redis_read(
 ) -> Content:
     """Read a key of any type (string, hash, list, set, sorted set, stream, JSON) in pages. Long elements are cut and say their length in bytes; bytes that are no text come as base64."""  # noqa: E501
     name = parse_key(key)
-    kind_raw, ttl, encoding = await call.backend.read_many([("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name)])
+    kind_raw, ttl, encoding = await call.backend.read_many(
+        [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name)]
+    )
     if isinstance(kind_raw, Exception):
         raise ToolError(f"Redis answered: {kind_raw}")
     kind = _text(kind_raw)
@@ -185,7 +187,9 @@ async def _set(call: Call[RedisBackend], name: bytes, page: _Page) -> dict[str, 
     return {"length": length} | members
 
 
-async def _scanned(call: Call[RedisBackend], command: str, name: bytes, page: _Page, into: str, make: Any) -> dict[str, Any]:
+async def _scanned(
+    call: Call[RedisBackend], command: str, name: bytes, page: _Page, into: str, make: Any
+) -> dict[str, Any]:
     """Pages of HSCAN or SSCAN. A small collection comes in one piece whatever COUNT says, so a page may end inside a step."""
     position, skip = _parse_cursor(page.cursor)
     room = Room(call.max_bytes)
@@ -239,7 +243,9 @@ async def _stream(call: Call[RedisBackend], name: bytes, page: _Page) -> dict[st
     room = Room(call.max_bytes)
     entries: list[Any] = []
     for identifier, fields in raw:
-        pairs = fields.items() if isinstance(fields, dict) else zip((fields or [])[::2], (fields or [])[1::2], strict=True)
+        pairs = (
+            fields.items() if isinstance(fields, dict) else zip((fields or [])[::2], (fields or [])[1::2], strict=True)
+        )
         entry = {
             "id": _text(identifier),
             "fields": [{"field": show(f, ELEMENT_BYTES), "value": show(v, ELEMENT_BYTES)} for f, v in pairs],
@@ -277,7 +283,13 @@ def _parse_cursor(cursor: str) -> tuple[int, int]:
 
 
 def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else "" if isinstance(value, Exception) else str(value)
+    return (
+        value.decode("utf-8", "replace")
+        if isinstance(value, bytes)
+        else ""
+        if isinstance(value, Exception)
+        else str(value)
+    )
 
 
 def _score(value: Any) -> Any:

@@ -50,8 +50,13 @@ def test_writing_tools_are_hidden_and_refused_by_default(start: Start, redis: Re
     names = [t["name"] for t in sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})[1]["result"]["tools"]]
     assert names == ["redis_info", "redis_scan", "redis_read"]
     redis.set("k", "v")
-    status, answer = sidecar.post(
-        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "redis_delete", "arguments": {"keys": ["k"]}}}
+    _, answer = sidecar.post(
+        {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "redis_delete", "arguments": {"keys": ["k"]}},
+        }
     )
     assert "MCP_ALLOW_WRITES" in answer["error"]["message"]
     assert redis.get("k") == b"v"
@@ -61,8 +66,7 @@ def test_it_starts_without_redis_and_recovers_when_it_comes(start: Start) -> Non
     port = free_port()
     sidecar = start(ready=False, REDIS_PORT=str(port))
     assert sidecar.get("/health")[0] == 200
-    status, body = sidecar.get("/ready")
-    assert status == 503
+    assert sidecar.get("/ready")[0] == 503
     sidecar.wait_until(lambda: "can't be reached" in sidecar.get("/ready")[1], 10)
     refused = call(sidecar, "redis_info")
     assert refused["isError"]
@@ -230,7 +234,9 @@ async def test_stdio(redis_server: RedisServer, redis: Redis, mode: Any) -> None
     redis.set("k", "v")
     env = {k: v for k, v in os.environ.items() if k.startswith("PYTHON")} | {"REDIS_PORT": str(redis_server.port)}
     parameters = StdioServerParameters(
-        command=sys.executable, args=["-m", "servers.redis", "--transport", "stdio"], env=env | {"REDIS_HOST": "127.0.0.1"}
+        command=sys.executable,
+        args=["-m", "servers.redis", "--transport", "stdio"],
+        env=env | {"REDIS_HOST": "127.0.0.1"},
     )
     async with Client(parameters, mode=mode) as client:
         answer = await client.call_tool("redis_read", {"key": "k"})

@@ -26,7 +26,9 @@ class RedisSettings:
             host=env.text("REDIS_HOST", "localhost", "host of Redis"),
             port=env.port("REDIS_PORT", 6379, "port of Redis"),
             database=env.number("REDIS_DB", 0, "number of the database", least=0, most=1_000_000),
-            username=env.text("REDIS_USERNAME", "", "ACL user; without one Redis takes the password of its default user"),
+            username=env.text(
+                "REDIS_USERNAME", "", "ACL user; without one Redis takes the password of its default user"
+            ),
             password=env.secret("REDIS_PASSWORD", "the password"),
             tls=env.flag("REDIS_TLS", False, "connect with TLS"),
             ca_file=env.file("REDIS_CA_FILE", "certificates that sign Redis', PEM; default: the system's"),

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcp import Client
+from mcp_types import TextContent
 from redis import Redis
 
-from servers.redis.conftest import Start
 from tools.backends.redis import RedisServer
 from tools.backends.sidecar import Sidecar
 
@@ -26,7 +26,12 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 def sidecar(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
-    env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis_server.port), "MCP_ALLOW_WRITES": "true", "MCP_MAX_RESULT_BYTES": "8192"}
+    env = {
+        "REDIS_HOST": "127.0.0.1",
+        "REDIS_PORT": str(redis_server.port),
+        "MCP_ALLOW_WRITES": "true",
+        "MCP_MAX_RESULT_BYTES": "8192",
+    }
     with Sidecar("servers.redis", env, tmp_path_factory.mktemp("sidecar")) as running:
         running.wait_until_ready()
         yield running
@@ -48,7 +53,8 @@ async def ok(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
 async def error(client: Client, tool: str, **arguments: Any) -> str:
     answer = await client.call_tool(tool, arguments)
     assert answer.is_error
-    return str(answer.content[0].text)
+    assert isinstance(answer.content[0], TextContent)
+    return answer.content[0].text
 
 
 async def pages(client: Client, tool: str, part: str, **arguments: Any) -> list[Any]:
@@ -77,7 +83,9 @@ async def test_info(client: Client, redis: Redis) -> None:
     info = await ok(client, "redis_info")
     assert info["version"].startswith("redis 7.")
     assert info["role"] == "master"
-    assert info["databases"] == [{"db": 0, "keys": 1, "expiring": 1, "average_ttl_ms": info["databases"][0]["average_ttl_ms"]}]
+    assert info["databases"] == [
+        {"db": 0, "keys": 1, "expiring": 1, "average_ttl_ms": info["databases"][0]["average_ttl_ms"]}
+    ]
     assert info["findings"] == []
 
 
@@ -134,7 +142,9 @@ async def test_read_each_type(client: Client, redis: Redis) -> None:
     redis.sadd("set", "m")
     redis.zadd("zset", {"low": 1, "high": 2.5, "far": float("inf")})
     redis.xadd("stream", {"job": "1"}, id="1-1")
-    read = {name: await ok(client, "redis_read", key=name) for name in ("string", "hash", "list", "set", "zset", "stream")}
+    read = {
+        name: await ok(client, "redis_read", key=name) for name in ("string", "hash", "list", "set", "zset", "stream")
+    }
     assert read["string"] == {
         "key": "string", "type": "string", "encoding": "embstr", "length": 6, "ttl_s": 50, "value": "héllo"
     }  # fmt: skip
@@ -185,7 +195,9 @@ async def test_long_collections_are_read_in_pages(client: Client, redis: Redis) 
         redis.xadd("stream", {"m": m}, id=f"{i + 1}-0")
     assert await pages(client, "redis_read", "items", key="list") == many
     assert sorted(await pages(client, "redis_read", "items", key="set")) == sorted(many)
-    assert sorted(f["field"] for f in await pages(client, "redis_read", "fields", key="hash", limit=1000)) == sorted(many)
+    assert sorted(f["field"] for f in await pages(client, "redis_read", "fields", key="hash", limit=1000)) == sorted(
+        many
+    )
     assert [m["member"] for m in await pages(client, "redis_read", "members", key="zset", limit=1000)] == many
     assert [e["fields"][0]["value"] for e in await pages(client, "redis_read", "entries", key="stream")] == many
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from servers.common.tools import Call, ToolError, tool
 from servers.redis.backend import RedisBackend
@@ -45,7 +45,9 @@ async def redis_write(
     append: Annotated[list[Input] | None, Field(description="appends to a list")] = None,
     prepend: Annotated[list[Input] | None, Field(description="prepends to a list; the last comes first")] = None,
     add: Annotated[list[Input] | None, Field(description="adds members to a set")] = None,
-    scores: Annotated[list[Member] | None, Field(description="adds members to a sorted set, or sets their scores")] = None,
+    scores: Annotated[
+        list[Member] | None, Field(description="adds members to a sorted set, or sets their scores")
+    ] = None,
     entry: Annotated[list[FieldInput] | None, Field(description="adds one entry to a stream")] = None,
     condition: Annotated[
         Literal["always", "absent", "present"], Field(description="write only if the key is absent or present")
@@ -55,19 +57,29 @@ async def redis_write(
 ) -> Written:
     """Write one key, atomically: give exactly one of value, fields, append, prepend, add, scores, entry. A key of another type is refused unless replace is true."""  # noqa: E501
     kind, commands = _commands(
-        {"value": value, "fields": fields, "append": append, "prepend": prepend, "add": add, "scores": scores, "entry": entry}
+        {
+            "value": value,
+            "fields": fields,
+            "append": append,
+            "prepend": prepend,
+            "add": add,
+            "scores": scores,
+            "entry": entry,
+        }
     )
     name = parse_key(key)
     async with call.backend.transaction(name) as pipeline:
-        found = (await pipeline.execute_command("TYPE", name)).decode()
+        found = (await _now(pipeline, "TYPE", name)).decode()
         if condition == "absent" and found != "none":
             raise ToolError(f"{key!r} is there already, as a {found}: nothing was written")
         if condition == "present" and found == "none":
             raise ToolError(f"there is no key {key!r}: nothing was written")
         if found not in ("none", kind) and not replace:
-            raise ToolError(f"{key!r} is a {found}, not a {kind}: nothing was written; replace=true would delete it first")
+            raise ToolError(
+                f"{key!r} is a {found}, not a {kind}: nothing was written; replace=true would delete it first"
+            )
         # SET takes the TTL away; absent means as before.
-        ttl = await pipeline.execute_command("PTTL", name) if kind == "string" and ttl_s is None and not replace else -1
+        ttl = await _now(pipeline, "PTTL", name) if kind == "string" and ttl_s is None and not replace else -1
         pipeline.multi()
         if replace:
             pipeline.execute_command("UNLINK", name)
@@ -84,6 +96,11 @@ async def redis_write(
     if kind == "stream":
         written["id"] = answers[1 if replace else 0].decode()
     return written
+
+
+async def _now(pipeline: Any, *command: Any) -> Any:
+    """Sends a command at once: between WATCH and MULTI a pipeline does not queue."""
+    return await pipeline.execute_command(*command)
 
 
 def _commands(given: dict[str, Any]) -> tuple[str, list[Any]]:

@@ -28,8 +28,15 @@ ALL = {
 VECTORS: dict[str, dict[str, Any]] = {
     "empty": {"platform": '{"architecture":"amd64","os":"linux"}', "layers": []},
     "plain": {"platform": '{"architecture":"amd64","os":"linux"}', "layers": ["plain.tar"]},
-    "packed": {"platform": '{"architecture":"arm64","os":"linux","variant":"v8"}', "layers": ["packed.tar.gz", "plain.tar"]},
-    "entrypoint": {"platform": '{"architecture":"amd64","os":"linux"}', "layers": [], "entrypoint": ["/usr/bin/python3.11", "-m", "x"]},
+    "packed": {
+        "platform": '{"architecture":"arm64","os":"linux","variant":"v8"}',
+        "layers": ["packed.tar.gz", "plain.tar"],
+    },
+    "entrypoint": {
+        "platform": '{"architecture":"amd64","os":"linux"}',
+        "layers": [],
+        "entrypoint": ["/usr/bin/python3.11", "-m", "x"],
+    },
     "cmd": {"platform": '{"architecture":"amd64","os":"linux"}', "layers": [], "cmd": ["serve"]},
     "all": {"platform": '{"architecture":"amd64","os":"linux"}', "layers": ["plain.tar", "packed.tar.gz"], **ALL},
 }

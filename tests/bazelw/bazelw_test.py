@@ -13,7 +13,24 @@ from pathlib import Path
 import pytest
 
 VERSION = "7.7.1"
-TOOLS = ("bash", "cat", "cksum", "cut", "dirname", "echo", "env", "find", "id", "mkdir", "rm", "sed", "sha256sum", "timeout", "uname", "xargs")
+TOOLS = (
+    "bash",
+    "cat",
+    "cksum",
+    "cut",
+    "dirname",
+    "echo",
+    "env",
+    "find",
+    "id",
+    "mkdir",
+    "rm",
+    "sed",
+    "sha256sum",
+    "timeout",
+    "uname",
+    "xargs",
+)
 
 
 class Machine:
@@ -56,7 +73,12 @@ esac''',
 
     def run(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(self.workspace / "bazelw"), *args], env=self.env | env, text=True, capture_output=True, timeout=60, check=False
+            [str(self.workspace / "bazelw"), *args],
+            env=self.env | env,
+            text=True,
+            capture_output=True,
+            timeout=60,
+            check=False,
         )
 
     def asked(self) -> int:
@@ -118,7 +140,10 @@ def test_air_gapped_by_hand(machine: Machine) -> None:
 def test_connected_by_hand_without_a_bazel_says_what_to_do(machine: Machine) -> None:
     done = machine.run("build", BAZELW_MODE="connected")
     assert done.returncode == 2
-    assert done.stderr == f"bazelw: no Bazelisk and no Bazel {VERSION} on PATH: install Bazelisk, or use BAZELW_MODE=airgap\n"
+    assert (
+        done.stderr
+        == f"bazelw: no Bazelisk and no Bazel {VERSION} on PATH: install Bazelisk, or use BAZELW_MODE=airgap\n"
+    )
 
 
 def test_an_unknown_mode_says_which_there_are(machine: Machine) -> None:
@@ -147,7 +172,12 @@ def test_the_root_says_what_to_install_when_it_may_not(machine: Machine, tmp_pat
     (machine.bin / "id").unlink()
     machine.script(machine.bin / "id", "echo 1000")
     done = subprocess.run(
-        [str(machine.workspace / "bazel/airgap/root.sh")], env=machine.env, text=True, capture_output=True, timeout=60, check=False
+        [str(machine.workspace / "bazel/airgap/root.sh")],
+        env=machine.env,
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 2
     assert "sudo apt-get install mmdebstrap bubblewrap" in done.stderr

@@ -36,7 +36,9 @@ def test_the_configuration(unpacked: Unpacked) -> None:
 def test_no_shell_and_no_package_manager(unpacked: Unpacked) -> None:
     names = {Path(member.name).name for member in members(unpacked.image) if not member.isdir()}
     assert not names & (SHELLS | MANAGERS)
-    programs = {m.name for m in members(unpacked.image) if Path(m.name).parent.name in ("bin", "sbin") and not m.isdir()}
+    programs = {
+        m.name for m in members(unpacked.image) if Path(m.name).parent.name in ("bin", "sbin") and not m.isdir()
+    }
     assert programs == {"usr/bin/python3.11"}
 
 
@@ -57,7 +59,7 @@ def test_every_source_of_ours_and_the_wheels_has_its_bytecode(unpacked: Unpacked
     for name in ours:
         path = Path(name)
         assert f"{path.parent}/__pycache__/{path.stem}.cpython-311.pyc" in names
-    assert not [n for n in ours if n.endswith("_test.py") or n.endswith("conftest.py")]
+    assert not [n for n in ours if n.endswith(("_test.py", "conftest.py"))]
 
 
 def test_bytecode_is_never_checked_against_its_source(unpacked: Unpacked) -> None:

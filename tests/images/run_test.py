@@ -14,7 +14,6 @@ import pytest
 from mcp import Client
 
 from tests.images.conftest import Unpacked
-
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
 from tools.images.container import UID, Container, can_isolate, command_line
@@ -55,11 +54,17 @@ def status(url: str) -> int:
         return 0
 
 
+def body(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return bytes(answer.read())
+
+
 @pytest.mark.anyio
-async def test_health_and_a_tool_call(unpacked: Unpacked, store_settings: dict[str, dict[str, str]], tmp_path: Path) -> None:
-    with running(unpacked, store_settings[unpacked.name], tmp_path / "log") as (container, url):
-        with urllib.request.urlopen(url + "/health") as answer:
-            health = json.load(answer)
+async def test_health_and_a_tool_call(
+    unpacked: Unpacked, store_settings: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    with running(unpacked, store_settings[unpacked.name], tmp_path / "log") as (_, url):
+        health = json.loads(body(url + "/health"))
         assert health["status"] == "ok" and health["backend"]["state"] == "up"
         tool, key = CALLS[unpacked.name]
         async with Client(url + "/mcp") as client:
@@ -70,7 +75,9 @@ async def test_health_and_a_tool_call(unpacked: Unpacked, store_settings: dict[s
 def inside(unpacked: Unpacked, code: str) -> subprocess.CompletedProcess[str]:
     """Runs Python code with the image's interpreter in the image's root."""
     command, env = command_line(unpacked.image, unpacked.root, {}, ["/usr/bin/python3.11", "-P", "-c", code])
-    return subprocess.run(command, env=env | {"PATH": os.environ["PATH"]}, text=True, capture_output=True, timeout=60, check=False)
+    return subprocess.run(
+        command, env=env | {"PATH": os.environ["PATH"]}, text=True, capture_output=True, timeout=60, check=False
+    )
 
 
 def test_it_runs_as_uid_1000_on_a_root_that_can_not_be_written(
@@ -79,13 +86,14 @@ def test_it_runs_as_uid_1000_on_a_root_that_can_not_be_written(
     if not can_isolate():
         pytest.skip("this machine has no bubblewrap, or does not let it make namespaces")
     code = """
-import json, os
+import json, os, pwd
 failed = []
 for path in ("/x", "/usr/x", "/etc/x", "/usr/lib/python3.11/x"):
     try: open(path, "w")
     except OSError as error: failed.append(error.errno)
 open("/tmp/x", "w").write("x")
-print(json.dumps({"uid": os.getuid(), "gid": os.getgid(), "failed": failed, "user": __import__("pwd").getpwuid(os.getuid()).pw_name}))
+user = pwd.getpwuid(os.getuid()).pw_name
+print(json.dumps({"uid": os.getuid(), "gid": os.getgid(), "failed": failed, "user": user}))
 """
     done = inside(unpacked, code)
     assert done.returncode == 0, done.stderr
@@ -115,14 +123,17 @@ print("\\n".join(failed))
 
 def test_help_tells_the_settings(unpacked: Unpacked) -> None:
     command, env = command_line(unpacked.image, unpacked.root, {}, [*unpacked.image.command, "--help"])
-    done = subprocess.run(command, env=env | {"PATH": os.environ["PATH"]}, text=True, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, env=env | {"PATH": os.environ["PATH"]}, text=True, capture_output=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "MCP_ALLOW_WRITES" in done.stdout
 
 
 def test_what_is_compiled_is_what_is_run(unpacked: Unpacked) -> None:
-    done = inside(unpacked, "import servers.common.app as m; print(m.__cached__); import mcp.server.lowlevel as n; print(n.__cached__)")
+    done = inside(
+        unpacked,
+        "import servers.common.app as m; print(m.__cached__); import mcp.server.lowlevel as n; print(n.__cached__)",
+    )
     paths = done.stdout.split()
     assert len(paths) == 2 and all(path.endswith(".cpython-311.pyc") for path in paths), done.stderr
-
-

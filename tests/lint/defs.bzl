@@ -11,7 +11,7 @@ def lint_test(name, command, tool, deps = [], size = "medium"):
     Args:
         name: of the test
         command: the linter's command line, split at blanks. The first word is a program of the tool's wheel, or a module
-            of it. $(SHELL_SCRIPTS) stands for every shell script of the tree.
+            of it. {shell_scripts} stands for every shell script of the tree.
         tool: the wheel's label
         deps: wheels that the linter must see beside
         size: of the test
@@ -23,6 +23,10 @@ def lint_test(name, command, tool, deps = [], size = "medium"):
         args = ["'%s'" % word for word in command.split(" ")],
         data = ["//:WORKSPACE"],
         main = "lint.py",
-        tags = ["external", "no-cache", "no-sandbox"],
+        tags = [
+            "external",
+            "no-cache",
+            "no-sandbox",
+        ],
         deps = [tool] + deps,
     )

@@ -47,8 +47,8 @@ def main(words: list[str]) -> None:
     tree = source_tree()
     command = program(words[0])
     for word in words[1:]:
-        command += shell_scripts(tree) if word == "$(SHELL_SCRIPTS)" else [word]
-    os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(p) for p in sys.path if p)
+        command += shell_scripts(tree) if word == "{shell_scripts}" else [word]
+    os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
     os.chdir(tree)
     os.execv(command[0], command)
 

@@ -18,7 +18,9 @@ from tools.backends.process import Process, free_port
 class Sidecar(Process):
     """`python -m MODULE` on a loopback port, with no settings but those given."""
 
-    def __init__(self, module: str, env: Mapping[str, str], folder: Path | None = None, port: int | None = None) -> None:
+    def __init__(
+        self, module: str, env: Mapping[str, str], folder: Path | None = None, port: int | None = None
+    ) -> None:
         """
         Args:
             module: servers.redis or servers.elasticsearch

@@ -24,7 +24,9 @@ def can_isolate() -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def command_line(image: Image, root: Path, env: Mapping[str, str], arguments: list[str] | None = None) -> tuple[list[str], dict[str, str]]:
+def command_line(
+    image: Image, root: Path, env: Mapping[str, str], arguments: list[str] | None = None
+) -> tuple[list[str], dict[str, str]]:
     """The command that starts the image, and its environment.
 
     With bubblewrap: as UID 1000 in a user namespace, with the root read-only, /tmp of its own, and this machine's network.
@@ -60,7 +62,9 @@ def command_line(image: Image, root: Path, env: Mapping[str, str], arguments: li
 class Container(Process):
     """An image's process."""
 
-    def __init__(self, name: str, image: Image, root: Path, env: Mapping[str, str], log: Path, arguments: list[str] | None = None) -> None:
+    def __init__(
+        self, name: str, image: Image, root: Path, env: Mapping[str, str], log: Path, arguments: list[str] | None = None
+    ) -> None:
         command, environment = command_line(image, root, env, arguments)
         # bubblewrap itself is found on the PATH of this process.
         program = shutil.which(command[0]) or command[0]

@@ -91,13 +91,22 @@ def layer(path: Path, label: str) -> tuple[dict[str, Any], str, dict[str, str]]:
             unpacked.update(inflate.flush())
             if not inflate.eof or inflate.unused_data:
                 sys.exit(f"rules_oci stand-in: {path} is not one whole gzip stream")
-    descriptor = {"size": size, "digest": "sha256:" + packed.hexdigest(), "mediaType": LAYER + ("+gzip" if compressed else "")}
+    descriptor = {
+        "size": size,
+        "digest": "sha256:" + packed.hexdigest(),
+        "mediaType": LAYER + ("+gzip" if compressed else ""),
+    }
     return descriptor, "sha256:" + unpacked.hexdigest(), {"created": EPOCH, "created_by": f"bazel build {label}"}
 
 
 def image(options: argparse.Namespace) -> None:
     layout = Layout(options.layout)
-    config: dict[str, Any] = {"created": EPOCH, "config": {}, "history": [], "rootfs": {"type": "layers", "diff_ids": []}}
+    config: dict[str, Any] = {
+        "created": EPOCH,
+        "config": {},
+        "history": [],
+        "rootfs": {"type": "layers", "diff_ids": []},
+    }
     config |= json.loads(options.platform)
     descriptors = []
     for path, label in options.layer:

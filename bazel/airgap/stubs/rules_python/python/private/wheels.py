@@ -8,7 +8,6 @@ it fails, says what is wrong.
 
 import email.parser
 import json
-import os
 import re
 import subprocess
 import sys
@@ -53,9 +52,20 @@ def locked_extras(lock: str) -> dict[str, set[str]]:
 
 def download(lock: str, pip_args: list[str]) -> None:
     """One pip for the whole lock; it checks every hash before anything is used."""
-    os.mkdir("wheels")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-    done = subprocess.run([*command, *pip_args, "--dest=wheels", f"--requirement={lock}"], text=True, capture_output=True, check=False)
+    Path("wheels").mkdir()
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--require-hashes",
+    ]
+    done = subprocess.run(
+        [*command, *pip_args, "--dest=wheels", f"--requirement={lock}"], text=True, capture_output=True, check=False
+    )
     if done.returncode:
         text = done.stderr
         wrong = re.search(r"\n\s*(\S+) from \S+.*?\n\s*Expected sha256 (\w+)(?:.*?)Got\s+(\w+)", text, re.S)
@@ -67,7 +77,13 @@ def download(lock: str, pip_args: list[str]) -> None:
 
 def unpack(wheel: Path, folder: Path) -> None:
     """site-packages/ for what is imported, bin/ for programs, data/ and include/ for the rest of NAME.data."""
-    places = {"purelib": "site-packages", "platlib": "site-packages", "scripts": "bin", "data": "data", "headers": "include"}
+    places = {
+        "purelib": "site-packages",
+        "platlib": "site-packages",
+        "scripts": "bin",
+        "data": "data",
+        "headers": "include",
+    }
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.infolist():
             if member.is_dir():
@@ -89,7 +105,9 @@ def requires(folder: Path, extras: set[str], env: dict[str, str]) -> set[str]:
     names = set()
     for text in email.parser.HeaderParser().parsestr(metadata.read_text("utf-8")).get_all("Requires-Dist", []):
         requirement = Requirement(text)
-        if not requirement.marker or any(requirement.marker.evaluate(env | {"extra": extra}) for extra in {"", *extras}):
+        if not requirement.marker or any(
+            requirement.marker.evaluate(env | {"extra": extra}) for extra in {"", *extras}
+        ):
             names.add(canonicalize_name(requirement.name))
     return names
 
@@ -107,7 +125,7 @@ def main(lock: str, version: str, *pip_args: str) -> None:
         unpack(wheel, folder)
         wheel.rename(folder / wheel.name)
         wheels[name] = (folder, wheel.name)
-    os.rmdir("wheels")
+    Path("wheels").rmdir()
     env = environment(version, list(pip_args))
     wanted_extras = dict(extras)
     for folder, _ in wheels.values():
@@ -122,7 +140,11 @@ def main(lock: str, version: str, *pip_args: str) -> None:
             {
                 folder.name: {
                     "whl": file,
-                    "deps": sorted(folder_name(d) for d in requires(folder, wanted_extras.get(name, set()), env) if d in wheels and d != name),
+                    "deps": sorted(
+                        folder_name(d)
+                        for d in requires(folder, wanted_extras.get(name, set()), env)
+                        if d in wheels and d != name
+                    ),
                 }
                 for name, (folder, file) in wheels.items()
             }
