@@ -1,7 +1,7 @@
 "Fetches the locked jars, from a mirror or through the machine's own Maven, and lays them out as Elasticsearch wants them."
 
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
-_ADVICE = "do not use it, and see whether a proxy or ~/.m2/repository holds a broken file; `bazel run //tools:lock_elasticsearch` renews the lock"
+_ADVICE = "do not use it; a proxy, the mirror or ~/.m2/repository may hold a broken file"
 
 _BUILD = """package(default_visibility = ["//visibility:public"])
 
@@ -59,6 +59,7 @@ def _fetch_with_maven(ctx, jars):
         mvn,
         "--batch-mode",
         "--quiet",
+        "--update-snapshots",  # asks again for what was not found before
         "--file=maven/pom.xml",
         _PLUGIN + ":copy-dependencies",
         "-DexcludeTransitive=true",
@@ -66,8 +67,15 @@ def _fetch_with_maven(ctx, jars):
         "-DoutputDirectory=%s" % ctx.path("maven/jars"),
     ], timeout = 1800)
     if result.return_code:
-        lines = [line for line in (result.stdout + "\n" + result.stderr).split("\n") if "ERROR" in line]
-        fail("the embedded Elasticsearch: Maven can't fetch its jars: %s" % (lines or ["it gives no reason"])[0].replace("[ERROR] ", ""))
+        lines = [
+            line.removeprefix("[ERROR]").strip()
+            for line in (result.stdout + "\n" + result.stderr).split("\n")
+            if line.startswith("[ERROR]")
+        ]
+
+        # Its first sentence runs over several lines; advice on Maven itself follows.
+        reason = " ".join(lines).split(" -> [Help")[0]
+        fail("the embedded Elasticsearch: Maven can't fetch its jars: %s" % (reason[:600] or "it gives no reason"))
     return "file://%s" % ctx.path("maven/jars")
 
 def _elasticsearch_repository_impl(ctx):

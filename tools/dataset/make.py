@@ -1,0 +1,64 @@
+"""Makes packages.jsonl.xz anew from the package index that apt has on this machine (Debian 12, after `apt-get update`)."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+SECTIONS = {"admin", "database", "editors", "mail", "net", "news", "shells", "vcs", "web", "httpd"}
+
+
+def dump() -> str:
+    return subprocess.run(["apt-cache", "dumpavail"], capture_output=True, text=True, check=True).stdout
+
+
+def fields(stanza: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in stanza.splitlines():
+        if line[:1] not in (" ", "\t") and ":" in line:
+            name, value = line.split(":", 1)
+            found[name] = value.strip()
+    return found
+
+
+def document(package: dict[str, str]) -> dict[str, Any]:
+    names = (re.split(r"[\s(|:\[]", part.strip(), maxsplit=1)[0] for part in package.get("Depends", "").split(","))
+    made: dict[str, Any] = {
+        "name": package["Package"],
+        "version": package["Version"],
+        "section": package["Section"],
+        "priority": package.get("Priority", "optional"),
+        "architecture": package["Architecture"],
+        # The name without the address.
+        "maintainer": re.sub(r"\s*<.*", "", package.get("Maintainer", "")),
+        "description": package.get("Description", ""),
+        "depends": sorted({name for name in names if name}),
+        "tags": sorted(re.findall(r"[\w+:.-]+", package.get("Tag", ""))),
+        "installed_kib": int(package.get("Installed-Size", 0)),
+        "download_bytes": int(package.get("Size", 0)),
+    }
+    if "Homepage" in package:
+        made["homepage"] = package["Homepage"]
+    return made
+
+
+def main() -> None:
+    stanzas = (fields(stanza) for stanza in dump().split("\n\n"))
+    chosen = {
+        s["Package"]: document(s)
+        for s in stanzas
+        if s.get("Section") in SECTIONS and s.get("Description") and s.get("Size")
+    }
+    text = "".join(json.dumps(chosen[name], ensure_ascii=False, sort_keys=True) + "\n" for name in sorted(chosen))
+    target = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), "tools/dataset/packages.jsonl.xz")
+    target.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
+    print(f"{len(chosen)} packages, {target.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""The data set: about three thousand packages of Debian 12, from its own package index (see README.md)."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).with_name("packages.jsonl.xz")
+
+
+def packages() -> Iterator[dict[str, Any]]:
+    """The packages in the order of their names.
+
+    Yields:
+        name, version, section, priority, architecture, maintainer (str), description (str, one line), homepage (str, may
+        be absent), depends (list of str), tags (list of str), installed_kib and download_bytes (int).
+    """
+    with lzma.open(FILE, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)

@@ -1,0 +1,1 @@
+"""Both MCP servers out of their images, on real stores with data worth asking about."""

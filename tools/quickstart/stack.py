@@ -1,0 +1,109 @@
+"""The stores, the data and the servers, started one after the other and ended in the reverse order."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.process import Process, StartError
+from tools.backends.redis import RedisServer
+from tools.backends.runfiles import program
+from tools.dataset.load import ALIAS, load_elasticsearch, load_redis
+from tools.images.container import Container
+from tools.images.layout import Image
+from tools.quickstart.ports import Ports
+
+Tell = Callable[[str], None]
+
+
+class Stack:
+    """Everything that the quickstart runs."""
+
+    def __init__(self, ports: Ports, allow_writes: bool, tell: Tell) -> None:
+        """
+        Args:
+            ports: where to listen, all on 127.0.0.1
+            allow_writes: whether the servers have the tools that change data
+            tell: gets a line of progress
+        """
+        self.ports = ports
+        self._writes = allow_writes
+        self._tell = tell
+        self._stack = ExitStack()
+        self.processes: list[Process] = []
+
+    def __enter__(self) -> Stack:
+        self._stack.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Any:
+        return self._stack.__exit__(kind, error, trace)
+
+    def start(self) -> None:
+        """Starts everything and waits until both servers are ready.
+
+        Raises:
+            StartError: something did not start; what did is ended by leaving the `with` block.
+        """
+        folder = Path(tempfile.mkdtemp(prefix="quickstart."))
+        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        self._tell(f"starting Redis on port {self.ports.redis}")
+        self._add(RedisServer(self.ports.redis))
+        self._tell(f"starting Elasticsearch on port {self.ports.elasticsearch} (about ten seconds)")
+        self._add(ElasticsearchNode(self.ports.elasticsearch))
+        self._tell("loading the data set: packages of Debian 12")
+        keys, documents = load_redis(self.ports.redis), load_elasticsearch(self.ports.elasticsearch)
+        self._tell(f"loaded {keys} keys into Redis, {documents} documents into index {ALIAS} of Elasticsearch")
+        redis = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(self.ports.redis)}
+        elasticsearch = {"ES_HOST": "127.0.0.1", "ES_PORT": str(self.ports.elasticsearch)}
+        self._serve("redis", self.ports.redis_mcp, redis, folder)
+        self._serve("elasticsearch", self.ports.elasticsearch_mcp, elasticsearch, folder)
+        for process, port in zip(
+            self.processes[-2:], (self.ports.redis_mcp, self.ports.elasticsearch_mcp), strict=True
+        ):
+            process.wait_until(lambda port=port: ready(port), 60)  # type: ignore[misc]
+
+    def _add(self, process: Process) -> None:
+        self._stack.enter_context(process)
+        self.processes.append(process)
+
+    def _serve(self, name: str, port: int, settings: dict[str, str], folder: Path) -> None:
+        self._tell(f"starting mcp/{name} from its image on port {port}")
+        root = folder / name
+        root.mkdir()
+        image = Image(program(f"{name.upper()}_IMAGE"))
+        image.unpack(root)
+        env = settings | {"MCP_HOST": "127.0.0.1", "MCP_PORT": str(port), "MCP_ALLOW_WRITES": str(self._writes).lower()}
+        self._add(Container(f"mcp/{name}", image, root, env, folder / f"{name}.log"))
+
+    def watch(self) -> None:
+        """Waits for ever.
+
+        Raises:
+            StartError: a process ended; the message has its last lines.
+        """
+        while True:
+            for process in self.processes:
+                if not process.running:
+                    raise StartError(f"{process.name} ended with exit code {process.exit_code}:\n{process.tail()}")
+            time.sleep(0.5)
+
+
+def ready(port: int) -> bool:
+    """Whether the server on a port says that it and its store serve."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as answer:
+            return int(answer.status) == 200
+    except (urllib.error.HTTPError, OSError):
+        return False
