@@ -1,0 +1,102 @@
+"""Settings from the environment: what is taken, and what is said of what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from servers.common.settings import CommonSettings, Environment, Secret, SettingsError
+
+
+def problems(env: Environment) -> list[str]:
+    with pytest.raises(SettingsError) as raised:
+        env.check()
+    return raised.value.problems
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    env = Environment({})
+    settings = CommonSettings.read(env)
+    env.check()
+    assert (settings.host, settings.port, settings.allow_writes) == ("0.0.0.0", 9000, False)
+    assert not settings.auth_token
+    assert settings.allowed_hosts == ()
+
+
+def test_set_but_empty_is_not_set() -> None:
+    env = Environment({"MCP_PORT": "", "MCP_ALLOW_WRITES": " ", "MCP_AUTH_TOKEN_FILE": ""})
+    assert CommonSettings.read(env).port == 9000
+    env.check()
+
+
+@pytest.mark.parametrize("text", ["true", "1", "Yes", "ON"])
+def test_true(text: str) -> None:
+    assert Environment({"F": text}).flag("F", False, "") is True
+
+
+@pytest.mark.parametrize("text", ["false", "0", "No", "off"])
+def test_false(text: str) -> None:
+    assert Environment({"F": text}).flag("F", True, "") is False
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x", "'x' is not a whole number"),
+        ("0", "0 is not between 1 and 65535"),
+        ("70000", "70000 is not between 1 and 65535"),
+    ],
+)
+def test_a_wrong_port(text: str, said: str) -> None:
+    env = Environment({"P": text})
+    assert env.port("P", 9000, "") == 9000
+    assert problems(env) == [f"P: {said}"]
+
+
+def test_lists_are_separated_by_commas() -> None:
+    assert Environment({"L": " a, b ,,c"}).names("L", "") == ("a", "b", "c")
+
+
+def test_all_problems_are_found_at_once() -> None:
+    env = Environment({"MCP_PORT": "x", "MCP_LOG_LEVEL": "loud", "MCP_WATCHDOG_SECONDS": "-1"})
+    CommonSettings.read(env)
+    assert [problem.split(":")[0] for problem in problems(env)] == ["MCP_PORT", "MCP_LOG_LEVEL", "MCP_WATCHDOG_SECONDS"]
+
+
+def test_a_secret_never_shows_itself() -> None:
+    secret = Environment({"S": "canary"}).secret("S", "")
+    assert secret.reveal() == "canary" and secret
+    assert "canary" not in f"{secret!r} {secret}"
+    assert not Secret()
+
+
+def test_a_secret_from_a_file_follows_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("one\n")
+    secret = Environment({"S_FILE": str(file)}).secret("S", "")
+    assert secret.reveal() == "one"
+    file.write_text("two")
+    assert secret.reveal() == "two"
+    file.unlink()
+    with pytest.raises(OSError, match="No such file"):
+        secret.reveal()
+
+
+def test_what_is_wrong_with_a_secret_file(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    env = Environment({"A_FILE": str(tmp_path / "none"), "B_FILE": str(tmp_path / "empty"), "C_FILE": str(tmp_path)})
+    for name in "ABC":
+        env.secret(name, "")
+    assert problems(env) == [
+        f"A_FILE: can't read '{tmp_path / 'none'}': No such file or directory",
+        f"B_FILE: '{tmp_path / 'empty'}' is empty",
+        f"C_FILE: can't read '{tmp_path}': Is a directory",
+    ]
+
+
+def test_every_setting_is_described() -> None:
+    env = Environment({})
+    CommonSettings.read(env)
+    assert all(meaning for _, _, meaning in env.described)
+    assert len({name for name, _, _ in env.described}) == len(env.described)

@@ -1,0 +1,111 @@
+"""bazel run //tools:image_report: sizes of the images by layer, and what starting them costs, as Markdown tables."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.backends.process import Process, free_port
+from tools.backends.runfiles import program
+from tools.images.container import Container, can_isolate
+from tools.images.layout import Image
+
+MIB = 1024 * 1024
+NAMES = ("redis", "elasticsearch")
+RUNS = 5
+"""Starts of each image; the table has the median."""
+
+
+def mib(size: int) -> str:
+    return f"{size / MIB:.1f}"
+
+
+def sizes(name: str, image: Image) -> Iterator[str]:
+    """The table of an image's layers, in MiB."""
+    yield f"### mcp/{name}\n\n`{image.digest}`\n"
+    yield "| layer | packed MiB | unpacked MiB | files |\n|---|---:|---:|---:|"
+    for layer in image.layers:
+        label = layer.created_by.removeprefix("bazel build ")
+        files = sum(not member.isdir() for member in layer.members)
+        yield f"| {label} | {mib(layer.packed_bytes)} | {mib(layer.unpacked_bytes)} | {files} |"
+    packed, unpacked = (
+        sum(getattr(layer, f"{kind}_bytes") for layer in image.layers) for kind in ("packed", "unpacked")
+    )
+    yield f"| **all** | **{mib(packed)}** | **{mib(unpacked)}** | |\n"
+
+
+def descendants(pid: int) -> list[int]:
+    """A process and those it started, by proc(5)."""
+    found = [pid]
+    for process in found:
+        with contextlib.suppress(OSError):
+            children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+            found += [int(child) for child in children]
+    return found
+
+
+def usage(process: Process) -> tuple[float, float]:
+    """CPU seconds used so far, and resident MiB, of the server: the last process of the chain that bubblewrap makes."""
+    server = descendants(process.pid)[-1]
+    fields = Path(f"/proc/{server}/stat").read_text().rsplit(")", 1)[1].split()
+    ticks = int(fields[11]) + int(fields[12])
+    resident = next(
+        line for line in Path(f"/proc/{server}/status").read_text().splitlines() if line.startswith("VmRSS")
+    )
+    return ticks / os.sysconf("SC_CLK_TCK"), int(resident.split()[1]) / 1024
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def start(name: str, image: Image, root: Path, folder: Path) -> tuple[float, float, float]:
+    """Starts the image without a store; seconds to /health, CPU seconds until then, resident MiB a second later."""
+    port = free_port()
+    env = {"MCP_HOST": "127.0.0.1", "MCP_PORT": str(port)}
+    began = time.monotonic()
+    with Container(name, image, root, env, folder / f"{name}-{port}.log") as container:
+        container.wait_until(lambda: answers(f"http://127.0.0.1:{port}/health"), 60)
+        seconds = time.monotonic() - began
+        cpu, _ = usage(container)
+        time.sleep(1)
+        return seconds, cpu, usage(container)[1]
+
+
+def median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def main() -> None:
+    images = {name: Image(program(f"{name.upper()}_IMAGE")) for name in NAMES}
+    print("## Images\n")
+    for name, image in images.items():
+        print("\n".join(sizes(name, image)))
+    how = "in bubblewrap, as UID 1000 on a read-only root" if can_isolate() else "in place"
+    print(f"## Start\n\nFrom the images' own files, {how}, without a store; median of {RUNS} starts, taken in turn.\n")
+    print("| image | to /health, s | CPU, s | RSS idle, MiB |\n|---|---:|---:|---:|")
+    with tempfile.TemporaryDirectory(prefix="image_report.") as temporary:
+        folder = Path(temporary)
+        for name, image in images.items():
+            (folder / name).mkdir()
+            image.unpack(folder / name)
+        measured: dict[str, list[tuple[float, float, float]]] = {name: [] for name in images}
+        for _ in range(RUNS):
+            for name, image in images.items():
+                measured[name].append(start(name, image, folder / name, folder))
+    for name, runs in measured.items():
+        seconds, cpu, resident = (median([run[column] for run in runs]) for column in range(3))
+        print(f"| mcp/{name} | {seconds:.2f} | {cpu:.2f} | {resident:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
