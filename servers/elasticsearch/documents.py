@@ -1,0 +1,193 @@
+"""es_get, es_index and es_delete: single documents. The last two are served only where writes are allowed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.tools import Call, Room, ToolError, size, tool
+from servers.elasticsearch.backend import ElasticsearchBackend, path
+from servers.elasticsearch.errors import Refused
+from servers.elasticsearch.names import DocumentId, IndexName, near_names, require_index, writable
+from servers.elasticsearch.shorten import shorten, strings
+
+SeqNo = Annotated[
+    int | None, Field(ge=0, description="only if the document is still as es_get gave it; with primary_term")
+]
+PrimaryTerm = Annotated[int | None, Field(ge=1)]
+Refresh = Annotated[bool, Field(description="wait until searches find the change, a second or so")]
+
+
+class Document(TypedDict):
+    index: str
+    id: str
+    seq_no: NotRequired[int]
+    primary_term: NotRequired[int]
+    source: NotRequired[dict[str, Any]]
+    cut: Annotated[NotRequired[dict[str, int]], Field(description="what was cut in source, and its whole length")]
+    text: Annotated[NotRequired[str], Field(description="of the field asked for")]
+    cursor: Annotated[NotRequired[str], Field(description="the text goes on: call again with it")]
+
+
+@tool(title="Get a document")
+async def es_get(
+    call: Call[ElasticsearchBackend],
+    *,
+    index: IndexName,
+    id: DocumentId,
+    source: Annotated[list[str] | None, Field(description="fields to give, * allowed; default: all")] = None,
+    field: Annotated[
+        str | None, Field(description="only the text at this dotted path, at full length, in pieces")
+    ] = None,
+    cursor: Annotated[str, Field(description="from the result before")] = "0",
+) -> Document:
+    """Get a document by its id, as it is now, with what if_seq_no needs. Long values are cut: read one whole by field."""
+    params = {}
+    if field is not None or source is not None:
+        params["_source"] = field if field is not None else ",".join(source or ["-"])
+    if not cursor.isdigit():
+        raise ToolError(f"cursor {cursor[:50]!r} is not one from a result: begin without a cursor")
+    async with near_names(call.backend):
+        try:
+            answer = await call.backend.read("GET", path(index, "_doc", id), params=params)
+        except Refused as error:
+            if error.status != 404 or error.type:
+                raise
+            raise ToolError(f"there is no document {id!r} in {index!r}: find ids with es_search") from None
+    document: Document = {"index": answer["_index"], "id": answer["_id"]}
+    if "_seq_no" in answer:
+        document["seq_no"], document["primary_term"] = answer["_seq_no"], answer["_primary_term"]
+    content = answer.get("_source", {})
+    room = Room(call.max_bytes, 512 + size(document))
+    if field is None:
+        document["source"], cut = shorten(content, room.left)
+        if cut:
+            document["cut"] = cut
+        return document
+    found = list(strings(content, field))
+    if not found:
+        raise ToolError(f"{field!r} is no text in this document: get it without field to see what it has")
+    text = "\n".join(found)
+    document["text"], end = piece(text, int(cursor), room.left)
+    if end < len(text):
+        document["cursor"] = str(end)
+    return document
+
+
+def piece(text: str, start: int, most: int) -> tuple[str, int]:
+    """As much of a text from a character on as has at most `most` bytes as JSON, and the character behind it."""
+    end = min(len(text), start + most)
+    while end - start > 1 and size(text[start:end]) > most:
+        end = start + (end - start) // 2
+    return text[start:end], end
+
+
+class Indexed(TypedDict):
+    index: str
+    id: str
+    result: Annotated[str, Field(description="created, updated or noop")]
+    seq_no: int
+    primary_term: int
+
+
+@tool(title="Index a document", write=True, destructive=True, idempotent=False)
+async def es_index(
+    call: Call[ElasticsearchBackend],
+    *,
+    index: IndexName,
+    document: Annotated[dict[str, Any], Field(description="with op update: only the fields to change")],
+    id: Annotated[DocumentId | None, Field(description="default: Elasticsearch makes one")] = None,
+    op: Annotated[
+        Literal["index", "create", "update"],
+        Field(
+            description="index: replaces what is there; create: only if the id is new; update: merges into what is there"
+        ),
+    ] = "index",
+    if_seq_no: SeqNo = None,
+    if_primary_term: PrimaryTerm = None,
+    refresh: Refresh = False,
+    create_index: Annotated[bool, Field(description="make the index if there is none of this name")] = False,
+) -> Indexed:
+    """Write one document: add, replace or change it. Give if_seq_no and if_primary_term when it depends on what you read."""
+    writable(index)
+    params = _conditions(if_seq_no, if_primary_term, refresh)
+    if id is None and (op == "update" or if_seq_no is not None):
+        raise ToolError("give the id of the document: only a new one can do without")
+    if op == "create" and if_seq_no is not None:
+        raise ToolError("op create is for a new document, which has no seq_no: leave out if_seq_no, or use op index")
+    if not create_index:
+        await require_index(call.backend, index)
+    body: dict[str, Any] = document
+    if op == "update":
+        method, place, body = "POST", path(index, "_update", id or ""), {"doc": document}
+    elif id is None:
+        method, place = "POST", path(index, "_doc")
+    else:
+        method, place = "PUT", path(index, "_doc", id)
+    if op == "create":
+        params["op_type"] = "create"
+    async with near_names(call.backend):
+        try:
+            answer = await call.backend.write(method, place, params=params, body=body)
+        except Refused as error:
+            raise _conflict(error, index, id, op) from None
+    return {
+        "index": answer["_index"],
+        "id": answer["_id"],
+        "result": answer["result"],
+        "seq_no": answer["_seq_no"],
+        "primary_term": answer["_primary_term"],
+    }
+
+
+class Deleted(TypedDict):
+    index: str
+    id: str
+    deleted: Annotated[bool, Field(description="false: it was not there")]
+
+
+@tool(title="Delete a document", write=True, destructive=True)
+async def es_delete(
+    call: Call[ElasticsearchBackend],
+    *,
+    index: IndexName,
+    id: DocumentId,
+    if_seq_no: SeqNo = None,
+    if_primary_term: PrimaryTerm = None,
+    refresh: Refresh = False,
+) -> Deleted:
+    """Delete one document by its id. It can't be undone: get it first."""
+    writable(index)
+    params = _conditions(if_seq_no, if_primary_term, refresh)
+    # A delete makes an index of a misspelled name, as any write does.
+    await require_index(call.backend, index)
+    try:
+        answer = await call.backend.write("DELETE", path(index, "_doc", id), params=params)
+    except Refused as error:
+        if error.status == 404 and not error.type:
+            return {"index": index, "id": id, "deleted": False}
+        raise _conflict(error, index, id, "delete") from None
+    return {"index": answer["_index"], "id": answer["_id"], "deleted": answer["result"] == "deleted"}
+
+
+def _conditions(if_seq_no: int | None, if_primary_term: int | None, refresh: bool) -> dict[str, str]:
+    if (if_seq_no is None) != (if_primary_term is None):
+        raise ToolError("if_seq_no and if_primary_term go together: es_get gives both")
+    params = {"refresh": "wait_for"} if refresh else {}
+    if if_seq_no is not None:
+        params |= {"if_seq_no": str(if_seq_no), "if_primary_term": str(if_primary_term)}
+    return params
+
+
+def _conflict(error: Refused, index: str, id: str | None, op: str) -> ToolError:
+    if error.type == "version_conflict_engine_exception":
+        if op == "create":
+            return ToolError(f"{index!r} has a document {id!r} already: nothing was written; op index would replace it")
+        return ToolError(
+            f"document {id!r} has changed since it was read, and nothing was done: es_get it, and decide again"
+        )
+    if error.type == "document_missing_exception":
+        return ToolError(f"there is no document {id!r} in {index!r} to update: op index would add it")
+    return error

@@ -1,0 +1,109 @@
+"""Elasticsearch's refusals, turned into what a model can act on.
+
+The shape of an error is Elasticsearch's own: {"error": {"type", "reason", "root_cause": [...], "caused_by": {...}}, "status"}.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from servers.common.backend import BackendError
+from servers.common.tools import ToolError
+
+_MOST = 400
+"""Characters of Elasticsearch's own words that are passed on."""
+
+_ADVICE = {
+    "cluster_block_exception": "an operator must lift the block (a full disk makes indices read-only)",
+    "circuit_breaking_exception": "Elasticsearch lacks memory for it: ask for less, or try later",
+    "es_rejected_execution_exception": "Elasticsearch is overloaded: try again in a while",
+    "index_closed_exception": "the index is closed, and nothing can be read from it",
+    "invalid_index_name_exception": "es_indices lists the names there are",
+    "search_context_missing_exception": "the cursor has expired or is over: begin again without a cursor",
+    "too_many_buckets_exception": "ask for fewer buckets: a smaller size, a longer interval, or a narrower query",
+    "too_many_clauses": "the query has too many clauses: narrow it",
+    "unavailable_shards_exception": "a shard is not available: es_health says which and why",
+    "no_shard_available_action_exception": "a shard is not available: es_health says which and why",
+}
+
+
+class Refused(ToolError):
+    """Elasticsearch answered with an error.
+
+    `type` is the error's type, `index` the index it is about where it names one, `status` the HTTP status.
+    """
+
+    def __init__(self, message: str, type: str, status: int, index: str | None = None) -> None:
+        super().__init__(message)
+        self.type, self.status, self.index = type, status, index
+
+
+def explain(status: int, answer: Any, sent: bytes) -> Exception:
+    """The exception for an answer that is an error.
+
+    Args:
+        status: of HTTP
+        answer: the body's JSON
+        sent: the JSON that was sent, to point at the place of a mistake
+
+    Returns:
+        a Refused; a BackendError where the cluster as a whole can't serve.
+    """
+    error = answer.get("error") if isinstance(answer, Mapping) else None
+    if not isinstance(error, Mapping):
+        return Refused(f"Elasticsearch answered with HTTP status {status}: {_short(error or answer)}", "", status)
+    cause = _root(error)
+    type, reason = str(cause.get("type", "")), str(cause.get("reason", ""))
+    if type == "master_not_discovered_exception" or (status == 503 and "state not recovered" in reason):
+        return BackendError(f"Elasticsearch has no elected master now ({_short(reason)}): try again in a while")
+    if status == 403 and type == "security_exception":
+        return Refused(f"Elasticsearch does not allow it to this user: {_short(reason)}", type, status)
+    words = [_short(reason or type) + _place(cause, sent)]
+    if advice := _advice(type, reason):
+        words.append(advice)
+    return Refused("Elasticsearch answered: " + "; ".join(words), type, status, cause.get("index"))
+
+
+def _root(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The cause that says most: the first root cause, or the innermost where that one only says that something failed."""
+    causes = error.get("root_cause") or [error]
+    cause: Mapping[str, Any] = causes[0]
+    for shard in error.get("failed_shards", ()):
+        inner = shard.get("reason", {})
+        if not cause.get("reason") and inner.get("reason"):
+            cause = inner
+    if not cause.get("reason") or cause.get("reason") == "all shards failed":
+        while isinstance(error.get("caused_by"), Mapping):
+            error = error["caused_by"]
+        cause = error
+    return cause
+
+
+def _place(cause: Mapping[str, Any], sent: bytes) -> str:
+    """Where in the JSON that was sent a parser stopped: ` (at ...{"mtch"▶:{...)`."""
+    line, column = cause.get("line"), cause.get("col")
+    if line is None and (found := re.match(r"\[(\d+):(\d+)\]", str(cause.get("reason", "")))):
+        line, column = int(found[1]), int(found[2])
+    # What we send is one line; columns count its bytes, from 1.
+    if line != 1 or not isinstance(column, int) or not 0 < column <= len(sent):
+        return ""
+    at = column - 1
+    before, after = sent[max(at - 40, 0) : at].decode("utf-8", "ignore"), sent[at : at + 25].decode("utf-8", "ignore")
+    return f" (at {'...' if at > 40 else ''}{before}▶{after}{'...' if at + 25 < len(sent) else ''})"
+
+
+def _advice(type: str, reason: str) -> str:
+    if "Fielddata is disabled" in reason:
+        return "sort and aggregate on a keyword sub-field in its place: es_mapping shows whether it has one"
+    if "Result window is too large" in reason:
+        return "narrow the query, or go on by the cursor"
+    if "unknown query [query]" in reason:
+        return 'give the query clause itself, such as {"match": {...}}, without {"query": ...} around it'
+    return _ADVICE.get(type, "")
+
+
+def _short(text: object) -> str:
+    line = " ".join(str(text).split())
+    return line if len(line) <= _MOST else line[: _MOST - 3] + "..."

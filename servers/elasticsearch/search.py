@@ -1,0 +1,234 @@
+"""es_search: the query DSL, in pages.
+
+The first page is a plain search. Whoever goes on by its cursor gets a point in time: from there on all pages are of one
+state of the index, by search_after, as deep as one likes; so only those who page hold anything in Elasticsearch, and it
+expires by itself (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/paginate-search-results.html).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.backend import BackendError
+from servers.common.tools import Call, Room, ToolError, size, to_json, tool
+from servers.elasticsearch.backend import ElasticsearchBackend, path
+from servers.elasticsearch.names import IndexPattern, near_names
+from servers.elasticsearch.queries import refuse_scripts
+from servers.elasticsearch.shorten import shorten
+
+KEEP_ALIVE = "5m"
+"""How long a point in time waits for the next page."""
+
+WINDOW = 10_000
+"""Elasticsearch's index.max_result_window: what may lie before the end of a page without a point in time."""
+
+HIT_BYTES = 8192
+"""A hit is given up to this length, or whole where it is the only one asked for."""
+
+Dsl = dict[str, Any]
+
+
+class Hit(TypedDict):
+    id: str
+    index: Annotated[NotRequired[str], Field(description="where several were searched")]
+    score: NotRequired[float]
+    source: NotRequired[dict[str, Any]]
+    cut: Annotated[
+        NotRequired[dict[str, int]], Field(description="what was cut in source, and its whole length: es_get")
+    ]
+    highlight: NotRequired[dict[str, list[str]]]
+
+
+class Found(TypedDict):
+    total: int
+    at_least: Annotated[NotRequired[bool], Field(description="total is a lower bound")]
+    hits: list[Hit]
+    aggregations: NotRequired[dict[str, Any]]
+    notes: Annotated[NotRequired[list[str]], Field(description="why the result is not complete")]
+    cursor: Annotated[NotRequired[str], Field(description="there are more: repeat the call with it")]
+
+
+@tool(title="Search")
+async def es_search(
+    call: Call[ElasticsearchBackend],
+    *,
+    index: IndexPattern,
+    query: Annotated[
+        Dsl | None, Field(description='query DSL clause, as {"match":{"title":"fox"}}; default: all')
+    ] = None,
+    knn: Annotated[Dsl | None, Field(description="kNN search: field, query_vector, k, num_candidates")] = None,
+    aggs: Annotated[Dsl | None, Field(description="aggregations")] = None,
+    sort: Annotated[list[str | Dsl] | None, Field(description='as [{"date":"desc"}]; default: by score')] = None,
+    source: Annotated[
+        list[str] | None, Field(description="fields of hits to give, * allowed; []: none; default: all")
+    ] = None,
+    highlight: Annotated[list[str] | None, Field(description="fields to show matches of")] = None,
+    size: Annotated[int, Field(ge=0, le=1000, description="hits in a page; 0: exact total and aggregations only")] = 10,
+    timeout_s: Annotated[int, Field(ge=1, le=600, description="then what was found so far")] = 10,
+    cursor: Annotated[
+        str | None, Field(description="from the result before, with the other arguments as they were")
+    ] = None,
+) -> Found:
+    """Search with the query DSL, sorting, aggregations and paging. Scripts are refused. es_mapping tells the fields."""
+    for part in (query, knn, aggs, sort):
+        refuse_scripts(part)
+    asked = {"query": query, "knn": knn, "sort": sort, "_source": source}
+    body: Dsl = {name: value for name, value in asked.items() if value is not None}
+    body |= {"size": size, "timeout": f"{timeout_s}s"}
+    if highlight:
+        body["highlight"] = {"fields": {field: {} for field in highlight}}
+    page = _Page.parse(cursor, _fingerprint(index, body))
+    if page.first:
+        if aggs:
+            body["aggs"] = aggs
+        # Counting all matches costs; it is worth it for who asks for nothing else.
+        body["track_total_hits"] = size == 0 or WINDOW
+        async with near_names(call.backend):
+            answer = await call.backend.read(
+                "POST", path(index, "_search"), params={"allow_no_indices": "false", "typed_keys": "false"}, body=body
+            )
+    else:
+        answer = await _go_on(call.backend, index, page, body)
+    return await _found(call, answer, page, size)
+
+
+class _Page:
+    """Where a page begins: behind `offset` hits, and with a point in time behind the sort values `after`."""
+
+    def __init__(
+        self, fingerprint: str, offset: int = 0, pit: str | None = None, after: list[Any] | None = None
+    ) -> None:
+        self.fingerprint, self.offset, self.pit, self.after = fingerprint, offset, pit, after
+
+    @property
+    def first(self) -> bool:
+        return self.offset == 0
+
+    def cursor(self) -> str:
+        parts = [self.fingerprint, self.offset, *([self.pit, self.after] if self.pit else [])]
+        return base64.urlsafe_b64encode(to_json(parts).encode()).decode().rstrip("=")
+
+    @classmethod
+    def parse(cls, cursor: str | None, fingerprint: str) -> _Page:
+        if cursor is None:
+            return cls(fingerprint)
+        try:
+            parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+            given, offset, pit, after = parts if len(parts) == 4 else [*parts, None, None]
+            well = (
+                isinstance(offset, int)
+                and offset > 0
+                and (pit is None or (isinstance(pit, str) and isinstance(after, list)))
+            )
+        except (ValueError, TypeError):
+            well = False
+        if not well:
+            raise ToolError(f"cursor {cursor[:50]!r} is not one from a result: begin without a cursor")
+        if given != fingerprint:
+            raise ToolError(
+                "the cursor is of another search: repeat all arguments as they were, or begin without a cursor"
+            )
+        return cls(fingerprint, offset, pit, after)
+
+
+def _fingerprint(index: str, body: Dsl) -> str:
+    """Tells one search from another, whatever the size of its pages and the time they may take."""
+    asked = {name: value for name, value in body.items() if name not in ("size", "timeout")}
+    return hashlib.blake2b(to_json([index, asked]).encode("utf-8", "replace"), digest_size=6).hexdigest()
+
+
+async def _go_on(backend: ElasticsearchBackend, index: str, page: _Page, body: Dsl) -> Any:
+    if page.pit is None:
+        # Also for hits that are in the page already: without it Elasticsearch would refuse to look deeper.
+        if page.offset + body["size"] > WINDOW:
+            body["size"] = max(WINDOW - page.offset, 1)
+        async with near_names(backend):
+            opened = await backend.read(
+                "POST", path(index, "_pit"), params={"keep_alive": KEEP_ALIVE, "allow_no_indices": "false"}
+            )
+        page.pit = opened["id"]
+        body["from"] = page.offset
+    else:
+        body["search_after"] = page.after
+    # Elasticsearch orders equals by shard and place; said here, it is a value to go on behind.
+    body["sort"] = [*(body.get("sort") or ["_score"]), {"_shard_doc": "asc"}]
+    body |= {"pit": {"id": page.pit, "keep_alive": KEEP_ALIVE}, "track_total_hits": WINDOW}
+    return await backend.read("POST", "/_search", body=body)
+
+
+async def _found(call: Call[ElasticsearchBackend], answer: Any, page: _Page, most: int) -> Found:
+    hits = answer["hits"]["hits"]
+    total = answer["hits"].get("total", {"value": len(hits), "relation": "gte"})
+    found: Found = {"total": total["value"], "hits": []}
+    if total["relation"] == "gte":
+        found["at_least"] = True
+    if notes := _notes(answer):
+        found["notes"] = notes
+    room = Room(call.max_bytes, 1024 + len(page.pit or "") * 2)
+    if "aggregations" in answer:
+        found["aggregations"] = answer["aggregations"]
+        if size(answer["aggregations"]) > room.left:
+            raise ToolError(
+                f"the aggregations have {size(answer['aggregations'])} bytes, more than fit: "
+                "ask for fewer buckets (size), a longer interval or fewer sub-aggregations"
+            )
+        room.take(answer["aggregations"])
+    several = len({hit["_index"] for hit in hits}) > 1
+    last: list[Any] = []
+    for raw in hits:
+        hit = _hit(raw, several, room.left if len(hits) == 1 else min(HIT_BYTES, room.left))
+        if found["hits"] and size(hit) > room.left:
+            break
+        room.take(hit)
+        found["hits"].append(hit)
+        last = raw.get("sort", [])
+    end = page.offset + len(found["hits"])
+    # Without a total (it was not counted any further) a full page may have one behind it.
+    more = len(found["hits"]) < len(hits) or (
+        len(hits) == most and (end < total["value"] or total["relation"] == "gte")
+    )
+    if more and found["hits"] and most:
+        found["cursor"] = _Page(page.fingerprint, end, answer.get("pit_id", page.pit), last).cursor()
+    elif page.pit:
+        # It would expire by itself; nobody waits for it to be closed.
+        with contextlib.suppress(ToolError, BackendError):
+            await call.backend.write("DELETE", "/_pit", body={"id": answer.get("pit_id", page.pit)})
+    return found
+
+
+def _hit(raw: Any, several: bool, most: int) -> Hit:
+    hit: Hit = {"id": raw["_id"]}
+    if several:
+        hit["index"] = raw["_index"]
+    if raw.get("_score") is not None:
+        hit["score"] = raw["_score"]
+    if "highlight" in raw:
+        hit["highlight"] = raw["highlight"]
+    if "_source" in raw:
+        hit["source"], cut = shorten(raw["_source"], max(most - size(hit) - 64, 256))
+        if cut:
+            hit["cut"] = cut
+    return hit
+
+
+def _notes(answer: Any) -> list[str]:
+    notes = []
+    if answer.get("timed_out"):
+        notes.append(
+            "the time was up: hits and totals are of what was looked at until then; narrow the query or raise timeout_s"
+        )
+    shards = answer.get("_shards", {})
+    if shards.get("failed"):
+        reason = (shards.get("failures") or [{}])[0].get("reason", {})
+        notes.append(
+            f"{shards['failed']} of {shards['total']} shards failed, and their documents are missing here: "
+            f"{str(reason.get('reason') or reason.get('type') or 'no reason')[:300]}"
+        )
+    return notes

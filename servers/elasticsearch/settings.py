@@ -1,0 +1,45 @@
+"""Where Elasticsearch is, and who we are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from servers.common.settings import Environment, Secret
+
+
+@dataclass(frozen=True)
+class ElasticsearchSettings:
+    """Settings of the connection to Elasticsearch."""
+
+    scheme: str
+    host: str
+    port: int
+    api_key: Secret
+    username: str
+    password: Secret
+    ca_file: Path | None
+
+    @classmethod
+    def read(cls, env: Environment) -> ElasticsearchSettings:
+        settings = cls(
+            scheme=env.choice("ES_SCHEME", "http", ("http", "https"), "how to talk to Elasticsearch"),
+            host=env.text("ES_HOST", "localhost", "host of Elasticsearch"),
+            port=env.port("ES_PORT", 9200, "port of Elasticsearch"),
+            api_key=env.secret("ES_API_KEY", "the API key, encoded as Elasticsearch gives it"),
+            username=env.text("ES_USERNAME", "", "user, for basic authentication"),
+            password=env.secret("ES_PASSWORD", "the user's password"),
+            ca_file=env.file("ES_CA_FILE", "certificates that sign Elasticsearch's, PEM; default: the system's"),
+        )
+        if "/" in settings.host:
+            env.problems.append(
+                "ES_HOST: give the host's name alone; ES_SCHEME and ES_PORT say the rest of its address"
+            )
+        if settings.ca_file and settings.scheme != "https":
+            env.problems.append("ES_CA_FILE: it is of use only with ES_SCHEME=https")
+        if bool(settings.username) != bool(settings.password):
+            missing = "ES_PASSWORD or ES_PASSWORD_FILE" if settings.username else "ES_USERNAME"
+            env.problems.append(f"{'ES_USERNAME' if settings.username else 'ES_PASSWORD'}: set {missing} as well")
+        if settings.api_key and settings.password:
+            env.problems.append("ES_API_KEY: set it or ES_USERNAME with ES_PASSWORD, not both")
+        return settings
