@@ -46,7 +46,7 @@ async def es_get(
     """Get a document by its id, as it is now, with what if_seq_no needs. Long values are cut: read one whole by field."""
     params = {}
     if field is not None or source is not None:
-        params["_source"] = field if field is not None else ",".join(source or ["-"])
+        params["_source"] = field if field is not None else ",".join(source or ["false"])
     if not cursor.isdigit():
         raise ToolError(f"cursor {cursor[:50]!r} is not one from a result: begin without a cursor")
     async with near_names(call.backend):

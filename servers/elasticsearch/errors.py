@@ -21,7 +21,7 @@ _ADVICE = {
     "es_rejected_execution_exception": "Elasticsearch is overloaded: try again in a while",
     "index_closed_exception": "the index is closed, and nothing can be read from it",
     "invalid_index_name_exception": "es_indices lists the names there are",
-    "search_context_missing_exception": "the cursor has expired or is over: begin again without a cursor",
+    "search_context_missing_exception": "what it went on from has expired",
     "too_many_buckets_exception": "ask for fewer buckets: a smaller size, a longer interval, or a narrower query",
     "too_many_clauses": "the query has too many clauses: narrow it",
     "unavailable_shards_exception": "a shard is not available: es_health says which and why",
@@ -55,7 +55,7 @@ def explain(status: int, answer: Any, sent: bytes) -> Exception:
     if not isinstance(error, Mapping):
         return Refused(f"Elasticsearch answered with HTTP status {status}: {_short(error or answer)}", "", status)
     cause = _root(error)
-    type, reason = str(cause.get("type", "")), str(cause.get("reason", ""))
+    type, reason = str(cause.get("type") or ""), str(cause.get("reason") or "")
     if type == "master_not_discovered_exception" or (status == 503 and "state not recovered" in reason):
         return BackendError(f"Elasticsearch has no elected master now ({_short(reason)}): try again in a while")
     if status == 403 and type == "security_exception":
@@ -70,14 +70,10 @@ def _root(error: Mapping[str, Any]) -> Mapping[str, Any]:
     """The cause that says most: the first root cause, or the innermost where that one only says that something failed."""
     causes = error.get("root_cause") or [error]
     cause: Mapping[str, Any] = causes[0]
-    for shard in error.get("failed_shards", ()):
-        inner = shard.get("reason", {})
-        if not cause.get("reason") and inner.get("reason"):
-            cause = inner
-    if not cause.get("reason") or cause.get("reason") == "all shards failed":
+    if cause.get("type") in (None, "search_phase_execution_exception", "exception"):
         while isinstance(error.get("caused_by"), Mapping):
             error = error["caused_by"]
-        cause = error
+        return error
     return cause
 
 

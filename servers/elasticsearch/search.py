@@ -19,6 +19,7 @@ from typing_extensions import TypedDict
 from servers.common.backend import BackendError
 from servers.common.tools import Call, Room, ToolError, size, to_json, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
+from servers.elasticsearch.errors import Refused
 from servers.elasticsearch.names import IndexPattern, near_names
 from servers.elasticsearch.queries import refuse_scripts
 from servers.elasticsearch.shorten import shorten
@@ -26,8 +27,8 @@ from servers.elasticsearch.shorten import shorten
 KEEP_ALIVE = "5m"
 """How long a point in time waits for the next page."""
 
-WINDOW = 10_000
-"""Elasticsearch's index.max_result_window: what may lie before the end of a page without a point in time."""
+COUNTED = 10_000
+"""Matches that are counted exactly; beyond, total is a lower bound."""
 
 HIT_BYTES = 8192
 """A hit is given up to this length, or whole where it is the only one asked for."""
@@ -79,7 +80,8 @@ async def es_search(
     """Search with the query DSL, sorting, aggregations and paging. Scripts are refused. es_mapping tells the fields."""
     for part in (query, knn, aggs, sort):
         refuse_scripts(part)
-    asked = {"query": query, "knn": knn, "sort": sort, "_source": source}
+    # An empty list would mean all.
+    asked = {"query": query, "knn": knn, "sort": sort, "_source": source or (None if source is None else False)}
     body: Dsl = {name: value for name, value in asked.items() if value is not None}
     body |= {"size": size, "timeout": f"{timeout_s}s"}
     if highlight:
@@ -89,10 +91,13 @@ async def es_search(
         if aggs:
             body["aggs"] = aggs
         # Counting all matches costs; it is worth it for who asks for nothing else.
-        body["track_total_hits"] = size == 0 or WINDOW
+        body["track_total_hits"] = size == 0 or COUNTED
         async with near_names(call.backend):
             answer = await call.backend.read(
-                "POST", path(index, "_search"), params={"allow_no_indices": "false", "typed_keys": "false"}, body=body
+                "POST",
+                path(index, "_search"),
+                params={"allow_no_indices": "false", "preference": page.fingerprint},
+                body=body,
             )
     else:
         answer = await _go_on(call.backend, index, page, body)
@@ -146,12 +151,10 @@ def _fingerprint(index: str, body: Dsl) -> str:
 
 async def _go_on(backend: ElasticsearchBackend, index: str, page: _Page, body: Dsl) -> Any:
     if page.pit is None:
-        # Also for hits that are in the page already: without it Elasticsearch would refuse to look deeper.
-        if page.offset + body["size"] > WINDOW:
-            body["size"] = max(WINDOW - page.offset, 1)
+        # Pages are of 1000 hits at the most, so what is left out here is within Elasticsearch's window.
         async with near_names(backend):
             opened = await backend.read(
-                "POST", path(index, "_pit"), params={"keep_alive": KEEP_ALIVE, "allow_no_indices": "false"}
+                "POST", path(index, "_pit"), params={"keep_alive": KEEP_ALIVE, "preference": page.fingerprint}
             )
         page.pit = opened["id"]
         body["from"] = page.offset
@@ -159,8 +162,13 @@ async def _go_on(backend: ElasticsearchBackend, index: str, page: _Page, body: D
         body["search_after"] = page.after
     # Elasticsearch orders equals by shard and place; said here, it is a value to go on behind.
     body["sort"] = [*(body.get("sort") or ["_score"]), {"_shard_doc": "asc"}]
-    body |= {"pit": {"id": page.pit, "keep_alive": KEEP_ALIVE}, "track_total_hits": WINDOW}
-    return await backend.read("POST", "/_search", body=body)
+    body |= {"pit": {"id": page.pit, "keep_alive": KEEP_ALIVE}, "track_total_hits": COUNTED}
+    try:
+        return await backend.read("POST", "/_search", body=body)
+    except Refused as error:
+        if error.type in ("search_context_missing_exception", "no_shard_available_action_exception"):
+            raise ToolError("the cursor has expired, or its index is gone: begin again without a cursor") from None
+        raise
 
 
 async def _found(call: Call[ElasticsearchBackend], answer: Any, page: _Page, most: int) -> Found:
