@@ -10,9 +10,10 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 suite=${BAZELW_SUITE:-sid}
 packages=$(sed -e 's/#.*//' "$here/packages.txt" | xargs)
-id=$(printf '%s\n' "$suite" "$packages" "$(cat "$here/root.sh")" | sha256sum | cut -c1-12)
+id=$(printf '%s\n' "$suite" "$packages" "$(<"$here/../../.bazelversion")" "$(cat "$here/root.sh")" | sha256sum | cut -c1-12)
 home=$BAZELW_CACHE_DIR/airgap
 root=$home/root-$id
+wanted=$(<"$here/../../.bazelversion")
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 log=$home/root.log
@@ -70,6 +71,8 @@ say "[3/4] unpacking and configuring the root (about a minute)"
 options=(--variant=apt --include="${packages// /,}" --aptopt='Acquire::Check-Valid-Until "false"'
   "--skip=download/empty,essential/unlink,cleanup/apt/cache"
   "--setup-hook=mkdir -p \"\$1/var/cache/apt/archives\"" "--setup-hook=sync-in '$home/debs' /var/cache/apt/archives"
+  # Debian's build does not know its own version, by which the real modules choose what they load.
+  "--customize-hook=echo build.label=$wanted >\"\$1/build-data.properties\" && chroot \"\$1\" zip -q /usr/share/bazel/A-server.jar build-data.properties && rm \"\$1/build-data.properties\""
   "--customize-hook=rm -rf \"\$1\"/var/cache/apt/archives/*.deb \"\$1\"/var/lib/apt/lists/*")
 sources=(); [[ -n $mirror ]] && sources=("deb $mirror $suite main")
 part=$root.part
@@ -86,7 +89,6 @@ rm -rf "${part:?}/dev" "$part/etc/bazel/bazelrc" # the rc of Debian's package: b
 say "[4/4] checking the root's Bazel"
 mkdir -p "$part"/{dev,proc,tmp}
 touch "$part/etc/resolv.conf" "$part/etc/hosts"
-wanted=$(<"$here/../../.bazelversion")
 found=$(cat "$part/usr/share/bazel/build-label.txt" 2>/dev/null || true)
 [[ $found == "$wanted"* ]] || die "suite $suite has Bazel '${found:-none}', .bazelversion wants $wanted: set BAZELW_SUITE and DEBIAN_MIRROR to a suite or snapshot that has it"
 touch "$part/.ready"

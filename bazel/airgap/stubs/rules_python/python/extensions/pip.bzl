@@ -72,5 +72,6 @@ pip = module_extension(
         "hub_name": attr.string(mandatory = True),
         "python_version": attr.string(mandatory = True),
         "requirements_lock": attr.label(mandatory = True),
+        "target_platforms": attr.string_list(doc = "For upstream; here the --platform arguments say it."),
     })},
 )
