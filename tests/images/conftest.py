@@ -9,7 +9,7 @@ import pytest
 from tools.backends.runfiles import program
 from tools.images.layout import Image
 
-NAMES = ("redis",)
+NAMES = ("redis", "elasticsearch")
 
 
 class Unpacked:

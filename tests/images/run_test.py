@@ -14,6 +14,7 @@ import pytest
 from mcp import Client
 
 from tests.images.conftest import Unpacked
+from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
 from tools.images.container import UID, Container, can_isolate, command_line
@@ -28,9 +29,10 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def store_settings() -> Iterator[dict[str, dict[str, str]]]:
-    with RedisServer(password="pass word") as redis:
+    with RedisServer(password="pass word") as redis, ElasticsearchNode() as node:
         yield {
             "redis": {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port), "REDIS_PASSWORD": "pass word"},
+            "elasticsearch": {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port)},
         }
 
 
