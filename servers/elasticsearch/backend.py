@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import ssl
 from collections.abc import Mapping
 from typing import Any
@@ -193,7 +194,11 @@ class ElasticsearchBackend:
             if isinstance(reason, OSError) and reason.strerror:
                 break
             reason = reason.__cause__ or reason.__context__
-        detail = reason.strerror if isinstance(reason, OSError) else str(error) or type(error).__name__
+        detail = str(error) or type(error).__name__
+        if isinstance(reason, OSError):
+            # A resolver's numbers are negative; asyncio's own words for the others hold the address once more.
+            number = reason.errno or 0
+            detail = os.strerror(number) if number > 0 else str(reason.strerror)
         message = f"{place} can't be reached ({detail}): try again, or check ES_HOST, ES_PORT and ES_SCHEME"
         broken = isinstance(error, httpx2.ReadError | httpx2.WriteError | httpx2.RemoteProtocolError)
         return _Disconnected(message) if broken else BackendError(message)

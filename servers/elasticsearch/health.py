@@ -137,7 +137,9 @@ def findings(health: Mapping[str, Any], report: Mapping[str, Any], nodes: list[N
         if node["heap_percent"] >= HEAP_PERCENT:
             found.append(f"node {node['name']} uses {node['heap_percent']}% of its heap: requests may soon be refused")
         if node.get("cpu_percent", 0) >= CPU_PERCENT:
-            found.append(f"node {node['name']} uses {node['cpu_percent']}% of its CPU")
+            found.append(
+                f"the machine of node {node['name']} uses {node['cpu_percent']}% of its CPU: requests are slow"
+            )
         if not report and node.get("disk_free_percent", 100) <= 10:
             found.append(
                 f"node {node['name']} has {node['disk_free_percent']}% of its disk free: shards will be moved away"

@@ -7,7 +7,16 @@ from typing import Any
 from servers.common.tools import ToolError
 
 _SCRIPTED = frozenset(
-    {"_script", "bucket_script", "bucket_selector", "moving_fn", "script_fields", "script_score", "scripted_metric"}
+    {
+        "_script",
+        "bucket_script",
+        "bucket_selector",
+        "moving_fn",
+        "script_fields",
+        "script_score",
+        "scripted_metric",
+        "minimum_should_match_script",
+    }
 )
 _LEAVES = frozenset(
     {

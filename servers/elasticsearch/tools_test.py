@@ -101,9 +101,16 @@ async def test_the_list_of_tools(client: Client) -> None:
         assert tool.annotations.destructive_hint is (None if tool.annotations.read_only_hint else True)
 
 
+async def health_of(client: Client) -> dict[str, Any]:
+    """The health without what only says that this machine has much to do."""
+    health = await ok(client, "es_health")
+    health["findings"] = [finding for finding in health["findings"] if "of its CPU" not in finding]
+    return health
+
+
 async def test_health_of_a_well_cluster(client: Client, elasticsearch: ElasticsearchNode) -> None:
     fill(elasticsearch, "books", BOOKS)
-    health = await ok(client, "es_health")
+    health = await health_of(client)
     (node,) = health.pop("busiest")
     assert health == {
         "cluster": "tests",
@@ -119,7 +126,7 @@ async def test_health_of_a_well_cluster(client: Client, elasticsearch: Elasticse
 
 async def test_health_says_why_replicas_are_missing(client: Client, elasticsearch: ElasticsearchNode) -> None:
     elasticsearch.request("PUT", "/books", {"settings": {"number_of_replicas": 1}})
-    health = await ok(client, "es_health")
+    health = await health_of(client)
     assert health["status"] == "yellow"
     (finding,) = health["findings"]
     assert "1 replica shards are unassigned: there is one data node" in finding
@@ -129,7 +136,7 @@ async def test_health_says_why_replicas_are_missing(client: Client, elasticsearc
 async def test_health_says_why_data_is_missing(client: Client, elasticsearch: ElasticsearchNode) -> None:
     settings = {"number_of_replicas": 0, "index.routing.allocation.require.rack": "nowhere"}
     elasticsearch.request("PUT", "/books?wait_for_active_shards=0", {"settings": settings})
-    health = await ok(client, "es_health")
+    health = await health_of(client)
     assert health["status"] == "red"
     (finding,) = health["findings"]
     assert finding.startswith("shards_availability: This cluster has 1 unavailable primary shard.")

@@ -1,0 +1,80 @@
+"""A stand-in for Elasticsearch's HTTP, for what the real one can't be made to do here: it has no security in these jars."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+
+class Request(NamedTuple):
+    """What was asked for."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Answer(NamedTuple):
+    """What to answer; a body that is no bytes is sent as JSON."""
+
+    status: int = 200
+    body: Any = None
+    content_type: str = "application/json"
+
+
+ROOT = Answer(200, {"version": {"number": "8.11.4"}, "tagline": "You Know, for Search"})
+
+
+class FakeElasticsearch:
+    """An HTTP server on a loopback port that answers by a function; `requests` holds what was asked, names in lower case."""
+
+    def __init__(self, answer: Callable[[Request], Answer], tls: ssl.SSLContext | None = None) -> None:
+        self.requests: list[Request] = []
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Request(self.command, self.path, headers, body)
+                fake.requests.append(request)
+                status, content, content_type = answer(request)
+                data = content if isinstance(content, bytes) else json.dumps(content).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", content_type)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = do_PUT = do_DELETE = answer
+
+            def log_message(self, *arguments: Any) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                pass  # the other side went away, as some tests want
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.port: int = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> FakeElasticsearch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *details: Any) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
