@@ -69,7 +69,15 @@ def owner(port: int, proc: Path = Path("/proc")) -> str:
             continue
         try:
             if any(str(fd.readlink()) in inodes for fd in (process / "fd").iterdir()):
-                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+                return f"{program(process)} (pid {process.name})"
         except OSError:
             continue
     return ""
+
+
+def program(process: Path) -> str:
+    """What a process is called: its program's name, also where a loader runs it under the name it was told (--argv0)."""
+    words = (process / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+    if "--argv0" in words[:-1]:
+        return Path(words[words.index("--argv0") + 1]).name
+    return (process / "comm").read_text().strip()
