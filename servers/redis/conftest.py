@@ -24,7 +24,7 @@ def redis_server() -> Iterator[RedisServer]:
 @pytest.fixture
 def redis(redis_server: RedisServer) -> Iterator[Redis]:
     """A client of an empty Redis."""
-    with Redis(port=redis_server.port) as client:
+    with Redis("127.0.0.1", redis_server.port) as client:
         client.flushall()
         yield client
 

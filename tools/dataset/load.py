@@ -58,7 +58,7 @@ def load_redis(port: int) -> int:
     jobs:done         counter, jobs:last_run  time of the last run
     cache:*           results as JSON that expire, lock:reindex a lock that expires
     """
-    with Redis(port=port) as client:
+    with Redis("127.0.0.1", port) as client:
         client.flushdb()
         everything = list(packages())
         with client.pipeline(transaction=False) as pipeline:

@@ -19,7 +19,7 @@ def test_packages_are_complete() -> None:
 
 
 def test_redis_holds_a_queue_in_all_its_states() -> None:
-    with RedisServer() as server, Redis(port=server.port) as client:
+    with RedisServer() as server, Redis("127.0.0.1", server.port) as client:
         keys = load_redis(server.port)
         assert load_redis(server.port) == keys, "loading again leaves the same"
         assert client.hget("package:nginx", "section") == b"httpd"
