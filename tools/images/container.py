@@ -42,10 +42,9 @@ def command_line(
     command = arguments or image.command
     if can_isolate():
         isolated = ["bwrap", "--ro-bind", str(root), "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
-        if Path("/etc/resolv.conf").exists():
+        for name in ("resolv.conf", "hosts"):
             # An engine writes these into the container.
-            (root / "etc").mkdir(exist_ok=True)
-            for name in ("resolv.conf", "hosts"):
+            if Path("/etc", name).exists():
                 (root / "etc" / name).touch()
                 isolated += ["--ro-bind", str(Path("/etc", name).resolve()), f"/etc/{name}"]
         isolated += ["--unshare-user", "--unshare-ipc", "--uid", str(UID), "--gid", str(UID), "--die-with-parent"]
