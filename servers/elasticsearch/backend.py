@@ -33,7 +33,14 @@ Json = Mapping[str, Any]
 
 
 def path(*parts: str) -> str:
-    """The path of a request: each part is quoted, so that none can be more than one; "," "*" and ":" stay to be read."""
+    """The path of a request: each part is quoted, so that none can be more than one; "," "*" and ":" stay to be read.
+
+    Raises:
+        ToolError: a part is a dot segment (RFC 3986, 5.2.4): on its way it would become another path.
+    """
+    for part in parts:
+        if part in (".", ".."):
+            raise ToolError(f"{part!r} can't be the name or id of anything that this server handles")
     return "/" + "/".join(quote(part, safe=",*:") for part in parts)
 
 
@@ -124,18 +131,29 @@ class ElasticsearchBackend:
             headers["Content-Type"] = "application/json"
             # A lone surrogate has no UTF-8; it can only come from a client's own escape.
             content = to_json(body).encode("utf-8", "replace")
+        request = self._client.build_request(method, path, params=params, content=content, headers=headers)
+        if request.url.raw_path.partition(b"?")[0] != path.encode():
+            # The client makes paths canonical; what that changes is not what was asked for.
+            raise ToolError(f"the path {path[:200]!r} is not one that can be sent")
         try:
-            async with self._client.stream(method, path, params=params, content=content, headers=headers) as response:
-                answer = bytearray()
-                async for chunk in response.aiter_bytes():
-                    answer += chunk
-                    if len(answer) > MAX_ANSWER_BYTES:
-                        raise ToolError(
-                            f"Elasticsearch's answer is longer than {MAX_ANSWER_BYTES} bytes: ask for fewer or for less of them"
-                        )
+            response = await self._client.send(request, stream=True)
+            try:
+                answer = await self._content(response)
+            finally:
+                await response.aclose()
         except httpx2.HTTPError as error:
             raise self._unreachable(error) from None
-        return self._answer(response, bytes(answer), content)
+        return self._answer(response, answer, content)
+
+    async def _content(self, response: httpx2.Response) -> bytes:
+        answer = bytearray()
+        async for chunk in response.aiter_bytes():
+            answer += chunk
+            if len(answer) > MAX_ANSWER_BYTES:
+                raise ToolError(
+                    f"Elasticsearch's answer is longer than {MAX_ANSWER_BYTES} bytes: ask for fewer or for less of them"
+                )
+        return bytes(answer)
 
     def _answer(self, response: httpx2.Response, answer: bytes, sent: bytes | None) -> Any:
         try:

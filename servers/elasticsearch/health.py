@@ -20,6 +20,8 @@ HEAP_PERCENT = 85
 
 CPU_PERCENT = 90
 
+MOST_FINDINGS = 20
+
 
 class Node(TypedDict):
     name: str
@@ -144,4 +146,6 @@ def findings(health: Mapping[str, Any], report: Mapping[str, Any], nodes: list[N
             found.append(
                 f"node {node['name']} has {node['disk_free_percent']}% of its disk free: shards will be moved away"
             )
+    if len(found) > MOST_FINDINGS:
+        found[MOST_FINDINGS:] = [f"and {len(found) - MOST_FINDINGS} more"]
     return found

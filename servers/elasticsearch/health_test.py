@@ -44,3 +44,9 @@ def test_a_server_without_a_report_is_judged_by_its_numbers() -> None:
         "the machine of node n1 uses 97% of its CPU",
         "node n1 has 4% of its disk free",
     ]
+
+
+def test_the_list_of_findings_is_bounded() -> None:
+    nodes: list[Node] = [{"name": f"n{i}", "heap_percent": 99} for i in range(100)]
+    found = findings(GREEN, {"indicators": {}}, nodes)
+    assert len(found) == 21 and found[-1] == "and 80 more"

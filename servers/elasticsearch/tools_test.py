@@ -426,6 +426,17 @@ async def test_an_id_is_only_an_id(client: Client, elasticsearch: ElasticsearchN
     assert await ok(client, "es_delete", index="books", id=id) == {"index": "books", "id": id, "deleted": True}
 
 
+@pytest.mark.parametrize("id", ["..", "."])
+async def test_an_id_can_t_be_a_way_to_another_place(client: Client, elasticsearch: ElasticsearchNode, id: str) -> None:
+    # DELETE /books/_doc/.. would be DELETE /books: the HTTP client resolves dots, as RFC 3986 (5.2.4) says.
+    fill(elasticsearch, "books", BOOKS)
+    assert "can't be" in await error(client, "es_delete", index="books", id=id)
+    assert "can't be" in await error(client, "es_index", index="books", id=id, document={})
+    assert "can't be" in await error(client, "es_get", index="books", id=id)
+    assert "can't be" in await error(client, "es_search", index=id)
+    assert elasticsearch.request("GET", "/books/_count")["count"] == 3
+
+
 async def test_index_and_its_conditions(client: Client, elasticsearch: ElasticsearchNode) -> None:
     fill(elasticsearch, "books", {}, BOOKS_MAPPING)
     added = await ok(client, "es_index", index="books", document={"title": "New"}, refresh=True)
