@@ -1,7 +1,7 @@
 """Module extension for the packages in lock.json.
 
 `@debian//amd64:libc6` is a package's .deb, `@debian//amd64:set.python` those of a set; `@debian_NAME//:PROGRAM` is a
-program of a set, run in place from its unpacked packages on the host.
+program or file of a set, in place in its unpacked packages on the host.
 """
 
 load(":repositories.bzl", "debian_hub", "debian_package", "debian_root")
@@ -37,8 +37,12 @@ def _debian_impl(ctx):
     )
     debian_root(
         name = "debian_redis",
+        files = {
+            "libstdc++.so.6": "/usr/lib/x86_64-linux-gnu/libstdc++.so.6",
+            "redisearch.so": "/usr/lib/redis/modules/redisearch.so",
+        },
         left_out = _DOCS,
-        packages = entries(lock["sets"]["redis"]),
+        packages = entries(lock["sets"]["redisearch"]),
         programs = {"redis-cli": "/usr/bin/redis-cli", "redis-server": "/usr/bin/redis-server"},
         snapshot = lock["snapshot"],
     )

@@ -73,13 +73,20 @@ filegroup(
 )
 """
 
+_FILE = """
+filegroup(
+    name = "{name}",
+    srcs = ["root{path}"],
+)
+"""
+
 def _root_impl(ctx):
     watch_mirrors(ctx)
     if not ctx.os.name.startswith("linux") or ctx.os.arch not in _HOSTS:
         # Other hosts get a repository that loads; its programs are only for the toolchains' Linux constraint.
         ctx.file("BUILD.bazel", _BUILD.replace('glob(["root/**"], exclude = ["**/* *"])', "[]") + "".join([
             '\nfilegroup(name = "%s")\n' % name
-            for name in ctx.attr.programs
+            for name in ctx.attr.programs.keys() + ctx.attr.files.keys()
         ]))
         return
     host = _HOSTS[ctx.os.arch]
@@ -102,12 +109,16 @@ def _root_impl(ctx):
             program = program,
             triplet = host.triplet,
         ))
-    ctx.file("BUILD.bazel", _BUILD + "".join([_PROGRAM.format(name = name) for name in ctx.attr.programs]))
+    ctx.file("BUILD.bazel", _BUILD + "".join(
+        [_PROGRAM.format(name = name) for name in ctx.attr.programs] +
+        [_FILE.format(name = name, path = path) for name, path in ctx.attr.files.items()],
+    ))
 
 debian_root = repository_rule(
     implementation = _root_impl,
     doc = "A set of packages for the host's architecture, unpacked into root/, and its programs, ready to be run in place.",
     attrs = {
+        "files": attr.string_dict(doc = "Name of a file's target to its path in the tree."),
         "left_out": attr.string_list(doc = "Paths to delete after unpacking."),
         "packages": attr.string(mandatory = True, doc = "The set's entries in the lock by architecture, as JSON."),
         "programs": attr.string_dict(mandatory = True, doc = "Name of the launcher to the program's path in the tree."),

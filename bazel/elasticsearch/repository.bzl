@@ -9,6 +9,9 @@ filegroup(name = "lib", srcs = glob(["home/lib/*.jar"]))
 
 filegroup(name = "compiler", srcs = glob(["compiler/*.jar"]))
 
+# All of them; strip the prefix home.
+filegroup(name = "files", srcs = glob(["home/**"]))
+
 # One file, so that $(rlocationpath) finds the folder.
 filegroup(
     name = "home",

@@ -1,37 +1,42 @@
 "mcp_image: the one macro behind //servers/*:image, :load, :tar and :push."
 
 load("@rules_oci//oci:defs.bzl", "oci_image", "oci_image_index", "oci_load", "oci_push")
+load("//bazel:version.bzl", "VERSION")
 load(":layers.bzl", "image_layer")
 
 ARCHITECTURES = ["amd64", "arm64"]
-_VERSION = "0.1.0"
 
-def mcp_image(name, module, library, wheels, repository, title, description, visibility = ["//visibility:public"]):
-    """An OCI image of a sidecar, for amd64 and arm64, that runs `python -m MODULE` as UID 1000 on port 9000.
+# Of wheels, what is for compilers and type checkers.
+WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"]
+
+def mcp_image(name, module, library, wheels, repository, title, description, ports = ["9000/tcp"], visibility = ["//visibility:public"]):
+    """An OCI image of a server, for amd64 and arm64, that runs `python -m MODULE` as UID 1000.
 
     Targets: NAME (OCI layout for the target platform), NAME_amd64, NAME_arm64, index (both), load (into docker, podman or
-    minikube), tar (an archive for `docker load` and `ctr import`), push. All layers but the last two are shared by all
-    sidecars.
+    minikube), tar (an archive for `docker load` and `ctr import`), push. The layers base, python and wheels are
+    shared by all servers.
 
     Args:
         name: of the image target
         module: Python module to run
         library: py_library with the server's sources
-        wheels: names of the wheels that only this server needs
+        wheels: names of the wheels that only this server needs; none is fine
         repository: tagged as REPOSITORY:latest when loaded
         title: OCI label
         description: OCI label
+        ports: exposed
         visibility: of the targets
     """
     for architecture in ARCHITECTURES:
-        image_layer(
-            name = "%s_client_%s" % (name, architecture),
-            below = ["//bazel/image:wheels_" + architecture],
-            bytecode = True,
-            left_out = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"],
-            tags = ["manual"],
-            wheels = ["@pypi_linux_%s//%s:whl" % (architecture, wheel) for wheel in wheels],
-        )
+        if wheels:
+            image_layer(
+                name = "%s_client_%s" % (name, architecture),
+                below = ["//bazel/image:wheels_" + architecture],
+                bytecode = True,
+                left_out = WHEELS_LEFT_OUT,
+                tags = ["manual"],
+                wheels = ["@pypi_linux_%s//%s:whl" % (architecture, wheel) for wheel in wheels],
+            )
         oci_image(
             name = "%s_%s" % (name, architecture),
             architecture = architecture,
@@ -42,20 +47,20 @@ def mcp_image(name, module, library, wheels, repository, title, description, vis
                 "PATH": "/usr/bin",
                 "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt",
             },
-            exposed_ports = ["9000/tcp"],
+            exposed_ports = ports,
             labels = {
                 "org.opencontainers.image.description": description,
                 "org.opencontainers.image.licenses": "Apache-2.0",
                 "org.opencontainers.image.source": "https://github.com/dox-asdlc/mcp-sidecars",
                 "org.opencontainers.image.title": title,
-                "org.opencontainers.image.version": _VERSION,
+                "org.opencontainers.image.version": VERSION,
             },
             os = "linux",
             tars = [
                 "//bazel/image:base_" + architecture,
                 "//bazel/image:python_" + architecture,
                 "//bazel/image:wheels_" + architecture,
-                ":%s_client_%s" % (name, architecture),
+            ] + ([":%s_client_%s" % (name, architecture)] if wheels else []) + [
                 ":%s_code" % name,
             ],
             user = "1000:1000",
@@ -96,6 +101,6 @@ def mcp_image(name, module, library, wheels, repository, title, description, vis
     oci_push(
         name = "push",
         image = ":index",
-        remote_tags = [_VERSION, "latest"],
+        remote_tags = [VERSION, "latest"],
         visibility = visibility,
     )

@@ -69,7 +69,10 @@ class Layer:
         self.add(path, Entry(tarfile.REGTYPE, 0o755 if executable else 0o644, data))
 
     def add_deb(self, deb: Path) -> None:
-        members = ar(deb.read_bytes())
+        try:
+            members = ar(deb.read_bytes())
+        except ValueError as error:
+            raise LayerError(f"{deb}: {error}") from None
         control = next((data for name, data in members.items() if name.startswith("control.tar")), None)
         content = next((data for name, data in members.items() if name.startswith("data.tar")), None)
         if control is None or content is None:
@@ -106,7 +109,7 @@ class Layer:
                     parts = parts[2:]
                 path = f"{SITE}/{'/'.join(parts)}"
                 if self.wanted(path) and not path.endswith((".dist-info/RECORD", ".dist-info/INSTALLER")):
-                    self.add_file(path, archive.read(member))
+                    self.add_file(path, archive.read(member), bool(member.external_attr >> 16 & 0o111))
 
     def bundle_certificates(self) -> None:
         """What update-ca-certificates would write on the machine."""
@@ -144,7 +147,7 @@ class Layer:
 def ar(data: bytes) -> dict[str, bytes]:
     """The members of an ar archive by name (deb(5): no long names)."""
     if not data.startswith(b"!<arch>\n"):
-        raise LayerError("not an ar archive")
+        raise ValueError("not an ar archive")
     members, position = {}, 8
     while position + 60 <= len(data):
         header = data[position : position + 60]

@@ -1,7 +1,7 @@
 "The attributes that both this stand-in and upstream take."
 
-_COMMON = ["compatible_with", "data", "deprecation", "deps", "features", "imports", "srcs", "tags", "target_compatible_with", "testonly", "toolchains", "visibility"]
-_EXECUTABLE = _COMMON + ["args", "env", "legacy_create_init", "main", "stamp"]
+_COMMON = ["compatible_with", "data", "deprecation", "deps", "features", "imports", "srcs", "srcs_version", "tags", "target_compatible_with", "testonly", "toolchains", "visibility"]
+_EXECUTABLE = _COMMON + ["args", "env", "legacy_create_init", "main", "python_version", "stamp"]
 
 _ATTRIBUTES = {
     "py_binary": _EXECUTABLE,

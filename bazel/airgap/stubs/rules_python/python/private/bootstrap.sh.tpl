@@ -13,6 +13,9 @@ done
 case $runfiles in /*) ;; *) runfiles=$PWD/$runfiles ;; esac
 
 path=$runfiles/%workspace_name%
+# A program of another repository imports from that one's root.
+main='%main%'
+case $main in %workspace_name%/../*) main=${main#%workspace_name%/../}; path=$path:$runfiles/${main%%/*} ;; esac
 imports='%imports%'
 while [ -n "$imports" ]; do
   import=${imports%%:*}

@@ -1,0 +1,42 @@
+"helm_chart: a chart as a package."
+
+load(":toolchain.bzl", "MAJOR", "TOOLCHAIN", "helm_of")
+
+HelmChartInfo = provider("A packaged chart.", fields = {"name": "its name, as in Chart.yaml", "version": "its version"})
+
+def _helm_chart_impl(ctx):
+    package = ctx.actions.declare_file("%s-%s.tgz" % (ctx.label.name, ctx.attr.version))
+    args = ctx.actions.args()
+    args.add("--helm", helm_of(ctx))
+    args.add("--root", ctx.label.package)
+    args.add("--version", ctx.attr.version)
+    args.add("--output", package)
+    args.add_all(ctx.files.srcs)
+    ctx.actions.run(
+        executable = ctx.executable._package,
+        arguments = [args],
+        inputs = ctx.files.srcs,
+        mnemonic = "HelmPackage",
+        outputs = [package],
+        progress_message = "Packaging chart %{label}",
+        tools = [helm_of(ctx)],
+    )
+    return [
+        DefaultInfo(files = depset([package])),
+        HelmChartInfo(name = ctx.label.name, version = ctx.attr.version),
+    ]
+
+helm_chart = rule(
+    implementation = _helm_chart_impl,
+    doc = """NAME-VERSION.tgz, as `helm package` makes it but byte for byte reproducible.
+
+NAME is the chart's. The version is stamped into the chart and into those of its subcharts that have the version
+of the chart's sources, in their dependencies on each other as well.""",
+    attrs = {
+        "helm": MAJOR,
+        "srcs": attr.label_list(allow_files = True, mandatory = True, doc = "Files below this package: Chart.yaml, templates ..."),
+        "version": attr.string(mandatory = True, doc = "Semantic version 2 of the package."),
+        "_package": attr.label(default = "//bazel/helm:package", executable = True, cfg = "exec"),
+    },
+    toolchains = [TOOLCHAIN],
+)
