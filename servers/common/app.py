@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from servers.common import VERSION, metrics
+from servers.common.endpoint import Endpoint
 from servers.common.guard import Guard
 from servers.common.sidecar import Instance
 
@@ -34,14 +34,12 @@ async def watched(instance: Instance[Any]) -> AsyncIterator[None]:
 def create_app(instance: Instance[Any]) -> Starlette:
     """The ASGI application of an instance.
 
-    /mcp speaks streamable HTTP without sessions and answers in JSON. /health is 200 while the process serves, whatever
+    /mcp speaks MCP over streamable HTTP. /health is 200 while the process serves, whatever
     the store does; /ready is 503 while the store is away; both say how the store is. Only /mcp asks for a token: probes
     have none.
     """
     settings = instance.settings
-    manager = StreamableHTTPSessionManager(
-        instance.server(), json_response=True, stateless=True, max_request_body_size=settings.max_request_bytes
-    )
+    endpoint = Endpoint(instance.server(), settings.max_request_bytes)
 
     def state() -> dict[str, Any]:
         monitor = instance.monitor
@@ -67,12 +65,12 @@ def create_app(instance: Instance[Any]) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with watched(instance), manager.run():
+        async with watched(instance), endpoint.run():
             yield
 
     return Starlette(
         routes=[
-            Route("/mcp", Guard(StreamableHTTPASGIApp(manager), settings, instance.metrics)),
+            Route("/mcp", Guard(endpoint, settings, instance.metrics)),
             Route("/health", health),
             Route("/ready", ready),
             Route("/metrics", metrics_text),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -118,6 +119,16 @@ class Environment:
             return path
 
         return self._read(name, None, meaning, parse, "")
+
+    def certificates(self, name: str, meaning: str) -> Path | None:
+        """A file that holds certificates in PEM."""
+        path = self.file(name, meaning)
+        if path:
+            try:
+                ssl.create_default_context(cafile=path)
+            except (ssl.SSLError, OSError):
+                self.problems.append(f"{name}: '{path}' holds no certificates in PEM")
+        return path
 
     def secret(self, name: str, meaning: str) -> Secret:
         """NAME, or NAME_FILE: a file that holds it and may change while the server runs."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -18,11 +18,14 @@ from pydantic import ValidationError
 from servers.common import VERSION
 from servers.common.backend import Backend, BackendError, Monitor
 from servers.common.metrics import Metrics
+from servers.common.prompts import Prompt, PromptError
+from servers.common.resources import MOST_COMPLETIONS, Listeners, Resources, contents
 from servers.common.settings import CommonSettings, Environment
 from servers.common.tools import Call, Tool, ToolError, failure, problems, result
 
 S = TypeVar("S")
 B = TypeVar("B", bound=Backend)
+T = TypeVar("T")
 
 audit = logging.getLogger("servers.audit")
 logger = logging.getLogger(__name__)
@@ -46,6 +49,12 @@ class Sidecar(Generic[S, B]):
     """Makes the backend; must not connect yet."""
 
     tools: Sequence[Tool]
+    resources: Resources[B] | None = None
+    prompts: Sequence[Prompt] = ()
+
+
+class _Failed(Exception):
+    """A request that can't be answered; the message is for the client."""
 
 
 class Instance(Generic[B]):
@@ -59,7 +68,10 @@ class Instance(Generic[B]):
         self.metrics = Metrics(sidecar.name, VERSION)
         self.metrics.backend_up.set_function(lambda: self.monitor.up)
         self._tools = {t.definition.name: t for t in sidecar.tools if settings.allow_writes or not t.write}
-        self._listing = mcp_types.ListToolsResult(tools=[t.definition for t in self._tools.values()])
+        self._prompts = {p.name: p for p in sidecar.prompts}
+        self.listeners = (
+            Listeners(sidecar.resources, backend, settings.max_concurrent_calls) if sidecar.resources else None
+        )
         self._under_way = 0
         self._deadlines: set[asyncio.Timeout] = set()
         self._stop_at: float | None = None
@@ -69,9 +81,23 @@ class Instance(Generic[B]):
         self._stop_at = asyncio.get_running_loop().time() + grace
         for deadline in self._deadlines:
             deadline.reschedule(self._stop_at)
+        if self.listeners:
+            self.listeners.close()
 
     def server(self) -> Server[Any]:
         """The MCP server. Stateless: any number of clients, of any protocol version, at once."""
+        more: dict[str, Any] = {}
+        if self.sidecar.resources:
+            more |= {
+                "on_list_resources": self._list_resources,
+                "on_list_resource_templates": self._list_templates,
+                "on_read_resource": self._read_resource,
+                "on_completion": self._complete,
+            }
+        if self.listeners and self.listeners.resources.watch:
+            more["on_subscriptions_listen"] = self.listeners.listen
+        if self._prompts:
+            more |= {"on_list_prompts": self._list_prompts, "on_get_prompt": self._get_prompt}
         return Server(
             self.sidecar.name,
             version=VERSION,
@@ -80,10 +106,11 @@ class Instance(Generic[B]):
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
             get_tool_input_schema=lambda name: t.definition.input_schema if (t := self._tools.get(name)) else None,
+            **more,
         )
 
-    async def _list_tools(self, ctx: Any, params: mcp_types.PaginatedRequestParams | None) -> mcp_types.ListToolsResult:
-        return self._listing
+    async def _list_tools(self, ctx: Any, params: Any) -> mcp_types.ListToolsResult:
+        return mcp_types.ListToolsResult(tools=[t.definition for t in self._tools.values() if t.needs(self.backend)])
 
     async def _call_tool(self, ctx: Any, params: mcp_types.CallToolRequestParams) -> mcp_types.CallToolResult:
         tool = self._tools.get(params.name)
@@ -92,28 +119,52 @@ class Instance(Generic[B]):
             if any(t.definition.name == params.name for t in self.sidecar.tools):
                 hint = ": it changes data, and this server only reads (MCP_ALLOW_WRITES)"
             raise MCPError(mcp_types.INVALID_PARAMS, f"no tool is called {params.name[:100]!r}{hint}")
+        limit = self.settings.max_result_bytes
+
+        async def work() -> mcp_types.CallToolResult:
+            try:
+                checked = tool.arguments.model_validate(params.arguments or {})
+            except ValidationError as error:
+                raise ToolError(f"wrong arguments: {problems(error)}") from None
+            values = {name: getattr(checked, name) for name in type(checked).model_fields}
+            return result(await tool.function(self._call(ctx), **values), limit)
+
+        try:
+            return await self._counted(params.name, work)
+        except _Failed as error:
+            return failure(str(error))
+
+    def _call(self, ctx: Any) -> Call[B]:
+        return Call(self.backend, self.settings.max_result_bytes, ctx.session.report_progress)
+
+    async def _counted(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Does the work of a request within the limits, and counts it.
+
+        Raises:
+            _Failed: it could not be done.
+        """
         if self._under_way >= self.settings.max_concurrent_calls:
-            self.metrics.calls.labels(params.name, "busy").inc()
-            return failure(
-                f"{self._under_way} calls are under way, as many as this server takes: try again in a second"
-            )
+            self.metrics.calls.labels(name, "busy").inc()
+            raise _Failed(f"{self._under_way} calls are under way, as many as this server takes: try again in a second")
         started = time.perf_counter()
         self._under_way += 1
         self.metrics.under_way.set(self._under_way)
         outcome = "cancelled"
         try:
-            answer, outcome = await self._answer(tool, params.arguments or {})
+            answer = await self._bounded(name, work)
+            outcome = "ok"
             return answer
+        except _Failed as error:
+            outcome = "timeout" if isinstance(error.__cause__, TimeoutError) else "error"
+            raise
         finally:
             self._under_way -= 1
             duration = time.perf_counter() - started
             self.metrics.under_way.set(self._under_way)
-            self.metrics.calls.labels(params.name, outcome).inc()
-            self.metrics.seconds.labels(params.name).observe(duration)
+            self.metrics.calls.labels(name, outcome).inc()
+            self.metrics.seconds.labels(name).observe(duration)
             # Names and outcomes only: what was asked for or found never gets into a log.
-            audit.info(
-                "call", extra={"tool": params.name, "outcome": outcome, "duration_ms": round(duration * 1000, 1)}
-            )
+            audit.info("call", extra={"tool": name, "outcome": outcome, "duration_ms": round(duration * 1000, 1)})
 
     @asynccontextmanager
     async def _deadline(self) -> AsyncIterator[None]:
@@ -125,38 +176,87 @@ class Instance(Generic[B]):
             finally:
                 self._deadlines.discard(deadline)
 
-    async def _answer(self, tool: Tool, arguments: dict[str, Any]) -> tuple[mcp_types.CallToolResult, str]:
-        try:
-            checked = tool.arguments.model_validate(arguments)
-        except ValidationError as error:
-            return failure(f"wrong arguments: {problems(error)}"), "error"
-        values = {name: getattr(checked, name) for name in type(checked).model_fields}
-        limit = self.settings.max_result_bytes
+    async def _bounded(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         try:
             async with self._deadline():
-                return result(await tool.function(Call(self.backend, limit), **values), limit), "ok"
+                return await work()
         except ToolError as error:
-            return failure(str(error)), "error"
+            raise _Failed(str(error)) from error
         except BackendError as error:
             self.monitor.doubt()
-            return failure(str(error)), "error"
-        except TimeoutError:
+            raise _Failed(str(error)) from error
+        except TimeoutError as error:
             if self._stop_at is not None:
-                return failure(
+                raise _Failed(
                     "the server is stopping, so the call was given up: connect again and repeat it"
-                ), "timeout"
+                ) from error
             self.monitor.doubt()
-            return failure(
+            raise _Failed(
                 f"no answer within {self.settings.call_timeout} s, so the call was given up: ask for less, "
                 "or have MCP_CALL_TIMEOUT_SECONDS raised"
-            ), "timeout"
+            ) from error
         except Exception as error:
             # A bug of ours: the log has the place; values stay out of it, and of the answer.
-            logger.error(
-                "a tool failed",
-                extra={"tool": tool.definition.name, "error": type(error).__name__, "place": _place(error)},
+            logger.error("a tool failed", extra={"tool": name, "error": type(error).__name__, "place": _place(error)})
+            raise _Failed(f"the server failed inside ({type(error).__name__}); its log says where") from error
+
+    async def _list_resources(self, ctx: Any, params: Any) -> mcp_types.ListResourcesResult:
+        return self._resources.listing()
+
+    async def _list_templates(self, ctx: Any, params: Any) -> mcp_types.ListResourceTemplatesResult:
+        return self._resources.templates_listing()
+
+    @property
+    def _resources(self) -> Resources[B]:
+        assert self.sidecar.resources
+        return self.sidecar.resources
+
+    async def _read_resource(
+        self, ctx: Any, params: mcp_types.ReadResourceRequestParams
+    ) -> mcp_types.ReadResourceResult:
+        read = self._resources.find(params.uri)
+        if read is None:
+            raise MCPError(
+                mcp_types.INVALID_PARAMS, f"there is no resource {params.uri[:200]!r}", {"uri": params.uri[:200]}
             )
-            return failure(f"the server failed inside ({type(error).__name__}); its log says where"), "error"
+
+        async def work() -> mcp_types.ReadResourceResult:
+            return contents(params.uri, await read(self._call(ctx)))
+
+        try:
+            return await self._counted("resources/read", work)
+        except _Failed as error:
+            code = mcp_types.INVALID_PARAMS if isinstance(error.__cause__, ToolError) else mcp_types.INTERNAL_ERROR
+            raise MCPError(code, str(error)) from None
+
+    async def _complete(self, ctx: Any, params: mcp_types.CompleteRequestParams) -> mcp_types.CompleteResult:
+        template = None
+        if isinstance(params.ref, mcp_types.ResourceTemplateReference):
+            template = self._resources.template(params.ref.uri)
+            if template is None:
+                raise MCPError(mcp_types.INVALID_PARAMS, f"there is no resource template {params.ref.uri[:200]!r}")
+        values: Sequence[str] = []
+        if template and params.argument.name == template.variable:
+            with suppress(_Failed):  # a completion is a convenience
+                values = await self._counted(
+                    "completion/complete", lambda: template.complete(self._call(ctx), params.argument.value)
+                )
+        completion = mcp_types.Completion(
+            values=list(values[:MOST_COMPLETIONS]), has_more=len(values) > MOST_COMPLETIONS
+        )
+        return mcp_types.CompleteResult(completion=completion)
+
+    async def _list_prompts(self, ctx: Any, params: Any) -> mcp_types.ListPromptsResult:
+        return mcp_types.ListPromptsResult(prompts=[p.definition() for p in self._prompts.values()])
+
+    async def _get_prompt(self, ctx: Any, params: mcp_types.GetPromptRequestParams) -> mcp_types.GetPromptResult:
+        prompt = self._prompts.get(params.name)
+        if prompt is None:
+            raise MCPError(mcp_types.INVALID_PARAMS, f"no prompt is called {params.name[:100]!r}")
+        try:
+            return prompt.get(params.arguments or {})
+        except PromptError as error:
+            raise MCPError(mcp_types.INVALID_PARAMS, str(error)) from None
 
 
 def _place(error: BaseException) -> list[str]:

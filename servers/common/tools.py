@@ -27,6 +27,14 @@ class TooLong(ToolError):
     """A result over the limit that the tool could not cut."""
 
 
+Report = Callable[[float, float | None, str | None], Awaitable[None]]
+"""Tells a client how far a call is: what is done, of how much, in words."""
+
+
+async def _nobody(done: float, total: float | None, message: str | None) -> None:
+    """Tells nobody."""
+
+
 @dataclass(frozen=True)
 class Call(Generic[B]):
     """What a tool is given beside its arguments."""
@@ -34,6 +42,9 @@ class Call(Generic[B]):
     backend: B
     max_bytes: int
     """What the result may have as JSON, in bytes."""
+
+    progress: Report = _nobody
+    """Does nothing where the client has not asked for progress."""
 
 
 ToolFunction = Callable[..., Awaitable[Mapping[str, Any]]]
@@ -47,10 +58,17 @@ class Tool:
     function: ToolFunction
     arguments: type[BaseModel]
     write: bool
+    needs: Callable[[Any], bool]
+    """Whether a backend, as far as it is known, can do it."""
 
 
 def tool(
-    *, title: str, write: bool = False, destructive: bool = False, idempotent: bool = True
+    *,
+    title: str,
+    write: bool = False,
+    destructive: bool = False,
+    idempotent: bool = True,
+    needs: Callable[[Any], bool] = lambda backend: True,
 ) -> Callable[[ToolFunction], Tool]:
     """Makes a tool of a function `async def name(call, *, argument: type = default, ...) -> typing_extensions.TypedDict`.
 
@@ -62,6 +80,7 @@ def tool(
         write: changes data; served only where writes are allowed
         destructive: with write: may overwrite or delete (the hint's meaning in the MCP specification)
         idempotent: calling it twice is as calling it once
+        needs: whether a backend can do it; the tool is not listed where it can't
     """
 
     def make(function: ToolFunction) -> Tool:
@@ -76,21 +95,27 @@ def tool(
             title=title,
             description=inspect.getdoc(function),
             input_schema=compact(arguments.model_json_schema()),
-            output_schema=compact(TypeAdapter(hints["return"]).json_schema(mode="serialization")),
+            output_schema=outline(TypeAdapter(hints["return"]).json_schema(mode="serialization")),
             annotations=mcp_types.ToolAnnotations(
                 read_only_hint=not write,
                 destructive_hint=destructive if write else None,
-                idempotent_hint=idempotent if write else None,
+                idempotent_hint=True if write and idempotent else None,
                 open_world_hint=False,
             ),
         )
-        return Tool(definition, function, arguments, write)
+        return Tool(definition, function, arguments, write, needs)
 
     return make
 
 
+_UNTOLD = frozenset({"title", "minLength", "maxLength", "minItems", "maxItems", "additionalProperties"})
+"""Keywords that a client is not told: names that say nothing new, and what an error says well enough: lengths, and that
+unknown arguments are refused."""
+
+
 def compact(schema: Any, name: bool = False) -> Any:
-    """A JSON Schema without what pydantic says and a client does not need: titles, defaults of null, null as an alternative.
+    """A JSON Schema without what pydantic says and a client does not need: titles, lengths, defaults of null, null
+    as an alternative.
 
     Args:
         schema: the schema, or a part of it
@@ -102,20 +127,32 @@ def compact(schema: Any, name: bool = False) -> Any:
         return schema
     if name:
         return {key: compact(value) for key, value in schema.items()}
-    schema = dict(schema)
-    schema.pop("title", None)
-    if "default" in schema and schema["default"] is None:
-        del schema["default"]
+    schema = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
     alternatives = schema.get("anyOf")
     if alternatives and {"type": "null"} in alternatives:
         rest = [a for a in alternatives if a != {"type": "null"}]
         if len(rest) == 1:
             del schema["anyOf"]
             schema = rest[0] | schema
-            schema.pop("title", None)
         else:
             schema["anyOf"] = rest
-    return {key: compact(value, name=key in ("properties", "$defs")) for key, value in schema.items()}
+    return {
+        key: compact(value, name=key in ("properties", "$defs"))
+        for key, value in schema.items()
+        if key not in _UNTOLD or isinstance(value, dict)
+    }
+
+
+def outline(schema: dict[str, Any]) -> dict[str, Any]:
+    """The first level of a result's JSON Schema: models see results themselves, so what is inside is not worth its bytes."""
+    definitions = schema.get("$defs", {})
+
+    def first(part: dict[str, Any]) -> dict[str, Any]:
+        if "$ref" in part:
+            part = definitions[part["$ref"].rpartition("/")[2]] | part
+        return {key: part[key] for key in ("type", "description") if key in part}
+
+    return {"type": "object", "properties": {name: first(part) for name, part in schema["properties"].items()}}
 
 
 def problems(error: ValidationError) -> str:

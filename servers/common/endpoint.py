@@ -1,0 +1,77 @@
+"""The MCP endpoint: which way a request is answered, and that it ends when its client goes away."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class Endpoint:
+    """Streamable HTTP without sessions, as an ASGI application.
+
+    A request is answered in JSON; as a stream of events where its client asks for progress, which can't be told in JSON.
+    A client that closes its connection cancels its call, as the specification has it for streams
+    (https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/cancellation).
+    """
+
+    def __init__(self, server: Server[None], max_request_bytes: int) -> None:
+        self._max = max_request_bytes
+        self._json, self._events = (
+            StreamableHTTPSessionManager(
+                server, json_response=as_json, stateless=True, max_request_body_size=max_request_bytes
+            )
+            for as_json in (True, False)
+        )
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """The time in which requests are served."""
+        async with self._json.run(), self._events.run():
+            yield
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        length = Headers(scope=scope).get("content-length", "")
+        if length.isdigit() and int(length) > self._max:
+            # Refused by its length, without a look at it.
+            await self._json.handle_request(scope, receive, send)
+            return
+        messages = await _body(receive, self._max)
+        body = b"".join(message.get("body", b"") for message in messages)
+        app: ASGIApp = (self._events if b'"progressToken"' in body else self._json).handle_request
+        gone = anyio.Event()
+
+        async def replay() -> Message:
+            if messages:
+                return messages.pop(0)
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async with anyio.create_task_group() as tasks:
+
+            async def watch() -> None:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                gone.set()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(watch)
+            await app(scope, replay, send)
+            tasks.cancel_scope.cancel()
+
+
+async def _body(receive: Receive, most: int) -> list[Message]:
+    """The request's messages, up to the first that is over the limit: what refuses long bodies is to see that it is long."""
+    messages: list[Message] = []
+    length = 0
+    while True:
+        message = await receive()
+        messages.append(message)
+        length += len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body", False) or length > most:
+            return messages

@@ -1,0 +1,58 @@
+"""Prompts: instructions that a person picks, for work that takes several tools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import mcp_types
+
+
+class PromptError(Exception):
+    """Arguments that a prompt can't be made of; the message says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt whose text is a template.
+
+    `arguments` are names to descriptions; all of them may be left out, and then the sentence that names them is, too.
+    """
+
+    name: str
+    title: str
+    description: str
+    steps: Sequence[str]
+    """Paragraphs; one with {argument} in it is used only where that argument is given."""
+
+    arguments: Mapping[str, str]
+
+    def definition(self) -> mcp_types.Prompt:
+        return mcp_types.Prompt(
+            name=self.name,
+            title=self.title,
+            description=self.description,
+            arguments=[
+                mcp_types.PromptArgument(name=name, description=meaning, required=False)
+                for name, meaning in self.arguments.items()
+            ],
+        )
+
+    def get(self, given: Mapping[str, str]) -> mcp_types.GetPromptResult:
+        """The prompt with its arguments.
+
+        Raises:
+            PromptError: an argument that it does not have.
+        """
+        if unknown := sorted(set(given) - set(self.arguments)):
+            raise PromptError(f"prompt {self.name} has no argument {unknown[0][:50]!r}")
+        known = {name: value for name, value in given.items() if value}
+        text = []
+        for step in self.steps:
+            names = [name for name in self.arguments if "{" + name + "}" in step]
+            if all(name in known for name in names):
+                for name in names:
+                    step = step.replace("{" + name + "}", known[name][:200])
+                text.append(step)
+        message = mcp_types.PromptMessage(role="user", content=mcp_types.TextContent(text="\n\n".join(text)))
+        return mcp_types.GetPromptResult(description=self.description, messages=[message])
