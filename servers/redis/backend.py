@@ -1,179 +1,229 @@
-"""The connection to Redis."""
+"""Commands to Redis, wherever the server is that has their keys."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.credentials import CredentialProvider
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    NoPermissionError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    WatchError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.asyncio.client import Pipeline, PubSub
+from redis.crc import key_slot
+from redis.exceptions import AskError, MovedError
 
-from servers.common.backend import BackendError
 from servers.common.tools import ToolError
+from servers.redis.deployment import deploy
+from servers.redis.failures import CROSS_SLOT, Disconnected, Redirected, translated
+from servers.redis.replies import info
+from servers.redis.scope import Mask, Scope
 from servers.redis.settings import RedisSettings
 
-CONNECT_TIMEOUT = 3.0
-"""Seconds to connect, and to wait for a free connection of the pool."""
+T = TypeVar("T")
 
-MAX_CONNECTIONS = 32
+Command = tuple[Any, ...]
+"""A command's words. Keys and values are bytes, everything else is str, int or float."""
 
-
-class _Credentials(CredentialProvider):
-    """Reads the password at each connect, so that a rotated one is taken up."""
-
-    def __init__(self, settings: RedisSettings) -> None:
-        self._settings = settings
-
-    def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        try:
-            password = self._settings.password.reveal()
-        except OSError as error:
-            raise AuthenticationError(f"the password file can't be read: {error.strerror}") from None
-        return (self._settings.username, password) if self._settings.username else (password,)
+MODULES = {"search": "FT.SEARCH", "json": "JSON.GET", "timeseries": "TS.GET", "vectors": "VSIM"}
+"""What Redis may have beside its core, and a command that only then is there."""
 
 
 class RedisBackend:
-    """A pool of connections to one Redis. Replies are bytes: keys and values need not be text."""
+    """One Redis: a server, a master that sentinels name, or a cluster.
+
+    Replies are as Redis gives them in RESP2: bytes, int, list and None. In a cluster a command goes to the server that has
+    the key: `at`, or else the first of its words that is bytes.
+    """
 
     def __init__(self, settings: RedisSettings) -> None:
-        self._settings = settings
-        options: dict[str, Any] = {}
-        if settings.tls:
-            options |= {"ssl": True, "ssl_ca_certs": str(settings.ca_file) if settings.ca_file else None}
-        self._client = Redis(
-            host=settings.host,
-            port=settings.port,
-            db=settings.database,
-            credential_provider=_Credentials(settings) if settings.password else None,
-            decode_responses=False,
-            protocol=2,
-            max_connections=MAX_CONNECTIONS,
-            socket_connect_timeout=CONNECT_TIMEOUT,
-            socket_keepalive=True,
-            # Nothing is sent twice unless we say so: a write may have happened before its answer was lost.
-            retry=Retry(NoBackoff(), 0),
-            client_name="mcp-redis",
-            **options,
-        )
+        self._redis = deploy(settings)
+        self._database = settings.database
+        self._modules: frozenset[str] | None = None
+        self._server = ""
+        self.clustered = settings.mode == "cluster"
+        self.scope = Scope(settings.key_prefixes)
+        self.mask = Mask(settings.mask)
 
     @property
     def address(self) -> str:
-        return f"{self._settings.host}:{self._settings.port}"
+        return self._redis.address
+
+    @property
+    def database(self) -> int:
+        return self._database
 
     async def check(self) -> str:
-        info = await self.read("INFO", "server")
-        return f"{info.get('server_name', 'redis').capitalize()} {info.get('redis_version', 'of unknown version')}"
+        fields = info(await self.read("INFO", "server"))
+        if fields.get("run_id", "") != self._server:
+            found = await self.read("COMMAND", "INFO", *MODULES.values())
+            self._modules = frozenset(name for name, said in zip(MODULES, found, strict=True) if said)
+            self._server = fields.get("run_id", "")
+        name = "Valkey" if "valkey_version" in fields else fields.get("server_name", "redis").capitalize()
+        return f"{name} {fields.get('valkey_version') or fields.get('redis_version', 'of unknown version')}"
+
+    def has(self, module: str) -> bool:
+        """Whether there is a module, a name of MODULES; true as long as Redis was not reached."""
+        return self._modules is None or module in self._modules
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._redis.close()
 
-    async def read(self, *command: Any) -> Any:
+    async def read(self, *command: Any, at: bytes | None = None) -> Any:
         """Sends a command that changes nothing; once more when the connection turns out to be dead.
 
         Raises:
             BackendError: Redis can't be reached or refuses us.
             ToolError: Redis refuses the command.
         """
+        return await self._twice(lambda: self._send(command, at))
+
+    async def _twice(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Does what changes nothing; once more when the connection turns out to be dead."""
         try:
-            with self._translated():
-                return await self._client.execute_command(*command)
-        except _Disconnected:
-            with self._translated():
-                return await self._client.execute_command(*command)
+            return await work()
+        except Disconnected:
+            await self._redis.refresh()
+            return await work()
 
-    async def read_many(self, commands: list[tuple[Any, ...]]) -> list[Any]:
-        """Sends commands that change nothing in one round trip. An answer that is an error is an exception in the list."""
+    async def write(self, *command: Any, at: bytes | None = None) -> Any:
+        """Sends a command that changes something, never twice."""
+        return await self._send(command, at)
 
-        async def send() -> list[Any]:
-            with self._translated():
-                async with self._client.pipeline(transaction=False) as pipeline:
-                    for command in commands:
-                        pipeline.execute_command(*command)
-                    return await pipeline.execute(raise_on_error=False)
+    async def _send(self, command: Command, at: bytes | None) -> Any:
+        with self.translated():
+            client = await self._redis.of(at if at is not None else _key(command))
+            try:
+                return await client.execute_command(*command)
+            except AskError as error:
+                if not self.clustered:
+                    raise
+                # It was not done, so it may be sent again, a write too.
+                if isinstance(error, MovedError):
+                    await self._redis.refresh()
+                return await self._redirected(error, command)
 
+    async def _redirected(self, error: AskError, command: Command) -> Any:
+        """Sends a command to where its slot is moving to, or has moved to."""
+        for client in await self._redis.all():
+            where = client.connection_pool.connection_kwargs
+            if where["port"] == error.port and where["host"] in (error.host, where["host"] if not error.host else ""):
+                async with client.pipeline(transaction=False) as pipeline:
+                    pipeline.execute_command("ASKING")
+                    pipeline.execute_command(*command)
+                    _, answer = await pipeline.execute(raise_on_error=False)
+                    if isinstance(answer, Exception):
+                        raise answer
+                    return answer
+        raise Redirected("the key's slot is moving to a server that is not known yet: try again in a second")
+
+    def translated(self) -> translated:
+        """A context that turns redis-py's exceptions into ours."""
+        return translated(self.address, clustered=self.clustered)
+
+    async def read_many(self, commands: Sequence[Command]) -> list[Any]:
+        """Sends commands that change nothing, in one round trip to each server. An answer that is an error is an exception
+        in the list."""
+        return await self._twice(lambda: self._pipeline(commands))
+
+    async def write_many(self, commands: Sequence[Command]) -> list[Any]:
+        """As `read_many` for commands that change something: each is sent once, and they are no transaction."""
+        return await self._pipeline(commands)
+
+    async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
         if not commands:
             return []
-        try:
-            return await send()
-        except _Disconnected:
-            return await send()
+        answers: list[Any] = [None] * len(commands)
+        with self.translated():
+            groups: dict[Redis, list[int]] = {}
+            for index, command in enumerate(commands):
+                groups.setdefault(await self._redis.of(_key(command)), []).append(index)
+
+            async def send(client: Redis, indices: list[int]) -> None:
+                async with client.pipeline(transaction=False) as pipeline:
+                    for index in indices:
+                        pipeline.execute_command(*commands[index])
+                    for index, answer in zip(indices, await pipeline.execute(raise_on_error=False), strict=True):
+                        answers[index] = answer
+
+            await asyncio.gather(*(send(client, indices) for client, indices in groups.items()))
+        if self.clustered:
+            for index, answer in enumerate(answers):
+                if isinstance(answer, AskError):  # or MovedError, which is one
+                    try:
+                        answers[index] = await self._send(commands[index], None)
+                    except ToolError as error:
+                        answers[index] = error
+        return answers
+
+    async def each(self, *command: Any) -> list[Any]:
+        """The answers of every server to a command that changes nothing."""
+
+        async def ask() -> list[Any]:
+            with self.translated():
+                clients = await self._redis.all()
+                return list(await asyncio.gather(*(client.execute_command(*command) for client in clients)))
+
+        return await self._twice(ask)
+
+    async def scan(self, server: int, position: int, *words: Any) -> tuple[int, int, list[bytes]]:
+        """One SCAN on one of the servers.
+
+        Returns:
+            the server and the position to go on with, server -1 at the end; and the names found.
+        """
+
+        async def ask() -> tuple[int, int, list[bytes]]:
+            with self.translated():
+                clients = await self._redis.all()
+                if server >= len(clients):
+                    return -1, 0, []
+                following, names = await clients[server].execute_command("SCAN", position, *words)
+            if int(following):
+                return server, int(following), names
+            return (server + 1 if server + 1 < len(clients) else -1), 0, names
+
+        return await self._twice(ask)
+
+    async def pubsub(self, key: bytes | None = None) -> PubSub:
+        """A connection that listens, to the server that has a key. Close it."""
+        with self.translated():
+            return (await self._redis.of(key)).pubsub()
+
+    async def pubsubs(self) -> list[PubSub]:
+        """A connection that listens to each server. Close them."""
+        with self.translated():
+            return [client.pubsub() for client in await self._redis.all()]
 
     @asynccontextmanager
     async def transaction(self, *keys: bytes) -> AsyncIterator[Pipeline]:
         """A MULTI over watched keys: read with `await`, then `multi()`, queue commands, `await execute()`. Never repeated.
 
+        Args:
+            keys: to watch; in a cluster all of one slot
+
         Raises:
             ToolError: a key was changed by somebody else meanwhile, and nothing was done.
         """
-        with self._translated():
-            async with self._client.pipeline(transaction=True) as pipeline:
-                if keys:
-                    await pipeline.watch(*keys)
-                yield pipeline
+        for again in (True, False):
+            with self.translated():
+                client = await self._redis.of(keys[0])
+                async with client.pipeline(transaction=True) as pipeline:
+                    try:
+                        await pipeline.watch(*keys)
+                    except MovedError:
+                        if not self.clustered or not again:
+                            raise
+                        await self._redis.refresh()
+                        continue
+                    yield pipeline
+                    return
 
-    def _translated(self) -> _Translator:
-        return _Translator(self.address)
+    def check_slots(self, keys: Iterable[bytes]) -> None:
+        """Raises ToolError for keys that a cluster keeps in different slots, where they can't be used together."""
+        if self.clustered and len({key_slot(key) for key in keys}) > 1:
+            raise ToolError(CROSS_SLOT)
 
 
-class _Disconnected(BackendError):
-    """The connection broke; a reading command may be sent again."""
-
-
-class _Translator:
-    """Turns redis-py's exceptions into ours, with what to do and without anything secret."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        if error is None or not isinstance(error, RedisError | OSError):
-            return
-        raise self.translate(error) from None
-
-    def translate(self, error: Exception) -> Exception:
-        text = str(error)
-        if isinstance(error, WatchError):
-            return ToolError(
-                "another client changed the key at the same time, and nothing was done: read it and try again"
-            )
-        if isinstance(error, NoPermissionError):
-            return ToolError(f"Redis does not allow it to this user: {text}")
-        if isinstance(error, AuthenticationError) or "NOAUTH" in text or "WRONGPASS" in text:
-            return BackendError(
-                f"Redis at {self._address} refuses our login: check REDIS_PASSWORD (or REDIS_PASSWORD_FILE) and REDIS_USERNAME"
-            )
-        if isinstance(error, BusyLoadingError):
-            return BackendError(f"Redis at {self._address} is still loading its data: try again in a while")
-        if isinstance(error, RedisTimeoutError):
-            return BackendError(
-                f"Redis at {self._address} did not answer in time: try again, or check REDIS_HOST and REDIS_PORT"
-            )
-        if isinstance(error, RedisConnectionError | OSError):
-            reason = error.__cause__ or error
-            detail = getattr(reason, "strerror", None) or type(reason).__name__
-            return _Disconnected(
-                f"Redis at {self._address} can't be reached ({detail}): try again, or check REDIS_HOST and REDIS_PORT"
-            )
-        if isinstance(error, ReadOnlyError):
-            return ToolError("this Redis is a read-only replica: connect to its master to write")
-        if isinstance(error, ResponseError) and text.startswith("WRONGTYPE"):
-            return ToolError("the key holds another type than this needs: redis_scan shows the types of keys")
-        return ToolError(f"Redis answered: {text[:300]}")
+def _key(command: Command) -> bytes | None:
+    """The key that decides where a command goes."""
+    return next((word for word in command[1:] if isinstance(word, bytes)), None)

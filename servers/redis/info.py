@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NotRequired
+from collections.abc import Mapping, Sequence
+from typing import Annotated, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from servers.common.tools import Call, tool
 from servers.redis.backend import RedisBackend
+from servers.redis.replies import info, number, parts
 
 
 class Memory(TypedDict):
@@ -30,6 +32,7 @@ class Info(TypedDict):
     version: str
     mode: str
     role: str
+    servers: Annotated[NotRequired[int], Field(description="of the cluster, whose sums these are")]
     uptime_seconds: int
     clients: int
     blocked_clients: int
@@ -46,84 +49,112 @@ class Info(TypedDict):
 @tool(title="State of Redis")
 async def redis_info(call: Call[RedisBackend]) -> Info:
     """Version, memory, clients, persistence, replication and number of keys of this Redis, and what looks wrong. Begin here."""
-    info = await call.backend.read("INFO")
-    hits, misses = _int(info, "keyspace_hits"), _int(info, "keyspace_misses")
-    digest: Info = {
-        "version": f"{info.get('server_name', 'redis')} {info.get('redis_version', '?')}",
-        "mode": str(info.get("redis_mode", "standalone")),
-        "role": str(info.get("role", "master")),
-        "uptime_seconds": _int(info, "uptime_in_seconds"),
-        "clients": _int(info, "connected_clients"),
-        "blocked_clients": _int(info, "blocked_clients"),
-        "commands_per_second": _int(info, "instantaneous_ops_per_sec"),
-        "evicted_keys": _int(info, "evicted_keys"),
+    servers = [info(reply) for reply in await call.backend.each("INFO")]
+    return digest(servers)
+
+
+def digest(servers: Sequence[Mapping[str, str]]) -> Info:
+    """The state of a Redis, from the fields of INFO of each of its masters."""
+    first = servers[0]
+
+    def total(name: str) -> int:
+        return sum(number(fields, name) for fields in servers)
+
+    hits, misses = total("keyspace_hits"), total("keyspace_misses")
+    name, version = "redis", first.get("redis_version", "?")
+    if "valkey_version" in first:
+        name, version = "valkey", first["valkey_version"]
+    digested: Info = {
+        "version": f"{first.get('server_name', name)} {version}",
+        "mode": first.get("redis_mode", first.get("server_mode", "standalone")),
+        "role": first.get("role", "master"),
+        "uptime_seconds": min(number(fields, "uptime_in_seconds") for fields in servers),
+        "clients": total("connected_clients"),
+        "blocked_clients": total("blocked_clients"),
+        "commands_per_second": total("instantaneous_ops_per_sec"),
+        "evicted_keys": total("evicted_keys"),
         "memory": {
-            "used_bytes": _int(info, "used_memory"),
-            "peak_bytes": _int(info, "used_memory_peak"),
-            "max_bytes": _int(info, "maxmemory"),
-            "policy": str(info.get("maxmemory_policy", "?")),
-            "fragmentation": float(info.get("mem_fragmentation_ratio", 0)),
+            "used_bytes": total("used_memory"),
+            "peak_bytes": total("used_memory_peak"),
+            "max_bytes": total("maxmemory"),
+            "policy": first.get("maxmemory_policy", "?"),
+            "fragmentation": max(_real(fields, "mem_fragmentation_ratio") for fields in servers),
         },
-        "persistence": _persistence(info),
-        "replicas": _int(info, "connected_slaves"),
-        "databases": [
-            {
-                "db": int(name[2:]),
-                "keys": _int(v, "keys"),
-                "expiring": _int(v, "expires"),
-                "average_ttl_ms": _int(v, "avg_ttl"),
-            }
-            for name, v in info.items()
-            if name.startswith("db") and name[2:].isdigit() and isinstance(v, dict)
-        ],
-        "findings": findings(info),
+        "persistence": _persistence(first),
+        "replicas": total("connected_slaves"),
+        "databases": _databases(servers),
+        "findings": findings(first),
     }
     if hits + misses:
-        digest["hit_ratio"] = round(hits / (hits + misses), 4)
-    return digest
+        digested["hit_ratio"] = round(hits / (hits + misses), 4)
+    if len(servers) > 1:
+        digested["servers"] = len(servers)
+        digested["findings"] = [
+            f"server {number(fields, 'tcp_port')}, run {fields.get('run_id', '?')[:8]}: {finding}"
+            for fields in servers
+            for finding in findings(fields)
+        ]
+    return digested
 
 
-def findings(info: dict[str, Any]) -> list[str]:
+def _databases(servers: Sequence[Mapping[str, str]]) -> list[Database]:
+    found: dict[int, Database] = {}
+    for fields in servers:
+        for name, value in fields.items():
+            if name.startswith("db") and name[2:].isdigit():
+                of = parts(value)
+                row = found.setdefault(
+                    int(name[2:]), {"db": int(name[2:]), "keys": 0, "expiring": 0, "average_ttl_ms": 0}
+                )
+                row["keys"] += number(of, "keys")
+                row["expiring"] += number(of, "expires")
+                row["average_ttl_ms"] = max(row["average_ttl_ms"], number(of, "avg_ttl"))
+    return [found[database] for database in sorted(found)]
+
+
+def findings(fields: Mapping[str, str]) -> list[str]:
     """What looks wrong in the fields of INFO, a sentence each."""
     found = []
-    used, limit = _int(info, "used_memory"), _int(info, "maxmemory")
-    policy = info.get("maxmemory_policy")
+    used, limit = number(fields, "used_memory"), number(fields, "maxmemory")
+    policy = fields.get("maxmemory_policy")
     if limit and used > 0.9 * limit:
         then = "writes will be refused" if policy == "noeviction" else f"keys will be evicted ({policy})"
         found.append(f"memory is {used / limit:.0%} of maxmemory: when it is full, {then}")
-    if not limit and _int(info, "total_system_memory") and used > 0.75 * _int(info, "total_system_memory"):
+    if not limit and number(fields, "total_system_memory") and used > 0.75 * number(fields, "total_system_memory"):
         found.append("memory has no limit (maxmemory 0) and is over 75% of the machine's: the system may kill Redis")
-    if _int(info, "evicted_keys"):
-        found.append(f"{info['evicted_keys']} keys were evicted since the start: memory is too small for the data")
-    if float(info.get("mem_fragmentation_ratio", 1)) > 1.5 and used > 100_000_000:
-        found.append(f"fragmentation is {info['mem_fragmentation_ratio']}: much of the process's memory holds no data")
-    if info.get("rdb_last_bgsave_status") == "err":
-        found.append("the last snapshot failed (rdb_last_bgsave_status err): by default Redis then refuses writes")
-    if info.get("aof_enabled") == 1 and info.get("aof_last_write_status") == "err":
-        found.append("the last write of the append-only file failed: the disk may be full")
-    if info.get("role") == "slave" and info.get("master_link_status") == "down":
-        found.append("this replica has lost its master: what it serves may be old")
-    if _int(info, "rejected_connections"):
+    if number(fields, "evicted_keys"):
+        found.append(f"{fields['evicted_keys']} keys were evicted since the start: memory is too small for the data")
+    if _real(fields, "mem_fragmentation_ratio") > 1.5 and used > 100_000_000:
         found.append(
-            f"{info['rejected_connections']} connections were refused since the start: maxclients is reached at times"
+            f"fragmentation is {fields['mem_fragmentation_ratio']}: much of the process's memory holds no data"
         )
-    if _int(info, "blocked_clients") > 100:
-        found.append(f"{info['blocked_clients']} clients wait in blocking commands")
-    if info.get("loading") == 1:
+    if fields.get("rdb_last_bgsave_status") == "err":
+        found.append("the last snapshot failed (rdb_last_bgsave_status err): by default Redis then refuses writes")
+    if fields.get("aof_enabled") == "1" and fields.get("aof_last_write_status") == "err":
+        found.append("the last write of the append-only file failed: the disk may be full")
+    if fields.get("role") == "slave" and fields.get("master_link_status") == "down":
+        found.append("this replica has lost its master: what it serves may be old")
+    if number(fields, "rejected_connections"):
+        found.append(
+            f"{fields['rejected_connections']} connections were refused since the start: maxclients is reached at times"
+        )
+    if number(fields, "blocked_clients") > 100:
+        found.append(f"{fields['blocked_clients']} clients wait in blocking commands")
+    if fields.get("loading") == "1":
         found.append("Redis is loading its data")
     return found
 
 
-def _persistence(info: dict[str, Any]) -> str:
-    aof = "append-only file" if info.get("aof_enabled") == 1 else ""
-    changes = _int(info, "rdb_changes_since_last_save")
-    age = _int(info, "server_time_usec") // 1_000_000 - _int(info, "rdb_last_save_time")
+def _persistence(fields: Mapping[str, str]) -> str:
+    aof = "append-only file" if fields.get("aof_enabled") == "1" else ""
+    changes = number(fields, "rdb_changes_since_last_save")
+    age = number(fields, "server_time_usec") // 1_000_000 - number(fields, "rdb_last_save_time")
     rdb = f"last snapshot {age} s ago, {changes} changes since" if 0 <= age < 10**9 else ""
     return "; ".join(filter(None, (aof, rdb))) or "none known"
 
 
-def _int(fields: dict[str, Any], name: str) -> int:
+def _real(fields: Mapping[str, str], name: str) -> float:
     try:
-        return int(fields.get(name, 0))
-    except (TypeError, ValueError):
-        return 0
+        return float(fields.get(name, 0))
+    except ValueError:
+        return 0.0

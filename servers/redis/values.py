@@ -31,10 +31,8 @@ class Part(TypedDict):
 Value = str | Binary | Part
 """A value in a result."""
 
-Input = str | Binary
-"""A value in an argument."""
-
-KeyName = Annotated[str, Field(description="key; a name that is no text is written base64:...")]
+KeyName = str
+"""A key's name in an argument; one that is no text is written base64:..., as the server's instructions say."""
 
 
 def show_key(name: bytes) -> str:
@@ -87,9 +85,9 @@ def show_part(part: bytes) -> dict[str, Any]:
     return {"base64": base64.b64encode(part).decode()}
 
 
-def parse(value: Any) -> bytes:
-    """A value from an argument."""
-    return encode(value) if isinstance(value, str) else _decode(value["base64"])
+def parse(value: str, base64: bool) -> bytes:
+    """A value from an argument: text, or base64."""
+    return _decode(value) if base64 else encode(value)
 
 
 def _decode(text: str) -> bytes:

@@ -1,0 +1,325 @@
+"""The tools that explore: what is in Redis, what it does, and what else may be asked of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from mcp import Client
+from redis import Redis
+
+from servers.redis.conftest import error, ok, pages
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS = {"MCP_MAX_RESULT_BYTES": "16384"}
+
+
+async def test_info_says_what_looks_wrong(client: Client, redis: Redis) -> None:
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    redis.config_set("maxmemory", redis.info("memory")["used_memory"] + 2_000_000)
+    try:
+        for i in range(2000):
+            redis.set(f"k{i}", "x" * 2000)
+        findings = (await ok(client, "redis_info"))["findings"]
+    finally:
+        redis.config_set("maxmemory", 0)
+        redis.config_set("maxmemory-policy", "noeviction")
+    assert any("evicted" in finding for finding in findings), findings
+
+
+async def test_the_profile_groups_keys_by_what_their_names_have_in_common(client: Client, redis: Redis) -> None:
+    with redis.pipeline() as pipeline:
+        for i in range(300):
+            pipeline.hset(f"user:{i}:profile", mapping={"name": "x" * 200})
+            pipeline.set(f"session:{i:032x}", "s", ex=1000 + i)
+        pipeline.set("config", "1")
+        pipeline.rpush("queue:mail", *("x" * 1000 for _ in range(100)))
+        pipeline.execute()
+    profile = await ok(client, "redis_profile")
+    assert profile["keys"] == profile["sampled"] == 602
+    groups = {group["prefix"]: group for group in profile["groups"]}
+    assert set(groups) == {"user:*:*", "session:*", "config", "queue:*"}
+    assert groups["user:*:*"]["types"] == {"hash": 300} and groups["user:*:*"]["keys"] == 300
+    assert groups["session:*"]["expiring"] == 300 and 1000 <= groups["session:*"]["median_ttl_s"] <= 1300
+    assert groups["queue:*"]["biggest"] == "queue:mail" and groups["queue:*"]["biggest_bytes"] > 50_000
+    assert profile["groups"][0]["memory_bytes"] == max(g["memory_bytes"] for g in profile["groups"])
+    assert profile["memory_bytes"] == sum(g["memory_bytes"] for g in profile["groups"])
+    only = await ok(client, "redis_profile", pattern="queue:*")
+    assert [group["prefix"] for group in only["groups"]] == ["queue:*"]
+
+
+async def test_the_profile_looks_at_a_sample(client: Client, redis: Redis) -> None:
+    with redis.pipeline() as pipeline:
+        for i in range(20_000):
+            pipeline.set(f"k:{i}", "")
+        pipeline.execute()
+    profile = await ok(client, "redis_profile", sample=1000)
+    assert profile["keys"] == 20_000
+    assert profile["sampled"] == 1000
+
+
+async def test_many_keys_at_once(client: Client, redis: Redis) -> None:
+    redis.set("s", "text", ex=100)
+    redis.hset("h", mapping={"a": 1})
+    redis.rpush("l", "x", "y")
+    redis.sadd("set", "m")
+    redis.zadd("z", {"m": 2})
+    redis.xadd("x", {"f": "v"}, id="5-1")
+    redis.set("blob", b"\xff\xfe")
+    names = ["s", "h", "l", "set", "z", "x", "blob", "gone"]
+    keys = {key["key"]: key for key in (await ok(client, "redis_read_many", keys=names))["keys"]}
+    assert list(keys) == names
+    assert keys["s"]["value"] == "text" and keys["s"]["length"] == 4 and keys["s"]["ttl_s"] == 100
+    assert keys["s"]["encoding"] == "embstr" and keys["s"]["memory_bytes"] > 0 and keys["s"]["idle_s"] >= 0
+    assert keys["h"]["value"] == {"a": "1"}
+    assert keys["l"]["value"] == ["x", "y"]
+    assert keys["set"]["value"] == ["m"]
+    assert keys["z"]["value"] == {"m": "2"}
+    assert keys["x"]["value"] == [{"id": "5-1", "f": "v"}]
+    assert keys["blob"]["value"] == {"base64": "//4="}
+    assert keys["gone"] == {"key": "gone", "type": "none"}
+    (bare,) = (await ok(client, "redis_read_many", keys=["s"], values=False))["keys"]
+    assert "value" not in bare and bare["memory_bytes"] > 0
+
+
+async def test_many_keys_are_cut_to_what_fits(client: Client, redis: Redis) -> None:
+    redis.mset({f"k{i}": "x" * 1000 for i in range(100)})
+    found = await ok(client, "redis_read_many", keys=[f"k{i}" for i in range(100)])
+    assert 5 < len(found["keys"]) < 20
+    assert found["left_out"] == 100 - len(found["keys"])
+
+
+async def test_what_looks_like_a_secret_is_masked_in_listings_and_read_by_its_name(
+    client: Client, redis: Redis
+) -> None:
+    jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJl"
+    redis.set("db_password", "hunter2")
+    redis.set("note", jwt)
+    redis.hset("user:1", mapping={"name": "Ada", "api_key": "k-123", "bio": jwt})
+    redis.rpush("list", "plain", jwt)
+    redis.xadd("x", {"token": "t-9", "event": "login"})
+    redis.set("authors", "Lem")
+    names = ["db_password", "note", "user:1", "list", "x", "authors"]
+    keys = {key["key"]: key for key in (await ok(client, "redis_read_many", keys=names))["keys"]}
+    assert keys["db_password"]["masked"] and "value" not in keys["db_password"]
+    assert keys["note"]["masked"] and "value" not in keys["note"]
+    assert keys["user:1"]["value"] == {"name": "Ada", "api_key": "(masked)", "bio": "(masked)"}
+    assert keys["list"]["value"] == ["plain", "(masked)"]
+    assert keys["x"]["value"][0]["token"] == "(masked)" and keys["x"]["value"][0]["event"] == "login"
+    assert keys["authors"]["value"] == "Lem"
+    assert (await ok(client, "redis_read", key="db_password"))["value"] == "hunter2"
+
+
+async def test_the_biggest_and_the_idlest_keys(client: Client, redis: Redis) -> None:
+    redis.mset({f"k{i}": "x" * 2**i for i in range(18)})
+    big = (await ok(client, "redis_scan", order="memory", limit=3))["keys"]
+    assert [key["key"] for key in big] == ["k17", "k16", "k15"]
+    assert big[0]["memory_bytes"] > big[1]["memory_bytes"] > big[2]["memory_bytes"] > 2**15
+    idle = (await ok(client, "redis_scan", order="idle", limit=5))["keys"]
+    assert len(idle) == 5 and all(key["idle_s"] >= 0 for key in idle)
+
+
+async def test_a_bitmap(client: Client, redis: Redis) -> None:
+    wanted = [0, 7, 8, 1000, 700_000]
+    for bit in wanted:
+        redis.setbit("b", bit, 1)
+    whole = await ok(client, "redis_read", key="b", view="bits")
+    assert whole["items"] == wanted and whole["about"] == {"bits_set": 5} and "cursor" not in whole
+    assert await pages(client, "redis_read", "items", key="b", view="bits", limit=2) == wanted
+
+
+async def test_a_geo_set_and_a_hyperloglog(client: Client, redis: Redis) -> None:
+    redis.geoadd("g", (13.361389, 38.115556, "Palermo"))
+    redis.zadd("g", {"no place": float("inf")})
+    places = {m["member"]: m for m in (await ok(client, "redis_read", key="g", view="geo"))["members"]}
+    assert abs(places["Palermo"]["longitude"] - 13.361389) < 1e-4
+    assert abs(places["Palermo"]["latitude"] - 38.115556) < 1e-4
+    redis.pfadd("visitors", *range(1000))
+    assert abs((await ok(client, "redis_read", key="visitors"))["about"]["hyperloglog_cardinality"] - 1000) < 30
+    assert "view bits is for strings" in await error(client, "redis_read", key="g", view="bits")
+
+
+async def test_the_groups_of_a_stream_and_what_waits_in_them(client: Client, redis: Redis) -> None:
+    for i in range(30):
+        redis.xadd("jobs", {"n": i}, id=f"{i + 1}-0")
+    redis.xgroup_create("jobs", "workers", id="0")
+    redis.xreadgroup("workers", "a", {"jobs": ">"}, count=20)
+    redis.xreadgroup("workers", "b", {"jobs": ">"}, count=4)
+    redis.xack("jobs", "workers", "1-0")
+    state = await ok(client, "redis_stream", key="jobs")
+    assert state["stream"]["length"] == 30
+    assert (state["stream"]["first-id"], state["stream"]["last-id"]) == ("1-0", "30-0")
+    (group,) = state["groups"]
+    assert (group["name"], group["consumers"], group["pending"], group["lag"]) == ("workers", 2, 23, 6)
+    of = await ok(client, "redis_stream", key="jobs", group="workers")
+    assert {c["name"]: c["pending"] for c in of["consumers"]} == {"a": 19, "b": 4}
+    pending = await pages(client, "redis_stream", "pending", key="jobs", group="workers", limit=5)
+    assert [row["id"] for row in pending] == [f"{i}-0" for i in range(2, 25)]
+    assert pending[0]["consumer"] == "a" and pending[0]["deliveries"] == 1
+    assert (await ok(client, "redis_stream", key="jobs", group="workers", idle_s=3600))["pending"] == []
+    assert "there is no stream" in await error(client, "redis_stream", key="nothing")
+    assert "NOGROUP" in await error(client, "redis_stream", key="jobs", group="nobody")
+
+
+async def test_listening_hears_what_is_published_meanwhile(client: Client, redis: Redis) -> None:
+    done = threading.Event()
+
+    def publish() -> None:
+        while not done.wait(0.05):
+            redis.publish("news:one", "hello")
+            redis.publish("other", b"\xff")
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        heard = await ok(client, "redis_pubsub", listen=["news:*", "other"], seconds=10, limit=6)
+    finally:
+        done.set()
+        thread.join()
+    assert heard["cut"] and len(heard["messages"]) == 6
+    assert {"channel": "news:one", "message": "hello"} in heard["messages"]
+    assert {"channel": "other", "message": {"base64": "/w=="}} in heard["messages"]
+    assert redis.pubsub_channels() == [], "the listening connection is closed"
+
+
+async def test_listening_ends_when_its_time_is_over(client: Client, redis: Redis) -> None:
+    started = time.monotonic()
+    assert await ok(client, "redis_pubsub", listen=["silence"], seconds=0.5) == {"messages": []}
+    assert time.monotonic() - started < 5
+
+
+async def test_channels_are_listed(client: Client, redis: Redis) -> None:
+    with redis.pubsub() as listener:
+        listener.subscribe("a", "b")
+        listener.get_message(timeout=2)
+        listener.get_message(timeout=2)
+        assert await ok(client, "redis_pubsub") == {
+            "channels": [{"channel": "a", "subscribers": 1}, {"channel": "b", "subscribers": 1}]
+        }
+
+
+async def test_slow_commands_are_listed_without_what_they_say(client: Client, redis: Redis) -> None:
+    redis.config_set("slowlog-log-slower-than", 0)
+    redis.slowlog_reset()
+    try:
+        redis.set("k", "a value nobody is to see")
+        redis.hset("user:1", mapping={"email": "ada@example.org"})
+        slow = await ok(client, "redis_diagnose", topic="slowlog", limit=200)
+    finally:
+        redis.config_set("slowlog-log-slower-than", 10_000)
+    assert {"SET", "HSET"} <= {row["command"] for row in slow["rows"]}
+    assert {row["key"] for row in slow["rows"] if row["command"] in ("SET", "HSET")} == {"k", "user:1"}
+    assert "nobody is to see" not in str(slow) and "example.org" not in str(slow)
+    times = [row["microseconds"] for row in slow["rows"]]
+    assert times == sorted(times, reverse=True)
+
+
+async def test_clients_memory_latency_and_rights(client: Client, redis: Redis) -> None:
+    redis.client_setname("the-test")
+    clients = await ok(client, "redis_diagnose", topic="clients")
+    assert clients["summary"]["by_name"]["the-test"] == 1 and clients["summary"]["by_name"]["mcp-redis"] >= 1
+    assert "the-test" in [row["name"] for row in clients["rows"]]
+    memory = await ok(client, "redis_diagnose", topic="memory")
+    assert memory["summary"]["total_allocated"] > 0 and memory["advice"]
+    redis.config_set("latency-monitor-threshold", 1)
+    try:
+        redis.eval("local s = 0 for i = 1, 5000000 do s = s + i end return s", 0)
+        latency = await ok(client, "redis_diagnose", topic="latency")
+    finally:
+        redis.config_set("latency-monitor-threshold", 0)
+    assert latency["summary"]["threshold_ms"] == 1
+    assert latency["rows"][0]["event"] == "command" and latency["rows"][0]["worst_ms"] > 1
+    acl = await ok(client, "redis_diagnose", topic="acl")
+    assert acl["summary"]["user"] == "default" and acl["summary"]["commands"] == "+@all"
+
+
+@pytest.mark.parametrize(
+    ("command", "reply"),
+    [
+        (["ZRANGE", "z", "0", "-1", "WITHSCORES"], ["a", "1", "b", "2"]),
+        (["zrangebyscore", "z", "(1", "+inf"], ["b"]),
+        (["OBJECT", "ENCODING", "z"], "listpack"),
+        (["HSTRLEN", "h", "name"], 3),
+        (["GETRANGE", "s", "1", "2"], "el"),
+        (["SINTERCARD", "2", "one", "two"], 1),
+        (["DBSIZE"], 5),
+        (["EXISTS", "s", "gone"], 1),
+        (["GET", "gone"], None),
+        (["LCS", "s", "s", "LEN"], 5),
+    ],
+)
+async def test_reading_commands_are_sent(client: Client, redis: Redis, command: list[str], reply: Any) -> None:
+    redis.set("s", "hello")
+    redis.zadd("z", {"a": 1, "b": 2})
+    redis.hset("h", mapping={"name": "Ada"})
+    redis.sadd("one", "m", "x")
+    redis.sadd("two", "m")
+    assert await ok(client, "redis_command", command=command) == {"reply": reply}
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (["KEYS", "*"], "dangerous"),
+        (["FLUSHALL"], "dangerous"),
+        (["flushdb", "async"], "dangerous"),
+        (["CONFIG", "SET", "dir", "/"], "administrators"),
+        (["CONFIG", "GET", "requirepass"], "administrators"),
+        (["DEBUG", "SLEEP", "1"], "administrators"),
+        (["SHUTDOWN"], "administrators"),
+        (["EVAL", "return 1", "0"], "scripts"),
+        (["EVAL_RO", "return 1", "0"], "scripts"),
+        (["FCALL_RO", "f", "0"], "scripts"),
+        (["SCRIPT", "LOAD", "x"], "scripts"),
+        (["MONITOR"], "administrators"),
+        (["SET", "k", "v"], "changes data"),
+        (["GETDEL", "s"], "changes data"),
+        (["GETEX", "s", "EX", "1"], "changes data"),
+        (["SORT", "l", "STORE", "k"], "dangerous"),
+        (["BLPOP", "l", "0"], "blocks"),
+        (["XREAD", "BLOCK", "0", "STREAMS", "x", "$"], "blocks"),
+        (["SUBSCRIBE", "c"], "listens"),
+        (["MULTI"], "transaction"),
+        (["CLIENT", "KILL", "TYPE", "normal"], "administrators"),
+        (["CLIENT", "LIST"], "administrators"),
+        (["AUTH", "x"], "connection"),
+        (["SELECT", "1"], "connection"),
+        (["ACL", "LIST"], "administrators"),
+        (["MIGRATE", "h", "1", "k", "0", "1"], "dangerous"),
+        (["REPLICAOF", "h", "1"], "administrators"),
+        (["SLOWLOG", "RESET"], "administrators"),
+        (["SWAPDB", "0", "1"], "dangerous"),
+        (["WAIT", "1", "0"], "connection"),
+        (["NOSUCHCOMMAND"], "no command"),
+        (["OBJECT", "NOSUCH"], "reads no data"),
+    ],
+)
+async def test_other_commands_are_refused_with_the_reason(
+    client: Client, redis: Redis, command: list[str], reason: str
+) -> None:
+    redis.set("s", "v")
+    assert reason in await error(client, "redis_command", command=command)
+    assert redis.dbsize() == 1 and redis.get("s") == b"v"
+
+
+async def test_a_reply_is_cut_to_what_a_result_may_have(client: Client, redis: Redis) -> None:
+    redis.rpush("l", *("x" * 100 for _ in range(5000)))
+    found = await ok(client, "redis_command", command=["LRANGE", "l", "0", "-1"])
+    assert found["cut"] and 100 < len(found["reply"]) < 200
+    redis.rpush("huge", *("x" * 100_000 for _ in range(100)))
+    assert "redis_read gives it in pages" in await error(client, "redis_command", command=["LRANGE", "huge", "0", "-1"])
+    assert (await ok(client, "redis_command", command=["LLEN", "huge"]))["reply"] == 100
+
+
+async def test_the_documentation_of_commands(client: Client) -> None:
+    docs = await ok(client, "redis_command_docs", command="zadd")
+    assert docs["command"] == "ZADD" and docs["since"] == "1.2.0"
+    assert docs["arguments"].startswith("key [NX | XX]") and docs["arguments"].endswith(
+        "score member [score member ...]"
+    )
+    assert "changes data" in docs["allowed"]
+    assert (await ok(client, "redis_command_docs", command="OBJECT ENCODING"))["allowed"] == "yes"
+    assert "no command" in await error(client, "redis_command_docs", command="frobnicate")

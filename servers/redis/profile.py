@@ -1,0 +1,144 @@
+"""redis_profile: what the keyspace consists of, from a bounded sample of it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Annotated, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.tools import Call, Room, tool
+from servers.redis.backend import RedisBackend
+from servers.redis.replies import said
+from servers.redis.values import show_key
+
+BATCH = 500
+
+_VARIABLE = re.compile(
+    r"^([0-9]+|[0-9a-f]{8,}|[0-9a-f]{8}-[0-9a-f]{4}-.*|[0-9A-HJKMNP-TV-Z]{26}|.*[0-9].*[0-9].*[0-9].*|.{33,})$", re.I
+)
+"""A part of a key's name that stands for one of many: a number, a hash, a UUID, a ULID, what is long or has many digits."""
+
+
+class Group(TypedDict):
+    prefix: Annotated[str, Field(description="parts that vary are *")]
+    keys: int
+    types: dict[str, int]
+    memory_bytes: int
+    biggest: str
+    biggest_bytes: int
+    expiring: int
+    median_ttl_s: NotRequired[int]
+    idlest_s: int
+
+
+class Profile(TypedDict):
+    keys: Annotated[int, Field(description="in the database")]
+    sampled: int
+    memory_bytes: Annotated[int, Field(description="of the sampled keys")]
+    groups: Annotated[list[Group], Field(description="by memory")]
+    left_out: NotRequired[int]
+
+
+class _Group:
+    def __init__(self) -> None:
+        self.types: dict[str, int] = {}
+        self.keys = self.memory = self.biggest_bytes = self.idlest = 0
+        self.biggest = b""
+        self.ttls: list[int] = []
+
+
+@tool(title="Profile the keyspace")
+async def redis_profile(
+    call: Call[RedisBackend],
+    *,
+    pattern: Annotated[str, Field(description="glob")] = "*",
+    separator: Annotated[str, Field(min_length=1, max_length=5)] = ":",
+    sample: Annotated[int, Field(ge=100, le=100_000, description="keys to look at")] = 10_000,
+) -> Profile:
+    """Which groups of keys there are, by prefix: counts, types, memory, TTLs, the biggest key and the longest idle. Looks at a sample with SCAN."""  # noqa: E501
+    groups: dict[str, _Group] = {}
+    total = sum(await call.backend.each("DBSIZE"))
+    sampled, server, position = 0, 0, 0
+    words = ["MATCH", call.backend.scope.pattern(pattern), "COUNT", BATCH]
+    # A pattern that few keys have is not to look at all of them.
+    for _ in range(2 * sample // BATCH + 1):
+        server, position, names = await call.backend.scan(server, position, *words)
+        names = [name for name in names if call.backend.scope.has(name)][: sample - sampled]
+        await _add(call, groups, names, separator)
+        sampled += len(names)
+        await call.progress(sampled, min(total, sample), f"{sampled} keys looked at")
+        if server < 0 or sampled >= sample:
+            break
+        # Others are served meanwhile: a long scan is not to keep Redis busy alone.
+        await asyncio.sleep(0)
+    rows = sorted(groups.items(), key=lambda item: -item[1].memory)
+    room = Room(call.max_bytes)
+    profile: Profile = {
+        "keys": total,
+        "sampled": sampled,
+        "memory_bytes": sum(group.memory for _, group in rows),
+        "groups": [],
+    }
+    for index, (prefix, group) in enumerate(rows):
+        row: Group = {
+            "prefix": prefix,
+            "keys": group.keys,
+            "types": group.types,
+            "memory_bytes": group.memory,
+            "biggest": show_key(group.biggest),
+            "biggest_bytes": group.biggest_bytes,
+            "expiring": len(group.ttls),
+            "idlest_s": group.idlest,
+        }
+        if group.ttls:
+            row["median_ttl_s"] = sorted(group.ttls)[len(group.ttls) // 2] // 1000
+        if not room.take(row):
+            profile["left_out"] = len(rows) - index
+            break
+        profile["groups"].append(row)
+    return profile
+
+
+async def _add(call: Call[RedisBackend], groups: dict[str, _Group], names: list[bytes], separator: str) -> None:
+    answers = iter(
+        await call.backend.read_many(
+            [
+                command
+                for name in names
+                for command in (
+                    ("TYPE", name),
+                    ("MEMORY", "USAGE", name, "SAMPLES", 5),
+                    ("PTTL", name),
+                    ("OBJECT", "IDLETIME", name),
+                )
+            ]
+        )
+    )
+    for name in names:
+        kind, memory, ttl, idle = (next(answers) for _ in range(4))
+        if not isinstance(memory, int):
+            continue  # expired since, or no right to ask
+        group = groups.setdefault(prefix(name, separator), _Group())
+        group.keys += 1
+        group.types[said(kind)] = group.types.get(said(kind), 0) + 1
+        group.memory += memory
+        if memory > group.biggest_bytes:
+            group.biggest, group.biggest_bytes = name, memory
+        if isinstance(ttl, int) and ttl >= 0:
+            group.ttls.append(ttl)
+        if isinstance(idle, int):
+            group.idlest = max(group.idlest, idle)
+
+
+def prefix(name: bytes, separator: str) -> str:
+    """What a key's name has in common with its group: the last part stands for one of many, and so do numbers and ids."""
+    parts = show_key(name).split(separator)
+    if len(parts) == 1:
+        return "*" if _VARIABLE.match(parts[0]) else parts[0]
+    kept = ["*" if _VARIABLE.match(part) else part for part in parts[:4]]
+    if len(parts) <= 4:
+        kept[-1] = "*"
+    return separator.join(kept)

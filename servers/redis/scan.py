@@ -1,0 +1,157 @@
+"""redis_scan: which keys there are."""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal, NotRequired, TypeVar
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.tools import Call, Room, ToolError, size, tool
+from servers.redis.backend import RedisBackend
+from servers.redis.replies import said, seconds
+from servers.redis.values import show_key
+
+T = TypeVar("T")
+
+SCAN_COUNT = 250
+"""COUNT of a SCAN: elements looked at in one step."""
+
+SCAN_STEPS = 200
+"""SCANs in one call at the most: 50,000 keys looked at."""
+
+
+class Key(TypedDict):
+    key: str
+    type: str
+    ttl_s: Annotated[NotRequired[int], Field(description="absent: does not expire")]
+    memory_bytes: NotRequired[int]
+    idle_s: NotRequired[int]
+
+
+class Keys(TypedDict):
+    keys: list[Key]
+    cursor: Annotated[NotRequired[str], Field(description="there may be more: call again with it")]
+
+
+class Cursor:
+    """Where a scan goes on: the server of a cluster, SCAN's own cursor, and how many of its next step were given already."""
+
+    _FORM = re.compile(r"(?:(\d{1,4})\.)?(\d{1,20})(?:\+(\d{1,6}))?")
+
+    def __init__(self, text: str) -> None:
+        match = self._FORM.fullmatch(text)
+        if not match:
+            raise ToolError(f"cursor {text[:50]!r} is not one from a result: begin without a cursor")
+        self.server, self.position, self.skip = (int(part or 0) for part in match.groups())
+
+    @staticmethod
+    def text(server: int, position: int, skip: int = 0) -> str:
+        return (f"{server}." if server else "") + str(position) + (f"+{skip}" if skip else "")
+
+
+@tool(title="Find keys")
+async def redis_scan(
+    call: Call[RedisBackend],
+    *,
+    pattern: Annotated[str, Field(description="glob: * ? [ab]; escape with \\")] = "*",
+    type: Annotated[str | None, Field(max_length=40, description="only this type, as string or zset")] = None,
+    order: Annotated[
+        Literal["memory", "idle"] | None, Field(description="biggest or longest idle first, of the keys looked at")
+    ] = None,
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100,
+    cursor: str = "0",
+) -> Keys:
+    """Find keys by pattern and type, with type and TTL. Uses SCAN, never KEYS. A page may be short, even empty, with more to come: only a result without cursor is the end."""  # noqa: E501
+    at = Cursor(cursor)
+    words: list[Any] = ["MATCH", call.backend.scope.pattern(pattern)]
+    if type:
+        words += ["TYPE", type]
+    if order:
+        return await _ordered(call, at, words, order, limit)
+
+    async def step(server: int, position: int, count: int) -> tuple[int, int, list[Key]]:
+        server, position, names = await call.backend.scan(server, position, *words, "COUNT", count)
+        return server, position, [key for key in await described(call, names) if key is not None]
+
+    found, following = await scanned(call, step, at, limit)
+    return {"keys": found, "cursor": following} if following else {"keys": found}
+
+
+Step = Callable[[int, int, int], Awaitable[tuple[int, int, list[T]]]]
+"""A step of a scan: from a server's position, with a COUNT, to where it goes on (server -1: the end) and what was found."""
+
+
+async def scanned(call: Call[RedisBackend], scan: Step[T], at: Cursor, limit: int) -> tuple[list[T], str | None]:
+    """A page of what a scan finds, and the cursor behind it; None at the end.
+
+    A step is given whole or left to the next page, for what one cursor gives may change while Redis rehashes: no place inside
+    of a step stays. Only what comes in one piece whatever COUNT says, a bucket or a small collection, is cut inside, and the
+    cursor says how much of it was given.
+    """
+    room = Room(call.max_bytes)
+    found: list[T] = []
+    server, position, skip = at.server, at.position, at.skip
+    count = 1 if skip else SCAN_COUNT
+    for done in range(SCAN_STEPS):
+        next_server, following, items = await scan(server, position, count)
+        items = items[skip:]
+        fits = len(items) <= limit - len(found) and sum(size(item) + 1 for item in items) <= room.left
+        if not fits and found:
+            return found, Cursor.text(server, position)
+        if not fits and count > 1:
+            count = max(min(count // 2, limit * 3 // 4), 1)
+            continue
+        for index, item in enumerate(items):
+            if len(found) == limit or not room.take(item):
+                return found, Cursor.text(server, position, skip + index)
+            found.append(item)
+        server, position, skip, count = next_server, following, 0, SCAN_COUNT
+        if server < 0:
+            return found, None
+        if len(found) == limit:
+            break
+        await call.progress(done + 1, SCAN_STEPS, f"{len(found)} found")
+    return found, Cursor.text(server, position)
+
+
+async def _ordered(call: Call[RedisBackend], at: Cursor, words: list[Any], order: str, limit: int) -> Keys:
+    field, command = ("memory_bytes", "MEMORY USAGE") if order == "memory" else ("idle_s", "OBJECT IDLETIME")
+    top: list[tuple[int, bytes]] = []
+    server, position = at.server, at.position
+    for step in range(SCAN_STEPS):
+        server, position, names = await call.backend.scan(server, position, *words, "COUNT", SCAN_COUNT)
+        names = [name for name in names if call.backend.scope.has(name)]
+        answers = await call.backend.read_many([(*command.split(), name) for name in names])
+        known = ((answer, name) for answer, name in zip(answers, names, strict=True) if isinstance(answer, int))
+        top = heapq.nlargest(limit, [*top, *known])
+        if server < 0:
+            break
+        await call.progress(step + 1, SCAN_STEPS, "looking at keys")
+    room = Room(call.max_bytes)
+    keys: list[Key] = []
+    for (measured, _), key in zip(top, await described(call, [name for _, name in top]), strict=True):
+        if key is not None:
+            key[field] = measured  # type: ignore[literal-required]
+            if not room.take(key):
+                break
+            keys.append(key)
+    return {"keys": keys} if server < 0 else {"keys": keys, "cursor": Cursor.text(server, position)}
+
+
+async def described(call: Call[RedisBackend], names: list[bytes]) -> list[Key | None]:
+    """Type and TTL of keys; None for one that is gone, or out of scope."""
+    details = await call.backend.read_many([c for name in names for c in (("TYPE", name), ("PTTL", name))])
+    keys: list[Key | None] = []
+    for name, kind, ttl in zip(names, details[::2], details[1::2], strict=True):
+        if not isinstance(ttl, int) or ttl == -2 or not call.backend.scope.has(name):
+            keys.append(None)
+            continue
+        key: Key = {"key": show_key(name), "type": said(kind)}
+        if (left := seconds(ttl)) is not None:
+            key["ttl_s"] = left
+        keys.append(key)
+    return keys

@@ -1,0 +1,73 @@
+"""What of the keyspace this server may see, and which values it does not show in listings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from servers.common.tools import ToolError
+from servers.redis.values import parse_key, show_key
+
+SECRET = r"(?i)(^|[^a-z])(passw(or)?d|passphrase|secret|token|api[-_]?key|credentials?|private[-_]?key|auth)([^a-z]|$)"
+"""Names of keys and fields that by default are taken to hold secrets."""
+
+SECRET_VALUE = re.compile(
+    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}|\bAKIA[0-9A-Z]{16}\b|\bsk-[\w-]{20,}"
+)
+"""Values that say themselves that they are secrets: private keys, JSON Web Tokens, access keys of cloud services."""
+
+
+class Scope:
+    """The prefixes of MCP_KEY_PREFIXES; without any, all keys."""
+
+    def __init__(self, prefixes: Iterable[str]) -> None:
+        self.prefixes = tuple(parse_key(prefix) for prefix in prefixes)
+
+    def __bool__(self) -> bool:
+        return bool(self.prefixes)
+
+    def has(self, name: bytes) -> bool:
+        return not self.prefixes or name.startswith(self.prefixes)
+
+    def key(self, text: str) -> bytes:
+        """A key's name from an argument.
+
+        Raises:
+            ToolError: it is outside of the prefixes, or no name.
+        """
+        name = parse_key(text)
+        self.check([name])
+        return name
+
+    def check(self, names: Iterable[bytes]) -> None:
+        """Raises ToolError for a name outside of the prefixes."""
+        for name in names:
+            if not self.has(name):
+                raise ToolError(
+                    f"{show_key(name)[:200]!r} is outside of what this server may touch: keys that begin with {self.said}"
+                )
+
+    @property
+    def said(self) -> str:
+        return " or ".join(repr(show_key(prefix)) for prefix in self.prefixes)
+
+    def pattern(self, pattern: str) -> bytes:
+        """The pattern for SCAN: that of the one prefix where all keys are asked for, so that Redis itself leaves out others."""
+        if pattern == "*" and len(self.prefixes) == 1:
+            return re.sub(rb"([*?\[\]^\\-])", rb"\\\1", self.prefixes[0]) + b"*"
+        return pattern.encode("utf-8", "surrogateescape")
+
+
+class Mask:
+    """Which values are left out of listings. A value that is asked for by its own name is shown."""
+
+    def __init__(self, pattern: str = SECRET) -> None:
+        self._names = re.compile(pattern) if pattern else None
+
+    def hides(self, *names: bytes, value: bytes = b"") -> bool:
+        """Whether a value is taken for a secret, by the names that lead to it or by itself."""
+        if self._names is None:
+            return False
+        return any(self._names.search(name.decode("utf-8", "replace")) for name in names) or bool(
+            SECRET_VALUE.search(value[:4096])
+        )
