@@ -6,11 +6,14 @@ and 25 MB of files, and sends a media type that ties it to a server's version.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
+import random
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -18,11 +21,17 @@ import httpx2
 
 from servers.common.backend import BackendError
 from servers.common.tools import ToolError, to_json
-from servers.elasticsearch.errors import explain
+from servers.elasticsearch.errors import Refused, explain
 from servers.elasticsearch.settings import ElasticsearchSettings
 
 CONNECT_TIMEOUT = 3.0
 """Seconds to connect, and to wait for a free connection of the pool. How long an answer may take is for the call to say."""
+
+PAUSES = (0.2, 0.6)
+"""Seconds, about, before a read that was refused for a while is sent again."""
+
+FEATURES_TIMEOUT = 2.0
+"""Seconds that an answer about features may take."""
 
 MAX_CONNECTIONS = 32
 
@@ -67,25 +76,49 @@ class ElasticsearchBackend:
             },
             trust_env=False,
         )
-        self._version: str | None = None
+        self._version = ""
+        self._features: frozenset[str] | None = None
 
     @property
     def address(self) -> str:
         return self._address
 
     async def check(self) -> str:
+        version = await self._said()
+        if version != self._version:
+            # What it has is good to know and not worth to wait for: it is asked again at the next check.
+            with suppress(TimeoutError, BackendError):
+                self._features = await asyncio.wait_for(self._found_features(), FEATURES_TIMEOUT)
+                self._version = version
+        return version
+
+    async def _said(self) -> str:
         try:
             info = await self.read("GET", "/")
         except ToolError:
             # The root may be forbidden to us, or absent; whoever answers so is there.
-            return await self._checked_otherwise()
+            return await self._said_otherwise()
         version = info.get("version", {}) if isinstance(info, dict) else {}
         if "number" not in version:
             raise BackendError(f"what answers at {self.address} is not Elasticsearch: check ES_HOST and ES_PORT")
         name = "OpenSearch" if version.get("distribution") == "opensearch" else "Elasticsearch"
         return f"{name} {version['number']}"
 
-    async def _checked_otherwise(self) -> str:
+    async def _found_features(self) -> frozenset[str] | None:
+        """What the cluster has beside its core, by the names of _xpack; None where it may not be asked."""
+        try:
+            answer = await self.read("GET", "/_xpack", params={"categories": "features"})
+        except ToolError as refusal:
+            # A distribution without any does not know the path.
+            return frozenset() if isinstance(refusal, Refused) and refusal.status != 403 else None
+        features = answer.get("features") if isinstance(answer, dict) else None
+        return frozenset(n for n, has in (features or {}).items() if has.get("available") and has.get("enabled"))
+
+    def has(self, feature: str) -> bool:
+        """Whether the cluster has a feature, as esql, sql, eql or ilm; true as long as it is not known."""
+        return self._features is None or feature in self._features
+
+    async def _said_otherwise(self) -> str:
         try:
             nodes = (await self.read("GET", "/_nodes/_local", params={"filter_path": "nodes.*.version"}))["nodes"]
             return f"Elasticsearch {next(iter(nodes.values()))['version']}"
@@ -98,7 +131,8 @@ class ElasticsearchBackend:
     async def read(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Json | None = None
     ) -> Any:
-        """Sends a request that changes nothing; once more when the connection turns out to be dead.
+        """Sends a request that changes nothing; once more when the connection turns out to be dead, and some times more
+        when Elasticsearch has too much to do (429, 503).
 
         Args:
             method: of HTTP
@@ -113,24 +147,47 @@ class ElasticsearchBackend:
             BackendError: Elasticsearch can't be reached or refuses us.
             Refused: Elasticsearch refuses the request.
         """
+        for pause in PAUSES:
+            try:
+                return await self._again_if_cut(method, path, params, body)
+            except Refused as refusal:
+                if refusal.status not in (429, 503):
+                    raise
+            # Some more or less, so that those who were refused together do not come back together.
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+        return await self._again_if_cut(method, path, params, body)
+
+    async def _again_if_cut(self, method: str, path: str, params: Mapping[str, str] | None, body: Json | None) -> Any:
         try:
             return await self._send(method, path, params, body)
         except _Disconnected:
             return await self._send(method, path, params, body)
 
     async def write(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Json | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Json | Sequence[Json] | None = None,
     ) -> Any:
-        """Sends a request as `read` does, but never twice: it may have been carried out before its answer was lost."""
+        """Sends a request as `read` does, but never twice: it may have been carried out before its answer was lost.
+
+        A body of several is sent as NDJSON.
+        """
         return await self._send(method, path, params, body)
 
-    async def _send(self, method: str, path: str, params: Mapping[str, str] | None, body: Json | None) -> Any:
+    async def _send(
+        self, method: str, path: str, params: Mapping[str, str] | None, body: Json | Sequence[Json] | None
+    ) -> Any:
         headers = self._credentials()
         content = None
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            several = not isinstance(body, Mapping)
+            headers["Content-Type"] = "application/x-ndjson" if several else "application/json"
+            text = "".join(to_json(line) + "\n" for line in body) if several else to_json(body)
             # A lone surrogate has no UTF-8; it can only come from a client's own escape.
-            content = to_json(body).encode("utf-8", "replace")
+            content = text.encode("utf-8", "replace")
         request = self._client.build_request(method, path, params=params, content=content, headers=headers)
         if request.url.raw_path.partition(b"?")[0] != path.encode():
             # The client makes paths canonical; what that changes is not what was asked for.
@@ -166,6 +223,8 @@ class ElasticsearchBackend:
                 " (or their _FILE)"
             )
         if value is None:
+            if response.is_success and response.headers.get("content-type", "").startswith("text/plain"):
+                return answer.decode("utf-8", "replace")  # hot threads have no JSON
             if response.is_success:
                 raise BackendError(
                     f"what answers at {self.address} is not Elasticsearch: check ES_HOST, ES_PORT and ES_SCHEME"

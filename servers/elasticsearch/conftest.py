@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import mcp_types
 import pytest
+from mcp import Client
 
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.sidecar import Sidecar
 
 Start = Callable[..., Sidecar]
+
+
+LIMIT = 8192
+"""Bytes of a result in tests of tools."""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +54,61 @@ def start(node: ElasticsearchNode, tmp_path: Path) -> Iterator[Start]:
             return sidecar
 
         yield start_sidecar
+
+
+@pytest.fixture(scope="module")
+def sidecar(
+    request: pytest.FixtureRequest, node: ElasticsearchNode, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sidecar]:
+    """A sidecar for all tests of a module, with the module's SETTINGS."""
+    env = {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port), "MCP_MAX_RESULT_BYTES": str(LIMIT)}
+    with Sidecar("servers.elasticsearch", env | request.module.SETTINGS, tmp_path_factory.mktemp("sidecar")) as running:
+        running.wait_until_ready()
+        yield running
+
+
+async def ok(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    answer = await client.call_tool(tool, arguments)
+    assert not answer.is_error, answer.content
+    assert isinstance(answer.structured_content, dict)
+    assert len(json.dumps(answer.structured_content, ensure_ascii=False, separators=(",", ":")).encode()) <= LIMIT
+    return answer.structured_content
+
+
+async def error(client: Client, tool: str, **arguments: Any) -> str:
+    answer = await client.call_tool(tool, arguments)
+    assert answer.is_error, answer.structured_content
+    (content,) = answer.content
+    assert isinstance(content, mcp_types.TextContent)
+    return content.text
+
+
+def fill(
+    node: ElasticsearchNode, index: str, documents: Mapping[str, Any], mapping: Any = None, shards: int = 1
+) -> None:
+    settings = {"number_of_shards": shards, "number_of_replicas": 0}
+    node.request("PUT", f"/{index}", {"settings": settings, "mappings": mapping or {}})
+    lines = [
+        json.dumps(part)
+        for id, document in documents.items()
+        for part in ({"index": {"_index": index, "_id": id}}, document)
+    ]
+    if lines:
+        assert not node.request("POST", "/_bulk?refresh=true", "\n".join(lines) + "\n")["errors"]
+
+
+BOOKS = {
+    "1": {"title": "The quick brown fox", "pages": 120, "published": "2001-05-01", "author": {"name": "Ada"}},
+    "2": {"title": "A lazy dog", "pages": 80, "published": "2010-01-01", "author": {"name": "Bob"}},
+    "3": {"title": "Fox and dog", "pages": 300, "published": "2020-12-31", "author": {"name": "Ada"}},
+}
+BOOKS_MAPPING = {
+    "properties": {
+        "title": {"type": "text", "fields": {"raw": {"type": "keyword"}}},
+        "pages": {"type": "integer"},
+        "published": {"type": "date", "format": "yyyy-MM-dd"},
+        "author": {"properties": {"name": {"type": "keyword"}}},
+        "blob": {"type": "keyword", "index": False, "doc_values": False},
+        "vector": {"type": "dense_vector", "dims": 3, "index": True, "similarity": "cosine"},
+    }
+}

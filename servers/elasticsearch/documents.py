@@ -13,37 +13,40 @@ from servers.elasticsearch.errors import Refused
 from servers.elasticsearch.names import DocumentId, IndexName, near_names, require_index, writable
 from servers.elasticsearch.shorten import shorten, strings
 
-SeqNo = Annotated[
-    int | None, Field(ge=0, description="only if the document is still as es_get gave it; with primary_term")
-]
+SeqNo = Annotated[int | None, Field(ge=0, description="only if it is still as es_get gave it")]
 PrimaryTerm = Annotated[int | None, Field(ge=1)]
-Refresh = Annotated[bool, Field(description="wait until searches find the change, a second or so")]
+Refresh = Annotated[bool, Field(description="wait until searches find it")]
+CreateIndex = Annotated[bool, Field(description="if there is none")]
 
 
 class Document(TypedDict):
     index: str
-    id: str
+    id: NotRequired[str]
     seq_no: NotRequired[int]
     primary_term: NotRequired[int]
     source: NotRequired[dict[str, Any]]
-    cut: Annotated[NotRequired[dict[str, int]], Field(description="what was cut in source, and its whole length")]
-    text: Annotated[NotRequired[str], Field(description="of the field asked for")]
-    cursor: Annotated[NotRequired[str], Field(description="the text goes on: call again with it")]
+    cut: Annotated[NotRequired[dict[str, int]], Field(description="of source, with whole lengths")]
+    text: NotRequired[str]
+    cursor: NotRequired[str]
+    documents: Annotated[NotRequired[list[dict[str, Any]]], Field(description="of several ids")]
+    left_out: NotRequired[list[str]]
 
 
-@tool(title="Get a document")
+@tool(title="Get documents")
 async def es_get(
     call: Call[ElasticsearchBackend],
     *,
     index: IndexName,
-    id: DocumentId,
-    source: Annotated[list[str] | None, Field(description="fields to give, * allowed; default: all")] = None,
-    field: Annotated[
-        str | None, Field(description="only the text at this dotted path, at full length, in pieces")
-    ] = None,
-    cursor: Annotated[str, Field(description="from the result before")] = "0",
+    id: DocumentId | Annotated[list[DocumentId], Field(min_length=1, max_length=200)],
+    source: Annotated[list[str] | None, Field(description="fields, * allowed")] = None,
+    field: Annotated[str | None, Field(description="only the text at this path, whole, in pieces")] = None,
+    cursor: str = "0",
 ) -> Document:
-    """Get a document by its id, as it is now, with what if_seq_no needs. Long values are cut: read one whole by field."""
+    """Get a document by its id, or several, as they are now, with what if_seq_no needs. Long values are cut: read one whole by field."""  # noqa: E501
+    if isinstance(id, list):
+        if field is not None:
+            raise ToolError("field is of one document: give one id")
+        return await _several(call, index, id, source)
     params = {}
     if field is not None or source is not None:
         params["_source"] = field if field is not None else ",".join(source or ["false"])
@@ -76,6 +79,33 @@ async def es_get(
     return document
 
 
+async def _several(call: Call[ElasticsearchBackend], index: str, ids: list[str], source: list[str] | None) -> Document:
+    body = {"docs": [{"_id": i} | ({} if source is None else {"_source": source or False}) for i in dict.fromkeys(ids)]}
+    async with near_names(call.backend):
+        answer = await call.backend.read("POST", path(index, "_mget"), body=body)
+    room = Room(call.max_bytes)
+    result: Document = {"index": index, "documents": []}
+    most = max(call.max_bytes // len(body["docs"]), 1024)
+    for raw in answer["docs"]:
+        row: dict[str, Any] = {"id": raw["_id"]}
+        if "error" in raw:
+            if raw["error"].get("type") == "index_not_found_exception":
+                await require_index(call.backend, index)  # which says what may have been meant
+            row["error"] = str(raw["error"].get("reason"))[:300]
+        elif not raw.get("found"):
+            row["found"] = False
+        else:
+            row |= {"seq_no": raw["_seq_no"], "primary_term": raw["_primary_term"]}
+            row["source"], cut = shorten(raw.get("_source", {}), most)
+            if cut:
+                row["cut"] = cut
+        if room.take(row):
+            result["documents"].append(row)
+        else:
+            result.setdefault("left_out", []).append(raw["_id"])
+    return result
+
+
 def piece(text: str, start: int, most: int) -> tuple[str, int]:
     """As much of a text from a character on as has at most `most` bytes as JSON, and the character behind it."""
     end = min(len(text), start + most)
@@ -101,14 +131,12 @@ async def es_index(
     id: Annotated[DocumentId | None, Field(description="default: Elasticsearch makes one")] = None,
     op: Annotated[
         Literal["index", "create", "update"],
-        Field(
-            description="index: replaces what is there; create: only if the id is new; update: merges into what is there"
-        ),
+        Field(description="index: replaces; create: only if the id is new; update: merges"),
     ] = "index",
     if_seq_no: SeqNo = None,
     if_primary_term: PrimaryTerm = None,
     refresh: Refresh = False,
-    create_index: Annotated[bool, Field(description="make the index if there is none of this name")] = False,
+    create_index: CreateIndex = False,
 ) -> Indexed:
     """Write one document: add, replace or change it. Give if_seq_no and if_primary_term when it depends on what you read."""
     writable(index)
@@ -172,10 +200,15 @@ async def es_delete(
     return {"index": answer["_index"], "id": answer["_id"], "deleted": answer["result"] == "deleted"}
 
 
+def refreshing(refresh: bool) -> dict[str, str]:
+    """The parameters of a write that waits for searches, or does not."""
+    return {"refresh": "wait_for"} if refresh else {}
+
+
 def _conditions(if_seq_no: int | None, if_primary_term: int | None, refresh: bool) -> dict[str, str]:
     if (if_seq_no is None) != (if_primary_term is None):
         raise ToolError("if_seq_no and if_primary_term go together: es_get gives both")
-    params = {"refresh": "wait_for"} if refresh else {}
+    params = refreshing(refresh)
     if if_seq_no is not None:
         params |= {"if_seq_no": str(if_seq_no), "if_primary_term": str(if_primary_term)}
     return params

@@ -34,7 +34,7 @@ class Indices(TypedDict):
     total: Annotated[int, Field(description="indices that match")]
     indices: list[Index]
     data_streams: NotRequired[list[DataStream]]
-    cursor: Annotated[NotRequired[str], Field(description="there are more: call again with it")]
+    cursor: NotRequired[str]
 
 
 @tool(title="List indices")
@@ -44,7 +44,7 @@ async def es_indices(
     pattern: IndexPattern = "*",
     hidden: Annotated[bool, Field(description="also hidden ones")] = False,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
-    cursor: Annotated[str | None, Field(description="from the result before")] = None,
+    cursor: str | None = None,
 ) -> Indices:
     """List indices by name, with documents, size, health and aliases, and data streams."""
     expand = "open,closed,hidden" if hidden else "open,closed"
@@ -112,7 +112,7 @@ class Group(TypedDict):
 
 class Mappings(TypedDict):
     mappings: list[Group]
-    left_out: Annotated[NotRequired[int], Field(description="further groups that did not fit: name fewer indices")]
+    left_out: Annotated[NotRequired[int], Field(description="groups that did not fit")]
 
 
 @tool(title="Fields of an index")

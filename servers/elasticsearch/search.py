@@ -20,8 +20,8 @@ from servers.common.backend import BackendError
 from servers.common.tools import Call, Room, ToolError, size, to_json, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
 from servers.elasticsearch.errors import Refused
-from servers.elasticsearch.names import IndexPattern, near_names
-from servers.elasticsearch.queries import refuse_scripts
+from servers.elasticsearch.names import IndexPattern, known_fields, near_fields_of, near_names, unknown_fields
+from servers.elasticsearch.queries import combined, fields_of, refuse_scripts
 from servers.elasticsearch.shorten import shorten
 
 KEEP_ALIVE = "5m"
@@ -53,7 +53,7 @@ class Found(TypedDict):
     hits: list[Hit]
     aggregations: NotRequired[dict[str, Any]]
     notes: Annotated[NotRequired[list[str]], Field(description="why the result is not complete")]
-    cursor: Annotated[NotRequired[str], Field(description="there are more: repeat the call with it")]
+    cursor: NotRequired[str]
 
 
 @tool(title="Search")
@@ -61,25 +61,27 @@ async def es_search(
     call: Call[ElasticsearchBackend],
     *,
     index: IndexPattern,
-    query: Annotated[
-        Dsl | None, Field(description='query DSL clause, as {"match":{"title":"fox"}}; default: all')
+    text: Annotated[str | None, Field(description='words in any field: all of them; "a phrase", a | b, -not')] = None,
+    where: Annotated[
+        Dsl | None,
+        Field(
+            description='{"status":"open","tag":["a","b"],"date":{"gte":"now-1d"},"gone":null}: any of a list; null: none'
+        ),
     ] = None,
-    knn: Annotated[Dsl | None, Field(description="kNN search: field, query_vector, k, num_candidates")] = None,
-    aggs: Annotated[Dsl | None, Field(description="aggregations")] = None,
+    query: Annotated[Dsl | None, Field(description='further query DSL clause, as {"match":{"title":"fox"}}')] = None,
+    knn: Annotated[Dsl | None, Field(description="field, query_vector, k, num_candidates")] = None,
+    aggs: Dsl | None = None,
     sort: Annotated[list[str | Dsl] | None, Field(description='as [{"date":"desc"}]; default: by score')] = None,
-    source: Annotated[
-        list[str] | None, Field(description="fields of hits to give, * allowed; []: none; default: all")
-    ] = None,
+    source: Annotated[list[str] | None, Field(description="fields to give, * allowed; []: none")] = None,
     highlight: Annotated[list[str] | None, Field(description="fields to show matches of")] = None,
-    size: Annotated[int, Field(ge=0, le=1000, description="hits in a page; 0: exact total and aggregations only")] = 10,
-    timeout_s: Annotated[int, Field(ge=1, le=600, description="then what was found so far")] = 10,
-    cursor: Annotated[
-        str | None, Field(description="from the result before, with the other arguments as they were")
-    ] = None,
+    size: Annotated[int, Field(ge=0, le=1000, description="0: exact total and aggregations only")] = 10,
+    timeout_s: Annotated[int, Field(ge=1, le=600)] = 10,
+    cursor: Annotated[str | None, Field(description="with the other arguments as they were")] = None,
 ) -> Found:
-    """Search with the query DSL, sorting, aggregations and paging. Scripts are refused. es_mapping tells the fields."""
+    """Search, count and aggregate, by text and where or by the query DSL. Scripts are refused. es_mapping tells the fields."""
     for part in (query, knn, aggs, sort):
         refuse_scripts(part)
+    query = combined(text, where, query)
     # An empty list would mean all.
     asked = {"query": query, "knn": knn, "sort": sort, "_source": source or (None if source is None else False)}
     body: Dsl = {name: value for name, value in asked.items() if value is not None}
@@ -92,7 +94,7 @@ async def es_search(
             body["aggs"] = aggs
         # Counting all matches costs; it is worth it for who asks for nothing else.
         body["track_total_hits"] = size == 0 or COUNTED
-        async with near_names(call.backend):
+        async with near_fields_of(call.backend, index):
             answer = await call.backend.read(
                 "POST",
                 path(index, "_search"),
@@ -101,7 +103,25 @@ async def es_search(
             )
     else:
         answer = await _go_on(call.backend, index, page, body)
-    return await _found(call, answer, page, size)
+    found = await _found(call, answer, page, size)
+    if found["total"] == 0:
+        found["notes"] = found.get("notes", []) + await _unknown(call.backend, index, query)
+        if not found["notes"]:
+            del found["notes"]
+    return found
+
+
+async def _unknown(backend: ElasticsearchBackend, index: str, query: Dsl | None) -> list[str]:
+    """A note for each field of a query that found nothing, for there is no such field."""
+    names = sorted(fields_of(query))[:20]
+    if not names:
+        return []
+    try:
+        known = await known_fields(backend, index, *names)
+        missing = [name for name in names if not known.get(name)]
+        return await unknown_fields(backend, index, *missing[:3]) if missing else []
+    except (ToolError, BackendError):
+        return []  # the search itself was answered
 
 
 class _Page:

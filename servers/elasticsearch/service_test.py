@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import datetime
-import ipaddress
 import json
 import os
 import socket
@@ -12,30 +10,32 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from mcp import Client, StdioServerParameters
 
 from servers.elasticsearch.conftest import Start
 from servers.elasticsearch.fake_elasticsearch import ROOT, Answer, FakeElasticsearch, Request
+from tools.backends.certificates import self_signed
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.process import free_port
 from tools.backends.sidecar import Sidecar
 
 CANARY = "canary-5fd1c0e7"
-READING = ["es_health", "es_indices", "es_mapping", "es_search", "es_get"]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+READING = [
+    "es_health",
+    "es_indices",
+    "es_mapping",
+    "es_field",
+    "es_search",
+    "es_get",
+    "es_explain",
+    "es_analyze",
+    "es_request",
+]
 
 
 def call(sidecar: Sidecar, tool: str, **arguments: Any) -> dict[str, Any]:
@@ -211,6 +211,32 @@ def test_another_server_at_the_address_is_told(start: Start, answer: Answer, tex
         assert sidecar.get("/ready")[0] == 503
 
 
+def test_a_read_that_is_refused_for_a_while_is_sent_again_and_a_write_is_not(start: Start) -> None:
+    cause = {"type": "es_rejected_execution_exception", "reason": "rejected execution of task"}
+    busy = Answer(429, {"error": cause | {"root_cause": [cause]}, "status": 429})
+    refusals = {"/a/_search": 2, "/b/_search": 99}
+
+    def answer(request: Request) -> Answer:
+        place = request.path.partition("?")[0]
+        if request.method == "PUT":
+            return busy
+        if refusals.get(place, 0) > 0:
+            refusals[place] -= 1
+            return busy
+        if place.endswith("/_search"):
+            return Answer(200, {"hits": {"total": {"value": 0, "relation": "eq"}, "hits": []}, "_shards": {}})
+        return ROOT
+
+    with FakeElasticsearch(answer) as fake:
+        sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
+        assert call(sidecar, "es_search", index="a")["structuredContent"]["total"] == 0
+        assert "overloaded: try again" in told(sidecar, "es_search", index="b")
+        assert 99 - refusals["/b/_search"] == 3
+        fake.requests.clear()
+        assert "overloaded: try again" in told(sidecar, "es_index", index="a", id="1", document={}, create_index=True)
+        assert [r.method for r in fake.requests if "/_doc/" in r.path] == ["PUT"], "it may have been done"
+
+
 def test_an_answer_without_end_is_given_up(start: Start) -> None:
     body = b'{"hits":"' + b"x" * 40 * 1024 * 1024 + b'"}'
     with FakeElasticsearch(lambda request: ROOT if request.path == "/" else Answer(200, body)) as fake:
@@ -243,10 +269,8 @@ def test_giving_up_closes_the_connection_so_that_elasticsearch_stops(start: Star
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=accept, args=(listener,), daemon=True).start()
         sidecar = start(ES_PORT=str(listener.getsockname()[1]), MCP_CALL_TIMEOUT_SECONDS="1")
-        began = time.monotonic()
         assert told(sidecar, "es_search", index="a").startswith("no answer within 1 s")
-        assert closed.wait(1)
-        assert 1 <= time.monotonic() - began < 2.5
+        assert closed.wait(20)
 
 
 def test_a_host_that_is_none_is_told(start: Start) -> None:
@@ -256,34 +280,10 @@ def test_a_host_that_is_none_is_told(start: Start) -> None:
     )
 
 
-def certificate(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
-    """A self-signed certificate for 127.0.0.1: its file, and a server's context with it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "elasticsearch")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    file, key_file = tmp_path / "ca.pem", tmp_path / "key.pem"
-    file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private = serialization.PrivateFormat.PKCS8
-    key_file.write_bytes(key.private_bytes(serialization.Encoding.PEM, private, serialization.NoEncryption()))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file, key_file)
-    return file, context
-
-
 def test_tls_with_a_ca_of_its_own(start: Start, tmp_path: Path) -> None:
-    file, context = certificate(tmp_path)
+    file, key = self_signed(tmp_path, "elasticsearch")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file, key)
     with FakeElasticsearch(Guarded(f"ApiKey {CANARY}"), context) as fake:
         settings = {"ES_PORT": str(fake.port), "ES_SCHEME": "https", "ES_API_KEY": CANARY}
         start(**settings, ES_CA_FILE=str(file))
@@ -315,6 +315,7 @@ def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
         "mcp-elasticsearch: ES_PORT: 70000 is not between 1 and 65535",
         "mcp-elasticsearch: ES_API_KEY: set it or ES_API_KEY_FILE, not both",
         f"mcp-elasticsearch: ES_API_KEY_FILE: '{empty}' is empty",
+        f"mcp-elasticsearch: ES_CA_FILE: '{no_pem}' holds no certificates in PEM",
         "mcp-elasticsearch: ES_HOST: give the host's name alone; ES_SCHEME and ES_PORT say the rest of its address",
         "mcp-elasticsearch: ES_CA_FILE: it is of use only with ES_SCHEME=https",
         "mcp-elasticsearch: ES_PASSWORD: set ES_USERNAME as well",

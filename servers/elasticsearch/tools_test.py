@@ -4,37 +4,23 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
-import mcp_types
 import pytest
 from mcp import Client
 
+from servers.elasticsearch.conftest import BOOKS, BOOKS_MAPPING, error, fill, ok
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.sidecar import Sidecar
 
 pytestmark = pytest.mark.anyio
 
-LIMIT = 8192
+SETTINGS: dict[str, str] = {"MCP_ALLOW_WRITES": "true"}
 
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def sidecar(node: ElasticsearchNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
-    env = {
-        "ES_HOST": "127.0.0.1",
-        "ES_PORT": str(node.port),
-        "MCP_ALLOW_WRITES": "true",
-        "MCP_MAX_RESULT_BYTES": str(LIMIT),
-    }
-    with Sidecar("servers.elasticsearch", env, tmp_path_factory.mktemp("sidecar")) as running:
-        running.wait_until_ready()
-        yield running
+READING = ["es_health", "es_indices", "es_mapping", "es_field", "es_search", "es_get", "es_explain", "es_analyze",
+           "es_request"]  # fmt: skip
+WRITING = ["es_index", "es_bulk", "es_delete", "es_by_query", "es_define", "es_alias"]
 
 
 @pytest.fixture(params=["auto", "legacy"])
@@ -45,60 +31,13 @@ async def client(
         yield connected
 
 
-async def ok(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
-    answer = await client.call_tool(tool, arguments)
-    assert not answer.is_error, answer.content
-    assert isinstance(answer.structured_content, dict)
-    assert len(json.dumps(answer.structured_content, ensure_ascii=False, separators=(",", ":")).encode()) <= LIMIT
-    return answer.structured_content
-
-
-async def error(client: Client, tool: str, **arguments: Any) -> str:
-    answer = await client.call_tool(tool, arguments)
-    assert answer.is_error, answer.structured_content
-    (content,) = answer.content
-    assert isinstance(content, mcp_types.TextContent)
-    return content.text
-
-
-def fill(
-    node: ElasticsearchNode, index: str, documents: Mapping[str, Any], mapping: Any = None, shards: int = 1
-) -> None:
-    settings = {"number_of_shards": shards, "number_of_replicas": 0}
-    node.request("PUT", f"/{index}", {"settings": settings, "mappings": mapping or {}})
-    lines = [
-        json.dumps(part)
-        for id, document in documents.items()
-        for part in ({"index": {"_index": index, "_id": id}}, document)
-    ]
-    if lines:
-        assert not node.request("POST", "/_bulk?refresh=true", "\n".join(lines) + "\n")["errors"]
-
-
-BOOKS = {
-    "1": {"title": "The quick brown fox", "pages": 120, "published": "2001-05-01", "author": {"name": "Ada"}},
-    "2": {"title": "A lazy dog", "pages": 80, "published": "2010-01-01", "author": {"name": "Bob"}},
-    "3": {"title": "Fox and dog", "pages": 300, "published": "2020-12-31", "author": {"name": "Ada"}},
-}
-BOOKS_MAPPING = {
-    "properties": {
-        "title": {"type": "text", "fields": {"raw": {"type": "keyword"}}},
-        "pages": {"type": "integer"},
-        "published": {"type": "date", "format": "yyyy-MM-dd"},
-        "author": {"properties": {"name": {"type": "keyword"}}},
-        "blob": {"type": "keyword", "index": False, "doc_values": False},
-        "vector": {"type": "dense_vector", "dims": 3, "index": True, "similarity": "cosine"},
-    }
-}
-
-
 async def test_the_list_of_tools(client: Client) -> None:
     tools = {t.name: t for t in (await client.list_tools()).tools}
-    assert list(tools) == ["es_health", "es_indices", "es_mapping", "es_search", "es_get", "es_index", "es_delete"]
+    assert sorted(tools) == sorted(READING + WRITING)
     for name, tool in tools.items():
         assert tool.title and tool.description and tool.output_schema and tool.annotations
-        assert tool.annotations.read_only_hint is (name not in ("es_index", "es_delete"))
-        assert tool.annotations.destructive_hint is (None if tool.annotations.read_only_hint else True)
+        assert tool.annotations.read_only_hint is (name in READING)
+        assert tool.annotations.destructive_hint is (None if name in READING else name != "es_define")
 
 
 async def health_of(client: Client) -> dict[str, Any]:
@@ -386,9 +325,9 @@ async def test_errors_of_a_search_say_what_to_do(client: Client, elasticsearch: 
     spelled = await told(query={"mtch": {"title": "fox"}})
     assert "unknown query [mtch] did you mean [match]?" in spelled and '"mtch":▶{"title":"fox"}' in spelled
     assert "without {" in await told(query={"query": {"match_all": {}}})
-    assert "keyword sub-field" in await told(sort=["title"])
+    assert "use title.raw" in await told(sort=["title"])
     assert 'failed to create query: For input string: "many"' in await told(query={"term": {"pages": "many"}})
-    assert "No mapping found for [nothing]" in await told(sort=["nothing"])
+    assert "no field is called 'nothing'" in await told(sort=["nothing"])
     assert "size: input should be less than or equal to 1000" in await told(size=5000)
     assert "es_indices lists them" in await told(index="books/_delete_by_query")
 

@@ -1,0 +1,40 @@
+"""es_analyze: which terms a text becomes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.tools import Call, Room, ToolError, tool
+from servers.elasticsearch.backend import ElasticsearchBackend, path
+from servers.elasticsearch.names import IndexName, near_names
+
+
+class Tokens(TypedDict):
+    tokens: list[str]
+    cut: NotRequired[bool]
+
+
+@tool(title="Analyze a text")
+async def es_analyze(
+    call: Call[ElasticsearchBackend],
+    *,
+    text: Annotated[str, Field(max_length=20_000)],
+    index: IndexName | None = None,
+    field: Annotated[str | None, Field(description="by its analyzer")] = None,
+    analyzer: Annotated[str | None, Field(description="as english")] = None,
+) -> Tokens:
+    """Which terms a text becomes in a field: why a match finds nothing, or too much."""
+    if field and not index:
+        raise ToolError("give the index of the field")
+    if bool(field) == bool(analyzer):
+        raise ToolError("give either field, with its index, or analyzer")
+    body: dict[str, Any] = {"text": text} | ({"field": field} if field else {"analyzer": analyzer})
+    async with near_names(call.backend):
+        answer = await call.backend.read("POST", path(*([index] if index else []), "_analyze"), body=body)
+    room = Room(call.max_bytes)
+    terms = [token["token"] for token in answer["tokens"]]
+    kept = [term for term in terms if room.take(term)]
+    return {"tokens": kept, "cut": True} if len(kept) < len(terms) else {"tokens": kept}

@@ -1,0 +1,135 @@
+"""es_define and es_alias: indices, mappings, templates, and the names that lead to indices."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing_extensions import TypedDict
+
+from servers.common.tools import Call, ToolError, problems, tool
+from servers.elasticsearch.backend import ElasticsearchBackend, path
+from servers.elasticsearch.errors import Refused
+from servers.elasticsearch.names import IndexName, near_names, require_index, writable
+from servers.elasticsearch.queries import refuse_scripts
+
+_PARTS = {
+    "index": {"settings", "mappings", "aliases"},
+    "mapping": {"properties", "dynamic", "runtime", "dynamic_templates", "_meta"},
+    "template": {"index_patterns", "template", "composed_of", "priority", "version", "_meta", "data_stream"},
+}
+"""What the definition of each may have."""
+
+
+class Defined(TypedDict):
+    done: str
+
+
+@tool(title="Create an index, field or template", write=True, idempotent=False)
+async def es_define(
+    call: Call[ElasticsearchBackend],
+    *,
+    kind: Literal["index", "mapping", "template"],
+    name: IndexName,
+    definition: Annotated[
+        dict[str, Any],
+        Field(
+            description="index: settings, mappings, aliases; mapping: properties to add; template: index_patterns, template"
+        ),
+    ],
+) -> Defined:
+    """Create an index, add fields to one, or create an index template. What is there is never replaced."""
+    writable(name)
+    refuse_scripts(definition)
+    if unknown := sorted(definition.keys() - _PARTS[kind]):
+        raise ToolError(
+            f"{unknown[0][:100]!r} is no part of {'an' if kind == 'index' else 'a'} {kind}: it has "
+            f"{', '.join(sorted(_PARTS[kind]))}; nothing was done"
+        )
+    if kind == "mapping":
+        await require_index(call.backend, name)
+        await call.backend.write("PUT", path(name, "_mapping"), body=definition)
+        return {"done": f"the fields were added to {name}"}
+    if kind == "template":
+        for pattern in definition.get("index_patterns") or [""]:
+            if not isinstance(pattern, str) or not pattern.strip("*") or pattern.startswith((".", "_")):
+                raise ToolError(
+                    "index_patterns has to say which indices, and not all or Elasticsearch's own; nothing was done"
+                )
+        await call.backend.write("PUT", path("_index_template", name), params={"create": "true"}, body=definition)
+        return {"done": f"template {name} was created; it holds for indices that are made from now on"}
+    try:
+        await call.backend.write("PUT", path(name), body=definition)
+    except Refused as error:
+        if error.type != "resource_already_exists_exception":
+            raise
+        raise ToolError(f"there is an index {name!r} already: nothing was done; kind mapping adds fields") from None
+    return {"done": f"index {name} was created"}
+
+
+class Change(BaseModel):
+    """An alias to add to an index, or to remove from it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    op: Literal["add", "remove"]
+    alias: IndexName
+    index: IndexName
+    filter: dict[str, Any] | None = None
+    is_write_index: bool | None = None
+
+
+def _change(position: int, change: dict[str, Any]) -> Change:
+    try:
+        return Change.model_validate(change)
+    except ValidationError as error:
+        raise ToolError(f"change {position}: {problems(error)}; nothing was done") from None
+
+
+class Aliased(TypedDict):
+    aliases: dict[str, list[str]]
+    """Each alias that was named, and the indices that it leads to now."""
+
+    note: NotRequired[str]
+
+
+@tool(title="Change aliases", write=True, destructive=True)
+async def es_alias(
+    call: Call[ElasticsearchBackend],
+    *,
+    changes: Annotated[
+        list[dict[str, Any]],
+        Field(
+            min_length=1, max_length=100, description='[{"op":"add|remove","alias","index","filter","is_write_index"}]'
+        ),
+    ],
+) -> Aliased:
+    """Lead aliases to other indices, all changes at once: remove it from the old one and add it to the new."""
+    actions = []
+    parsed = [_change(position, change) for position, change in enumerate(changes)]
+    for change in parsed:
+        writable(change.alias)
+        writable(change.index)
+        refuse_scripts(change.filter)
+        action: dict[str, Any] = {"index": change.index, "alias": change.alias}
+        if change.op == "remove":
+            if change.filter is not None or change.is_write_index is not None:
+                raise ToolError("filter and is_write_index are for op add; nothing was done")
+            action["must_exist"] = True
+        else:
+            extra = {"filter": change.filter, "is_write_index": change.is_write_index}
+            action |= {name: value for name, value in extra.items() if value is not None}
+        actions.append({change.op: action})
+    async with near_names(call.backend):
+        await call.backend.write("POST", "/_aliases", body={"actions": actions})
+    names = list(dict.fromkeys(change.alias for change in parsed))
+    found: dict[str, list[str]] = {}
+    for name in names[:20]:
+        try:
+            answer = await call.backend.read("GET", path("_alias", name))
+        except Refused as error:
+            if error.status != 404:
+                raise
+            answer = {}
+        found[name] = sorted(answer)
+    return {"aliases": found} if len(names) <= 20 else {"aliases": found, "note": "of the first 20"}

@@ -1,0 +1,45 @@
+"""es_request: what the other tools do not cover, as far as it only reads."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.tools import Call, Room, tool
+from servers.elasticsearch.backend import ElasticsearchBackend
+from servers.elasticsearch.backend import path as joined
+from servers.elasticsearch.endpoints import check_parameters, endpoint
+from servers.elasticsearch.names import near_names
+from servers.elasticsearch.queries import refuse_scripts
+from servers.elasticsearch.shorten import shorten
+
+
+class Answer(TypedDict):
+    answer: Any
+    cut: Annotated[NotRequired[dict[str, int]], Field(description="whole lengths of what was cut")]
+
+
+@tool(title="Read-only request")
+async def es_request(
+    call: Call[ElasticsearchBackend],
+    *,
+    path: Annotated[str, Field(min_length=1, max_length=4096, description="as /_cat/shards/logs-*")],
+    method: Literal["GET", "POST"] = "GET",
+    params: Annotated[dict[str, str | int | bool] | None, Field(description="filter_path picks parts")] = None,
+    body: dict[str, Any] | None = None,
+) -> Answer:
+    """Any request of the REST API that only reads: _cat, _nodes/stats, _tasks, _ilm, _snapshot, _ingest/pipeline/_simulate."""
+    found = endpoint(method, path)
+    given = params or {}
+    check_parameters(given)
+    refuse_scripts(body)
+    sent = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
+    if found.parts[:1] == ("_cat",):
+        sent["format"] = "json"
+    async with near_names(call.backend):
+        answer = await call.backend.read(method, joined(*found.parts), params=sent, body=body)
+    room = Room(call.max_bytes)
+    shown, cut = shorten({"answer": answer}, room.left)
+    return {"answer": shown.get("answer"), "cut": cut} if cut else {"answer": shown["answer"]}
