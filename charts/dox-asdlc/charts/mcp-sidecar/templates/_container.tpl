@@ -1,0 +1,113 @@
+{{/*
+The sidecar of a store's pod. What it is told of its store comes from the template CHART.mcpSidecar.env.
+*/}}
+{{- define "mcp-sidecar.container" -}}
+{{- $sidecar := .Values.mcpSidecar -}}
+{{- if $sidecar.enabled -}}
+- name: mcp-sidecar
+  image: {{ include "common.image" $sidecar.image }}
+  imagePullPolicy: {{ $sidecar.image.pullPolicy }}
+  ports:
+    - name: mcp
+      containerPort: {{ $sidecar.port }}
+      protocol: TCP
+  env:
+    - name: MCP_PORT
+      value: {{ $sidecar.port | quote }}
+    - name: MCP_ALLOW_WRITES
+      value: {{ $sidecar.allowWrites | quote }}
+    - name: MCP_ALLOWED_HOSTS
+      value: {{ include "mcp-sidecar.hosts" . | quote }}
+    {{- if $sidecar.authToken.existingSecret }}
+    - name: MCP_AUTH_TOKEN_FILE
+      value: /run/secrets/mcp/token
+    {{- end }}
+    {{- include (printf "%s.mcpSidecar.env" .Chart.Name) . | nindent 4 }}
+    {{- with $sidecar.extraEnv }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  readinessProbe:
+    {{- include "mcp-sidecar.probe" (dict "sidecar" $sidecar "times" $sidecar.probes.readiness) | nindent 4 }}
+  livenessProbe:
+    {{- include "mcp-sidecar.probe" (dict "sidecar" $sidecar "times" $sidecar.probes.liveness) | nindent 4 }}
+  resources:
+    {{- toYaml $sidecar.resources | nindent 4 }}
+  securityContext:
+    {{- toYaml $sidecar.securityContext | nindent 4 }}
+  {{- if or $sidecar.authToken.existingSecret $sidecar.tmp.enabled }}
+  volumeMounts:
+    {{- if $sidecar.authToken.existingSecret }}
+    - name: mcp-auth-token
+      mountPath: /run/secrets/mcp
+      readOnly: true
+    {{- end }}
+    {{- if $sidecar.tmp.enabled }}
+    - name: mcp-tmp
+      mountPath: /tmp
+    {{- end }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{- define "mcp-sidecar.probe" -}}
+{{- if eq .sidecar.probes.type "http" -}}
+httpGet:
+  path: /health
+  port: {{ .sidecar.port }}
+{{- else -}}
+tcpSocket:
+  port: {{ .sidecar.port }}
+{{- end }}
+initialDelaySeconds: {{ .times.initialDelaySeconds }}
+periodSeconds: {{ .times.periodSeconds }}
+timeoutSeconds: {{ .times.timeoutSeconds }}
+failureThreshold: {{ .times.failureThreshold }}
+{{- end -}}
+
+{{/* Names in `Host` that the sidecar answers: those of the Services that lead to it, and more from values. */}}
+{{- define "mcp-sidecar.hosts" -}}
+{{- $hosts := list -}}
+{{- range $name := list (include "common.fullname" .) (include "mcp-sidecar.name" .) -}}
+{{- range $suffix := list "" (printf ".%s" $.Release.Namespace) (printf ".%s.svc" $.Release.Namespace) (printf ".%s.svc.%s" $.Release.Namespace $.Values.mcpSidecar.clusterDomain) -}}
+{{- $hosts = append $hosts (printf "%s%s" $name $suffix) -}}
+{{- end -}}
+{{- end -}}
+{{- concat $hosts .Values.mcpSidecar.allowedHosts | join "," -}}
+{{- end -}}
+
+{{- define "mcp-sidecar.name" -}}
+{{- printf "%s-mcp" (include "common.fullname" .) -}}
+{{- end -}}
+
+{{/* Volumes of the sidecar, in its store's pod. */}}
+{{- define "mcp-sidecar.volumes" -}}
+{{- $sidecar := .Values.mcpSidecar -}}
+{{- if $sidecar.enabled -}}
+{{- with $sidecar.authToken -}}
+{{- if .existingSecret -}}
+- name: mcp-auth-token
+  secret:
+    secretName: {{ .existingSecret }}
+    # The container's user is not root: its group, by fsGroup, may read.
+    defaultMode: 0440
+    items:
+      - key: {{ .existingSecretKey }}
+        path: token
+{{- end -}}
+{{- end -}}
+{{- if $sidecar.tmp.enabled }}
+- name: mcp-tmp
+  emptyDir:
+    medium: Memory
+    sizeLimit: {{ $sidecar.tmp.sizeLimit }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Annotations of the pod by which the sidecar's own metrics are found. */}}
+{{- define "mcp-sidecar.annotations" -}}
+{{- $sidecar := .Values.mcpSidecar -}}
+{{- if $sidecar.enabled -}}
+{{- include "common.prometheusAnnotations" (dict "enabled" $sidecar.prometheus.enabled "port" $sidecar.port "path" $sidecar.prometheus.path) -}}
+{{- end -}}
+{{- end -}}

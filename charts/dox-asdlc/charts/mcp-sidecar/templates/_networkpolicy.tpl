@@ -1,0 +1,45 @@
+{{/*
+Admits only chosen peers to the sidecar's port. A pod that any policy selects takes nothing that no policy admits, so the
+store's own ports, a list, are admitted here for everybody, as they are without a policy.
+*/}}
+{{- define "mcp-sidecar.networkPolicy" -}}
+{{- $sidecar := .root.Values.mcpSidecar -}}
+{{- if and $sidecar.enabled $sidecar.networkPolicy.enabled -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "mcp-sidecar.name" .root }}
+  labels:
+    {{- include "common.labels" .root | nindent 4 }}
+    app.kubernetes.io/component: mcp-sidecar
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "common.selectorLabels" .root | nindent 6 }}
+  policyTypes:
+    - Ingress
+  ingress:
+    - ports:
+        {{- range .ports }}
+        - port: {{ . }}
+          protocol: TCP
+        {{- end }}
+    {{- with $sidecar.networkPolicy.from }}
+    - from:
+        {{- toYaml . | nindent 8 }}
+      ports:
+        - port: mcp
+          protocol: TCP
+    {{- end }}
+    {{- if $sidecar.prometheus.enabled }}
+    - from:
+        - podSelector:
+            matchLabels:
+              app.kubernetes.io/name: metrics
+              app.kubernetes.io/component: vmagent
+      ports:
+        - port: mcp
+          protocol: TCP
+    {{- end }}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,40 @@
+{{/*
+What the store's own Service gets with the sidecar on. A pod is ready only when all its containers are, so a sick sidecar
+would take the store's ports out of service: not-ready pods are published too. docs/architecture.md weighs the other ways.
+*/}}
+{{- define "mcp-sidecar.storeService" -}}
+{{- if .Values.mcpSidecar.enabled -}}
+publishNotReadyAddresses: true
+{{- end -}}
+{{- end -}}
+
+{{- define "mcp-sidecar.storeServicePort" -}}
+{{- if .Values.mcpSidecar.enabled -}}
+- name: mcp
+  port: {{ .Values.mcpSidecar.port }}
+  targetPort: mcp
+  protocol: TCP
+{{- end -}}
+{{- end -}}
+
+{{/* The sidecar's own Service: it leads to a sidecar only while its pod is ready. Clients should use this one. */}}
+{{- define "mcp-sidecar.service" -}}
+{{- if .Values.mcpSidecar.enabled -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "mcp-sidecar.name" . }}
+  labels:
+    {{- include "common.labels" . | nindent 4 }}
+    app.kubernetes.io/component: mcp-sidecar
+spec:
+  type: ClusterIP
+  selector:
+    {{- include "common.selectorLabels" . | nindent 4 }}
+  ports:
+    - name: mcp
+      port: {{ .Values.mcpSidecar.port }}
+      targetPort: mcp
+      protocol: TCP
+{{- end -}}
+{{- end -}}

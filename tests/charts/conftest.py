@@ -1,0 +1,34 @@
+"""The chart's sources, and Helm to render them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools.backends.runfiles import program
+
+
+class Chart:
+    """A copy of the chart's sources that a test may change."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "dox-asdlc"
+        shutil.copytree("charts/dox-asdlc", self.folder, symlinks=False)
+        self._env = os.environ | {f"HELM_{name}_HOME": str(folder / name) for name in ("CACHE", "CONFIG", "DATA")}
+
+    def helm(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([program("HELM"), *words], env=self._env, text=True, capture_output=True, check=False)
+
+    def template(self, *settings: str) -> subprocess.CompletedProcess[str]:
+        """`helm template` with --set for each setting."""
+        words = [word for setting in settings for word in ("--set", setting)]
+        return self.helm("template", "dox", str(self.folder), "--namespace", "dox-asdlc", *words)
+
+
+@pytest.fixture
+def chart(tmp_path: Path) -> Chart:
+    return Chart(tmp_path)

@@ -1,0 +1,70 @@
+"""With the sidecars off, the stores render byte for byte as the chart that never had them.
+
+That chart is made of this one: without the library of the sidecar, without the stores' files for it, and without each line
+that includes a template of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import pytest
+import yaml
+
+from tests.charts.conftest import Chart
+
+PASSWORDS = ("global.redis.auth.existingSecret=a", "global.elasticsearch.auth.existingSecret=b")
+
+
+def remove_sidecars(chart: Chart) -> int:
+    """Takes the feature out of the chart; how many lines of templates had it."""
+    shutil.rmtree(chart.folder / "charts/mcp-sidecar")
+    (chart.folder / "templates/NOTES.txt").unlink()
+    lines = 0
+    for file in chart.folder.rglob("*"):
+        if file.name in ("_mcp-sidecar.tpl", "mcp-service.yaml", "mcp-networkpolicy.yaml"):
+            file.unlink()
+        elif file.name == "Chart.yaml":
+            meta = yaml.safe_load(file.read_text())
+            if "dependencies" in meta:
+                meta["dependencies"] = [d for d in meta["dependencies"] if d["name"] != "mcp-sidecar"]
+                file.write_text(yaml.safe_dump(meta))
+        elif file.name == "values.yaml":
+            values = yaml.safe_load(file.read_text())
+            for part in (values, *values.values()):
+                if isinstance(part, dict):
+                    part.pop("mcpSidecar", None)
+            file.write_text(yaml.safe_dump(values))
+        elif file.name == "values.schema.json":
+            schema = json.loads(file.read_text())
+            schema["properties"].pop("mcpSidecar", None)
+            file.write_text(json.dumps(schema))
+        elif file.parent.name == "templates":
+            text = file.read_text()
+            kept = [line for line in text.splitlines(keepends=True) if '"mcp-sidecar.' not in line]
+            lines += len(text.splitlines()) - len(kept)
+            file.write_text("".join(kept))
+    return lines
+
+
+@pytest.mark.parametrize("settings", [(), PASSWORDS, ("elasticsearch.replicas=3",)])
+def test_off_renders_as_without_the_feature(chart: Chart, settings: tuple[str, ...]) -> None:
+    off = chart.template(*settings)
+    assert off.returncode == 0, off.stderr
+    assert not re.search("mcp", off.stdout, re.I)
+    assert remove_sidecars(chart) == 10, "hooks of the feature in the stores' templates: five in each"
+    without = chart.template(*settings)
+    assert without.returncode == 0, without.stderr
+    assert without.stdout == off.stdout
+
+
+def test_on_changes_nothing_of_the_store_but_by_addition(chart: Chart) -> None:
+    """What the feature adds: lines. It changes and removes none, but for its own port's publishing."""
+    off = chart.template().stdout.splitlines()
+    on = iter(
+        chart.template("redis.mcpSidecar.enabled=true", "elasticsearch.mcpSidecar.enabled=true").stdout.splitlines()
+    )
+    missing = [line for line in off if not any(line == other for other in on)]
+    assert missing == []
