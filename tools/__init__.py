@@ -1,1 +1,0 @@
-"""What `bazel run` runs."""

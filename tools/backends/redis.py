@@ -17,12 +17,22 @@ from tools.backends.runfiles import program
 class RedisServer(Process):
     """Redis on a loopback port, with nothing kept on disk after it ends."""
 
-    def __init__(self, port: int | None = None, password: str = "", config: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        port: int | None = None,
+        password: str = "",
+        config: Mapping[str, Any] | None = None,
+        *,
+        executable: str = "REDIS_SERVER",
+        sentinel: bool = False,
+    ) -> None:
         """
         Args:
             port: to listen on; None for a free one
             password: of the default user
             config: further directives of redis.conf
+            executable: the environment variable that names the server's file
+            sentinel: it is to be a sentinel, which watches other servers
         """
         self.port = port or free_port()
         self.password = password
@@ -31,7 +41,7 @@ class RedisServer(Process):
             "bind": "127.0.0.1",
             "port": self.port,
             "dir": self._folder,
-            "save": '""',
+            **({} if sentinel else {"save": '""'}),
             "daemonize": "no",
             **({"requirepass": json.dumps(password)} if password else {}),
             **(config or {}),
@@ -40,7 +50,8 @@ class RedisServer(Process):
         file = self._folder / "redis.conf"
         file.touch(0o600)
         file.write_text("".join(f"{name} {value}\n" for name, value in directives.items()))
-        super().__init__("redis-server", [str(program("REDIS_SERVER")), str(file)], self._folder / "log")
+        command = [str(program(executable)), str(file), *(["--sentinel"] if sentinel else [])]
+        super().__init__("redis-server", command, self._folder / "log")
 
     def start(self) -> None:
         super().start()

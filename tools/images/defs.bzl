@@ -1,6 +1,6 @@
 "What a test or tool that runs the images gives as `data` and `env`."
 
-_SERVERS = ["elasticsearch", "redis"]
+_SERVERS = ["demo", "elasticsearch", "redis"]
 
 # REDIS_IMAGE is for the target platform, REDIS_IMAGE_AMD64 and REDIS_IMAGE_ARM64 are for those.
 _IMAGES = {

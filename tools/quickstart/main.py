@@ -12,6 +12,10 @@ import time
 from typing import Any
 
 from tools.backends.process import StartError
+from tools.kubernetes import release
+from tools.kubernetes.cluster import Cluster, ClusterError
+from tools.kubernetes.images import load
+from tools.kubernetes.load_minikube import LOADER_HELP
 from tools.quickstart import report, state
 from tools.quickstart.ports import PortError, Ports, check
 from tools.quickstart.stack import Stack
@@ -31,20 +35,60 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="quickstart",
         description="Starts a Redis and an Elasticsearch with data worth asking about, and both MCP servers out of "
-        "their images. Ctrl-C ends everything.",
+        "their images. Ctrl-C ends everything. Where kubectl's current context is a minikube or kind that answers, it "
+        "deploys the chart there instead.",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--detach", action="store_true", help="go on in the background; --stop ends it")
     what.add_argument("--stop", action="store_true", help="end the quickstart in the background")
+    what.add_argument(
+        "--reset", action="store_true", help="install the chart, or bring it back to what it was, in Kubernetes"
+    )
+    what.add_argument("--local", action="store_true", help="run here, whatever kubectl's context is")
     what.add_argument("--check", action="store_true", help="start on free ports, call a tool of each server, stop")
     parser.add_argument(
         "--port-base", type=int, default=9000, metavar="N", help="use the ports from N to N+3 (default: 9000)"
     )
     parser.add_argument("--allow-writes", action="store_true", help="give the servers the tools that change data")
+    parser.add_argument("--loader", metavar="COMMAND", help=f"in Kubernetes: {LOADER_HELP}")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="in Kubernetes: a value of the chart; repeatable",
+    )
     given = parser.parse_args()
     if not 1 <= given.port_base <= 65532:
         parser.error(f"--port-base {given.port_base}: give a number from 1 to 65532")
     return given
+
+
+def reachable() -> Cluster | None:
+    """The minikube or kind of kubectl's current context, if it answers."""
+    try:
+        cluster = Cluster.current()
+        if cluster.kind == "other":
+            return None
+        cluster.check()
+    except ClusterError:
+        return None
+    return cluster
+
+
+def deploy(cluster: Cluster, given: argparse.Namespace) -> None:
+    """Images loaded, the chart installed, and both sidecars ready.
+
+    Raises:
+        ClusterError: something is missing or does not become ready.
+    """
+    cluster.check()
+    load(cluster, given.loader, tell)
+    tell(f"helm upgrade --install {release.RELEASE}, namespace {release.NAMESPACE}")
+    writes = [f"{store}.mcpSidecar.allowWrites={str(given.allow_writes).lower()}" for store in release.STORES]
+    release.install(cluster, [*writes, *given.set])
+    release.wait(cluster, sys.stdout)
+    print(f"\n{release.how_to_connect()}")
 
 
 def foreground(given: argparse.Namespace) -> None:
@@ -67,7 +111,7 @@ def detach(given: argparse.Namespace) -> None:
     check(Ports.from_base(base))
     log = state.log_file(base)
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "tools.quickstart.main", "--port-base", str(base)]
+    command = [sys.executable, "-m", "tools.quickstart.main", "--local", "--port-base", str(base)]
     command += ["--allow-writes"] if given.allow_writes else []
     with log.open("wb") as output:
         child = subprocess.Popen(
@@ -146,9 +190,14 @@ def main() -> None:
             detach(given)
         elif given.check:
             self_check(given)
+        elif given.reset:
+            deploy(Cluster.current(), given)
+        elif not given.local and (cluster := reachable()):
+            tell(f"kubectl's context {cluster.context} answers: deploying there (--local runs here)")
+            deploy(cluster, given)
         else:
             foreground(given)
-    except (PortError, StartError, LookupError) as error:
+    except (ClusterError, PortError, StartError, LookupError) as error:
         sys.exit(f"quickstart: {error}")
     except KeyboardInterrupt:
         print("\nquickstart: stopped", flush=True)

@@ -1,0 +1,90 @@
+"""The cluster of kubectl's current context."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+TIMEOUT = 20
+"""Seconds that kubectl has to answer a question."""
+
+
+class ClusterError(Exception):
+    """A cluster that can't be used; the message is a line that says what to do."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A context of kubectl.
+
+    `kind` says what made it: "minikube" or "kind", or "other".
+    """
+
+    kubectl: str
+    context: str
+    kind: str
+
+    @classmethod
+    def current(cls) -> Cluster:
+        """The cluster of the current context.
+
+        Raises:
+            ClusterError: kubectl is missing, or no context is chosen.
+        """
+        kubectl = shutil.which("kubectl")
+        if not kubectl:
+            raise ClusterError("kubectl is not on PATH: install it (https://kubernetes.io/docs/tasks/tools/)")
+        done = subprocess.run(
+            [kubectl, "config", "current-context"], text=True, capture_output=True, timeout=TIMEOUT, check=False
+        )
+        context = done.stdout.strip()
+        if done.returncode or not context:
+            raise ClusterError(
+                "kubectl has no current context: start a cluster with `minikube start` or `kind create cluster`, "
+                "or choose one with `kubectl config use-context`"
+            )
+        return cls(kubectl, context, cls._kind(kubectl, context))
+
+    @staticmethod
+    def _kind(kubectl: str, context: str) -> str:
+        if context.startswith("kind-"):
+            return "kind"
+        done = subprocess.run(
+            [kubectl, "config", "view", "--minify", "--output", "json"], text=True, capture_output=True, check=False
+        )
+        # minikube names itself in an extension of the context that it writes.
+        return "minikube" if '"minikube.sigs.k8s.io"' in done.stdout or context == "minikube" else "other"
+
+    def check(self) -> None:
+        """Raises ClusterError when the cluster does not answer."""
+        try:
+            done = self.run("get", "--raw", "/version", f"--request-timeout={TIMEOUT}s")
+        except subprocess.TimeoutExpired:
+            raise ClusterError(self._silent("it does not answer")) from None
+        if done.returncode:
+            lines = done.stderr.strip().splitlines()
+            raise ClusterError(self._silent(lines[-1] if lines else "no reason given"))
+
+    def _silent(self, reason: str) -> str:
+        return f"the cluster of context {self.context} can't be reached ({reason}): start it, or choose another context"
+
+    def run(self, *words: str, timeout: float = TIMEOUT + 10) -> subprocess.CompletedProcess[str]:
+        """Runs kubectl on this context."""
+        command = [self.kubectl, "--context", self.context, *words]
+        return subprocess.run(command, text=True, capture_output=True, timeout=timeout, check=False, env=os.environ)
+
+    def get(self, what: str, namespace: str) -> list[dict[str, Any]]:
+        """The objects of a kind in a namespace.
+
+        Raises:
+            ClusterError: kubectl says why not.
+        """
+        done = self.run("get", what, "--namespace", namespace, "--output", "json")
+        if done.returncode:
+            raise ClusterError(f"kubectl get {what}: {done.stderr.strip()}")
+        items: list[dict[str, Any]] = json.loads(done.stdout)["items"]
+        return items

@@ -1,0 +1,160 @@
+"""What the tools say where something is missing, and which images go where.
+
+kubectl, minikube and kind are scripts that write down how they were called: the cluster itself is tested in tests/cluster.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tools.backends.runfiles import program
+from tools.kubernetes.release import LiveTable
+
+
+class Machine:
+    """A PATH of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin = folder / "bin"
+        self.calls = folder / "calls"
+        self.bin.mkdir()
+        self.calls.touch()
+        for tool in ("bash", "sh", "env", "readlink", "dirname", "cat"):
+            found = shutil.which(tool)
+            assert found
+            (self.bin / tool).symlink_to(found)
+
+    def install(self, name: str, body: str = "") -> None:
+        path = self.bin / name
+        path.write_text(f'#!{self.bin}/bash\necho "{name} $*" >>{self.calls}\n{body}\n')
+        path.chmod(0o755)
+
+    def kubectl(self, context: str, *, minikube: bool = False) -> None:
+        extension = "minikube.sigs.k8s.io" if minikube else "other"
+        self.install(
+            "kubectl",
+            f"""case "$*" in
+  "config current-context") [ -n "{context}" ] && echo "{context}" ;;
+  "config view"*) echo '{{"provider": "{extension}"}}' ;;
+  *) echo "Unable to connect to the server: dial tcp: connection refused" >&2; exit 1 ;;
+esac""",
+        )
+
+    def run(self, variable: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        kept = {name: value for name, value in os.environ.items() if name.startswith(("RUNFILES", "TEST_SRCDIR")) or name in (
+            "CHART", "DEMO_TAR", "ELASTICSEARCH_TAR", "HELM", "REDIS_TAR", "VALUES")}  # fmt: skip
+        return subprocess.run(
+            [program(variable), *arguments],
+            env=kept | {"PATH": str(self.bin), "HOME": str(self.bin.parent)},
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+@pytest.mark.parametrize("tool", ["LOAD_MINIKUBE", "ROLLBACK"])
+def test_without_kubectl_one_line_says_so(machine: Machine, tool: str) -> None:
+    done = machine.run(tool)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"{tool.lower()}: kubectl is not on PATH: install it (https://kubernetes.io/docs/tasks/tools/)\n"
+    )
+
+
+@pytest.mark.parametrize("tool", ["LOAD_MINIKUBE", "ROLLBACK"])
+def test_without_a_context_one_line_says_how_to_get_one(machine: Machine, tool: str) -> None:
+    machine.kubectl("")
+    done = machine.run(tool)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        f"{tool.lower()}: kubectl has no current context: start a cluster with `minikube start`"
+    )
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_cluster_that_does_not_answer_is_named(machine: Machine) -> None:
+    machine.kubectl("kind-dev")
+    done = machine.run("ROLLBACK")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "rollback: the cluster of context kind-dev can't be reached (Unable to connect to the server: dial tcp: connection "
+        "refused): start it, or choose another context\n"
+    )
+
+
+def test_minikube_gets_all_images(machine: Machine) -> None:
+    machine.kubectl("dev", minikube=True)
+    machine.install("minikube")
+    done = machine.run("LOAD_MINIKUBE")
+    assert done.returncode == 0, done.stderr
+    loads = [line for line in machine.calls.read_text().splitlines() if line.startswith("minikube")]
+    assert [line.rsplit(" ", 1)[0] for line in loads] == ["minikube --profile dev image load"] * 3
+    tags = set()
+    for line in loads:
+        with tarfile.open(line.rsplit(" ", 1)[1]) as archive:
+            file = archive.extractfile("manifest.json")
+            assert file
+            tags |= {tag for tag in file.read().decode().split('"') if ":latest" in tag}
+    assert tags == {"mcp/redis:latest", "mcp/elasticsearch:latest", "mcp/demo:latest"}
+
+
+def test_kind_gets_archives_by_the_cluster_s_name(machine: Machine) -> None:
+    machine.kubectl("kind-dev")
+    machine.install("kind")
+    assert machine.run("LOAD_MINIKUBE").returncode == 0
+    assert machine.calls.read_text().count("kind load image-archive --name dev /") == 3
+
+
+def test_another_loader_by_hand(machine: Machine) -> None:
+    machine.kubectl("elsewhere")
+    machine.install("ctr")
+    assert machine.run("LOAD_MINIKUBE", "--loader", "ctr -n k8s.io images import").returncode == 0
+    assert machine.calls.read_text().count("ctr -n k8s.io images import /") == 3
+
+
+def test_a_loader_that_fails_is_named_with_its_reason(machine: Machine) -> None:
+    machine.kubectl("kind-dev")
+    machine.install("kind", "echo no nodes found >&2; exit 1")
+    done = machine.run("LOAD_MINIKUBE")
+    assert done.returncode == 1
+    assert done.stderr == ("load_minikube: kind load image-archive --name dev failed for mcp/redis: no nodes found\n")
+
+
+def test_a_missing_loader_is_named(machine: Machine) -> None:
+    machine.kubectl("kind-dev")
+    done = machine.run("LOAD_MINIKUBE")
+    assert done.stderr == "load_minikube: kind is not on PATH, and context kind-dev is its: install it\n"
+
+
+def test_a_cluster_of_another_kind_says_what_else_to_do(machine: Machine) -> None:
+    machine.kubectl("production")
+    done = machine.run("LOAD_MINIKUBE")
+    assert done.returncode == 1
+    assert "context production is neither minikube's nor kind's" in done.stderr
+    assert "--loader" in done.stderr
+
+
+def test_the_table_is_redrawn_in_place_on_a_terminal() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal, file = Terminal(), io.StringIO()
+    for output in (terminal, file):
+        live = LiveTable(output)
+        live.show("a\nb")
+        live.show("c\nd")
+    assert terminal.getvalue() == "\na\nb\n\x1b[2F\x1b[Jc\nd\n"
+    assert file.getvalue() == "\na\nb\n\nc\nd\n"

@@ -1,0 +1,132 @@
+"""What a person reads of a server: its tools, resources, prompts and settings, from the code that serves them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from servers.common.settings import CommonSettings, Environment
+from servers.common.sidecar import Sidecar
+from servers.common.tools import Tool, size
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--server", required=True, help="its package, as servers.redis")
+    parser.add_argument("--output", required=True, type=Path)
+    given = parser.parse_args(arguments)
+    sidecar: Sidecar[Any, Any] = importlib.import_module(given.server + ".server").SIDECAR
+    given.output.write_text("\n".join(page(sidecar)) + "\n")
+
+
+def page(sidecar: Sidecar[Any, Any]) -> Iterator[str]:
+    """The page of a server in Markdown, line by line."""
+    tools = sidecar.tools
+    length = size({"tools": [t.definition.model_dump(by_alias=True, exclude_none=True, mode="json") for t in tools]})
+    yield from (f"# The tools of {sidecar.name}", "")
+    yield "This page is generated from the code: `bazel run //tools:update_goldens` renews it."
+    yield f"{len(tools)} tools in {length:,} bytes of `tools/list`; without those that change data fewer are listed."
+    yield from ("", "What a client tells its model of the server:", "", f"> {sidecar.instructions}", "")
+    yield from table(
+        ("tool", "what it is for", "changes data"),
+        [
+            (f"[`{t.definition.name}`](#{t.definition.name})", t.definition.title, "yes" if t.write else "")
+            for t in tools
+        ],
+    )
+    for tool in tools:
+        yield from _tool(tool)
+    if sidecar.resources:
+        yield from ("", "## Resources", "")
+        fixed = [(f"`{r.uri}`", r.description) for r in sidecar.resources.fixed]
+        templates = [(f"`{t.uri_template}`", t.description) for t in sidecar.resources.templates]
+        yield from table(("URI", "content"), fixed + templates)
+    if sidecar.prompts:
+        yield from ("", "## Prompts", "")
+        yield from table(
+            ("prompt", "what it does", "arguments"),
+            [
+                (f"`{p.name}`", p.description, "; ".join(f"`{name}`: {text}" for name, text in p.arguments.items()))
+                for p in sidecar.prompts
+            ],
+        )
+    yield from ("", "## Settings", "", "Environment variables. Sizes are bytes, times seconds.", "")
+    env = Environment({})
+    sidecar.settings(env)
+    own = list(env.described)
+    CommonSettings.read(env)
+    described = own + [row for row in env.described if row not in own]
+    yield from table(
+        ("variable", "default", "meaning"),
+        [(f"`{name}`", f"`{default}`" if default else "", meaning) for name, default, meaning in described],
+    )
+
+
+def _tool(tool: Tool) -> Iterator[str]:
+    definition = tool.definition
+    yield from ("", f"## {definition.name}", "", definition.description or "")
+    hints = definition.annotations
+    if tool.write and hints:
+        said = ["It changes data: listed only with `MCP_ALLOW_WRITES=true`."]
+        if hints.destructive_hint:
+            said.append("It may overwrite or delete.")
+        yield from ("", " ".join(said))
+    schema = definition.input_schema
+    if schema.get("properties"):
+        required = schema.get("required", [])
+        yield from ("", "Arguments:", "")
+        yield from table(
+            ("argument", "type", "default", "meaning"),
+            [
+                (f"`{name}`", kind(part), _default(part, name in required), part.get("description", ""))
+                for name, part in schema["properties"].items()
+            ],
+        )
+    yield from ("", "Result:", "")
+    properties = (definition.output_schema or {}).get("properties", {})
+    yield from table(
+        ("field", "type", "meaning"),
+        [(f"`{name}`", kind(part), part.get("description", "")) for name, part in properties.items()],
+    )
+
+
+def kind(schema: Mapping[str, Any]) -> str:
+    """A JSON Schema's type in few words."""
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "anyOf" in schema:
+        return " or ".join(kind(part) for part in schema["anyOf"])
+    name = str(schema.get("type", "any"))
+    if name == "array" and "items" in schema:
+        name = f"array of {kind(schema['items'])}"
+    bounds = [f"{word} {schema[key]}" for key, word in _BOUNDS.items() if key in schema]
+    return f"{name}, {', '.join(bounds)}" if bounds else name
+
+
+_BOUNDS = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
+
+
+def _default(schema: Mapping[str, Any], required: bool) -> str:
+    if required:
+        return "required"
+    default = schema.get("default")
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{default}`" if default not in (None, "") else ""
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str | None]]) -> Iterator[str]:
+    """A table in Markdown."""
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield "| " + " | ".join((cell or "").replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
+
+
+if __name__ == "__main__":
+    main()
