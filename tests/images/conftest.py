@@ -10,6 +10,9 @@ from tools.backends.runfiles import program
 from tools.images.layout import Image
 
 NAMES = ("redis", "elasticsearch")
+"""The MCP servers."""
+
+ALL = (*NAMES, "demo")
 
 
 class Unpacked:
@@ -22,6 +25,12 @@ class Unpacked:
         self.image.unpack(root)
 
 
-@pytest.fixture(scope="session", params=NAMES)
+@pytest.fixture(scope="session", params=ALL)
 def unpacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Unpacked:
+    return Unpacked(request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="session", params=NAMES)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Unpacked:
+    """An MCP server's image."""
     return Unpacked(request.param, tmp_path_factory.mktemp(request.param))

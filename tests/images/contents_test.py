@@ -27,7 +27,8 @@ def test_the_configuration(unpacked: Unpacked) -> None:
     run = config["config"]
     assert (config["os"], config["created"]) == ("linux", "1970-01-01T00:00:00Z")
     assert run["User"] == "1000:1000"
-    assert run["ExposedPorts"] == {"9000/tcp": {}}
+    ports = ("3000", "8080", "8081") if unpacked.name == "demo" else ("9000",)
+    assert run["ExposedPorts"] == {f"{port}/tcp": {} for port in ports}
     assert run["Entrypoint"] == ["/usr/bin/python3.11", "-P", "-m", f"servers.{unpacked.name}"]
     assert run["Labels"]["org.opencontainers.image.version"] == VERSION
     assert run["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"

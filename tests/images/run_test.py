@@ -37,11 +37,11 @@ def store_settings() -> Iterator[dict[str, dict[str, str]]]:
 
 
 @contextmanager
-def running(unpacked: Unpacked, env: dict[str, str], log: Path) -> Iterator[tuple[Container, str]]:
+def running(server: Unpacked, env: dict[str, str], log: Path) -> Iterator[tuple[Container, str]]:
     port = free_port()
     settings = {"MCP_HOST": "127.0.0.1", "MCP_PORT": str(port)} | env
     url = f"http://127.0.0.1:{port}"
-    with Container(unpacked.name, unpacked.image, unpacked.root, settings, log) as container:
+    with Container(server.name, server.image, server.root, settings, log) as container:
         container.wait_until(lambda: status(url + "/ready") == 200, 60)
         yield container, url
 
@@ -63,27 +63,27 @@ def body(url: str) -> bytes:
 
 @pytest.mark.anyio
 async def test_health_and_a_tool_call(
-    unpacked: Unpacked, store_settings: dict[str, dict[str, str]], tmp_path: Path
+    server: Unpacked, store_settings: dict[str, dict[str, str]], tmp_path: Path
 ) -> None:
-    with running(unpacked, store_settings[unpacked.name], tmp_path / "log") as (_, url):
+    with running(server, store_settings[server.name], tmp_path / "log") as (_, url):
         health = json.loads(body(url + "/health"))
         assert health["status"] == "ok" and health["backend"]["state"] == "up"
-        tool, key = CALLS[unpacked.name]
+        tool, key = CALLS[server.name]
         async with Client(url + "/mcp") as client:
             result = await client.call_tool(tool)
         assert not result.is_error and result.structured_content and key in result.structured_content
 
 
-def inside(unpacked: Unpacked, code: str) -> subprocess.CompletedProcess[str]:
+def inside(server: Unpacked, code: str) -> subprocess.CompletedProcess[str]:
     """Runs Python code with the image's interpreter in the image's root."""
-    command, env = command_line(unpacked.image, unpacked.root, {}, ["/usr/bin/python3.11", "-P", "-c", code])
+    command, env = command_line(server.image, server.root, {}, ["/usr/bin/python3.11", "-P", "-c", code])
     return subprocess.run(
         command, env=env | {"PATH": os.environ["PATH"]}, text=True, capture_output=True, timeout=60, check=False
     )
 
 
 def test_it_runs_as_uid_1000_on_a_root_that_can_not_be_written(
-    unpacked: Unpacked, store_settings: dict[str, dict[str, str]], tmp_path: Path
+    server: Unpacked, store_settings: dict[str, dict[str, str]], tmp_path: Path
 ) -> None:
     if not can_isolate():
         pytest.skip("this machine has no bubblewrap, or does not let it make namespaces")
@@ -97,19 +97,19 @@ open("/tmp/x", "w").write("x")
 user = pwd.getpwuid(os.getuid()).pw_name
 print(json.dumps({"uid": os.getuid(), "gid": os.getgid(), "failed": failed, "user": user}))
 """
-    done = inside(unpacked, code)
+    done = inside(server, code)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"uid": UID, "gid": UID, "failed": [30, 30, 30, 30], "user": "mcp"}  # 30: EROFS
 
 
-def test_there_is_no_shell_to_start(unpacked: Unpacked) -> None:
+def test_there_is_no_shell_to_start(server: Unpacked) -> None:
     if not can_isolate():
         pytest.skip("in place, the machine's own shell is seen")
     code = "import os, subprocess\ntry: subprocess.run('true', shell=True)\nexcept FileNotFoundError as e: print(e.filename)"
-    assert inside(unpacked, code).stdout == "/bin/sh\n"
+    assert inside(server, code).stdout == "/bin/sh\n"
 
 
-def test_every_extension_module_of_the_image_loads(unpacked: Unpacked) -> None:
+def test_every_extension_module_of_the_image_loads(server: Unpacked) -> None:
     code = """
 import importlib, os, sys, sysconfig
 
@@ -120,11 +120,11 @@ for name in sorted(os.listdir(folder)):
     except ImportError as error: failed.append(f"{name}: {error}")
 print("\\n".join(failed))
 """
-    assert inside(unpacked, code).stdout.strip() == ""
+    assert inside(server, code).stdout.strip() == ""
 
 
-def test_help_tells_the_settings(unpacked: Unpacked) -> None:
-    command, env = command_line(unpacked.image, unpacked.root, {}, [*unpacked.image.command, "--help"])
+def test_help_tells_the_settings(server: Unpacked) -> None:
+    command, env = command_line(server.image, server.root, {}, [*server.image.command, "--help"])
     done = subprocess.run(
         command, env=env | {"PATH": os.environ["PATH"]}, text=True, capture_output=True, timeout=60, check=False
     )
@@ -132,9 +132,9 @@ def test_help_tells_the_settings(unpacked: Unpacked) -> None:
     assert "MCP_ALLOW_WRITES" in done.stdout
 
 
-def test_what_is_compiled_is_what_is_run(unpacked: Unpacked) -> None:
+def test_what_is_compiled_is_what_is_run(server: Unpacked) -> None:
     done = inside(
-        unpacked,
+        server,
         "import servers.common.app as m; print(m.__cached__); import mcp.server.lowlevel as n; print(n.__cached__)",
     )
     paths = done.stdout.split()

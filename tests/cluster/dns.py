@@ -1,0 +1,68 @@
+"""A DNS for a cluster without one, such as a bare node: the program pods/dns.py, at the address that kubelets name."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from tests.cluster.helpers import CODE, RESTRICTED, code, pod
+from tests.cluster.kube import Kube, Manifest, Pod, wait_until
+from tests.cluster.pods.dns import PORT
+
+NAME = "e2e-dns"
+
+
+def manifests(namespace: str, address: str) -> list[Manifest]:
+    """What it takes, all under one name."""
+    labels = {"app.kubernetes.io/name": NAME}
+    rules = [
+        {"apiGroups": [""], "resources": ["services"], "verbs": ["list"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"]},
+    ]
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": NAME}
+    server = pod("dns", RESTRICTED, serviceAccountName=NAME, automountServiceAccountToken=True, dnsPolicy="Default")
+    server["metadata"] = {"name": NAME, "labels": labels}
+    return [
+        code(),
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": NAME},
+            "rules": rules,
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": NAME},
+            "roleRef": role,
+            "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": namespace}],
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": NAME},
+            "spec": {
+                "clusterIP": address,
+                "selector": labels,
+                "ports": [{"port": 53, "targetPort": PORT, "protocol": "UDP"}],
+            },
+        },
+        server,
+    ]
+
+
+@contextlib.contextmanager
+def dns(kube: Kube, address: str) -> Iterator[None]:
+    """Answers names as long as the block runs; does nothing where another Service has the address."""
+    if any(s["spec"].get("clusterIP") == address and s["metadata"]["name"] != NAME for s in kube.items("services")):
+        yield
+        return
+    try:
+        kube.apply(*manifests(kube.namespace, address))
+        wait_until("the DNS runs", lambda: (kube.pod(NAME) or Pod({"status": {}})).container_id("dns"), 60)
+        yield
+    finally:
+        kinds = "pod,service,serviceaccount,clusterrole,clusterrolebinding"
+        kube.run("delete", kinds, NAME, "--ignore-not-found", "--wait=false")
+        kube.run("delete", "configmap", CODE, "--ignore-not-found")

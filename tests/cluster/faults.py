@@ -1,0 +1,192 @@
+"""Ways in which a sidecar can be sick, and what each is to look like from outside."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import io
+import secrets
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.cluster.helpers import IMAGE, Client, Node
+from tests.cluster.kube import Kube, Manifest, Pod
+from tests.cluster.pods import thief
+from tests.cluster.release import SIDECAR, Store, Values, of_sidecars
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a fault strikes."""
+
+    kube: Kube
+    node: Node
+    client: Client
+    store: Store
+
+    @property
+    def pod(self) -> Pod:
+        return self.kube.the_pod(self.store.pod)
+
+    def signal(self, name: str) -> None:
+        """To the sidecar that runs now."""
+        self.node.signal(self.pod.container_id(SIDECAR), name)
+
+
+Sign = Callable[[Scene, Pod], bool]
+"""Whether the fault shows."""
+
+
+def nothing(scene: Scene) -> None:
+    """Does nothing."""
+
+
+def away(scene: Scene, pod: Pod) -> bool:
+    """The sidecar's pod is not ready, and the store's container is."""
+    return pod.ready == "1/2" and pod.is_ready(scene.store.container)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A way to be sick."""
+
+    name: str
+    values: Values = field(default_factory=dict)
+    """Of both sidecars, given before the traffic starts."""
+    strike: Callable[[Scene], None] = nothing
+    """Makes it happen in a pod that is well, under traffic."""
+    shows: Sign = away
+    """What is to be seen while it lasts."""
+    heal: Callable[[Scene], None] = nothing
+    """Ends it, where it does not end by itself."""
+    recovers: bool = False
+    """The pod is 2/2 again after heal, without a new pod."""
+    port: str = "refused"
+    """What a connection to port 9000 of the store's Service meets while it lasts: "" for anything."""
+    watch: float = 10.0
+    """Seconds that the traffic goes on after it shows."""
+
+
+def reason(*words: str) -> Sign:
+    """The pod is 1/2, and the sidecar's state names one of these."""
+    return lambda scene, pod: away(scene, pod) and bool(pod.reasons(SIDECAR) & set(words))
+
+
+def restarted(times: int = 1, *, exit_codes: tuple[int, ...] = ()) -> Sign:
+    """The sidecar was started again, having ended with one of these codes."""
+
+    def shows(scene: Scene, pod: Pod) -> bool:
+        ended = not exit_codes or bool(pod.exit_codes(SIDECAR) & set(exit_codes))
+        return pod.restarts(SIDECAR) >= times and ended
+
+    return shows
+
+
+def answers_nobody(scene: Scene, pod: Pod) -> bool:
+    """The port takes connections and nothing comes back; probes by TCP see nothing of it."""
+    return pod.ready == "2/2" and scene.client.health(scene.store)[0] == 0
+
+
+def stop(scene: Scene) -> None:
+    scene.signal("SIGSTOP")
+
+
+def proceed(scene: Scene) -> None:
+    scene.signal("SIGCONT")
+
+
+def kill(scene: Scene) -> None:
+    scene.signal("SIGKILL")
+
+
+def steal_the_port(scene: Scene) -> None:
+    """Another program of the pod takes port 9000 for half a minute, when the sidecar is started again."""
+    source = inspect.getsource(thief)
+    scene.kube.run(
+        "debug", scene.store.pod, f"--image={IMAGE}", "--image-pull-policy=IfNotPresent", "--profile=restricted",
+        f"--container=thief-{secrets.token_hex(2)}", "--", "/usr/bin/python3.11", "-c", source, "9000", "30",
+    )  # fmt: skip
+    for _ in range(60):
+        ephemeral = scene.pod.manifest["status"].get("ephemeralContainerStatuses", [])
+        if any("running" in status["state"] for status in ephemeral):
+            break
+        time.sleep(0.5)
+    time.sleep(1)
+    kill(scene)
+
+
+def hang(scene: Scene) -> None:
+    """The sidecar's main thread, which runs its event loop, waits for ever."""
+    scene.signal("SIGUSR1")
+
+
+HANG = "e2e-hang"
+
+
+def hanging_code() -> Manifest:
+    """A Secret that makes a sidecar hang when SIGUSR1 comes: a zip archive as the token's file, and on PYTHONPATH."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        hook = "import signal, time\nsignal.signal(signal.SIGUSR1, lambda *_: time.sleep(3600))\n"
+        file.writestr("sitecustomize.py", hook)
+    data = {"token": base64.b64encode(archive.getvalue()).decode()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": HANG}, "data": data}
+
+
+QUICK = {
+    "initialDelaySeconds": 2,
+    "periodSeconds": 2,
+    "timeoutSeconds": 1,
+    "failureThreshold": 2,
+}
+"""Times of probes that do not let a test wait; liveness is given more, so that both can be told apart."""
+
+SLOWER = QUICK | {"initialDelaySeconds": 10, "periodSeconds": 3, "failureThreshold": 4}
+
+
+def extra(**variables: str) -> list[dict[str, str]]:
+    """Environment variables as a chart's extraEnv."""
+    return [{"name": name, "value": value} for name, value in variables.items()]
+
+
+FAULTS = (
+    # Those that strike a sidecar that is well; they share a pod.
+    Fault("killed", strike=kill, shows=restarted(exit_codes=(137,)), recovers=True, port=""),
+    Fault("stopped", strike=stop, shows=answers_nobody, heal=proceed, recovers=True, port="open"),
+    Fault("port_taken", strike=steal_the_port, shows=restarted(exit_codes=(2,)), recovers=True, port=""),
+    # Those that come with values.
+    Fault(
+        "hung_event_loop",
+        values=of_sidecars(
+            authToken={"existingSecret": HANG},
+            extraEnv=extra(PYTHONPATH="/run/secrets/mcp/token", MCP_WATCHDOG_SECONDS="3"),
+        ),
+        strike=hang,
+        shows=restarted(exit_codes=(1,)),
+        recovers=True,
+        port="",
+    ),
+    Fault(
+        "health_fails_by_http",
+        values=of_sidecars(probes={"type": "http", "readiness": QUICK, "liveness": SLOWER}),
+        strike=stop,
+        shows=away,
+        recovers=False,
+        port="",
+        watch=0,
+    ),
+    Fault("no_such_image", values=of_sidecars(image={"tag": "none"}), shows=reason("ErrImageNeverPull")),
+    Fault("crash_loop", values=of_sidecars(extraEnv=extra(MCP_LOG_LEVEL="none")), shows=reason("CrashLoopBackOff")),
+    Fault(
+        "out_of_memory",
+        values=of_sidecars(resources={"requests": {"memory": "32Mi"}, "limits": {"memory": "48Mi"}}),
+        shows=reason("OOMKilled"),
+    ),
+    Fault(
+        "probes_fail",
+        values=of_sidecars(extraEnv=extra(MCP_HOST="127.0.0.1"), probes={"readiness": QUICK, "liveness": SLOWER}),
+        shows=lambda scene, pod: away(scene, pod) and pod.restarts(SIDECAR) >= 1,
+    ),
+)

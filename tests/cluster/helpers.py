@@ -1,0 +1,167 @@
+"""The suite's own pods: a client inside the cluster, and an eye on the node."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.resources
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.cluster.kube import Kube, KubeError, Manifest, wait_until
+from tests.cluster.release import Store
+
+IMAGE = "mcp/demo:latest"
+"""An image with Python, which is in the node already."""
+
+CODE = "e2e-code"
+
+RESTRICTED: Manifest = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "runAsUser": 1000,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def code() -> Manifest:
+    """A ConfigMap with the programs of `pods`."""
+    folder = importlib.resources.files("tests.cluster.pods")
+    files = {file.name: file.read_text() for file in folder.iterdir() if file.name.endswith(".py")}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": CODE}, "data": files}
+
+
+def program(module: str, security: Manifest, *arguments: str) -> Manifest:
+    """A container that runs a program of `pods`, which are mounted."""
+    return {
+        "name": module,
+        "image": IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["/usr/bin/python3.11", "-B", "-m", f"tests.cluster.pods.{module}", *arguments],
+        "env": [{"name": "PYTHONPATH", "value": "/code"}],
+        "securityContext": security,
+        "volumeMounts": [{"name": "code", "mountPath": "/code/tests/cluster/pods", "readOnly": True}],
+    }
+
+
+def pod(module: str, security: Manifest, **spec: Any) -> Manifest:
+    """A pod that runs a program of `pods`."""
+    own = program(module, security)
+    own["volumeMounts"] += spec.pop("mounts", [])
+    volumes = [{"name": "code", "configMap": {"name": CODE}}, *spec.pop("volumes", [])]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": module, "labels": {"app.kubernetes.io/name": f"e2e-{module}"}},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "containers": [own],
+            "volumes": volumes,
+            **spec,
+        },
+    }
+
+
+def start(kube: Kube, manifest: Manifest) -> None:
+    """Starts a pod of the suite and waits until it answers."""
+    name = manifest["metadata"]["name"]
+    kube.apply(code(), manifest)
+
+    def answers() -> bool:
+        with contextlib.suppress(KubeError):
+            return bool(kube.call(name, "alive"))
+        return False
+
+    wait_until(f"pod {name} answers", answers, 60, lambda: kube.pod(name))
+
+
+@dataclass
+class Count:
+    """What came of a traffic."""
+
+    requests: int = 0
+    failures: int = 0
+    first: list[Any] = field(default_factory=list)
+    last: list[Any] = field(default_factory=list)
+    outage: float = 0.0
+    """Seconds without an answer, the longest time."""
+    median: float | None = None
+    longest: float | None = None
+
+
+class Client:
+    """The pod that sends requests inside the cluster."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        start(kube, pod("client", RESTRICTED))
+
+    @contextlib.contextmanager
+    def traffic(self, kind: str, host: str, port: int, **more: Any) -> Iterator[Count]:
+        """Traffic as long as the block runs; the counts are filled in at its end."""
+        count = Count()
+        name = self._kube.call("client", "start", kind=kind, host=host, port=port, **more)
+        try:
+            yield count
+        finally:
+            count.__dict__.update(self._kube.call("client", "stop", name=name))
+
+    def to_store(self, store: Store, **more: Any) -> contextlib.AbstractContextManager[Count]:
+        """Traffic to a store through its Service, from when the node leads it there."""
+        self.wait_for(store)
+        if store.kind == "http":
+            more = {"path": "/_cluster/health?local=true&filter_path=status"} | more
+        return self.traffic(store.kind, store.service, store.port, **more)
+
+    def wait_for(self, store: Store) -> None:
+        """Waits until the node's network has taken up a change: each connection is led to a pod that is there."""
+
+        def opens() -> bool:
+            return all(self.connect(store.service, store.port) == "open" for _ in range(10))
+
+        wait_until(f"the Service leads to {store}'s pod", opens, 60)
+
+    def connect(self, host: str, port: int) -> str:
+        return str(self._kube.call("client", "connect", host=host, port=port))
+
+    def send(self, host: str, port: int, path: str, method: str = "GET", body: str = "") -> tuple[int, str]:
+        """Status and body; status 0 where nobody answers."""
+        answer = self._kube.call("client", "send", host=host, port=port, path=path, method=method, body=body)
+        return answer["status"], answer["body"]
+
+    def health(self, store: Store, path: str = "/health") -> tuple[int, Manifest]:
+        """What a sidecar says of itself, through port 9000 of the store's own Service."""
+        status, body = self.send(store.service, 9000, path)
+        return status, json.loads(body) if status else {"reason": body}
+
+
+class Node:
+    """The pod that sees the node's processes, in a namespace of its own where that is allowed."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        manifest = pod(
+            "node",
+            {"privileged": True, "runAsUser": 0},
+            hostPID=True,
+            mounts=[{"name": "cgroup", "mountPath": "/host/cgroup", "readOnly": True}],
+            volumes=[{"name": "cgroup", "hostPath": {"path": "/sys/fs/cgroup"}}],
+        )
+        start(kube, manifest)
+
+    def processes(self, container: str) -> list[Manifest]:
+        found: list[Manifest] = self._kube.call("node", "processes", container=container)
+        return found
+
+    def signal(self, container: str, name: str) -> None:
+        """Sends a signal to a container's processes, as the node's root can."""
+        if not self._kube.call("node", "signal", container=container, name=name):
+            raise LookupError(f"container {container} has no processes on this node")
+
+    def usage(self, container: str) -> dict[str, float]:
+        found: dict[str, float] = self._kube.call("node", "usage", container=container)
+        return found

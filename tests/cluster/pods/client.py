@@ -1,0 +1,224 @@
+"""A client inside the cluster: sends constant traffic to a store or a sidecar through its Service, and counts.
+
+Runs in a pod, on the standard library alone. Two clients make up a traffic: one keeps its connection, as applications do,
+and one opens a new connection for each request, which is led by the Service as it is at that moment.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tests.cluster.pods.serve import serve
+
+TIMEOUT = 3.0
+"""Seconds until a request counts as failed."""
+
+
+# A port may not come again while the node remembers it: a connection that was led to a pod that has gone stays in its
+# connection tracking for two minutes (nf_conntrack_tcp_timeout_syn_sent), and another from the same port would follow it. The
+# kernel's own choice wraps around within one, at so many connections a second.
+PORTS = itertools.cycle(range(10_000, 65_000))
+
+
+def source() -> tuple[str, int]:
+    """An address to connect from."""
+    return "", next(PORTS)
+
+
+class Connection(Protocol):
+    """A connection that sends one request after another; what fails raises."""
+
+    def ask(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class RedisConnection:
+    """SET and GET in turn, in the protocol of Redis (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
+
+    def __init__(self, host: str, port: int, password: str = "") -> None:
+        self._socket = socket.create_connection((host, port), TIMEOUT, source())
+        self._answers = self._socket.makefile("rb")
+        if password:
+            self._command("AUTH", password)
+
+    def _command(self, *words: str) -> None:
+        text = f"*{len(words)}\r\n" + "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in words)
+        self._socket.sendall(text.encode())
+        answer = self._answers.readline()
+        if answer.startswith(b"$") and int(answer[1:]) >= 0:
+            answer += self._answers.read(int(answer[1:]) + 2)
+        if not answer or answer.startswith(b"-"):
+            raise OSError(answer.decode().strip() or "connection closed")
+
+    def ask(self) -> None:
+        self._command("SET", "e2e:traffic", "1")
+        self._command("GET", "e2e:traffic")
+
+    def close(self) -> None:
+        self._answers.close()
+        self._socket.close()
+
+
+class HttpConnection:
+    """One HTTP request, again and again; an answer other than 2xx fails."""
+
+    def __init__(self, host: str, port: int, method: str = "GET", path: str = "/", body: str = "") -> None:
+        self._connection = http.client.HTTPConnection(host, port, TIMEOUT, source())
+        self._request = (method, path, body or None)
+
+    def ask(self) -> None:
+        method, path, body = self._request
+        self._connection.request(method, path, body, HEADERS if body else {})
+        answer = self._connection.getresponse()
+        text = answer.read()
+        if answer.status // 100 != 2:
+            raise OSError(f"status {answer.status}: {text[:200].decode(errors='replace')}")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class CallConnection(HttpConnection):
+    """A tool call over MCP; a refusal for lack of room counts as served, for it is what the limit promises."""
+
+    def __init__(self, host: str, port: int, tool: str, arguments: str = "{}") -> None:
+        call = {"name": tool, "arguments": json.loads(arguments)}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+        super().__init__(host, port, "POST", "/mcp", json.dumps(message))
+        self._connection.timeout = 60.0
+
+
+HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+
+KINDS: dict[str, Callable[..., Connection]] = {
+    "redis": RedisConnection,
+    "http": HttpConnection,
+    "call": CallConnection,
+}
+
+
+@dataclass
+class Traffic:
+    """Threads that send requests, and what came of them."""
+
+    connect: Callable[[], Connection]
+    interval: float
+    running: bool = True
+    requests: int = 0
+    failures: list[tuple[float, str]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    outage: float = 0.0
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self, threads: int) -> None:
+        for number in range(threads):
+            thread = threading.Thread(target=self._send, args=(number % 2 == 0,), daemon=True)
+            self.threads.append(thread)
+            thread.start()
+
+    def _send(self, keep: bool) -> None:
+        connection: Connection | None = None
+        served, failing = time.monotonic(), False
+        while self.running:
+            begin = time.monotonic()
+            try:
+                connection = connection or self.connect()
+                connection.ask()
+                now = time.monotonic()
+                if failing:
+                    self.outage = max(self.outage, now - served)
+                served, failing, again = now, False, keep
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                self.failures.append(
+                    (begin, f"{'kept' if keep else 'new'} connection: {type(error).__name__}: {error}")
+                )
+                failing, again = True, False
+            self.requests += 1
+            self.seconds.append(time.monotonic() - begin)
+            if connection and not again:
+                connection.close()
+                connection = None
+            time.sleep(self.interval)
+
+    def report(self) -> dict[str, Any]:
+        now, times = time.monotonic(), sorted(self.seconds)
+        return {
+            "requests": self.requests,
+            "failures": len(self.failures),
+            # Of what failed: seconds ago, and why.
+            "first": [(round(now - moment, 2), why) for moment, why in self.failures[:5]],
+            "last": [(round(now - moment, 2), why) for moment, why in self.failures[-1:]],
+            "outage": round(self.outage, 2),
+            "median": round(times[len(times) // 2], 4) if times else None,
+            "longest": round(times[-1], 3) if times else None,
+        }
+
+
+TRAFFICS: dict[str, Traffic] = {}
+NUMBERS = itertools.count()
+
+
+def start(kind: str, host: str, port: str, threads: str = "2", interval: str = "0.02", **more: str) -> str:
+    """Starts a traffic; its name."""
+    connect = KINDS[kind]
+    traffic = Traffic(lambda: connect(host, int(port), **more), float(interval))
+    name = f"{kind}-{next(NUMBERS)}"
+    TRAFFICS[name] = traffic
+    traffic.start(int(threads))
+    return name
+
+
+def report(name: str) -> dict[str, Any]:
+    """What came of a traffic so far."""
+    return TRAFFICS[name].report()
+
+
+def stop(name: str) -> dict[str, Any]:
+    """Ends a traffic; what came of it."""
+    traffic = TRAFFICS.pop(name)
+    traffic.running = False
+    for thread in traffic.threads:
+        thread.join(TIMEOUT + 60)
+    return traffic.report()
+
+
+def connect(host: str, port: str) -> str:
+    """Whether a port takes connections: open, refused, or what else happened."""
+    try:
+        socket.create_connection((host, int(port)), TIMEOUT, source()).close()
+    except ConnectionRefusedError:
+        return "refused"
+    except OSError as error:
+        return f"{type(error).__name__}: {error}"
+    return "open"
+
+
+def get(host: str, port: str, path: str) -> dict[str, Any]:
+    """Status and body of a GET; status 0 and the reason where nobody answers."""
+    return send(host, port, "GET", path)
+
+
+def send(host: str, port: str, method: str, path: str, body: str = "") -> dict[str, Any]:
+    """Status and body of a request; status 0 and the reason where nobody answers."""
+    connection = http.client.HTTPConnection(host, int(port), TIMEOUT, source())
+    try:
+        connection.request(method, path, body or None, HEADERS if body else {})
+        answer = connection.getresponse()
+        return {"status": answer.status, "body": answer.read().decode(errors="replace")}
+    except (OSError, http.client.HTTPException) as error:
+        return {"status": 0, "body": f"{type(error).__name__}: {error}"}
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    serve({"start": start, "report": report, "stop": stop, "connect": connect, "get": get, "send": send})
