@@ -60,8 +60,8 @@ class Guard:
     def _origin(self, value: str | None) -> JSONResponse | None:
         if value is None or "*" in self._origins or value.lower() in self._origins:
             return None
-        parts = urlsplit(value.lower())
-        if parts.scheme in ("http", "https") and host_name(parts.netloc) in _LOCAL:
+        scheme, _, authority = value.lower().partition("://")
+        if scheme in ("http", "https") and host_name(authority) in _LOCAL:
             return None
         return self._refuse(
             "origin", 403, f"browser origin {value[:200]!r} is not allowed: add it to MCP_ALLOWED_ORIGINS"

@@ -1,10 +1,15 @@
-"""Names in Host headers."""
+"""Names in Host headers, and browser origins."""
 
 from __future__ import annotations
 
-import pytest
+import asyncio
 
-from servers.common.guard import host_name
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from servers.common.guard import Guard, host_name
+from servers.common.metrics import Metrics
+from servers.common.settings import CommonSettings, Environment
 
 
 @pytest.mark.parametrize(
@@ -24,3 +29,37 @@ from servers.common.guard import host_name
 )
 def test_host_name(value: str, name: str) -> None:
     assert host_name(value) == name
+
+
+def status(**headers: str) -> int:
+    """What Guard answers, or 200 where it lets through."""
+    found: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        found.append(200)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            found.append(message["status"])
+
+    lines = [(name.encode(), value.encode()) for name, value in ({"host": "localhost"} | headers).items()]
+    guard = Guard(app, CommonSettings.read(Environment({})), Metrics("test", "1"))
+    asyncio.run(guard({"type": "http", "method": "POST", "path": "/mcp", "headers": lines}, receive, send))
+    (only,) = found
+    return only
+
+
+@pytest.mark.parametrize("origin", ["http://localhost", "https://127.0.0.1:8080", "http://[::1]:1", "HTTP://LOCALHOST"])
+def test_local_origins(origin: str) -> None:
+    assert status(origin=origin) == 200
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["null", "", "//", "http://", "http://[", "http://[::1", "http://evil.example", "http://localhost@evil.example", "ftp://localhost"],
+)  # fmt: skip
+def test_origins_that_are_refused(origin: str) -> None:
+    assert status(origin=origin) == 403
