@@ -157,6 +157,9 @@ class Instance(Generic[B]):
         except _Failed as error:
             outcome = "timeout" if isinstance(error.__cause__, TimeoutError) else "error"
             raise
+        except MCPError:
+            outcome = "error"
+            raise
         finally:
             self._under_way -= 1
             duration = time.perf_counter() - started
@@ -180,6 +183,8 @@ class Instance(Generic[B]):
         try:
             async with self._deadline():
                 return await work()
+        except MCPError:
+            raise  # an error of the protocol, made by who knows it
         except ToolError as error:
             raise _Failed(str(error)) from error
         except BackendError as error:

@@ -1,0 +1,92 @@
+"""Renews package-lock.json from package.json: version and integrity hash of each npm package that tests run.
+
+npm resolves them, from wherever its settings on this machine say. The lock is npm's own format, but names no registry and
+no address: a package's `resolved`, which npm does not need, and who funds it are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+COMMAND = ["npm", "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+
+KEPT = (
+    "version",
+    "integrity",
+    "optional",
+    "dependencies",
+    "optionalDependencies",
+    "peerDependencies",
+    "peerDependenciesMeta",
+    "bin",
+    "os",
+    "cpu",
+)
+
+
+class LockError(Exception):
+    """The lock can't be made; the message says what to do."""
+
+
+def reduced(lock: dict[str, Any]) -> dict[str, Any]:
+    """npm's lock with what `npm ci` needs and nothing else.
+
+    Raises:
+        LockError: a package has no integrity hash, or one that is not SHA-512.
+    """
+    packages = {}
+    for path, package in lock["packages"].items():
+        packages[path] = {key: package[key] for key in KEPT if key in package}
+        if path and not package.get("integrity", "").startswith("sha512-"):
+            raise LockError(f"{path}: the registry gives no SHA-512 hash for it")
+    return {"lockfileVersion": lock["lockfileVersion"], "requires": True, "packages": packages}
+
+
+def resolve(manifest: str) -> dict[str, Any]:
+    """What npm makes of a package.json.
+
+    Raises:
+        LockError: there is no npm, or it can't resolve a package.
+    """
+    with tempfile.TemporaryDirectory(prefix="lock_npm.") as folder:
+        Path(folder, "package.json").write_text(manifest)
+        try:
+            done = subprocess.run(COMMAND, cwd=folder, text=True, capture_output=True, check=False)
+        except FileNotFoundError:
+            raise LockError("npm is not on this machine: install it (Debian: apt-get install npm)") from None
+        if done.returncode:
+            raise LockError(f"npm failed: {(done.stderr.strip().splitlines() or ['it gave no reason'])[0]}")
+        content: dict[str, Any] = json.loads(Path(folder, "package-lock.json").read_text())
+        return content
+
+
+def lock(manifest: str, resolve: Callable[[str], dict[str, Any]] = resolve) -> str:
+    """The content of package-lock.json for that of package.json.
+
+    Raises:
+        LockError: a package can't be had.
+    """
+    return json.dumps(reduced(resolve(manifest)), indent=2) + "\n"
+
+
+def main() -> None:
+    argparse.ArgumentParser(prog="lock_npm", description=(__doc__ or "").splitlines()[0]).parse_args()
+    folder = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ".")) / "bazel/npm"
+    try:
+        content = lock((folder / "package.json").read_text())
+    except LockError as error:
+        sys.exit(f"lock_npm: {error}")
+    (folder / "package-lock.json").write_text(content)
+    print(f"lock_npm: {content.count('integrity')} packages locked in bazel/npm/package-lock.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""What the lock of npm packages says and leaves out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bazel.npm.lock import KEPT, LockError, lock
+
+FOLDER = Path("bazel/npm")
+
+RESOLVED = {
+    "name": "fetch",
+    "lockfileVersion": 3,
+    "packages": {
+        "": {"dependencies": {"a": "1.0.0"}},
+        "node_modules/a": {
+            "version": "1.0.0",
+            "resolved": "https://registry.example/a/-/a-1.0.0.tgz",
+            "integrity": "sha512-AAAA",
+            "license": "MIT",
+            "funding": {"url": "https://fund.example"},
+            "dependencies": {"b": "^2"},
+        },
+    },
+}
+
+
+def test_it_keeps_versions_and_hashes_and_no_address() -> None:
+    content = lock("{}", lambda manifest: RESOLVED)
+    assert "://" not in content
+    assert json.loads(content)["packages"]["node_modules/a"] == {
+        "version": "1.0.0",
+        "integrity": "sha512-AAAA",
+        "dependencies": {"b": "^2"},
+    }
+
+
+@pytest.mark.parametrize("integrity", [{}, {"integrity": "sha1-AAAA"}])
+def test_a_package_without_a_strong_hash_is_refused(integrity: dict[str, str]) -> None:
+    packages: dict[str, Any] = {"node_modules/a": {"version": "1.0.0"} | integrity}
+    with pytest.raises(LockError, match="node_modules/a"):
+        lock("{}", lambda manifest: {"lockfileVersion": 3, "packages": packages})
+
+
+def test_the_lock_is_made_of_the_manifest() -> None:
+    manifest = json.loads((FOLDER / "package.json").read_text())
+    packages = json.loads((FOLDER / "package-lock.json").read_text())["packages"]
+    assert packages[""] == {key: manifest[key] for key in ("dependencies", "optionalDependencies")}
+    for path, package in packages.items():
+        assert set(package) <= set(KEPT)
+        assert not path or package["integrity"].startswith("sha512-")
+    assert "://" not in (FOLDER / "package-lock.json").read_text()

@@ -1,0 +1,57 @@
+"Fetches the locked npm packages through the machine's own npm, and with them the Node.js that runs them."
+
+# node_modules is a folder: what uses a module names it by its path in there.
+_BUILD = """exports_files(
+    [
+        "bin/node",
+        "node_modules",
+    ],
+    visibility = ["//visibility:public"],
+)
+"""
+
+def _npm_repository_impl(ctx):
+    npm = ctx.which("npm")
+    if not npm:
+        fail("npm packages of the tests: npm is not on this machine: install it (Debian: apt-get install npm)")
+    arch = {"aarch64": "arm64", "amd64": "x64", "x86_64": "x64"}.get(ctx.os.arch)
+    if not arch:
+        fail("npm packages of the tests: no Node.js for the architecture '%s'" % ctx.os.arch)
+    ctx.symlink(ctx.attr.manifest, "package.json")
+    ctx.symlink(ctx.attr.lock, "package-lock.json")
+    ctx.report_progress("npm fetches the packages of bazel/npm/package-lock.json")
+
+    # npm itself checks each archive against the lock's hash. No package's script is run.
+    result = ctx.execute([
+        npm,
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--no-update-notifier",
+        "--loglevel=error",
+    ], timeout = 1200)
+    if result.return_code:
+        reason = [line for line in result.stderr.split("\n") if line.startswith("npm error") or line.startswith("npm ERR!")]
+        fail("npm packages of the tests: npm can't fetch what bazel/npm/package-lock.json names: %s" % (
+            " ".join(reason)[:600] or result.stderr.strip()[-600:] or "it gives no reason"
+        ))
+    ctx.execute(["mkdir", "bin"])
+    moved = ctx.execute(["mv", "node_modules/node-linux-%s/bin/node" % arch, "bin/node"])
+    if moved.return_code:
+        fail("npm packages of the tests: node-linux-%s has no bin/node: %s" % (arch, moved.stderr.strip()))
+
+    ctx.delete("node_modules/node-linux-" + arch)  # headers and manuals are left
+
+    # A package of this repository would end at a BUILD file of theirs.
+    ctx.execute(["find", "node_modules", "(", "-name", "BUILD", "-o", "-name", "BUILD.bazel", ")", "-delete"])
+    ctx.file("BUILD.bazel", _BUILD)
+
+npm_repository = repository_rule(
+    implementation = _npm_repository_impl,
+    doc = "The packages of a package-lock.json as `:node_modules`, one folder, and Node.js as `:bin/node`.",
+    attrs = {
+        "lock": attr.label(allow_single_file = True, mandatory = True, doc = "npm's package-lock.json."),
+        "manifest": attr.label(allow_single_file = True, mandatory = True, doc = "The package.json that the lock is made from."),
+    },
+)
