@@ -41,7 +41,8 @@ def _npm_repository_impl(ctx):
     if moved.return_code:
         fail("npm packages of the tests: node-linux-%s has no bin/node: %s" % (arch, moved.stderr.strip()))
 
-    ctx.delete("node_modules/node-linux-" + arch)  # headers and manuals are left
+    for path in ["node_modules/node-linux-" + arch, "node_modules/.bin"]:  # headers, manuals; links to programs
+        ctx.delete(path)
 
     # A package of this repository would end at a BUILD file of theirs.
     ctx.execute(["find", "node_modules", "(", "-name", "BUILD", "-o", "-name", "BUILD.bazel", ")", "-delete"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,19 +32,38 @@ def expected(server: str, revision: str) -> dict[str, list[str]]:
     return found
 
 
-def failed(url: str, revision: str, folder: Path) -> dict[str, list[str]]:
-    outcome = run(url, revision, folder)
+def check(server: str, url: str, revision: str, folder: Path) -> None:
+    """Compares what fails with what is expected to.
+
+    The suite waits fractions of a second for some answers, too short for a busy machine, so it may be right only at a second
+    or third time.
+    """
+    wanted = expected(server, revision)
+    found: dict[str, list[str]] = {}
+    for attempt in range(3):
+        results = folder / f"results-{attempt}"
+        results.mkdir()
+        found = failed(server, url, revision, results)
+        if found == wanted:
+            break
+    assert found == wanted
+
+
+def failed(server: str, url: str, revision: str, folder: Path) -> dict[str, list[str]]:
+    """The scenarios that failed, and for each the checks that did; kept as JSON among the test's outputs."""
+    outcome = run(url + "/mcp", revision, folder)
     assert len(outcome) > 30, "scenarios that ran"
     assert "SUCCESS" in outcome["tools-list"]
-    return {name: sorted(found["FAILURE"]) for name, found in outcome.items() if "FAILURE" in found}
+    found = {name: sorted(checks["FAILURE"]) for name, checks in outcome.items() if "FAILURE" in checks}
+    if outputs := os.environ.get("TEST_UNDECLARED_OUTPUTS_DIR"):
+        Path(outputs, f"{server}-{revision}.json").write_text(json.dumps(found, indent=2))
+    return found
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
 def test_what_every_sidecar_is_made_of(revision: str, tmp_path: Path) -> None:
-    results = tmp_path / "results"
-    results.mkdir()
     with Sidecar("tests.conformance.fixture", {}, tmp_path) as server:
-        assert failed(server.url + "/mcp", revision, results) == expected("fixture", revision)
+        check("fixture", server.url, revision, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +87,7 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 @pytest.mark.parametrize("revision", REVISIONS)
 @pytest.mark.parametrize("server", SERVERS)
 def test_the_servers(urls: dict[str, str], server: str, revision: str, tmp_path: Path) -> None:
-    assert failed(urls[server] + "/mcp", revision, tmp_path) == expected(server, revision)
+    check(server, urls[server], revision, tmp_path)
 
 
 def test_every_exception_has_a_reason() -> None:

@@ -19,7 +19,7 @@ import mcp_types as types
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
-from pydantic import BaseModel, Field
+from pydantic import Field
 from typing_extensions import TypedDict
 
 import servers.common.sidecar
@@ -27,7 +27,7 @@ from servers.common.main import run
 from servers.common.prompts import Prompt
 from servers.common.resources import Changed, Resource, Resources, Template
 from servers.common.sidecar import Instance, Sidecar
-from servers.common.tools import Call, Tool, ToolError, tool
+from servers.common.tools import Call, ToolError, tool
 
 Answer = types.CallToolResult | types.InputRequiredResult
 
@@ -84,27 +84,16 @@ async def test_header_tool(
 # Answers that the servers do not have.
 
 
-class NoArguments(BaseModel):
-    pass
-
-
 Raw = Callable[[Any, types.CallToolRequestParams], Awaitable[Answer]]
 RAW: dict[str, Raw] = {}
-RAW_TOOLS: list[Tool] = []
+RAW_TOOLS: list[types.Tool] = []
 
 
 def raw(function: Raw, schema: dict[str, Any] | None = None) -> Raw:
     """Registers a tool that makes its whole answer itself."""
-    name = function.__name__
-    definition = types.Tool(
-        name=name, description=function.__doc__ or name, input_schema=schema or {"type": "object", "properties": {}}
-    )
-
-    async def unused(call: Call[Nothing]) -> Mapping[str, Any]:
-        raise AssertionError(name)
-
+    name, schema = function.__name__, schema or {"type": "object", "properties": {}}
     RAW[name] = function
-    RAW_TOOLS.append(Tool(definition, unused, NoArguments, False, lambda backend: True))
+    RAW_TOOLS.append(types.Tool(name=name, description=function.__doc__, input_schema=schema))
     return function
 
 
@@ -304,7 +293,7 @@ async def test_input_required_result_tampered_state(ctx: Any, params: types.Call
 @raw
 async def test_input_required_result_multiple_inputs(ctx: Any, params: types.CallToolRequestParams) -> Answer:
     """Asks for three things at once."""
-    wanted = {
+    wanted: dict[str, types.InputRequest] = {
         "user_name": ask("What is your name?", name="string"),
         "greeting": sample("Generate a greeting", 50),
         "client_roots": types.ListRootsRequest(),
@@ -359,16 +348,14 @@ async def watch(backend: Nothing, uris: Sequence[str], changed: Changed) -> Asyn
     yield [uri for uri in uris if uri in STATIC]
 
 
-STATIC = {
+STATIC: dict[str, types.TextResourceContents | types.BlobResourceContents] = {
     "test://static-text": types.TextResourceContents(
         uri="test://static-text", mime_type="text/plain", text="This is the content of the static text resource."
     ),
-    "test://static-binary": types.BlobResourceContents(
-        uri="test://static-binary", mime_type="image/png", blob=png()
-    ),
+    "test://static-binary": types.BlobResourceContents(uri="test://static-binary", mime_type="image/png", blob=png()),
 }
 
-PROMPTS = {
+PROMPTS: dict[str, Callable[[dict[str, str]], list[types.ContentBlock]]] = {
     "test_prompt_with_embedded_resource": lambda given: [
         embedded(given.get("resourceUri", ""), "text/plain", "Embedded resource content for testing."),
         types.TextContent(text="Please process the embedded resource above."),
@@ -388,6 +375,10 @@ class Fixture(Instance[Nothing]):
         # A client's echo of a state is only believed when it is sealed.
         server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience="fixture"))
         return server
+
+    async def _list_tools(self, ctx: Any, params: Any) -> types.ListToolsResult:
+        listed = await super()._list_tools(ctx, params)
+        return types.ListToolsResult(tools=listed.tools + RAW_TOOLS)
 
     async def _call_tool(self, ctx: Any, params: types.CallToolRequestParams) -> Any:
         if answer := RAW.get(params.name):
@@ -423,7 +414,7 @@ SIDECAR: Sidecar[None, Nothing] = Sidecar(
     instructions="For the conformance suite.",
     settings=lambda env: None,
     connect=Nothing,
-    tools=[test_tool_with_progress, test_error_handling, test_header_tool, *RAW_TOOLS],
+    tools=[test_tool_with_progress, test_error_handling, test_header_tool],
     resources=Resources(
         fixed=[Resource(uri, uri.rpartition("/")[2], "Of the suite.", static) for uri in STATIC],
         templates=[Template("test://template/", "id", "template", "Of the suite.", data, names, "/data")],
@@ -443,5 +434,5 @@ SIDECAR: Sidecar[None, Nothing] = Sidecar(
 )
 
 if __name__ == "__main__":
-    servers.common.sidecar.Instance = Fixture  # type: ignore[misc]
+    servers.common.sidecar.Instance = Fixture  # type: ignore[misc, assignment]
     run(SIDECAR)

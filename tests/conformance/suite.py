@@ -28,7 +28,8 @@ def run(url: str, revision: str, folder: Path) -> Outcome:
         RuntimeError: the suite did not come to its end.
     """
     suite = program("NODE_MODULES") / "@modelcontextprotocol/conformance/dist/index.js"
-    command = [program("NODE"), suite, "server", "--url", url, "--requirements", revision, "--output-dir", folder]
+    command = [str(program("NODE")), str(suite), "server", "--url", url]
+    command += ["--requirements", revision, "--output-dir", str(folder)]
     done = subprocess.run(command, text=True, capture_output=True, timeout=240, check=False, cwd=folder)
     if "=== SUMMARY ===" not in done.stdout:
         raise RuntimeError(f"the suite ended with {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")
