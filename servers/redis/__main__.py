@@ -1,7 +1,11 @@
 """python -m servers.redis"""
 
-from servers.common.main import run
-from servers.redis.server import SIDECAR
+from servers.common.starting import end_when_told
 
 if __name__ == "__main__":
+    end_when_told()
+    # Imports take most of the start.
+    from servers.common.main import run
+    from servers.redis.server import SIDECAR
+
     run(SIDECAR)

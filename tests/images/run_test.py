@@ -123,6 +123,23 @@ print("\\n".join(failed))
     assert inside(server, code).stdout.strip() == ""
 
 
+def test_it_ends_when_told_while_it_still_starts(server: Unpacked) -> None:
+    """The signal comes when the imports begin, which a container at its CPU limit is at for seconds."""
+    code = f"""
+import os, runpy, signal, sys
+
+class Tell:
+    def find_spec(self, name, path=None, target=None):
+        if name == "servers.{server.name}.server":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Tell())
+runpy.run_module("servers.{server.name}", run_name="__main__")
+"""
+    done = inside(server, code)
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_tells_the_settings(server: Unpacked) -> None:
     command, env = command_line(server.image, server.root, {}, [*server.image.command, "--help"])
     done = subprocess.run(
