@@ -62,6 +62,9 @@ initialDelaySeconds: {{ .times.initialDelaySeconds }}
 periodSeconds: {{ .times.periodSeconds }}
 timeoutSeconds: {{ .times.timeoutSeconds }}
 failureThreshold: {{ .times.failureThreshold }}
+{{- with .times.terminationGracePeriodSeconds }}
+terminationGracePeriodSeconds: {{ . }}
+{{- end }}
 {{- end -}}
 
 {{/* Names in `Host` that the sidecar answers: those of the Services that lead to it, and more from values. */}}
