@@ -60,7 +60,7 @@ def dns(kube: Kube, address: str) -> Iterator[None]:
         return
     try:
         kube.apply(*manifests(kube.namespace, address))
-        wait_until("the DNS runs", lambda: (kube.pod(NAME) or Pod({"status": {}})).container_id("dns"), 60)
+        wait_until("the DNS runs", lambda: (kube.pod(NAME) or Pod({"status": {}})).container_id("dns"))
         yield
     finally:
         kinds = "pod,service,serviceaccount,clusterrole,clusterrolebinding"

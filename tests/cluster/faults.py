@@ -6,13 +6,12 @@ import base64
 import inspect
 import io
 import secrets
-import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.cluster.helpers import IMAGE, Client, Node
-from tests.cluster.kube import Kube, Manifest, Pod
+from tests.cluster.kube import Kube, Manifest, Pod, wait_until
 from tests.cluster.pods import thief
 from tests.cluster.release import SIDECAR, Store, Values, of_sidecars
 
@@ -86,7 +85,7 @@ def restarted(times: int = 1, *, exit_codes: tuple[int, ...] = ()) -> Sign:
 
 def answers_nobody(scene: Scene, pod: Pod) -> bool:
     """The port takes connections and nothing comes back; probes by TCP see nothing of it."""
-    return pod.ready == "2/2" and scene.client.health(scene.store)[0] == 0
+    return pod.ready == "2/2" and scene.client.health(scene.store, wait=3)[0] == 0
 
 
 def stop(scene: Scene) -> None:
@@ -102,19 +101,33 @@ def kill(scene: Scene) -> None:
 
 
 def steal_the_port(scene: Scene) -> None:
-    """Another program of the pod takes port 9000 for half a minute, when the sidecar is started again."""
-    source = inspect.getsource(thief)
+    """Another program of the pod waits for port 9000, and takes it when the sidecar is started again."""
+    name = f"thief-{secrets.token_hex(2)}"
     scene.kube.run(
         "debug", scene.store.pod, f"--image={IMAGE}", "--image-pull-policy=IfNotPresent", "--profile=restricted",
-        f"--container=thief-{secrets.token_hex(2)}", "--", "/usr/bin/python3.11", "-c", source, "9000", "30",
+        f"--container={name}", "--", "/usr/bin/python3.11", "-c", inspect.getsource(thief), "9000",
     )  # fmt: skip
-    for _ in range(60):
-        ephemeral = scene.pod.manifest["status"].get("ephemeralContainerStatuses", [])
-        if any("running" in status["state"] for status in ephemeral):
-            break
-        time.sleep(0.5)
-    time.sleep(1)
+    wait_until(
+        f"{name} waits for the port",
+        lambda: (
+            scene.pod.container_id(name) and "waiting" in scene.kube.run("logs", scene.store.pod, f"--container={name}")
+        ),
+        lambda: scene.pod,
+    )
     kill(scene)
+
+
+def free_the_port(scene: Scene) -> None:
+    """Ends the programs that took it."""
+    pod = scene.pod
+    for name in pod.ephemeral:
+        if running := pod.container_id(name):
+            scene.node.signal(running, "SIGKILL")
+
+
+def wait_for_a_restart(scene: Scene) -> None:
+    """By the kubelet, for liveness."""
+    wait_until("it is started again", lambda: scene.pod.restarts(SIDECAR), lambda: scene.pod)
 
 
 def hang(scene: Scene) -> None:
@@ -141,9 +154,15 @@ QUICK = {
     "timeoutSeconds": 1,
     "failureThreshold": 2,
 }
-"""Times of probes that do not let a test wait; liveness is given more, so that both can be told apart."""
+"""Times of probes that do not let a test wait, for readiness: one success is enough for it."""
 
-SLOWER = QUICK | {"initialDelaySeconds": 10, "periodSeconds": 3, "failureThreshold": 4}
+SLOWER = {
+    "initialDelaySeconds": 40,
+    "periodSeconds": 5,
+    "timeoutSeconds": 5,
+    "failureThreshold": 3,
+}
+"""Times of liveness that let a sidecar start on a busy machine first."""
 
 
 def extra(**variables: str) -> list[dict[str, str]]:
@@ -155,13 +174,20 @@ FAULTS = (
     # Those that strike a sidecar that is well; they share a pod.
     Fault("killed", strike=kill, shows=restarted(exit_codes=(137,)), recovers=True, port=""),
     Fault("stopped", strike=stop, shows=answers_nobody, heal=proceed, recovers=True, port="open"),
-    Fault("port_taken", strike=steal_the_port, shows=restarted(exit_codes=(2,)), recovers=True, port=""),
+    Fault(
+        "port_taken",
+        strike=steal_the_port,
+        shows=restarted(exit_codes=(2,)),
+        heal=free_the_port,
+        recovers=True,
+        port="",
+    ),
     # Those that come with values.
     Fault(
         "hung_event_loop",
         values=of_sidecars(
             authToken={"existingSecret": HANG},
-            extraEnv=extra(PYTHONPATH="/run/secrets/mcp/token", MCP_WATCHDOG_SECONDS="3"),
+            extraEnv=extra(PYTHONPATH="/run/secrets/mcp/token", MCP_WATCHDOG_SECONDS="10"),
         ),
         strike=hang,
         shows=restarted(exit_codes=(1,)),
@@ -173,7 +199,8 @@ FAULTS = (
         values=of_sidecars(probes={"type": "http", "readiness": QUICK, "liveness": SLOWER}),
         strike=stop,
         shows=away,
-        recovers=False,
+        heal=wait_for_a_restart,
+        recovers=True,
         port="",
         watch=0,
     ),
@@ -181,12 +208,12 @@ FAULTS = (
     Fault("crash_loop", values=of_sidecars(extraEnv=extra(MCP_LOG_LEVEL="none")), shows=reason("CrashLoopBackOff")),
     Fault(
         "out_of_memory",
-        values=of_sidecars(resources={"requests": {"memory": "32Mi"}, "limits": {"memory": "48Mi"}}),
+        values=of_sidecars(resources={"requests": {"memory": "32Mi"}, "limits": {"memory": "32Mi"}}),
         shows=reason("OOMKilled"),
     ),
     Fault(
         "probes_fail",
-        values=of_sidecars(extraEnv=extra(MCP_HOST="127.0.0.1"), probes={"readiness": QUICK, "liveness": SLOWER}),
+        values=of_sidecars(extraEnv=extra(MCP_HOST="127.0.0.1"), probes={"readiness": QUICK, "liveness": QUICK}),
         shows=lambda scene, pod: away(scene, pod) and pod.restarts(SIDECAR) >= 1,
     ),
 )

@@ -76,17 +76,24 @@ def start(kube: Kube, manifest: Manifest) -> None:
             return bool(kube.call(name, "alive"))
         return False
 
-    wait_until(f"pod {name} answers", answers, 60, lambda: kube.pod(name))
+    wait_until(f"pod {name} answers", answers, lambda: kube.pod(name))
 
 
 @dataclass
 class Count:
-    """What came of a traffic."""
+    """What came of a traffic; times are those of the client's clock."""
 
+    name: str = ""
     requests: int = 0
     failures: int = 0
-    first: list[Any] = field(default_factory=list)
-    last: list[Any] = field(default_factory=list)
+    first_failed: float | None = None
+    """When the first request failed that did."""
+    last_begun: float | None = None
+    """When the last of these was begun."""
+    examples: list[Any] = field(default_factory=list)
+    """The first requests that failed and the last one: when begun, when failed, and why."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Why they failed, and how many did so."""
     outage: float = 0.0
     """Seconds without an answer, the longest time."""
     median: float | None = None
@@ -102,13 +109,26 @@ class Client:
 
     @contextlib.contextmanager
     def traffic(self, kind: str, host: str, port: int, **more: Any) -> Iterator[Count]:
-        """Traffic as long as the block runs; the counts are filled in at its end."""
-        count = Count()
-        name = self._kube.call("client", "start", kind=kind, host=host, port=port, **more)
+        """Traffic as long as the block runs, and until some requests more were sent; the counts are filled in at its end."""
+        count = Count(self._kube.call("client", "start", kind=kind, host=host, port=port, **more))
         try:
+            self.more(count)
             yield count
+            self.more(count)
         finally:
-            count.__dict__.update(self._kube.call("client", "stop", name=name))
+            count.__dict__.update(self._kube.call("client", "stop", name=count.name))
+
+    def more(self, count: Count, requests: int = 50) -> None:
+        """Waits until a traffic has sent so many requests more."""
+        enough = self._sent(count) + requests
+        wait_until(f"{count.name} goes on", lambda: self._sent(count) >= enough)
+
+    def _sent(self, count: Count) -> int:
+        return int(self._kube.call("client", "report", name=count.name)["requests"])
+
+    def now(self) -> float:
+        """The client's clock, by which its requests are told apart from what was before and after."""
+        return float(self._kube.call("client", "now"))
 
     def to_store(self, store: Store, **more: Any) -> contextlib.AbstractContextManager[Count]:
         """Traffic to a store through its Service, from when the node leads it there."""
@@ -123,19 +143,21 @@ class Client:
         def opens() -> bool:
             return all(self.connect(store.service, store.port) == "open" for _ in range(10))
 
-        wait_until(f"the Service leads to {store}'s pod", opens, 60)
+        wait_until(f"the Service leads to {store}'s pod", opens)
 
     def connect(self, host: str, port: int) -> str:
         return str(self._kube.call("client", "connect", host=host, port=port))
 
-    def send(self, host: str, port: int, path: str, method: str = "GET", body: str = "") -> tuple[int, str]:
+    def send(
+        self, host: str, port: int, path: str, method: str = "GET", body: str = "", **more: Any
+    ) -> tuple[int, str]:
         """Status and body; status 0 where nobody answers."""
-        answer = self._kube.call("client", "send", host=host, port=port, path=path, method=method, body=body)
+        answer = self._kube.call("client", "send", host=host, port=port, path=path, method=method, body=body, **more)
         return answer["status"], answer["body"]
 
-    def health(self, store: Store, path: str = "/health") -> tuple[int, Manifest]:
+    def health(self, store: Store, path: str = "/health", **more: Any) -> tuple[int, Manifest]:
         """What a sidecar says of itself, through port 9000 of the store's own Service."""
-        status, body = self.send(store.service, 9000, path)
+        status, body = self.send(store.service, 9000, path, **more)
         return status, json.loads(body) if status else {"reason": body}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import shutil
 import subprocess
@@ -18,6 +19,13 @@ T = TypeVar("T")
 Manifest = dict[str, Any]
 
 
+PATIENCE = 600.0
+"""Seconds after which what was waited for will not come. Nothing is judged by how long it takes: machines are noisy."""
+
+BUSY = ("was refused", "TLS handshake timeout", "etcdserver:")
+"""What kubectl says when an API server on a busy machine did not take its request."""
+
+
 class KubeError(Exception):
     """kubectl's own words on what it could not do."""
 
@@ -25,7 +33,6 @@ class KubeError(Exception):
 def wait_until(
     what: str,
     found: Callable[[], T | None],
-    timeout: float,
     state: Callable[[], object] = lambda: "",
     pause: float = 0.3,
 ) -> T:
@@ -34,12 +41,17 @@ def wait_until(
     Raises:
         TimeoutError: it did not; the message has the `state`.
     """
-    end = time.monotonic() + timeout
+    end = time.monotonic() + PATIENCE
     while not (value := found()):
         if time.monotonic() > end:
-            raise TimeoutError(f"not within {timeout:g} s: {what}; {state()}")
+            raise TimeoutError(f"not within {PATIENCE:g} s: {what}; {state()}")
         time.sleep(pause)
     return value
+
+
+def moment(text: str) -> float:
+    """Unix time of a time as the API server writes it."""
+    return datetime.datetime.fromisoformat(text).timestamp()
 
 
 @dataclass(frozen=True)
@@ -57,12 +69,31 @@ class Pod:
         return str(self.manifest["metadata"]["uid"])
 
     @property
+    def version(self) -> str:
+        """Of this state of it."""
+        return str(self.manifest["metadata"]["resourceVersion"])
+
+    @property
+    def told_to_leave(self) -> float | None:
+        """When it was deleted, in Unix time, rounded down to a second; None for one that stays."""
+        meta = self.manifest["metadata"]
+        if not self.leaving:
+            return None
+        # What stands there is when it has to be gone.
+        return moment(meta["deletionTimestamp"]) - int(meta["deletionGracePeriodSeconds"])
+
+    @property
     def leaving(self) -> bool:
         return "deletionTimestamp" in self.manifest["metadata"]
 
     @property
     def statuses(self) -> dict[str, Manifest]:
         return {status["name"]: status for status in self.manifest["status"].get("containerStatuses", [])}
+
+    @property
+    def ephemeral(self) -> dict[str, Manifest]:
+        """Statuses of containers that were added while it ran, as kubectl debug does."""
+        return {status["name"]: status for status in self.manifest["status"].get("ephemeralContainerStatuses", [])}
 
     @property
     def ready(self) -> str:
@@ -87,13 +118,14 @@ class Pod:
         }
 
     def exit_codes(self, container: str) -> set[int]:
+        """With which a container ended this time or the last."""
         status = self.statuses.get(container, {})
         states = [status.get("state", {}), status.get("lastState", {})]
         return {int(state["terminated"]["exitCode"]) for state in states if "terminated" in state}
 
     def container_id(self, container: str) -> str:
         """Of the container that runs; empty when none does."""
-        status = self.statuses.get(container, {})
+        status = (self.statuses | self.ephemeral).get(container, {})
         if "running" not in status.get("state", {}):
             return ""
         return str(status.get("containerID", "")).rpartition("/")[2]
@@ -113,19 +145,33 @@ class Kube:
     def of(self, namespace: str) -> Kube:
         return Kube(self.context, namespace)
 
-    def run(self, *words: str, stdin: str | None = None, timeout: float = 120) -> str:
+    def command(self, *words: str) -> list[str]:
+        """kubectl's command line.
+
+        Raises:
+            KubeError: there is no kubectl.
+        """
+        if not shutil.which("kubectl"):
+            raise KubeError("kubectl is not on PATH")
+        return ["kubectl", "--context", self.context, "--namespace", self.namespace, *words]
+
+    def run(self, *words: str, stdin: str | None = None) -> str:
         """kubectl's standard output.
 
         Raises:
             KubeError: it failed.
         """
-        command = ["kubectl", "--context", self.context, "--namespace", self.namespace, *words]
-        if not shutil.which("kubectl"):
-            raise KubeError("kubectl is not on PATH")
-        done = subprocess.run(command, input=stdin, text=True, capture_output=True, timeout=timeout, check=False)
-        if done.returncode:
-            raise KubeError(f"kubectl {' '.join(words[:4])}: {done.stderr.strip()}")
-        return done.stdout
+        command = self.command(*words)
+        for _ in range(5 if words[0] == "get" else 1):
+            done = subprocess.run(
+                command, input=stdin, text=True, capture_output=True, timeout=2 * PATIENCE, check=False
+            )
+            if not done.returncode:
+                return done.stdout
+            if not any(reason in done.stderr for reason in BUSY):
+                break
+            time.sleep(2)
+        raise KubeError(f"kubectl {' '.join(words[:4])}: {done.stderr.strip()}")
 
     def get(self, *words: str) -> Manifest:
         found: Manifest = json.loads(self.run("get", *words, "--output", "json"))
@@ -183,16 +229,7 @@ class Kube:
     @contextlib.contextmanager
     def forward(self, target: str, port: int) -> Iterator[int]:
         """kubectl port-forward; the local port."""
-        command = [
-            "kubectl",
-            "--context",
-            self.context,
-            "--namespace",
-            self.namespace,
-            "port-forward",
-            target,
-            f":{port}",
-        ]
+        command = self.command("port-forward", target, f":{port}")
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:
             try:
                 assert child.stdout

@@ -18,9 +18,6 @@ Values = dict[str, Any]
 NAME = "e2e"
 SIDECAR = "mcp-sidecar"
 
-TIMEOUT = 240
-"""Seconds that a rollout may take on a small machine."""
-
 
 @dataclass(frozen=True)
 class Store:
@@ -113,7 +110,6 @@ class Release:
     def apply(self, values: Values, ready: str) -> None:
         """Upgrades with these values, whatever there was before, and waits until the stores' pods are as wanted."""
         self.upgrade(values)
-        self.replace_pods()
         for store in STORES:
             self.wait(store, ready)
 
@@ -131,23 +127,23 @@ class Release:
         revision = pod.manifest["metadata"]["labels"].get("controller-revision-hash")
         return pod if revision == controller["status"]["updateRevision"] else None
 
-    def wait(self, store: Store, ready: str, timeout: float = TIMEOUT) -> Pod:
+    def wait(self, store: Store, ready: str) -> Pod:
         """Waits until the store's newest pod shows so many ready containers."""
 
         def found() -> Pod | None:
             pod = self.current(store)
             return pod if pod and pod.ready == ready else None
 
-        return wait_until(f"{store.pod} is {ready}", found, timeout, lambda: self.store_pod(store))
+        return wait_until(f"{store.pod} is {ready}", found, lambda: self.store_pod(store))
 
-    def wait_for_store(self, store: Store, timeout: float = TIMEOUT) -> Pod:
+    def wait_for_store(self, store: Store) -> Pod:
         """Waits until the store itself serves in its newest pod, whatever the sidecar does."""
 
         def found() -> Pod | None:
             pod = self.current(store)
             return pod if pod and pod.is_ready(store.container) else None
 
-        return wait_until(f"{store.container} serves", found, timeout, lambda: self.store_pod(store))
+        return wait_until(f"{store.container} serves", found, lambda: self.store_pod(store))
 
     def wait_for_all(self) -> None:
         """Waits until every pod of the release is ready, and none is leaving."""
@@ -158,14 +154,7 @@ class Release:
 
         for store in STORES:
             self.wait_for_store(store)
-        wait_until("all pods are ready", done, TIMEOUT, lambda: [str(pod) for pod in self.kube.pods()])
-
-    def replace_pods(self) -> None:
-        """Deletes the stores' pods that are not of the newest state: a StatefulSet does not replace a broken one."""
-        for store in STORES:
-            pod = self.store_pod(store)
-            if pod and not self.current(store) and pod.ready == "1/2":
-                self.kube.run("delete", "pod", pod.name, "--wait=false", "--ignore-not-found")
+        wait_until("all pods are ready", done, lambda: [str(pod) for pod in self.kube.pods()])
 
     def renew_pods(self, restarts_of: str) -> None:
         """Deletes the stores' pods in which a container was restarted."""

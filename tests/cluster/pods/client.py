@@ -6,20 +6,25 @@ and one opens a new connection for each request, which is led by the Service as 
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import json
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tests.cluster.pods.serve import serve
 
-TIMEOUT = 3.0
-"""Seconds until a request counts as failed."""
+CONNECTING = 5.0
+"""Seconds until a connection counts as failed: the other side's kernel makes it, however busy its process is."""
+
+ANSWERING = 60.0
+"""Seconds until an answer counts as failed. It is for what never answers: a busy machine may let any request wait."""
 
 
 # A port may not come again while the node remembers it: a connection that was led to a pod that has gone stays in its
@@ -45,7 +50,8 @@ class RedisConnection:
     """SET and GET in turn, in the protocol of Redis (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
 
     def __init__(self, host: str, port: int, password: str = "") -> None:
-        self._socket = socket.create_connection((host, port), TIMEOUT, source())
+        self._socket = socket.create_connection((host, port), CONNECTING, source())
+        self._socket.settimeout(ANSWERING)
         self._answers = self._socket.makefile("rb")
         if password:
             self._command("AUTH", password)
@@ -68,11 +74,20 @@ class RedisConnection:
         self._socket.close()
 
 
+def connection(host: str, port: int, answering: float = ANSWERING) -> http.client.HTTPConnection:
+    """An open connection."""
+    opened = http.client.HTTPConnection(host, port, CONNECTING, source())
+    opened.connect()
+    opened.sock.settimeout(answering)
+    opened.timeout = answering  # where it connects again by itself
+    return opened
+
+
 class HttpConnection:
     """One HTTP request, again and again; an answer other than 2xx fails."""
 
     def __init__(self, host: str, port: int, method: str = "GET", path: str = "/", body: str = "") -> None:
-        self._connection = http.client.HTTPConnection(host, port, TIMEOUT, source())
+        self._connection = connection(host, port)
         self._request = (method, path, body or None)
 
     def ask(self) -> None:
@@ -94,7 +109,6 @@ class CallConnection(HttpConnection):
         call = {"name": tool, "arguments": json.loads(arguments)}
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
         super().__init__(host, port, "POST", "/mcp", json.dumps(message))
-        self._connection.timeout = 60.0
 
 
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
@@ -114,8 +128,13 @@ class Traffic:
     interval: float
     running: bool = True
     requests: int = 0
-    failures: list[tuple[float, str]] = field(default_factory=list)
+    failures: list[tuple[float, float, str]] = field(default_factory=list)
+    """Of each request that failed: when it was begun, when it failed, and why."""
     seconds: list[float] = field(default_factory=list)
+    answered: float = field(default_factory=time.time)
+    """When the last answer came."""
+    failing: bool = False
+    """Whether a request has failed since."""
     outage: float = 0.0
     threads: list[threading.Thread] = field(default_factory=list)
 
@@ -127,36 +146,35 @@ class Traffic:
 
     def _send(self, keep: bool) -> None:
         connection: Connection | None = None
-        served, failing = time.monotonic(), False
         while self.running:
-            begin = time.monotonic()
+            begun = time.time()
             try:
                 connection = connection or self.connect()
                 connection.ask()
-                now = time.monotonic()
-                if failing:
-                    self.outage = max(self.outage, now - served)
-                served, failing, again = now, False, keep
+                again = keep
+                if self.failing:
+                    self.outage = max(self.outage, time.time() - self.answered)
+                self.answered, self.failing = time.time(), False
             except (OSError, http.client.HTTPException, ValueError) as error:
-                self.failures.append(
-                    (begin, f"{'kept' if keep else 'new'} connection: {type(error).__name__}: {error}")
-                )
-                failing, again = True, False
+                why = f"{'kept' if keep else 'new'} connection: {type(error).__name__}: {error}"
+                self.failures.append((round(begun, 3), round(time.time(), 3), why))
+                self.failing, again = True, False
             self.requests += 1
-            self.seconds.append(time.monotonic() - begin)
+            self.seconds.append(time.time() - begun)
             if connection and not again:
                 connection.close()
                 connection = None
             time.sleep(self.interval)
 
     def report(self) -> dict[str, Any]:
-        now, times = time.monotonic(), sorted(self.seconds)
+        failures, times = list(self.failures), sorted(self.seconds)
         return {
             "requests": self.requests,
-            "failures": len(self.failures),
-            # Of what failed: seconds ago, and why.
-            "first": [(round(now - moment, 2), why) for moment, why in self.failures[:5]],
-            "last": [(round(now - moment, 2), why) for moment, why in self.failures[-1:]],
+            "failures": len(failures),
+            "first_failed": min((failed for _, failed, _ in failures), default=None),
+            "last_begun": max((begun for begun, _, _ in failures), default=None),
+            "examples": failures[:5] + failures[5:][-1:],
+            "reasons": Counter(why for _, _, why in failures),
             "outage": round(self.outage, 2),
             "median": round(times[len(times) // 2], 4) if times else None,
             "longest": round(times[-1], 3) if times else None,
@@ -187,14 +205,19 @@ def stop(name: str) -> dict[str, Any]:
     traffic = TRAFFICS.pop(name)
     traffic.running = False
     for thread in traffic.threads:
-        thread.join(TIMEOUT + 60)
+        thread.join(CONNECTING + ANSWERING)
     return traffic.report()
+
+
+def now() -> float:
+    """The clock by which requests are reported."""
+    return time.time()
 
 
 def connect(host: str, port: str) -> str:
     """Whether a port takes connections: open, refused, or what else happened."""
     try:
-        socket.create_connection((host, int(port)), TIMEOUT, source()).close()
+        socket.create_connection((host, int(port)), CONNECTING, source()).close()
     except ConnectionRefusedError:
         return "refused"
     except OSError as error:
@@ -202,23 +225,16 @@ def connect(host: str, port: str) -> str:
     return "open"
 
 
-def get(host: str, port: str, path: str) -> dict[str, Any]:
-    """Status and body of a GET; status 0 and the reason where nobody answers."""
-    return send(host, port, "GET", path)
-
-
-def send(host: str, port: str, method: str, path: str, body: str = "") -> dict[str, Any]:
-    """Status and body of a request; status 0 and the reason where nobody answers."""
-    connection = http.client.HTTPConnection(host, int(port), TIMEOUT, source())
+def send(host: str, port: str, method: str, path: str, body: str = "", wait: str = str(ANSWERING)) -> dict[str, Any]:
+    """Status and body of a request; status 0 and the reason where nobody answers within so many seconds."""
     try:
-        connection.request(method, path, body or None, HEADERS if body else {})
-        answer = connection.getresponse()
-        return {"status": answer.status, "body": answer.read().decode(errors="replace")}
+        with contextlib.closing(connection(host, int(port), float(wait))) as opened:
+            opened.request(method, path, body or None, HEADERS if body else {})
+            answer = opened.getresponse()
+            return {"status": answer.status, "body": answer.read().decode(errors="replace")}
     except (OSError, http.client.HTTPException) as error:
         return {"status": 0, "body": f"{type(error).__name__}: {error}"}
-    finally:
-        connection.close()
 
 
 if __name__ == "__main__":
-    serve({"start": start, "report": report, "stop": stop, "connect": connect, "get": get, "send": send})
+    serve({"start": start, "report": report, "stop": stop, "now": now, "connect": connect, "send": send})

@@ -1,7 +1,7 @@
 """DNS for a cluster that has none: answers the names of Services (https://github.com/kubernetes/dns/blob/master/docs/specification.md).
 
-Runs in a pod, on the standard library alone; asks the API server for Services and their endpoints every second. Only A
-records; every other question about a known name has an empty answer.
+Runs in a pod, on the standard library alone; asks the API server for Services and their endpoints every second, beside the
+answers, which wait for nobody. Only A records; every other question about a known name has an empty answer.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import socket
 import ssl
 import struct
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -28,12 +29,11 @@ class Names:
         self._api = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
         self._trust = ssl.create_default_context(cafile=ACCOUNT / "ca.crt")
         self._names: dict[str, list[str]] = {}
-        self._asked = 0.0
 
     def _list(self, path: str) -> list[dict[str, Any]]:
         token = (ACCOUNT / "token").read_text()
         request = urllib.request.Request(self._api + path, headers={"Authorization": f"Bearer {token}"})
-        with urllib.request.urlopen(request, timeout=5, context=self._trust) as answer:
+        with urllib.request.urlopen(request, timeout=60, context=self._trust) as answer:
             items: list[dict[str, Any]] = json.load(answer)["items"]
             return items
 
@@ -56,14 +56,17 @@ class Names:
                         names[f"{endpoint['hostname']}.{name}"] = endpoint["addresses"]
         self._names = names
 
-    def find(self, name: str) -> list[str] | None:
-        """Addresses; None for a name that there is not."""
-        if time.monotonic() - self._asked > 1:
+    def follow(self) -> None:
+        """Keeps them up to date; does not return."""
+        while True:
             try:
                 self.refresh()
-                self._asked = time.monotonic()
             except OSError as error:
                 print(f"the API server can't be asked: {error}", flush=True)
+            time.sleep(1)
+
+    def find(self, name: str) -> list[str] | None:
+        """Addresses; None for a name that there is not."""
         return self._names.get(name.lower())
 
 
@@ -85,6 +88,7 @@ def answer(query: bytes, names: Names) -> bytes:
 
 def main() -> None:
     names = Names()
+    threading.Thread(target=names.follow, daemon=True).start()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("", PORT))
         while True:

@@ -1,33 +1,29 @@
-"""Takes a port as soon as it is free, and keeps it for some seconds: another program of a pod that wants the same port."""
+"""Takes a port as soon as it is free, and keeps it until it is ended: another program of a pod that wants the same port."""
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 import time
 
 
-def main(port: int, seconds: float) -> None:
-    end = time.monotonic() + 120
+def main(port: int) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        print("waiting", flush=True)
         while True:
             try:
                 taken.bind(("0.0.0.0", port))
                 taken.listen()
                 break
-            except OSError:
-                if time.monotonic() > end:
-                    sys.exit(f"port {port} did not become free")
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
                 time.sleep(0.001)
-        taken.settimeout(0.5)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            try:
-                taken.accept()[0].close()
-            except TimeoutError:
-                pass
+        while True:
+            taken.accept()[0].close()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]))
+    main(int(sys.argv[1]))

@@ -11,7 +11,7 @@ import pytest
 from mcp import Client as McpClient
 
 from tests.cluster.helpers import Client
-from tests.cluster.kube import Kube, wait_until
+from tests.cluster.kube import PATIENCE, Kube, wait_until
 from tests.cluster.release import Release, Store
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ def test_the_pod_shows_two_of_two(kube: Kube, store: Store) -> None:
 
 
 def test_health_through_a_forward(forwarded: int) -> None:
-    with urllib.request.urlopen(f"http://localhost:{forwarded}/health", timeout=20) as answer:
+    with urllib.request.urlopen(f"http://localhost:{forwarded}/health", timeout=PATIENCE) as answer:
         body = json.load(answer)
     assert answer.status == 200
     assert body["status"] == "ok"
@@ -85,7 +85,7 @@ def test_vmagent_scrapes_what_asks_for_it(kube: Kube) -> None:
         "elasticsearch/mcp-sidecar": "up",
     }
     # hitl-ui has no metrics and is not among them.
-    wait_until("the targets are up", lambda: targets(kube) == wanted, 60, lambda: targets(kube), pause=1)
+    wait_until("the targets are up", lambda: targets(kube) == wanted, lambda: targets(kube), pause=1)
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,4 @@ def test_victoria_metrics_answers_queries_on_them(kube: Kube, metric: str) -> No
         return list(answer["data"]["result"])
 
     # VictoriaMetrics shows what is half a minute old.
-    wait_until(f"{metric} is known", found, 90, pause=1)
+    wait_until(f"{metric} is known", found, pause=1)

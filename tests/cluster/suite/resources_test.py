@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import time
 from contextlib import ExitStack
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.cluster.helpers import Client, Count, Node
-from tests.cluster.kube import Kube, Pod
+from tests.cluster.kube import Kube, Pod, moment
 from tests.cluster.release import ONLY_STORES, SIDECAR, STORES, Release, Store
 
 LIMIT = 128.0
@@ -39,10 +38,6 @@ class Used:
     calls: Count = field(default_factory=Count)
     store: Count = field(default_factory=Count)
     restarts: int = 0
-
-
-def moment(text: str) -> float:
-    return datetime.datetime.fromisoformat(text).timestamp()
 
 
 def start(kube: Kube, node: Node, pod: Pod) -> Used:
@@ -139,8 +134,9 @@ def report(found: dict[str, Used]) -> list[str]:
     return rows
 
 
-def test_it_is_ready_within_half_a_minute(used: dict[str, Used], store: Store) -> None:
-    assert used[store.chart].ready < 30
+def test_it_gets_ready_without_a_restart(used: dict[str, Used], store: Store) -> None:
+    """At 100m CPU the probes leave it time enough to start."""
+    assert used[store.chart].restarts == 0
 
 
 def test_idle_it_leaves_a_third_of_its_memory(used: dict[str, Used], store: Store) -> None:
@@ -154,11 +150,11 @@ def test_it_is_never_killed_for_memory(used: dict[str, Used], store: Store) -> N
 
 def test_every_call_is_answered(used: dict[str, Used], store: Store) -> None:
     calls = used[store.chart].calls
-    assert calls.requests > CALLS
+    assert calls.requests > CALLS, "each of the clients"
     assert calls.failures == 0, calls
 
 
 def test_the_store_serves_every_request(used: dict[str, Used], store: Store) -> None:
     count = used[store.chart].store
-    assert count.requests > 100
+    assert count.requests >= 100
     assert count.failures == 0, count
