@@ -46,6 +46,14 @@ def _debian_impl(ctx):
         programs = {"redis-cli": "/usr/bin/redis-cli", "redis-server": "/usr/bin/redis-server"},
         snapshot = lock["snapshot"],
     )
+    debian_root(
+        name = "debian_monitoring",
+        left_out = _DOCS + ["usr/bin/prometheus", "usr/share/prometheus"] +
+                   ["usr/bin/" + name for name in ["victoria-metrics", "vmagent", "vmauth", "vmbackup", "vmctl", "vmrestore"]],
+        packages = entries(lock["sets"]["prometheus"] + lock["sets"]["victoria_metrics"]),
+        programs = {"promtool": "/usr/bin/promtool", "vmalert": "/usr/bin/vmalert"},
+        snapshot = lock["snapshot"],
+    )
     return ctx.extension_metadata(reproducible = True)
 
 debian = module_extension(implementation = _debian_impl)

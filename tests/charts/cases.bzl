@@ -28,6 +28,13 @@ CASES = {
     "defaults": [],
     "elasticsearch_cluster": ["elasticsearch.replicas=3"] + _SIDECARS,
     "http_probes": _SIDECARS + _both("probes.type=http"),
+    "monitoring": _SIDECARS + _both("prometheus.enabled=true") +
+                  ["monitoring.dashboard.enabled=true", "monitoring.rules.enabled=true"],
+    "monitoring_operator": [
+        "monitoring.rules.enabled=true",
+        "monitoring.rules.kind=PrometheusRule",
+        "monitoring.rules.labels.release=prometheus",
+    ],
     "network_policy": _SIDECARS + _both("networkPolicy.enabled=true") +
                       _both("networkPolicy.from[0].namespaceSelector.matchLabels.mcp-clients=yes") +
                       _both("prometheus.enabled=true"),

@@ -54,7 +54,9 @@ def containers(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest, Manif
 
 
 def unique() -> dict[str, Manifest]:
-    return {json.dumps(m, sort_keys=True): m for manifests in RENDERED.values() for m in manifests}
+    """What is of the Kubernetes API itself, each once."""
+    found = {json.dumps(m, sort_keys=True): m for manifests in RENDERED.values() for m in manifests}
+    return {text: m for text, m in found.items() if m["apiVersion"] != "monitoring.coreos.com/v1"}
 
 
 def schema(version: str, name: str) -> Any:

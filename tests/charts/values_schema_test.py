@@ -38,6 +38,8 @@ SUBCHARTS = ("elasticsearch", "hitl-ui", "metrics", "orchestrator", "redis", "wo
         ("global.redis.port=x", "port"),
         ("hitl-ui.prometheus.enabled=true", "prometheus"),
         ("redis.persistence.size=big", "size"),
+        ("monitoring.rules.kind=VMRule", "kind"),
+        ("monitoring.dashboards.enabled=true", "dashboards"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(chart: Chart, setting: str, key: str) -> None:

@@ -1,0 +1,142 @@
+"""The dashboard and the alert rules: the tools that run them take them, and they ask for metrics that there are."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from servers.common.metrics import Metrics
+from tests.charts.conftest import Chart
+from tools.backends.runfiles import program
+
+NAMES = re.compile(r"\b(?:mcp|process)_[a-z_]+\b")
+"""The names of metrics in an expression."""
+
+
+@pytest.fixture
+def objects(chart: Chart) -> dict[str, Any]:
+    """What the chart makes of both."""
+    return rendered(chart)
+
+
+def rendered(chart: Chart, *settings: str) -> dict[str, Any]:
+    done = chart.template("monitoring.dashboard.enabled=true", "monitoring.rules.enabled=true", *settings)
+    assert done.returncode == 0, done.stderr
+    manifests = [m for m in yaml.safe_load_all(done.stdout) if m]
+    return {m["metadata"]["name"]: m for m in manifests if m["metadata"]["name"].startswith("dox-mcp-")}
+
+
+@pytest.fixture
+def rules(objects: dict[str, Any], tmp_path: Path) -> Path:
+    file = tmp_path / "rules.yaml"
+    file.write_text(objects["dox-mcp-rules"]["data"]["mcp-sidecars.yaml"])
+    return file
+
+
+@pytest.fixture
+def dashboard(objects: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(objects["dox-mcp-dashboard"]["data"]["mcp-sidecars.json"])
+    return found
+
+
+def run(tool: str, *words: str | Path, folder: Path) -> str:
+    """What a tool printed; fails with it where the tool does."""
+    command = [str(program(tool)), *map(str, words)]
+    done = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def expressions(dashboard: dict[str, Any]) -> Iterator[str]:
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            yield target["expr"]
+
+
+def exported() -> set[str]:
+    """The names of a sidecar's metrics."""
+    names: set[str] = set()
+    for family in Metrics("mcp-redis", "0").registry.collect():
+        suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
+        names |= {family.name + suffix for suffix in suffixes}
+    return names
+
+
+def test_vmalert_and_promtool_take_the_rules(rules: Path) -> None:
+    run("VMALERT", "-dryRun", f"-rule={rules}", folder=rules.parent)
+    assert "7 rules found" in run("PROMTOOL", "check", "rules", rules, folder=rules.parent)
+
+
+def test_each_rule_fires_when_it_has_to(rules: Path) -> None:
+    cases = Path("tests/charts/rules_test.yaml").read_text()
+    (rules.parent / "cases.yaml").write_text(cases)
+    run("PROMTOOL", "test", "rules", "cases.yaml", folder=rules.parent)
+    for group in yaml.safe_load(rules.read_text())["groups"]:
+        for rule in group["rules"]:
+            assert f'alertname="{rule["alert"]}"' in cases
+
+
+def test_a_rule_that_is_wrong_would_be_seen(rules: Path) -> None:
+    rules.write_text(rules.read_text().replace("sum by (namespace, pod) (rate(", "sum by (namespace, pod (rate("))
+    for tool, *words in (("VMALERT", "-dryRun", f"-rule={rules}"), ("PROMTOOL", "check", "rules", str(rules))):
+        with pytest.raises(AssertionError):
+            run(tool, *words, folder=rules.parent)
+
+
+def test_the_operators_object_has_the_same_rules(chart: Chart, rules: Path) -> None:
+    found = rendered(chart, "monitoring.rules.kind=PrometheusRule", "monitoring.rules.labels.release=prometheus")
+    rule = found["dox-mcp-rules"]
+    assert (rule["apiVersion"], rule["kind"]) == ("monitoring.coreos.com/v1", "PrometheusRule")
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    assert rule["spec"] == yaml.safe_load(rules.read_text())
+
+
+def test_grafanas_sidecar_finds_the_dashboard(objects: dict[str, Any]) -> None:
+    """By its label, as Grafana's chart has it by default: sidecar.dashboards.label is grafana_dashboard."""
+    assert objects["dox-mcp-dashboard"]["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+def test_every_expression_of_the_dashboard_can_be_evaluated(dashboard: dict[str, Any], tmp_path: Path) -> None:
+    """As recording rules, once Grafana has filled in its variables."""
+    values = {"$__rate_interval": "1m", "$namespace": ".*", "$pod": ".*"}
+    recorded = []
+    for number, expression in enumerate(expressions(dashboard)):
+        for variable, value in values.items():
+            expression = expression.replace(variable, value)
+        assert "$" not in expression
+        recorded.append({"record": f"panel:{number}", "expr": expression})
+    file = tmp_path / "dashboard.yaml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": recorded}]}))
+    run("PROMTOOL", "check", "rules", file, folder=tmp_path)
+    run("VMALERT", "-dryRun", f"-rule={file}", folder=tmp_path)
+
+
+def test_they_ask_for_metrics_that_there_are(dashboard: dict[str, Any], rules: Path) -> None:
+    asked = {name for text in (*expressions(dashboard), rules.read_text()) for name in NAMES.findall(text)}
+    assert asked <= exported()
+    # What every sidecar has of its own is shown.
+    assert {name for name in exported() if name.startswith("mcp_") and not name.endswith(("_sum", "_count"))} <= (
+        asked | {"mcp_build_info"}
+    )
+
+
+def test_the_panels_do_not_overlap(dashboard: dict[str, Any]) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in dashboard["panels"]:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, panel["title"]
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+def test_neither_is_made_by_default(chart: Chart) -> None:
+    assert "dox-mcp-" not in chart.template("redis.mcpSidecar.enabled=true").stdout.replace("dox-mcp-sidecar", "")
