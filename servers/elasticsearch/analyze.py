@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
-from servers.elasticsearch.names import IndexName, near_names
+from servers.elasticsearch.names import IndexName, near_names, within
 
 
 class Tokens(TypedDict):
@@ -31,6 +31,8 @@ async def es_analyze(
         raise ToolError("give the index of the field")
     if bool(field) == bool(analyzer):
         raise ToolError("give either field, with its index, or analyzer")
+    if index:
+        index = await within(call.backend, index)
     body: dict[str, Any] = {"text": text} | ({"field": field} if field else {"analyzer": analyzer})
     async with near_names(call.backend):
         answer = await call.backend.read("POST", path(*([index] if index else []), "_analyze"), body=body)

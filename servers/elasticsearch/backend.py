@@ -22,6 +22,7 @@ import httpx2
 from servers.common.backend import BackendError
 from servers.common.tools import ToolError, to_json
 from servers.elasticsearch.errors import Refused, explain
+from servers.elasticsearch.scope import Scope
 from servers.elasticsearch.settings import ElasticsearchSettings
 
 CONNECT_TIMEOUT = 3.0
@@ -76,6 +77,7 @@ class ElasticsearchBackend:
             },
             trust_env=False,
         )
+        self.scope = Scope(settings.index_patterns, settings.api_key or settings.password)
         self._version = ""
         self._features: frozenset[str] | None = None
 

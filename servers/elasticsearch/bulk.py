@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
 from servers.elasticsearch.documents import CreateIndex, Refresh, refreshing
-from servers.elasticsearch.names import IndexName, require_index, writable
+from servers.elasticsearch.names import IndexName, target, writable
 
 MOST = 10_000
 
@@ -56,8 +56,7 @@ async def es_bulk(
     if not 0 < len(rows) <= MOST:
         raise ToolError(f"give 1 to {MOST} operations: nothing was done")
     lines = [line for position, row in enumerate(rows) for line in _lines(position, row)]
-    if not create_index:
-        await require_index(call.backend, index)
+    await target(call.backend, index, create=create_index)
     answer = await call.backend.write("POST", path(index, "_bulk"), params=refreshing(refresh), body=lines)
     return _told(answer["items"], rows, Room(call.max_bytes))
 

@@ -16,8 +16,7 @@ from typing_extensions import TypedDict
 from servers.common.tools import Call, Room, ToolError, to_json, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
 from servers.elasticsearch.documents import Refresh, refreshing
-from servers.elasticsearch.names import IndexName, near_fields_of, writable
-from servers.elasticsearch.queries import refuse_scripts
+from servers.elasticsearch.names import IndexName, check_bodies, near_fields_of, target
 from servers.elasticsearch.shorten import shorten
 
 CHUNK = 500
@@ -46,8 +45,8 @@ async def es_by_query(
     refresh: Refresh = False,
 ) -> ByQuery:
     """Delete what a query finds, or change it, in two calls: the first only counts and shows some."""
-    writable(index)
-    refuse_scripts(query)
+    await target(call.backend, index)
+    await check_bodies(call.backend, query)
     if query in ({}, {"match_all": {}}) and set is None:
         raise ToolError("the query matches every document: give one that says which")
     hits = await _matching(call, index, query, most)

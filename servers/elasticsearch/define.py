@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict
 
-from servers.common.tools import Call, ToolError, problems, tool
+from servers.common.tools import Call, ToolError, problems, to_json, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
 from servers.elasticsearch.errors import Refused
-from servers.elasticsearch.names import IndexName, near_names, require_index, writable
+from servers.elasticsearch.names import IndexName, check_bodies, near_names, target, writable
 from servers.elasticsearch.queries import refuse_scripts
 
 _PARTS = {
@@ -40,14 +41,15 @@ async def es_define(
 ) -> Defined:
     """Create an index, add fields to one, or create an index template. What is there is never replaced."""
     writable(name)
-    refuse_scripts(definition)
     if unknown := sorted(definition.keys() - _PARTS[kind]):
         raise ToolError(
             f"{unknown[0][:100]!r} is no part of {'an' if kind == 'index' else 'a'} {kind}: it has "
             f"{', '.join(sorted(_PARTS[kind]))}; nothing was done"
         )
+    refuse_scripts(definition)
+    await _check_names(call.backend, definition)
     if kind == "mapping":
-        await require_index(call.backend, name)
+        await target(call.backend, name)
         await call.backend.write("PUT", path(name, "_mapping"), body=definition)
         return {"done": f"the fields were added to {name}"}
     if kind == "template":
@@ -56,8 +58,12 @@ async def es_define(
                 raise ToolError(
                     "index_patterns has to say which indices, and not all or Elasticsearch's own; nothing was done"
                 )
+            if not call.backend.scope.has(pattern):
+                raise call.backend.scope.outside(pattern)
+        await _check_names(call.backend, definition.get("template"))
         await call.backend.write("PUT", path("_index_template", name), params={"create": "true"}, body=definition)
         return {"done": f"template {name} was created; it holds for indices that are made from now on"}
+    await target(call.backend, name, create=True)
     try:
         await call.backend.write("PUT", path(name), body=definition)
     except Refused as error:
@@ -65,6 +71,30 @@ async def es_define(
             raise
         raise ToolError(f"there is an index {name!r} already: nothing was done; kind mapping adds fields") from None
     return {"done": f"index {name} was created"}
+
+
+def _looked_up(definition: Any) -> Iterator[str]:
+    """The indices of runtime fields of type lookup."""
+    if isinstance(definition, list):
+        for part in definition:
+            yield from _looked_up(part)
+    elif isinstance(definition, dict):
+        for key, part in definition.items():
+            if key == "target_index" and isinstance(part, str):
+                yield part
+            yield from _looked_up(part)
+
+
+async def _check_names(backend: ElasticsearchBackend, definition: Any) -> None:
+    """Raises ToolError where MCP_INDEX_PATTERNS forbids what a definition of indices has beside their own fields."""
+    if not backend.scope or not isinstance(definition, dict):
+        return
+    aliases = definition.get("aliases")
+    for alias in aliases if isinstance(aliases, dict) else ():
+        await target(backend, alias, create=True)
+    await check_bodies(backend, aliases, *({"target_index": name} for name in _looked_up(definition)))
+    if "_pipeline" in to_json(definition.get("settings")):
+        raise ToolError("settings default_pipeline and final_pipeline may lead to other indices: nothing was done")
 
 
 class Change(BaseModel):
@@ -110,7 +140,10 @@ async def es_alias(
     for change in parsed:
         writable(change.alias)
         writable(change.index)
-        refuse_scripts(change.filter)
+        await check_bodies(call.backend, change.filter)
+        if call.backend.scope:
+            await target(call.backend, change.index)
+            await target(call.backend, change.alias, create=True)
         action: dict[str, Any] = {"index": change.index, "alias": change.alias}
         if change.op == "remove":
             if change.filter is not None or change.is_write_index is not None:

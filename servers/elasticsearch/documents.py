@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from servers.common.tools import Call, Room, ToolError, size, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
 from servers.elasticsearch.errors import Refused
-from servers.elasticsearch.names import DocumentId, IndexName, near_names, require_index, writable
+from servers.elasticsearch.names import DocumentId, IndexName, near_names, target, within, writable
 from servers.elasticsearch.shorten import shorten, strings
 
 SeqNo = Annotated[int | None, Field(ge=0, description="only if it is still as es_get gave it")]
@@ -43,6 +43,7 @@ async def es_get(
     cursor: str = "0",
 ) -> Document:
     """Get a document by its id, or several, as they are now, with what if_seq_no needs. Long values are cut: read one whole by field."""  # noqa: E501
+    index = await within(call.backend, index)
     if isinstance(id, list):
         if field is not None:
             raise ToolError("field is of one document: give one id")
@@ -90,7 +91,7 @@ async def _several(call: Call[ElasticsearchBackend], index: str, ids: list[str],
         row: dict[str, Any] = {"id": raw["_id"]}
         if "error" in raw:
             if raw["error"].get("type") == "index_not_found_exception":
-                await require_index(call.backend, index)  # which says what may have been meant
+                await target(call.backend, index)  # which says what may have been meant
             row["error"] = str(raw["error"].get("reason"))[:300]
         elif not raw.get("found"):
             row["found"] = False
@@ -145,8 +146,7 @@ async def es_index(
         raise ToolError("give the id of the document: only a new one can do without")
     if op == "create" and if_seq_no is not None:
         raise ToolError("op create is for a new document, which has no seq_no: leave out if_seq_no, or use op index")
-    if not create_index:
-        await require_index(call.backend, index)
+    await target(call.backend, index, create=create_index)
     body: dict[str, Any] = document
     if op == "update":
         method, place, body = "POST", path(index, "_update", id or ""), {"doc": document}
@@ -190,7 +190,7 @@ async def es_delete(
     writable(index)
     params = _conditions(if_seq_no, if_primary_term, refresh)
     # A delete makes an index of a misspelled name, as any write does.
-    await require_index(call.backend, index)
+    await target(call.backend, index)
     try:
         answer = await call.backend.write("DELETE", path(index, "_doc", id), params=params)
     except Refused as error:

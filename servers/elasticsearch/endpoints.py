@@ -17,7 +17,12 @@ _GET = """
     /
     /_alias /_alias/{name} /{index}/_alias /{index}/_alias/{name}
     /_application/search_application/**
-    /_cat/**
+    /_cat /_cat/aliases /_cat/aliases/{name} /_cat/allocation /_cat/allocation/{node} /_cat/component_templates
+    /_cat/component_templates/{name} /_cat/count /_cat/count/{index} /_cat/fielddata /_cat/fielddata/{fields} /_cat/health
+    /_cat/indices /_cat/indices/{index} /_cat/master /_cat/ml/** /_cat/nodeattrs /_cat/nodes /_cat/pending_tasks /_cat/plugins
+    /_cat/recovery /_cat/recovery/{index} /_cat/repositories /_cat/segments /_cat/segments/{index} /_cat/shards
+    /_cat/shards/{index} /_cat/snapshots /_cat/snapshots/{repository} /_cat/tasks /_cat/templates /_cat/templates/{name}
+    /_cat/thread_pool /_cat/thread_pool/{pools} /_cat/transforms /_cat/transforms/{id}
     /_ccr/auto_follow /_ccr/auto_follow/{name} /_ccr/stats /{index}/_ccr/info /{index}/_ccr/stats
     /_cluster/health /_cluster/health/{index} /_cluster/pending_tasks /_cluster/settings /_cluster/stats
     /_cluster/stats/nodes/{node} /_cluster/state/{metric} /_cluster/state/{metric}/{index}
@@ -60,7 +65,47 @@ _POST = """
     /_validate/query /{index}/_validate/query /{index}/_explain/{id} /{index}/_graph/explore
 """
 
+_ABOUT_NO_INDEX = """
+    / /_analyze /_cat /_cat/allocation /_cat/allocation/{node} /_cat/health /_cat/master /_cat/nodeattrs /_cat/nodes /_cat/plugins
+    /_cat/thread_pool /_cat/thread_pool/{pools} /_cluster/stats /_cluster/stats/nodes/{node} /_ingest/processor/grok
+    /_license /_license/basic_status /_license/trial_status /_nodes /_nodes/** /_script_context /_script_language
+    /_text_structure/test_grok_pattern /_xpack /_xpack/usage
+    /_cluster/allocation/explain /_ingest/pipeline/_simulate /_mget /_mtermvectors
+"""
+"""Requests whose answers show no index but those that their bodies name."""
+
+_ABOUT_MORE = """
+    /_cluster/state/{metric}/{index} /_data_stream/{index} /_data_stream/{index}/{part} /_index_template/_simulate_index/{index}
+    /_resolve/cluster/{index} /_rollup/data/{index}
+    /{index}/_ccr/info /{index}/_ccr/stats /{index}/_migration/deprecations /{index}/_rollup/data
+"""
+"""Requests whose answers show other indices than those of their paths."""
+
+_DEEPER = frozenset({"level", "include_disk_info"})
+"""Parameters that make an answer show indices."""
+
+_INSTEAD = {
+    "_cat": "es_indices, or a path with an index such as /_cat/shards/my-index",
+    "_cluster": "es_health",
+    "_health_report": "es_health",
+    "_tasks": "es_health",
+    "_snapshot": "es_health",
+    "_slm": "es_health",
+    "_ilm": "/my-index/_ilm/explain",
+    "_index_template": "es_indices",
+    "_template": "es_indices",
+    "_component_template": "es_indices",
+    "_data_stream": "es_indices",
+    "_nodes": "/_nodes/stats or es_health",
+}
+"""What may be used in place of what is refused, by the first part of a path."""
+
 PARAMETERS = {
+    "alias": "it belongs into the path",
+    "index": "it belongs into the path",
+    "indices": "it belongs into the path",
+    "name": "it belongs into the path",
+    "target": "it belongs into the path",
     "refresh": "it makes Elasticsearch refresh the index",
     "scroll": "it leaves a search open: es_search goes on by its cursor",
     "source": "give the body as body",
@@ -83,6 +128,38 @@ class Endpoint:
         names = self.pattern.strip("/").split("/")
         return [part for name, part in zip(names, self.parts, strict=False) if name == "{index}"]
 
+    def limited(self, params: Mapping[str, Any]) -> Endpoint:
+        """The same request where MCP_INDEX_PATTERNS limits this server: one that names its indices, or is about none.
+
+        Raises:
+            ToolError: it would show other indices.
+        """
+        if "hot_threads" in self.parts or (self.pattern in _FREE and not params.keys().isdisjoint(_DEEPER)):
+            raise self._refused()
+        if self.pattern in _FREE or ("{index}" in self.pattern and self.pattern not in _TELLING):
+            return self
+        # Elasticsearch takes the indices in front of most commands, and behind some.
+        for pattern, parts in (
+            ("/{index}" + self.pattern, ("*", *self.parts)),
+            (self.pattern + "/{index}", (*self.parts, "*")),
+        ):
+            if pattern in _KNOWN and pattern not in _TELLING:
+                return Endpoint(pattern, parts)
+        raise self._refused()
+
+    def _refused(self) -> ToolError:
+        instead = _INSTEAD.get(self.parts[0] if self.parts else "", "a path with an index, or another tool")
+        return ToolError(
+            f"/{'/'.join(self.parts)[:200]} is refused: it would show indices that MCP_INDEX_PATTERNS keeps from this server; "
+            f"use {instead}"
+        )
+
+    def of(self, indices: str) -> tuple[str, ...]:
+        """The parts of the path, for these indices."""
+        names = self.pattern.strip("/").split("/")
+        named = [indices if name == "{index}" else part for name, part in zip(names, self.parts, strict=False)]
+        return (*named, *self.parts[len(named) :])
+
 
 def _compiled(patterns: str) -> list[tuple[str, re.Pattern[str]]]:
     found = []
@@ -93,6 +170,9 @@ def _compiled(patterns: str) -> list[tuple[str, re.Pattern[str]]]:
     # The more of a pattern is said outright, the sooner it is tried.
     return sorted(found, key=lambda item: ("**" in item[0], item[0].count("{")))
 
+
+_FREE, _TELLING = frozenset(_ABOUT_NO_INDEX.split()), frozenset(_ABOUT_MORE.split())
+_KNOWN = frozenset((_GET + _POST).split())
 
 _PATTERNS = {"GET": _compiled(_GET), "POST": _compiled(_POST)}
 

@@ -10,9 +10,10 @@ import elasticsearch
 import pytest
 
 from servers.common.tools import ToolError
-from servers.elasticsearch.endpoints import check_parameters, endpoint
+from servers.elasticsearch.endpoints import Endpoint, check_parameters, endpoint
 
 GOLDEN = Path(__file__).parent / "endpoints_allowed.txt"
+LIMITED = Path(__file__).parent / "endpoints_limited.txt"
 
 
 def specification() -> set[tuple[str, str]]:
@@ -61,6 +62,22 @@ def test_every_request_is_allowed_or_refused_as_was_decided() -> None:
     assert len(known) > 600
     found = sorted(f"{method} {path}" for method, path in known if allowed(method, path))
     assert found == GOLDEN.read_text().splitlines()
+
+
+def test_what_is_allowed_under_patterns_of_indices_is_about_those_or_about_none() -> None:
+    """Whoever changes the golden file has looked at which indices an answer shows."""
+    found = []
+    for line in GOLDEN.read_text().splitlines():
+        method, path = line.split(" ")
+        try:
+            limited = endpoint(method, re.sub(r"\{(\w+)\}", r"some-\1", path)).limited({})
+        except ToolError as refusal:
+            assert "MCP_INDEX_PATTERNS" in str(refusal) and "; use " in str(refusal)
+            continue
+        replaced = Endpoint(limited.pattern, limited.of("a,b")).indices
+        assert replaced == ["a,b"] * len(limited.indices), "each of its indices is replaced"
+        found.append(line)
+    assert found == LIMITED.read_text().splitlines()
 
 
 def test_nothing_that_changes_or_tells_secrets_is_allowed() -> None:

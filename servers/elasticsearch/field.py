@@ -10,8 +10,15 @@ from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
-from servers.elasticsearch.names import IndexPattern, aggregatable, known_fields, near_names, unknown_fields
-from servers.elasticsearch.queries import refuse_scripts
+from servers.elasticsearch.names import (
+    IndexPattern,
+    aggregatable,
+    check_bodies,
+    known_fields,
+    near_names,
+    unknown_fields,
+    within,
+)
 
 NUMBERS = frozenset(
     {"byte", "double", "float", "half_float", "integer", "long", "scaled_float", "short", "unsigned_long"}
@@ -53,7 +60,8 @@ async def es_field(
     sample: Annotated[int, Field(ge=100, le=1_000_000, description="documents of each shard")] = 10_000,
 ) -> Profile:
     """What a field's values are like: most frequent, range, distinct, missing share. Look before you filter on it."""
-    refuse_scripts(query)
+    await check_bodies(call.backend, query)
+    index = await within(call.backend, index)
     async with near_names(call.backend):
         fields = await known_fields(call.backend, index, field, f"{field}.*")
     types = fields.get(field, {})

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.tools import Call, ToolError, tool
-from servers.elasticsearch.backend import ElasticsearchBackend
+from servers.common.tools import Call, Room, ToolError, size, tool
+from servers.elasticsearch.allocation import past, unassigned, watermarks
+from servers.elasticsearch.backend import ElasticsearchBackend, path
+from servers.elasticsearch.names import within
+from servers.elasticsearch.sections import SECTIONS, About, optional
 
 MOST_NODES = 50
 """Nodes that are listed; the busiest first."""
@@ -28,6 +32,7 @@ class Node(TypedDict):
     heap_percent: int
     cpu_percent: NotRequired[int]
     disk_free_bytes: NotRequired[int]
+    disk_total_bytes: NotRequired[int]
     disk_free_percent: NotRequired[int]
 
 
@@ -40,29 +45,46 @@ class Shards(TypedDict):
 
 class Health(TypedDict):
     cluster: str
-    status: Annotated[str, Field(description="green; yellow: copies are missing; red: data is missing")]
+    status: Annotated[str, Field(description="yellow: copies are missing; red: data is")]
     nodes: int
     data_nodes: int
     shards: Shards
     pending_tasks: int
-    busiest: Annotated[list[Node], Field(description="nodes, fullest heap first")]
-    findings: Annotated[list[str], Field(description="what is wrong, why, and what to do")]
+    watermarks: NotRequired[dict[str, str]]
+    """Disk in use from which shards are not put there, are moved away, and indices are only read; with the most that is left
+    free."""
+    busiest: list[Node]
+    """Fullest heap first."""
+    findings: Annotated[list[str], Field(description="what is wrong, and what to do")]
+    unassigned: NotRequired[list[str]]
+    """Why shards are nowhere."""
+    about: NotRequired[dict[str, list[str]]]
 
 
 @tool(title="Health of the cluster")
-async def es_health(call: Call[ElasticsearchBackend]) -> Health:
-    """Status, nodes, shards, heap and disk of this Elasticsearch cluster, and what is wrong with it in plain words."""
-    health, report, stats = await asyncio.gather(
-        call.backend.read("GET", "/_cluster/health"),
-        _optional(call, "/_health_report"),
-        _optional(
+async def es_health(
+    call: Call[ElasticsearchBackend],
+    *,
+    about: Annotated[list[About], Field(description="further sections")] = [],  # noqa: B006
+) -> Health:
+    """State of the cluster, and what is wrong with it: shards, with the reason why they are nowhere, heap, CPU, disk."""
+    limits = ""
+    if call.backend.scope:
+        with suppress(ToolError):  # there is no index inside yet
+            limits = path(await within(call.backend, "*", "all"))
+    health, report, stats, settings = await asyncio.gather(
+        call.backend.read("GET", "/_cluster/health" + limits),
+        optional(call, "/_health_report"),
+        optional(
             call,
             "/_nodes/stats/jvm,fs,os",
             filter_path="nodes.*.name,nodes.*.jvm.mem.heap_used_percent,nodes.*.os.cpu.percent,nodes.*.fs.total",
         ),
+        optional(call, "/_cluster/settings", include_defaults="true", filter_path="*.cluster.routing.allocation.disk"),
     )
     nodes = sorted((_node(n) for n in stats.get("nodes", {}).values()), key=lambda n: -n["heap_percent"])
-    return {
+    marks = watermarks(settings)
+    answer: Health = {
         "cluster": health["cluster_name"],
         "status": health["status"],
         "nodes": health["number_of_nodes"],
@@ -75,17 +97,23 @@ async def es_health(call: Call[ElasticsearchBackend]) -> Health:
         },
         "pending_tasks": health["number_of_pending_tasks"],
         "busiest": nodes[:MOST_NODES],
-        "findings": findings(health, report, nodes),
+        "findings": findings(health, report, nodes, marks, impacts=not call.backend.scope),
     }
-
-
-async def _optional(call: Call[ElasticsearchBackend], path: str, **params: str) -> Mapping[str, Any]:
-    """What a user may be forbidden, and an older server may lack (_health_report is of 8.7)."""
-    try:
-        answer: Mapping[str, Any] = await call.backend.read("GET", path, params=params)
-        return answer
-    except ToolError:
-        return {}
+    if marks:
+        answer["watermarks"] = marks
+    if health["unassigned_shards"] and (limits or not call.backend.scope):
+        with suppress(ToolError):  # a user may be forbidden to ask
+            answer["unassigned"] = await unassigned(call, limits or "/*")
+    if about:
+        room = Room(call.max_bytes, 1024 + size(answer))
+        answer["about"] = {}
+        for name in dict.fromkeys(about):
+            try:
+                lines = [line async for line in SECTIONS[name](call)]
+            except ToolError as error:
+                lines = [str(error)]
+            answer["about"][name] = [line for line in lines if room.take(line)]
+    return answer
 
 
 def _node(stats: Mapping[str, Any]) -> Node:
@@ -98,18 +126,26 @@ def _node(stats: Mapping[str, Any]) -> Node:
         node["cpu_percent"] = cpu
     disk = stats.get("fs", {}).get("total", {})
     if disk.get("total_in_bytes"):
-        node["disk_free_bytes"] = disk["available_in_bytes"]
+        node["disk_free_bytes"], node["disk_total_bytes"] = disk["available_in_bytes"], disk["total_in_bytes"]
         node["disk_free_percent"] = round(100 * disk["available_in_bytes"] / disk["total_in_bytes"])
     return node
 
 
-def findings(health: Mapping[str, Any], report: Mapping[str, Any], nodes: list[Node]) -> list[str]:
+def findings(
+    health: Mapping[str, Any],
+    report: Mapping[str, Any],
+    nodes: list[Node],
+    marks: Mapping[str, str] | None = None,
+    impacts: bool = True,
+) -> list[str]:
     """What is wrong, a sentence or two each.
 
     Args:
         health: the answer of _cluster/health
         report: the answer of _health_report, or nothing
         nodes: from _nodes/stats
+        marks: the disk watermarks
+        impacts: whether to tell the report's impacts, which name indices
     """
     found = []
     lonely = health["number_of_data_nodes"] == 1 and health["status"] == "yellow" and health["unassigned_shards"]
@@ -123,7 +159,8 @@ def findings(health: Mapping[str, Any], report: Mapping[str, Any], nodes: list[N
         if indicator.get("status") in ("green", "unknown") or (lonely and name == "shards_availability"):
             continue
         words = [f"{name}: {indicator.get('symptom', '?')}"]
-        words += [impact["description"] for impact in indicator.get("impacts", ())[:2]]
+        if impacts:
+            words += [impact["description"] for impact in indicator.get("impacts", ())[:2]]
         words += [f"{d['cause']} {d['action']}" for d in indicator.get("diagnosis", ())[:2]]
         found.append(" ".join(words)[:1500])
     if not report and not lonely and health["status"] == "red":
@@ -142,10 +179,26 @@ def findings(health: Mapping[str, Any], report: Mapping[str, Any], nodes: list[N
             found.append(
                 f"the machine of node {node['name']} uses {node['cpu_percent']}% of its CPU: requests are slow"
             )
-        if not report and node.get("disk_free_percent", 100) <= 10:
-            found.append(
-                f"node {node['name']} has {node['disk_free_percent']}% of its disk free: shards will be moved away"
-            )
+        if "disk_free_bytes" in node:
+            found += _disk(node, marks or {})
     if len(found) > MOST_FINDINGS:
         found[MOST_FINDINGS:] = [f"and {len(found) - MOST_FINDINGS} more"]
     return found
+
+
+_PAST = {
+    "flood_stage": "indices that have a shard on it can only be read until there is room",
+    "high": "its shards are moved away",
+    "low": "it gets no further shards",
+}
+
+
+def _disk(node: Node, marks: Mapping[str, str]) -> list[str]:
+    free, percent = node["disk_free_bytes"], node["disk_free_percent"]
+    for name, effect in _PAST.items():
+        if name in marks and past(marks[name], node["disk_total_bytes"], free):
+            mark = f"{name.replace('_', ' ')} watermark of {marks[name].partition('/')[0]}"
+            return [
+                f"node {node['name']} has {percent}% of its disk free, past the {mark}: {effect}; free disk or add a node"
+            ]
+    return []

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, ToolError, size, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
-from servers.elasticsearch.names import IndexPattern, near_names
+from servers.elasticsearch.names import LONGEST, IndexPattern, inside, listed, near_names, within
+from servers.elasticsearch.sections import optional
 
 
 class Index(TypedDict):
@@ -25,15 +27,11 @@ class Index(TypedDict):
     closed: NotRequired[bool]
 
 
-class DataStream(TypedDict):
-    name: str
-    indices: Annotated[int, Field(description="backing indices")]
-
-
 class Indices(TypedDict):
-    total: Annotated[int, Field(description="indices that match")]
-    indices: list[Index]
-    data_streams: NotRequired[list[DataStream]]
+    total: int
+    indices: NotRequired[list[Index]]
+    data_streams: NotRequired[list[dict[str, Any]]]
+    templates: NotRequired[list[dict[str, Any]]]
     cursor: NotRequired[str]
 
 
@@ -42,44 +40,102 @@ async def es_indices(
     call: Call[ElasticsearchBackend],
     *,
     pattern: IndexPattern = "*",
-    hidden: Annotated[bool, Field(description="also hidden ones")] = False,
+    kind: Literal["indices", "data_streams", "templates"] = "indices",
+    order: Literal["name", "bytes", "docs"] = "name",
+    health: Literal["green", "yellow", "red"] | None = None,
+    hidden: bool = False,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
     cursor: str | None = None,
 ) -> Indices:
-    """List indices by name, with documents, size, health and aliases, and data streams."""
-    expand = "open,closed,hidden" if hidden else "open,closed"
+    """List indices with documents, size, health and aliases; or data streams, or index templates."""
+    rows: list[Any]
+    if kind != "indices":
+        if order != "name" or health:
+            raise ToolError("order and health are for kind indices")
+        rows = await (_data_streams(call, pattern, hidden) if kind == "data_streams" else _templates(call, pattern))
+        return _page(call, kind, rows, "name", limit, cursor)
+    rows = await _indices(call, pattern, "open,closed,hidden" if hidden else "open,closed", health)
+    if order != "name":
+        rows.sort(key=lambda row: -row.get(order, 0))
+    answer = _page(call, "indices", rows, "index", limit, cursor)
+    if cursor is None and (streams := await _data_streams(call, pattern, hidden, brief=True)):
+        answer["data_streams"] = streams[:20]
+    return answer
+
+
+def _page(
+    call: Call[ElasticsearchBackend], kind: str, rows: list[Any], key: str, limit: int, cursor: str | None
+) -> Indices:
+    """The rows behind the one that the cursor names."""
+    start = 0
+    if cursor is not None:
+        start = next((i for i, row in enumerate(rows, 1) if row[key] == cursor), 0)
+        if not start:
+            raise ToolError(f"{cursor[:100]!r} is not there any more: begin again without a cursor")
+    room = Room(call.max_bytes, 2048)
+    kept = [row for row in rows[start : start + limit] if room.take(row)]
+    answer: Indices = {"total": len(rows), kind: kept}  # type: ignore[misc]
+    if start + len(kept) < len(rows) and kept:
+        answer["cursor"] = kept[-1][key]
+    return answer
+
+
+async def _indices(call: Call[ElasticsearchBackend], pattern: str, expand: str, health: str | None) -> list[Index]:
+    pattern = await within(call.backend, pattern, expand)
+    params = {"format": "json", "bytes": "b", "h": "index,health,status,docs.count,store.size,pri,rep", "s": "index"}
     async with near_names(call.backend):
         rows, resolved = await asyncio.gather(
             call.backend.read(
                 "GET",
                 path("_cat", "indices", pattern),
-                params={
-                    "format": "json",
-                    "bytes": "b",
-                    "h": "index,health,status,docs.count,store.size,pri,rep",
-                    "expand_wildcards": expand,
-                },
+                params=params | {"expand_wildcards": expand} | ({"health": health} if health else {}),
             ),
             call.backend.read("GET", path("_resolve", "index", pattern), params={"expand_wildcards": expand}),
         )
     aliases = {entry["name"]: entry.get("aliases", []) for entry in resolved["indices"]}
-    rows.sort(key=lambda row: row["index"])
-    room = Room(call.max_bytes)
-    answer: Indices = {"total": len(rows), "indices": []}
-    streams: list[DataStream] = [
-        {"name": s["name"], "indices": len(s.get("backing_indices", ()))} for s in resolved["data_streams"]
-    ]
-    if streams and cursor is None:
-        answer["data_streams"] = [s for s in streams if room.take(s)]
-    for row in rows:
-        if cursor is not None and row["index"] <= cursor:
+    return [_index(row, aliases.get(row["index"], [])) for row in rows]
+
+
+async def _data_streams(
+    call: Call[ElasticsearchBackend], pattern: str, hidden: bool, brief: bool = False
+) -> list[dict[str, Any]]:
+    """Data streams: name and number of indices; if not brief what else is known of them, where the cluster has x-pack."""
+    async with near_names(call.backend):
+        found = [f for f in await inside(call.backend, pattern, "all" if hidden else "open") if f.stream == f.name]
+    rows: dict[str, dict[str, Any]] = {f.name: {"name": f.name, "indices": len(f.members)} for f in found}
+    if rows and not brief:
+        names = ",".join(rows) if len(",".join(rows)) <= LONGEST else pattern
+        described, stats = await asyncio.gather(
+            optional(call, path("_data_stream", names)), optional(call, path("_data_stream", names, "_stats"))
+        )
+        for stream in described.get("data_streams", ()):
+            if row := rows.get(stream["name"]):
+                row |= {key: stream[key] for key in ("status", "template", "ilm_policy", "hidden") if stream.get(key)}
+        for stream in stats.get("data_streams", ()):
+            if row := rows.get(stream["data_stream"]):
+                row["bytes"] = stream["store_size_bytes"]
+                row["newest"] = datetime.fromtimestamp(stream.get("maximum_timestamp", 0) / 1000, UTC).isoformat()
+    return sorted(rows.values(), key=lambda row: str(row["name"]))
+
+
+async def _templates(call: Call[ElasticsearchBackend], pattern: str) -> list[dict[str, Any]]:
+    """Index templates: which names they are for, which of those that match comes first, and what they are made of."""
+    answer = await call.backend.read("GET", "/_index_template")
+    rows = []
+    for entry in answer["index_templates"]:
+        name, template = entry["name"], entry["index_template"]
+        patterns = listed(template.get("index_patterns"))
+        if not any(fnmatchcase(name, part) for part in pattern.split(",")) or not all(
+            map(call.backend.scope.has, patterns)
+        ):
             continue
-        index = _index(row, aliases.get(row["index"], []))
-        if len(answer["indices"]) == limit or not room.take(index):
-            answer["cursor"] = answer["indices"][-1]["index"] if answer["indices"] else cursor or ""
-            break
-        answer["indices"].append(index)
-    return answer
+        row: dict[str, Any] = {"name": name, "index_patterns": list(patterns), "priority": template.get("priority", 0)}
+        if template.get("composed_of"):
+            row["composed_of"] = template["composed_of"]
+        if "data_stream" in template:
+            row["data_stream"] = True
+        rows.append(row)
+    return sorted(rows, key=lambda row: str(row["name"]))
 
 
 def _index(row: Mapping[str, str | None], aliases: list[str]) -> Index:
@@ -124,6 +180,7 @@ async def es_mapping(
     full: Annotated[bool, Field(description="the mapping's JSON in place of the digest")] = False,
 ) -> Mappings:
     """The fields of an index and their types: look before you query. Indices with the same mapping come together. text is for match, keyword for term, sort and aggregations."""  # noqa: E501
+    asked, index = index, await within(call.backend, index, "open,closed,hidden")
     async with near_names(call.backend):
         answer = await call.backend.read(
             "GET",
@@ -167,7 +224,7 @@ async def es_mapping(
                 group["left_out"] = missing
         found.append(group)
     if fields != "*" and not any(group.get("fields") or group.get("left_out") for group in found):
-        raise ToolError(f"no field of {index!r} matches {fields!r}: es_mapping without fields lists all")
+        raise ToolError(f"no field of {asked!r} matches {fields!r}: es_mapping without fields lists all")
     result: Mappings = {"mappings": found}
     if len(found) < len(groups):
         result["left_out"] = len(groups) - len(found)

@@ -9,8 +9,9 @@ from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
-from servers.elasticsearch.names import IndexPattern, near_names
+from servers.elasticsearch.names import IndexPattern, near_names, within
 from servers.elasticsearch.shorten import shorten
+from servers.elasticsearch.statements import esql, sql
 
 LANGUAGES = ("esql", "sql", "eql")
 
@@ -43,6 +44,12 @@ async def es_query(
         raise ToolError(f"this cluster has no {language}: it has {', '.join(there)}, and es_search")
     if (language == "eql") != (index is not None):
         raise ToolError("give index with EQL, and only then: ES|QL and SQL name it in the query (FROM)")
+    if index:
+        index = await within(call.backend, index)
+    elif call.backend.scope:
+        statement = esql(query) if language == "esql" else sql(query)
+        if statement.indices:
+            query = statement.reading(await within(call.backend, statement.indices))
     async with near_names(call.backend):
         return await (_events(call, query, index, limit) if index else _rows(call, language, query, limit))
 

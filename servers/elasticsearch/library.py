@@ -7,13 +7,14 @@ from typing import Any
 
 from servers.common.resources import Resource, Resources, Template
 from servers.common.tools import Call, ToolError
-from servers.elasticsearch.backend import ElasticsearchBackend, path
+from servers.elasticsearch.backend import ElasticsearchBackend
 from servers.elasticsearch.health import es_health
 from servers.elasticsearch.indices import es_mapping
+from servers.elasticsearch.names import inside
 
 
 async def _cluster(call: Call[ElasticsearchBackend]) -> Mapping[str, Any]:
-    return await es_health.function(call)
+    return await es_health.function(call, about=[])
 
 
 async def _mapping(call: Call[ElasticsearchBackend], name: str) -> Mapping[str, Any]:
@@ -25,10 +26,9 @@ async def _complete(call: Call[ElasticsearchBackend], typed: str) -> Sequence[st
     if any(c in typed for c in '*?,<>"\\/| '):
         return []  # no name has these
     try:
-        found = await call.backend.read("GET", path("_resolve", "index", f"{typed}*"))
+        return sorted(found.name for found in await inside(call.backend, f"{typed}*"))
     except ToolError:
         return []
-    return sorted(entry["name"] for kind in ("indices", "aliases", "data_streams") for entry in found.get(kind, ()))
 
 
 RESOURCES = Resources(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -14,6 +15,8 @@ from servers.common.backend import BackendError
 from servers.common.tools import ToolError
 from servers.elasticsearch.backend import ElasticsearchBackend, path
 from servers.elasticsearch.errors import Refused
+from servers.elasticsearch.queries import refuse_scripts
+from servers.elasticsearch.scope import indices_in
 
 # What these take is said once, in the server's instructions.
 IndexPattern = Annotated[str, Field(min_length=1, max_length=4096)]
@@ -71,10 +74,187 @@ async def near_fields_of(backend: ElasticsearchBackend, index: str) -> AsyncIter
         raise
 
 
-async def require_index(backend: ElasticsearchBackend, name: str) -> None:
-    """Raises ToolError when there is no such index, alias or data stream; a write would make one of a misspelled name."""
+async def target(backend: ElasticsearchBackend, name: str, *, create: bool = False) -> str:
+    """The name of one index, alias or data stream that may be written to.
+
+    Args:
+        create: it need not be there yet; else it has to be, for a write would make one of a misspelled name
+
+    Raises:
+        ToolError: it may not be, or is not there.
+    """
+    writable(name)
+    if create and not backend.scope:
+        return name
     async with near_names(backend):
-        await backend.read("GET", path("_resolve", "index", name))
+        try:
+            if backend.scope:
+                await _inside(backend, [name])
+            else:
+                await _reached(backend, name, "open")
+        except Refused as error:
+            if not (create and error.type == "index_not_found_exception"):
+                raise
+    return name
+
+
+LONGEST = 3000
+"""Bytes of names that a request's path may have; Elasticsearch takes lines of 4096."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """An index, alias or data stream that an expression leads to."""
+
+    name: str
+    members: tuple[str, ...] = ()
+    """The indices of an alias or a data stream."""
+
+    stream: str = ""
+    """The data stream that an index belongs to, or is."""
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it is an index or a data stream; else it is an alias."""
+        return bool(self.stream) or not self.members
+
+
+async def within(backend: ElasticsearchBackend, expression: str, expand: str = "open") -> str:
+    """What to send in place of an expression of indices, such that nothing outside of MCP_INDEX_PATTERNS is reached.
+
+    Elasticsearch resolves aliases, wildcards, exclusions and date math; names that are sent are then those of indices and
+    data streams, or of aliases all of whose indices are inside, so that their filters hold.
+
+    Args:
+        expression: names, aliases, data streams, date math, by commas, with * and exclusions
+        expand: what wildcards match: open, closed, hidden, all
+
+    Raises:
+        ToolError: a name leads outside, or nothing inside matches.
+    """
+    if not backend.scope:
+        return expression
+    async with near_names(backend):
+        reached = await inside(backend, expression, expand)
+    if not reached:
+        raise ToolError(f"no index that this server may touch matches {expression[:200]!r}: {backend.scope.said}")
+    # An alias adds nothing to its indices where these are there themselves.
+    there = {name for found in reached if found.is_index for name in (found.name, *found.members)}
+    names = [found.name for found in reached if found.is_index or not there.issuperset(found.members)]
+    joined = ",".join(names)
+    return joined if len(path(joined)) <= LONGEST else await _as_it_is(backend, expression, len(names))
+
+
+async def inside(backend: ElasticsearchBackend, expression: str, expand: str = "open") -> list[Reached]:
+    """What of an expression is inside of MCP_INDEX_PATTERNS, by name.
+
+    Raises:
+        Refused: a name is of no index.
+        ToolError: a name leads outside.
+    """
+    parts = [part for part in expression.split(",") if part] or ["*"]
+    for part in parts:
+        # A colon may be of date math's time zone.
+        if ":" in part and not part.lstrip("-").startswith("<"):
+            raise backend.scope.outside(part)
+    exact = await _inside(backend, [part for part in parts if not _several(part) and not part.startswith("-")])
+    if not any(map(_several, parts)):
+        return exact
+    reached = await _reached(backend, ",".join(parts), expand)
+    streams = await _streams(backend) if backend.scope else frozenset()
+    return [found for found in reached if _is_inside(backend, found, streams)]
+
+
+def _several(part: str) -> bool:
+    return "*" in part or part == "_all"
+
+
+async def _inside(backend: ElasticsearchBackend, names: Sequence[str]) -> list[Reached]:
+    """What exact names are, all of them inside.
+
+    Raises:
+        Refused: there is none of a name that would be inside.
+        ToolError: one is outside.
+    """
+    if not names:
+        return []
+    try:
+        reached = await _reached(backend, ",".join(names), "all")
+    except Refused as error:
+        if error.type == "index_not_found_exception" and not backend.scope.has(error.index or ""):
+            raise backend.scope.outside(error.index or names[0]) from None
+        raise
+    streams: frozenset[str] | None = None
+    for found in reached:
+        if not _is_inside(backend, found, streams or frozenset()):
+            streams = await _streams(backend) if streams is None else streams
+            if not _is_inside(backend, found, streams):
+                raise backend.scope.outside(found.name)
+    return reached
+
+
+async def _reached(backend: ElasticsearchBackend, expression: str, expand: str) -> list[Reached]:
+    answer = await backend.read("GET", path("_resolve", "index", expression), params={"expand_wildcards": expand})
+    return [
+        *(Reached(i["name"], (), i.get("data_stream", "")) for i in answer["indices"]),
+        *(Reached(a["name"], tuple(a["indices"])) for a in answer["aliases"]),
+        *(Reached(s["name"], listed(s.get("backing_indices")), s["name"]) for s in answer["data_streams"]),
+    ]
+
+
+def listed(names: Any) -> tuple[str, ...]:
+    """The answer has one of a list as it is."""
+    return (names,) if isinstance(names, str) else tuple(names or ())
+
+
+async def _streams(backend: ElasticsearchBackend) -> frozenset[str]:
+    """The indices of the data streams that are inside."""
+    answer = await backend.read(
+        "GET", path("_resolve", "index", "*"), params={"expand_wildcards": "all", "filter_path": "data_streams"}
+    )
+    found = answer.get("data_streams", ())
+    return frozenset(n for s in found if backend.scope.has(s["name"]) for n in listed(s.get("backing_indices")))
+
+
+def _is_inside(backend: ElasticsearchBackend, found: Reached, streams: frozenset[str]) -> bool:
+    has = backend.scope.has
+    if found.is_index:
+        return has(found.name) or (bool(found.stream) and has(found.stream))
+    return all(has(member) or member in streams for member in found.members)
+
+
+async def _as_it_is(backend: ElasticsearchBackend, expression: str, count: int) -> str:
+    """An expression whose names are too many to send, where nothing that it matches can be outside.
+
+    Raises:
+        ToolError: something can.
+    """
+    # Its wildcards match only names that are inside, and no alias leads out; indices that come meanwhile are inside, too.
+    if all(backend.scope.has(part) for part in expression.split(",") if _several(part)):
+        everything = await _reached(backend, expression, "all")
+        streams = await _streams(backend)
+        if all(_is_inside(backend, found, streams) for found in everything):
+            return expression
+    raise ToolError(f"{count} indices match {expression[:200]!r}, more than one request can name: narrow the pattern")
+
+
+async def check_bodies(backend: ElasticsearchBackend, *bodies: Any) -> None:
+    """Raises ToolError where a part of a request has a script, or names an index outside of MCP_INDEX_PATTERNS."""
+    for body in bodies:
+        refuse_scripts(body)
+    if not backend.scope:
+        return
+    names = sorted({name for body in bodies for name in indices_in(body)})
+    for name in names:
+        if re.search(r'[*?,<>:"\\/| #]|^[-+_]|^$', name):
+            raise backend.scope.outside(name)
+    async with near_names(backend):
+        await _inside(backend, names)
+
+
+def shown(backend: ElasticsearchBackend, names: Iterable[str]) -> list[str]:
+    """The names of indices that may be told."""
+    return [name for name in names if backend.scope.has(name)]
 
 
 async def known_fields(backend: ElasticsearchBackend, index: str, *fields: str) -> dict[str, dict[str, Any]]:
@@ -113,10 +293,9 @@ def _near_field(missing: str, known: Sequence[str]) -> str:
 
 async def _meant(backend: ElasticsearchBackend, missing: str) -> str:
     try:
-        known = await backend.read("GET", path("_resolve", "index", "*"))
+        names = [found.name for found in await inside(backend, "*")]
     except (ToolError, BackendError):
         return "es_indices lists them"
-    names = [entry["name"] for kind in ("indices", "aliases", "data_streams") for entry in known.get(kind, ())]
     if not names:
         return "there is none at all that this user may see"
     wanted = missing.strip("*")

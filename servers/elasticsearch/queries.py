@@ -19,7 +19,7 @@ _SCRIPTED = frozenset(
         "minimum_should_match_script",
     }
 )
-_LEAVES = frozenset(
+LEAVES = frozenset(
     {
         "fuzzy",
         "match",
@@ -46,16 +46,20 @@ def refuse_scripts(value: Any, parent: str = "") -> None:
             refuse_scripts(item, parent)
     if not isinstance(value, dict):
         return
+    # A runtime field or an aggregation may have the name of a query as well: what it has is no field's value.
+    field = parent in LEAVES and len(value) == 1
     for key, inner in value.items():
-        named = key in _SCRIPTED and parent not in _LEAVES
+        named = key in _SCRIPTED and not (field and not isinstance(inner, dict))
         scripted = key == "script" and (
             (isinstance(inner, dict) and not inner.keys().isdisjoint({"source", "id", "lang", "params", "script"}))
-            or (isinstance(inner, str) and parent not in _LEAVES)
+            or (isinstance(inner, str) and not field)
         )
         if named or scripted:
             raise ToolError(
                 f"{key!r}: scripts are not allowed here; say it with queries and aggregations that need none"
             )
+        if key == "wrapper" and isinstance(inner, dict) and isinstance(inner.get("query"), str):
+            raise ToolError("'wrapper' hides a query, which can't be checked then: give the query itself")
         refuse_scripts(inner, key)
 
 
@@ -67,7 +71,7 @@ def fields_of(query: Any) -> set[str]:
     if not isinstance(query, dict):
         return found
     for key, inner in query.items():
-        if key in _LEAVES or key in ("range", "terms"):
+        if key in LEAVES or key in ("range", "terms"):
             found.update(inner if isinstance(inner, dict) else ())
         elif key == "exists" and isinstance(inner, dict):
             found.add(str(inner.get("field", "")))

@@ -7,12 +7,11 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.tools import Call, Room, tool
+from servers.common.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.backend import ElasticsearchBackend
 from servers.elasticsearch.backend import path as joined
 from servers.elasticsearch.endpoints import check_parameters, endpoint
-from servers.elasticsearch.names import near_names
-from servers.elasticsearch.queries import refuse_scripts
+from servers.elasticsearch.names import check_bodies, near_names, within
 from servers.elasticsearch.shorten import shorten
 
 
@@ -34,12 +33,23 @@ async def es_request(
     found = endpoint(method, path)
     given = params or {}
     check_parameters(given)
-    refuse_scripts(body)
+    await check_bodies(call.backend, body)
     sent = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
+    parts = found.parts
+    if call.backend.scope:
+        found = found.limited(given)
+        parts = found.parts
+        if found.indices:
+            parts = found.of(await within(call.backend, found.indices[0], sent.pop("expand_wildcards", "open,closed")))
+        elif found.pattern == "/_cluster/allocation/explain" and not (body or {}).get("index"):
+            raise ToolError("name index, shard and primary in the body: without, any shard is explained")
+        elif found.parts[:1] == ("_nodes",):
+            # The last requests of HTTP clients have indices in their paths.
+            sent["filter_path"] = ",".join(filter(None, [sent.get("filter_path"), "-nodes.*.http.clients"]))
     if found.parts[:1] == ("_cat",):
         sent["format"] = "json"
     async with near_names(call.backend):
-        answer = await call.backend.read(method, joined(*found.parts), params=sent, body=body)
+        answer = await call.backend.read(method, joined(*parts), params=sent, body=body)
     room = Room(call.max_bytes)
     shown, cut = shorten({"answer": answer}, room.left)
     return {"answer": shown.get("answer"), "cut": cut} if cut else {"answer": shown["answer"]}

@@ -20,8 +20,16 @@ from servers.common.backend import BackendError
 from servers.common.tools import Call, Room, ToolError, size, to_json, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
 from servers.elasticsearch.errors import Refused
-from servers.elasticsearch.names import IndexPattern, known_fields, near_fields_of, near_names, unknown_fields
-from servers.elasticsearch.queries import combined, fields_of, refuse_scripts
+from servers.elasticsearch.names import (
+    IndexPattern,
+    check_bodies,
+    known_fields,
+    near_fields_of,
+    near_names,
+    unknown_fields,
+    within,
+)
+from servers.elasticsearch.queries import combined, fields_of
 from servers.elasticsearch.shorten import shorten
 
 KEEP_ALIVE = "5m"
@@ -79,8 +87,8 @@ async def es_search(
     cursor: Annotated[str | None, Field(description="with the other arguments as they were")] = None,
 ) -> Found:
     """Search, count and aggregate, by text and where or by the query DSL. Scripts are refused. es_mapping tells the fields."""
-    for part in (query, knn, aggs, sort):
-        refuse_scripts(part)
+    await check_bodies(call.backend, query, knn, aggs, {"sort": sort})
+    reached = await within(call.backend, index)
     query = combined(text, where, query)
     # An empty list would mean all.
     asked = {"query": query, "knn": knn, "sort": sort, "_source": source or (None if source is None else False)}
@@ -88,24 +96,24 @@ async def es_search(
     body |= {"size": size, "timeout": f"{timeout_s}s"}
     if highlight:
         body["highlight"] = {"fields": {field: {} for field in highlight}}
-    page = _Page.parse(cursor, _fingerprint(index, body))
+    page = _Page.parse(call.backend.scope.opened(cursor) if cursor else None, cursor, _fingerprint(index, body))
     if page.first:
         if aggs:
             body["aggs"] = aggs
         # Counting all matches costs; it is worth it for who asks for nothing else.
         body["track_total_hits"] = size == 0 or COUNTED
-        async with near_fields_of(call.backend, index):
+        async with near_fields_of(call.backend, reached):
             answer = await call.backend.read(
                 "POST",
-                path(index, "_search"),
+                path(reached, "_search"),
                 params={"allow_no_indices": "false", "preference": page.fingerprint},
                 body=body,
             )
     else:
-        answer = await _go_on(call.backend, index, page, body)
+        answer = await _go_on(call.backend, reached, page, body)
     found = await _found(call, answer, page, size)
     if found["total"] == 0:
-        found["notes"] = found.get("notes", []) + await _unknown(call.backend, index, query)
+        found["notes"] = found.get("notes", []) + await _unknown(call.backend, reached, query)
         if not found["notes"]:
             del found["notes"]
     return found
@@ -141,11 +149,17 @@ class _Page:
         return base64.urlsafe_b64encode(to_json(parts).encode()).decode().rstrip("=")
 
     @classmethod
-    def parse(cls, cursor: str | None, fingerprint: str) -> _Page:
+    def parse(cls, opened: str | None, cursor: str | None, fingerprint: str) -> _Page:
+        """
+        Args:
+            opened: the cursor without its seal; None where that is broken
+            cursor: as it was given
+            fingerprint: of the search that goes on
+        """
         if cursor is None:
             return cls(fingerprint)
         try:
-            parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+            parts = json.loads(base64.urlsafe_b64decode((opened or "") + "=" * (-len(opened or "") % 4)))
             given, offset, pit, after = parts if len(parts) == 4 else [*parts, None, None]
             well = (
                 isinstance(offset, int)
@@ -223,7 +237,9 @@ async def _found(call: Call[ElasticsearchBackend], answer: Any, page: _Page, mos
         len(hits) == most and (end < total["value"] or total["relation"] == "gte")
     )
     if more and found["hits"] and most:
-        found["cursor"] = _Page(page.fingerprint, end, answer.get("pit_id", page.pit), last).cursor()
+        found["cursor"] = call.backend.scope.seal(
+            _Page(page.fingerprint, end, answer.get("pit_id", page.pit), last).cursor()
+        )
     elif page.pit:
         # It would expire by itself; nobody waits for it to be closed.
         with contextlib.suppress(ToolError, BackendError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ class ElasticsearchSettings:
     username: str
     password: Secret
     ca_file: Path | None
+    index_patterns: tuple[str, ...]
 
     @classmethod
     def read(cls, env: Environment) -> ElasticsearchSettings:
@@ -32,7 +34,13 @@ class ElasticsearchSettings:
             ca_file=env.certificates(
                 "ES_CA_FILE", "certificates that sign Elasticsearch's, PEM; default: the system's"
             ),
+            index_patterns=env.names(
+                "MCP_INDEX_PATTERNS",
+                "see and touch only indices and data streams of these names, * allowed, comma-separated",
+            ),
         )
+        if wrong := [p for p in settings.index_patterns if re.search(r"""[?<>:"\\|/#\s]|^[-+_]|[A-Z]""", p)]:
+            env.problems.append(f"MCP_INDEX_PATTERNS: {wrong[0]!r} is no name of an index, nor one with *")
         if "/" in settings.host:
             env.problems.append(
                 "ES_HOST: give the host's name alone; ES_SCHEME and ES_PORT say the rest of its address"

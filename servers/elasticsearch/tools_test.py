@@ -82,6 +82,28 @@ async def test_health_says_why_data_is_missing(client: Client, elasticsearch: El
     assert "[books]" in finding and "allocat" in finding
 
 
+async def test_health_explains_shards_and_tells_what_is_asked_for(
+    client: Client, elasticsearch: ElasticsearchNode
+) -> None:
+    for name in "abcd":
+        settings = {"number_of_replicas": 1, "index.routing.allocation.require.rack": "nowhere"}
+        elasticsearch.request("PUT", f"/{name}?wait_for_active_shards=0", {"settings": settings})
+    elasticsearch.request("PUT", "/e", {"settings": {"number_of_replicas": 1}})
+    sections = ["tasks", "pending_tasks", "hot_threads", "ilm", "snapshots"]
+    health = await ok(client, "es_health", about=sections)
+    assert len(health["unassigned"]) == 4 and health["unassigned"][3] == "and shards of 2 more indices"
+    assert health["unassigned"][0].startswith("a shard 0 (primary) is unassigned since 2")
+    assert "on 1 of 1 nodes the filters of index.routing.allocation" in health["unassigned"][0]
+    assert list(health["about"]) == sections
+    assert "there is no snapshot repository" in health["about"]["snapshots"][0]
+    assert "has no lifecycle management" in health["about"]["ilm"][0]
+    for name in "abcd":
+        elasticsearch.request("DELETE", f"/{name}")
+    health = await ok(client, "es_health")
+    (replica,) = health["unassigned"]
+    assert "e shard 0 (replica)" in replica and "a copy of it is there already" in replica
+
+
 async def test_indices(client: Client, elasticsearch: ElasticsearchNode) -> None:
     fill(elasticsearch, "books", BOOKS, shards=2)
     fill(elasticsearch, "closed", {})

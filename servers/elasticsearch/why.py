@@ -11,8 +11,7 @@ from typing_extensions import TypedDict
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
 from servers.elasticsearch.errors import Refused
-from servers.elasticsearch.names import DocumentId, IndexName, near_names
-from servers.elasticsearch.queries import refuse_scripts
+from servers.elasticsearch.names import DocumentId, IndexName, check_bodies, near_names, within
 
 DEPTH = 6
 """Levels of an explanation that are told."""
@@ -47,7 +46,8 @@ async def es_explain(
     profile: Annotated[bool, Field(description="run it, and say which parts are slow")] = False,
 ) -> Why:
     """Check a query: whether it is valid and what it means; why a document does or doesn't match; what makes it slow."""
-    refuse_scripts(query)
+    await check_bodies(call.backend, query)
+    index = await within(call.backend, index)
     why = await _validated(call, index, query)
     if not why["valid"]:
         return why
