@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from servers.common import VERSION, metrics
+from servers.common.access import AccessSettings
 from servers.common.endpoint import Endpoint
 from servers.common.guard import Guard
 from servers.common.sidecar import Instance
@@ -31,7 +32,7 @@ async def watched(instance: Instance[Any]) -> AsyncIterator[None]:
         await instance.backend.close()
 
 
-def create_app(instance: Instance[Any]) -> Starlette:
+def create_app(instance: Instance[Any], access: AccessSettings) -> Starlette:
     """The ASGI application of an instance.
 
     /mcp speaks MCP over streamable HTTP. /health is 200 while the process serves, whatever
@@ -68,9 +69,19 @@ def create_app(instance: Instance[Any]) -> Starlette:
         async with watched(instance), endpoint.run():
             yield
 
+    routes = []
+    if oauth := access.oauth:
+        # RFC 9728: how a client that was refused finds out who gives tokens. It asks for none itself.
+        document = oauth.metadata(instance.sidecar.title)
+
+        async def metadata(request: Request) -> Response:
+            return JSONResponse(document, headers={"Cache-Control": "max-age=3600"})
+
+        routes = [Route(path, metadata) for path in oauth.metadata_paths]
     return Starlette(
         routes=[
-            Route("/mcp", Guard(endpoint, settings, instance.metrics)),
+            Route("/mcp", Guard(endpoint, settings, access, instance.metrics)),
+            *routes,
             Route("/health", health),
             Route("/ready", ready),
             Route("/metrics", metrics_text),

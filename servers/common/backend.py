@@ -7,6 +7,9 @@ import logging
 import time
 from typing import Protocol
 
+from servers.common.plain import plain
+from servers.common.settings import hide
+
 logger = logging.getLogger(__name__)
 
 INTERVAL = 5.0
@@ -68,6 +71,7 @@ class Monitor:
                 # The watch goes on whatever a client library raises.
                 logger.exception("checking the backend failed", extra={"backend": self._backend.address})
                 detail, up = f"{self._backend.address}: {type(error).__name__}", False
+            detail = plain(hide(detail), 1000)
             if (up, detail) != (self.up, self.detail):
                 if up != self.up:
                     self.since = time.time()

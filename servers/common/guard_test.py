@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from servers.common.access import AccessSettings
 from servers.common.guard import Guard, host_name
 from servers.common.metrics import Metrics
 from servers.common.settings import CommonSettings, Environment
@@ -46,7 +47,8 @@ def status(**headers: str) -> int:
             found.append(message["status"])
 
     lines = [(name.encode(), value.encode()) for name, value in ({"host": "localhost"} | headers).items()]
-    guard = Guard(app, CommonSettings.read(Environment({})), Metrics("test", "1"))
+    env = Environment({})
+    guard = Guard(app, CommonSettings.read(env), AccessSettings.read(env), Metrics("test", "1"))
     asyncio.run(guard({"type": "http", "method": "POST", "path": "/mcp", "headers": lines}, receive, send))
     (only,) = found
     return only

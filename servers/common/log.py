@@ -8,6 +8,9 @@ import sys
 import time
 from typing import Any
 
+from servers.common.plain import escaped
+from servers.common.settings import hide
+
 _PLAIN = frozenset(vars(logging.makeLogRecord({})))
 
 
@@ -24,7 +27,7 @@ class JsonFormatter(logging.Formatter):
         entry |= {k: v for k, v in vars(record).items() if k not in _PLAIN and k not in ("message", "color_message")}
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str, ensure_ascii=False)
+        return hide(escaped(json.dumps(entry, default=str, ensure_ascii=False)))
 
 
 def configure(level: str) -> None:

@@ -17,7 +17,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from servers.common import VERSION, log
+from servers.common.access import AccessSettings
 from servers.common.settings import CommonSettings, Environment, SettingsError
+from servers.common.tls import Rotating
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ def run(sidecar: Any) -> None:
     """
     env = Environment(os.environ)
     settings = CommonSettings.read(env)
+    access = AccessSettings.read(env)
     store = sidecar.settings(env)
     arguments = _arguments(sidecar, env)
     try:
@@ -54,7 +57,7 @@ def run(sidecar: Any) -> None:
     async def serve() -> None:
         instance = Instance(sidecar, settings, sidecar.connect(store))
         async with _watchdog(settings.watchdog):
-            await (_stdio(instance) if arguments.transport == "stdio" else _http(instance))
+            await (_stdio(instance) if arguments.transport == "stdio" else _http(instance, access))
 
     if arguments.transport == "http":
         _check_port(sidecar.name, settings)
@@ -107,10 +110,11 @@ def _check_port(name: str, settings: CommonSettings) -> None:
         sys.exit(USAGE)
 
 
-async def _http(instance: Any) -> None:
+async def _http(instance: Any, access: AccessSettings) -> None:
     import uvicorn
 
     from servers.common.app import create_app
+    from servers.common.connections import Connections
 
     class Server(uvicorn.Server):
         # uvicorn's own would raise the signal again at the end: stopping when told to is no failure.
@@ -121,11 +125,18 @@ async def _http(instance: Any) -> None:
 
     loop = asyncio.get_running_loop()
     settings = instance.settings
+    connections = Connections(
+        access.max_connections, access.request_seconds, lambda reason: instance.metrics.closed.labels(reason).inc()
+    )
+    tls = Rotating(access.tls) if access.tls else None
     config = uvicorn.Config(
-        create_app(instance),
+        create_app(instance, access),
+        http=connections.protocol(),
+        ssl_context_factory=(lambda config, default: tls.context) if tls else None,
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # who a client is, is not for a client to say
         timeout_graceful_shutdown=int(GRACE) + 1,
         timeout_keep_alive=75,
         h11_max_incomplete_event_size=64 * 1024,
@@ -136,10 +147,12 @@ async def _http(instance: Any) -> None:
             "address": f"{settings.host}:{settings.port}",
             "backend": instance.backend.address,
             "writes": settings.allow_writes,
-            "auth": bool(settings.auth_token),
+            "auth": access.kinds,
+            "tls": bool(tls),
         },
     )
-    await Server(config).serve(sockets=[_listen(settings)])
+    async with connections.watched():
+        await Server(config).serve(sockets=[_listen(settings)])
     logger.info("stopped")
 
 

@@ -36,7 +36,13 @@ class Metrics:
         self.under_way = Gauge("mcp_tool_calls_under_way", "Tool calls under way.", registry=self.registry)
         self.rejected = Counter(
             "mcp_http_requests_rejected",
-            "Requests refused before any tool: host, origin, token.",
+            "Requests refused: host, origin, token, certificate, scope, rate, busy.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.closed = Counter(
+            "mcp_http_connections_closed",
+            "Connections closed before their time: slow_request, slow_answer, crowded.",
             ["reason"],
             registry=self.registry,
         )

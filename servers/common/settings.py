@@ -21,6 +21,31 @@ class SettingsError(Exception):
         self.problems = problems
 
 
+_revealed: dict[str, None] = {}
+_MOST_REVEALED = 64
+
+
+def remember(secret: str) -> str:
+    """Notes a secret, or another form of one, so that `hide` knows it.
+
+    Returns:
+        the secret.
+    """
+    if len(secret) >= 6 and secret not in _revealed:  # shorter ones are in ordinary words
+        _revealed[secret] = None
+        if len(_revealed) > _MOST_REVEALED:
+            del _revealed[next(iter(_revealed))]
+    return secret
+
+
+def hide(text: str) -> str:
+    """The text without the secrets that were revealed lately: a store, or a proxy before it, may repeat what it was sent."""
+    for secret in _revealed:
+        if secret in text:
+            text = text.replace(secret, "***")
+    return text
+
+
 class Secret:
     """A value that never shows itself: not in repr, str or a log. `reveal()` gives it to the client library."""
 
@@ -36,7 +61,7 @@ class Secret:
         Raises:
             OSError: the file can't be read any more.
         """
-        return self._path.read_text("utf-8").strip() if self._path else self._value
+        return remember(self._path.read_text("utf-8").strip() if self._path else self._value)
 
     def __bool__(self) -> bool:
         return bool(self._value or self._path)
@@ -100,6 +125,16 @@ class Environment:
 
         return self._read(name, default, meaning, parse)
 
+    def host(self, name: str, default: str, meaning: str) -> str:
+        """The name or address of a host; an address with a user and a password in it is refused without repeating it."""
+
+        def parse(text: str) -> str:
+            if any(character in "/@" or character.isspace() for character in text):
+                raise ValueError("give the host's name alone: scheme, user and port have settings of their own")
+            return text
+
+        return self._read(name, default, meaning, parse)
+
     def port(self, name: str, default: int, meaning: str) -> int:
         return self.number(name, default, meaning, least=1, most=65535)
 
@@ -153,7 +188,6 @@ class CommonSettings:
     host: str
     port: int
     allow_writes: bool
-    auth_token: Secret
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     log_level: str
@@ -169,7 +203,6 @@ class CommonSettings:
             host=env.text("MCP_HOST", "0.0.0.0", "address to listen on"),  # a pod's probes come to its own address
             port=env.port("MCP_PORT", 9000, "port to listen on"),
             allow_writes=env.flag("MCP_ALLOW_WRITES", False, "list and allow the tools that change data"),
-            auth_token=Secret(path=_token_file(env)),
             allowed_hosts=env.names(
                 "MCP_ALLOWED_HOSTS",
                 "further names in Host that are answered beside localhost, comma-separated; * for all",
@@ -197,12 +230,3 @@ class CommonSettings:
                 most=3600,
             ),
         )
-
-
-def _token_file(env: Environment) -> Path | None:
-    path = env.file(
-        "MCP_AUTH_TOKEN_FILE", "file with the bearer token that clients must send, read again when it changes"
-    )
-    if path and not path.read_text("utf-8", errors="replace").strip():
-        env.problems.append(f"MCP_AUTH_TOKEN_FILE: '{path}' is empty")
-    return path

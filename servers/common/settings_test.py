@@ -20,7 +20,6 @@ def test_nothing_set_gives_the_defaults() -> None:
     settings = CommonSettings.read(env)
     env.check()
     assert (settings.host, settings.port, settings.allow_writes) == ("0.0.0.0", 9000, False)
-    assert not settings.auth_token
     assert settings.allowed_hosts == ()
 
 

@@ -17,11 +17,13 @@ from pydantic import ValidationError
 
 from servers.common import VERSION
 from servers.common.backend import Backend, BackendError, Monitor
+from servers.common.caller import CALLER, WRITE
 from servers.common.metrics import Metrics
+from servers.common.plain import plain
 from servers.common.prompts import Prompt, PromptError
 from servers.common.resources import MOST_COMPLETIONS, Listeners, Resources, contents
-from servers.common.settings import CommonSettings, Environment
-from servers.common.tools import Call, Tool, ToolError, failure, problems, result
+from servers.common.settings import CommonSettings, Environment, hide
+from servers.common.tools import LONGEST_FAILURE, Call, Tool, ToolError, failure, problems, result
 
 S = TypeVar("S")
 B = TypeVar("B", bound=Backend)
@@ -110,7 +112,9 @@ class Instance(Generic[B]):
         )
 
     async def _list_tools(self, ctx: Any, params: Any) -> mcp_types.ListToolsResult:
-        return mcp_types.ListToolsResult(tools=[t.definition for t in self._tools.values() if t.needs(self.backend)])
+        may_write = CALLER.get().may(WRITE)
+        listed = [t for t in self._tools.values() if t.needs(self.backend) and (may_write or not t.write)]
+        return mcp_types.ListToolsResult(tools=[t.definition for t in listed])
 
     async def _call_tool(self, ctx: Any, params: mcp_types.CallToolRequestParams) -> mcp_types.CallToolResult:
         tool = self._tools.get(params.name)
@@ -119,6 +123,13 @@ class Instance(Generic[B]):
             if any(t.definition.name == params.name for t in self.sidecar.tools):
                 hint = ": it changes data, and this server only reads (MCP_ALLOW_WRITES)"
             raise MCPError(mcp_types.INVALID_PARAMS, f"no tool is called {params.name[:100]!r}{hint}")
+        caller = CALLER.get()
+        if tool.write and not caller.may(WRITE):
+            caller.missing = WRITE
+            self._audit(params.name, "forbidden", 0)
+            raise MCPError(
+                mcp_types.INVALID_REQUEST, f"{params.name} changes data: it needs a token with scope {WRITE}"
+            )
         limit = self.settings.max_result_bytes
 
         async def work() -> mcp_types.CallToolResult:
@@ -145,6 +156,7 @@ class Instance(Generic[B]):
         """
         if self._under_way >= self.settings.max_concurrent_calls:
             self.metrics.calls.labels(name, "busy").inc()
+            self._audit(name, "busy", 0)
             raise _Failed(f"{self._under_way} calls are under way, as many as this server takes: try again in a second")
         started = time.perf_counter()
         self._under_way += 1
@@ -166,8 +178,17 @@ class Instance(Generic[B]):
             self.metrics.under_way.set(self._under_way)
             self.metrics.calls.labels(name, outcome).inc()
             self.metrics.seconds.labels(name).observe(duration)
-            # Names and outcomes only: what was asked for or found never gets into a log.
-            audit.info("call", extra={"tool": name, "outcome": outcome, "duration_ms": round(duration * 1000, 1)})
+            self._audit(name, outcome, duration)
+
+    def _audit(self, name: str, outcome: str, seconds: float) -> None:
+        """Names and outcomes only: what was asked for or found never gets into a log."""
+        fields = {
+            "tool": name,
+            "outcome": outcome,
+            "duration_ms": round(seconds * 1000, 1),
+            "caller": CALLER.get().name,
+        }
+        audit.info("call", extra=fields)
 
     @asynccontextmanager
     async def _deadline(self) -> AsyncIterator[None]:
@@ -232,7 +253,7 @@ class Instance(Generic[B]):
             return await self._counted("resources/read", work)
         except _Failed as error:
             code = mcp_types.INVALID_PARAMS if isinstance(error.__cause__, ToolError) else mcp_types.INTERNAL_ERROR
-            raise MCPError(code, str(error)) from None
+            raise MCPError(code, plain(hide(str(error)), LONGEST_FAILURE)) from None
 
     async def _complete(self, ctx: Any, params: mcp_types.CompleteRequestParams) -> mcp_types.CompleteResult:
         template = None

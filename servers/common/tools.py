@@ -16,7 +16,13 @@ from typing import Any, Generic, TypeVar
 import mcp_types
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
+from servers.common.plain import escaped, plain
+from servers.common.settings import hide
+
 B = TypeVar("B")
+
+LONGEST_FAILURE = 4000
+"""Characters of a message that says what went wrong."""
 
 
 class ToolError(Exception):
@@ -166,8 +172,8 @@ def problems(error: ValidationError) -> str:
 
 
 def to_json(value: Any) -> str:
-    """Compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    """Compact JSON, in which characters that would hide or act in a terminal are escapes."""
+    return escaped(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
 
 
 def size(value: Any) -> int:
@@ -217,4 +223,5 @@ def result(value: Mapping[str, Any], limit: int) -> mcp_types.CallToolResult:
 
 def failure(message: str) -> mcp_types.CallToolResult:
     """An answer that says what went wrong, as a result that the model sees."""
-    return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=message)], is_error=True)
+    text = plain(hide(message), LONGEST_FAILURE)  # what a store says may be in it
+    return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=text)], is_error=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 from typing_extensions import TypedDict
 
-from servers.common.tools import Call, Room, TooLong, compact, problems, result, size, tool
+from servers.common.tools import Call, Room, TooLong, compact, problems, result, size, to_json, tool
 
 
 class Answer(TypedDict):
@@ -77,7 +77,8 @@ def test_compact_keeps_defaults_that_say_something() -> None:
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda children: st.lists(children), max_leaves=20))
 def test_size_is_that_of_the_text(value: Any) -> None:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = to_json(value)
+    assert json.loads(text) == value
     assert size(value) == len(text.encode("utf-8", "surrogatepass"))
 
 

@@ -20,6 +20,7 @@ from urllib.parse import quote
 import httpx2
 
 from servers.common.backend import BackendError
+from servers.common.settings import remember
 from servers.common.tools import ToolError, to_json
 from servers.elasticsearch.errors import Refused, explain
 from servers.elasticsearch.scope import Scope
@@ -246,7 +247,7 @@ class ElasticsearchBackend:
                 value = "ApiKey " + settings.api_key.reveal()
             elif settings.password:
                 pair = f"{settings.username}:{settings.password.reveal()}"
-                value = "Basic " + base64.b64encode(pair.encode()).decode()
+                value = "Basic " + remember(base64.b64encode(pair.encode()).decode())
             else:
                 return {}
         except OSError as error:

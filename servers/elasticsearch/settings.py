@@ -26,7 +26,7 @@ class ElasticsearchSettings:
     def read(cls, env: Environment) -> ElasticsearchSettings:
         settings = cls(
             scheme=env.choice("ES_SCHEME", "http", ("http", "https"), "how to talk to Elasticsearch"),
-            host=env.text("ES_HOST", "localhost", "host of Elasticsearch"),
+            host=env.host("ES_HOST", "localhost", "host of Elasticsearch"),
             port=env.port("ES_PORT", 9200, "port of Elasticsearch"),
             api_key=env.secret("ES_API_KEY", "the API key, encoded as Elasticsearch gives it"),
             username=env.text("ES_USERNAME", "", "user, for basic authentication"),
@@ -41,10 +41,6 @@ class ElasticsearchSettings:
         )
         if wrong := [p for p in settings.index_patterns if re.search(r"""[?<>:"\\|/#\s]|^[-+_]|[A-Z]""", p)]:
             env.problems.append(f"MCP_INDEX_PATTERNS: {wrong[0]!r} is no name of an index, nor one with *")
-        if "/" in settings.host:
-            env.problems.append(
-                "ES_HOST: give the host's name alone; ES_SCHEME and ES_PORT say the rest of its address"
-            )
         if settings.ca_file and settings.scheme != "https":
             env.problems.append("ES_CA_FILE: it is of use only with ES_SCHEME=https")
         if bool(settings.username) != bool(settings.password):

@@ -127,8 +127,8 @@ def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
     assert done.stderr.splitlines() == [
         "mcp-redis: MCP_PORT: 'http' is not a whole number",
         "mcp-redis: MCP_ALLOW_WRITES: 'maybe' is neither true nor false",
-        "mcp-redis: MCP_AUTH_TOKEN_FILE: can't read '/nowhere/token': No such file or directory",
         "mcp-redis: MCP_LOG_LEVEL: 'loud' is not one of debug, info, warning, error",
+        "mcp-redis: MCP_AUTH_TOKEN_FILE: can't read '/nowhere/token': No such file or directory",
         "mcp-redis: REDIS_PORT: 70000 is not between 1 and 65535",
         "mcp-redis: REDIS_PASSWORD: set it or REDIS_PASSWORD_FILE, not both",
         f"mcp-redis: REDIS_PASSWORD_FILE: '{empty}' is empty",

@@ -34,7 +34,7 @@ class RedisSettings:
     def read(cls, env: Environment) -> RedisSettings:
         settings = cls(
             mode=env.choice("REDIS_MODE", "standalone", MODES, "how Redis is deployed"),
-            host=env.text("REDIS_HOST", "localhost", "host of Redis; in a cluster of any of its nodes"),
+            host=env.host("REDIS_HOST", "localhost", "host of Redis; in a cluster of any of its nodes"),
             port=env.port("REDIS_PORT", 6379, "port of Redis"),
             database=env.number("REDIS_DB", 0, "number of the database", least=0, most=1_000_000),
             username=env.text(
@@ -72,7 +72,9 @@ def _addresses(env: Environment, name: str, texts: tuple[str, ...]) -> tuple[tup
     found = []
     for text in texts:
         host, _, port = text.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        if "@" in text or "/" in text:
+            env.problems.append(f"{name}: give host:port alone: users and passwords have settings of their own")
+        elif not host or not port.isdigit() or not 0 < int(port) < 65536:
             env.problems.append(f"{name}: {text!r} is not host:port")
         else:
             found.append((host.strip("[]"), int(port)))

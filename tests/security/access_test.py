@@ -1,0 +1,438 @@
+"""Who may come in, and what they may do, as clients of a real server over a real Redis see it."""
+
+from __future__ import annotations
+
+import datetime
+import http.server
+import ipaddress
+import json
+import socket
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import RSAAlgorithm
+
+from tools.backends.redis import RedisServer
+from tools.backends.sidecar import Sidecar
+
+READER, WRITER = "reader-0123456789abcdef", "writer-0123456789abcdef"
+
+NEW = "2026-07-28"
+
+Start = Callable[..., Sidecar]
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def start(redis: RedisServer, tmp_path: Path) -> Iterator[Start]:
+    with ExitStack() as stack:
+
+        def start_sidecar(kind: type[Sidecar] = Sidecar, **env: str) -> Sidecar:
+            settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port), "MCP_ALLOW_WRITES": "true"} | env
+            sidecar = stack.enter_context(kind("servers.redis", settings, tmp_path))
+            sidecar.wait_until_ready()
+            return sidecar
+
+        yield start_sidecar
+
+
+def message(method: str, **params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+
+
+def write(key: str = "k") -> dict[str, Any]:
+    return message("tools/call", name="redis_delete", arguments={"keys": [key]})
+
+
+def ask(url: str, body: Any = None, **headers: str) -> tuple[int, Any, Any]:
+    """Status, headers and JSON of a request."""
+    base = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, base | {k.replace("_", "-"): v for k, v in headers.items()})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.headers, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, json.load(error)
+
+
+def names(answer: Any) -> set[str]:
+    return {tool["name"] for tool in answer["result"]["tools"]}
+
+
+def test_several_tokens_with_scopes(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(f"dashboard read {READER}\noperator read,write {WRITER}\n")
+    sidecar = start(MCP_AUTH_TOKENS_FILE=str(file))
+    url = sidecar.url + "/mcp"
+
+    status, headers, _ = ask(url, message("tools/list"))
+    assert (status, headers["WWW-Authenticate"]) == (401, 'Bearer realm="mcp"')
+    status, headers, _ = ask(url, message("tools/list"), Authorization="Bearer wrong")
+    assert (status, headers["WWW-Authenticate"]) == (401, 'Bearer realm="mcp", error="invalid_token"')
+
+    reads = names(ask(url, message("tools/list"), Authorization=f"Bearer {READER}")[2])
+    writes = names(ask(url, message("tools/list"), Authorization=f"bearer  {WRITER}")[2])
+    assert "redis_delete" in writes - reads and "redis_read" in reads and reads < writes
+
+    status, headers, answer = ask(url, write(), Authorization=f"Bearer {READER}")
+    assert status == 403
+    assert headers["WWW-Authenticate"] == 'Bearer realm="mcp", error="insufficient_scope", scope="mcp:write"'
+    assert "redis_delete changes data" in answer["error"]["message"]
+    status, _, answer = ask(url, write(), Authorization=f"Bearer {WRITER}")
+    assert status == 200 and answer["result"]["structuredContent"]
+    # Of two requests in one connection each has its own caller.
+    status, _, answer = ask(url, message("tools/call", name="redis_info"), Authorization=f"Bearer {READER}")
+    assert status == 200
+
+    file.write_text(f"dashboard write {READER}\n")
+    assert ask(url, write(), Authorization=f"Bearer {READER}")[0] == 200
+    assert ask(url, write(), Authorization=f"Bearer {WRITER}")[0] == 401
+
+    calls = [entry for entry in sidecar.logs() if entry["msg"] == "call"]
+    assert [(c["tool"], c["outcome"], c["caller"]) for c in calls] == [
+        ("redis_delete", "forbidden", "dashboard"),
+        ("redis_delete", "ok", "operator"),
+        ("redis_info", "ok", "dashboard"),
+        ("redis_delete", "ok", "dashboard"),
+    ]
+    assert READER not in sidecar.log.read_text() and WRITER not in sidecar.log.read_text()
+
+
+def test_scopes_hold_in_the_newest_protocol_as_well(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(f"dashboard read {READER}\n")
+    sidecar = start(MCP_AUTH_TOKENS_FILE=str(file))
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": NEW,
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    more = {"Authorization": f"Bearer {READER}", "MCP_Protocol_Version": NEW}
+    status, _, answer = ask(sidecar.url + "/mcp", message("tools/list", _meta=meta), **more, Mcp_Method="tools/list")
+    assert status == 200 and "redis_delete" not in names(answer)
+    assert answer["result"].get("cacheScope", "private") == "private", "what one may see is not for all"
+    call = write()
+    call["params"]["_meta"] = meta
+    status, headers, _ = ask(sidecar.url + "/mcp", call, **more, Mcp_Method="tools/call", Mcp_Name="redis_delete")
+    assert status == 403 and "insufficient_scope" in headers["WWW-Authenticate"]
+
+
+def test_a_token_does_not_allow_what_the_server_does_not(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(f"operator write {WRITER}\n")
+    sidecar = start(MCP_AUTH_TOKENS_FILE=str(file), MCP_ALLOW_WRITES="false")
+    listed = names(ask(sidecar.url + "/mcp", message("tools/list"), Authorization=f"Bearer {WRITER}")[2])
+    assert "redis_delete" not in listed
+    _, _, answer = ask(sidecar.url + "/mcp", write(), Authorization=f"Bearer {WRITER}")
+    assert "MCP_ALLOW_WRITES" in answer["error"]["message"]
+
+
+class Issuer:
+    """An authorization server's key set, over HTTP on the loopback interface."""
+
+    def __init__(self) -> None:
+        issuer = self
+        self.asked = 0
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                issuer.asked += 1
+                body = json.dumps({"keys": issuer.keys}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self.keys: list[dict[str, Any]] = []
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.key = self.publish("first")
+
+    def publish(self, kid: str) -> rsa.RSAPrivateKey:
+        key = rsa.generate_private_key(65537, 2048)
+        self.keys = [RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": kid, "use": "sig"}]
+        return key
+
+    def token(self, kid: str = "first", key: Any = None, **changes: Any) -> str:
+        now = int(time.time())
+        claims = {"iss": self.url, "aud": "https://mcp.example/mcp", "exp": now + 60, "sub": "s", "client_id": "claude"}
+        return jwt.encode(claims | changes, key or self.key, "RS256", {"typ": "at+jwt", "kid": kid})
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    found = Issuer()
+    thread = threading.Thread(target=found.server.serve_forever)
+    thread.start()
+    yield found
+    found.server.shutdown()
+    thread.join()
+    found.server.server_close()
+
+
+def test_an_oauth_resource_server(start: Start, issuer: Issuer) -> None:
+    sidecar = start(
+        MCP_OAUTH_ISSUER=issuer.url,
+        MCP_OAUTH_RESOURCE="https://mcp.example/mcp",
+        MCP_OAUTH_JWKS_URL=issuer.url + "/keys",
+    )
+    url = sidecar.url + "/mcp"
+    status, headers, _ = ask(url, message("tools/list"), Host="mcp.example")
+    assert status == 401
+    challenge = 'Bearer realm="mcp", resource_metadata="https://mcp.example/.well-known/oauth-protected-resource/mcp"'
+    assert headers["WWW-Authenticate"] == challenge
+    for path in ("/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"):
+        status, _, answer = ask(sidecar.url + path)
+        assert status == 200 and answer["authorization_servers"] == [issuer.url]
+        assert answer["resource"] == "https://mcp.example/mcp"
+
+    good = issuer.token(scope="mcp:read")
+    assert "redis_delete" not in names(ask(url, message("tools/list"), Authorization=f"Bearer {good}")[2])
+    status, headers, _ = ask(url, write(), Authorization=f"Bearer {good}")
+    assert status == 403
+    assert headers["WWW-Authenticate"] == challenge + ', error="insufficient_scope", scope="mcp:write"'
+    assert ask(url, write(), Authorization=f"Bearer {issuer.token(scope='mcp:read mcp:write')}")[0] == 200
+    status, headers, _ = ask(url, message("tools/list"), Authorization=f"Bearer {issuer.token(scope='openid')}")
+    assert status == 403 and 'scope="mcp:read"' in headers["WWW-Authenticate"]
+    status, headers, answer = ask(url, message("tools/list"), Authorization=f"Bearer {issuer.token(exp=1)}")
+    assert status == 401 and 'error="invalid_token"' in headers["WWW-Authenticate"] and "expired" in answer["error"]
+    assert issuer.asked == 1
+
+    # A token in the address is in logs and histories: it is not looked at (RFC 9700, 4.3.2).
+    assert ask(url + "?access_token=" + good, message("tools/list"))[0] == 401
+    log = sidecar.log.read_text()
+    assert good not in log and good.split(".")[2] not in log
+    assert [c["caller"] for c in sidecar.logs() if c["msg"] == "call"] == ["claude", "claude"]
+
+
+def test_an_issuers_keys_from_a_file_that_changes(start: Start, issuer: Issuer, tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps({"keys": issuer.keys}))
+    sidecar = start(
+        MCP_OAUTH_ISSUER=issuer.url, MCP_OAUTH_RESOURCE="https://mcp.example/mcp", MCP_OAUTH_JWKS_FILE=str(file)
+    )
+    url = sidecar.url + "/mcp"
+    assert ask(url, message("ping"), Authorization=f"Bearer {issuer.token(scope='mcp:read')}")[0] == 200
+    key = issuer.publish("second")
+    other = issuer.token("second", key, scope="mcp:read")
+    assert ask(url, message("ping"), Authorization=f"Bearer {other}")[0] == 401
+    file.write_text(json.dumps({"keys": issuer.keys}))
+    # Keys are looked for again after a pause, at the next token that names one unknown.
+    sidecar.wait_until(lambda: ask(url, message("ping"), Authorization=f"Bearer {other}")[0] == 200, 60)
+
+
+class Authority:
+    """Signs certificates of servers and clients."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.file, _ = self._write(name, self._build(name, self.key, ca=True), self.key)
+
+    def _build(self, name: str, key: ec.EllipticCurvePrivateKey, ca: bool = False) -> x509.Certificate:
+        now = datetime.datetime.now(datetime.UTC)
+        addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName(name)]
+        subject, issuer = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, n)]) for n in (name, self.name))
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName(addresses), False)
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), True)
+            .sign(self.key, hashes.SHA256())
+        )
+
+    def _write(self, name: str, found: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> tuple[Path, Path]:
+        certificate, private = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        certificate.write_bytes(found.public_bytes(serialization.Encoding.PEM))
+        private.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        return certificate, private
+
+    def sign(self, name: str) -> tuple[Path, Path]:
+        """The files of a certificate and of its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        return self._write(name, self._build(name, key), key)
+
+
+class TlsSidecar(Sidecar):
+    """A sidecar that speaks HTTPS."""
+
+    authority: Path
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    def _send(self, request: urllib.request.Request, identity: tuple[Path, Path] | None = None) -> tuple[int, str]:
+        context = ssl.create_default_context(cafile=str(self.authority))
+        if identity:
+            context.load_cert_chain(*identity)
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def ping(self, identity: tuple[Path, Path] | None = None) -> tuple[int, str]:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        body = json.dumps(message("tools/call", name="redis_info")).encode()
+        return self._send(urllib.request.Request(self.url + "/mcp", body, headers), identity)
+
+
+def test_tls_with_certificates_of_clients_and_their_rotation(start: Start, tmp_path: Path) -> None:
+    first, second = Authority(tmp_path, "first-authority"), Authority(tmp_path, "second-authority")
+    certificate, key = first.sign("server")
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_bytes(first.file.read_bytes())
+    TlsSidecar.authority = first.file
+    sidecar = start(
+        TlsSidecar,
+        MCP_TLS_CERT_FILE=str(certificate),
+        MCP_TLS_KEY_FILE=str(key),
+        MCP_TLS_CLIENT_CA_FILE=str(authorities),
+    )
+    assert isinstance(sidecar, TlsSidecar)
+    assistant, stranger = first.sign("assistant"), second.sign("stranger")
+    assert sidecar.get("/health")[0] == 200, "a probe has no certificate"
+    status, text = sidecar.ping()
+    assert status == 403 and "client certificate" in text
+    assert sidecar.ping(assistant)[0] == 200
+    assert sidecar.ping(stranger)[0] == 0, "no handshake with a certificate of another authority"
+    assert sidecar.logs()[-1]["caller"] == "assistant"
+
+    # The server's certificate and the clients' authority are both changed while it runs.
+    renewed, renewed_key = second.sign("renewed")
+    renewed_key.replace(key)
+    renewed.replace(certificate)
+    second.file.replace(authorities)
+    assert sidecar.get("/health")[0] == 0, "the old authority has not signed the new certificate"
+    TlsSidecar.authority = authorities
+    sidecar.wait_until(lambda: sidecar.get("/health")[0] == 200, 10)
+    assert sidecar.ping(stranger)[0] == 200
+    assert sidecar.ping(assistant)[0] == 0
+
+    # A rotation that went wrong leaves what was there.
+    key.write_text("no key")
+    assert sidecar.ping(stranger)[0] == 200
+    assert any(entry["msg"] == "the new certificates can't be used" for entry in sidecar.logs())
+    # Plain HTTP gets nothing.
+    with socket.create_connection(("127.0.0.1", sidecar.port)) as plain:
+        plain.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"HTTP" not in plain.recv(100)
+
+
+def test_a_client_that_asks_too_often(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(f"dashboard read {READER}\noperator write {WRITER}\n")
+    sidecar = start(MCP_AUTH_TOKENS_FILE=str(file), MCP_RATE_LIMIT_PER_MINUTE="2")
+    url = sidecar.url + "/mcp"
+    answers = [ask(url, message("ping"), Authorization=f"Bearer {READER}") for _ in range(5)]
+    assert [status for status, _, _ in answers[:2]] == [200, 200] and answers[-1][0] == 429
+    assert 1 <= int(answers[-1][1]["Retry-After"]) <= 30
+    assert ask(url, message("ping"), Authorization=f"Bearer {WRITER}")[0] == 200, "another client has its own share"
+    guesses = [ask(url, message("ping"), Authorization=f"Bearer guess-{n}")[0] for n in range(5)]
+    assert guesses[:2] == [401, 401] and guesses[-1] == 429, "who guesses is held up as well"
+    assert sidecar.get("/health")[0] == 200, "probes are not counted"
+    assert 'mcp_http_requests_rejected_total{reason="rate"}' in sidecar.get("/metrics")[1]
+    refused = [entry for entry in sidecar.logs() if entry["msg"] == "refused"]
+    assert refused and {entry["address"] for entry in refused} == {"127.0.0.1"}
+
+
+POST = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\n"
+
+
+def trickle(sidecar: Sidecar, data: bytes) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", sidecar.port))
+    connection.sendall(data)
+    return connection
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", POST + b"X-A: ", POST + b"Content-Length: 9\r\n\r\n{"],
+    ids=["nothing", "headers", "body"],
+)  # fmt: skip
+def test_slow_clients_are_closed_and_others_are_served(start: Start, begun: bytes) -> None:
+    sidecar = start(MCP_REQUEST_SECONDS="1", MCP_MAX_CONNECTIONS="100")
+    slow = [trickle(sidecar, begun) for _ in range(50)]
+    assert sidecar.get("/health")[0] == 200
+    for connection in slow:
+        connection.settimeout(60)
+        try:
+            assert connection.recv(1000) == b""
+        except ConnectionResetError:
+            pass
+        connection.close()
+    assert 'mcp_http_connections_closed_total{reason="slow_request"} 50.0' in sidecar.get("/metrics")[1]
+
+
+def test_a_client_that_does_not_read_is_closed(start: Start, redis: RedisServer) -> None:
+    sidecar = start(MCP_REQUEST_SECONDS="1", MCP_MAX_RESULT_BYTES="1000000")
+    large = {"key": "large", "value": "x" * 150_000}
+    assert sidecar.post(message("tools/call", name="redis_write", arguments=large))[0] == 200
+    body = json.dumps(message("tools/call", name="redis_read", arguments={"key": "large"})).encode()
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", sidecar.port))
+        head = f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        request = (head + "Accept: application/json\r\n\r\n").encode() + body
+        for _ in range(40):
+            connection.sendall(request)
+        wanted = 'mcp_http_connections_closed_total{reason="slow_answer"} 1.0'
+        sidecar.wait_until(lambda: wanted in sidecar.get("/metrics")[1], 300)
+    assert sidecar.get("/health")[0] == 200
+
+
+def test_more_connections_than_there_may_be(start: Start) -> None:
+    sidecar = start(MCP_MAX_CONNECTIONS="8")
+    held = [trickle(sidecar, b"POST ") for _ in range(40)]
+    assert sidecar.get("/health")[0] == 200, "who waits without a request gives way to who has one"
+    metrics = sidecar.get("/metrics")[1]
+    assert 'reason="crowded"' in metrics
+    for connection in held:
+        connection.close()
+
+
+def test_headers_that_are_too_long(start: Start) -> None:
+    sidecar = start()
+    with socket.create_connection(("127.0.0.1", sidecar.port)) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
+        try:
+            for _ in range(200):
+                connection.sendall(b"X-A: " + b"a" * 1000 + b"\r\n")
+            answer = connection.recv(1000)
+        except ConnectionError:
+            answer = b""
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+    assert sidecar.get("/health")[0] == 200

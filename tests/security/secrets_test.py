@@ -1,0 +1,222 @@
+"""Both servers with secrets that can be recognised, through every kind of failure: none is seen anywhere but in its file."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from servers.elasticsearch.fake_elasticsearch import ROOT, Answer, FakeElasticsearch, Request
+from tools.backends.redis import RedisServer
+from tools.backends.runfiles import program
+from tools.backends.sidecar import Sidecar
+from tools.images.layout import Image
+
+CANARY = "canary-9e1c77"
+
+
+def canary(name: str) -> str:
+    return f"{CANARY}-{name}"
+
+
+def forms(secret: str) -> Iterator[bytes]:
+    """A secret as it might be written: itself, in base64 at each of the three offsets, in hexadecimal."""
+    raw = secret.encode()
+    yield raw
+    yield raw.hex().encode()
+    for offset in range(3):
+        encoded = base64.b64encode(b"\0" * offset + raw)
+        yield encoded[4 if offset else 0 : len(encoded) // 4 * 4 - 4]
+
+
+SEEN = [*forms(CANARY)]
+
+
+def clean(what: str, content: bytes | str) -> None:
+    found = content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")
+    for form in SEEN:
+        assert form not in found, f"a secret is in {what}: {found[max(0, found.find(form) - 200) :][:400]!r}"
+
+
+class Secrets:
+    """Files with secrets, and settings that name them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def file(self, name: str, content: str | None = None) -> str:
+        path = self._folder / name
+        path.write_text((content or canary(name)) + "\n")
+        return str(path)
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Secrets:
+    (tmp_path / "secrets").mkdir()
+    return Secrets(tmp_path / "secrets")
+
+
+def processes(pid: int) -> list[int]:
+    """A process and its children's children."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += processes(int(child))
+    return found
+
+
+def provoke(sidecar: Sidecar, token: str, tools: list[dict[str, Any]]) -> None:
+    """Calls that fail in each way, and looks at all that comes back."""
+    good = {"Authorization": f"Bearer {token}"}
+    bad = {"Authorization": f"Bearer {canary('guess')}"}
+    basic = {"Authorization": "Basic " + base64.b64encode(f"user:{CANARY}".encode()).decode()}
+    messages = [
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
+        *({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call} for call in tools),
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "no_such_tool"}},
+        {"jsonrpc": "2.0", "id": 1, "method": "no/such/method"},
+        {"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "x://y"}},
+        b"{",
+        b"[]",
+        b"\xff",
+    ]
+    for headers in (good, bad, basic, {}, good | {"Host": "evil.example"}, good | {"Origin": "http://evil.example"}):
+        for message in messages:
+            clean("an answer", json.dumps(sidecar.post(message, headers)[1]))
+    for path in ("/health", "/ready", "/metrics", "/nothing", f"/mcp?access_token={CANARY}"):
+        clean(path, sidecar.get(path, good)[1])
+    for request in (
+        b"GARBAGE " + CANARY.encode() + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nAuthorization" + CANARY.encode() + b"\r\n\r\n",
+    ):
+        connection = http.client.HTTPConnection("127.0.0.1", sidecar.port, timeout=30)
+        connection.connect()
+        connection.sock.sendall(request)
+        clean("the answer to garbage", connection.sock.recv(10_000))
+        connection.close()
+
+
+def look(sidecar: Sidecar) -> None:
+    """At everything that others on the machine, or in the cluster, can see of a running server."""
+    for pid in processes(sidecar.pid):
+        for name in ("cmdline", "environ", "comm", "status"):
+            clean(f"/proc/{name}", Path(f"/proc/{pid}/{name}").read_bytes())
+    clean("the log", sidecar.log.read_bytes())
+
+
+def test_redis(secrets: Secrets, tmp_path: Path) -> None:
+    with RedisServer(password=canary("redis")) as server, ExitStack() as stack:
+        base = {
+            "REDIS_HOST": "127.0.0.1",
+            "REDIS_PORT": str(server.port),
+            "REDIS_SENTINEL_PASSWORD_FILE": secrets.file("sentinel"),
+            "MCP_AUTH_TOKENS_FILE": secrets.file("tokens", f"reader read,write {canary('reader')}"),
+            "MCP_ALLOW_WRITES": "true",
+            "MCP_LOG_LEVEL": "debug",
+        }
+        calls = [
+            {"name": "redis_info", "arguments": {}},
+            {"name": "redis_read", "arguments": {"key": "absent"}},
+            {"name": "redis_diagnose", "arguments": {}},
+            {"name": "redis_command", "arguments": {"command": ["CONFIG", "GET", "requirepass"]}},
+            {"name": "redis_command", "arguments": {"command": ["ACL", "LIST"]}},
+            {"name": "redis_write", "arguments": {"key": "k", "value": 7}},
+        ]
+        for password in (canary("redis"), canary("wrong")):
+            file = secrets.file("password", password)
+            sidecar = stack.enter_context(Sidecar("servers.redis", base | {"REDIS_PASSWORD_FILE": file}, tmp_path))
+            wanted = '"state":"up"' if password == canary("redis") else "refuses our login"
+            sidecar.wait_until(lambda s=sidecar, w=wanted: w in s.get("/health")[1], 60)  # type: ignore[misc]
+            provoke(sidecar, canary("reader"), calls)
+            look(sidecar)
+        # The store goes away, and the secrets do.
+        server.stop()
+        sidecar.wait_until(lambda: "can't be reached" in sidecar.get("/health")[1], 60)
+        for path in (tmp_path / "secrets").iterdir():
+            path.unlink()
+        provoke(sidecar, canary("reader"), calls)
+        look(sidecar)
+
+
+def elasticsearch(request: Request) -> Answer:
+    """Refuses, and repeats what it was sent, as no server should but a proxy in between may."""
+    if request.path == "/":
+        return ROOT
+    echo = request.headers.get("authorization", "")
+    return Answer(
+        403, {"error": {"type": "security_exception", "reason": f"action is unauthorized for {echo}"}, "status": 403}
+    )
+
+
+@pytest.mark.parametrize("way", ["key", "password"])
+def test_elasticsearch(secrets: Secrets, tmp_path: Path, way: str) -> None:
+    login = {
+        "key": {"ES_API_KEY_FILE": secrets.file("key")},
+        "password": {"ES_USERNAME": "elastic", "ES_PASSWORD_FILE": secrets.file("password")},
+    }
+    with FakeElasticsearch(elasticsearch) as server:
+        env = {
+            "ES_HOST": "127.0.0.1",
+            "ES_PORT": str(server.port),
+            "MCP_AUTH_TOKEN_FILE": secrets.file("token"),
+            "MCP_ALLOW_WRITES": "true",
+            "MCP_LOG_LEVEL": "debug",
+        }
+        with Sidecar("servers.elasticsearch", env | login[way], tmp_path) as sidecar:
+            calls = [
+                {"name": "es_health", "arguments": {}},
+                {"name": "es_search", "arguments": {"index": "a"}},
+                {"name": "es_request", "arguments": {"method": "GET", "path": "/_security/user"}},
+                {"name": "es_index", "arguments": {"index": "a", "document": {"a": 1}}},
+            ]
+            provoke(sidecar, canary("token"), calls)
+            assert any("authorization" in r.headers for r in server.requests), "the login was sent"
+            look(sidecar)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("redis", "REDIS_HOST"), ("redis", "REDIS_SENTINELS"), ("elasticsearch", "ES_HOST")],
+)
+@pytest.mark.parametrize("value", ["user:{}@store", "http://user:{}@store:1", "redis://:{}@store", "{}@store:1"])
+def test_a_secret_in_an_address_is_refused_and_not_repeated(module: str, name: str, value: str) -> None:
+    kept = {k: v for k, v in os.environ.items() if k.startswith("PYTHON")}
+    env = kept | {name: value.format(CANARY), "MCP_PORT": "1"}
+    command = [sys.executable, "-m", f"servers.{module}"]
+    done = subprocess.run(command, env=env, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 2 and f"{name}: ".encode() in done.stderr, done.stderr
+    clean("what is said of a wrong setting", done.stderr + done.stdout)
+
+
+PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]{40}")
+SECRET_NAME = re.compile("PASS|TOKEN|SECRET|KEY|CREDENTIAL")
+
+
+@pytest.mark.parametrize("name", ["redis", "elasticsearch"])
+def test_the_images_hold_no_secret(name: str) -> None:
+    image = Image(program(f"{name.upper()}_IMAGE"))
+    assert not [variable for variable in image.environment if SECRET_NAME.search(variable)]
+    clean("the image's configuration", json.dumps(image.config))
+    for layer in image.layers:
+        with tarfile.open(layer.path) as archive:
+            for member in archive:
+                assert not re.search(
+                    r"(^|/)(\.env|\.netrc|\.npmrc|\.pypirc|pip\.conf|id_[a-z0-9]+|.*\.key)$", member.name
+                )
+                if member.isfile():
+                    file = archive.extractfile(member)
+                    assert file
+                    content = file.read()
+                    assert not PRIVATE_KEY.search(content), member.name
+                    assert CANARY.encode() not in content, member.name
