@@ -64,7 +64,7 @@ class Fault:
     """The pod is 2/2 again after heal, without a new pod."""
     port: str = "refused"
     """What a connection to port 9000 of the store's Service meets while it lasts: "" for anything."""
-    watch: float = 10.0
+    watch: float = 5.0
     """Seconds that the traffic goes on after it shows."""
 
 

@@ -19,9 +19,9 @@ class Login:
         self.password = ""
         self.rotate()
 
-    def rotate(self) -> str:
-        """Writes a new password into the Secret; the one before."""
-        before, self.password = self.password, secrets.token_hex(12)
+    def rotate(self, password: str = "") -> str:
+        """Writes a new password, this one or any, into the Secret; the one before."""
+        before, self.password = self.password, password or secrets.token_hex(12)
         data = {"redis-password": base64.b64encode(self.password.encode()).decode()}
         self._kube.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": NAME}, "data": data})
         return before

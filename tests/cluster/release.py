@@ -72,6 +72,10 @@ def of_sidecars(**values: Any) -> Values:
 ONLY_STORES: Values = {name: {"enabled": False} for name in ("orchestrator", "workers", "hitl-ui", "metrics")}
 
 
+BRISK: Values = of_sidecars(resources={"limits": {"cpu": "500m"}})
+"""More than the chart's 100m, at which a start takes ten seconds; for tests that are not about that."""
+
+
 class Release:
     """A release of the chart in a namespace, with the values for minikube and those of the suite."""
 

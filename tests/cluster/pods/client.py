@@ -47,14 +47,25 @@ class Connection(Protocol):
 
 
 class RedisConnection:
-    """SET and GET in turn, in the protocol of Redis (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
+    """SET and GET in turn, in the protocol of Redis (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+
+    Of several passwords, separated by commas, one must be taken, as with a client that knows the one before a rotation as well.
+    """
 
     def __init__(self, host: str, port: int, password: str = "") -> None:
         self._socket = socket.create_connection((host, port), CONNECTING, source())
         self._socket.settimeout(ANSWERING)
         self._answers = self._socket.makefile("rb")
         if password:
-            self._command("AUTH", password)
+            self._log_in(password.split(","))
+
+    def _log_in(self, passwords: list[str]) -> None:
+        try:
+            self._command("AUTH", passwords[0])
+        except OSError as error:
+            if not passwords[1:] or not str(error).startswith("-WRONGPASS"):
+                raise
+            self._log_in(passwords[1:])
 
     def _command(self, *words: str) -> None:
         text = f"*{len(words)}\r\n" + "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in words)

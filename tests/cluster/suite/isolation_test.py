@@ -14,7 +14,7 @@ import pytest
 from tests.cluster.faults import FAULTS, Fault, Scene, hanging_code, nothing
 from tests.cluster.helpers import Client, Count, Node
 from tests.cluster.kube import Kube, Pod, wait_until
-from tests.cluster.release import ONLY_STORES, SIDECAR, STORES, Release, Store, Values, merge
+from tests.cluster.release import BRISK, ONLY_STORES, SIDECAR, STORES, Release, Store, Values, merge
 
 
 @dataclass
@@ -53,7 +53,7 @@ def outbreak(
 ) -> Outbreak:
     fault: Fault = request.param
     if applied[-1] != fault.values:
-        release.upgrade(merge(ONLY_STORES, fault.values))
+        release.upgrade(merge(ONLY_STORES, BRISK, fault.values))
         applied.append(fault.values)
     if fault.strike is not nothing:
         # A kubelet waits longer from restart to restart of a container: each fault gets pods without any.

@@ -8,7 +8,7 @@ from tests.cluster.faults import Scene, kill
 from tests.cluster.helpers import Client, Node
 from tests.cluster.kube import Kube, wait_until
 from tests.cluster.login import Login
-from tests.cluster.release import ONLY_STORES, SIDECAR, STORES, Release, Store, merge
+from tests.cluster.release import BRISK, ONLY_STORES, SIDECAR, STORES, Release, Store, merge
 
 REDIS = STORES[0]
 
@@ -16,7 +16,7 @@ REDIS = STORES[0]
 @pytest.fixture(scope="module", autouse=True)
 def installed(release: Release, kube: Kube) -> None:
     """Without restarts yet, so that kubelets do not wait with the next ones."""
-    release.apply(ONLY_STORES, "2/2")
+    release.apply(merge(ONLY_STORES, BRISK), "2/2")
     release.renew_pods(restarts_of=SIDECAR)
     for store in STORES:
         release.wait(store, "2/2")
@@ -57,7 +57,7 @@ def test_the_sidecar_outlives_its_store(release: Release, kube: Kube, node: Node
 
 @pytest.fixture(scope="module")
 def with_login(release: Release, login: Login, installed: None) -> Login:
-    release.upgrade(merge(ONLY_STORES, login.values))
+    release.upgrade(merge(ONLY_STORES, BRISK, login.values))
     release.wait(REDIS, "2/2")
     return login
 

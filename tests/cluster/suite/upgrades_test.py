@@ -7,16 +7,19 @@ restart without any sidecar.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import pytest
 
 from tests.cluster.faults import Scene, extra, reason
 from tests.cluster.helpers import Client, Count, Node
 from tests.cluster.kube import Kube, KubeError, Pod, wait_until
+from tests.cluster.login import Login
 from tests.cluster.release import ONLY_STORES, SIDECAR, STORES, Release, Store, Values, merge, of_sidecars
 from tests.cluster.watch import watch_pods
 
@@ -58,20 +61,30 @@ class Course:
 Change = dict[str, Course]
 """By the stores' charts."""
 
-Make = Callable[[str, Callable[[], object], str], Change]
+
+class Make(Protocol):
+    """Makes a change under traffic to both stores, and waits until their pods are as wanted."""
+
+    def __call__(self, name: str, change: Callable[[], object], ready: str, passwords: str = "") -> Change:
+        """
+        Args:
+            name: what the change is called in the table
+            change: makes it
+            ready: what the stores' pods show afterwards, as 2/2
+            passwords: that Redis may ask for, by commas
+        """
 
 
 @pytest.fixture(scope="module")
 def make(release: Release, kube: Kube, client: Client, table: list[str]) -> Make:
-    """Makes a change under traffic to both stores, and waits until their pods are as wanted."""
-
-    def make(name: str, change: Callable[[], object], ready: str) -> Change:
+    def make(name: str, change: Callable[[], object], ready: str, passwords: str = "") -> Change:
         made = {store.chart: Course(store) for store in STORES}
         with ExitStack() as stack:
             history = stack.enter_context(watch_pods(kube))
             history.catch_up(*(store.pod for store in STORES))
             for course in made.values():
-                course.count = stack.enter_context(client.to_store(course.store))
+                login = {"password": passwords} if passwords and course.store.kind == "redis" else {}
+                course.count = stack.enter_context(client.to_store(course.store, **login))
             asked = client.now()
             change()
             for course in made.values():
@@ -99,11 +112,11 @@ def make(release: Release, kube: Kube, client: Client, table: list[str]) -> Make
 def without(release: Release, make: Make, kube: Kube) -> Change:
     """What the stores' own restart is like without any sidecar."""
     release.apply(OFF, "1/1")
-    return make(
-        "restart without sidecars",
-        lambda: kube.run("rollout", "restart", *(f"statefulset/{store.service}" for store in STORES)),
-        "1/1",
-    )
+    return make("restart without sidecars", lambda: restart(kube), "1/1")
+
+
+def restart(kube: Kube) -> None:
+    kube.run("rollout", "restart", *(f"statefulset/{store.service}" for store in STORES))
 
 
 def check_replaced(change: Change, *, was_ready: bool = True) -> None:
@@ -172,8 +185,21 @@ def test_a_new_image_or_setting(release: Release, make: Make) -> None:
     check_replaced(make("another image", lambda: release.upgrade(merge(ONLY_STORES, other)), "2/2"))
 
 
-def test_a_drain_takes_the_pod_once(make: Make, kube: Kube) -> None:
+def test_a_password_is_rotated(release: Release, make: Make, kube: Kube, login: Login) -> None:
+    """Into the Secret first, and then a rollout, as docs/operations.md says: no client is refused that knows both."""
+    release.apply(merge(ONLY_STORES, login.values), "2/2")
+    before, after = login.password, secrets.token_hex(12)
+
+    def rotate() -> None:
+        login.rotate(after)
+        restart(kube)
+
+    check_replaced(make("password rotated", rotate, "2/2", f"{before},{after}"))
+
+
+def test_a_drain_takes_the_pod_once(release: Release, make: Make, kube: Kube) -> None:
     """By the Eviction API, as kubectl drain does: the PodDisruptionBudget admits one pod at a time."""
+    release.apply(ONLY_STORES, "2/2")
     check_replaced(make("eviction", lambda: evict(kube, *STORES), "2/2"))
 
 
