@@ -46,6 +46,8 @@ CASES = {
     "sidecars_everything": _SIDECARS + _both("prometheus.enabled=true") + _both("allowWrites=true") +
                            _both("tmp.enabled=true") + _both("allowedHosts={mcp.example.com}") +
                            _both("extraEnv[0].name=MCP_LOG_LEVEL") + _both("extraEnv[0].value=debug"),
+    "tls": _SIDECARS + _both("tls.existingSecret=mcp-tls") + _both("tls.clientCAKey=ca.crt") + _both("probes.type=http") +
+           _both("authToken.existingSecret=mcp-tokens") + _both("authToken.several=true"),
     "without_persistence": [
         "elasticsearch.persistence.enabled=false",
         "metrics.persistence.enabled=false",

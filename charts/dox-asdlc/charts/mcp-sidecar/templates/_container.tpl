@@ -3,6 +3,8 @@ The sidecar of a store's pod. What it is told of its store comes from the templa
 */}}
 {{- define "mcp-sidecar.container" -}}
 {{- $sidecar := .Values.mcpSidecar -}}
+{{- /* Absent where an upgrade reuses the values of an older chart. */ -}}
+{{- $tls := default dict $sidecar.tls -}}
 {{- if $sidecar.enabled -}}
 - name: mcp-sidecar
   image: {{ include "common.image" $sidecar.image }}
@@ -19,8 +21,18 @@ The sidecar of a store's pod. What it is told of its store comes from the templa
     - name: MCP_ALLOWED_HOSTS
       value: {{ include "mcp-sidecar.hosts" . | quote }}
     {{- if $sidecar.authToken.existingSecret }}
-    - name: MCP_AUTH_TOKEN_FILE
+    - name: {{ ternary "MCP_AUTH_TOKENS_FILE" "MCP_AUTH_TOKEN_FILE" (default false $sidecar.authToken.several) }}
       value: /run/secrets/mcp/token
+    {{- end }}
+    {{- if $tls.existingSecret }}
+    - name: MCP_TLS_CERT_FILE
+      value: /run/secrets/mcp-tls/tls.crt
+    - name: MCP_TLS_KEY_FILE
+      value: /run/secrets/mcp-tls/tls.key
+    {{- if $tls.clientCAKey }}
+    - name: MCP_TLS_CLIENT_CA_FILE
+      value: /run/secrets/mcp-tls/{{ $tls.clientCAKey }}
+    {{- end }}
     {{- end }}
     {{- include (printf "%s.mcpSidecar.env" .Chart.Name) . | nindent 4 }}
     {{- with $sidecar.extraEnv }}
@@ -34,11 +46,16 @@ The sidecar of a store's pod. What it is told of its store comes from the templa
     {{- toYaml $sidecar.resources | nindent 4 }}
   securityContext:
     {{- toYaml $sidecar.securityContext | nindent 4 }}
-  {{- if or $sidecar.authToken.existingSecret $sidecar.tmp.enabled }}
+  {{- if or $sidecar.authToken.existingSecret $tls.existingSecret $sidecar.tmp.enabled }}
   volumeMounts:
     {{- if $sidecar.authToken.existingSecret }}
     - name: mcp-auth-token
       mountPath: /run/secrets/mcp
+      readOnly: true
+    {{- end }}
+    {{- if $tls.existingSecret }}
+    - name: mcp-tls
+      mountPath: /run/secrets/mcp-tls
       readOnly: true
     {{- end }}
     {{- if $sidecar.tmp.enabled }}
@@ -54,6 +71,9 @@ The sidecar of a store's pod. What it is told of its store comes from the templa
 httpGet:
   path: /health
   port: {{ .sidecar.port }}
+  {{- if (default dict .sidecar.tls).existingSecret }}
+  scheme: HTTPS
+  {{- end }}
 {{- else -}}
 tcpSocket:
   port: {{ .sidecar.port }}
@@ -97,6 +117,12 @@ terminationGracePeriodSeconds: {{ . }}
       - key: {{ .existingSecretKey }}
         path: token
 {{- end -}}
+{{- end -}}
+{{- with (default dict $sidecar.tls).existingSecret }}
+- name: mcp-tls
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
 {{- end -}}
 {{- if $sidecar.tmp.enabled }}
 - name: mcp-tmp
