@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextvars import ContextVar
 from typing import Protocol
 
 from servers.common.plain import plain
@@ -17,6 +18,16 @@ INTERVAL = 5.0
 
 BACKOFF = (0.25, 0.5, 1.0, 2.0, 5.0)
 """Seconds between checks of one that is away; the last goes on."""
+
+
+deadline: ContextVar[float] = ContextVar("deadline")
+"""Until when what is under way has to be done, in the event loop's time."""
+
+
+def time_left() -> float:
+    """Seconds until the deadline of what is under way; without end where none is set."""
+    end = deadline.get(None)
+    return float("inf") if end is None else end - asyncio.get_running_loop().time()
 
 
 class BackendError(Exception):
@@ -61,6 +72,7 @@ class Monitor:
         """Checks for ever; cancel it to stop."""
         failures = 0
         while True:
+            deadline.set(asyncio.get_running_loop().time() + INTERVAL)
             try:
                 detail, up = await asyncio.wait_for(self._backend.check(), INTERVAL), True
             except BackendError as error:

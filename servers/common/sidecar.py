@@ -16,7 +16,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from servers.common import VERSION
-from servers.common.backend import Backend, BackendError, Monitor
+from servers.common.backend import Backend, BackendError, Monitor, deadline
 from servers.common.caller import CALLER, WRITE
 from servers.common.metrics import Metrics
 from servers.common.plain import plain
@@ -81,8 +81,8 @@ class Instance(Generic[B]):
     def stop(self, grace: float) -> None:
         """Lets calls under way go on for `grace` seconds more; then they are answered that the server stops."""
         self._stop_at = asyncio.get_running_loop().time() + grace
-        for deadline in self._deadlines:
-            deadline.reschedule(self._stop_at)
+        for timeout in self._deadlines:
+            timeout.reschedule(self._stop_at)
         if self.listeners:
             self.listeners.close()
 
@@ -193,12 +193,14 @@ class Instance(Generic[B]):
     @asynccontextmanager
     async def _deadline(self) -> AsyncIterator[None]:
         end = asyncio.get_running_loop().time() + self.settings.call_timeout
-        async with asyncio.timeout_at(end if self._stop_at is None else min(end, self._stop_at)) as deadline:
-            self._deadlines.add(deadline)
+        end = end if self._stop_at is None else min(end, self._stop_at)
+        deadline.set(end)
+        async with asyncio.timeout_at(end) as timeout:
+            self._deadlines.add(timeout)
             try:
                 yield
             finally:
-                self._deadlines.discard(deadline)
+                self._deadlines.discard(timeout)
 
     async def _bounded(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         try:

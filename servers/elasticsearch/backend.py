@@ -7,38 +7,36 @@ and 25 MB of files, and sends a media type that ties it to a server's version.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import os
 import random
-import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import httpx2
-
-from servers.common.backend import BackendError
-from servers.common.settings import remember
+from servers.common.backend import BackendError, time_left
 from servers.common.tools import ToolError, to_json
 from servers.elasticsearch.errors import Refused, explain
+from servers.elasticsearch.nodes import Node, Nodes
 from servers.elasticsearch.scope import Scope
 from servers.elasticsearch.settings import ElasticsearchSettings
-
-CONNECT_TIMEOUT = 3.0
-"""Seconds to connect, and to wait for a free connection of the pool. How long an answer may take is for the call to say."""
+from servers.elasticsearch.transport import Broken, NotConnected, Reply, Request, Transport
 
 PAUSES = (0.2, 0.6)
-"""Seconds, about, before a read that was refused for a while is sent again."""
+"""Seconds, about, before a read that all nodes refused for a while is sent again."""
+
+BUSY = frozenset({429, 502, 503, 504})
+"""Statuses of HTTP by which a node, or what stands before it, says that it can't just now."""
+
+CHECK_TIMEOUT = 4.0
+"""Seconds that a node may take to say who it is; less than the watch allows for all."""
 
 FEATURES_TIMEOUT = 2.0
 """Seconds that an answer about features may take."""
 
-MAX_CONNECTIONS = 32
-
-MAX_ANSWER_BYTES = 32 * 1024 * 1024
-"""An answer is read up to this length, after decompression."""
+MOST_NODES_TOLD = 5
+"""Nodes that an error names."""
 
 Json = Mapping[str, Any]
 
@@ -55,60 +53,94 @@ def path(*parts: str) -> str:
     return "/" + "/".join(quote(part, safe=",*:") for part in parts)
 
 
+@dataclass(frozen=True)
+class _Identity:
+    """What a node says of itself."""
+
+    product: str
+    version: str
+    cluster: str = ""
+    """Its cluster's UUID; nothing where we may not ask."""
+
+
 class ElasticsearchBackend:
-    """A pool of connections to one Elasticsearch."""
+    """The nodes of one Elasticsearch, or one address that leads to them."""
 
     def __init__(self, settings: ElasticsearchSettings) -> None:
-        self._settings = settings
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        self._address = f"{host}:{settings.port}"
-        tls = settings.scheme == "https"
-        self._client = httpx2.AsyncClient(
-            base_url=f"{settings.scheme}://{self._address}",
-            # Without TLS no context: reading the system's certificates takes memory and time.
-            verify=ssl.create_default_context(cafile=settings.ca_file) if tls else False,
-            timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT, pool=CONNECT_TIMEOUT),
-            limits=httpx2.Limits(
-                max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS, keepalive_expiry=30
-            ),
-            headers={
-                "Accept": "application/json",
-                "User-Agent": "mcp-elasticsearch",
-                "X-Opaque-Id": "mcp-elasticsearch",
-            },
-            trust_env=False,
-        )
-        self.scope = Scope(settings.index_patterns, settings.api_key or settings.password)
+        self._nodes = Nodes(settings.urls)
+        self._transport = Transport(settings)
+        self.scope = Scope(settings.index_patterns, settings.api_key or settings.bearer_token or settings.password)
         self._version = ""
         self._features: frozenset[str] | None = None
+        self._mixed: BackendError | None = None
+        self._opensearch = False
 
     @property
     def address(self) -> str:
-        return self._address
+        return ",".join(node.address for node in self._nodes.all)
 
     async def check(self) -> str:
-        version = await self._said()
+        nodes = self._nodes.due()
+        found = dict(zip(nodes, await asyncio.gather(*(self._checked(node) for node in nodes)), strict=True))
+        there = [said for said in found.values() if isinstance(said, _Identity)]
+        if not there:
+            raise _away({node: said for node, said in found.items() if isinstance(said, BackendError)})
+        clusters = {said.cluster for said in there} - {"", "_na_"}
+        self._mixed = None
+        if len(clusters) > 1:
+            self._mixed = BackendError("ES_HOSTS names nodes of different clusters: give those of one")
+            raise self._mixed
+        self._opensearch = there[0].product == "OpenSearch"
+        version = f"{there[0].product} {there[0].version}"
         if version != self._version:
             # What it has is good to know and not worth to wait for: it is asked again at the next check.
             with suppress(TimeoutError, BackendError):
-                self._features = await asyncio.wait_for(self._found_features(), FEATURES_TIMEOUT)
+                limit = min(FEATURES_TIMEOUT, time_left() - 0.2)
+                self._features = await asyncio.wait_for(self._found_features(), limit)
                 self._version = version
-        return version
+        away = [node.address for node in self._nodes.all if node.failures]
+        return version + (f", without {_some(away)}" if away else "")
 
-    async def _said(self) -> str:
+    async def _checked(self, node: Node) -> _Identity | BackendError:
         try:
-            info = await self.read("GET", "/")
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                identity = await self._identity(node)
+        except TimeoutError:
+            said = "does not answer"
+            self._nodes.failed(node)
+            return NotConnected(f"Elasticsearch at {node.address} {said}: try again, or see how it is", said)
+        except BackendError as error:
+            self._nodes.failed(node)
+            return error
+        self._nodes.served(node)
+        return identity
+
+    async def _identity(self, node: Node) -> _Identity:
+        try:
+            info = await self._ask(node, "/")
         except ToolError:
             # The root may be forbidden to us, or absent; whoever answers so is there.
-            return await self._said_otherwise()
+            return await self._identity_otherwise(node)
         version = info.get("version", {}) if isinstance(info, dict) else {}
         if "number" not in version:
-            raise BackendError(f"what answers at {self.address} is not Elasticsearch: check ES_HOST and ES_PORT")
-        name = "OpenSearch" if version.get("distribution") == "opensearch" else "Elasticsearch"
-        return f"{name} {version['number']}"
+            raise BackendError(f"what answers at {node.address} is not Elasticsearch: check ES_HOST and ES_PORT")
+        product = "OpenSearch" if version.get("distribution") == "opensearch" else "Elasticsearch"
+        return _Identity(product, version["number"], info.get("cluster_uuid", ""))
+
+    async def _identity_otherwise(self, node: Node) -> _Identity:
+        try:
+            nodes = (await self._ask(node, "/_nodes/_local", {"filter_path": "nodes.*.version"}))["nodes"]
+            return _Identity("Elasticsearch", next(iter(nodes.values()))["version"])
+        except (ToolError, KeyError, StopIteration):
+            return _Identity("Elasticsearch", "of unknown version")
+
+    async def _ask(self, node: Node, path: str, params: Mapping[str, str] | None = None) -> Any:
+        return self._answer(node, await self._again_if_cut(node, _request("GET", path, params, None)), b"")
 
     async def _found_features(self) -> frozenset[str] | None:
         """What the cluster has beside its core, by the names of _xpack; None where it may not be asked."""
+        if self._opensearch:
+            return frozenset()
         try:
             answer = await self.read("GET", "/_xpack", params={"categories": "features"})
         except ToolError as refusal:
@@ -121,21 +153,14 @@ class ElasticsearchBackend:
         """Whether the cluster has a feature, as esql, sql, eql or ilm; true as long as it is not known."""
         return self._features is None or feature in self._features
 
-    async def _said_otherwise(self) -> str:
-        try:
-            nodes = (await self.read("GET", "/_nodes/_local", params={"filter_path": "nodes.*.version"}))["nodes"]
-            return f"Elasticsearch {next(iter(nodes.values()))['version']}"
-        except (ToolError, KeyError, StopIteration):
-            return "Elasticsearch of unknown version"
-
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._transport.close()
 
     async def read(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Json | None = None
     ) -> Any:
-        """Sends a request that changes nothing; once more when the connection turns out to be dead, and some times more
-        when Elasticsearch has too much to do (429, 503).
+        """Sends a request that changes nothing: to another node when one can't be reached or has too much to do, and some
+        times more when they all have (429, 502, 503, 504), after a pause, as far as the call's deadline allows.
 
         Args:
             method: of HTTP
@@ -144,27 +169,48 @@ class ElasticsearchBackend:
             body: sent as JSON
 
         Returns:
-            the answer's JSON.
+            the answer's JSON; text where Elasticsearch has no JSON for it.
 
         Raises:
             BackendError: Elasticsearch can't be reached or refuses us.
             Refused: Elasticsearch refuses the request.
         """
+        request = _request(method, path, params, body)
         for pause in PAUSES:
-            try:
-                return await self._again_if_cut(method, path, params, body)
-            except Refused as refusal:
-                if refusal.status not in (429, 503):
-                    raise
+            node, reply = await self._read_anywhere(request)
             # Some more or less, so that those who were refused together do not come back together.
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
-        return await self._again_if_cut(method, path, params, body)
+            wait = max(pause * random.uniform(0.5, 1.5), reply.retry_after)
+            if reply.status not in BUSY or wait >= time_left():
+                return self._answer(node, reply, request.content)
+            await asyncio.sleep(wait)
+        node, reply = await self._read_anywhere(request)
+        return self._answer(node, reply, request.content)
 
-    async def _again_if_cut(self, method: str, path: str, params: Mapping[str, str] | None, body: Json | None) -> Any:
+    async def _read_anywhere(self, request: Request) -> tuple[Node, Reply]:
+        """The first reply that is not of a busy node; of the last busy one where all are."""
+        busy: tuple[Node, Reply] | None = None
+        failures: dict[Node, BackendError] = {}
+        for node in self._usable():
+            try:
+                reply = await self._again_if_cut(node, request)
+            except (NotConnected, Broken) as error:
+                self._nodes.failed(node)
+                failures[node] = error
+                continue
+            if reply.status not in BUSY:
+                self._nodes.served(node)
+                return node, reply
+            busy = node, reply
+        if busy is None:
+            raise _away(failures)
+        return busy
+
+    async def _again_if_cut(self, node: Node, request: Request) -> Reply:
         try:
-            return await self._send(method, path, params, body)
-        except _Disconnected:
-            return await self._send(method, path, params, body)
+            return await self._transport.exchange(node, request)
+        except Broken:
+            # A connection that was kept may have been closed long since.
+            return await self._transport.exchange(node, request)
 
     async def write(
         self,
@@ -174,115 +220,86 @@ class ElasticsearchBackend:
         params: Mapping[str, str] | None = None,
         body: Json | Sequence[Json] | None = None,
     ) -> Any:
-        """Sends a request as `read` does, but never twice: it may have been carried out before its answer was lost.
+        """Sends a request as `read` does, but never twice: it may have been carried out before its answer was lost. Only
+        a node that there is no connection to is passed over.
 
         A body of several is sent as NDJSON.
         """
-        return await self._send(method, path, params, body)
-
-    async def _send(
-        self, method: str, path: str, params: Mapping[str, str] | None, body: Json | Sequence[Json] | None
-    ) -> Any:
-        headers = self._credentials()
-        content = None
-        if body is not None:
-            several = not isinstance(body, Mapping)
-            headers["Content-Type"] = "application/x-ndjson" if several else "application/json"
-            text = "".join(to_json(line) + "\n" for line in body) if several else to_json(body)
-            # A lone surrogate has no UTF-8; it can only come from a client's own escape.
-            content = text.encode("utf-8", "replace")
-        request = self._client.build_request(method, path, params=params, content=content, headers=headers)
-        if request.url.raw_path.partition(b"?")[0] != path.encode():
-            # The client makes paths canonical; what that changes is not what was asked for.
-            raise ToolError(f"the path {path[:200]!r} is not one that can be sent")
-        try:
-            response = await self._client.send(request, stream=True)
+        request = _request(method, path, params, body)
+        failures: dict[Node, BackendError] = {}
+        for node in self._usable():
             try:
-                answer = await self._content(response)
-            finally:
-                await response.aclose()
-        except httpx2.HTTPError as error:
-            raise self._unreachable(error) from None
-        return self._answer(response, answer, content)
+                reply = await self._transport.exchange(node, request)
+            except NotConnected as error:
+                self._nodes.failed(node)
+                failures[node] = error
+                continue
+            except Broken:
+                self._nodes.failed(node)
+                raise BackendError(_uncertain(node, "broke the connection before its answer was here")) from None
+            if reply.status in (502, 504):
+                raise BackendError(_uncertain(node, f"answers with HTTP status {reply.status}"))
+            self._nodes.served(node)
+            return self._answer(node, reply, request.content)
+        raise _away(failures)
 
-    async def _content(self, response: httpx2.Response) -> bytes:
-        answer = bytearray()
-        async for chunk in response.aiter_bytes():
-            answer += chunk
-            if len(answer) > MAX_ANSWER_BYTES:
-                raise ToolError(
-                    f"Elasticsearch's answer is longer than {MAX_ANSWER_BYTES} bytes: ask for fewer or for less of them"
-                )
-        return bytes(answer)
+    def _usable(self) -> list[Node]:
+        if self._mixed:
+            raise self._mixed
+        return self._nodes.in_order()
 
-    def _answer(self, response: httpx2.Response, answer: bytes, sent: bytes | None) -> Any:
+    def _answer(self, node: Node, reply: Reply, sent: bytes | None) -> Any:
         try:
-            value = json.loads(answer) if answer else {}
+            value = json.loads(reply.content) if reply.content else {}
         except ValueError:
             value = None
-        if response.status_code == 401:
+        if reply.status == 401:
             raise BackendError(
-                f"Elasticsearch at {self.address} refuses our login: check ES_API_KEY, or ES_USERNAME and ES_PASSWORD"
-                " (or their _FILE)"
+                f"Elasticsearch at {node.address} refuses our login: check ES_API_KEY, ES_BEARER_TOKEN, or ES_USERNAME and "
+                "ES_PASSWORD (or their _FILE)"
             )
         if value is None:
-            if response.is_success and response.headers.get("content-type", "").startswith("text/plain"):
-                return answer.decode("utf-8", "replace")  # hot threads have no JSON
-            if response.is_success:
+            if reply.success and reply.content_type.startswith("text/plain"):
+                return reply.content.decode("utf-8", "replace")  # hot threads have no JSON
+            if reply.success:
                 raise BackendError(
-                    f"what answers at {self.address} is not Elasticsearch: check ES_HOST, ES_PORT and ES_SCHEME"
+                    f"what answers at {node.address} is not Elasticsearch: check ES_HOST, ES_PORT and ES_SCHEME"
                 )
             raise BackendError(
-                f"{self.address} answers with HTTP status {response.status_code}, and not as Elasticsearch does: "
+                f"{node.address} answers with HTTP status {reply.status}, and not as Elasticsearch does: "
                 "try again, or check ES_HOST, ES_PORT and what is between"
             )
-        if response.is_success:
+        if reply.success:
             return value
-        raise explain(response.status_code, value, sent or b"")
-
-    def _credentials(self) -> dict[str, str]:
-        settings = self._settings
-        try:
-            if settings.api_key:
-                value = "ApiKey " + settings.api_key.reveal()
-            elif settings.password:
-                pair = f"{settings.username}:{settings.password.reveal()}"
-                value = "Basic " + remember(base64.b64encode(pair.encode()).decode())
-            else:
-                return {}
-        except OSError as error:
-            raise BackendError(f"the file with the login for Elasticsearch can't be read: {error.strerror}") from None
-        if not value.isascii() or not value.isprintable():
-            # Said here, for the HTTP client's own error would show it.
-            raise BackendError(
-                "ES_API_KEY has a character that no API key has: give it encoded, as Elasticsearch gave it"
-            )
-        return {"Authorization": value}
-
-    def _unreachable(self, error: httpx2.HTTPError) -> BackendError:
-        place = f"Elasticsearch at {self.address}"
-        reason: BaseException | None = error
-        while reason is not None:
-            if isinstance(reason, ssl.SSLCertVerificationError):
-                return BackendError(
-                    f"{place} shows a certificate that we do not trust ({reason.verify_message}): check ES_CA_FILE and ES_HOST"
-                )
-            if isinstance(reason, ssl.SSLError):
-                return BackendError(
-                    f"{place} does not speak TLS with us ({reason.reason or 'no reason'}): check ES_SCHEME"
-                )
-            if isinstance(reason, OSError) and reason.strerror:
-                break
-            reason = reason.__cause__ or reason.__context__
-        detail = str(error) or type(error).__name__
-        if isinstance(reason, OSError):
-            # A resolver's numbers are negative; asyncio's own words for the others hold the address once more.
-            number = reason.errno or 0
-            detail = os.strerror(number) if number > 0 else str(reason.strerror)
-        message = f"{place} can't be reached ({detail}): try again, or check ES_HOST, ES_PORT and ES_SCHEME"
-        broken = isinstance(error, httpx2.ReadError | httpx2.WriteError | httpx2.RemoteProtocolError)
-        return _Disconnected(message) if broken else BackendError(message)
+        raise explain(reply.status, value, sent or b"", self._version if self._opensearch else "")
 
 
-class _Disconnected(BackendError):
-    """The connection broke; a reading request may be sent again."""
+def _request(method: str, path: str, params: Mapping[str, str] | None, body: Json | Sequence[Json] | None) -> Request:
+    if body is None:
+        return Request(method, path, params, None, "")
+    several = not isinstance(body, Mapping)
+    text = "".join(to_json(line) + "\n" for line in body) if several else to_json(body)
+    # A lone surrogate has no UTF-8; it can only come from a client's own escape.
+    content = text.encode("utf-8", "replace")
+    return Request(method, path, params, content, "application/x-ndjson" if several else "application/json")
+
+
+def _away(failures: Mapping[Node, BackendError]) -> BackendError:
+    """The one error of all nodes."""
+    if len(failures) > 1 and all(isinstance(error, NotConnected) for error in failures.values()):
+        told = [f"{node.address} {e.said}" for node, e in failures.items() if isinstance(e, NotConnected)]
+        return BackendError(f"no node of Elasticsearch serves us: {_some(told)}: try again, or check ES_HOSTS")
+    # What a node itself says tells more than that others are away.
+    return min(failures.values(), key=lambda error: isinstance(error, NotConnected))
+
+
+def _uncertain(node: Node, what: str) -> str:
+    return (
+        f"Elasticsearch at {node.address} {what}: what was asked for may have been done or not, and was not sent again; look "
+        "before you repeat it"
+    )
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = len(texts) - MOST_NODES_TOLD
+    return "; ".join([*texts[:MOST_NODES_TOLD], *([f"and {more} more"] if more > 0 else [])])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +23,9 @@ Start = Callable[..., Sidecar]
 
 LIMIT = 8192
 """Bytes of a result in tests of tools."""
+
+CANARY = "canary-5fd1c0e7"
+"""What must not be seen."""
 
 
 @pytest.fixture
@@ -65,6 +71,31 @@ def sidecar(
     with Sidecar("servers.elasticsearch", env | request.module.SETTINGS, tmp_path_factory.mktemp("sidecar")) as running:
         running.wait_until_ready()
         yield running
+
+
+def call(sidecar: Sidecar, tool: str, **arguments: Any) -> dict[str, Any]:
+    params = {"name": tool, "arguments": arguments}
+    status, answer = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    assert status == 200, answer
+    return dict(answer["result"])
+
+
+def told(sidecar: Sidecar, tool: str, **arguments: Any) -> str:
+    answer = call(sidecar, tool, **arguments)
+    assert answer["isError"], answer
+    return str(answer["content"][0]["text"])
+
+
+def run(**env: str) -> subprocess.CompletedProcess[str]:
+    """Runs the server with settings that end it at once."""
+    kept = {k: v for k, v in os.environ.items() if k.startswith("PYTHON")}
+    command = [sys.executable, "-m", "servers.elasticsearch"]
+    return subprocess.run(command, env=kept | env, text=True, capture_output=True, timeout=30, check=False)
+
+
+def ready(sidecar: Sidecar) -> str:
+    """What a sidecar says of its store."""
+    return sidecar.get("/ready")[1]
 
 
 async def ok(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:

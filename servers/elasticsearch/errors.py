@@ -40,20 +40,23 @@ class Refused(ToolError):
         self.type, self.status, self.index = type, status, index
 
 
-def explain(status: int, answer: Any, sent: bytes) -> Exception:
+def explain(status: int, answer: Any, sent: bytes, opensearch: str = "") -> Exception:
     """The exception for an answer that is an error.
 
     Args:
         status: of HTTP
         answer: the body's JSON
         sent: the JSON that was sent, to point at the place of a mistake
+        opensearch: name and version of the OpenSearch that answered; nothing where it is Elasticsearch
 
     Returns:
         a Refused; a BackendError where the cluster as a whole can't serve.
     """
     error = answer.get("error") if isinstance(answer, Mapping) else None
     if not isinstance(error, Mapping):
-        return Refused(f"Elasticsearch answered with HTTP status {status}: {_short(error or answer)}", "", status)
+        said = _short(error or answer)
+        text = f"Elasticsearch answered with HTTP status {status}: {said}{_foreign(opensearch, said)}"
+        return Refused(text, "", status)
     cause = _root(error)
     type, reason = str(cause.get("type") or ""), str(cause.get("reason") or "")
     if type == "master_not_discovered_exception" or (status == 503 and "state not recovered" in reason):
@@ -63,7 +66,18 @@ def explain(status: int, answer: Any, sent: bytes) -> Exception:
     words = [_short(reason or type) + _place(cause, sent)]
     if advice := _advice(type, reason):
         words.append(advice)
-    return Refused("Elasticsearch answered: " + "; ".join(words), type, status, cause.get("index"))
+    told = "; ".join(words) + _foreign(opensearch, reason)
+    return Refused(f"Elasticsearch answered: {told}", type, status, cause.get("index"))
+
+
+def _foreign(opensearch: str, reason: str) -> str:
+    """What OpenSearch does not know of Elasticsearch's API is said to be so, for a caller could only guess."""
+    strange = re.search(
+        "unrecognized parameter|no handler found|[Ii]ncorrect HTTP method|unknown (key|query|field)", reason
+    )
+    if not opensearch or not strange:
+        return ""
+    return f"; this cluster is {opensearch}, which lacks parts of Elasticsearch's API"
 
 
 def _root(error: Mapping[str, Any]) -> Mapping[str, Any]:

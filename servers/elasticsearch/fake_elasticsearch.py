@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -20,14 +20,31 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What to answer; a body that is no bytes is sent as JSON."""
+    """What to answer; a body that is no bytes is sent as JSON. Status 0 is none: the connection is closed."""
 
     status: int = 200
     body: Any = None
     content_type: str = "application/json"
+    headers: Mapping[str, str] = {}
 
 
 ROOT = Answer(200, {"version": {"number": "8.11.4"}, "tagline": "You Know, for Search"})
+
+NOTHING = Answer(200, {"hits": {"total": {"value": 0, "relation": "eq"}, "hits": []}, "_shards": {}})
+"""To a search."""
+
+
+class Guarded:
+    """Answers only to one login, as Elasticsearch's security does."""
+
+    def __init__(self, login: str) -> None:
+        self.login = login
+
+    def __call__(self, request: Request) -> Answer:
+        if request.headers.get("authorization") == self.login:
+            return ROOT
+        reason = f"unable to authenticate {request.headers.get('authorization')} for REST request [/]"
+        return Answer(401, {"error": {"type": "security_exception", "reason": reason}, "status": 401})
 
 
 class FakeElasticsearch:
@@ -45,11 +62,16 @@ class FakeElasticsearch:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 request = Request(self.command, self.path, headers, body)
                 fake.requests.append(request)
-                status, content, content_type = answer(request)
+                status, content, content_type, more = answer(request)
+                if not status:
+                    self.close_connection = True
+                    return
                 data = content if isinstance(content, bytes) else json.dumps(content).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(data)))
+                for name, value in more.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(data)
 

@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import ssl
-import subprocess
 import sys
 import threading
 from contextlib import suppress
@@ -17,14 +16,12 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters
 
-from servers.elasticsearch.conftest import Start
-from servers.elasticsearch.fake_elasticsearch import ROOT, Answer, FakeElasticsearch, Request
+from servers.elasticsearch.conftest import CANARY, Start, call, run, told
+from servers.elasticsearch.fake_elasticsearch import ROOT, Answer, FakeElasticsearch, Guarded, Request
 from tools.backends.certificates import self_signed
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.process import free_port
-from tools.backends.sidecar import Sidecar
 
-CANARY = "canary-5fd1c0e7"
 READING = [
     "es_health",
     "es_indices",
@@ -36,26 +33,6 @@ READING = [
     "es_analyze",
     "es_request",
 ]
-
-
-def call(sidecar: Sidecar, tool: str, **arguments: Any) -> dict[str, Any]:
-    params = {"name": tool, "arguments": arguments}
-    status, answer = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
-    assert status == 200, answer
-    return dict(answer["result"])
-
-
-def told(sidecar: Sidecar, tool: str, **arguments: Any) -> str:
-    answer = call(sidecar, tool, **arguments)
-    assert answer["isError"], answer
-    return str(answer["content"][0]["text"])
-
-
-def run(**env: str) -> subprocess.CompletedProcess[str]:
-    """Runs the server with settings that end it at once."""
-    kept = {k: v for k, v in os.environ.items() if k.startswith("PYTHON")}
-    command = [sys.executable, "-m", "servers.elasticsearch"]
-    return subprocess.run(command, env=kept | env, text=True, capture_output=True, timeout=30, check=False)
 
 
 def test_writing_tools_are_hidden_and_refused_by_default(start: Start, elasticsearch: ElasticsearchNode) -> None:
@@ -119,20 +96,7 @@ def test_a_read_goes_on_over_a_connection_that_died(start: Start) -> None:
         assert not call(sidecar, "es_health")["isError"], "the dead connection is replaced within the call"
 
 
-class Guarded:
-    """Answers only to one login, as Elasticsearch's security does."""
-
-    def __init__(self, login: str) -> None:
-        self.login = login
-
-    def __call__(self, request: Request) -> Answer:
-        if request.headers.get("authorization") == self.login:
-            return ROOT
-        reason = f"unable to authenticate {CANARY} for REST request [/]"
-        return Answer(401, {"error": {"type": "security_exception", "reason": reason}, "status": 401})
-
-
-REFUSED = "refuses our login: check ES_API_KEY, or ES_USERNAME and ES_PASSWORD (or their _FILE)"
+REFUSED = "refuses our login: check ES_API_KEY, ES_BEARER_TOKEN, or ES_USERNAME and ES_PASSWORD (or their _FILE)"
 
 
 @pytest.mark.parametrize("settings", [{"ES_API_KEY": CANARY}, {"ES_USERNAME": "elastic", "ES_PASSWORD": CANARY}, {}])
@@ -170,7 +134,7 @@ def test_a_key_that_is_none_is_refused_unseen(start: Start, tmp_path: Path) -> N
     file = tmp_path / "key"
     file.write_text(f"{CANARY}\nsecond line")
     sidecar = start(ready=False, ES_API_KEY_FILE=str(file))
-    sidecar.wait_until(lambda: "a character that no API key has" in sidecar.get("/ready")[1], 10)
+    sidecar.wait_until(lambda: "a character that none has" in sidecar.get("/ready")[1], 10)
     assert CANARY not in sidecar.log.read_text() + sidecar.get("/ready")[1] + told(sidecar, "es_health")
 
 

@@ -1,0 +1,271 @@
+"""The way to Elasticsearch: several nodes, one of which fails; what is sent again and what is not; compression."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import signal
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from servers.elasticsearch.conftest import Start, call, ready, told
+from servers.elasticsearch.fake_elasticsearch import NOTHING, ROOT, Answer, FakeElasticsearch, Request
+from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.process import free_port
+from tools.backends.sidecar import Sidecar
+
+
+def refusal(status: int, **headers: str) -> Answer:
+    cause = {"type": "es_rejected_execution_exception", "reason": "rejected execution of task"}
+    body = {"error": cause | {"root_cause": [cause]}, "status": status}
+    return Answer(status, body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def searches(search: Answer | Callable[[Request], Answer], root: Answer = ROOT) -> Callable[[Request], Answer]:
+    """Answers every _search with one answer, and all else as a node does."""
+
+    def answer(request: Request) -> Answer:
+        if "_search" not in request.path:
+            return root
+        return search if isinstance(search, Answer) else search(request)
+
+    return answer
+
+
+def count(fake: FakeElasticsearch, part: str, method: str = "") -> int:
+    return sum(part in request.path and (not method or request.method == method) for request in fake.requests)
+
+
+def hosts(*ports: int) -> str:
+    return ",".join(f"127.0.0.1:{port}" for port in ports)
+
+
+def requests_of_ours(node: ElasticsearchNode) -> int:
+    """How many requests of sidecars a node has had, by its own count."""
+    (stats,) = node.request("GET", "/_nodes/_local/stats/http")["nodes"].values()
+    return sum(c["request_count"] for c in stats["http"]["clients"] if c.get("x_opaque_id") == "mcp-elasticsearch")
+
+
+def test_a_node_of_a_real_cluster_goes_and_comes_back(start: Start) -> None:
+    transport = free_port()
+    place = f"127.0.0.1:{transport}"
+    common = {"discovery.type": "multi-node", "discovery.seed_hosts": [place]}
+    master = common | {"transport.port": transport, "cluster.initial_master_nodes": [place]}
+    with (
+        ElasticsearchNode(cluster="pair", settings=master) as first,
+        # Not one that could be master, so that the cluster goes on without it.
+        ElasticsearchNode(cluster="pair", settings=common | {"node.roles": ["data"]}) as second,
+    ):
+        first.request("PUT", "/books", {"settings": {"number_of_shards": 1, "number_of_replicas": 1}})
+        first.request("PUT", "/books/_doc/1?refresh=true", {"title": "A fox"})
+        assert first.request("GET", "/_cluster/health/books?wait_for_status=green&timeout=60s")["number_of_nodes"] == 2
+        sidecar = start(ES_HOSTS=hosts(first.port, second.port), MCP_ALLOW_WRITES="true")
+
+        def search() -> None:
+            answer = call(sidecar, "es_search", index="books", query={"match": {"title": "fox"}})
+            assert answer["structuredContent"]["total"] == 1, answer
+
+        before = [requests_of_ours(node) for node in (first, second)]
+        for _ in range(6):
+            search()
+        assert all(requests_of_ours(n) - b >= 3 for n, b in zip((first, second), before, strict=True)), "by turns"
+
+        second.signal(signal.SIGKILL)
+        second.wait(20)
+        for number in range(6):
+            search()
+            written = call(sidecar, "es_index", index="books", id=f"w{number}", document={"title": "A dog"})
+            assert not written["isError"], written
+        sidecar.wait_until(lambda: f"without 127.0.0.1:{second.port}" in ready(sidecar), 20)
+        assert sidecar.get("/ready")[0] == 200
+        assert first.request("GET", "/books/_doc/w5")["_version"] == 1
+
+        second.stop()
+        second.start()
+        sidecar.wait_until(lambda: "without" not in ready(sidecar), 60)
+        before_second = requests_of_ours(second)
+        for _ in range(6):
+            search()
+        assert requests_of_ours(second) - before_second >= 3, "it has its turns again"
+
+
+def test_a_busy_node_is_passed_over_and_asked_again(start: Start) -> None:
+    refusals = 2
+
+    def sometimes(request: Request) -> Answer:
+        nonlocal refusals
+        refusals -= 1
+        return refusal(429) if refusals >= 0 else NOTHING
+
+    for status in (429, 502, 503, 504):
+        with FakeElasticsearch(searches(refusal(status))) as busy, FakeElasticsearch(searches(NOTHING)) as free:
+            sidecar = start(ES_HOSTS=hosts(busy.port, free.port))
+            for _ in range(4):
+                assert not call(sidecar, "es_search", index="a")["isError"]
+            assert (count(busy, "_search"), count(free, "_search")) == (2, 4)
+    with FakeElasticsearch(searches(sometimes)) as fake:
+        assert not call(start(ES_PORT=str(fake.port)), "es_search", index="a")["isError"]
+        assert count(fake, "_search") == 3
+
+
+def test_retry_after_is_kept_and_not_waited_for_in_vain(start: Start) -> None:
+    waits = iter(["1", "Wed, 21 Oct 2015 07:28:00 GMT"])
+    with FakeElasticsearch(
+        searches(lambda request: refusal(503, Retry_After=after) if (after := next(waits, "")) else NOTHING)
+    ) as fake:
+        assert not call(start(ES_PORT=str(fake.port)), "es_search", index="a")["isError"]
+        assert count(fake, "_search") == 3
+    with FakeElasticsearch(searches(refusal(429, Retry_After="3600"))) as fake:
+        # Longer than the call may take: it is told at once.
+        assert "overloaded: try again in a while" in told(start(ES_PORT=str(fake.port)), "es_search", index="a")
+        assert count(fake, "_search") == 1
+
+
+def test_a_write_goes_past_a_dead_node_and_is_never_sent_twice(start: Start) -> None:
+    put = {"index": "a", "id": "1", "document": {}, "create_index": True}
+    done = Answer(
+        201, {"_index": "a", "_id": "1", "result": "created", "_version": 1, "_seq_no": 0, "_primary_term": 1}
+    )
+
+    def breaks(request: Request) -> Answer:
+        return Answer(0) if request.method == "PUT" else ROOT
+
+    def serves(request: Request) -> Answer:
+        return done if request.method == "PUT" else ROOT
+
+    with FakeElasticsearch(serves) as fake:
+        sidecar = start(ES_HOSTS=hosts(free_port(), fake.port), MCP_ALLOW_WRITES="true")
+        for _ in range(2):
+            assert not call(sidecar, "es_index", **put)["isError"]
+        assert count(fake, "/a/_doc/1", "PUT") == 2
+    for answer, said in (
+        (breaks, "broke the connection"),
+        (lambda r: Answer(504, b"<html>", "text/html") if r.method == "PUT" else ROOT, "HTTP status 504"),
+    ):
+        with FakeElasticsearch(answer) as first, FakeElasticsearch(answer) as second:
+            sidecar = start(ES_HOSTS=hosts(first.port, second.port), MCP_ALLOW_WRITES="true")
+            text = told(sidecar, "es_index", **put)
+            assert said in text and "may have been done or not, and was not sent again" in text
+            assert count(first, "/a/_doc/1", "PUT") + count(second, "/a/_doc/1", "PUT") == 1
+
+
+def test_when_all_nodes_are_away_each_is_told(start: Start) -> None:
+    ports = [free_port(), free_port()]
+    sidecar = start(ready=False, ES_HOSTS=hosts(*ports))
+    refused = " can't be reached (Connection refused)"
+    assert told(sidecar, "es_health") in {
+        f"no node of Elasticsearch serves us: 127.0.0.1:{one}{refused}; 127.0.0.1:{two}{refused}: try again, or check ES_HOSTS"
+        for one, two in (ports, ports[::-1])
+    }
+    assert sidecar.get("/ready")[0] == 503
+
+
+def test_nodes_of_different_clusters_are_not_mixed(start: Start) -> None:
+    roots = [Answer(200, ROOT.body | {"cluster_uuid": name}) for name in ("one", "two")]
+    with FakeElasticsearch(searches(NOTHING, roots[0])) as one, FakeElasticsearch(searches(NOTHING, roots[1])) as two:
+        sidecar = start(ready=False, ES_HOSTS=hosts(one.port, two.port))
+        sidecar.wait_until(lambda: "different clusters" in ready(sidecar), 10)
+        assert "different clusters" in told(sidecar, "es_search", index="a")
+        assert count(one, "_search") + count(two, "_search") == 0
+
+
+def test_a_path_before_elasticsearchs_own(start: Start) -> None:
+    with FakeElasticsearch(searches(NOTHING)) as fake:
+        sidecar = start(ES_HOSTS=f"http://127.0.0.1:{fake.port}/es/")
+        assert not call(sidecar, "es_search", index="a")["isError"]
+        assert {request.path.partition("?")[0] for request in fake.requests} >= {"/es/", "/es/a/_search"}
+
+
+def test_compression_with_a_real_node(start: Start, elasticsearch: ElasticsearchNode) -> None:
+    sidecar = start(ES_HTTP_COMPRESS="true", MCP_ALLOW_WRITES="true")
+    text = "a quick fox " * 2000
+    written = call(sidecar, "es_index", index="books", id="1", document={"text": text}, create_index=True, refresh=True)
+    assert not written["isError"], written
+    assert elasticsearch.request("GET", "/books/_doc/1")["_source"] == {"text": text}
+    assert call(sidecar, "es_get", index="books", id="1")["structuredContent"]["source"] == {"text": text}
+
+
+@pytest.mark.parametrize("wanted", ["true", "false", "auto"])
+def test_what_is_compressed(start: Start, wanted: str) -> None:
+    done = Answer(
+        201, {"_index": "a", "_id": "1", "result": "created", "_version": 1, "_seq_no": 0, "_primary_term": 1}
+    )
+    packed = gzip.compress(json.dumps(NOTHING.body).encode())
+
+    def answer(request: Request) -> Answer:
+        if request.method == "PUT":
+            return done
+        if "_search" in request.path and "gzip" in request.headers["accept-encoding"]:
+            return Answer(200, packed, headers={"Content-Encoding": "gzip"})
+        return NOTHING if "_search" in request.path else ROOT
+
+    with FakeElasticsearch(answer) as fake:
+        sidecar = start(ES_PORT=str(fake.port), ES_HTTP_COMPRESS=wanted, MCP_ALLOW_WRITES="true")
+        put = {"index": "a", "id": "1", "create_index": True}
+        for document in ({"n": 1}, {"text": "x" * 10_000}):
+            assert not call(sidecar, "es_index", document=document, **put)["isError"]
+        assert call(sidecar, "es_search", index="a")["structuredContent"]["total"] == 0
+        small, large = [r for r in fake.requests if r.method == "PUT"]
+        assert "content-encoding" not in small.headers
+        if wanted == "true":
+            assert large.headers["content-encoding"] == "gzip" and len(large.body) < 1000
+            large = large._replace(body=gzip.decompress(large.body))
+        else:  # auto: the node is on loopback
+            assert "content-encoding" not in large.headers
+            assert {request.headers["accept-encoding"] for request in fake.requests} == {"identity"}
+        assert json.loads(large.body) == {"text": "x" * 10_000}
+
+
+def high_water(sidecar: Sidecar) -> int:
+    """The most memory that a process has had, MiB."""
+    status = Path(f"/proc/{sidecar.pid}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert found
+    return int(found[1]) // 1024
+
+
+def test_a_bomb_is_not_unpacked(start: Start) -> None:
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = b"".join(packer.compress(b" " * (1 << 20)) for _ in range(512)) + packer.flush()
+    assert len(bomb) < 1 << 20
+    with FakeElasticsearch(searches(Answer(200, bomb, headers={"Content-Encoding": "gzip"}))) as fake:
+        sidecar = start(ES_PORT=str(fake.port), ES_HTTP_COMPRESS="true")
+        before = high_water(sidecar)
+        assert "is longer than 33554432 bytes" in told(sidecar, "es_search", index="a")
+        assert high_water(sidecar) - before < 100, "of 512 MiB"
+        assert sidecar.get("/ready")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "text"),
+    [
+        (b"no gzip at all", "gzip", "a gzip that is none"),
+        (gzip.compress(b'{"hits": ' + bytes(range(256)) * 9)[:-20], "gzip", "ended its answer before its end"),
+        (b"{}", "br", "the encoding 'br', which was not asked for"),
+    ],
+)
+def test_an_answer_that_cant_be_unpacked_is_told(start: Start, body: bytes, encoding: str, text: str) -> None:
+    with FakeElasticsearch(searches(Answer(200, body, headers={"Content-Encoding": encoding}))) as fake:
+        assert text in told(start(ES_PORT=str(fake.port), ES_HTTP_COMPRESS="true"), "es_search", index="a")
+
+
+def test_opensearch_is_told_by_its_name(start: Start) -> None:
+    # The root of OpenSearch 2.11.1, and the words with which it refuses a parameter that it does not know.
+    root = {"version": {"distribution": "opensearch", "number": "2.11.1"}, "tagline": "The OpenSearch Project"}
+    cause = {
+        "type": "illegal_argument_exception",
+        "reason": "request [/a/_search] contains unrecognized parameter: [x]",
+    }
+    strange = Answer(400, {"error": cause | {"root_cause": [cause]}, "status": 400})
+    with FakeElasticsearch(searches(strange, Answer(200, root))) as fake:
+        sidecar = start(ES_PORT=str(fake.port))
+        assert "OpenSearch 2.11.1" in ready(sidecar)
+        text = told(sidecar, "es_search", index="a")
+        assert "this cluster is OpenSearch 2.11.1, which lacks parts of Elasticsearch's API" in text
+        tools = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})[1]["result"]["tools"]
+        assert "es_query" not in [tool["name"] for tool in tools]
+        assert count(fake, "_xpack") == 0
