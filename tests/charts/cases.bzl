@@ -38,6 +38,14 @@ CASES = {
     "network_policy": _SIDECARS + _both("networkPolicy.enabled=true") +
                       _both("networkPolicy.from[0].namespaceSelector.matchLabels.mcp-clients=yes") +
                       _both("prometheus.enabled=true"),
+    "own_login": _PASSWORDS + _SIDECARS + [
+        "elasticsearch.mcpSidecar.extraEnv[0].name=ES_API_KEY_FILE",
+        "elasticsearch.mcpSidecar.extraEnv[0].value=/run/secrets/elasticsearch/api-key",
+        "elasticsearch.mcpSidecar.extraVolumes[0].name=login",
+        "elasticsearch.mcpSidecar.extraVolumes[0].secret.secretName=elasticsearch-mcp",
+        "elasticsearch.mcpSidecar.extraVolumeMounts[0].name=login",
+        "elasticsearch.mcpSidecar.extraVolumeMounts[0].mountPath=/run/secrets/elasticsearch",
+    ],
     "passwords": _PASSWORDS,
     "passwords_sidecars": _PASSWORDS + _SIDECARS,
     "pinned_images": _SIDECARS + _both("image.digest=sha256:" + "0123456789abcdef" * 4),

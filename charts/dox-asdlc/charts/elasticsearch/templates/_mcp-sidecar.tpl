@@ -1,11 +1,15 @@
-{{/* Where the sidecar finds its Elasticsearch: in the same pod, with the login of the charts' other clients. */}}
+{{/* Where the sidecar finds its Elasticsearch: in the same pod, with the login of the charts' other clients unless it has its own. */}}
 {{- define "elasticsearch.mcpSidecar.env" -}}
+{{- $own := false -}}
+{{- range .Values.mcpSidecar.extraEnv -}}
+{{- $own = or $own (regexMatch "^ES_(API_KEY|BEARER_TOKEN|USERNAME|PASSWORD)(_FILE)?$" .name) -}}
+{{- end -}}
 - name: ES_HOST
   value: localhost
 - name: ES_PORT
   value: {{ .Values.port | quote }}
 {{- with .Values.global.elasticsearch.auth }}
-{{- if .existingSecret }}
+{{- if and .existingSecret (not $own) }}
 - name: ES_USERNAME
   value: {{ .username | quote }}
 - name: ES_PASSWORD

@@ -46,7 +46,7 @@ The sidecar of a store's pod. What it is told of its store comes from the templa
     {{- toYaml $sidecar.resources | nindent 4 }}
   securityContext:
     {{- toYaml $sidecar.securityContext | nindent 4 }}
-  {{- if or $sidecar.authToken.existingSecret $tls.existingSecret $sidecar.tmp.enabled }}
+  {{- if or $sidecar.authToken.existingSecret $tls.existingSecret $sidecar.tmp.enabled $sidecar.extraVolumeMounts }}
   volumeMounts:
     {{- if $sidecar.authToken.existingSecret }}
     - name: mcp-auth-token
@@ -61,6 +61,9 @@ The sidecar of a store's pod. What it is told of its store comes from the templa
     {{- if $sidecar.tmp.enabled }}
     - name: mcp-tmp
       mountPath: /tmp
+    {{- end }}
+    {{- with $sidecar.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
   {{- end }}
 {{- end -}}
@@ -129,6 +132,9 @@ terminationGracePeriodSeconds: {{ . }}
   emptyDir:
     medium: Memory
     sizeLimit: {{ $sidecar.tmp.sizeLimit }}
+{{- end }}
+{{- with $sidecar.extraVolumes }}
+{{ toYaml . }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
