@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mcp import Client, StdioServerParameters
+from mcp import Client
 from mcp_types import TextContent
 
 from servers.common.tools import size
-from tests.scenarios.questions import QUESTIONS, Question, Step
-from tools.backends.redis import RedisServer
-from tools.backends.runfiles import program
+from tests.scenarios.question import Question, Step
+from tests.scenarios.stores import STORES, Store
 from tools.backends.sidecar import Sidecar
-from tools.dataset.load import load_redis
 
 
 @dataclass(frozen=True)
@@ -38,35 +36,13 @@ class Session:
     listing: int
     costs: dict[str, Cost]
 
+    def answers(self, questions: Sequence[Question]) -> int:
+        """Bytes of these questions."""
+        return sum(self.costs[question.text].bytes for question in questions)
+
     def total(self, questions: Sequence[Question]) -> int:
         """Bytes of the list of tools and of these questions."""
-        return self.listing + sum(self.costs[question.text].bytes for question in questions)
-
-
-@asynccontextmanager
-async def ours(folder: Path) -> AsyncIterator[Client]:
-    """Our sidecar over a Redis with the data set."""
-    with RedisServer() as server:
-        load_redis(server.port)
-        env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port), "MCP_ALLOW_WRITES": "true"}
-        with Sidecar("servers.redis", env, folder) as sidecar:
-            sidecar.wait_until_ready()
-            async with Client(sidecar.url + "/mcp") as client:
-                yield client
-
-
-@asynccontextmanager
-async def peer() -> AsyncIterator[Client]:
-    """redis-mcp-server over a Redis with the data set."""
-    with RedisServer() as server:
-        load_redis(server.port)
-        parameters = StdioServerParameters(
-            command=str(program("PEER")),
-            args=["--url", f"redis://127.0.0.1:{server.port}/0"],
-            env={"LIBSTDCXX": str(program("LIBSTDCXX"))},
-        )
-        async with Client(parameters, mode="legacy") as client:
-            yield client
+        return self.listing + self.answers(questions)
 
 
 async def ask(client: Client, steps: Sequence[Step], *, structured: bool) -> Cost:
@@ -90,51 +66,64 @@ async def ask(client: Client, steps: Sequence[Step], *, structured: bool) -> Cos
     return Cost(len(steps), count, results)
 
 
-async def session(client: Client, *, mine: bool) -> Session:
+async def session(client: Client, questions: Sequence[Question], *, mine: bool) -> Session:
     """All questions that a server can answer, in order."""
     tools = (await client.list_tools()).tools
     listing = size({"tools": [t.model_dump(by_alias=True, exclude_none=True, mode="json") for t in tools]})
     costs = {}
-    for question in QUESTIONS:
+    for question in questions:
         if steps := question.ours if mine else question.peer:
             costs[question.text] = await ask(client, steps, structured=mine)
     return Session(len(tools), listing, costs)
 
 
-def report(mine: Session, other: Session) -> str:
+def report(store: Store, mine: Session, other: Session) -> str:
     """Both side by side, in Markdown."""
-    both = [question for question in QUESTIONS if question.peer]
+    both = [question for question in store.questions if question.peer]
     lines = [
-        "| question | calls | bytes | redis-mcp-server: calls | bytes |",
+        f"| question | calls | bytes | {store.peer}: calls | bytes |",
         "|---|---|---|---|---|",
         f"| *list of tools ({mine.tools} and {other.tools})* | 1 | {mine.listing} | 1 | {other.listing} |",
     ]
-    for question in QUESTIONS:
+    for question in store.questions:
         cost, peers = mine.costs[question.text], other.costs.get(question.text)
         theirs = f"{peers.calls} | {peers.bytes}" if peers else "| can't"
         lines.append(f"| {question.text} | {cost.calls} | {cost.bytes} | {theirs} |")
-    own, its = mine.total(both), other.total(both)
-    lines.append(f"| **list and the {len(both)} that both can answer** | | **{own}** | | **{its}** |")
+    rows = {f"the {len(both)} that both can answer": Session.answers, "these and the list": Session.total}
+    ratios = []
+    for name, bytes in rows.items():
+        own, its = bytes(mine, both), bytes(other, both)
+        ratios.append(f"{own / its:.2f}")
+        lines.append(f"| **{name}** | | **{own}** | | **{its}** |")
     lines += [
         "",
-        f"Ours need {own / its:.2f} of its bytes; {len(QUESTIONS) - len(both)} questions only ours can answer.",
+        f"Ours need {ratios[0]} of its bytes for the questions, and {ratios[1]} with the list; "
+        f"{len(store.questions) - len(both)} questions only ours can answer.",
     ]
     return "\n".join(lines)
 
 
-async def compare(folder: Path) -> tuple[Session, Session]:
-    """Both servers, each over a Redis of its own with the same data."""
-    async with ours(folder) as client:
-        mine = await session(client, mine=True)
-    async with peer() as client:
-        return mine, await session(client, mine=False)
+async def compare(store: Store, folder: Path) -> tuple[Session, Session]:
+    """Both servers, each over a store of its own with the same data."""
+    with store.start() as port:
+        env = store.settings(port) | {"MCP_ALLOW_WRITES": "true"}
+        with Sidecar(store.server, env, folder) as sidecar:
+            sidecar.wait_until_ready()
+            async with Client(sidecar.url + "/mcp") as client:
+                mine = await session(client, store.questions, mine=True)
+    with store.start() as port:
+        async with Client(store.parameters(port), mode="legacy") as client:
+            return mine, await session(client, store.questions, mine=False)
 
 
 def main() -> None:
-    """Prints the report."""
+    """Prints the report of a store."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("store", choices=STORES)
+    store = STORES[parser.parse_args().store]
     with tempfile.TemporaryDirectory() as folder:
-        mine, other = asyncio.run(compare(Path(folder)))
-    print(report(mine, other))
+        mine, other = asyncio.run(compare(store, Path(folder)))
+    print(report(store, mine, other))
 
 
 if __name__ == "__main__":

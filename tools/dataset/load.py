@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from elasticsearch import Elasticsearch, helpers
 from redis import Redis
 
+from tools.dataset import shop
 from tools.dataset.packages import packages
 
 INDEX = "packages-v1"
@@ -37,14 +39,30 @@ JOBS, DONE, IN_WORK = 500, 420, 30
 
 
 def load_elasticsearch(port: int) -> int:
-    """Makes the index `packages-v1` with the alias `packages`; gives the number of documents."""
+    """Makes the indices anew, and gives the number of documents.
+
+    packages-v1 (alias packages)        the packages of Debian
+    logs-2026.11.11 to logs-2026.11.24  the log of a shop's services
+    orders                              the shop's orders, their lines nested
+    """
+    bodies: dict[str, dict[str, Any]] = {INDEX: {"mappings": MAPPING, "aliases": {ALIAS: {}}}}
+    bodies |= {f"{shop.LOGS}{day}": {"mappings": shop.LOGS_MAPPING} for day in shop.DAYS}
+    bodies[shop.ORDERS] = {"mappings": shop.ORDERS_MAPPING}
     with Elasticsearch(f"http://127.0.0.1:{port}", request_timeout=60) as client:
-        client.options(ignore_status=404).indices.delete(index=INDEX)
-        settings = {"number_of_shards": 1, "number_of_replicas": 0}
-        client.indices.create(index=INDEX, mappings=MAPPING, settings=settings, aliases={ALIAS: {}})
-        actions = ({"_index": INDEX, "_id": package["name"], "_source": package} for package in packages())
-        done, _ = helpers.bulk(client, actions, chunk_size=1000, refresh="wait_for")
+        for index, body in bodies.items():
+            client.options(ignore_status=404).indices.delete(index=index)
+            client.indices.create(index=index, settings={"number_of_shards": 1, "number_of_replicas": 0}, **body)
+        done, _ = helpers.bulk(client, _actions(), chunk_size=1000, refresh="wait_for")
         return int(done)
+
+
+def _actions() -> Iterator[dict[str, Any]]:
+    for package in packages():
+        yield {"_index": INDEX, "_id": package["name"], "_source": package}
+    for number, (index, event) in enumerate(shop.events(), 1):
+        yield {"_index": index, "_id": f"E{number}", "_source": event}
+    for id, order in shop.orders():
+        yield {"_index": shop.ORDERS, "_id": id, "_source": order}
 
 
 def load_redis(port: int) -> int:

@@ -7,6 +7,7 @@ from redis import Redis
 
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
+from tools.dataset import shop
 from tools.dataset.load import DONE, IN_WORK, JOBS, load_elasticsearch, load_redis
 from tools.dataset.packages import packages
 
@@ -34,8 +35,13 @@ def test_redis_holds_a_queue_in_all_its_states() -> None:
 def test_elasticsearch_answers_on_every_kind_of_field() -> None:
     with ElasticsearchNode() as node, Elasticsearch(f"http://127.0.0.1:{node.port}") as client:
         count = load_elasticsearch(node.port)
-        assert load_elasticsearch(node.port) == count == len(list(packages()))
+        assert count == len(list(packages())) + len(list(shop.events())) + len(list(shop.orders()))
+        assert load_elasticsearch(node.port) == count == client.count(index="packages,logs-*,orders")["count"]
         found = client.search(index="packages", query={"match": {"description": "http server"}})
         assert found["hits"]["total"]["value"] > 20
         sizes = client.search(index="packages", size=0, aggs={"s": {"terms": {"field": "section"}}})
         assert {b["key"] for b in sizes["aggregations"]["s"]["buckets"]} >= {"net", "admin", "web"}
+        failed = client.search(index="logs-*", query={"term": {"status": 503}}, size=100)["hits"]["hits"]
+        assert {(hit["_index"], hit["_source"]["service"]) for hit in failed} == {("logs-2026.11.24", "checkout")}
+        red = {"nested": {"path": "lines", "query": {"match": {"lines.name": "red teapot"}}}}
+        assert client.count(index="orders", query=red)["count"] > 20

@@ -17,7 +17,7 @@ from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.process import Process, StartError
 from tools.backends.redis import RedisServer
 from tools.backends.runfiles import program
-from tools.dataset.load import ALIAS, load_elasticsearch, load_redis
+from tools.dataset.load import load_elasticsearch, load_redis
 from tools.images.container import Container
 from tools.images.layout import Image
 from tools.quickstart.ports import Ports
@@ -62,9 +62,9 @@ class Stack:
         self._add(RedisServer(self.ports.redis))
         self._tell(f"starting Elasticsearch on port {self.ports.elasticsearch} (about ten seconds)")
         self._add(ElasticsearchNode(self.ports.elasticsearch))
-        self._tell("loading the data set: packages of Debian 12")
+        self._tell("loading the data set: packages of Debian 12, and orders and logs of a shop")
         keys, documents = load_redis(self.ports.redis), load_elasticsearch(self.ports.elasticsearch)
-        self._tell(f"loaded {keys} keys into Redis, {documents} documents into index {ALIAS} of Elasticsearch")
+        self._tell(f"loaded {keys} keys into Redis, {documents} documents into Elasticsearch")
         redis = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(self.ports.redis)}
         elasticsearch = {"ES_HOST": "127.0.0.1", "ES_PORT": str(self.ports.elasticsearch)}
         self._serve("redis", self.ports.redis_mcp, redis, folder)
