@@ -269,3 +269,5 @@ def test_opensearch_is_told_by_its_name(start: Start) -> None:
         tools = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})[1]["result"]["tools"]
         assert "es_query" not in [tool["name"] for tool in tools]
         assert count(fake, "_xpack") == 0
+        told(sidecar, "es_field", index="a", field="b")
+        assert count(fake, "_field_caps") > count(fake, "filters=") == 0, "a parameter that it refuses"

@@ -28,6 +28,12 @@ _ADVICE = {
     "no_shard_available_action_exception": "a shard is not available: es_health says which and why",
 }
 
+_STRANGE = re.compile(
+    r"unrecognized parameter|no handler found|incorrect HTTP method|unknown (key|query|field)|invalid index name \[_",
+    re.I,
+)
+"""OpenSearch's words for what it does not know; a path of an API is the name of an index to it."""
+
 
 class Refused(ToolError):
     """Elasticsearch answered with an error.
@@ -72,10 +78,7 @@ def explain(status: int, answer: Any, sent: bytes, opensearch: str = "") -> Exce
 
 def _foreign(opensearch: str, reason: str) -> str:
     """What OpenSearch does not know of Elasticsearch's API is said to be so, for a caller could only guess."""
-    strange = re.search(
-        "unrecognized parameter|no handler found|[Ii]ncorrect HTTP method|unknown (key|query|field)", reason
-    )
-    if not opensearch or not strange:
+    if not opensearch or not _STRANGE.search(reason):
         return ""
     return f"; this cluster is {opensearch}, which lacks parts of Elasticsearch's API"
 

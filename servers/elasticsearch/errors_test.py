@@ -85,3 +85,19 @@ def test_a_cluster_without_a_master_is_a_backend_that_is_away() -> None:
 @pytest.mark.parametrize("body", [{}, [], "text", {"error": "Incorrect HTTP method"}, {"error": None}, {"error": {}}])
 def test_any_shape_is_told_somehow(body: Any) -> None:
     assert str(explain(405, body, b"")).startswith("Elasticsearch answered")
+
+
+def test_what_opensearch_does_not_know_is_said_to_be_so() -> None:
+    # The words of OpenSearch 2.19.6.
+    lacks = "; this cluster is OpenSearch 2.19.6, which lacks parts of Elasticsearch's API"
+    for reason, strange in (
+        ("no handler found for uri [/books/_pit] and method [POST]", True),
+        ("request [/books/_field_caps] contains unrecognized parameter: [filters]", True),
+        ("Unknown key for a START_OBJECT in [knn].", True),
+        ("Invalid index name [_xpack], must not start with '_'.", True),
+        ("Invalid index name [Books], must be lowercase", False),
+        ("all shards failed", False),
+    ):
+        for body in (answer(400, "illegal_argument_exception", reason), {"error": reason}):
+            assert (lacks in str(explain(400, body, b"", "OpenSearch 2.19.6"))) is strange, reason
+            assert lacks not in str(explain(400, body, b""))
