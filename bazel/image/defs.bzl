@@ -6,8 +6,33 @@ load(":layers.bzl", "image_layer")
 
 ARCHITECTURES = ["amd64", "arm64"]
 
-# Of wheels, what is for compilers and type checkers.
-WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"]
+# Of wheels, what is for compilers and type checkers, and what is required by parts that no server runs: the SDK's client and
+# its high-level server (servers/common/lean.py imports neither). Tests of the images import all that is left.
+WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"] + ["*/dist-packages/" + path for path in [
+    # cryptography is made with it, and needs only its backend.
+    "cffi/*",
+    "cffi-*",
+    "pycparser*",
+    # For the schemas of the client and of the high-level server.
+    "attr/*",
+    "attrs/*",
+    "attrs-*",
+    "jsonschema*",
+    "referencing*",
+    "rpds*",
+    "mcp/cli/*",
+    "mcp/client/*",
+    "mcp/server/mcpserver/*",
+    # pydantic's first version; commands of Redis' modules as methods, and failover between whole databases.
+    "pydantic/v1/*",
+    "redis/asyncio/multidb/*",
+    "redis/commands/bf/*",
+    "redis/commands/json/*",
+    "redis/commands/search/*",
+    "redis/commands/timeseries/*",
+    "redis/commands/vectorset/*",
+    "redis/multidb/*",
+]]
 
 def mcp_image(name, module, library, wheels, repository, title, description, ports = ["9000/tcp"], visibility = ["//visibility:public"]):
     """An OCI image of a server, for amd64 and arm64, that runs `python -m MODULE` as UID 1000.

@@ -1,5 +1,4 @@
-"""Renews the locks of wheels from requirements.in, requirements_dev.in, requirements_mcp1.in and
-requirements_peers.in.
+"""Renews the locks of wheels from requirements.in, and requirements_*.in for what the images do not hold.
 
 uv resolves them, for CPython 3.11.2 on Linux with glibc 2.36 (Debian 12): wheels only, each with the hashes of all files
 of its version. The locks name no index; where wheels come from is this machine's pip configuration, here and in a build.
@@ -73,9 +72,8 @@ def lock(folder: Path, upgrade: bool) -> None:
     runtime = [("requirements.in", cpu, f"requirements_linux_{name}.txt", None) for name, cpu in TARGETS.items()]
     # The images' versions hold for tests and tools as well.
     dev = ("requirements_dev.in", TARGETS["amd64"], "requirements_dev.txt", folder / runtime[0][2])
-    peers = ("requirements_peers.in", TARGETS["amd64"], "requirements_peers.txt", None)
-    older = ("requirements_mcp1.in", TARGETS["amd64"], "requirements_mcp1.txt", None)
-    for source, cpu, name, constraint in [*runtime, dev, older, peers]:
+    apart = [(f"requirements_{n}.in", TARGETS["amd64"], f"requirements_{n}.txt", None) for n in ("benchmark", "mcp1", "peers")]
+    for source, cpu, name, constraint in [*runtime, dev, *apart]:
         output = folder / name
         subprocess.run(command(folder, source, cpu, output, upgrade, constraint), env=env, check=True)
         output.write_text(HEADER.format(source=source) + output.read_text().removeprefix(HEADER.format(source=source)))

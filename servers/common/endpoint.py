@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from servers.common.exchange import exchange
 
 
 class Endpoint:
@@ -21,6 +25,8 @@ class Endpoint:
     """
 
     def __init__(self, server: Server[None], max_request_bytes: int) -> None:
+        self._server = server
+        self._state: Any = None
         self._max = max_request_bytes
         self._json, self._events = (
             StreamableHTTPSessionManager(
@@ -32,7 +38,7 @@ class Endpoint:
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """The time in which requests are served."""
-        async with self._json.run(), self._events.run():
+        async with self._server.lifespan(self._server) as self._state, self._json.run(), self._events.run():
             yield
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,7 +49,7 @@ class Endpoint:
             return
         messages = await _body(receive, self._max)
         body = b"".join(message.get("body", b"") for message in messages)
-        app: ASGIApp = (self._events if b'"progressToken"' in body else self._json).handle_request
+        progress = b'"progressToken"' in body
         gone = anyio.Event()
 
         async def replay() -> Message:
@@ -61,6 +67,11 @@ class Endpoint:
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(watch)
+            complete = messages[-1].get("more_body") is False and len(body) <= self._max
+            answer = (
+                await exchange(self._server, self._state, Request(scope), body) if complete and not progress else None
+            )
+            app: ASGIApp = answer or (self._events if progress else self._json).handle_request
             await app(scope, replay, send)
             tasks.cancel_scope.cancel()
 

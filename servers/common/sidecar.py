@@ -69,7 +69,7 @@ class Instance(Generic[B]):
         self.monitor = Monitor(backend)
         self.metrics = Metrics(sidecar.name, VERSION)
         self.metrics.backend_up.set_function(lambda: self.monitor.up)
-        self._tools = {t.definition.name: t for t in sidecar.tools if settings.allow_writes or not t.write}
+        self._tools = {t.name: t for t in sidecar.tools if settings.allow_writes or not t.write}
         self._prompts = {p.name: p for p in sidecar.prompts}
         self.listeners = (
             Listeners(sidecar.resources, backend, settings.max_concurrent_calls) if sidecar.resources else None
@@ -120,7 +120,7 @@ class Instance(Generic[B]):
         tool = self._tools.get(params.name)
         if tool is None:
             hint = ""
-            if any(t.definition.name == params.name for t in self.sidecar.tools):
+            if any(t.name == params.name for t in self.sidecar.tools):
                 hint = ": it changes data, and this server only reads (MCP_ALLOW_WRITES)"
             raise MCPError(mcp_types.INVALID_PARAMS, f"no tool is called {params.name[:100]!r}{hint}")
         caller = CALLER.get()

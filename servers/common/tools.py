@@ -11,6 +11,7 @@ import json
 import typing
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import mcp_types
@@ -58,14 +59,52 @@ ToolFunction = Callable[..., Awaitable[Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool as it is served."""
+    """A tool as it is served.
 
-    definition: mcp_types.Tool
+    The models and schemas of its types are made when they are first asked for: not one of them is needed to start.
+    """
+
     function: ToolFunction
-    arguments: type[BaseModel]
+    title: str
     write: bool
+    destructive: bool
+    idempotent: bool
     needs: Callable[[Any], bool]
     """Whether a backend, as far as it is known, can do it."""
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return typing.get_type_hints(self.function, include_extras=True)
+
+    @cached_property
+    def arguments(self) -> type[BaseModel]:
+        """The model that checks the arguments."""
+        fields: dict[str, Any] = {}
+        for name, parameter in inspect.signature(self.function).parameters.items():
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                fields[name] = (self._hints[name], ... if parameter.default is parameter.empty else parameter.default)
+        return create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)
+
+    @cached_property
+    def definition(self) -> mcp_types.Tool:
+        """What clients are told."""
+        return mcp_types.Tool(
+            name=self.name,
+            title=self.title,
+            description=inspect.getdoc(self.function),
+            input_schema=compact(self.arguments.model_json_schema()),
+            output_schema=outline(TypeAdapter(self._hints["return"]).json_schema(mode="serialization")),
+            annotations=mcp_types.ToolAnnotations(
+                read_only_hint=not self.write,
+                destructive_hint=self.destructive if self.write else None,
+                idempotent_hint=True if self.write and self.idempotent else None,
+                open_world_hint=False,
+            ),
+        )
 
 
 def tool(
@@ -89,29 +128,7 @@ def tool(
         needs: whether a backend can do it; the tool is not listed where it can't
     """
 
-    def make(function: ToolFunction) -> Tool:
-        hints = typing.get_type_hints(function, include_extras=True)
-        fields: dict[str, Any] = {}
-        for name, parameter in inspect.signature(function).parameters.items():
-            if parameter.kind is parameter.KEYWORD_ONLY:
-                fields[name] = (hints[name], ... if parameter.default is parameter.empty else parameter.default)
-        arguments = create_model(function.__name__, __config__=ConfigDict(extra="forbid"), **fields)
-        definition = mcp_types.Tool(
-            name=function.__name__,
-            title=title,
-            description=inspect.getdoc(function),
-            input_schema=compact(arguments.model_json_schema()),
-            output_schema=outline(TypeAdapter(hints["return"]).json_schema(mode="serialization")),
-            annotations=mcp_types.ToolAnnotations(
-                read_only_hint=not write,
-                destructive_hint=destructive if write else None,
-                idempotent_hint=True if write and idempotent else None,
-                open_world_hint=False,
-            ),
-        )
-        return Tool(definition, function, arguments, write, needs)
-
-    return make
+    return lambda function: Tool(function, title, write, destructive, idempotent, needs)
 
 
 _UNTOLD = frozenset({"title", "minLength", "maxLength", "minItems", "maxItems", "additionalProperties"})

@@ -6,6 +6,5 @@ if __name__ == "__main__":
     end_when_told()
     # Imports take most of the start.
     from servers.common.main import run
-    from servers.elasticsearch.server import SIDECAR
 
-    run(SIDECAR)
+    run("servers.elasticsearch.server")

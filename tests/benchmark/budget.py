@@ -1,0 +1,26 @@
+"""What the servers may cost, in counts that no machine changes. Raise one only with a reason in the commit's message."""
+
+from __future__ import annotations
+
+KB = 1000
+
+LISTING = {"redis": 14 * KB, "elasticsearch": 14 * KB}
+"""Bytes of tools/list with all tools, as compact JSON: what a model reads before its first question."""
+
+MODULES = {"redis": 640, "elasticsearch": 640}
+"""Python modules imported by the time a server answers."""
+
+NEVER_IMPORTED = {"mcp.client", "mcp.server.mcpserver", "jsonschema", "cryptography.hazmat", "pydantic.v1"}
+"""Modules that only a client or the SDK's high-level server needs."""
+
+LAYERS = {"base": 2_700 * KB, "python": 11_500 * KB, "wheels": 9_000 * KB, "code": 300 * KB}
+"""Bytes of a layer of an image for amd64, packed."""
+
+UNPACKED = 75_000 * KB
+"""Bytes of an image unpacked."""
+
+PYTHON_CALLS = {"2025-11-25": 900, "2026-07-28": 1100}
+"""Python functions entered for a call of a tool that does nothing, from the endpoint to its answer, by protocol."""
+
+KEPT_BLOCKS = 100
+"""Blocks of memory (sys.getallocatedblocks) that are more after a thousand calls: what is kept for good."""

@@ -1,0 +1,373 @@
+"""The measurements. Each takes turns between ours and the peer, so that what else the machine does meets both."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.benchmark.limits import MIB, available
+from tests.benchmark.load import Connection, LoadError, Measured, http_request, load
+from tests.benchmark.subjects import Running, Subject, call, message, running
+from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.redis import RedisServer
+from tools.images.layout import Image
+
+Row = dict[str, Any]
+
+SMALL, BIG = "hello-small-value", "big:"
+BIG_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured."""
+
+    starts: int
+    limited_starts: int
+    rounds: int
+    calls: int
+    seconds: float
+    clients: Sequence[int]
+    memory_calls: int
+    ours_memory_calls: int
+    keys: int
+    cost_clients: Sequence[int]
+    cost_keys: Sequence[int]
+    cost_bytes: Sequence[int]
+
+
+FULL = Sizes(
+    starts=7,
+    limited_starts=3,
+    rounds=3,
+    calls=2000,
+    seconds=2.0,
+    clients=(1, 8, 64),
+    memory_calls=10_000,
+    ours_memory_calls=100_000,
+    keys=1_000_000,
+    cost_clients=(1, 8, 64, 512),
+    cost_keys=(1_000, 100_000, 1_000_000, 10_000_000),
+    cost_bytes=(100, 10_000, 1_000_000, 10_000_000),
+)
+QUICK = Sizes(
+    starts=1,
+    limited_starts=1,
+    rounds=1,
+    calls=100,
+    seconds=0.5,
+    clients=(1, 8),
+    memory_calls=200,
+    ours_memory_calls=400,
+    keys=2_000,
+    cost_clients=(1, 8),
+    cost_keys=(1_000, 2_000),
+    cost_bytes=(100, 10_000),
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """The same work, as each server is asked for it."""
+
+    name: str
+    request: bytes
+    expected: bytes
+
+
+def fill_redis(server: RedisServer, keys: int) -> None:
+    """A small value, a big one, and as many keys as asked for."""
+    commands = [["SET", "k", SMALL], ["SET", "big", BIG + "x" * (BIG_BYTES - len(BIG))]]
+    commands += [["DEBUG", "POPULATE", str(keys), "key", "16"]] if keys else []
+    asyncio.run(_tell(server.port, commands))
+
+
+async def _tell(port: int, commands: Iterable[Sequence[str]]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for words in commands:
+        parts = [f"*{len(words)}\r\n".encode(), *(f"${len(w.encode())}\r\n{w}\r\n".encode() for w in words)]
+        writer.write(b"".join(parts))
+        answer = await reader.readline()
+        if not answer.startswith(b"+"):
+            raise LoadError(f"Redis: {answer.decode()}")
+    writer.close()
+
+
+def fill_elasticsearch(node: ElasticsearchNode) -> None:
+    """A thousand small documents, and one of a megabyte."""
+    settings = {"settings": {"number_of_shards": 1, "number_of_replicas": 0}}
+    mapping = {"mappings": {"properties": {"big": {"type": "keyword", "index": False, "doc_values": False}}}}
+    node.request("PUT", "/docs", settings | mapping)
+    lines = "".join(
+        json.dumps({"index": {"_index": "docs", "_id": str(n)}})
+        + "\n"
+        + json.dumps({"n": n, "word": f"word{n % 10}", "text": f"{SMALL} {n}"})
+        + "\n"
+        for n in range(1000)
+    )
+    node.request("POST", "/_bulk?refresh=true", lines)
+    node.request("PUT", "/docs/_doc/big?refresh=true", {"big": BIG + "x" * (BIG_BYTES - len(BIG))})
+
+
+def works(subject: Subject) -> list[Work]:
+    """What is asked of a server: the same documents and values of ours and of the peer."""
+    if subject.store == "redis":
+        tool = "redis_read" if subject.ours else "get"
+        asked = [
+            ("small read", tool, {"key": "k"}, SMALL),
+            ("1 MB read", tool, {"key": "big"}, BIG),
+            (
+                "search",
+                "redis_scan" if subject.ours else "scan_keys",
+                {"pattern": "key:1*", "limit": 10} if subject.ours else {"pattern": "key:1*", "count": 10},
+                "cursor",
+            ),
+        ]
+    elif subject.ours:
+        asked = [
+            ("small read", "es_get", {"index": "docs", "id": "7"}, SMALL),
+            ("1 MB read", "es_get", {"index": "docs", "id": "big", "field": "big"}, BIG),
+            ("search", "es_search", {"index": "docs", "query": {"match": {"text": "small"}}, "size": 10}, SMALL),
+        ]
+    else:
+        body = {"query": {"match": {"text": "small"}}, "size": 10}
+        asked = [
+            ("small read", "get_document", {"index": "docs", "id": "7"}, SMALL),
+            ("1 MB read", "get_document", {"index": "docs", "id": "big"}, BIG),
+            ("search", "search_documents", {"index": "docs", "body": body}, SMALL),
+        ]
+    return [Work(name, call(subject, tool, arguments), text.encode()) for name, tool, arguments, text in asked]
+
+
+def starts(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes) -> list[Row]:
+    """CPU and wall seconds to ready, and what is in memory two seconds later; without limits, and with those of the chart."""
+    rows = []
+    for cpus, memory, runs in ((None, None, sizes.starts), (0.1, 128 * MIB, sizes.limited_starts)):
+        if cpus and not available():
+            continue
+        found: dict[str, list[tuple[float, float, float, float | None]]] = {subject.name: [] for subject in pair}
+        for _ in range(runs):
+            for subject in pair:
+                began = time.monotonic()
+                with running(subject, store_port, folder, cpus, memory) as server:
+                    seconds, cpu = time.monotonic() - began, server.cpu()
+                    time.sleep(2)
+                    found[subject.name].append((seconds, cpu, server.resident(), server.memory()))
+        for name, values in found.items():
+            seconds, cpu, resident = (statistics.median(v[n] for v in values) for n in range(3))
+            working = [v[3] for v in values if v[3] is not None]
+            rows.append(
+                {
+                    "server": name,
+                    "limits": f"{cpus * 1000:.0f}m, {memory // MIB} MiB" if cpus and memory else "none",
+                    "runs": runs,
+                    "ready_s": round(seconds, 2),
+                    "cpu_s": round(cpu, 3),
+                    "rss_mib": round(resident, 1),
+                    "cgroup_mib": round(statistics.median(working), 1) if working else None,
+                }
+            )
+    return rows
+
+
+def _merge(parts: Sequence[Measured]) -> Measured:
+    return Measured(sorted(x for part in parts for x in part.latencies), sum(part.seconds for part in parts))
+
+
+def _row(measured: Measured, cpu: float) -> Row:
+    calls = len(measured.latencies)
+    quantiles = {f"{name}_ms": round(measured.quantile(q) * 1000, 2) for name, q in QUANTILES}
+    return {"calls": calls, "per_s": round(measured.rate, 1), **quantiles, "cpu_ms": round(cpu / calls * 1000, 3)}
+
+
+QUANTILES = (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))
+
+
+def calls(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes) -> list[Row]:
+    """Calls a second, latencies and CPU a call, by kind of work and number of clients."""
+    rows = []
+    with running(pair[0], store_port, folder) as first, running(pair[1], store_port, folder) as second:
+        servers = (first, second)
+        for index, kind in enumerate(works(pair[0])):
+            for clients in sizes.clients:
+                parts: dict[str, list[Measured]] = {server.subject.name: [] for server in servers}
+                cpu: dict[str, float] = dict.fromkeys(parts, 0.0)
+                for _ in range(sizes.rounds):
+                    for server in servers:
+                        work = works(server.subject)[index]
+                        before = server.cpu()
+                        parts[server.subject.name].append(
+                            asyncio.run(
+                                load(server.port, work.request, work.expected, clients, sizes.calls, sizes.seconds)
+                            )
+                        )
+                        cpu[server.subject.name] += server.cpu() - before
+                for server in servers:
+                    name = server.subject.name
+                    rows.append(
+                        {"server": name, "work": kind.name, "clients": clients} | _row(_merge(parts[name]), cpu[name])
+                    )
+    return rows
+
+
+def bare(store: str, port: int, sizes: Sizes) -> Row:
+    """The small read past any server: one client that asks the store itself."""
+
+    async def redis() -> Measured:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        latencies = []
+        began = time.perf_counter()
+        for _ in range(sizes.calls):
+            sent = time.perf_counter()
+            writer.write(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n")
+            await reader.readline()
+            await reader.readline()
+            latencies.append(time.perf_counter() - sent)
+        writer.close()
+        return Measured(sorted(latencies), time.perf_counter() - began)
+
+    if store == "redis":
+        measured = asyncio.run(redis())
+    else:
+        request = http_request("/docs/_doc/7", None)
+        measured = asyncio.run(load(port, request, SMALL.encode(), 1, sizes.calls, sizes.seconds * 2))
+    quantiles = {f"{name}_ms": round(measured.quantile(q) * 1000, 2) for name, q in QUANTILES}
+    return {"store": store, "calls": len(measured.latencies), **quantiles}
+
+
+def memory(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes) -> list[Row]:
+    """Memory idle, and after calls of 8 clients; of ours after ten times as many too."""
+    rows = []
+    for subject in pair:
+        with running(subject, store_port, folder) as server:
+            time.sleep(2)
+            work = works(subject)[0]
+            done = 0
+            for wanted in (0, sizes.memory_calls, *((sizes.ours_memory_calls,) if subject.ours else ())):
+                if wanted > done:
+                    asyncio.run(load(server.port, work.request, work.expected, 8, wanted - done, 3600))
+                    done = wanted
+                used = server.memory()
+                rows.append(
+                    {
+                        "server": subject.name,
+                        "calls": done,
+                        "rss_mib": round(server.resident(), 1),
+                        "cgroup_mib": None if used is None else round(used, 1),
+                    }
+                )
+    return rows
+
+
+async def _ask(server: Running, request: bytes) -> Any:
+    connection = await Connection.open(server.port)
+    try:
+        _, body = await connection.ask(request)
+    finally:
+        connection.close()
+    return json.loads(body)["result"]
+
+
+def listing(pair: Sequence[Subject], store_port: int, folder: Path) -> list[Row]:
+    """Tools, and the bytes of the answer that lists them."""
+    rows = []
+    for subject in pair:
+        with running(subject, store_port, folder) as server:
+            result = asyncio.run(_ask(server, message(subject, "tools/list", {})))
+            size = len(json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode())
+            rows.append({"server": subject.name, "tools": len(result["tools"]), "bytes": size})
+    return rows
+
+
+def scan(pair: Sequence[Subject], store_port: int, folder: Path, keys: int) -> list[Row]:
+    """All keys of a Redis by name: ours in pages of 1000 with types and TTLs, the peer's in one call with names only."""
+    rows = []
+    for subject in pair:
+        with running(subject, store_port, folder) as server:
+            before, began = server.cpu(), time.monotonic()
+            seen, calls_made, failure = 0, 0, ""
+            try:
+                seen, calls_made = asyncio.run(_scan(server))
+            except (LoadError, OSError, asyncio.IncompleteReadError) as error:
+                failure = f"{type(error).__name__}: {error}"[:120]
+            rows.append(
+                {
+                    "server": subject.name,
+                    "keys": keys,
+                    "seen": seen,
+                    "calls": calls_made,
+                    "seconds": round(time.monotonic() - began, 1),
+                    "cpu_s": round(server.cpu() - before, 2),
+                    "rss_mib": round(server.resident(), 1),
+                    "failure": failure,
+                }
+            )
+    return rows
+
+
+async def _scan(server: Running) -> tuple[int, int]:
+    if not server.subject.ours:
+        request = call(server.subject, "scan_all_keys", {"pattern": "*", "batch_size": 1000})
+        result = await _ask(server, request)
+        return len(result["structuredContent"]["result"]), 1
+    seen, count, cursor = 0, 0, "0"
+    connection = await Connection.open(server.port)
+    try:
+        while cursor is not None:
+            request = call(server.subject, "redis_scan", {"limit": 1000, "cursor": cursor})
+            page = json.loads((await connection.ask(request))[1])["result"]["structuredContent"]
+            seen, count, cursor = seen + len(page["keys"]), count + 1, page.get("cursor")
+    finally:
+        connection.close()
+    return seen, count
+
+
+def cost(subject: Subject, store: RedisServer, folder: Path, sizes: Sizes) -> list[Row]:
+    """Ours as work grows, one thing at a time: clients, keys in the store, bytes of a result."""
+    rows = []
+
+    def measured(what: str, amount: int, work: Work, clients: int) -> None:
+        with running(subject, store.port, folder) as server:
+            before = server.cpu()
+            found = asyncio.run(load(server.port, work.request, work.expected, clients, sizes.calls, sizes.seconds * 2))
+            used = server.memory()
+            row = _row(found, server.cpu() - before)
+            rows.append(
+                {"what": what, "amount": amount} | row | {"rss_mib": round(server.resident(), 1), "cgroup_mib": used}
+            )
+
+    small = works(subject)[0]
+    for clients in sizes.cost_clients:
+        measured("clients", clients, small, clients)
+    for size in sizes.cost_bytes:
+        asyncio.run(_tell(store.port, [["SET", "sized", BIG + "x" * (size - len(BIG))]]))
+        measured("result bytes", size, Work("", call(subject, "redis_read", {"key": "sized"}), BIG.encode()), 1)
+    for keys in sizes.cost_keys:
+        asyncio.run(
+            _tell(store.port, [["FLUSHALL"], ["DEBUG", "POPULATE", str(keys), "key", "16"], ["SET", "k", SMALL]])
+        )
+        measured("keys, small read", keys, small, 8)
+        measured("keys, page of a scan", keys, Work("", call(subject, "redis_scan", {}), b"keys"), 8)
+    asyncio.run(_tell(store.port, [["FLUSHALL"]]))
+    return rows
+
+
+def images(layouts: Mapping[str, Image]) -> list[Row]:
+    """Bytes of each layer, packed and unpacked."""
+    return [
+        {
+            "image": name,
+            "layer": layer.created_by.removeprefix("bazel build "),
+            "digest": layer.digest[:19],
+            "packed": layer.packed_bytes,
+            "unpacked": layer.unpacked_bytes,
+        }
+        for name, image in layouts.items()
+        for layer in image.layers
+    ]

@@ -1,0 +1,160 @@
+"""What is measured: our servers from their images' files, and the peers from their wheels, over the same stores."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.benchmark.limits import Group, available
+from tests.benchmark.load import http_request
+from tools.backends.process import Process, free_port
+from tools.backends.runfiles import program
+from tools.images.container import command_line
+from tools.images.layout import Image
+
+NEW = "2026-07-28"
+LIMITS = {"MCP_MAX_RESULT_BYTES": str(64 * 1024 * 1024), "MCP_MAX_CONCURRENT_CALLS": "1024"}
+"""Ours only bounds what it answers; to do a peer's work, it is allowed as much as that takes."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A server."""
+
+    name: str
+    store: str
+    """redis or elasticsearch."""
+
+    ours: bool
+    command: Callable[[int, int], tuple[list[str], dict[str, str]]]
+    """The command line and environment, from the server's port and its store's."""
+
+    ready: str
+    """The path that answers with 200 once the server can be called."""
+
+
+class Running(Process):
+    """A server at work."""
+
+    def __init__(self, subject: Subject, store_port: int, folder: Path, group: Group | None = None) -> None:
+        self.subject, self.port, self._group = subject, free_port(), group
+        command, env = subject.command(self.port, store_port)
+        command = [shutil.which(command[0]) or command[0], *command[1:]]
+        if group:
+            command = group.command(command)
+        super().__init__(subject.name, command, folder / f"{subject.name}-{self.port}.log", env)
+
+    def answers(self) -> bool:
+        """Whether it can be called."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{self.subject.ready}", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def until_ready(self, timeout: float = 120) -> None:
+        self.wait_until(self.answers, timeout)
+
+    def cpu(self) -> float:
+        """CPU seconds of it and its children so far, by proc(5)."""
+        total = 0
+        for pid in _descendants(self.pid):
+            try:
+                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            total += sum(int(field) for field in fields[11:15])
+        return total / os.sysconf("SC_CLK_TCK")
+
+    def resident(self) -> float:
+        """MiB resident, of the server's own process: the last that its launchers started."""
+        lines = Path(f"/proc/{_descendants(self.pid)[-1]}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
+    def memory(self) -> float | None:
+        """MiB of its control group's working set; None without one."""
+        return self._group.memory() if self._group else None
+
+
+def _descendants(pid: int) -> list[int]:
+    found = [pid]
+    for process in found:
+        try:
+            found += [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+        except OSError:
+            pass
+    return found
+
+
+@contextmanager
+def running(
+    subject: Subject, store_port: int, folder: Path, cpus: float | None = None, memory: int | None = None
+) -> Iterator[Running]:
+    """A server that is ready, in a control group of its own where that can be.
+
+    Raises:
+        StartError: it does not get ready.
+    """
+    if available():
+        name = f"benchmark-{os.getpid()}-{time.monotonic_ns()}"
+        with Group(name, cpus, memory) as group, Running(subject, store_port, folder, group) as server:
+            server.until_ready()
+            yield server
+    else:
+        with Running(subject, store_port, folder) as server:
+            server.until_ready()
+            yield server
+
+
+def _image(store: str, folder: Path) -> Subject:
+    image = Image(program(f"{store.upper()}_IMAGE"))
+    root = folder / store
+    root.mkdir()
+    image.unpack(root)
+    prefix = "REDIS" if store == "redis" else "ES"
+
+    def command(port: int, store_port: int) -> tuple[list[str], dict[str, str]]:
+        env = {"MCP_HOST": "127.0.0.1", "MCP_PORT": str(port)}
+        env |= {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(store_port)} | LIMITS
+        return command_line(image, root, env)
+
+    return Subject(f"mcp/{store}", store, True, command, "/ready")
+
+
+def _peer(name: str, store: str, ready: str) -> Subject:
+    def command(port: int, store_port: int) -> tuple[list[str], dict[str, str]]:
+        kept = {key: os.environ[key] for key in ("HOME", "PATH", "RUNFILES_DIR", "LIBSTDCXX") if key in os.environ}
+        address = {"ELASTICSEARCH_HOSTS": f"http://127.0.0.1:{store_port}", "PEER_STORE": str(store_port)}
+        return [str(program(f"PEER_{store.upper()}"))], kept | address | {"PEER_PORT": str(port)}
+
+    return Subject(name, store, False, command, ready)
+
+
+def subjects(folder: Path) -> dict[str, list[Subject]]:
+    """Ours and its peer, for each store."""
+    return {
+        "redis": [_image("redis", folder), _peer("redis-mcp-server 0.5.1", "redis", "/health")],
+        "elasticsearch": [
+            _image("elasticsearch", folder),
+            _peer("elasticsearch-mcp-server 2.1.6", "elasticsearch", "/healthz"),
+        ],
+    }
+
+
+def call(subject: Subject, tool: str, arguments: Mapping[str, Any], version: str = "2025-11-25") -> bytes:
+    """A call of a tool, as a request of HTTP, in a protocol that both servers speak."""
+    return message(subject, "tools/call", {"name": tool, "arguments": arguments}, version)
+
+
+def message(subject: Subject, method: str, params: Any, version: str = "2025-11-25") -> bytes:
+    """A request of MCP, as one of HTTP."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    return http_request("/mcp", json.loads(json.dumps(body)), {"MCP-Protocol-Version": version})
