@@ -72,7 +72,10 @@ def lock(folder: Path, upgrade: bool) -> None:
     runtime = [("requirements.in", cpu, f"requirements_linux_{name}.txt", None) for name, cpu in TARGETS.items()]
     # The images' versions hold for tests and tools as well.
     dev = ("requirements_dev.in", TARGETS["amd64"], "requirements_dev.txt", folder / runtime[0][2])
-    apart = [(f"requirements_{n}.in", TARGETS["amd64"], f"requirements_{n}.txt", None) for n in ("benchmark", "mcp1", "peers")]
+    apart = [
+        (f"requirements_{n}.in", TARGETS["amd64"], f"requirements_{n}.txt", None)
+        for n in ("benchmark", "mcp1", "peers")
+    ]
     for source, cpu, name, constraint in [*runtime, dev, *apart]:
         output = folder / name
         subprocess.run(command(folder, source, cpu, output, upgrade, constraint), env=env, check=True)
