@@ -31,12 +31,12 @@ USAGE = 2
 """Exit code for settings or a port that can't be used."""
 
 
-def run(module: str) -> None:
+def run(sidecar: Any) -> None:
     """Runs a sidecar until SIGTERM or SIGINT, or the end of standard input with stdio.
 
     Args:
-        module: the name of the module whose SIDECAR, a servers.common.sidecar.Sidecar, is served; it is not imported yet,
-            so that what it imports of the SDK can be kept small
+        sidecar: the servers.common.sidecar.Sidecar to serve, or the name of the module whose SIDECAR it is: not imported
+            yet, so that what it imports of the SDK can be kept small
 
     Raises:
         SystemExit: with 2 when the settings or the port can't be used; one line for each problem is on standard error.
@@ -44,7 +44,8 @@ def run(module: str) -> None:
     # Next to nothing of what is made while importing is ever garbage: a collection there costs a sixth of the start.
     gc.disable()
     lean.import_sdk()
-    sidecar = importlib.import_module(module).SIDECAR
+    if isinstance(sidecar, str):
+        sidecar = importlib.import_module(sidecar).SIDECAR
     env = Environment(os.environ)
     settings = CommonSettings.read(env)
     access = AccessSettings.read(env)

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+_HOST = b"\r\nHost: localhost\r\n"
+
 
 class LoadError(Exception):
     """An answer that is not the one a request is to have; the message begins with what came."""
@@ -40,7 +42,7 @@ def http_request(path: str, message: Any, headers: Mapping[str, str] | None = No
     """A POST of a JSON message, or a GET where there is none, as the bytes of HTTP/1.1."""
     body = b"" if message is None else json.dumps(message, separators=(",", ":")).encode()
     sent = {
-        "Host": "localhost",
+        "Host": "localhost",  # a connection adds its port: some servers check it
         "Accept": "application/json, text/event-stream",
         **({} if message is None else {"Content-Type": "application/json", "Content-Length": str(len(body))}),
         **(headers or {}),
@@ -52,12 +54,13 @@ def http_request(path: str, message: Any, headers: Mapping[str, str] | None = No
 class Connection:
     """A kept connection to a server on loopback."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
         self._reader, self._writer = reader, writer
+        self._host = f"\r\nHost: localhost:{port}\r\n".encode()
 
     @classmethod
     async def open(cls, port: int) -> Connection:
-        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=2**26))
+        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=2**26), port)
 
     async def ask(self, request: bytes) -> tuple[bytes, bytes]:
         """Sends a request; the head and the body of its answer.
@@ -65,7 +68,7 @@ class Connection:
         Raises:
             LoadError: its status is not in the 200s.
         """
-        self._writer.write(request)
+        self._writer.write(request.replace(_HOST, self._host, 1))
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         if (at := head.find(b"content-length:")) >= 0:
             body = await self._reader.readexactly(int(head[at + 15 : head.index(b"\r\n", at)]))

@@ -117,6 +117,7 @@ def fill_elasticsearch(node: ElasticsearchNode) -> None:
 
 def works(subject: Subject) -> list[Work]:
     """What is asked of a server: the same documents and values of ours and of the peer."""
+    asked: list[tuple[str, str, dict[str, Any], str]]
     if subject.store == "redis":
         tool = "redis_read" if subject.ours else "get"
         asked = [
@@ -160,7 +161,7 @@ def starts(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes)
                     time.sleep(2)
                     found[subject.name].append((seconds, cpu, server.resident(), server.memory()))
         for name, values in found.items():
-            seconds, cpu, resident = (statistics.median(v[n] for v in values) for n in range(3))
+            seconds, cpu, resident = (statistics.median([v[n] or 0.0 for v in values]) for n in range(3))
             working = [v[3] for v in values if v[3] is not None]
             rows.append(
                 {

@@ -153,7 +153,7 @@ def charts(results: dict[str, Any], folder: Path) -> None:
     """A PNG for the start, and one for the calls, of what there are results of."""
     # numpy needs the C++ library, which this Python comes without.
     ctypes.CDLL(str(program("LIBSTDCXX")))
-    import matplotlib
+    import matplotlib  # type: ignore[import-not-found]
 
     matplotlib.use("Agg")
     from matplotlib import pyplot

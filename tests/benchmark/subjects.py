@@ -50,7 +50,7 @@ class Running(Process):
         command = [shutil.which(command[0]) or command[0], *command[1:]]
         if group:
             command = group.command(command)
-        super().__init__(subject.name, command, folder / f"{subject.name}-{self.port}.log", env)
+        super().__init__(subject.name, command, folder / f"{subject.store}-{self.port}.log", env)
 
     def answers(self) -> bool:
         """Whether it can be called."""
