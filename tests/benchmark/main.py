@@ -51,6 +51,7 @@ def machine(quick: bool) -> dict[str, Any]:
         "date": datetime.now(UTC).date().isoformat(),
         "quick": quick,
         "cgroups": available(),
+        "load": round(os.getloadavg()[0], 1),
     }
 
 
