@@ -43,7 +43,7 @@ class Sizes:
 
 
 FULL = Sizes(
-    starts=7,
+    starts=5,
     limited_starts=3,
     rounds=3,
     calls=2000,
