@@ -90,6 +90,11 @@ class Tool:
         return create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)
 
     @cached_property
+    def results(self) -> dict[str, Any]:
+        """The JSON Schema of each part of a result, with its meaning: for people. Models see results themselves."""
+        return outline(TypeAdapter(self._hints["return"]).json_schema(mode="serialization"))
+
+    @cached_property
     def definition(self) -> mcp_types.Tool:
         """What clients are told."""
         return mcp_types.Tool(
@@ -97,7 +102,12 @@ class Tool:
             title=self.title,
             description=inspect.getdoc(self.function),
             input_schema=compact(self.arguments.model_json_schema()),
-            output_schema=outline(TypeAdapter(self._hints["return"]).json_schema(mode="serialization")),
+            output_schema={
+                "type": "object",
+                "properties": {
+                    name: {k: part[k] for k in part if k != "description"} for name, part in self.results.items()
+                },
+            },
             annotations=mcp_types.ToolAnnotations(
                 read_only_hint=not self.write,
                 destructive_hint=self.destructive if self.write else None,
@@ -137,8 +147,8 @@ unknown arguments are refused."""
 
 
 def compact(schema: Any, name: bool = False) -> Any:
-    """A JSON Schema without what pydantic says and a client does not need: titles, lengths, defaults of null, null
-    as an alternative.
+    """A JSON Schema without what pydantic says and a client does not need: titles, lengths, null as an alternative, what
+    anybody takes for the default (null, false, nothing) and for the least (0, 1).
 
     Args:
         schema: the schema, or a part of it
@@ -150,7 +160,6 @@ def compact(schema: Any, name: bool = False) -> Any:
         return schema
     if name:
         return {key: compact(value) for key, value in schema.items()}
-    schema = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
     alternatives = schema.get("anyOf")
     if alternatives and {"type": "null"} in alternatives:
         rest = [a for a in alternatives if a != {"type": "null"}]
@@ -162,12 +171,18 @@ def compact(schema: Any, name: bool = False) -> Any:
     return {
         key: compact(value, name=key in ("properties", "$defs"))
         for key, value in schema.items()
-        if key not in _UNTOLD or isinstance(value, dict)
+        if not _expected(key, value) and (key not in _UNTOLD or isinstance(value, dict))
     }
 
 
+def _expected(key: str, value: Any) -> bool:
+    if key == "default":
+        return value is None or value is False or value == []
+    return key == "minimum" and value in (0, 1)
+
+
 def outline(schema: dict[str, Any]) -> dict[str, Any]:
-    """The first level of a result's JSON Schema: models see results themselves, so what is inside is not worth its bytes."""
+    """The properties of a result's JSON Schema: types and meanings, and nothing of what is inside."""
     definitions = schema.get("$defs", {})
 
     def first(part: dict[str, Any]) -> dict[str, Any]:
@@ -175,7 +190,7 @@ def outline(schema: dict[str, Any]) -> dict[str, Any]:
             part = definitions[part["$ref"].rpartition("/")[2]] | part
         return {key: part[key] for key in ("type", "description") if key in part}
 
-    return {"type": "object", "properties": {name: first(part) for name, part in schema["properties"].items()}}
+    return {name: first(part) for name, part in schema["properties"].items()}
 
 
 def problems(error: ValidationError) -> str:

@@ -40,7 +40,7 @@ def test_the_schemas_say_nothing_needless() -> None:
         "required": ["name"],
         "properties": {
             "name": {"type": "string", "description": "whose"},
-            "count": {"type": "integer", "minimum": 1, "maximum": 9, "default": 3},
+            "count": {"type": "integer", "maximum": 9, "default": 3},
             "note": {"type": "string"},
             "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
         },
@@ -48,9 +48,13 @@ def test_the_schemas_say_nothing_needless() -> None:
     assert definition.output_schema == {
         "type": "object",
         "properties": {
-            "title": {"type": "string", "description": "a property may be called title"},
+            "title": {"type": "string"},
             "more": {"type": "array"},
         },
+    }
+    assert example.results == {
+        "title": {"type": "string", "description": "a property may be called title"},
+        "more": {"type": "array"},
     }
 
 
@@ -72,7 +76,9 @@ def test_problems_name_arguments_and_not_their_values() -> None:
 
 def test_compact_keeps_defaults_that_say_something() -> None:
     assert compact({"default": 0, "title": "X"}) == {"default": 0}
-    assert compact({"default": None}) == {}
+    assert compact({"default": None}) == compact({"default": False}) == compact({"default": []}) == {}
+    assert compact({"default": True, "minimum": 0}) == {"default": True}
+    assert compact({"properties": {"default": {"minimum": 2}}}) == {"properties": {"default": {"minimum": 2}}}
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda children: st.lists(children), max_leaves=20))

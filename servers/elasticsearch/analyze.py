@@ -26,7 +26,7 @@ async def es_analyze(
     field: Annotated[str | None, Field(description="by its analyzer")] = None,
     analyzer: Annotated[str | None, Field(description="as english")] = None,
 ) -> Tokens:
-    """Which terms a text becomes in a field: why a match finds nothing, or too much."""
+    """Which terms a text becomes in a field."""
     if field and not index:
         raise ToolError("give the index of the field")
     if bool(field) == bool(analyzer):

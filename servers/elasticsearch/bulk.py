@@ -9,12 +9,16 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.backend import BackendError
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
 from servers.elasticsearch.documents import CreateIndex, Refresh, refreshing
 from servers.elasticsearch.names import IndexName, target, writable
 
 MOST = 10_000
+
+CHUNK = 1000
+"""Operations of one request; between two a client is told how far it is, and can give up."""
 
 OPERATIONS = ("index", "create", "update", "delete")
 
@@ -55,10 +59,20 @@ async def es_bulk(
     rows = parsed(operations, index) if isinstance(operations, str) else operations
     if not 0 < len(rows) <= MOST:
         raise ToolError(f"give 1 to {MOST} operations: nothing was done")
-    lines = [line for position, row in enumerate(rows) for line in _lines(position, row)]
+    actions = [_lines(position, row) for position, row in enumerate(rows)]
     await target(call.backend, index, create=create_index)
-    answer = await call.backend.write("POST", path(index, "_bulk"), params=refreshing(refresh), body=lines)
-    return _told(answer["items"], rows, Room(call.max_bytes))
+    items: list[Mapping[str, Any]] = []
+    for start in range(0, len(actions), CHUNK):
+        lines = [line for action in actions[start : start + CHUNK] for line in action]
+        try:
+            answer = await call.backend.write("POST", path(index, "_bulk"), params=refreshing(refresh), body=lines)
+        except (ToolError, BackendError) as error:
+            if not start:
+                raise
+            raise ToolError(f"{error}; operations before {start} were carried out: go on from there") from error
+        items += answer["items"]
+        await call.progress(len(items), len(actions), f"{len(items)} operations sent")
+    return _told(items, rows, Room(call.max_bytes))
 
 
 def _lines(position: int, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -169,3 +169,23 @@ def test_what_was_written_comes_back(
     assert "failed" not in answer["result"]["structuredContent"]
     got = elasticsearch.request("POST", "/prop/_mget", {"ids": list(values)})["docs"]
     assert {doc["_id"]: doc["_source"]["v"] for doc in got} == values
+
+
+async def test_many_operations_are_sent_in_parts_and_tell_how_far_they_are(
+    client: Client, elasticsearch: ElasticsearchNode
+) -> None:
+    told: list[tuple[float, float | None]] = []
+
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, total))
+
+    operations = [{"id": str(i), "document": {"n": i}} for i in range(2500)]
+    operations[1700] = {"op": "create", "id": "5", "document": {"n": 5}}
+    answer = await client.call_tool(
+        "es_bulk", {"index": "many", "operations": operations, "create_index": True}, progress_callback=tell
+    )
+    assert answer.structured_content and answer.structured_content["done"] == {"created": 2499}
+    assert [row["position"] for row in answer.structured_content["failed"]] == [1700]
+    assert told == [(1000, 2500), (2000, 2500), (2500, 2500)]
+    elasticsearch.request("POST", "/many/_refresh")
+    assert elasticsearch.request("GET", "/many/_count")["count"] == 2499

@@ -39,12 +39,12 @@ async def es_by_query(
     *,
     index: IndexName,
     query: dict[str, Any],
-    set: Annotated[dict[str, Any] | None, Field(description="fields to merge into each; default: delete them")] = None,
+    set: Annotated[dict[str, Any] | None, Field(description="fields to merge in; default: delete")] = None,
     most: Annotated[int, Field(ge=1, le=10_000, description="refuse if more match")] = 1000,
     confirm: Annotated[str | None, Field(description="from the dry run")] = None,
     refresh: Refresh = False,
 ) -> ByQuery:
-    """Delete what a query finds, or change it, in two calls: the first only counts and shows some."""
+    """Delete or change what a query finds, in two calls: the first only counts and shows some."""
     await target(call.backend, index)
     await check_bodies(call.backend, query)
     if query in ({}, {"match_all": {}}) and set is None:

@@ -35,11 +35,11 @@ async def es_define(
     definition: Annotated[
         dict[str, Any],
         Field(
-            description="index: settings, mappings, aliases; mapping: properties to add; template: index_patterns, template"
+            description="index: settings, mappings, aliases; mapping: properties; template: index_patterns, template"
         ),
     ],
 ) -> Defined:
-    """Create an index, add fields to one, or create an index template. What is there is never replaced."""
+    """Create an index, fields or an index template; what is there is never replaced."""
     writable(name)
     if unknown := sorted(definition.keys() - _PARTS[kind]):
         raise ToolError(
@@ -134,7 +134,7 @@ async def es_alias(
         ),
     ],
 ) -> Aliased:
-    """Lead aliases to other indices, all changes at once: remove it from the old one and add it to the new."""
+    """Change aliases, all at once: remove one from the old index and add it to the new."""
     actions = []
     parsed = [_change(position, change) for position, change in enumerate(changes)]
     for change in parsed:

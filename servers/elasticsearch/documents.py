@@ -13,10 +13,11 @@ from servers.elasticsearch.errors import Refused
 from servers.elasticsearch.names import DocumentId, IndexName, near_names, target, within, writable
 from servers.elasticsearch.shorten import shorten, strings
 
-SeqNo = Annotated[int | None, Field(ge=0, description="only if it is still as es_get gave it")]
+# What these mean is said once, in the server's instructions.
+SeqNo = Annotated[int | None, Field(ge=0)]
 PrimaryTerm = Annotated[int | None, Field(ge=1)]
-Refresh = Annotated[bool, Field(description="wait until searches find it")]
-CreateIndex = Annotated[bool, Field(description="if there is none")]
+Refresh = bool
+CreateIndex = bool
 
 
 class Document(TypedDict):
@@ -38,11 +39,11 @@ async def es_get(
     *,
     index: IndexName,
     id: DocumentId | Annotated[list[DocumentId], Field(min_length=1, max_length=200)],
-    source: Annotated[list[str] | None, Field(description="fields, * allowed")] = None,
-    field: Annotated[str | None, Field(description="only the text at this path, whole, in pieces")] = None,
-    cursor: str = "0",
+    source: list[str] | None = None,
+    field: Annotated[str | None, Field(description="one text, whole, in pieces")] = None,
+    cursor: str | None = None,
 ) -> Document:
-    """Get a document by its id, or several, as they are now, with what if_seq_no needs. Long values are cut: read one whole by field."""  # noqa: E501
+    """Get documents by id, as they are now. Long values are cut: read one whole by field."""
     index = await within(call.backend, index)
     if isinstance(id, list):
         if field is not None:
@@ -51,7 +52,7 @@ async def es_get(
     params = {}
     if field is not None or source is not None:
         params["_source"] = field if field is not None else ",".join(source or ["false"])
-    if not cursor.isdigit():
+    if cursor is not None and not cursor.isdigit():
         raise ToolError(f"cursor {cursor[:50]!r} is not one from a result: begin without a cursor")
     async with near_names(call.backend):
         try:
@@ -74,7 +75,7 @@ async def es_get(
     if not found:
         raise ToolError(f"{field!r} is no text in this document: get it without field to see what it has")
     text = "\n".join(found)
-    document["text"], end = piece(text, int(cursor), room.left)
+    document["text"], end = piece(text, int(cursor or 0), room.left)
     if end < len(text):
         document["cursor"] = str(end)
     return document
@@ -128,8 +129,8 @@ async def es_index(
     call: Call[ElasticsearchBackend],
     *,
     index: IndexName,
-    document: Annotated[dict[str, Any], Field(description="with op update: only the fields to change")],
-    id: Annotated[DocumentId | None, Field(description="default: Elasticsearch makes one")] = None,
+    document: Annotated[dict[str, Any], Field(description="op update: only what changes")],
+    id: Annotated[DocumentId | None, Field(description="default: a new one")] = None,
     op: Annotated[
         Literal["index", "create", "update"],
         Field(description="index: replaces; create: only if the id is new; update: merges"),
@@ -139,7 +140,7 @@ async def es_index(
     refresh: Refresh = False,
     create_index: CreateIndex = False,
 ) -> Indexed:
-    """Write one document: add, replace or change it. Give if_seq_no and if_primary_term when it depends on what you read."""
+    """Add, replace or change one document."""
     writable(index)
     params = _conditions(if_seq_no, if_primary_term, refresh)
     if id is None and (op == "update" or if_seq_no is not None):

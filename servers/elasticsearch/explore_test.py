@@ -172,6 +172,55 @@ async def test_what_makes_a_query_slow(client: Client) -> None:
     assert all(row["index"] == "weather" and row["shard"] == 0 for row in why["slowest"])
 
 
+async def test_where_the_time_of_a_search_goes(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    fill(elasticsearch, "spread", WEATHER, WEATHER_MAPPING, shards=3)
+    aggs = {"by": {"terms": {"field": "city.raw"}, "aggs": {"warm": {"avg": {"field": "degrees"}}}}}
+    why = await ok(
+        client, "es_explain", index="spread", query={"wildcard": {"city.raw": "*o*"}}, aggs=aggs, profile=True
+    )
+    whole, part = why["summary"][:2]
+    assert " ms on 3 shards: " in whole and "aggregations " in whole and "finding matches " in whole, whole
+    assert "% is one part on shard " in part and " of spread: " in part
+    assert {row["shard"] for row in why["slowest"]} == {0, 1, 2}
+    assert any("Aggregator: by" in row["part"] for row in why["slowest"])
+
+
+async def test_a_field_that_is_not_there_is_named_wherever_it_is_asked_for(client: Client) -> None:
+    note = ["no field is called 'page': did you mean pages? es_mapping lists all"]
+    why = await ok(client, "es_explain", index="books", query={"term": {"page": 80}})
+    assert why["valid"] and why["notes"] == note
+    for aggs in (
+        {"a": {"terms": {"field": "page"}}},
+        {"a": {"avg": {"field": "page"}}},
+        {"a": {"stats": {"field": "page"}}},
+    ):
+        assert (await ok(client, "es_search", index="books", size=0, aggs=aggs))["notes"] == note
+    assert "notes" not in await ok(client, "es_search", index="books", size=0, aggs={"a": {"avg": {"field": "pages"}}})
+
+
+async def test_indices_by_size_and_health_and_templates(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    elasticsearch.request("PUT", "/lonely", {"settings": {"number_of_replicas": 1}})
+    names = [row["index"] for row in (await ok(client, "es_indices", order="docs"))["indices"]]
+    assert names == ["weather", "books", "lonely"]
+    sizes = [row["bytes"] for row in (await ok(client, "es_indices", order="bytes"))["indices"]]
+    assert sizes == sorted(sizes, reverse=True)
+    page = await ok(client, "es_indices", order="docs", limit=1)
+    after = await ok(client, "es_indices", order="docs", limit=1, cursor=page["cursor"])
+    assert [row["index"] for row in after["indices"]] == ["books"]
+    assert "begin again" in await error(client, "es_indices", cursor="gone")
+    assert [row["index"] for row in (await ok(client, "es_indices", health="yellow"))["indices"]] == ["lonely"]
+    template = {"index_patterns": ["logs-*"], "priority": 3, "template": {"settings": {"number_of_shards": 2}}}
+    elasticsearch.request("PUT", "/_index_template/logs", template)
+    try:
+        assert await ok(client, "es_indices", kind="templates", pattern="l*") == {
+            "total": 1, "templates": [{"name": "logs", "index_patterns": ["logs-*"], "priority": 3}]
+        }  # fmt: skip
+    finally:
+        elasticsearch.request("DELETE", "/_index_template/logs")
+    assert await ok(client, "es_indices", kind="data_streams") == {"total": 0, "data_streams": []}
+    assert "are for kind indices" in await error(client, "es_indices", kind="templates", order="bytes")
+
+
 async def test_which_terms_a_text_becomes(client: Client) -> None:
     assert await ok(client, "es_analyze", text="The QUICK Fox-es", index="books", field="title") == {
         "tokens": ["the", "quick", "fox", "es"]

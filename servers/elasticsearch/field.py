@@ -57,9 +57,9 @@ async def es_field(
     field: Annotated[str, Field(min_length=1, max_length=1000)],
     query: dict[str, Any] | None = None,
     top: Annotated[int, Field(ge=1, le=200)] = 10,
-    sample: Annotated[int, Field(ge=100, le=1_000_000, description="documents of each shard")] = 10_000,
+    sample: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000,
 ) -> Profile:
-    """What a field's values are like: most frequent, range, distinct, missing share. Look before you filter on it."""
+    """What a field holds: most frequent values, range, distinct, missing share."""
     await check_bodies(call.backend, query)
     index = await within(call.backend, index)
     async with near_names(call.backend):

@@ -65,9 +65,9 @@ class Health(TypedDict):
 async def es_health(
     call: Call[ElasticsearchBackend],
     *,
-    about: Annotated[list[About], Field(description="further sections")] = [],  # noqa: B006
+    about: list[About] = [],  # noqa: B006
 ) -> Health:
-    """State of the cluster, and what is wrong with it: shards, with the reason why they are nowhere, heap, CPU, disk."""
+    """State of the cluster, and what is wrong with it: shards and why they are nowhere, heap, CPU, disk."""
     limits = ""
     if call.backend.scope:
         with suppress(ToolError):  # there is no index inside yet

@@ -47,7 +47,7 @@ async def es_indices(
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
     cursor: str | None = None,
 ) -> Indices:
-    """List indices with documents, size, health and aliases; or data streams, or index templates."""
+    """Indices with documents, size, health and aliases; data streams; or index templates."""
     rows: list[Any]
     if kind != "indices":
         if order != "name" or health:
@@ -176,10 +176,10 @@ async def es_mapping(
     call: Call[ElasticsearchBackend],
     *,
     index: IndexPattern,
-    fields: Annotated[str, Field(description="only these paths; * matches any, dots too")] = "*",
-    full: Annotated[bool, Field(description="the mapping's JSON in place of the digest")] = False,
+    fields: Annotated[str, Field(description="only these paths, as user.*")] = "*",
+    full: Annotated[bool, Field(description="as JSON")] = False,
 ) -> Mappings:
-    """The fields of an index and their types: look before you query. Indices with the same mapping come together. text is for match, keyword for term, sort and aggregations."""  # noqa: E501
+    """The fields of an index and their types, in short. text is for match, keyword for term, sort and aggs."""
     asked, index = index, await within(call.backend, index, "open,closed,hidden")
     async with near_names(call.backend):
         answer = await call.backend.read(

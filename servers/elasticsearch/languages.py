@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
+from servers.elasticsearch.errors import Refused
 from servers.elasticsearch.names import IndexPattern, near_names, within
 from servers.elasticsearch.shorten import shorten
 from servers.elasticsearch.statements import esql, sql
@@ -50,8 +52,23 @@ async def es_query(
         statement = esql(query) if language == "esql" else sql(query)
         if statement.indices:
             query = statement.reading(await within(call.backend, statement.indices))
-    async with near_names(call.backend):
-        return await (_events(call, query, index, limit) if index else _rows(call, language, query, limit))
+    try:
+        async with near_names(call.backend):
+            return await (_events(call, query, index, limit) if index else _rows(call, language, query, limit))
+    except Refused as error:
+        raise ToolError(f"{error}{_place(query, str(error))}") from None
+
+
+def _place(query: str, said: str) -> str:
+    """Where in a query a parser stopped, which says it as `line 1:23`: ` (at ...LIMIT ▶x)`."""
+    found = re.search(r"\bline (\d+):(\d+)", said)
+    lines = query.splitlines()
+    if not found or not 0 < int(found[1]) <= len(lines):
+        return ""
+    line, at = lines[int(found[1]) - 1], max(int(found[2]) - 1, 0)
+    if at > len(line):
+        return ""
+    return f" (at {'...' if at > 40 else ''}{line[max(at - 40, 0) : at]}▶{line[at : at + 25]})"
 
 
 async def _rows(call: Call[ElasticsearchBackend], language: str, query: str, limit: int) -> Table:

@@ -33,6 +33,46 @@ COLUMNS = [
 EVENT = {"_index": "my-index", "_id": "OQmfCaduce8zoHT93o4H", "_source": {"process": {"name": "regsvr32.exe"}}}
 
 
+PIPELINES = {
+    "quiet": {"description": "d", "processors": []},
+    "web": {"processors": [{"grok": {"field": "message", "patterns": ["x"]}}, {"date": {"field": "t"}}]},
+}
+INGEST = {"nodes": {n: {"ingest": {"pipelines": {"web": {"count": 70, "failed": 6, "processors": [
+    {"grok": {"type": "grok", "stats": {"count": 70, "failed": 5}}}, {"date:utc": {"type": "date", "stats": {"failed": 1}}},
+]}}}} for n in ("a", "b")}}  # fmt: skip
+"""As _nodes/stats/ingest has it (cluster-nodes-stats.html)."""
+
+ILM = {"indices": {"logs-1": {
+    "index": "logs-1", "managed": True, "policy": "week", "phase": "hot", "action": "shrink", "step": "ERROR",
+    "failed_step": "shrink", "step_info": {"type": "illegal_argument_exception", "reason": "the number of target shards"},
+}}}  # fmt: skip
+"""As ilm-explain-lifecycle.html has a failed step."""
+
+SNAPSHOT = {
+    "snapshot": "snap-1", "state": "PARTIAL", "start_time": "2024-01-01T01:30:00.000Z",
+    "shards": {"total": 10, "failed": 1, "successful": 9},
+}  # fmt: skip
+SLM = {"daily": {
+    "last_success": {"snapshot_name": "s1", "time": 1, "time_string": "2024-01-01T01:30:00.000Z"},
+    "last_failure": {"snapshot_name": "s2", "time": 2, "details": "repository is read-only"},
+}}  # fmt: skip
+"""As slm-api-get-policy.html."""
+
+HEALTH = {
+    "cluster_name": "c", "status": "green", "number_of_nodes": 1, "number_of_data_nodes": 1, "active_shards": 1,
+    "unassigned_shards": 0, "initializing_shards": 0, "relocating_shards": 0, "number_of_pending_tasks": 1,
+}  # fmt: skip
+PENDING = {
+    "insert_order": 101, "priority": "URGENT", "source": "create-index [foo_9], cause [api]", "executing": True,
+    "time_in_queue_millis": 86, "time_in_queue": "86ms",
+}  # fmt: skip
+TASK = {
+    "node": "n", "id": 464, "type": "transport", "action": "indices:data/read/search", "description": "indices[test]",
+    "running_time_in_nanos": 13991383000, "cancellable": True, "cancelled": False,
+}  # fmt: skip
+"""As cluster-pending.html and tasks.html have them."""
+
+
 def answer(request: Request) -> Answer:
     body: Any = json.loads(request.body or b"{}")
     match request.method, request.path.partition("?")[0]:
@@ -47,7 +87,37 @@ def answer(request: Request) -> Answer:
                 reason = "Unknown index [nothing]"
                 cause = {"type": "verification_exception", "reason": reason}
                 return Answer(400, {"error": cause | {"root_cause": [cause]}, "status": 400})
+            # The messages are Elasticsearch's own (esql-rest.html has their form).
+            for word, said in (
+                ("LIMIT 3", "line 2:18: mismatched input 'LIMIT' expecting {<EOF>, '|'}"),
+                ("pagecount", "Found 1 problem\nline 1:21: Unknown column [pagecount], did you mean [page_count]?"),
+            ):
+                if word in body["query"]:
+                    cause = {"type": "parsing_exception", "reason": said}
+                    return Answer(400, {"error": cause | {"root_cause": [cause]}, "status": 400})
             return Answer(200, {"columns": COLUMNS, "values": LIBRARY})
+        case "GET", "/_resolve/index/*":
+            return Answer(200, {"indices": [{"name": "nothings"}], "aliases": [], "data_streams": []})
+        case "GET", "/_ingest/pipeline":
+            return Answer(200, PIPELINES)
+        case "GET", "/_nodes/stats/ingest":
+            return Answer(200, INGEST)
+        case "GET", "/_ilm/status":
+            return Answer(200, {"operation_mode": "RUNNING"})
+        case "GET", "/*/_ilm/explain":
+            return Answer(200, ILM)
+        case "GET", "/_snapshot":
+            return Answer(200, {"nightly": {"type": "fs"}})
+        case "GET", "/_snapshot/nightly/_all":
+            return Answer(200, {"snapshots": [SNAPSHOT], "total": 1, "remaining": 0})
+        case "GET", "/_slm/policy":
+            return Answer(200, SLM)
+        case "GET", "/_cluster/health":
+            return Answer(200, HEALTH)
+        case "GET", "/_cluster/pending_tasks":
+            return Answer(200, {"tasks": [PENDING]})
+        case "GET", "/_tasks":
+            return Answer(200, {"tasks": {"n:464": TASK}})
         case "POST", "/_sql":
             return Answer(200, {"columns": COLUMNS, "rows": LIBRARY[: body["fetch_size"]], "cursor": "sDXF1ZXJ5"})
         case "POST", "/_sql/close":
@@ -81,7 +151,10 @@ async def test_esql(asked: tuple[FakeElasticsearch, Client]) -> None:
     assert await ok(client, "es_query", query=query, limit=1) == {
         "columns": ["author: text", "name: text", "page_count: short"], "rows": LIBRARY[:1], "cut": True
     }  # fmt: skip
-    assert "Unknown index [nothing]" in await error(client, "es_query", query="FROM nothing")
+    assert "there is no index 'nothing': did you mean" in await error(client, "es_query", query="FROM nothing")
+    wrong = await error(client, "es_query", query="FROM library |\n  WHERE year > 1 LIMIT 3")
+    assert "mismatched input 'LIMIT'" in wrong and wrong.endswith("(at   WHERE year > 1 ▶LIMIT 3)")
+    assert "did you mean [page_count]?" in await error(client, "es_query", query="FROM library | KEEP pagecount")
 
 
 async def test_sql_leaves_no_cursor_behind(asked: tuple[FakeElasticsearch, Client]) -> None:
@@ -111,3 +184,36 @@ async def test_what_comes_as_text_is_given_as_text(asked: tuple[FakeElasticsearc
     _, client = asked
     found = await ok(client, "es_request", path="/_nodes/hot_threads")
     assert found == {"answer": "::: {node-0}\n   Hot threads at 2026"}
+
+
+async def test_sections_of_health(asked: tuple[FakeElasticsearch, Client]) -> None:
+    _, client = asked
+    sections = ["tasks", "pending_tasks", "ilm", "snapshots", "pipelines"]
+    assert (await ok(client, "es_health", about=sections))["about"] == {
+        "tasks": ["14.0 s: indices:data/read/search, n:464: indices[test]"],
+        "pending_tasks": ["create-index [foo_9], cause [api] is under way for 0.1 s (URGENT)"],
+        "ilm": [
+            "lifecycle management is RUNNING",
+            "logs-1: policy week, phase hot, action shrink: shrink failed, the number of target shards",
+        ],
+        "snapshots": [
+            "nightly: snap-1 PARTIAL, 2024-01-01T01:30:00, 9 of 10 shards",
+            "policy daily: last success 2024-01-01T01:30:00.000Z; failed since, repository is read-only",
+        ],
+        "pipelines": [
+            "web: grok > date; 140 documents, 12 failed (grok 10, date:utc 2)",
+            "quiet: no processor; 0 documents, 0 failed",
+        ],
+    }
+
+
+def test_the_list_of_all_tools_is_short(tmp_path: Path) -> None:
+    with FakeElasticsearch(answer) as fake:
+        env = {"ES_HOST": "127.0.0.1", "ES_PORT": str(fake.port), "MCP_ALLOW_WRITES": "true"}
+        with Sidecar("servers.elasticsearch", env, tmp_path) as sidecar:
+            sidecar.wait_until_ready()
+            sidecar.wait_until(lambda: any(r.path.startswith("/_xpack") for r in fake.requests), 10)
+            listed = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})[1]["result"]
+    names = [tool["name"] for tool in listed["tools"]]
+    assert "es_query" in names and len(names) <= 18
+    assert len(json.dumps(listed, separators=(",", ":"), ensure_ascii=False).encode()) <= 12_000

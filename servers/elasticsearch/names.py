@@ -49,9 +49,11 @@ async def near_names(backend: ElasticsearchBackend) -> AsyncIterator[None]:
     try:
         yield
     except Refused as error:
-        if error.type != "index_not_found_exception":
+        # ES|QL says it in its own way.
+        unknown = re.search(r"Unknown index \[([^\]]+)\]", str(error))
+        if error.type != "index_not_found_exception" and not unknown:
             raise
-        missing = error.index or "?"
+        missing = unknown[1] if unknown else error.index or "?"
         raise ToolError(f"there is no index {missing!r}: {await _meant(backend, missing)}") from None
 
 
@@ -282,6 +284,19 @@ async def unknown_fields(backend: ElasticsearchBackend, index: str, *missing: st
     except (ToolError, BackendError):
         known = []
     return [f"no field is called {name!r}: {_near_field(name, known)}" for name in missing]
+
+
+async def missing_fields(backend: ElasticsearchBackend, index: str, names: Iterable[str]) -> list[str]:
+    """A sentence for each of some fields that is in none of the indices: which may have been meant."""
+    asked = sorted(names)[:20]
+    if not asked:
+        return []
+    try:
+        known = await known_fields(backend, index, *asked)
+        missing = [name for name in asked if not known.get(name)]
+        return await unknown_fields(backend, index, *missing[:3]) if missing else []
+    except (ToolError, BackendError):
+        return []  # what it is asked for was answered
 
 
 def _near_field(missing: str, known: Sequence[str]) -> str:

@@ -80,6 +80,18 @@ def fields_of(query: Any) -> set[str]:
     return {name for name in found - {"", "boost", "_name"} if "*" not in name and not name.startswith("_")}
 
 
+def aggregated(aggs: Any) -> set[str]:
+    """The fields that aggregations name outright."""
+    if isinstance(aggs, list):
+        return set().union(*map(aggregated, aggs))
+    if not isinstance(aggs, dict):
+        return set()
+    here = {value for key, value in aggs.items() if key == "field" and isinstance(value, str)}
+    return {
+        name for name in here.union(*map(aggregated, aggs.values())) if "*" not in name and not name.startswith("_")
+    }
+
+
 BOUNDS = frozenset({"gt", "gte", "lt", "lte", "format", "time_zone"})
 """What the bounds of a range may say."""
 

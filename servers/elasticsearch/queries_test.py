@@ -43,3 +43,18 @@ def test_fields_may_be_called_script(query: Any) -> None:
 def test_scripts_are_refused_wherever_they_are(query: Any) -> None:
     with pytest.raises(ToolError, match="scripts are not allowed"):
         refuse_scripts(query)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"match": {"scripted_metric": {"init_script": "state.n = 0"}}},
+        {"term": {"bucket_script": {"buckets_path": {}, "script": "1"}}},
+        {"runtime_mappings": {"match": {"type": "long", "script": "emit(1)"}}},
+        {"filters": {"filters": {"match": {"wrapper": {"query": "eyJtYXRjaF9hbGwiOnt9fQ=="}}}}},
+        {"bool": {"filter": {"wrapper": {"query": "eyJtYXRjaF9hbGwiOnt9fQ=="}}}},
+    ],
+)
+def test_scripts_are_found_behind_names_of_queries(part: dict[str, Any]) -> None:
+    with pytest.raises(ToolError):
+        refuse_scripts(part)

@@ -26,13 +26,17 @@ async def es_request(
     *,
     path: Annotated[str, Field(min_length=1, max_length=4096, description="as /_cat/shards/logs-*")],
     method: Literal["GET", "POST"] = "GET",
-    params: Annotated[dict[str, str | int | bool] | None, Field(description="filter_path picks parts")] = None,
+    params: Annotated[dict[str, Any] | None, Field(description="filter_path picks parts")] = None,
     body: dict[str, Any] | None = None,
 ) -> Answer:
-    """Any request of the REST API that only reads: _cat, _nodes/stats, _tasks, _ilm, _snapshot, _ingest/pipeline/_simulate."""
+    """Any request of the REST API that only reads, as _cat, _tasks, _ilm/policy, _snapshot, _ingest/pipeline/_simulate."""
     found = endpoint(method, path)
     given = params or {}
     check_parameters(given)
+    if wrong := [name for name, value in given.items() if not isinstance(value, str | int | float)]:
+        raise ToolError(
+            f"params: {wrong[0][:100]!r} has to be text, a number, true or false; what is sent goes into body"
+        )
     await check_bodies(call.backend, body)
     sent = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
     parts = found.parts

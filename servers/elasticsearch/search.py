@@ -11,6 +11,7 @@ import base64
 import contextlib
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
@@ -23,13 +24,12 @@ from servers.elasticsearch.errors import Refused
 from servers.elasticsearch.names import (
     IndexPattern,
     check_bodies,
-    known_fields,
+    missing_fields,
     near_fields_of,
     near_names,
-    unknown_fields,
     within,
 )
-from servers.elasticsearch.queries import combined, fields_of
+from servers.elasticsearch.queries import aggregated, combined, fields_of
 from servers.elasticsearch.shorten import shorten
 
 KEEP_ALIVE = "5m"
@@ -79,14 +79,14 @@ async def es_search(
     query: Annotated[Dsl | None, Field(description='further query DSL clause, as {"match":{"title":"fox"}}')] = None,
     knn: Annotated[Dsl | None, Field(description="field, query_vector, k, num_candidates")] = None,
     aggs: Dsl | None = None,
-    sort: Annotated[list[str | Dsl] | None, Field(description='as [{"date":"desc"}]; default: by score')] = None,
+    sort: Annotated[list[Any] | None, Field(description='as [{"date":"desc"}]; default: by score')] = None,
     source: Annotated[list[str] | None, Field(description="fields to give, * allowed; []: none")] = None,
-    highlight: Annotated[list[str] | None, Field(description="fields to show matches of")] = None,
+    highlight: list[str] | None = None,
     size: Annotated[int, Field(ge=0, le=1000, description="0: exact total and aggregations only")] = 10,
     timeout_s: Annotated[int, Field(ge=1, le=600)] = 10,
-    cursor: Annotated[str | None, Field(description="with the other arguments as they were")] = None,
+    cursor: str | None = None,
 ) -> Found:
-    """Search, count and aggregate, by text and where or by the query DSL. Scripts are refused. es_mapping tells the fields."""
+    """Search, count and aggregate, by text and where or by the query DSL without scripts."""
     await check_bodies(call.backend, query, knn, aggs, {"sort": sort})
     reached = await within(call.backend, index)
     query = combined(text, where, query)
@@ -112,24 +112,21 @@ async def es_search(
     else:
         answer = await _go_on(call.backend, reached, page, body)
     found = await _found(call, answer, page, size)
-    if found["total"] == 0:
-        found["notes"] = found.get("notes", []) + await _unknown(call.backend, reached, query)
-        if not found["notes"]:
-            del found["notes"]
+    names = fields_of(query) if found["total"] == 0 else set()
+    if _is_empty(found.get("aggregations", {})):
+        names |= aggregated(aggs)
+    if notes := found.get("notes", []) + await missing_fields(call.backend, reached, names):
+        found["notes"] = notes
     return found
 
 
-async def _unknown(backend: ElasticsearchBackend, index: str, query: Dsl | None) -> list[str]:
-    """A note for each field of a query that found nothing, for there is no such field."""
-    names = sorted(fields_of(query))[:20]
-    if not names:
-        return []
-    try:
-        known = await known_fields(backend, index, *names)
-        missing = [name for name in names if not known.get(name)]
-        return await unknown_fields(backend, index, *missing[:3]) if missing else []
-    except (ToolError, BackendError):
-        return []  # the search itself was answered
+def _is_empty(aggregations: Mapping[str, Any]) -> bool:
+    """Whether one of these found nothing at all."""
+    return any(
+        isinstance(found, dict)
+        and (found.get("buckets") == [] or found.get("value", 0) is None or found.get("count") == 0)
+        for found in aggregations.values()
+    )
 
 
 class _Page:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from servers.elasticsearch.names import within
 MOST = 20
 """Lines of a section."""
 
-About = Literal["tasks", "pending_tasks", "hot_threads", "ilm", "snapshots"]
+About = Literal["tasks", "pending_tasks", "hot_threads", "ilm", "snapshots", "pipelines"]
 
 Lines = AsyncIterator[str]
 
@@ -128,10 +129,49 @@ async def _snapshots(call: Call[ElasticsearchBackend]) -> Lines:
         yield words.rstrip(", ")
 
 
+async def _pipelines(call: Call[ElasticsearchBackend]) -> Lines:
+    if call.backend.scope:
+        yield _HIDDEN
+        return
+    definitions = await optional(call, "/_ingest/pipeline")
+    stats = await optional(call, "/_nodes/stats/ingest", filter_path="nodes.*.ingest.pipelines")
+    for line in pipelines(definitions, stats)[:MOST]:
+        yield line
+
+
+def pipelines(definitions: Mapping[str, Any], stats: Mapping[str, Any]) -> list[str]:
+    """A line an ingest pipeline: its processors, what went through, and which of them failed; those that fail most first.
+
+    Args:
+        definitions: the answer of _ingest/pipeline
+        stats: of _nodes/stats/ingest
+    """
+    count: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    failing: dict[str, Counter[str]] = {}
+    for node in stats.get("nodes", {}).values():
+        for name, pipeline in node.get("ingest", {}).get("pipelines", {}).items():
+            count[name] += pipeline.get("count", 0)
+            failed[name] += pipeline.get("failed", 0)
+            for processor in pipeline.get("processors", ()):
+                for label, said in processor.items():
+                    if number := said.get("stats", {}).get("failed", 0):
+                        failing.setdefault(name, Counter())[label] += number
+    lines = []
+    for name, definition in sorted(definitions.items(), key=lambda item: (-failed[item[0]], -count[item[0]], item[0])):
+        kinds = " > ".join(kind for processor in definition.get("processors", ()) for kind in processor)
+        words = f"{name}: {kinds[:200] or 'no processor'}; {count[name]} documents, {failed[name]} failed"
+        if name in failing:
+            words += f" ({', '.join(f'{label} {number}' for label, number in failing[name].most_common(5))})"
+        lines.append(words)
+    return lines
+
+
 SECTIONS: Mapping[About, Callable[[Call[ElasticsearchBackend]], Lines]] = {
     "tasks": _tasks,
     "pending_tasks": _pending,
     "hot_threads": _hot_threads,
     "ilm": _ilm,
     "snapshots": _snapshots,
+    "pipelines": _pipelines,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
@@ -11,7 +11,18 @@ from typing_extensions import TypedDict
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
 from servers.elasticsearch.errors import Refused
-from servers.elasticsearch.names import DocumentId, IndexName, check_bodies, near_names, within
+from servers.elasticsearch.names import (
+    DocumentId,
+    IndexName,
+    check_bodies,
+    missing_fields,
+    near_fields_of,
+    near_names,
+    within,
+)
+from servers.elasticsearch.queries import aggregated, fields_of
+
+MOST_ROWS = 20
 
 DEPTH = 6
 """Levels of an explanation that are told."""
@@ -32,7 +43,9 @@ class Why(TypedDict):
     matched: NotRequired[bool]
     score: NotRequired[float]
     reasons: NotRequired[list[str]]
+    notes: NotRequired[list[str]]
     took_ms: NotRequired[int]
+    summary: Annotated[NotRequired[list[str]], Field(description="where the time goes, in words")]
     slowest: NotRequired[list[Slow]]
 
 
@@ -42,21 +55,24 @@ async def es_explain(
     *,
     index: IndexName,
     query: dict[str, Any],
-    id: Annotated[DocumentId | None, Field(description="why this one matches or not")] = None,
-    profile: Annotated[bool, Field(description="run it, and say which parts are slow")] = False,
+    aggs: dict[str, Any] | None = None,
+    id: DocumentId | None = None,
+    profile: bool = False,
 ) -> Why:
-    """Check a query: whether it is valid and what it means; why a document does or doesn't match; what makes it slow."""
-    await check_bodies(call.backend, query)
+    """Whether a query is valid and what it means; why document id matches or not; with profile what makes it slow."""
+    await check_bodies(call.backend, query, aggs)
     index = await within(call.backend, index)
     why = await _validated(call, index, query)
     if not why["valid"]:
         return why
     room = Room(call.max_bytes)
     why["meaning"] = [meaning for meaning in why.get("meaning", []) if room.take(meaning)]
+    if notes := await missing_fields(call.backend, index, fields_of(query) | aggregated(aggs)):
+        why["notes"] = notes
     if id is not None:
         why |= await _document(call, room, index, query, id)  # type: ignore[typeddict-item]
     if profile:
-        why |= await _profiled(call, room, index, query)  # type: ignore[typeddict-item]
+        why |= await _profiled(call, room, index, query, aggs)  # type: ignore[typeddict-item]
     return why
 
 
@@ -109,18 +125,78 @@ def _lines(explanation: Mapping[str, Any], level: int = 0) -> Iterator[str]:
         yield from _lines(part, level + 1)
 
 
-async def _profiled(call: Call[ElasticsearchBackend], room: Room, index: str, query: dict[str, Any]) -> dict[str, Any]:
-    body = {"query": query, "size": 10, "_source": False, "profile": True, "timeout": "20s"}
-    answer = await call.backend.read("POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body)
-    rows: list[Slow] = []
-    for shard in answer.get("profile", {}).get("shards", ()):
-        # [node][index][shard]
-        parts = shard["id"].strip("[]").split("][")
-        for search in shard.get("searches", ()):
-            for part in search.get("query", ()):
-                rows += _costs(part, parts[1] if len(parts) > 1 else index, int(parts[-1]))
-    rows.sort(key=lambda row: -row["ms"])
-    return {"took_ms": answer["took"], "slowest": [row for row in rows[:20] if room.take(row)]}
+async def _profiled(
+    call: Call[ElasticsearchBackend], room: Room, index: str, query: dict[str, Any], aggs: dict[str, Any] | None
+) -> dict[str, Any]:
+    body = {"query": query, "size": 10, "_source": False, "profile": True, "timeout": "20s"} | (
+        {"aggs": aggs} if aggs else {}
+    )
+    async with near_fields_of(call.backend, index):
+        answer = await call.backend.read(
+            "POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body
+        )
+    shards = answer.get("profile", {}).get("shards", [])
+    rows = sorted((row for shard in shards for row in _rows(shard)), key=lambda row: -row["ms"])
+    told = {"took_ms": answer["took"], "summary": [line for line in summary(shards, rows) if room.take(line)]}
+    return told | {"slowest": [row for row in rows[:MOST_ROWS] if room.take(row)]}
+
+
+def _place(shard: Mapping[str, Any]) -> tuple[str, int]:
+    """The index and the number of a profiled shard, whose id is [node][index][shard]."""
+    parts = shard["id"].strip("[]").split("][")
+    return parts[-2], int(parts[-1])
+
+
+def _rows(shard: Mapping[str, Any]) -> Iterator[Slow]:
+    for search in shard.get("searches", ()):
+        for part in search.get("query", ()):
+            yield from _costs(part, *_place(shard))
+    for part in shard.get("aggregations", ()):
+        yield from _costs(part, *_place(shard))
+
+
+def _spent(shard: Mapping[str, Any]) -> dict[str, float]:
+    """Nanoseconds of each phase of a search on a shard."""
+    searches = shard.get("searches", [])
+    aggregating = sum(part["time_in_nanos"] for part in shard.get("aggregations", ()))
+    collecting = sum(c.get("time_in_nanos", 0) for search in searches for c in search.get("collector", ()))
+    return {
+        "finding matches": sum(part["time_in_nanos"] for search in searches for part in search.get("query", ())),
+        "rewriting the query": sum(search.get("rewrite_time", 0) for search in searches),
+        "collecting hits": max(collecting - aggregating, 0),
+        "aggregations": aggregating,
+        "fetching documents": shard.get("fetch", {}).get("time_in_nanos", 0),
+    }
+
+
+def summary(shards: Sequence[Mapping[str, Any]], rows: Sequence[Slow]) -> list[str]:
+    """Where the time of a profiled search goes, in words
+    (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/search-profile.html).
+
+    Args:
+        shards: of the profile
+        rows: its parts, the slowest first
+    """
+    spent = [(sum(_spent(shard).values()), shard) for shard in shards]
+    whole = sum(time for time, _ in spent)
+    if not whole:
+        return ["nothing was measured: every shard could be left out"]
+    phases = {name: sum(_spent(shard)[name] for shard in shards) / whole for name in _spent(shards[0])}
+    shares = [
+        f"{name} {share:.0%}" for name, share in sorted(phases.items(), key=lambda item: -item[1]) if share >= 0.005
+    ]
+    lines = [f"{whole / 1e6:.3g} ms on {len(shards)} shards: {', '.join(shares)}"]
+    worst = rows[0]
+    share = worst["ms"] * 1e6 / whole
+    how = f", {worst['mostly']}" if "mostly" in worst else ""
+    lines.append(f"{share:.0%} is one part on shard {worst['shard']} of {worst['index']}: {worst['part']}{how}")
+    time, slowest = max(spent, key=lambda item: item[0])
+    if len(shards) > 1 and time * len(shards) > 2 * whole:
+        name, number = _place(slowest)
+        lines.append(
+            f"shard {number} of {name} takes {time / whole:.0%} alone: its data is larger, or its node is slower"
+        )
+    return lines
 
 
 def _costs(part: Mapping[str, Any], index: str, shard: int) -> Iterator[Slow]:
@@ -142,6 +218,11 @@ def _costs(part: Mapping[str, Any], index: str, shard: int) -> Iterator[Slow]:
 
 
 _STEPS = {
+    "build_aggregation": "making the buckets' result",
+    "build_leaf_collector": "preparing for each segment",
+    "collect": "taking documents into buckets",
+    "initialize": "preparing",
+    "reduce": "putting results together",
     "build_scorer": "preparing: finding the terms that match, as wildcards and prefixes need",
     "create_weight": "preparing: reading the statistics of its terms",
     "next_doc": "going through matching documents",

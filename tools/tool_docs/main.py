@@ -88,10 +88,9 @@ def _tool(tool: Tool) -> Iterator[str]:
             ],
         )
     yield from ("", "Result:", "")
-    properties = (definition.output_schema or {}).get("properties", {})
     yield from table(
         ("field", "type", "meaning"),
-        [(f"`{name}`", kind(part), part.get("description", "")) for name, part in properties.items()],
+        [(f"`{name}`", kind(part), part.get("description", "")) for name, part in tool.results.items()],
     )
 
 
@@ -117,8 +116,8 @@ def _default(schema: Mapping[str, Any], required: bool) -> str:
     if required:
         return "required"
     default = schema.get("default")
-    if isinstance(default, bool):
-        return f"`{str(default).lower()}`"
+    if isinstance(default, bool) or (default is None and schema.get("type") == "boolean"):
+        return f"`{str(bool(default)).lower()}`"
     return f"`{default}`" if default not in (None, "") else ""
 
 
