@@ -44,8 +44,8 @@ PROMPTS = (
         steps=(
             "Find out why this Elasticsearch cluster is not green, and what to do about it.",
             "1. es_health: its findings name causes, unassigned says why shards are nowhere, watermarks how full disks may be. "
-            "2. es_health about pending_tasks, ilm and snapshots: what else fails. 3. es_request with /_cat/shards/INDEX, params h "
-            "index,shard,prirep,state,unassigned.reason,node: which shards are not started. 4. es_request with POST "
+            "2. es_health about pending_tasks, ilm and snapshots: what else fails. 3. es_request with /_cat/shards/INDEX, "
+            "params h index,shard,prirep,state,unassigned.reason,node: which shards are not started. 4. es_request with POST "
             "/_cluster/allocation/explain for a shard that unassigned does not name.",
             "Say for each cause: which indices, whether data is missing (red) or only copies (yellow), the evidence, and the "
             "smallest change that mends it with its risk. Change nothing.",
@@ -60,7 +60,8 @@ PROMPTS = (
             "Find out what makes a query of this Elasticsearch slow, and make a faster one that gives the same answer.",
             "The index is {index}.",
             "The query: {query}",
-            "1. es_explain with profile, and with its aggs: which parts take the time, and into what. 2. es_mapping: the types of its fields; are "
+            "1. es_explain with profile, and with its aggs: which parts take the time, and into what. "
+            "2. es_mapping: the types of its fields; are "
             "wildcards on text, ranges on keywords, scripts or deep nesting in it? 3. es_field: how many documents each clause "
             "matches. 4. es_request with /INDEX/_stats and /_nodes/stats: is the machine itself busy?",
             "Try changes one at a time with es_explain: clauses that need no score into filter, the rarest first, rounded "
