@@ -141,12 +141,12 @@ class Client:
         """Waits until the node's network has taken up a change: each connection is led to a pod that is there."""
 
         def opens() -> bool:
-            return all(self.connect(store.service, store.port) == "open" for _ in range(10))
+            return self.connect(store.service, store.port, times=10) == "open"
 
         wait_until(f"the Service leads to {store}'s pod", opens)
 
-    def connect(self, host: str, port: int) -> str:
-        return str(self._kube.call("client", "connect", host=host, port=port))
+    def connect(self, host: str, port: int, times: int = 1) -> str:
+        return str(self._kube.call("client", "connect", host=host, port=port, times=times))
 
     def send(
         self, host: str, port: int, path: str, method: str = "GET", body: str = "", **more: Any

@@ -34,7 +34,7 @@ def wait_until(
     what: str,
     found: Callable[[], T | None],
     state: Callable[[], object] = lambda: "",
-    pause: float = 0.3,
+    pause: float = 0.5,
 ) -> T:
     """Waits until `found` returns something true, and returns that.
 

@@ -225,10 +225,11 @@ def now() -> float:
     return time.time()
 
 
-def connect(host: str, port: str) -> str:
-    """Whether a port takes connections: open, refused, or what else happened."""
+def connect(host: str, port: str, times: str = "1") -> str:
+    """Whether a port takes connections, so many one after another: open, refused, or what else happened."""
     try:
-        socket.create_connection((host, int(port)), CONNECTING, source()).close()
+        for _ in range(int(times)):
+            socket.create_connection((host, int(port)), CONNECTING, source()).close()
     except ConnectionRefusedError:
         return "refused"
     except OSError as error:
