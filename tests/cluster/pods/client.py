@@ -28,8 +28,7 @@ ANSWERING = 60.0
 
 
 # A port may not come again while the node remembers it: a connection that was led to a pod that has gone stays in its
-# connection tracking for two minutes (nf_conntrack_tcp_timeout_syn_sent), and another from the same port would follow it. The
-# kernel's own choice wraps around within one, at so many connections a second.
+# connection tracking for two minutes (nf_conntrack_tcp_timeout_syn_sent), and another from the same port could follow it.
 PORTS = itertools.cycle(range(10_000, 65_000))
 
 
