@@ -7,7 +7,7 @@ import json
 import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Sizes:
     rounds: int
     calls: int
     seconds: float
+    """Of one load, at most."""
     clients: Sequence[int]
     memory_calls: int
     ours_memory_calls: int
@@ -55,6 +56,17 @@ FULL = Sizes(
     cost_clients=(1, 8, 64, 512),
     cost_keys=(1_000, 100_000, 1_000_000, 10_000_000),
     cost_bytes=(100, 10_000, 1_000_000, 10_000_000),
+)
+SHORT = replace(
+    FULL,
+    starts=3,
+    limited_starts=2,
+    rounds=2,
+    seconds=1.0,
+    memory_calls=1_000,
+    ours_memory_calls=3_000,
+    keys=100_000,
+    cost_keys=(1_000, 100_000, 1_000_000),
 )
 QUICK = Sizes(
     starts=1,

@@ -42,7 +42,7 @@ def sections(results: dict[str, Any]) -> Iterator[str]:
     yield (
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB; Linux {machine['kernel']}; "
         f"{', '.join(f'{name} {version}' for name, version in machine['versions'].items())}; {machine['date']}"
-        f"{', a quick run' if machine['quick'] else ''}. Processes that wanted a core at the end, on average of a minute: "
+        f"; a {machine['run']} run. Processes that wanted a core at the end, on average of a minute: "
         f"{machine['load']}. Limits and memory of control groups: "
         f"{'measured' if machine['cgroups'] else 'skipped, for none can be made here'}."
     )
