@@ -12,6 +12,12 @@ _LOCK = Label("//bazel/debian:lock.json")
 _DOCS = ["usr/share/doc", "usr/share/man", "usr/share/lintian", "usr/share/locale", "usr/share/bug"]
 _STDLIB = "usr/lib/python3.11/"
 
+# Programs that only tests run, by the set that has them.
+_TEST_PROGRAMS = {
+    "docker_registry": {"docker-registry": "/usr/bin/docker-registry"},
+    "qemu": {"qemu-aarch64": "/usr/bin/qemu-aarch64"},
+}
+
 def _debian_impl(ctx):
     lock = json.decode(ctx.read(_LOCK))
     targets = {}
@@ -54,6 +60,14 @@ def _debian_impl(ctx):
         programs = {"promtool": "/usr/bin/promtool", "vmalert": "/usr/bin/vmalert"},
         snapshot = lock["snapshot"],
     )
+    for name, programs in _TEST_PROGRAMS.items():
+        debian_root(
+            name = "debian_" + name,
+            left_out = _DOCS,
+            packages = entries(lock["sets"][name]),
+            programs = programs,
+            snapshot = lock["snapshot"],
+        )
     return ctx.extension_metadata(reproducible = True)
 
 debian = module_extension(implementation = _debian_impl)

@@ -1,7 +1,9 @@
 "mcp_image: the one macro behind //servers/*:image, :load, :tar and :push."
 
 load("@rules_oci//oci:defs.bzl", "oci_image", "oci_image_index", "oci_load", "oci_push")
+load("@rules_python//python:py_binary.bzl", "py_binary")
 load("//bazel:version.bzl", "VERSION")
+load("//bazel/sbom:defs.bzl", "image_sbom")
 load(":layers.bzl", "image_layer")
 
 ARCHITECTURES = ["amd64", "arm64"]
@@ -38,8 +40,8 @@ def mcp_image(name, module, library, wheels, repository, title, description, por
     """An OCI image of a server, for amd64 and arm64, that runs `python -m MODULE` as UID 1000.
 
     Targets: NAME (OCI layout for the target platform), NAME_amd64, NAME_arm64, index (both), load (into docker, podman or
-    minikube), tar (an archive for `docker load` and `ctr import`), push. The layers base, python and wheels are
-    shared by all servers.
+    minikube), tar (an archive for `docker load` and `ctr import`), push, sign (by cosign), sbom_amd64,
+    sbom_arm64 (what the images hold). The layers base, python and wheels are shared by all servers.
 
     Args:
         name: of the image target
@@ -62,6 +64,13 @@ def mcp_image(name, module, library, wheels, repository, title, description, por
                 tags = ["manual"],
                 wheels = ["@pypi_linux_%s//%s:whl" % (architecture, wheel) for wheel in wheels],
             )
+        layers = [
+            "//bazel/image:base_" + architecture,
+            "//bazel/image:python_" + architecture,
+            "//bazel/image:wheels_" + architecture,
+        ] + ([":%s_client_%s" % (name, architecture)] if wheels else []) + [
+            ":%s_code" % name,
+        ]
         oci_image(
             name = "%s_%s" % (name, architecture),
             architecture = architecture,
@@ -81,15 +90,19 @@ def mcp_image(name, module, library, wheels, repository, title, description, por
                 "org.opencontainers.image.version": VERSION,
             },
             os = "linux",
-            tars = [
-                "//bazel/image:base_" + architecture,
-                "//bazel/image:python_" + architecture,
-                "//bazel/image:wheels_" + architecture,
-            ] + ([":%s_client_%s" % (name, architecture)] if wheels else []) + [
-                ":%s_code" % name,
-            ],
+            tars = layers,
             user = "1000:1000",
             visibility = visibility,
+        )
+        image_sbom(
+            name = "sbom_" + architecture,
+            architecture = architecture,
+            digest = ":%s_%s.digest" % (name, architecture),
+            layers = layers,
+            repository = repository,
+            version = VERSION,
+            visibility = visibility,
+            wheel_lock = "//bazel/python:requirements_linux_%s.txt" % architecture,
         )
     image_layer(
         name = name + "_code",
@@ -128,4 +141,13 @@ def mcp_image(name, module, library, wheels, repository, title, description, por
         image = ":index",
         remote_tags = [VERSION, "latest"],
         visibility = visibility,
+    )
+    py_binary(
+        name = "sign",
+        srcs = ["//tools/release:sign.py"],
+        data = [":index"],
+        env = {"INDEX": "$(rlocationpath :index)"},
+        main = "//tools/release:sign.py",
+        visibility = visibility,
+        deps = ["//tools/release:lib"],
     )

@@ -2,7 +2,10 @@
 
 load("@bazel_skylib//lib:paths.bzl", "paths")
 
-LayerInfo = provider("What a layer holds.", fields = {"wheels": "depset of the .whl files installed in it"})
+LayerInfo = provider("What a layer holds.", fields = {
+    "debs": "depset of the .deb files unpacked in it",
+    "wheels": "depset of the .whl files installed in it and in those below",
+})
 
 _SITE = "usr/local/lib/python3.11/dist-packages"
 
@@ -41,7 +44,10 @@ def _image_layer_impl(ctx):
     )
     return [
         DefaultInfo(files = depset([layer])),
-        LayerInfo(wheels = depset(wheels, transitive = [t[LayerInfo].wheels for t in ctx.attr.below])),
+        LayerInfo(
+            debs = depset(ctx.files.debs),
+            wheels = depset(wheels, transitive = [t[LayerInfo].wheels for t in ctx.attr.below]),
+        ),
     ]
 
 image_layer = rule(

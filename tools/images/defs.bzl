@@ -19,3 +19,18 @@ IMAGES_ENV = {name: "$(rlocationpath %s)" % label for name, label in _OWN.items(
 
 ALL_IMAGES_DATA = _IMAGES.values()
 ALL_IMAGES_ENV = {name: "$(rlocationpath %s)" % label for name, label in _IMAGES.items()}
+
+# REDIS_SBOM_AMD64_SPDX and the like.
+_SBOMS = {
+    "%s_SBOM_%s_%s" % (
+        server.upper(),
+        architecture.upper(),
+        name,
+    ): "//servers/%s:sbom_%s.%s.json" % (server, architecture, form)
+    for server in _SERVERS
+    for architecture in ("amd64", "arm64")
+    for name, form in (("CYCLONEDX", "cdx"), ("SPDX", "spdx"))
+}
+
+SBOMS_DATA = _SBOMS.values()
+SBOMS_ENV = {name: "$(rlocationpath %s)" % label for name, label in _SBOMS.items()}

@@ -1,0 +1,49 @@
+"image_sbom: what an image holds, as SPDX 2.3 and CycloneDX 1.6 documents."
+
+load("//bazel/image:layers.bzl", "LayerInfo")
+
+def _image_sbom_impl(ctx):
+    debs = depset(transitive = [layer[LayerInfo].debs for layer in ctx.attr.layers]).to_list()
+    wheels = depset(transitive = [layer[LayerInfo].wheels for layer in ctx.attr.layers]).to_list()
+    spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
+    spdx = ctx.outputs.spdx
+    cyclonedx = ctx.outputs.cyclonedx
+    ctx.actions.write(spec, json.encode_indent({
+        "architecture": ctx.attr.architecture,
+        "debian_lock": ctx.file._debian_lock.path,
+        "debs": [f.path for f in debs],
+        "digest": ctx.file.digest.path,
+        "repository": ctx.attr.repository,
+        "version": ctx.attr.version,
+        "wheel_lock": ctx.file.wheel_lock.path,
+        "wheels": [f.path for f in wheels],
+    }))
+    ctx.actions.run(
+        executable = ctx.executable._sbom,
+        arguments = [spec.path, spdx.path, cyclonedx.path],
+        env = {"PYTHONHASHSEED": "0"},
+        inputs = [spec, ctx.file.digest, ctx.file._debian_lock, ctx.file.wheel_lock] + debs + wheels,
+        mnemonic = "ImageSbom",
+        outputs = [spdx, cyclonedx],
+        progress_message = "Writing SBOM %{label}",
+    )
+    return [DefaultInfo(files = depset([spdx, cyclonedx]))]
+
+image_sbom = rule(
+    implementation = _image_sbom_impl,
+    doc = "NAME.spdx.json and NAME.cdx.json: the packages of an image's layers, as the locks have them.",
+    attrs = {
+        "architecture": attr.string(mandatory = True, values = ["amd64", "arm64"]),
+        "digest": attr.label(allow_single_file = True, mandatory = True, doc = "File with the digest of the image."),
+        "layers": attr.label_list(mandatory = True, providers = [LayerInfo]),
+        "repository": attr.string(mandatory = True, doc = "Name of the image, such as mcp/redis."),
+        "version": attr.string(mandatory = True),
+        "wheel_lock": attr.label(allow_single_file = True, mandatory = True, doc = "requirements.txt with the wheels' hashes."),
+        "_debian_lock": attr.label(allow_single_file = True, default = "//bazel/debian:lock.json"),
+        "_sbom": attr.label(default = "//bazel/sbom", executable = True, cfg = "exec"),
+    },
+    outputs = {
+        "cyclonedx": "%{name}.cdx.json",
+        "spdx": "%{name}.spdx.json",
+    },
+)

@@ -1,0 +1,39 @@
+"""Writes the SBOM of an image: main.py SPEC.json SPDX_OUTPUT CYCLONEDX_OUTPUT.
+
+SPEC has repository, architecture, version, digest (a file), debs, wheels (files), debian_lock, wheel_lock (files).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+from bazel.sbom import documents, packages
+
+
+def main(spec_file: str, spdx: str, cyclonedx: str) -> None:
+    logging.getLogger("debian").setLevel(logging.ERROR)  # it tells of every formal fault of a copyright file
+    spec = json.loads(Path(spec_file).read_text())
+    lock = packages.read_lock(Path(spec["debian_lock"]))
+    try:
+        found = packages.debian_packages([Path(f) for f in spec["debs"]], lock, spec["architecture"])
+        found += packages.wheels([Path(f) for f in spec["wheels"]], Path(spec["wheel_lock"]).read_text())
+    except packages.SbomError as error:
+        sys.exit(f"sbom: {error}")
+    found.append(packages.ours(spec["version"], documents.SOURCE))
+    found.sort(key=lambda package: package.purl)
+    image = documents.Image(
+        spec["repository"],
+        spec["architecture"],
+        spec["version"],
+        Path(spec["digest"]).read_text().strip(),
+        packages.created(lock),
+    )
+    for output, document in ((spdx, documents.spdx), (cyclonedx, documents.cyclonedx)):
+        Path(output).write_text(json.dumps(document(image, found), indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,200 @@
+"""What an image is made of: Debian packages, wheels and our own sources, read from the files that its layers are made of."""
+
+from __future__ import annotations
+
+import email.parser
+import hashlib
+import io
+import json
+import posixpath
+import re
+import tarfile
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from packageurl import PackageURL
+from packaging.utils import canonicalize_name
+
+from bazel.image.layer import ar
+from bazel.sbom import licences
+from bazel.sbom.licences import Licence
+
+_LEFT_OUT = {"gcc-12": "GPL-3.0-or-later WITH GCC-exception-3.1"}
+"""Licences by source package where the copyright file is in a package that the images leave out: gcc-12-base's."""
+
+
+class SbomError(Exception):
+    """An input that the locks do not have, or that can't be read."""
+
+
+class Package(NamedTuple):
+    """A package in an image."""
+
+    name: str
+    version: str
+    purl: str
+    licence: Licence
+    sha256: str = ""  # of the .deb or the .whl
+    supplier: str = ""
+    homepage: str = ""
+    summary: str = ""
+    source: str = ""  # "NAME VERSION" of the Debian source package
+
+
+def _deb(path: Path) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Control fields, copyright files by path, and links of documentation folders and files by path."""
+    members = ar(path.read_bytes())
+    control = next(data for name, data in members.items() if name.startswith("control.tar"))
+    content = next(data for name, data in members.items() if name.startswith("data.tar"))
+    with tarfile.open(fileobj=io.BytesIO(control)) as archive:
+        file = archive.extractfile("./control")
+        assert file
+        fields = dict(email.parser.Parser().parsestr(file.read().decode()))
+    files: dict[str, str] = {}
+    links: dict[str, str] = {}
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        for member in archive:
+            name = posixpath.normpath(member.name)
+            if not name.startswith("usr/share/doc/"):
+                continue
+            if member.issym():
+                links[name] = posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname))
+            elif name.endswith("/copyright") and (text := archive.extractfile(member)):
+                files[name] = text.read().decode("utf-8", "replace")
+    return fields, files, links
+
+
+def _copyright(package: str, files: dict[str, str], links: dict[str, str]) -> str | None:
+    """A package's copyright file, through the links that Debian allows to a package it depends on."""
+    path = f"usr/share/doc/{package}/copyright"
+    for _ in range(8):
+        if path in files:
+            return files[path]
+        folder = posixpath.dirname(path)
+        if path in links:
+            path = links[path]
+        elif folder in links:
+            path = f"{links[folder]}/copyright"
+        else:
+            return None
+    return None
+
+
+def debian_packages(debs: Iterable[Path], lock: dict[str, Any], architecture: str) -> list[Package]:
+    """The packages of .deb files, each as the lock has it.
+
+    Args:
+        debs: the files; several may be of the same package
+        lock: content of bazel/debian/lock.json
+        architecture: amd64 or arm64
+
+    Raises:
+        SbomError: a file is not the one that is locked.
+    """
+    locked = {p["sha256"]: p for p in lock["packages"] if p["architecture"] == architecture}
+    read: dict[str, dict[str, str]] = {}
+    files: dict[str, str] = {}
+    links: dict[str, str] = {}
+    for deb in debs:
+        sha256 = hashlib.sha256(deb.read_bytes()).hexdigest()
+        if sha256 not in locked:
+            raise SbomError(f"{deb} has sha256 {sha256}, which bazel/debian/lock.json does not have for {architecture}")
+        fields, own, own_links = _deb(deb)
+        read[sha256] = fields
+        files |= own
+        links |= own_links
+    packages = []
+    for sha256, fields in read.items():
+        entry = locked[sha256]
+        if (fields["Package"], fields["Version"]) != (entry["name"], entry["version"]):
+            raise SbomError(
+                f"{entry['path']} is {fields['Package']} {fields['Version']}: bazel/debian/lock.json is wrong"
+            )
+        match = re.fullmatch(r"(\S+)(?: \((\S+)\))?", fields.get("Source") or fields["Package"])
+        assert match
+        source, source_version = match[1], match[2] or fields["Version"]
+        text = _copyright(fields["Package"], files, links)
+        purl = PackageURL(
+            "deb",
+            "debian",
+            fields["Package"],
+            fields["Version"],
+            # `upstream` as syft and grype write it: advisories name source packages.
+            {"arch": fields["Architecture"], "distro": lock["suite"], "upstream": f"{source}@{source_version}"},
+        )
+        packages.append(
+            Package(
+                fields["Package"],
+                fields["Version"],
+                purl.to_string(),
+                licences.debian(fields["Package"], text)
+                if text
+                else Licence(_LEFT_OUT.get(source, licences.NOASSERTION), {}),
+                sha256,
+                fields.get("Maintainer", ""),
+                fields.get("Homepage", ""),
+                fields.get("Description", "").splitlines()[0],
+                f"{source} {source_version}",
+            )
+        )
+    return packages
+
+
+def wheels(files: Iterable[Path], requirements: str) -> list[Package]:
+    """The packages of .whl files, each as the lock has it.
+
+    Args:
+        files: the wheels
+        requirements: content of the lock with hashes, as pip takes it
+
+    Raises:
+        SbomError: a wheel is not one of those that are locked.
+    """
+    locked = set(re.findall(r"--hash=sha256:([0-9a-f]{64})", requirements))
+    packages = []
+    for file in files:
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        if sha256 not in locked:
+            raise SbomError(f"{file.name} has sha256 {sha256}, which the lock of wheels does not have")
+        with zipfile.ZipFile(file) as archive:
+            (name,) = (n for n in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", n))
+            metadata = email.parser.Parser().parsestr(archive.read(name).decode())
+        urls = {
+            label.strip().lower(): url.strip()
+            for label, _, url in (entry.partition(",") for entry in metadata.get_all("Project-URL", []))
+        }
+        homepage = (
+            metadata.get("Home-page") or urls.get("homepage") or urls.get("source") or urls.get("repository") or ""
+        )
+        packages.append(
+            Package(
+                metadata["Name"],
+                metadata["Version"],
+                PackageURL("pypi", None, canonicalize_name(metadata["Name"]), metadata["Version"]).to_string(),
+                licences.wheel(metadata),
+                sha256,
+                "",
+                homepage if homepage.startswith("http") else "",
+                metadata.get("Summary", ""),
+            )
+        )
+    return packages
+
+
+def ours(version: str, source: str) -> Package:
+    """The servers' own sources."""
+    namespace, name = source.rstrip("/").split("/")[-2:]
+    purl = PackageURL("github", namespace, name, version).to_string()
+    return Package(name, version, purl, Licence("Apache-2.0", {}), homepage=source, summary="The servers' own sources")
+
+
+def created(lock: dict[str, Any]) -> str:
+    """The documents' time: that of the lock, for a build's own time would make each build another."""
+    s = lock["snapshot"]
+    return f"{s[:4]}-{s[4:6]}-{s[6:8]}T{s[9:11]}:{s[11:13]}:{s[13:15]}Z"
+
+
+def read_lock(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text()))

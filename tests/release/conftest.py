@@ -1,0 +1,82 @@
+"""A source tree under git, and registries."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from dulwich import porcelain
+
+from tests.release.docker_registry import DockerRegistry
+from tools.backends.runfiles import program
+from tools.release.tree import Tree
+
+FILES = {
+    ".bazelversion": "7.7.1\n",
+    ".gitignore": "/dist/\n",
+    "bazel/version.bzl": '"The version."\n\nVERSION = "0.0.1"\n',
+    "servers/common/__init__.py": 'VERSION = "0.0.1"\n',
+    "bazel/debian/lock.json": "{}\n",
+    "bazel/helm/lock.json": "{}\n",
+    "bazel/python/requirements_linux_amd64.txt": "\n",
+    "bazel/python/requirements_linux_arm64.txt": "\n",
+}
+VERSION = "0.1.0"
+"""What the built artifacts have."""
+
+
+def commit(folder: Path, files: Mapping[str, str], message: str) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    porcelain.add(str(folder), [str(folder / name) for name in files])
+    author = b"A <a@b.example>"
+    porcelain.commit(str(folder), message.encode(), author=author, committer=author)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    porcelain.init(str(folder)).close()
+    commit(folder, FILES, "First\n\nwith a body")
+    return Tree(folder)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[DockerRegistry]:
+    with DockerRegistry(tmp_path / "registry") as running:
+        yield running
+
+
+@pytest.fixture
+def locked_registry(tmp_path: Path) -> Iterator[DockerRegistry]:
+    """One that wants a login."""
+    with DockerRegistry(tmp_path / "locked", login=True) as running:
+        yield running
+
+
+def release(
+    tree: Tree, registry: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs the program on artifacts that are built, as `bazel run //tools:release` would."""
+    environment = {
+        **os.environ,
+        "BUILD_WORKSPACE_DIRECTORY": str(tree.folder),
+        "HOME": str(tree.folder.parent),
+        **(env or {}),
+    }
+    environment["PYTHONPATH"] = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
+    command = [
+        sys.executable,
+        "-m",
+        "tools.release.main",
+        f"--registry={registry}",
+        f"--artifacts={program('ARTIFACTS')}",
+    ]
+    words = arguments if any(a.startswith("--version") for a in arguments) else (f"--version={VERSION}", *arguments)
+    return subprocess.run([*command, *words], env=environment, text=True, capture_output=True, timeout=300, check=False)

@@ -1,0 +1,54 @@
+"""Debian's docker-registry on the loopback interface."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from tools.backends.process import Process, accepts, free_port
+from tools.backends.runfiles import program
+
+USERNAME, PASSWORD = "release", "not-a-secret"
+_HTPASSWD = f"{USERNAME}:$2b$04$vdcHcyJlMT4UUB8vdybb.ue83FwwAgjfTyOqIQxytxa79HFRaz5Dq\n"  # bcrypt of PASSWORD
+
+
+class DockerRegistry(Process):
+    """A registry with its files in a folder. Use it with `with`."""
+
+    def __init__(self, folder: Path, login: bool = False) -> None:
+        """
+        Args:
+            folder: for its files; made if need be
+            login: let in only USERNAME with PASSWORD
+        """
+        self.port = free_port()
+        self.name = f"127.0.0.1:{self.port}"
+        self.storage = folder / "storage"
+        self.storage.mkdir(parents=True)
+        config = {
+            "version": "0.1",
+            "log": {"accesslog": {"disabled": True}, "level": "error"},
+            "storage": {"filesystem": {"rootdirectory": str(self.storage)}},
+            "http": {"addr": self.name},
+        }
+        if login:
+            (folder / "htpasswd").write_text(_HTPASSWD)
+            config["auth"] = {"htpasswd": {"realm": "registry", "path": str(folder / "htpasswd")}}
+        file = folder / "config.yml"
+        file.write_text(json.dumps(config))  # YAML has JSON in it
+        super().__init__("docker-registry", [str(program("DOCKER_REGISTRY")), "serve", str(file)], folder / "log")
+        # Process keeps the name for messages; ours is the address.
+        self.name = f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        super().start()
+        self.wait_until(lambda: accepts(self.port), 30)
+
+    def content(self) -> dict[str, str]:
+        """Digest of each file that it keeps, by path: all of its state."""
+        return {
+            str(file.relative_to(self.storage)): hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in sorted(self.storage.rglob("*"))
+            if file.is_file()
+        }

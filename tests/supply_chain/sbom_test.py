@@ -1,0 +1,88 @@
+"""The SBOMs are valid by their own tools, and say what the images' files say."""
+
+from __future__ import annotations
+
+import email.parser
+import json
+import re
+from pathlib import Path
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
+from packaging.utils import canonicalize_name
+from spdx_tools.spdx.parser.parse_anything import parse_file
+from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+
+from tests.supply_chain.conftest import Described
+
+LOCK = json.loads(Path("bazel/debian/lock.json").read_text())
+
+
+def held(described: Described) -> set[tuple[str, str, str]]:
+    """(type, name, version) of the packages that the image's own files tell of."""
+    found = set()
+    for _, data in described.files(r"var/lib/dpkg/status\.d/.*"):
+        fields = email.parser.Parser().parsestr(data.decode())
+        found.add(("deb", fields["Package"], fields["Version"]))
+    for _, data in described.files(r"usr/.*\.dist-info/METADATA"):
+        fields = email.parser.Parser().parsestr(data.decode())
+        found.add(("pypi", canonicalize_name(fields["Name"]), fields["Version"]))
+    return found
+
+
+def told(purls: list[str]) -> set[tuple[str, str, str]]:
+    parsed = [PackageURL.from_string(purl) for purl in purls]
+    return {(p.type, p.name, p.version or "") for p in parsed if p.type in ("deb", "pypi")}
+
+
+def test_spdx_by_its_own_validator(described: Described) -> None:
+    messages = validate_full_spdx_document(parse_file(str(described.spdx_file)))
+    assert [message.validation_message for message in messages] == []
+
+
+def test_cyclonedx_by_its_own_schema(described: Described) -> None:
+    error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(described.cyclonedx_file.read_text())
+    assert error is None, error
+
+
+def test_both_list_what_the_image_holds_and_no_more(described: Described) -> None:
+    packages = held(described)
+    assert len(packages) > 30
+    spdx = [p["externalRefs"][0]["referenceLocator"] for p in described.spdx["packages"]]
+    cyclonedx = [c["purl"] for c in described.cyclonedx["components"]]
+    assert told(spdx) == packages
+    assert told(cyclonedx) == packages
+    assert len(cyclonedx) == len(set(cyclonedx)) == len(packages) + 1, "and our own code"
+    assert set(spdx) - set(cyclonedx) == {described.cyclonedx["metadata"]["component"]["purl"]}, "the image itself"
+
+
+def test_they_are_about_this_very_image(described: Described) -> None:
+    digest = described.image.digest.removeprefix("sha256:")
+    image = described.spdx["packages"][0]
+    assert image["name"] == f"mcp/{described.server}"
+    assert image["checksums"] == [{"algorithm": "SHA256", "checksumValue": digest}]
+    assert described.cyclonedx["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": digest}]
+
+
+def test_every_package_has_a_licence_and_the_checksum_of_the_locks(described: Described) -> None:
+    locked = {
+        (p["name"], p["version"]): p["sha256"] for p in LOCK["packages"] if p["architecture"] == described.architecture
+    }
+    wheels = set(
+        re.findall(r"[0-9a-f]{64}", Path(f"bazel/python/requirements_linux_{described.architecture}.txt").read_text())
+    )
+    for component in described.cyclonedx["components"]:
+        assert component["licenses"], component["name"]
+        if component["purl"].startswith("pkg:deb/"):
+            assert component["hashes"] == [
+                {"alg": "SHA-256", "content": locked[component["name"], component["version"]]}
+            ]
+        elif component["purl"].startswith("pkg:pypi/"):
+            assert component["hashes"][0]["content"] in wheels
+    assert [p["name"] for p in described.spdx["packages"] if p["licenseDeclared"] == "NOASSERTION"] == []
+
+
+def test_the_time_is_the_locks(described: Described) -> None:
+    day = f"{LOCK['snapshot'][:4]}-{LOCK['snapshot'][4:6]}-{LOCK['snapshot'][6:8]}T00:00:00Z"
+    assert described.spdx["creationInfo"]["created"] == described.cyclonedx["metadata"]["timestamp"] == day

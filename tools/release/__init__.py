@@ -1,0 +1,1 @@
+"""Releases: built from a commit alone, pushed by digest, with SBOMs and provenance beside them."""

@@ -1,0 +1,36 @@
+"""Builds of a commit in a folder that holds nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tools.release.errors import ReleaseError
+
+
+def bazel(
+    tree: Path, arguments: Sequence[str], env: Mapping[str, str] | None = None, wrapper: Sequence[str] = ()
+) -> None:
+    """Runs the tree's own ./bazelw; what it says goes to standard error.
+
+    Args:
+        tree: the checkout
+        arguments: of Bazel
+        env: its whole environment; default: ours, without what `bazel run` put there
+        wrapper: command that starts it
+
+    Raises:
+        ReleaseError: it failed.
+    """
+    own = {n: v for n, v in os.environ.items() if not n.startswith(("RUNFILES_", "BUILD_", "PYTHON"))}
+    command = [*wrapper, "./bazelw", *arguments]
+    done = subprocess.run(command, cwd=tree, env=own if env is None else dict(env), stdout=2, check=False)
+    if done.returncode:
+        raise ReleaseError(f"./bazelw {arguments[0]} failed in a clean checkout: see above")
+
+
+def output(tree: Path, label: str) -> Path:
+    """The output of a target that has one, named as the target."""
+    return (tree / "bazel-bin" / label.removeprefix("//").replace(":", "/")).resolve()

@@ -1,0 +1,110 @@
+"""The source tree as git has it, through dulwich: no git need be installed."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from pathlib import Path
+
+from dulwich import porcelain
+from dulwich.errors import NotGitRepository
+from dulwich.repo import Repo
+
+from tools.release.errors import ReleaseError
+
+SEMVER = re.compile(
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+    r"(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
+)
+"""Semantic version 2.0.0 without build metadata, which neither tags of images nor Python's versions could carry."""
+
+_VERSIONS = {
+    "bazel/version.bzl": re.compile(r'^(VERSION = )"[^"]+"', re.M),
+    "servers/common/__init__.py": re.compile(r'^(VERSION = )"[^"]+"', re.M),
+}
+"""Where a tree has its version; charts, labels and packages take it from there."""
+
+
+class Tree:
+    """A checkout."""
+
+    def __init__(self, folder: Path) -> None:
+        """
+        Raises:
+            ReleaseError: the folder is no checkout.
+        """
+        self.folder = folder
+        try:
+            self._repo = Repo.discover(str(folder))
+        except NotGitRepository:
+            raise ReleaseError(f"{folder} is no git checkout: release from a clone of the repository") from None
+
+    @property
+    def commit(self) -> str:
+        """Hash of the commit that is checked out."""
+        try:
+            return self._repo.head().decode()
+        except KeyError:
+            raise ReleaseError("the checkout has no commit") from None
+
+    def check_clean(self) -> None:
+        """
+        Raises:
+            ReleaseError: files are changed or not committed; ignored files do not count.
+        """
+        status = porcelain.status(self._repo, untracked_files="normal")
+        changed = [name for names in status.staged.values() for name in names] + list(status.unstaged)
+        names = sorted({n.decode() if isinstance(n, bytes) else n for n in [*changed, *status.untracked]})
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise ReleaseError(f"the tree is not clean: commit or remove {', '.join(names[:3])}{more}")
+
+    def clone(self, folder: Path) -> Tree:
+        """The commit in a folder of its own, with nothing that is not committed."""
+        porcelain.clone(str(self._repo.path), str(folder), checkout=True, errstream=io.BytesIO()).close()
+        return Tree(folder)
+
+    def subjects_since_tag(self) -> tuple[str | None, list[str]]:
+        """The last tag vX.Y.Z before this commit, None where there is none, and the subjects of commits since, newest first."""
+        tags = {}
+        for name in self._repo.refs.allkeys():
+            if name.startswith(b"refs/tags/v") and SEMVER.fullmatch(name.decode().removeprefix("refs/tags/v")):
+                tags[self._repo.get_peeled(name)] = name.decode().removeprefix("refs/tags/")
+        found: list[str] = []
+        for entry in self._repo.get_walker():
+            if entry.commit.id in tags and entry.commit.id != self._repo.head():
+                return tags[entry.commit.id], found
+            found.append(entry.commit.message.decode("utf-8", "replace").splitlines()[0])
+        return None, found
+
+    @property
+    def date(self) -> str:
+        """Day of the commit, UTC, as YYYY-MM-DD."""
+        entry = next(iter(self._repo.get_walker(max_entries=1)))
+        return time.strftime("%Y-%m-%d", time.gmtime(entry.commit.commit_time))
+
+
+def check_version(version: str) -> None:
+    """
+    Raises:
+        ReleaseError: it is no semantic version.
+    """
+    if not SEMVER.fullmatch(version):
+        raise ReleaseError(
+            f"--version is '{version}': give a semantic version such as 1.2.3 or 1.2.3-rc.1, without v and +"
+        )
+
+
+def stamp(folder: Path, version: str) -> None:
+    """Puts a version into a tree.
+
+    Raises:
+        ReleaseError: a file that has it is not as expected.
+    """
+    for name, pattern in _VERSIONS.items():
+        file = folder / name
+        text, count = pattern.subn(rf'\g<1>"{version}"', file.read_text())
+        if count != 1:
+            raise ReleaseError(f"{name} has {count} lines with the version, where one is expected")
+        file.write_text(text)

@@ -1,0 +1,1 @@
+"""Whether two builds of a commit are the same."""
