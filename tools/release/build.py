@@ -10,6 +10,11 @@ from pathlib import Path
 from tools.release.errors import ReleaseError
 
 
+def environment() -> dict[str, str]:
+    """Ours, without what `bazel run` put there."""
+    return {n: v for n, v in os.environ.items() if not n.startswith(("RUNFILES_", "BUILD_", "PYTHON"))}
+
+
 def bazel(
     tree: Path, arguments: Sequence[str], env: Mapping[str, str] | None = None, wrapper: Sequence[str] = ()
 ) -> None:
@@ -18,15 +23,14 @@ def bazel(
     Args:
         tree: the checkout
         arguments: of Bazel
-        env: its whole environment; default: ours, without what `bazel run` put there
+        env: its whole environment; default: environment()
         wrapper: command that starts it
 
     Raises:
         ReleaseError: it failed.
     """
-    own = {n: v for n, v in os.environ.items() if not n.startswith(("RUNFILES_", "BUILD_", "PYTHON"))}
     command = [*wrapper, "./bazelw", *arguments]
-    done = subprocess.run(command, cwd=tree, env=own if env is None else dict(env), stdout=2, check=False)
+    done = subprocess.run(command, cwd=tree, env=environment() if env is None else dict(env), stdout=2, check=False)
     if done.returncode:
         raise ReleaseError(f"./bazelw {arguments[0]} failed in a clean checkout: see above")
 

@@ -46,17 +46,15 @@ def release(given: argparse.Namespace, workspace: Path) -> None:
         registry.digest(f"mcp/redis:{given.version}")
         clean = tree.clone(Path(temporary, "tree"))
         stamp(clean.folder, given.version)
-        artifacts = given.artifacts
-        if artifacts is None:
-            print(f"building {provenance.TARGET} of {tree.commit[:12]} as {given.version}", file=sys.stderr)
-            try:
-                build.bazel(clean.folder, ["build", provenance.TARGET])
-                artifacts = build.output(clean.folder, provenance.TARGET)
-                _publish(given, workspace, registry, tree, clean, artifacts)
-            finally:
-                build.bazel(clean.folder, ["clean", "--expunge"])
-        else:
-            _publish(given, workspace, registry, tree, clean, artifacts)
+        if given.artifacts:
+            _publish(given, workspace, registry, tree, clean, given.artifacts)
+            return
+        print(f"building {provenance.TARGET} of {tree.commit[:12]} as {given.version}", file=sys.stderr)
+        try:
+            build.bazel(clean.folder, ["build", provenance.TARGET])
+            _publish(given, workspace, registry, tree, clean, build.output(clean.folder, provenance.TARGET))
+        finally:
+            build.bazel(clean.folder, ["clean", "--expunge"])
 
 
 def _publish(

@@ -57,7 +57,7 @@ def make(tree: Tree, base: Path, way: Way, output: Path) -> None:
     old = os.umask(way.umask)
     clean = None
     wrapper = as_user(way.uid) if way.uid else []
-    env = {n: v for n, v in os.environ.items() if not n.startswith(("RUNFILES_", "BUILD_", "PYTHON"))} | way.env
+    env = build.environment() | way.env
     try:
         folder = base / way.folder
         folder.parent.mkdir(parents=True, exist_ok=True)

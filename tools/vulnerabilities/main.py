@@ -119,7 +119,7 @@ def main() -> None:
     elif findings:
         print(table(findings))
     print(
-        f"vulnerabilities: {len(findings)} of {len(wanted)} packages' known, {len(bad)} at or above {given.fail_on}, "
+        f"vulnerabilities: {len(findings)} known of {len(wanted)} packages, {len(bad)} at or above {given.fail_on}, "
         f"{len(ignored)} ignored; {count} records read",
         file=sys.stderr,
     )

@@ -192,23 +192,27 @@ def hits(ecosystem: str, name: str, identifier: str, **more: Any) -> dict[str, A
     }
 
 
+RECORDS = [
+    STARLETTE,
+    OPENSSL,
+    hits("Debian:12", "glibc", "DEBIAN-1", database_specific={"severity": "HIGH"}),
+    hits("PyPI", "redis", "PYSEC-1", aliases=["CVE-1"], summary="a | b", database_specific={"severity": "LOW"}),
+    hits("PyPI", "mcp", "GHSA-1", withdrawn="2026-01-02T00:00:00Z"),
+    hits("PyPI", "not-in-there", "GHSA-2"),
+]
+
+
 @pytest.mark.parametrize("form", ["zip", "json", "jsonl"])
 def test_the_images_of_this_build(tmp_path: Path, form: str) -> None:
-    records = [
-        STARLETTE,
-        OPENSSL,
-        hits("Debian:12", "glibc", "DEBIAN-1", database_specific={"severity": "HIGH"}),
-        hits("PyPI", "redis", "PYSEC-1", aliases=["CVE-1"], summary="a | b", database_specific={"severity": "LOW"}),
-        hits("PyPI", "mcp", "GHSA-1", withdrawn="2026-01-02T00:00:00Z"),
-        hits("PyPI", "not-in-there", "GHSA-2"),
-    ]
-    name = database(tmp_path, form, records)
-    done = run(f"--database={name}", "--json", cwd=tmp_path)
+    done = run(f"--database={database(tmp_path, form, RECORDS)}", "--json", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     found = [(f["id"], f["severity"], f["package"], f["source"]) for f in json.loads(done.stdout)]
     assert found == [("DEBIAN-1", "high", "libc6", "glibc"), ("PYSEC-1", "low", "redis", "redis")]
-    assert "2 of " in done.stderr and "1 at or above high" in done.stderr and "6 records read" in done.stderr
+    assert "1 at or above high" in done.stderr and "6 records read" in done.stderr
 
+
+def test_what_fails_and_what_is_left_out(tmp_path: Path) -> None:
+    name = database(tmp_path, "jsonl", RECORDS)
     shown = run(f"--database={name}", "--fail-on=never", cwd=tmp_path)
     assert shown.returncode == 0
     assert "| low | PYSEC-1 CVE-1 | redis |" in shown.stdout and "a \\| b" in shown.stdout
