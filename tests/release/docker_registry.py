@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import urllib.error
+import urllib.request
 from pathlib import Path
 
-from tools.backends.process import Process, accepts, free_port
+from tools.backends.process import Process, free_port
 from tools.backends.runfiles import program
 
 USERNAME, PASSWORD = "release", "not-a-secret"
@@ -43,7 +45,17 @@ class DockerRegistry(Process):
 
     def start(self) -> None:
         super().start()
-        self.wait_until(lambda: accepts(self.port), 30)
+        self.wait_until(self._answers, 60)
+
+    def _answers(self) -> bool:
+        """Whether it is this registry that listens: without a login it says 401, and still what it is."""
+        try:
+            with urllib.request.urlopen(f"http://{self.name}/v2/", timeout=5) as answer:
+                return "Docker-Distribution-Api-Version" in answer.headers
+        except urllib.error.HTTPError as error:
+            return "Docker-Distribution-Api-Version" in error.headers
+        except OSError:
+            return False
 
     def content(self) -> dict[str, str]:
         """Digest of each file that it keeps, by path: all of its state."""

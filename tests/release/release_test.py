@@ -174,7 +174,8 @@ def test_a_chart_that_is_another_thing_is_refused(tree: Tree, registry: DockerRe
 
 def test_a_dry_run_pushes_nothing(tree: Tree, registry: DockerRegistry) -> None:
     done = release(tree, registry.name, "--dry-run")
-    assert (done.returncode, done.stdout) == (0, f"{VERSION} of {tree.commit} can be pushed to {registry.name}\n")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{VERSION} of {tree.commit} can be pushed to {registry.name}\n"
     assert registry.content() == {}
 
 

@@ -35,25 +35,36 @@ class Tree:
             ReleaseError: the folder is no checkout.
         """
         self.folder = folder
+        with self._repo():
+            pass
+
+    def _repo(self) -> Repo:
+        """The repository, to be closed after use: dulwich keeps packs open."""
         try:
-            self._repo = Repo.discover(str(folder))
+            return Repo.discover(str(self.folder))
         except NotGitRepository:
-            raise ReleaseError(f"{folder} is no git checkout: release from a clone of the repository") from None
+            raise ReleaseError(f"{self.folder} is no git checkout: release from a clone of the repository") from None
 
     @property
     def commit(self) -> str:
-        """Hash of the commit that is checked out."""
-        try:
-            return self._repo.head().decode()
-        except KeyError:
-            raise ReleaseError("the checkout has no commit") from None
+        """Hash of the commit that is checked out.
+
+        Raises:
+            ReleaseError: there is none.
+        """
+        with self._repo() as repo:
+            try:
+                return repo.head().decode()
+            except KeyError:
+                raise ReleaseError("the checkout has no commit") from None
 
     def check_clean(self) -> None:
         """
         Raises:
             ReleaseError: files are changed or not committed; ignored files do not count.
         """
-        status = porcelain.status(self._repo, untracked_files="normal")
+        with self._repo() as repo:
+            status = porcelain.status(repo, untracked_files="normal")
         changed = [name for names in status.staged.values() for name in names] + list(status.unstaged)
         names = sorted({n.decode() if isinstance(n, bytes) else n for n in [*changed, *status.untracked]})
         if names:
@@ -62,26 +73,29 @@ class Tree:
 
     def clone(self, folder: Path) -> Tree:
         """The commit in a folder of its own, with nothing that is not committed."""
-        porcelain.clone(str(self._repo.path), str(folder), checkout=True, errstream=io.BytesIO()).close()
+        with self._repo() as repo:
+            porcelain.clone(str(repo.path), str(folder), checkout=True, errstream=io.BytesIO()).close()
         return Tree(folder)
 
     def subjects_since_tag(self) -> tuple[str | None, list[str]]:
         """The last tag vX.Y.Z before this commit, None where there is none, and the subjects of commits since, newest first."""
         tags = {}
-        for name in self._repo.refs.allkeys():
-            if name.startswith(b"refs/tags/v") and SEMVER.fullmatch(name.decode().removeprefix("refs/tags/v")):
-                tags[self._repo.get_peeled(name)] = name.decode().removeprefix("refs/tags/")
         found: list[str] = []
-        for entry in self._repo.get_walker():
-            if entry.commit.id in tags and entry.commit.id != self._repo.head():
-                return tags[entry.commit.id], found
-            found.append(entry.commit.message.decode("utf-8", "replace").splitlines()[0])
+        with self._repo() as repo:
+            for name in repo.refs.allkeys():
+                if name.startswith(b"refs/tags/v") and SEMVER.fullmatch(name.decode().removeprefix("refs/tags/v")):
+                    tags[repo.get_peeled(name)] = name.decode().removeprefix("refs/tags/")
+            for entry in repo.get_walker():
+                if entry.commit.id in tags and entry.commit.id != repo.head():
+                    return tags[entry.commit.id], found
+                found.append(entry.commit.message.decode("utf-8", "replace").splitlines()[0])
         return None, found
 
     @property
     def date(self) -> str:
         """Day of the commit, UTC, as YYYY-MM-DD."""
-        entry = next(iter(self._repo.get_walker(max_entries=1)))
+        with self._repo() as repo:
+            entry = next(iter(repo.get_walker(max_entries=1)))
         return time.strftime("%Y-%m-%d", time.gmtime(entry.commit.commit_time))
 
 
