@@ -1,6 +1,6 @@
 """Writes the SBOM of an image: main.py SPEC.json SPDX_OUTPUT CYCLONEDX_OUTPUT.
 
-SPEC has repository, architecture, version, digest (a file), debs, wheels (files), debian_lock, wheel_lock (files).
+SPEC has repository, architecture, version, digest (a file), layers, debs, wheels (files), debian_lock, wheel_lock (files).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ def main(spec_file: str, spdx: str, cyclonedx: str) -> None:
     lock = packages.read_lock(Path(spec["debian_lock"]))
     try:
         found = packages.debian_packages([Path(f) for f in spec["debs"]], lock, spec["architecture"])
-        found += packages.wheels([Path(f) for f in spec["wheels"]], Path(spec["wheel_lock"]).read_text())
+        held = packages.members(Path(f) for f in spec["layers"])
+        found += packages.wheels([Path(f) for f in spec["wheels"]], Path(spec["wheel_lock"]).read_text(), held)
     except packages.SbomError as error:
         sys.exit(f"sbom: {error}")
     found.append(packages.ours(spec["version"], documents.SOURCE))

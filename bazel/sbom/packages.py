@@ -10,14 +10,14 @@ import posixpath
 import re
 import tarfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
-from bazel.image.layer import ar
+from bazel.image.layer import SITE, ar
 from bazel.sbom import licences
 from bazel.sbom.licences import Licence
 
@@ -142,11 +142,21 @@ def debian_packages(debs: Iterable[Path], lock: dict[str, Any], architecture: st
     return packages
 
 
-def wheels(files: Iterable[Path], requirements: str) -> list[Package]:
-    """The packages of .whl files, each as the lock has it.
+def members(layers: Iterable[Path]) -> set[str]:
+    """The paths of all files in layers."""
+    found = set()
+    for layer in layers:
+        with tarfile.open(layer) as archive:
+            found |= {member.name for member in archive if not member.isdir()}
+    return found
+
+
+def wheels(files: Iterable[Path], requirements: str, held: Container[str]) -> list[Package]:
+    """The packages of .whl files that left something in an image, each as the lock has it.
 
     Args:
         files: the wheels
+        held: paths of the image's files: of some wheels, nothing that a server needs
         requirements: content of the lock with hashes, as pip takes it
 
     Raises:
@@ -159,6 +169,9 @@ def wheels(files: Iterable[Path], requirements: str) -> list[Package]:
         if sha256 not in locked:
             raise SbomError(f"{file.name} has sha256 {sha256}, which the lock of wheels does not have")
         with zipfile.ZipFile(file) as archive:
+            installed = (re.sub(r"^[^/]+\.data/(pure|plat)lib/", "", member) for member in archive.namelist())
+            if not any(f"{SITE}/{path}" in held for path in installed):
+                continue
             (name,) = (n for n in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", n))
             metadata = email.parser.Parser().parsestr(archive.read(name).decode())
         urls = {
