@@ -33,6 +33,9 @@ def time_left() -> float:
 class BackendError(Exception):
     """The store can't be used. The message names its address, the reason and what to do; it holds no secret."""
 
+    unknown = False
+    """What was asked for may have been done: it was sent, and its answer was lost."""
+
 
 class Backend(Protocol):
     """A store. Creating it does not connect, so that a sidecar starts without its store."""

@@ -21,7 +21,7 @@ from servers.elasticsearch.errors import Refused, explain
 from servers.elasticsearch.nodes import Node, Nodes
 from servers.elasticsearch.scope import Scope
 from servers.elasticsearch.settings import ElasticsearchSettings
-from servers.elasticsearch.transport import Broken, NotConnected, Reply, Request, Transport
+from servers.elasticsearch.transport import Broken, Endless, NotConnected, Reply, Request, Transport
 
 PAUSES = (0.2, 0.6)
 """Seconds, about, before a read that all nodes refused for a while is sent again."""
@@ -240,10 +240,16 @@ class ElasticsearchBackend:
             except Broken:
                 self._nodes.failed(node)
                 raise BackendError(_uncertain(node, "broke the connection before its answer was here")) from None
+            except Endless:
+                raise BackendError(_uncertain(node, "gives an answer that is too long to be read")) from None
             if reply.status in (502, 504):
                 raise BackendError(_uncertain(node, f"answers with HTTP status {reply.status}"))
             self._nodes.served(node)
-            return self._answer(node, reply, request.content)
+            try:
+                return self._answer(node, reply, request.content)
+            except BackendError as error:
+                error.unknown = reply.status != 401
+                raise
         raise _away(failures)
 
     def _usable(self) -> list[Node]:
@@ -282,9 +288,7 @@ def _request(method: str, path: str, params: Mapping[str, str] | None, body: Jso
         return Request(method, path, params, None, "")
     several = not isinstance(body, Mapping)
     text = "".join(to_json(line) + "\n" for line in body) if several else to_json(body)
-    # A lone surrogate has no UTF-8; it can only come from a client's own escape.
-    content = text.encode("utf-8", "replace")
-    return Request(method, path, params, content, "application/x-ndjson" if several else "application/json")
+    return Request(method, path, params, text.encode(), "application/x-ndjson" if several else "application/json")
 
 
 def _away(failures: Mapping[Node, BackendError]) -> BackendError:

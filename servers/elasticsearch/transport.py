@@ -48,6 +48,10 @@ class NotConnected(BackendError):
         self.said = said
 
 
+class Endless(ToolError):
+    """The answer is too long to be read."""
+
+
 class Broken(BackendError):
     """The connection broke before the answer was here: what was asked for may have been done."""
 
@@ -122,9 +126,12 @@ class Transport:
                 content = gzip.compress(content, 1)
         headers["Accept-Encoding"] = "gzip" if self._settings.compress else "identity"
         async with self._client(node) as client:
-            sent = client.build_request(
-                request.method, node.url + request.path, params=request.params, content=content, headers=headers
-            )
+            try:
+                sent = client.build_request(
+                    request.method, node.url + request.path, params=request.params, content=content, headers=headers
+                )
+            except httpx2.InvalidURL as error:
+                raise ToolError(f"the request makes no URL ({error}): give shorter or fewer names") from None
             if sent.url.raw_path.partition(b"?")[0] != (urlsplit(node.url).path + request.path).encode():
                 # The client makes paths canonical; what that changes is not what was asked for.
                 raise ToolError(f"the path {request.path[:200]!r} is not one that can be sent")
@@ -202,7 +209,7 @@ async def _content(response: httpx2.Response, node: Node) -> bytearray:
                 content += packed
                 packed = b""
             if len(content) > MAX_ANSWER_BYTES:
-                raise ToolError(
+                raise Endless(
                     f"Elasticsearch's answer is longer than {MAX_ANSWER_BYTES} bytes: ask for fewer or for less of them"
                 )
     if unpacker and content and not unpacker.eof:

@@ -28,6 +28,10 @@ CROSS_SLOT = "in a cluster, keys used together must be in one slot: give them a 
 class Disconnected(BackendError):
     """The connection broke; a reading command may be sent again."""
 
+    def __init__(self, message: str, *, unknown: bool = False) -> None:
+        super().__init__(message)
+        self.unknown = unknown
+
 
 class Redirected(ToolError):
     """Another node of the cluster has the key; the command was not done."""
@@ -53,8 +57,11 @@ class translated:
 def translate(address: str, error: Exception, clustered: bool) -> Exception:
     """Our exception for one of redis-py's."""
     text = str(error)
-    if isinstance(error, WatchError):
+    if isinstance(error, WatchError) and text.startswith("Watched variable changed"):
         return ToolError("another client changed the key at the same time, and nothing was done: read it and try again")
+    if isinstance(error, WatchError):
+        # redis-py's word for a connection that broke while a key was watched: before EXEC, or after it.
+        return Disconnected(f"the connection to Redis at {address} broke: try again", unknown=True)
     if isinstance(error, AskError) and clustered:
         return Redirected("the key's slot is moving from one node of the cluster to another: try again in a second")
     if isinstance(error, MovedError):
@@ -82,7 +89,9 @@ def translate(address: str, error: Exception, clustered: bool) -> Exception:
             )
         detail = getattr(reason, "strerror", None) or type(reason).__name__
         return Disconnected(
-            f"Redis at {address} can't be reached ({detail}): try again, or check REDIS_HOST and REDIS_PORT"
+            f"Redis at {address} can't be reached ({detail}): try again, or check REDIS_HOST and REDIS_PORT",
+            # redis-py's words where there was no connection yet.
+            unknown=" connecting to " not in text,
         )
     if isinstance(error, ReadOnlyError):
         return ToolError("this Redis is a read-only replica: connect to its master to write")
