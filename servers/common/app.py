@@ -80,7 +80,7 @@ def create_app(instance: Instance[Any], access: AccessSettings) -> Starlette:
         routes = [Route(path, metadata) for path in oauth.metadata_paths]
     return Starlette(
         routes=[
-            Route("/mcp", Guard(endpoint, settings, access, instance.metrics)),
+            Route("/mcp", Guard(instance.around(endpoint), settings, access, instance.metrics)),
             *routes,
             Route("/health", health),
             Route("/ready", ready),

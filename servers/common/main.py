@@ -20,6 +20,7 @@ from typing import Any
 from servers.common import VERSION, lean, log
 from servers.common.access import AccessSettings
 from servers.common.settings import CommonSettings, Environment, SettingsError
+from servers.common.telemetry import TelemetrySettings, exported
 from servers.common.tls import Rotating
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def run(sidecar: Any) -> None:
     settings = CommonSettings.read(env)
     access = AccessSettings.read(env)
     store = sidecar.settings(env)
+    telemetry = TelemetrySettings.read(env)
     arguments = _arguments(sidecar, env)
     try:
         env.check()
@@ -63,8 +65,9 @@ def run(sidecar: Any) -> None:
 
     async def serve() -> None:
         instance = Instance(sidecar, settings, sidecar.connect(store))
-        async with _watchdog(settings.watchdog):
-            await (_stdio(instance) if arguments.transport == "stdio" else _http(instance, access))
+        with exported(telemetry, instance):
+            async with _watchdog(settings.watchdog):
+                await (_stdio(instance) if arguments.transport == "stdio" else _http(instance, access))
 
     if arguments.transport == "http":
         _check_port(sidecar.name, settings)

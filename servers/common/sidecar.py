@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import mcp_types
+from mcp.server.context import ServerMiddleware
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
+from starlette.types import ASGIApp
 
 from servers.common import VERSION
 from servers.common.backend import Backend, BackendError, Monitor, deadline
@@ -77,6 +79,10 @@ class Instance(Generic[B]):
         self._under_way = 0
         self._deadlines: set[asyncio.Timeout] = set()
         self._stop_at: float | None = None
+        self.middleware: list[ServerMiddleware[Any]] = []
+        """What else the SDK is to wrap around each message."""
+        self.around: Callable[[ASGIApp], ASGIApp] = lambda app: app
+        """Wraps what answers /mcp, within the guard."""
 
     def stop(self, grace: float) -> None:
         """Lets calls under way go on for `grace` seconds more; then they are answered that the server stops."""
@@ -100,7 +106,7 @@ class Instance(Generic[B]):
             more["on_subscriptions_listen"] = self.listeners.listen
         if self._prompts:
             more |= {"on_list_prompts": self._list_prompts, "on_get_prompt": self._get_prompt}
-        return Server(
+        server: Server[Any] = Server(
             self.sidecar.name,
             version=VERSION,
             title=self.sidecar.title,
@@ -110,6 +116,8 @@ class Instance(Generic[B]):
             get_tool_input_schema=lambda name: t.definition.input_schema if (t := self._tools.get(name)) else None,
             **more,
         )
+        server.middleware += self.middleware
+        return server
 
     async def _list_tools(self, ctx: Any, params: Any) -> mcp_types.ListToolsResult:
         may_write = CALLER.get().may(WRITE)
@@ -212,21 +220,33 @@ class Instance(Generic[B]):
             raise _Failed(str(error)) from error
         except BackendError as error:
             self.monitor.doubt()
-            raise _Failed(str(error)) from error
+            raise _Failed(str(error) + (self._doubt(name) if error.unknown else "")) from error
         except TimeoutError as error:
             if self._stop_at is not None:
                 raise _Failed(
-                    "the server is stopping, so the call was given up: connect again and repeat it"
+                    "the server is stopping, so the call was given up: connect again and repeat it" + self._doubt(name)
                 ) from error
             self.monitor.doubt()
             raise _Failed(
                 f"no answer within {self.settings.call_timeout} s, so the call was given up: ask for less, "
-                "or have MCP_CALL_TIMEOUT_SECONDS raised"
+                "or have MCP_CALL_TIMEOUT_SECONDS raised" + self._doubt(name)
             ) from error
         except Exception as error:
+            if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+                # Only a client's own escape in its JSON can bring one.
+                raise _Failed(
+                    "an argument has half of a surrogate pair, which is no character: leave it out"
+                ) from error
             # A bug of ours: the log has the place; values stay out of it, and of the answer.
             logger.error("a tool failed", extra={"tool": name, "error": type(error).__name__, "place": _place(error)})
             raise _Failed(f"the server failed inside ({type(error).__name__}); its log says where") from error
+
+    def _doubt(self, name: str) -> str:
+        """What to add where the answer to a change was lost."""
+        tool = self._tools.get(name)
+        return (
+            "; what was asked for may have been done or not: look before you repeat it" if tool and tool.write else ""
+        )
 
     async def _list_resources(self, ctx: Any, params: Any) -> mcp_types.ListResourcesResult:
         return self._resources.listing()

@@ -13,10 +13,10 @@ MODULES = {"redis": 640, "elasticsearch": 640}
 NEVER_IMPORTED = {"mcp.client", "mcp.server.mcpserver", "jsonschema", "cryptography.hazmat", "pydantic.v1"}
 """Modules that only a client or the SDK's high-level server needs."""
 
-LAYERS = {"base": 2_700 * KB, "python": 11_500 * KB, "wheels": 12_700 * KB, "code": 300 * KB}
+LAYERS = {"base": 2_700 * KB, "python": 11_500 * KB, "wheels": 13_900 * KB, "code": 300 * KB}
 """Bytes of a layer of an image for amd64, packed."""
 
-UNPACKED = 82_000 * KB
+UNPACKED = 87_000 * KB
 """Bytes of an image unpacked."""
 
 PYTHON_CALLS = {"2025-11-25": 900, "2026-07-28": 1100}

@@ -1,0 +1,51 @@
+"""What goes wrong between a sidecar and its store, and what is to be seen then. docs/faults.md has this list as a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tests.faults.proxy import FLOOD, Act
+
+TIMES = 5
+"""Calls of each kind with each fault, in each run of the tests."""
+
+Seen = Literal["answered", "told", "either", "told, unsure"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault of one request on its way."""
+
+    act: Act
+    words: str
+    read: Seen
+    write: Seen
+    reads_sent: int
+    """How often the store gets a reading request, at most."""
+
+
+CASES = (
+    Case("delay", "a request is held up", "answered", "answered", 1),
+    Case("cut before", "the connection is reset before the request reaches the store", "answered", "told, unsure", 1),
+    Case("cut after", "it is reset when the store has done it, before the answer", "answered", "told, unsure", 2),
+    Case("cut midway", "it is closed in the middle of the answer", "answered", "told, unsure", 2),
+    Case("half-close", "the store's side is closed, and stays open for more", "answered", "told, unsure", 2),
+    Case("corrupt", "the answer is other bytes", "told", "told, unsure", 2),
+    Case("flood", f"the answer is {FLOOD >> 20} MiB and does not end", "either", "told, unsure", 2),
+    Case("stall", "the answer never comes", "told", "told, unsure", 1),
+)
+
+
+def table() -> str:
+    """The cases in Markdown."""
+    meaning = {
+        "answered": "answered",
+        "told": "an error that says so",
+        "either": "answered by a second try, or an error that says so",
+        "told, unsure": "an error that says that it may have been done",
+    }
+    lines = ["| what happens | a reading call | a writing call |", "|---|---|---|"]
+    for case in CASES:
+        lines.append(f"| {case.words} | {meaning[case.read]} | {meaning[case.write]} |")
+    return "\n".join(lines)

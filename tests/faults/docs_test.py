@@ -1,0 +1,29 @@
+"""The documents say what the tests and the server have."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from servers.common.metrics import Metrics
+from tests.faults.cases import table
+
+DOCS = Path("docs")
+
+
+def test_the_table_of_faults_is_that_of_the_tests() -> None:
+    assert table() + "\n" in (DOCS / "faults.md").read_text()
+
+
+def test_every_metric_is_documented_with_its_labels() -> None:
+    metrics = Metrics("test", "1")
+    for counted in (metrics.calls, metrics.seconds, metrics.rejected, metrics.closed):
+        counted.labels(*("x" for _ in counted._labelnames))  # so that it has a sample
+    served = {}
+    for family in metrics.registry.collect():
+        if family.name.startswith("mcp_"):
+            name = family.name + ("_total" if family.type == "counter" else "")
+            served[name] = sorted({label for sample in family.samples for label in sample.labels} - {"le"})
+    section = (DOCS / "operations.md").read_text().partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(mcp_\w+)(?:\{([\w,]+)\})?` \|", section, re.MULTILINE)
+    assert {name: sorted(labels.split(",")) if labels else [] for name, labels in rows} == served

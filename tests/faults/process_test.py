@@ -1,0 +1,188 @@
+"""Faults of the sidecar's own surroundings: too few file descriptors, a clock that jumps, SIGTERM under load."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.faults.cases import TIMES
+from tools.backends.redis import RedisServer
+from tools.backends.sidecar import Sidecar
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    with RedisServer() as running:
+        yield running
+
+
+@pytest.fixture
+def redis(server: RedisServer) -> Iterator[Redis]:
+    with Redis("127.0.0.1", server.port, decode_responses=True) as client:
+        client.flushall()
+        yield client
+
+
+def sidecar(server: RedisServer, folder: Path, before: str = "", **env: str) -> Sidecar:
+    """A sidecar that may write.
+
+    Args:
+        server: its store
+        folder: for its log
+        before: Python that runs in its process first
+        env: further settings
+    """
+    settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port), "MCP_ALLOW_WRITES": "true"}
+    running = Sidecar("servers.redis", settings | env, folder)
+    if before:
+        code = f"{before}\nimport runpy, sys\nsys.argv = ['mcp-redis']\nrunpy.run_module('servers.redis', run_name='__main__')"
+        running.command = [sys.executable, "-c", code]
+    return running
+
+
+def message(tool: str, **arguments: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+
+
+def call(running: Sidecar, tool: str, **arguments: Any) -> dict[str, Any]:
+    status, answer = running.post(message(tool, **arguments))
+    assert status == 200, (status, answer)
+    return dict(answer["result"])
+
+
+def test_file_descriptors_run_out_and_come_back(server: RedisServer, redis: Redis, tmp_path: Path) -> None:
+    redis.set("k", "v")
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))"
+    with sidecar(server, tmp_path, limit) as running:
+        running.wait_until_ready()
+        for _ in range(3):
+            # More clients than there are descriptors; the kernel accepts them all the same.
+            idle = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(120)]
+            running.wait_until(lambda: "out of system resource" in running.log.read_text(), 120)
+            for connection in idle:
+                connection.close()
+            running.wait_until(lambda: running.get("/health")[0] == 200, 120)
+            assert call(running, "redis_read", key="k")["structuredContent"]["value"] == "v"
+        running.wait_until(lambda: len(list(Path(f"/proc/{running.pid}/fd").iterdir())) < 24, 120)
+
+
+JUMPING = """
+import signal, time
+real, offset = time.time, [0.0]
+time.time = lambda: real() + offset[0]
+time.time_ns = lambda: int(time.time() * 1e9)
+def jump(number, frame):
+    offset[0] = -400 * 86400.0 if offset[0] > 0 else 400 * 86400.0
+signal.signal(signal.SIGUSR1, jump)
+"""
+"""A wall clock that jumps 400 days on, and back beyond where it was, with each signal."""
+
+
+def test_a_clock_that_jumps_changes_no_call(server: RedisServer, redis: Redis, tmp_path: Path) -> None:
+    redis.set("k", "v")
+    with sidecar(server, tmp_path, JUMPING, MCP_CALL_TIMEOUT_SECONDS="20") as running:
+        running.wait_until_ready()
+        for _ in range(4):
+            answers: list[dict[str, Any]] = []
+            # A call is under way when the clock jumps: it is neither given up nor left waiting.
+            redis.execute_command("CLIENT", "PAUSE", 700, "ALL")
+            caller = threading.Thread(target=lambda: answers.append(call(running, "redis_read", key="k")))  # noqa: B023
+            caller.start()
+            running.wait_until(lambda: "mcp_tool_calls_under_way 1.0" in running.get("/metrics")[1], 120)
+            running.signal(signal.SIGUSR1)
+            caller.join(60)
+            assert answers[0]["structuredContent"]["value"] == "v"
+            assert call(running, "redis_read", key="k")["structuredContent"]["value"] == "v"
+            assert running.get("/ready")[0] == 200
+        years = {line["ts"][:4] for line in running.logs() if line["logger"] == "servers.audit"}
+        assert len(years) > 1, "the clock did jump: the log tells the wall clock's time"
+        running.signal(signal.SIGTERM)
+        assert running.wait(60) == 0
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_sigterm_under_load_loses_no_answer(server: RedisServer, redis: Redis, tmp_path: Path, number: int) -> None:
+    """What was done was answered, and what was answered was done, once."""
+    answered: list[str] = []
+    with sidecar(server, tmp_path) as running:
+        running.wait_until_ready()
+        stop = threading.Event()
+
+        def load(worker: int) -> None:
+            turn = 0
+            while not stop.is_set():
+                turn += 1
+                name = f"{worker}.{turn}"
+                body = json.dumps(message("redis_transaction", commands=[["RPUSH", "done", name]]))
+                connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
+                try:
+                    connection.request("POST", "/mcp", body, {
+                        "Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+                    })  # fmt: skip
+                    result = json.loads(connection.getresponse().read())["result"]
+                except ConnectionRefusedError:
+                    return  # it has stopped: nothing was sent
+                except (ConnectionError, http.client.HTTPException):
+                    continue  # not taken any more; the list tells whether it was done nevertheless
+                finally:
+                    connection.close()
+                if not result["isError"]:
+                    answered.append(name)
+
+        workers = [threading.Thread(target=load, args=(n,)) for n in range(6)]
+        for worker in workers:
+            worker.start()
+        running.wait_until(lambda: redis.llen("done") > 50 * (number + 1), 120)
+        running.signal(signal.SIGTERM)
+        assert running.wait(60) == 0
+        stop.set()
+        for worker in workers:
+            worker.join(60)
+    done = redis.lrange("done", 0, -1)
+    assert len(answered) > 50 and sorted(done) == sorted(answered)
+
+
+def test_a_store_that_can_not_save_takes_no_writes_and_says_so(tmp_path: Path) -> None:
+    """A full disk, as Redis shows it: a snapshot fails, and Redis refuses what changes data."""
+    with (
+        RedisServer(config={"save": "3600 1"}) as server,
+        Redis("127.0.0.1", server.port, decode_responses=True) as redis,
+        sidecar(server, tmp_path) as running,
+    ):
+        running.wait_until_ready()
+        redis.set("k", "v")
+        # A folder that is not empty can't be replaced by the snapshot.
+        in_the_way = Path(redis.config_get("dir")["dir"]) / "dump.rdb"
+        in_the_way.unlink(missing_ok=True)
+        (in_the_way / "folder").mkdir(parents=True)
+        redis.bgsave()
+        running.wait_until(lambda: redis.info("persistence")["rdb_last_bgsave_status"] != "ok", 120)
+        for _ in range(TIMES):
+            answer = call(running, "redis_write", key="k", value="new")
+            assert answer["isError"] and "MISCONF" in answer["content"][0]["text"], answer
+            assert call(running, "redis_read", key="k")["structuredContent"]["value"] == "v"
+        assert running.get("/ready")[0] == 200
+
+
+def test_a_store_without_memory_takes_no_writes_and_says_so(tmp_path: Path) -> None:
+    with (
+        RedisServer(config={"maxmemory": "1mb", "maxmemory-policy": "noeviction"}) as server,
+        Redis("127.0.0.1", server.port, decode_responses=True) as redis,
+        sidecar(server, tmp_path) as running,
+    ):
+        running.wait_until_ready()
+        for _ in range(TIMES):
+            answer = call(running, "redis_write", key="k", value="v")
+            assert answer["isError"] and "maxmemory" in answer["content"][0]["text"], answer
+            assert not call(running, "redis_info")["isError"]
+        assert not redis.exists("k")

@@ -1,0 +1,167 @@
+"""A proxy on loopback between a sidecar and its store, which lets one request in many go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+from typing import Literal
+
+Act = Literal["delay", "cut before", "cut after", "cut midway", "half-close", "corrupt", "flood", "stall"]
+
+DELAY = 0.3
+"""Seconds."""
+
+FLOOD = 48 * 1024 * 1024
+"""Bytes that a flood sends."""
+
+
+class Proxy:
+    """Forwards connections to a port, in a thread of its own. Use it with `with`.
+
+    `arm` says what happens to the next request that holds a marker; the counts are since then.
+    """
+
+    def __init__(self, target: int, flood: bytes) -> None:
+        """
+        Args:
+            target: the store's port
+            flood: what begins an answer that is longer than any
+        """
+        self._target = target
+        self._flood = flood
+        self._marker = b""
+        self._act: Act | None = None
+        self._times = 0
+        self.seen = 0
+        """Requests with the marker that came."""
+        self.delivered = 0
+        """Those of them that were passed on to the store."""
+        self.port = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._started = threading.Event()
+        self._stop = asyncio.Event()
+
+    def __enter__(self) -> Proxy:
+        self._thread.start()
+        assert self._started.wait(20)
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(20)
+        self._loop.close()
+
+    def arm(self, act: Act | None, marker: bytes, times: int = 1) -> None:
+        """Lets the next `times` requests that hold the marker go wrong; those after them go through."""
+        self._marker, self._act, self._times = marker, act, times
+        self.seen = self.delivered = 0
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+
+    async def _serve(self) -> None:
+        server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._started.set()
+        await self._stop.wait()
+        server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            store_reader, store_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            connection = _Connection(self, reader, writer, store_reader, store_writer)
+            try:
+                await connection.run()
+            finally:
+                store_writer.close()
+        writer.close()
+
+    def take(self, data: bytes) -> tuple[bool, Act | None]:
+        """Whether data from the sidecar holds the marker, and what is to happen to it."""
+        if not self._marker or self._marker not in data:
+            return False, None
+        self.seen += 1
+        if self._times == 0:
+            return True, None
+        self._times -= 1
+        return True, self._act
+
+    def junk(self) -> bytes:
+        """The beginning of a flood."""
+        return self._flood
+
+
+class _Connection:
+    """A connection from the sidecar, and its other half to the store."""
+
+    def __init__(
+        self,
+        proxy: Proxy,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        store_reader: asyncio.StreamReader,
+        store_writer: asyncio.StreamWriter,
+    ) -> None:
+        self._proxy = proxy
+        self._reader, self._writer = reader, writer
+        self._store_reader, self._store_writer = store_reader, store_writer
+        self._act: Act | None = None
+
+    async def run(self) -> None:
+        """Until one of both sides closes."""
+        ways = [asyncio.create_task(self._asked()), asyncio.create_task(self._answered())]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+
+    async def _asked(self) -> None:
+        while data := await self._reader.read(65_536):
+            marked, act = self._proxy.take(data)
+            if act == "cut before":
+                self._writer.transport.abort()
+                return
+            if act == "delay":
+                await asyncio.sleep(DELAY)
+            self._act = self._act or act  # a request may come in pieces
+            self._proxy.delivered += marked
+            self._store_writer.write(data)
+            await self._store_writer.drain()
+
+    async def _answered(self) -> None:
+        while data := await self._store_reader.read(65_536):
+            act, self._act = self._act, None
+            match act:
+                case "cut after":
+                    # The store has answered, so it has done it.
+                    self._writer.transport.abort()
+                    return
+                case "half-close":
+                    self._writer.write_eof()
+                    await asyncio.Event().wait()
+                case "cut midway":
+                    self._writer.write(data[: len(data) // 2])
+                    await self._writer.drain()
+                    return
+                case "corrupt":
+                    self._writer.write(bytes(byte ^ 0xA5 for byte in data))
+                case "flood":
+                    self._writer.write(self._proxy.junk())
+                    for _ in range(FLOOD // 65_536):
+                        self._writer.write(b"x" * 65_536)
+                        await self._writer.drain()
+                    return
+                case "stall":
+                    await asyncio.Event().wait()
+                case _:
+                    self._writer.write(data)
+            await self._writer.drain()

@@ -1,0 +1,81 @@
+"""A receiver of OTLP/HTTP, as a collector is one: it decodes what comes by the protocol's own messages."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from opentelemetry.proto_json.collector.metrics.v1.metrics_service import ExportMetricsServiceRequest
+from opentelemetry.proto_json.collector.trace.v1.trace_service import ExportTraceServiceRequest
+
+
+def plain(holder: Any) -> dict[str, Any]:
+    """The attributes of a resource, a span or a point as a mapping."""
+    found = {}
+    for attribute in holder.attributes:
+        value = attribute.value
+        kinds = ("string_value", "bool_value", "int_value", "double_value")
+        found[attribute.key] = next(v for kind in kinds if (v := getattr(value, kind)) is not None)
+    return found
+
+
+class Receiver:
+    """Listens on a loopback port. Use it with `with`."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.headers: list[Mapping[str, str]] = []
+        self.spans: list[Any] = []
+        self.resources: list[dict[str, Any]] = []
+        self.metrics: dict[str, Any] = {}
+        """The newest of each name."""
+
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                receiver.receive(self.path, dict(self.headers), body)
+                self.send_response(200)
+                self.send_header("Content-Length", "2")
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Receiver:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *details: Any) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def receive(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        self.bodies.append(body)
+        self.headers.append(headers)
+        if path == "/v1/traces":
+            for spans in ExportTraceServiceRequest.from_json(body).resource_spans:
+                self.resources.append(plain(spans.resource))
+                self.spans += [span for scope in spans.scope_spans for span in scope.spans]
+        else:
+            assert path == "/v1/metrics", path
+            for metrics in ExportMetricsServiceRequest.from_json(body).resource_metrics:
+                self.resources.append(plain(metrics.resource))
+                self.metrics |= {
+                    str(metric.name): metric for scope in metrics.scope_metrics for metric in scope.metrics
+                }

@@ -1,0 +1,204 @@
+"""OpenTelemetry, from a client's call to a receiver of OTLP."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.telemetry.receiver import Receiver, plain
+from tools.backends.process import free_port
+from tools.backends.redis import RedisServer
+from tools.backends.sidecar import Sidecar
+
+CANARY = "canary-5fd1c0e7"
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
+NEW = "2026-07-28"
+
+
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        with Redis("127.0.0.1", server.port) as redis:
+            redis.set(CANARY, CANARY)
+        yield server
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+def sidecar(redis_server: RedisServer, folder: Path, **env: str) -> Sidecar:
+    settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis_server.port)}
+    return Sidecar("servers.redis", settings | env, folder)
+
+
+def send(
+    running: Sidecar,
+    method: str,
+    params: dict[str, Any],
+    *,
+    new: bool,
+    meta: dict[str, str] | None = None,
+    **headers: str,
+) -> Any:
+    """Sends a request in the newest protocol or an older one."""
+    _meta: dict[str, Any] = dict(meta or {})
+    sent = {"MCP-Protocol-Version": NEW if new else "2025-06-18"} | headers
+    if new:
+        _meta |= {
+            "io.modelcontextprotocol/protocolVersion": NEW,
+            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        sent |= {"Mcp-Method": method} | ({"Mcp-Name": params["name"]} if "name" in params else {})
+    message = {"jsonrpc": "2.0", "id": CANARY, "method": method, "params": params | ({"_meta": _meta} if _meta else {})}
+    return running.post(message, sent)
+
+
+def read(key: str) -> dict[str, Any]:
+    return {"name": "redis_read", "arguments": {"key": key}}
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["2026-07-28", "2025-06-18"])
+def test_a_call_is_a_span_of_its_clients_trace(
+    redis_server: RedisServer, receiver: Receiver, tmp_path: Path, new: bool
+) -> None:
+    with sidecar(redis_server, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
+        running.wait_until_ready()
+        send(running, "tools/call", read(CANARY), new=new, meta={"traceparent": TRACEPARENT, "tracestate": "a=b"})
+        send(running, "tools/call", read(CANARY), new=new, traceparent=TRACEPARENT, tracestate="a=b")
+        send(running, "tools/call", read("none"), new=new)
+        send(running, "tools/call", read(CANARY), new=new, traceparent="00-" + "3" * 32 + "-" + "4" * 16 + "-01",
+             meta={"traceparent": TRACEPARENT})  # fmt: skip
+        running.signal(signal.SIGTERM)
+        assert running.wait(60) == 0
+    by_meta, by_header, alone, both = (span for span in receiver.spans if span.name == "tools/call redis_read")
+    for span in (by_meta, by_header, both):
+        assert _hex(span.trace_id) == TRACE and _hex(span.parent_span_id) == PARENT
+    assert by_meta.trace_state == by_header.trace_state == "a=b"
+    assert _hex(alone.trace_id) != TRACE and not alone.parent_span_id
+    assert plain(by_meta) == {
+        "mcp.method.name": "tools/call",
+        "mcp.protocol.version": NEW if new else "2025-06-18",
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": "redis_read",
+    }
+    assert plain(alone)["error.type"] == "tool_error"
+    assert by_meta.kind == 2, "a server's"
+    assert receiver.resources[0]["service.name"] == "mcp-redis" and receiver.resources[0]["service.version"]
+
+
+def _hex(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def test_metrics_are_counted_and_sent_at_the_end(redis_server: RedisServer, receiver: Receiver, tmp_path: Path) -> None:
+    settings = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": receiver.url + "/v1/metrics", "OTEL_SERVICE_NAME": "mine"}
+    with sidecar(redis_server, tmp_path, **settings) as running:
+        running.wait_until_ready()
+        for key in (CANARY, CANARY, "none"):
+            send(running, "tools/call", read(key), new=True)
+        send(running, "tools/call", {"name": CANARY, "arguments": {}}, new=False)
+        running.signal(signal.SIGTERM)
+        assert running.wait(60) == 0
+    assert not receiver.spans, "only metrics have a receiver"
+    assert receiver.resources[0]["service.name"] == "mine"
+    points = receiver.metrics["mcp.server.operation.duration"].histogram.data_points
+    counts = {tuple(sorted(plain(point).items())): int(point.count) for point in points}
+    call = ("mcp.method.name", "tools/call")
+    assert counts == {
+        (("gen_ai.tool.name", "redis_read"), call): 2,
+        (("error.type", "tool_error"), ("gen_ai.tool.name", "redis_read"), call): 1,
+        (("error.type", "-32602"), ("gen_ai.tool.name", "_OTHER"), call): 1,
+    }
+    (up,) = receiver.metrics["mcp.sidecar.backend.up"].gauge.data_points
+    assert int(up.as_int) == 1
+
+
+def test_nothing_of_clients_or_stores_is_told(redis_server: RedisServer, receiver: Receiver, tmp_path: Path) -> None:
+    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_EXPORTER_OTLP_HEADERS": f"api-key={CANARY}"}
+    with sidecar(redis_server, tmp_path, **settings) as running:
+        running.wait_until_ready()
+        for new in (True, False):
+            send(running, "tools/call", read(CANARY), new=new)
+            send(running, "tools/call", {"name": CANARY, "arguments": {CANARY: CANARY}}, new=new)
+            send(running, "tools/call", {"name": "redis_read", "arguments": {CANARY: CANARY}}, new=new)
+            send(running, "resources/read", {"uri": f"redis://{CANARY}"}, new=new)
+            send(running, "prompts/get", {"name": CANARY}, new=new)
+            send(running, CANARY, {CANARY: CANARY}, new=new)
+        running.signal(signal.SIGTERM)
+        assert running.wait(60) == 0
+        assert CANARY not in running.log.read_text()
+    assert len(receiver.spans) >= 9 and "mcp.server.operation.duration" in receiver.metrics
+    assert all(headers["api-key"] == CANARY for headers in receiver.headers), "where it belongs"
+    assert not [body for body in receiver.bodies if CANARY.encode() in body]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"OTEL_SDK_DISABLED": "true"},
+        {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"},
+    ],
+)
+def test_off(redis_server: RedisServer, receiver: Receiver, tmp_path: Path, settings: dict[str, str]) -> None:
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url} if settings else {}
+    with sidecar(redis_server, tmp_path, MCP_WATCHDOG_SECONDS="0", **endpoint, **settings) as running:
+        running.wait_until_ready()
+        send(running, "tools/call", read(CANARY), new=True)
+        threads = list(Path(f"/proc/{running.pid}/task").iterdir())
+        assert len(threads) == 1, "none that exports"
+        running.signal(signal.SIGTERM)
+        assert running.wait(60) == 0
+    assert not receiver.bodies
+
+
+def test_a_receiver_that_is_away_changes_no_answer(redis_server: RedisServer, tmp_path: Path) -> None:
+    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}", "OTEL_BSP_SCHEDULE_DELAY": "10"}
+    with sidecar(redis_server, tmp_path, **settings) as running:
+        running.wait_until_ready()
+        for _ in range(20):
+            status, answer = send(running, "tools/call", read(CANARY), new=True)
+            assert status == 200 and answer["result"]["structuredContent"]["value"] == CANARY
+        running.signal(signal.SIGTERM)
+        assert running.wait(60) == 0
+        assert "Traceback" not in running.log.read_text()
+
+
+def test_wrong_settings_are_told_in_a_line(redis_server: RedisServer, tmp_path: Path) -> None:
+    kept = {k: v for k, v in os.environ.items() if k.startswith("PYTHON")}
+    env = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://user:{CANARY}@collector:4318/v1/traces",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "OTEL_TRACES_EXPORTER": "console",
+        "OTEL_SDK_DISABLED": "maybe",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "servers.redis"],
+        env=kept | env,
+        text=True,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "mcp-redis: OTEL_SDK_DISABLED: 'maybe' is neither true nor false",
+        "mcp-redis: OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' is not a URL such as http://collector:4318",
+        "mcp-redis: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: it must hold no user or password: OTEL_EXPORTER_OTLP_HEADERS takes them",
+        "mcp-redis: OTEL_TRACES_EXPORTER: 'console' is not one of otlp, none",
+        "mcp-redis: OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' is not one of http/json",
+    ]
