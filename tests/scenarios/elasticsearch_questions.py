@@ -6,7 +6,6 @@ The peer is called as its descriptions ask: by the tool that is for it, and by g
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from tests.scenarios.question import Call, Question
@@ -297,8 +296,8 @@ QUESTIONS = (
     Question(
         "Why does this query find nothing?",
         [("es_explain", {"index": "packages", "query": MISTYPED})],
-        lambda r: "does not exist" in json.dumps(r[0]),
-        True,
+        lambda r: r[0]["notes"],
+        ["no field is called 'descripton': did you mean description? es_mapping lists all"],
         [peer_request("GET", "/packages/_validate/query", params={"explain": "true"}, body={"query": MISTYPED})],
         ["does not exist"],
     ),

@@ -10,8 +10,9 @@ from pathlib import Path
 from tests.scenarios.run import compare, report
 from tests.scenarios.stores import STORES
 
-DRIFT = 0.15
-"""What a number of bytes may differ from the page: durations, sizes and times are in some answers."""
+DRIFT, LEAST_DRIFT = 0.5, 500
+"""What a number of bytes may differ from the page, as a share or in all: durations are in some answers, and in that of the
+health how busy the machine is."""
 
 
 def test_questions_are_answered_in_at_most_half_the_bytes(tmp_path: Path) -> None:
@@ -40,9 +41,8 @@ def _check_page(page: str, measured: str) -> None:
     for name, numbers in expected.items():
         assert len(shown[name]) == len(numbers), name
         for there, now in zip(shown[name], numbers, strict=True):
-            assert abs(there - now) <= max(DRIFT * now, 60), (
-                f"{name}: {there} bytes or calls on the page, {now} measured"
-            )
+            about = max(DRIFT * now, LEAST_DRIFT) if now > 20 else 0  # calls
+            assert abs(there - now) <= about, f"{name}: {there} bytes or calls on the page, {now} measured"
 
 
 def _rows(table: str) -> dict[str, list[int]]:
