@@ -6,7 +6,9 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -127,6 +129,8 @@ def run(parts: list[str], sizes: measure.Sizes) -> dict[str, Any]:
 
 
 def main() -> None:
+    # So that what was started is ended.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     parser = argparse.ArgumentParser(prog="benchmark", description=__doc__)
     parser.add_argument(
         "--quick", action="store_true", help="a minute or two, to see that all of it works; writes only with --output"
