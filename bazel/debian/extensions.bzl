@@ -68,6 +68,13 @@ def _debian_impl(ctx):
             programs = programs,
             snapshot = lock["snapshot"],
         )
+    debian_root(
+        name = "debian_victoria_metrics",
+        left_out = _DOCS + ["usr/bin/" + name for name in ["vmagent", "vmalert", "vmauth", "vmbackup", "vmctl", "vmrestore"]],
+        packages = entries(lock["sets"]["victoria_metrics"]),
+        programs = {"victoria-metrics": "/usr/bin/victoria-metrics"},
+        snapshot = lock["snapshot"],
+    )
     return ctx.extension_metadata(reproducible = True)
 
 debian = module_extension(implementation = _debian_impl)

@@ -11,11 +11,12 @@ def _helm_chart_impl(ctx):
     args.add("--root", ctx.label.package)
     args.add("--version", ctx.attr.version)
     args.add("--output", package)
+    args.add_all(ctx.files.libraries, before_each = "--library")
     args.add_all(ctx.files.srcs)
     ctx.actions.run(
         executable = ctx.executable._package,
         arguments = [args],
-        inputs = ctx.files.srcs,
+        inputs = ctx.files.srcs + ctx.files.libraries,
         mnemonic = "HelmPackage",
         outputs = [package],
         progress_message = "Packaging chart %{label}",
@@ -34,6 +35,10 @@ NAME is the chart's. The version is stamped into the chart and into those of its
 of the chart's sources, in their dependencies on each other as well.""",
     attrs = {
         "helm": MAJOR,
+        "libraries": attr.label_list(
+            allow_files = True,
+            doc = "Files of library charts of another package, each below a folder charts/; they come into this chart's charts/.",
+        ),
         "srcs": attr.label_list(allow_files = True, mandatory = True, doc = "Files below this package: Chart.yaml, templates ..."),
         "version": attr.string(mandatory = True, doc = "Semantic version 2 of the package."),
         "_package": attr.label(default = "//bazel/helm:package", executable = True, cfg = "exec"),

@@ -49,13 +49,18 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="the chart's folder; what files are relative to")
     parser.add_argument("--version", required=True)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument(
+        "--library", type=Path, action="append", default=[], help="file of a library chart, below charts/"
+    )
     parser.add_argument("files", type=Path, nargs="+")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         chart = folder / given.root.name
-        for file in given.files:
-            target = chart / file.relative_to(given.root)
+        placed = {file: file.relative_to(given.root) for file in given.files}
+        placed |= {file: Path("charts", str(file).rpartition("/charts/")[2]) for file in given.library}
+        for file, path in placed.items():
+            target = chart / path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
         stamp(chart, given.version)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -29,7 +30,7 @@ def sources(folder: Path, mtime: int) -> list[Path]:
     return [folder / "app" / name for name in files]
 
 
-def package(folder: Path, files: list[Path], version: str) -> subprocess.CompletedProcess[str]:
+def package(folder: Path, files: Sequence[str | Path], version: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             sys.executable,
@@ -65,6 +66,18 @@ def test_the_version_is_stamped_where_it_is_ours(tmp_path: Path) -> None:
     assert (chart["version"], chart["appVersion"]) == ("1.2.3-rc.1", "1.2.3-rc.1")
     assert chart["dependencies"][0]["version"] == part["version"] == "1.2.3-rc.1"
     assert part["appVersion"] == "7.2", "the version of what it runs stays"
+
+
+def test_a_library_chart_of_another_package_comes_into_charts(tmp_path: Path) -> None:
+    files = sources(tmp_path, 1)
+    elsewhere = tmp_path / "other/charts/part"
+    elsewhere.mkdir(parents=True)
+    (tmp_path / "app/charts/part/Chart.yaml").rename(elsewhere / "Chart.yaml")
+    own = [file for file in files if "part" not in file.parts]
+    done = package(tmp_path, [f"--library={elsewhere / 'Chart.yaml'}", *own], "1.2.3")
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(tmp_path / "app.tgz") as archive:
+        assert "app/charts/part/Chart.yaml" in archive.getnames()
 
 
 def test_what_helm_refuses_is_told(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ layer.py SPEC.json OUTPUT, where SPEC has
     debs      .deb files to unpack
     wheels    .whl files to install
     sources   {path in the image: file}
+    programs  {path in the image: file}, which may be run
     files     {path in the image: {"text": ...} | {"directory": mode} | {"link": target}}
     left_out  globs of paths (as fnmatch), of debs and wheels, that stay out; a later "!GLOB" takes some in again
     bytecode  whether Python sources get their .pyc beside them
@@ -175,6 +176,8 @@ def build(spec: dict[str, Any]) -> Layer:
         layer.add_wheel(Path(wheel))
     for path, file in spec.get("sources", {}).items():
         layer.add_file(path, Path(file).read_bytes())
+    for path, file in spec.get("programs", {}).items():
+        layer.add_file(path, Path(file).read_bytes(), executable=True)
     for path, what in spec.get("files", {}).items():
         if "directory" in what:
             layer.add(path, Entry(tarfile.DIRTYPE, int(what["directory"], 8)))

@@ -88,6 +88,7 @@ def inputs(folder: Path, mtime: int) -> dict[str, Any]:
         "debs": [str(package)],
         "wheels": [str(whl)],
         "sources": {f"{SITE}/mine.py": str(source)},
+        "programs": {"usr/bin/mine": str(source)},
         "files": {"tmp": {"directory": "1777"}, "etc/hello": {"text": "hi\n"}, "bin": {"link": "usr/bin"}},
         "bytecode": True,
     }
@@ -115,6 +116,7 @@ def test_owner_mode_and_time_are_ours(tmp_path: Path) -> None:
     assert {(m.uid, m.gid, m.uname, m.gname, m.mtime) for m in members.values()} == {(0, 0, "", "", 0)}
     assert members["usr/bin/tool"].mode == 0o755, "setuid"
     assert members["usr/lib/z.py"].mode == 0o644
+    assert members["usr/bin/mine"].mode == 0o755, "a program may be run"
     assert members["tmp"].mode == 0o1777
     assert members["usr/x"].linkname == "lib"
     assert list(members) == sorted(members), "folders come before what they hold"

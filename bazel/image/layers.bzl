@@ -23,6 +23,7 @@ def _sources(ctx):
 def _image_layer_impl(ctx):
     wheels = _wheels(ctx)
     sources = _sources(ctx)
+    programs = {path: target[DefaultInfo].files.to_list()[0] for target, path in ctx.attr.programs.items()}
     spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
     layer = ctx.actions.declare_file(ctx.label.name + ".tar.gz")
     ctx.actions.write(spec, json.encode_indent({
@@ -30,6 +31,7 @@ def _image_layer_impl(ctx):
         "debs": [f.path for f in ctx.files.debs],
         "files": {path: json.decode(what) for path, what in ctx.attr.files.items()},
         "left_out": ctx.attr.left_out,
+        "programs": {path: f.path for path, f in programs.items()},
         "sources": {path: f.path for path, f in sources.items()},
         "wheels": [f.path for f in wheels],
     }))
@@ -37,7 +39,7 @@ def _image_layer_impl(ctx):
         executable = ctx.executable._layer,
         arguments = [spec.path, layer.path],
         env = {"PYTHONHASHSEED": "0"},
-        inputs = depset([spec] + ctx.files.debs + wheels + sources.values()),
+        inputs = depset([spec] + ctx.files.debs + wheels + sources.values() + programs.values()),
         mnemonic = "ImageLayer",
         outputs = [layer],
         progress_message = "Writing layer %{output}",
@@ -60,6 +62,7 @@ image_layer = rule(
         "files": attr.string_dict(doc = "Path to a JSON object: {\"text\": ...}, {\"directory\": mode} or {\"link\": target}."),
         "left_out": attr.string_list(doc = "Globs of paths that stay out; a later !GLOB takes some in again."),
         "libraries": attr.label_list(providers = [PyInfo], doc = "py_library targets whose sources of this workspace come in."),
+        "programs": attr.label_keyed_string_dict(doc = "Programs of one file to their path in the image."),
         "wheels": attr.label_list(doc = "`:whl` targets of a pip hub; what they require comes with them."),
         "_layer": attr.label(default = "//bazel/image:layer", executable = True, cfg = "exec"),
     },

@@ -73,8 +73,8 @@ def lock(folder: Path, upgrade: bool) -> None:
     # The images' versions hold for tests and tools as well.
     dev = ("requirements_dev.in", TARGETS["amd64"], "requirements_dev.txt", folder / runtime[0][2])
     apart = [
-        (f"requirements_{n}.in", TARGETS["amd64"], f"requirements_{n}.txt", None)
-        for n in ("benchmark", "mcp1", "peers")
+        (f"requirements_{use}.in", TARGETS["amd64"], f"requirements_{use}.txt", None)
+        for use in ("benchmark", "docs", "go", "mcp1", "peers")
     ]
     for source, cpu, name, constraint in [*runtime, dev, *apart]:
         output = folder / name

@@ -32,12 +32,13 @@ USAGE = 2
 """Exit code for settings or a port that can't be used."""
 
 
-def run(sidecar: Any) -> None:
+def run(sidecar: Any, transport: str = "http") -> None:
     """Runs a sidecar until SIGTERM or SIGINT, or the end of standard input with stdio.
 
     Args:
         sidecar: the servers.common.sidecar.Sidecar to serve, or the name of the module whose SIDECAR it is: not imported
             yet, so that what it imports of the SDK can be kept small
+        transport: http or stdio, where the command line does not say
 
     Raises:
         SystemExit: with 2 when the settings or the port can't be used; one line for each problem is on standard error.
@@ -52,7 +53,7 @@ def run(sidecar: Any) -> None:
     access = AccessSettings.read(env)
     store = sidecar.settings(env)
     telemetry = TelemetrySettings.read(env)
-    arguments = _arguments(sidecar, env)
+    arguments = _arguments(sidecar, env, transport)
     try:
         env.check()
     except SettingsError as error:
@@ -81,7 +82,7 @@ def _loaded() -> None:
     gc.enable()
 
 
-def _arguments(sidecar: Any, env: Environment) -> argparse.Namespace:
+def _arguments(sidecar: Any, env: Environment, transport: str) -> argparse.Namespace:
     width = max(len(name) for name, _, _ in env.described)
     lines = [
         f"  {name:{width}}  {meaning}{f' [{default}]' if default else ''}" for name, default, meaning in env.described
@@ -96,8 +97,8 @@ def _arguments(sidecar: Any, env: Environment) -> argparse.Namespace:
     parser.add_argument(
         "--transport",
         choices=("http", "stdio"),
-        default="http",
-        help="streamable HTTP (default) or standard input and output",
+        default=transport,
+        help="streamable HTTP, or standard input and output [%(default)s]",
     )
     return parser.parse_args()
 
@@ -183,7 +184,8 @@ async def _stdio(instance: Any) -> None:
     task = asyncio.current_task()
     assert task is not None
     for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+        with contextlib.suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().add_signal_handler(name, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         async with watched(instance), stdio_server() as (read, write):
             await server.run(read, write, server.create_initialization_options())

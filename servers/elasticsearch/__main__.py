@@ -2,9 +2,19 @@
 
 from servers.common.starting import end_when_told
 
-if __name__ == "__main__":
+
+def serve(transport: str) -> None:
     end_when_told()
     # Imports take most of the start.
     from servers.common.main import run
 
-    run("servers.elasticsearch.server")
+    run("servers.elasticsearch.server", transport)
+
+
+def stdio() -> None:
+    """The wheel's program: a client on the same machine starts it, and speaks to it over standard input and output."""
+    serve("stdio")
+
+
+if __name__ == "__main__":
+    serve("http")

