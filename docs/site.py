@@ -1,0 +1,118 @@
+"""Builds the documentation's site: Zensical (https://zensical.org) on docs/, with the README as its first page.
+
+Links that lead out of docs/, to sources, become links to the repository. The build fails on a page or a heading that a
+link names and that is not there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import posixpath
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SOURCE = "https://github.com/dox-asdlc/mcp-sidecars/blob/main/"
+
+LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s#]+)(#[^)\s]*)?(\))")
+"""A link or a picture in Markdown: before, path, fragment, after."""
+
+
+def page_of(path: str) -> str | None:
+    """Where a file of the workspace is in the site's sources; None for a file that is no part of it."""
+    if path == "README.md":
+        return "index.md"
+    return path.removeprefix("docs/") if path.startswith("docs/") else None
+
+
+def staged(text: str, path: str) -> str:
+    """A page's text with its links as the site needs them.
+
+    Args:
+        text: of the page
+        path: of the page in the workspace, such as docs/operations.md
+    """
+    page = page_of(path)
+    assert page is not None
+
+    def link(match: re.Match[str]) -> str:
+        before, target, fragment, after = match.groups(default="")
+        if re.match(r"[a-z]+:", target):
+            return match[0]
+        whole = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        there = page_of(whole)
+        if there is None:
+            return f"{before}{SOURCE}{whole}{fragment}{after}"
+        return f"{before}{posixpath.relpath(there, posixpath.dirname(page) or '.')}{fragment}{after}"
+
+    # Code is no prose: what looks like a link there is none.
+    parts = re.split(r"(^```.*?^```)", text, flags=re.M | re.S)
+    return "".join(part if n % 2 else LINK.sub(link, part) for n, part in enumerate(parts))
+
+
+def named(nav: list[Any]) -> Iterator[str]:
+    """The pages that a nav names."""
+    for entry in nav:
+        for value in entry.values():
+            if isinstance(value, list):
+                yield from named(value)
+            else:
+                yield value
+
+
+def config(text: str, pages: set[str]) -> str:
+    """zensical.toml with the pages that its nav leaves out, at the nav's end.
+
+    Raises:
+        SystemExit: the nav names a page that is not there.
+    """
+    known = set(named(tomllib.loads(text)["project"]["nav"]))
+    if known - pages:
+        sys.exit(f"site: docs/zensical.toml names pages that are not there: {', '.join(sorted(known - pages))}")
+    more = "".join(f'        "{page}",\n' for page in sorted(pages - known))
+    return text.replace("\n]\n", f'\n    {{ "More" = [\n{more}    ] }},\n]\n', 1) if more else text
+
+
+def build(given: argparse.Namespace) -> None:
+    """
+    Raises:
+        SystemExit: Zensical found something; what, is on standard error.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        pages = set()
+        for file in given.files:
+            page = page_of(str(file))
+            target = folder / "docs" / str(page)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if file.suffix == ".md":
+                pages.add(str(page))
+                target.write_text(staged(file.read_text(), str(file)))
+            else:
+                shutil.copyfile(file, target)
+        (folder / "zensical.toml").write_text(config(given.config.read_text(), pages))
+        env = os.environ | {"NO_COLOR": "1"}
+        command = [sys.executable, "-m", "zensical", "build", "--strict"]
+        done = subprocess.run(command, cwd=folder, env=env, text=True, capture_output=True, check=False)
+        if done.returncode:
+            sys.exit(re.sub(r"\x1b\[[0-9;]*m", "", (done.stdout + done.stderr).partition("Traceback")[0]))
+        shutil.copytree(folder / "site", given.output, dirs_exist_ok=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="zensical.toml")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("files", type=Path, nargs="+", help="README.md and what is in docs/")
+    build(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
