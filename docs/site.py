@@ -1,6 +1,6 @@
 """Builds the documentation's site: Zensical (https://zensical.org) on docs/, with the README as its first page.
 
-Links that lead out of docs/, to sources, become links to the repository. The build fails on a page or a heading that a
+Links to what is no part of the site, such as sources, become links to the repository. The build fails on a heading that a
 link names and that is not there.
 """
 
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,13 @@ def page_of(path: str) -> str | None:
     return path.removeprefix("docs/") if path.startswith("docs/") else None
 
 
-def staged(text: str, path: str) -> str:
+def staged(text: str, path: str, files: Collection[str]) -> str:
     """A page's text with its links as the site needs them.
 
     Args:
         text: of the page
         path: of the page in the workspace, such as docs/operations.md
+        files: of the site, by their path in the workspace
     """
     page = page_of(path)
     assert page is not None
@@ -48,8 +49,9 @@ def staged(text: str, path: str) -> str:
             return match[0]
         whole = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
         there = page_of(whole)
-        if there is None:
-            return f"{before}{SOURCE}{whole}{fragment}{after}"
+        if there is None or whole not in files:
+            # A picture too: a page loads nothing from elsewhere.
+            return f"{before.removeprefix('!')}{SOURCE}{whole}{fragment}{after}"
         return f"{before}{posixpath.relpath(there, posixpath.dirname(page) or '.')}{fragment}{after}"
 
     # Code is no prose: what looks like a link there is none.
@@ -87,14 +89,14 @@ def build(given: argparse.Namespace) -> None:
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        pages = set()
+        pages, files = set(), {str(file) for file in given.files}
         for file in given.files:
             page = page_of(str(file))
             target = folder / "docs" / str(page)
             target.parent.mkdir(parents=True, exist_ok=True)
             if file.suffix == ".md":
                 pages.add(str(page))
-                target.write_text(staged(file.read_text(), str(file)))
+                target.write_text(staged(file.read_text(), str(file), files))
             else:
                 shutil.copyfile(file, target)
         (folder / "zensical.toml").write_text(config(given.config.read_text(), pages))

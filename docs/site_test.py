@@ -97,6 +97,7 @@ def test_the_diagram_is_shown(pages: dict[str, Page]) -> None:
         ("README.md", "[a](docs/operations.md#x)", "[a](operations.md#x)"),
         ("README.md", "[a](LICENSE)", "[a](https://github.com/dox-asdlc/mcp-sidecars/blob/main/LICENSE)"),
         ("docs/a.md", "[a](../README.md)", "[a](index.md)"),
+        ("docs/a.md", "[a](b/gone.md)", "[a](https://github.com/dox-asdlc/mcp-sidecars/blob/main/docs/b/gone.md)"),
         ("docs/b/a.md", "[a](../c.md) [b](#d)", "[a](../c.md) [b](#d)"),
         ("docs/a.md", "![a](a.svg)", "![a](a.svg)"),
         ("docs/a.md", "[a](https://example.com/a)", "[a](https://example.com/a)"),
@@ -104,7 +105,8 @@ def test_the_diagram_is_shown(pages: dict[str, Page]) -> None:
     ],
 )
 def test_links_are_as_the_site_needs_them(path: str, text: str, wanted: str) -> None:
-    assert staged(text, path) == wanted
+    files = {"README.md", *(f"docs/{name}" for name in ("operations.md", "a.md", "c.md", "a.svg", "b/a.md"))}
+    assert staged(text, path, files) == wanted
 
 
 def test_a_page_that_the_nav_leaves_out_comes_at_its_end() -> None:

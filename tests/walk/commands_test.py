@@ -25,6 +25,9 @@ OF_MACROS = {"image", "image_amd64", "image_arm64", "index", "load", "push", "ta
 FLAGS_OF_OTHERS = {"//servers/redis:push": ["--repository"], "//servers/elasticsearch:push": ["--repository"]}
 """Programs of upstream's rules."""
 
+WRITTEN = {"docs/benchmarks/README.md": {"measured.md", "results.json", "start.png", "calls.png"}}
+"""What a run of the benchmark writes beside a page; it may not be there yet."""
+
 LINK = re.compile(r"\]\(([^)\s#:]+)(?:#[^)\s]*)?\)")
 
 
@@ -121,4 +124,4 @@ def test_a_command_is_taken_apart(text: str, bazel: str | None, labels: list[str
 def test_what_a_page_links_to_is_there(page: str) -> None:
     text = re.sub(r"^```.*?^```", "", (TREE / page).read_text(), flags=re.M | re.S)
     missing = [link for link in LINK.findall(text) if not (TREE / page).parent.joinpath(link).exists()]
-    assert not missing
+    assert set(missing) <= WRITTEN.get(page, set())
