@@ -101,7 +101,7 @@ class Machine:
             lines.append(f"printf 'walk: %s\\n' {shlex.quote(f'{command.page}:{command.line}: {command.text}')}")
             lines.append(f"SECONDS=0; ({command.text}) </dev/null; code=$?; told $code; echo $code >>/walk.codes")
         self.root.joinpath("walk.sh").write_text("\n".join(lines) + "\n")
-        machine = [
+        machine: list[str | Path] = [
             "bwrap",
             "--bind",
             self.root,
