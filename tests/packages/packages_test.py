@@ -28,7 +28,7 @@ from tools.packages.describe import ASKED
 
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {"redis": ("redis_info", {}), "elasticsearch": ("es_health", {})}
 PORTS = {"redis": "REDIS_PORT", "elasticsearch": "ES_PORT"}
-DISTRIBUTIONS = {"jwt": "pyjwt"}
+DISTRIBUTIONS = {"jwt": "pyjwt", "opentelemetry": "opentelemetry_api"}
 """Modules that are not called as what they come in."""
 
 HOSTS = {"redis": "REDIS_HOST", "elasticsearch": "ES_HOST"}

@@ -19,7 +19,7 @@ PAGES = sorted(
 )
 COMMANDS = documented(TREE, PAGES)
 
-OF_MACROS = {"image", "image_amd64", "image_arm64", "index", "load", "push", "tar"}
+OF_MACROS = {"image", "image_amd64", "image_arm64", "index", "load", "push", "sbom_amd64", "sbom_arm64", "sign", "tar"}
 """Targets that mcp_image makes."""
 
 FLAGS_OF_OTHERS = {"//servers/redis:push": ["--repository"], "//servers/elasticsearch:push": ["--repository"]}
@@ -78,7 +78,8 @@ def test_its_flags_are_there(command: Command) -> None:
     if label in FLAGS_OF_OTHERS:
         assert set(command.flags) <= set(FLAGS_OF_OTHERS[label])
         return
-    folder, _ = target(actual(label))
+    folder, name = target(actual(label))
+    folder = TREE / "tools/release" if name in OF_MACROS else folder
     known = "\n".join(file.read_text() for file in [*folder.glob("*.py"), *folder.glob("*.sh")])
     assert not [flag for flag in command.flags if not re.search(rf"[\"'\s]{re.escape(flag)}\b", known)]
 
