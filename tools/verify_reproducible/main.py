@@ -89,6 +89,8 @@ def main() -> None:
         )
         with tempfile.TemporaryDirectory(prefix="reproducible.") as temporary:
             base = Path(temporary)
+            # A copy, for work in the checkout goes on while this builds.
+            tree = tree.clone(base / "commit")
             outputs = [base / "out" / str(number) for number in (1, 2)]
             for way, output in zip(WAYS, outputs, strict=True):
                 make(tree, base, way, output)
