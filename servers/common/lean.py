@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import BaseModel
@@ -32,6 +34,19 @@ def import_sdk() -> None:
         importlib.import_module("mcp_types.methods")
     finally:
         del BaseModel.model_config["defer_build"]
+
+
+@contextmanager
+def hidden(name: str) -> Iterator[None]:
+    """The time in which a module that is not imported yet can't be: a library that could use it does without it."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]  # as the import system's reference has it
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 def _place(name: str) -> None:

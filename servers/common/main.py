@@ -47,7 +47,9 @@ def run(sidecar: Any, transport: str = "http") -> None:
     gc.disable()
     lean.import_sdk()
     if isinstance(sidecar, str):
-        sidecar = importlib.import_module(sidecar).SIDECAR
+        # redis-py has metrics of its own, which nothing here asks for: it brings them where it finds this.
+        with lean.hidden("opentelemetry.sdk.metrics"):
+            sidecar = importlib.import_module(sidecar).SIDECAR
     env = Environment(os.environ)
     settings = CommonSettings.read(env)
     access = AccessSettings.read(env)
