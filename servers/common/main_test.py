@@ -34,7 +34,6 @@ def test_answers_on_a_kept_connection_do_not_wait_for_acknowledgements() -> None
 
 
 def test_a_hidden_module_can_be_imported_afterwards() -> None:
-    with lean.hidden("wsgiref.simple_server"):
-        with pytest.raises(ImportError):
-            importlib.import_module("wsgiref.simple_server")
+    with lean.hidden("wsgiref.simple_server"), pytest.raises(ImportError):
+        importlib.import_module("wsgiref.simple_server")
     assert importlib.import_module("wsgiref.simple_server").WSGIServer

@@ -94,8 +94,9 @@ async def test_scan_misses_no_key_while_redis_rehashes(client: Client, redis: Re
 async def test_scan_by_type_with_ttl(client: Client, redis: Redis) -> None:
     redis.set("s", "x")
     redis.hset("h", mapping={"a": 1})
-    redis.expire("h", 90)
-    assert await ok(client, "redis_scan", type="hash") == {"keys": [{"key": "h", "type": "hash", "ttl_s": 90}]}
+    redis.expire("h", 9000)
+    left = pytest.approx(9000, abs=900)
+    assert await ok(client, "redis_scan", type="hash") == {"keys": [{"key": "h", "type": "hash", "ttl_s": left}]}
 
 
 async def test_scan_looks_at_a_bounded_number_of_keys(client: Client, redis: Redis) -> None:
@@ -120,7 +121,7 @@ async def test_a_made_up_cursor_is_explained(client: Client, redis: Redis, curso
 
 
 async def test_read_each_type(client: Client, redis: Redis) -> None:
-    redis.set("string", "héllo", ex=50)
+    redis.set("string", "héllo", ex=5000)
     redis.hset("hash", mapping={"name": "Ada", "blob": b"\xff\x00"})
     redis.rpush("list", "a", "b", "a")
     redis.sadd("set", "m")
@@ -130,7 +131,8 @@ async def test_read_each_type(client: Client, redis: Redis) -> None:
         name: await ok(client, "redis_read", key=name) for name in ("string", "hash", "list", "set", "zset", "stream")
     }
     assert read["string"] == {
-        "key": "string", "type": "string", "encoding": "embstr", "length": 6, "ttl_s": 50, "value": "héllo"
+        "key": "string", "type": "string", "encoding": "embstr", "length": 6, "ttl_s": pytest.approx(5000, abs=500),
+        "value": "héllo",
     }  # fmt: skip
     assert read["hash"]["fields"] == [
         {"field": "name", "value": "Ada"},
@@ -222,10 +224,10 @@ def test_half_a_surrogate_pair_is_refused(sidecar: Sidecar, redis: Redis) -> Non
 
 
 async def test_write_each_type_and_read_it_back(client: Client, redis: Redis) -> None:
-    assert await ok(client, "redis_write", key="s", value="v", ttl_s=60) == {
+    assert await ok(client, "redis_write", key="s", value="v", ttl_s=6000) == {
         "key": "s", "type": "string", "created": True, "length": 1
     }  # fmt: skip
-    assert redis.get("s") == b"v" and redis.ttl("s") == 60
+    assert redis.get("s") == b"v" and 5000 < redis.ttl("s") <= 6000
     await ok(client, "redis_write", key="h", type="hash", value={"YQ==": "/wA="}, base64=True)
     await ok(client, "redis_write", key="h", type="hash", value={"n": 5, "x": 1.5})
     assert redis.hgetall("h") == {b"a": b"\xff\x00", b"n": b"5", b"x": b"1.5"}

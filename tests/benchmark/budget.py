@@ -10,7 +10,14 @@ LISTING = {"redis": 17 * KB, "elasticsearch": 17 * KB}
 MODULES = {"redis": 640, "elasticsearch": 640}
 """Python modules imported by the time a server answers."""
 
-NEVER_IMPORTED = {"mcp.client", "mcp.server.mcpserver", "jsonschema", "cryptography.hazmat", "opentelemetry.sdk", "pydantic.v1"}
+NEVER_IMPORTED = {
+    "mcp.client",
+    "mcp.server.mcpserver",
+    "jsonschema",
+    "cryptography.hazmat",
+    "opentelemetry.sdk",
+    "pydantic.v1",
+}
 """Modules that only a client, the SDK's high-level server or a setting needs that is off."""
 
 LAYERS = {"base": 2_700 * KB, "python": 11_500 * KB, "wheels": 13_900 * KB, "code": 400 * KB}

@@ -180,6 +180,7 @@ def test_help_tells_the_settings(server: Unpacked) -> None:
 def test_what_is_compiled_is_what_is_run(server: Unpacked) -> None:
     done = inside(
         server,
+        "from servers.common import lean; lean.import_sdk(); "
         "import servers.common.app as m; print(m.__cached__); import mcp.server.lowlevel as n; print(n.__cached__)",
     )
     paths = done.stdout.split()
