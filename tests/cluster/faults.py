@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import inspect
-import io
 import secrets
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -139,13 +136,9 @@ HANG = "e2e-hang"
 
 
 def hanging_code() -> Manifest:
-    """A Secret that makes a sidecar hang when SIGUSR1 comes: a zip archive as the token's file, and on PYTHONPATH."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        hook = "import signal, time\nsignal.signal(signal.SIGUSR1, lambda *_: time.sleep(3600))\n"
-        file.writestr("sitecustomize.py", hook)
-    data = {"token": base64.b64encode(archive.getvalue()).decode()}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": HANG}, "data": data}
+    """A ConfigMap that makes a sidecar hang when SIGUSR1 comes, once it is mounted and on PYTHONPATH."""
+    hook = "import signal, time\nsignal.signal(signal.SIGUSR1, lambda *_: time.sleep(3600))\n"
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": HANG}, "data": {"sitecustomize.py": hook}}
 
 
 QUICK = {
@@ -186,8 +179,9 @@ FAULTS = (
     Fault(
         "hung_event_loop",
         values=of_sidecars(
-            authToken={"existingSecret": HANG},
-            extraEnv=extra(PYTHONPATH="/run/secrets/mcp/token", MCP_WATCHDOG_SECONDS="10"),
+            extraVolumes=[{"name": HANG, "configMap": {"name": HANG}}],
+            extraVolumeMounts=[{"name": HANG, "mountPath": "/hang"}],
+            extraEnv=extra(PYTHONPATH="/hang", MCP_WATCHDOG_SECONDS="10"),
         ),
         strike=hang,
         shows=restarted(exit_codes=(1,)),
