@@ -138,6 +138,9 @@ async def test_a_geo_set_and_a_hyperloglog(client: Client, redis: Redis) -> None
     assert abs(places["Palermo"]["latitude"] - 38.115556) < 1e-4
     redis.pfadd("visitors", *range(1000))
     assert abs((await ok(client, "redis_read", key="visitors"))["about"]["hyperloglog_cardinality"] - 1000) < 30
+    redis.set("alike", "HYLL is how one begins")
+    alike = await ok(client, "redis_read", key="alike")
+    assert alike["value"] == "HYLL is how one begins" and "about" not in alike
     assert "view bits is for strings" in await error(client, "redis_read", key="g", view="bits")
 
 

@@ -121,7 +121,10 @@ async def _string(call: Call[RedisBackend], name: bytes, page: _Page) -> dict[st
     length, part = await _answers(call, ("STRLEN", name), ("GETRANGE", name, page.offset, page.offset + most - 1))
     answer = {"length": length} | _slice(part, page.offset, length)
     if part.startswith(b"HYLL") and page.offset == 0:
-        answer["about"] = {"hyperloglog_cardinality": await call.backend.read("PFCOUNT", name)}
+        # Only Redis can tell one from a text that begins alike.
+        (counted,) = await call.backend.read_many([("PFCOUNT", name)])
+        if isinstance(counted, int):
+            answer["about"] = {"hyperloglog_cardinality": counted}
     return answer
 
 
