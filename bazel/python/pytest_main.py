@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import zlib
@@ -42,6 +43,11 @@ def main(files: list[str]) -> int:
         args.append(f"--junitxml={env['XML_OUTPUT_FILE']}")
     if "TESTBRIDGE_TEST_ONLY" in env:
         args += ["-k", env["TESTBRIDGE_TEST_ONLY"]]
+    if importlib.util.find_spec("hypothesis"):
+        from hypothesis import settings
+
+        # A test's outcome hangs on its inputs alone: the same examples each time. New ones are for tests/fuzz's long run.
+        settings.load_profile("ci")
     plugins: list[object] = []
     if int(env.get("TEST_TOTAL_SHARDS", "0")) > 1:
         Path(env["TEST_SHARD_STATUS_FILE"]).touch()
