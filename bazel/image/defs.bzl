@@ -54,6 +54,7 @@ def mcp_image(name, module, library, wheels, repository, title, description, por
         ports: exposed
         visibility: of the targets
     """
+    layers = {}
     for architecture in ARCHITECTURES:
         if wheels:
             image_layer(
@@ -64,41 +65,18 @@ def mcp_image(name, module, library, wheels, repository, title, description, por
                 tags = ["manual"],
                 wheels = ["@pypi_linux_%s//%s:whl" % (architecture, wheel) for wheel in wheels],
             )
-        layers = [
+        layers[architecture] = [
             "//bazel/image:base_" + architecture,
             "//bazel/image:python_" + architecture,
             "//bazel/image:wheels_" + architecture,
         ] + ([":%s_client_%s" % (name, architecture)] if wheels else []) + [
             ":%s_code" % name,
         ]
-        oci_image(
-            name = "%s_%s" % (name, architecture),
-            architecture = architecture,
-            entrypoint = ["/usr/bin/python3.11", "-P", "-m", module],
-            env = {
-                "LANG": "C.UTF-8",
-                "MCP_PORT": "9000",
-                "PATH": "/usr/bin",
-                "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt",
-            },
-            exposed_ports = ports,
-            labels = {
-                "org.opencontainers.image.description": description,
-                "org.opencontainers.image.licenses": "Apache-2.0",
-                "org.opencontainers.image.source": "https://github.com/dox-asdlc/mcp-sidecars",
-                "org.opencontainers.image.title": title,
-                "org.opencontainers.image.version": VERSION,
-            },
-            os = "linux",
-            tars = layers,
-            user = "1000:1000",
-            visibility = visibility,
-        )
         image_sbom(
             name = "sbom_" + architecture,
             architecture = architecture,
             digest = ":%s_%s.digest" % (name, architecture),
-            layers = layers,
+            layers = layers[architecture],
             repository = repository,
             version = VERSION,
             visibility = visibility,
@@ -110,6 +88,57 @@ def mcp_image(name, module, library, wheels, repository, title, description, por
         libraries = [library],
         tags = ["manual"],
     )
+    server_image(
+        name = name,
+        description = description,
+        entrypoint = ["/usr/bin/python3.11", "-P", "-m", module],
+        env = {"PATH": "/usr/bin"},
+        layers = layers,
+        ports = ports,
+        repository = repository,
+        title = title,
+        visibility = visibility,
+    )
+
+def server_image(name, entrypoint, layers, repository, title, description, env = {}, ports = ["9000/tcp"], visibility = ["//visibility:public"]):
+    """An OCI image of a server in any language, for amd64 and arm64, that runs as UID 1000.
+
+    Targets: those of mcp_image but the SBOMs.
+
+    Args:
+        name: of the image target
+        entrypoint: program in the image, and its arguments
+        layers: architecture to its layers, the lowest first
+        repository: tagged as REPOSITORY:latest when loaded
+        title: OCI label
+        description: OCI label
+        env: variables beside those of every server
+        ports: exposed
+        visibility: of the targets
+    """
+    for architecture in ARCHITECTURES:
+        oci_image(
+            name = "%s_%s" % (name, architecture),
+            architecture = architecture,
+            entrypoint = entrypoint,
+            env = dict(sorted(({
+                "LANG": "C.UTF-8",
+                "MCP_PORT": "9000",
+                "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt",
+            } | env).items())),
+            exposed_ports = ports,
+            labels = {
+                "org.opencontainers.image.description": description,
+                "org.opencontainers.image.licenses": "Apache-2.0",
+                "org.opencontainers.image.source": "https://github.com/dox-asdlc/mcp-sidecars",
+                "org.opencontainers.image.title": title,
+                "org.opencontainers.image.version": VERSION,
+            },
+            os = "linux",
+            tars = layers[architecture],
+            user = "1000:1000",
+            visibility = visibility,
+        )
     native.alias(
         name = name,
         actual = select({
@@ -150,81 +179,4 @@ def mcp_image(name, module, library, wheels, repository, title, description, por
         main = "//tools/release:sign.py",
         visibility = visibility,
         deps = ["//tools/release:lib"],
-    )
-
-def server_image(name, entrypoint, layers, repository, title, description, env = {}, ports = ["9000/tcp"], tags = [], visibility = ["//visibility:public"]):
-    """An OCI image of a server in any language, for amd64 and arm64, that runs as UID 1000; the targets of mcp_image.
-
-    Args:
-        name: of the image target
-        entrypoint: program in the image, and its arguments
-        layers: architecture to its layers, the lowest first
-        repository: tagged as REPOSITORY:latest when loaded
-        title: OCI label
-        description: OCI label
-        env: variables beside those of every server
-        ports: exposed
-        tags: of the targets
-        visibility: of the targets
-    """
-    for architecture in ARCHITECTURES:
-        oci_image(
-            name = "%s_%s" % (name, architecture),
-            architecture = architecture,
-            entrypoint = entrypoint,
-            env = dict(sorted(({
-                "LANG": "C.UTF-8",
-                "MCP_PORT": "9000",
-                "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt",
-            } | env).items())),
-            exposed_ports = ports,
-            labels = {
-                "org.opencontainers.image.description": description,
-                "org.opencontainers.image.licenses": "Apache-2.0",
-                "org.opencontainers.image.source": "https://github.com/dox-asdlc/mcp-sidecars",
-                "org.opencontainers.image.title": title,
-                "org.opencontainers.image.version": VERSION,
-            },
-            os = "linux",
-            tars = layers[architecture],
-            tags = tags,
-            user = "1000:1000",
-            visibility = visibility,
-        )
-    native.alias(
-        name = name,
-        actual = select({
-            "@platforms//cpu:aarch64": ":%s_arm64" % name,
-            "//conditions:default": ":%s_amd64" % name,
-        }),
-        tags = tags,
-        visibility = visibility,
-    )
-    oci_image_index(
-        name = "index",
-        images = [":%s_%s" % (name, architecture) for architecture in ARCHITECTURES],
-        tags = tags,
-        visibility = visibility,
-    )
-    oci_load(
-        name = "load",
-        image = ":" + name,
-        loader = "//bazel/image:loader",
-        repo_tags = [repository + ":latest"],
-        tags = tags,
-        visibility = visibility,
-    )
-    native.filegroup(
-        name = "tar",
-        srcs = [":load"],
-        output_group = "tarball",
-        tags = tags,
-        visibility = visibility,
-    )
-    oci_push(
-        name = "push",
-        image = ":index",
-        remote_tags = [VERSION, "latest"],
-        tags = tags,
-        visibility = visibility,
     )
