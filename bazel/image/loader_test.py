@@ -6,34 +6,29 @@ The engines are scripts that write down how they were called: which of them is c
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tools.backends.machine import Machine
 
-class Machine:
+
+class Engines(Machine):
+    """A machine with container engines, and an archive to load."""
+
     def __init__(self, folder: Path) -> None:
-        self.bin = folder / "bin"
-        self.bin.mkdir()
+        super().__init__(folder, ("bash", "cat", "env", "mktemp", "rm"))
         self.archive = folder / "image.tar"
         self.archive.write_bytes(b"an image")
-        for tool in ("bash", "cat", "env", "mktemp", "rm"):
-            found = shutil.which(tool)
-            assert found
-            (self.bin / tool).symlink_to(found)
 
-    def install(self, engine: str, *, running: bool = True) -> None:
-        path = self.bin / engine
-        path.write_text(
-            f"""#!{self.bin}/bash
-case "$1" in info | status) exit {0 if running else 1} ;; esac
+    def add(self, engine: str, *, running: bool = True) -> None:
+        self.install(
+            engine,
+            f"""case "$1" in info | status) exit {0 if running else 1} ;; esac
 for last; do :; done
-echo "{engine} ${{@:1:$#-1}} $(cat "$last")"
-"""
+echo "{engine} ${{@:1:$#-1}} $(cat "$last")\"""",
         )
-        path.chmod(0o755)
 
     def load(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -46,30 +41,30 @@ echo "{engine} ${{@:1:$#-1}} $(cat "$last")"
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+def machine(tmp_path: Path) -> Engines:
+    return Engines(tmp_path)
 
 
 @pytest.mark.parametrize("engine", ["docker", "podman"])
-def test_an_engine_is_given_the_archive(machine: Machine, engine: str) -> None:
-    machine.install(engine)
+def test_an_engine_is_given_the_archive(machine: Engines, engine: str) -> None:
+    machine.add(engine)
     assert machine.load().stdout == f"{engine} load --input an image\n"
 
 
-def test_minikube_is_given_a_copy(machine: Machine) -> None:
-    machine.install("minikube")
+def test_minikube_is_given_a_copy(machine: Engines) -> None:
+    machine.add("minikube")
     assert machine.load().stdout == "minikube image load an image\n"
 
 
-def test_an_engine_that_does_not_run_gives_way(machine: Machine) -> None:
-    machine.install("docker", running=False)
-    machine.install("podman")
+def test_an_engine_that_does_not_run_gives_way(machine: Engines) -> None:
+    machine.add("docker", running=False)
+    machine.add("podman")
     assert machine.load().stdout.startswith("podman ")
 
 
-def test_an_engine_can_be_chosen(machine: Machine) -> None:
-    machine.install("docker")
-    machine.install("minikube")
+def test_an_engine_can_be_chosen(machine: Engines) -> None:
+    machine.add("docker")
+    machine.add("minikube")
     assert machine.load(MCP_IMAGE_LOADER="minikube").stdout.startswith("minikube ")
 
 
@@ -81,11 +76,11 @@ def test_an_engine_can_be_chosen(machine: Machine) -> None:
         ({"MCP_IMAGE_LOADER": "kind"}, "MCP_IMAGE_LOADER is 'kind': set it to docker, podman or minikube"),
     ],
 )
-def test_without_an_engine_one_line_says_what_to_do(machine: Machine, env: dict[str, str], message: str) -> None:
+def test_without_an_engine_one_line_says_what_to_do(machine: Engines, env: dict[str, str], message: str) -> None:
     done = machine.load(**env)
     assert done.returncode == 2
     assert done.stderr == f"load: {message}\n"
 
 
-def test_other_arguments_are_refused(machine: Machine) -> None:
+def test_other_arguments_are_refused(machine: Engines) -> None:
     assert machine.load("save").returncode == 2

@@ -19,7 +19,7 @@ from redis import Redis
 
 from servers.redis.conftest import Start
 from servers.redis.server import SIDECAR
-from tools.backends.process import free_port
+from tools.backends.process import accepts, free_port
 from tools.backends.redis import RedisServer
 from tools.backends.sidecar import Sidecar
 
@@ -142,53 +142,57 @@ def test_a_port_in_use_is_one_line(start: Start) -> None:
     assert done.stderr == f"mcp-redis: 127.0.0.1:{sidecar.port} is in use: set MCP_HOST or MCP_PORT to another\n"
 
 
-def test_sigterm_lets_a_call_finish(start: Start, redis: Redis) -> None:
+def under_way(sidecar: Sidecar, calls: int) -> None:
+    """Waits until so many calls are under way."""
+    sidecar.wait_until(lambda: f"mcp_tool_calls_under_way {calls}.0" in sidecar.get("/metrics")[1], 60)
+
+
+def test_sigterm_lets_a_call_finish(start: Start, redis_server: RedisServer, redis: Redis) -> None:
     redis.set("k", "v")
     sidecar = start()
     answers: list[dict[str, Any]] = []
-    # Redis itself waits: the call is under way when the signal comes.
-    redis.execute_command("CLIENT", "PAUSE", 2500, "ALL")
     caller = threading.Thread(target=lambda: answers.append(call(sidecar, "redis_read", key="k")))
-    caller.start()
-    sidecar.wait_until(lambda: "mcp_tool_calls_under_way 1.0" in sidecar.get("/metrics")[1], 20)
-    sidecar.signal(signal.SIGTERM)
+    with redis_server.silent():
+        caller.start()
+        under_way(sidecar, 1)
+        sidecar.signal(signal.SIGTERM)
+        sidecar.wait_until(lambda: not accepts(sidecar.port), 60)
     assert sidecar.wait(60) == 0
-    caller.join(10)
+    caller.join(60)
     assert answers and answers[0]["structuredContent"]["value"] == "v"
     assert sidecar.logs()[-1]["msg"] == "stopped"
 
 
-def test_sigterm_gives_up_a_call_that_lasts(start: Start, redis: Redis) -> None:
+def test_sigterm_gives_up_a_call_that_lasts(start: Start, redis_server: RedisServer) -> None:
     sidecar = start()
     answers: list[dict[str, Any]] = []
-    redis.execute_command("CLIENT", "PAUSE", 9000, "ALL")
     caller = threading.Thread(target=lambda: answers.append(call(sidecar, "redis_read", key="k")))
-    caller.start()
-    sidecar.wait_until(lambda: "mcp_tool_calls_under_way 1.0" in sidecar.get("/metrics")[1], 8)
-    sidecar.signal(signal.SIGTERM)
-    assert sidecar.wait(60) == 0
-    caller.join(10)
+    with redis_server.silent():
+        caller.start()
+        under_way(sidecar, 1)
+        sidecar.signal(signal.SIGTERM)
+        assert sidecar.wait(60) == 0
+    caller.join(60)
     assert answers[0]["isError"] and "the server is stopping" in answers[0]["content"][0]["text"]
 
 
-def test_a_call_that_takes_too_long_is_given_up(start: Start, redis: Redis) -> None:
+def test_a_call_that_takes_too_long_is_given_up(start: Start, redis_server: RedisServer) -> None:
     sidecar = start(MCP_CALL_TIMEOUT_SECONDS="1")
-    redis.execute_command("CLIENT", "PAUSE", 4000, "ALL")
-    text = call(sidecar, "redis_read", key="k")["content"][0]["text"]
+    with redis_server.silent():
+        text = call(sidecar, "redis_read", key="k")["content"][0]["text"]
     assert text.startswith("no answer within 1 s")
     assert 'mcp_tool_calls_total{outcome="timeout",tool="redis_read"} 1.0' in sidecar.get("/metrics")[1]
 
 
-def test_one_call_too_many_is_refused_at_once(start: Start, redis: Redis) -> None:
+def test_one_call_too_many_is_refused_at_once(start: Start, redis_server: RedisServer) -> None:
     sidecar = start(MCP_MAX_CONCURRENT_CALLS="2")
-    # A pause of ALL can't be ended before its time.
-    redis.execute_command("CLIENT", "PAUSE", 8_000, "ALL")
     callers = [threading.Thread(target=call, args=(sidecar, "redis_info")) for _ in range(2)]
-    for caller in callers:
-        caller.start()
-    sidecar.wait_until(lambda: "mcp_tool_calls_under_way 2.0" in sidecar.get("/metrics")[1], 6)
-    # Redis is silent all the while: an answer that had waited for it would not come.
-    assert "2 calls are under way" in call(sidecar, "redis_info")["content"][0]["text"]
+    with redis_server.silent():
+        for caller in callers:
+            caller.start()
+        under_way(sidecar, 2)
+        # Redis is silent all the while: an answer that had waited for it would not come.
+        assert "2 calls are under way" in call(sidecar, "redis_info")["content"][0]["text"]
     for caller in callers:
         caller.join()
 

