@@ -117,7 +117,7 @@ def run(parts: list[str], sizes: measure.Sizes) -> dict[str, Any]:
                         rows = getattr(measure, part)(pair, ports[store], folder, sizes)
                         results[part] = results.get(part, []) + rows
                     elif part == "bare":
-                        results[part] = [*results.get(part, []), measure.bare(store, ports[store], sizes)]
+                        results[part] = results.get(part, []) + measure.bare(store, ports[store], sizes)
                     elif part == "listing":
                         results[part] = results.get(part, []) + measure.listing(pair, ports[store], folder)
             if "scan" in parts:

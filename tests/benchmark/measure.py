@@ -22,6 +22,7 @@ Row = dict[str, Any]
 
 SMALL, BIG = "hello-small-value", "big:"
 BIG_BYTES = 1_000_000
+SEARCH = {"query": {"match": {"text": "small"}}}
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,28 @@ def fill_redis(server: RedisServer, keys: int) -> None:
     asyncio.run(_tell(server.port, commands))
 
 
+def _command(words: Sequence[str]) -> bytes:
+    """A command as Redis reads it (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
+    return b"".join([f"*{len(words)}\r\n".encode(), *(f"${len(w.encode())}\r\n{w}\r\n".encode() for w in words)])
+
+
+async def _reply(reader: asyncio.StreamReader) -> None:
+    """Reads a reply, whatever it is."""
+    line = await reader.readuntil(b"\r\n")
+    if line.startswith(b"-"):
+        raise LoadError(f"Redis: {line.decode().strip()}")
+    if line.startswith(b"$"):
+        await reader.readexactly(int(line[1:]) + 2)
+    elif line.startswith(b"*"):
+        for _ in range(int(line[1:])):
+            await _reply(reader)
+
+
 async def _tell(port: int, commands: Iterable[Sequence[str]]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for words in commands:
-        parts = [f"*{len(words)}\r\n".encode(), *(f"${len(w.encode())}\r\n{w}\r\n".encode() for w in words)]
-        writer.write(b"".join(parts))
-        answer = await reader.readline()
-        if not answer.startswith(b"+"):
-            raise LoadError(f"Redis: {answer.decode()}")
+        writer.write(_command(words))
+        await _reply(reader)
     writer.close()
 
 
@@ -138,7 +153,7 @@ def works(subject: Subject) -> list[Work]:
             (
                 "search",
                 "redis_scan" if subject.ours else "scan_keys",
-                {"pattern": "key:1*", "limit": 10} if subject.ours else {"pattern": "key:1*", "count": 10},
+                {"pattern": "key:*", "limit": 10} if subject.ours else {"pattern": "key:*", "count": 10},
                 "cursor",
             ),
         ]
@@ -146,10 +161,10 @@ def works(subject: Subject) -> list[Work]:
         asked = [
             ("small read", "es_get", {"index": "docs", "id": "7"}, SMALL),
             ("1 MB read", "es_get", {"index": "docs", "id": "big", "field": "big"}, BIG),
-            ("search", "es_search", {"index": "docs", "query": {"match": {"text": "small"}}, "size": 10}, SMALL),
+            ("search", "es_search", {"index": "docs", "size": 10} | SEARCH, SMALL),
         ]
     else:
-        body = {"query": {"match": {"text": "small"}}, "size": 10}
+        body = SEARCH | {"size": 10}
         asked = [
             ("small read", "get_document", {"index": "docs", "id": "7"}, SMALL),
             ("1 MB read", "get_document", {"index": "docs", "id": "big"}, BIG),
@@ -161,6 +176,10 @@ def works(subject: Subject) -> list[Work]:
 def starts(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes) -> list[Row]:
     """CPU and wall seconds to ready, and what is in memory two seconds later; without limits, and with those of the chart."""
     rows = []
+    for subject in pair:
+        # Not measured: the peers' first start compiles them, and files come into the page cache.
+        with running(subject, store_port, folder):
+            pass
     for cpus, memory, runs in ((None, None, sizes.starts), (0.1, 128 * MIB, sizes.limited_starts)):
         if cpus and not available():
             continue
@@ -229,29 +248,43 @@ def calls(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes) 
     return rows
 
 
-def bare(store: str, port: int, sizes: Sizes) -> Row:
-    """The small read past any server: one client that asks the store itself."""
+def bare(store: str, port: int, sizes: Sizes) -> list[Row]:
+    """The same work past any server: one client that asks the store itself."""
 
-    async def redis() -> Measured:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        latencies = []
+    async def redis(*words: str) -> Measured:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**26)
+        latencies: list[float] = []
         began = time.perf_counter()
-        for _ in range(sizes.calls):
+        while len(latencies) < sizes.calls and time.perf_counter() - began < sizes.seconds * 2:
             sent = time.perf_counter()
-            writer.write(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n")
-            await reader.readline()
-            await reader.readline()
+            writer.write(_command(words))
+            await _reply(reader)
             latencies.append(time.perf_counter() - sent)
         writer.close()
         return Measured(sorted(latencies), time.perf_counter() - began)
 
-    if store == "redis":
-        measured = asyncio.run(redis())
-    else:
-        request = http_request("/docs/_doc/7", None)
-        measured = asyncio.run(load(port, request, SMALL.encode(), 1, sizes.calls, sizes.seconds * 2))
-    quantiles = {f"{name}_ms": round(measured.quantile(q) * 1000, 2) for name, q in QUANTILES}
-    return {"store": store, "calls": len(measured.latencies), **quantiles}
+    async def elasticsearch(path: str, expected: str, body: Any = None) -> Measured:
+        return await load(port, http_request(path, body), expected.encode(), 1, sizes.calls, sizes.seconds * 2)
+
+    asked = (
+        {
+            "small read": redis("GET", "k"),
+            "1 MB read": redis("GET", "big"),
+            "search": redis("SCAN", "0", "MATCH", "key:*", "COUNT", "10"),
+        }
+        if store == "redis"
+        else {
+            "small read": elasticsearch("/docs/_doc/7", SMALL),
+            "1 MB read": elasticsearch("/docs/_doc/big", BIG),
+            "search": elasticsearch("/docs/_search", SMALL, SEARCH | {"size": 10}),
+        }
+    )
+    rows = []
+    for work, asking in asked.items():
+        measured = asyncio.run(asking)
+        quantiles = {f"{name}_ms": round(measured.quantile(q) * 1000, 2) for name, q in QUANTILES}
+        rows.append({"store": store, "work": work, "calls": len(measured.latencies), **quantiles})
+    return rows
 
 
 def memory(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes) -> list[Row]:

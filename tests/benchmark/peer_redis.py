@@ -6,9 +6,13 @@ SDK's fastest way: without sessions, answers in JSON.
 
 import ctypes
 import os
+import sys
 from typing import Any
 
-from tools.backends.runfiles import program
+# Into PYTHONPYCACHEPREFIX: an installed package has its bytecode, which this launcher forbids to write.
+sys.dont_write_bytecode = False
+
+from tools.backends.runfiles import program  # noqa: E402
 
 # Its vectors need numpy, and that the C++ library, which this Python comes without.
 ctypes.CDLL(str(program("LIBSTDCXX")))

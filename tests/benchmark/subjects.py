@@ -129,11 +129,12 @@ def _image(store: str, folder: Path) -> Subject:
     return Subject(f"mcp/{store}", store, True, command, "/ready")
 
 
-def _peer(name: str, store: str, ready: str) -> Subject:
+def _peer(name: str, store: str, folder: Path, ready: str) -> Subject:
     def command(port: int, store_port: int) -> tuple[list[str], dict[str, str]]:
         kept = {key: os.environ[key] for key in ("HOME", "PATH", "RUNFILES_DIR", "LIBSTDCXX") if key in os.environ}
         address = {"ELASTICSEARCH_HOSTS": f"http://127.0.0.1:{store_port}", "PEER_STORE": str(store_port)}
-        return [str(program(f"PEER_{store.upper()}"))], kept | address | {"PEER_PORT": str(port)}
+        bytecode = {"PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+        return [str(program(f"PEER_{store.upper()}"))], kept | address | bytecode | {"PEER_PORT": str(port)}
 
     return Subject(name, store, False, command, ready)
 
@@ -141,10 +142,10 @@ def _peer(name: str, store: str, ready: str) -> Subject:
 def subjects(folder: Path) -> dict[str, list[Subject]]:
     """Ours and its peer, for each store."""
     return {
-        "redis": [_image("redis", folder), _peer("redis-mcp-server 0.5.1", "redis", "/health")],
+        "redis": [_image("redis", folder), _peer("redis-mcp-server 0.5.1", "redis", folder, "/health")],
         "elasticsearch": [
             _image("elasticsearch", folder),
-            _peer("elasticsearch-mcp-server 2.1.6", "elasticsearch", "/healthz"),
+            _peer("elasticsearch-mcp-server 2.1.6", "elasticsearch", folder, "/healthz"),
         ],
     }
 
