@@ -18,7 +18,7 @@ from typing import Any
 from servers.common import VERSION
 from tests.benchmark import measure, report
 from tests.benchmark.limits import available
-from tests.benchmark.subjects import subjects
+from tests.benchmark.subjects import naive, subjects
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
 from tools.backends.runfiles import program
@@ -114,7 +114,9 @@ def run(parts: list[str], sizes: measure.Sizes) -> dict[str, Any]:
                     if part in ("starts", "memory", "calls"):
                         if part == "calls" and store == "redis":
                             measure.fill_redis(redis, sizes.keys // 10)
-                        rows = getattr(measure, part)(pair, ports[store], folder, sizes)
+                        # To compare with, what a server on the same SDK takes that does nothing.
+                        asked = [*pair, naive(folder)] if part == "starts" and store == "redis" else pair
+                        rows = getattr(measure, part)(asked, ports[store], folder, sizes)
                         results[part] = results.get(part, []) + rows
                     elif part == "bare":
                         results[part] = results.get(part, []) + measure.bare(store, ports[store], sizes)

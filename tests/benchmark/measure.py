@@ -173,19 +173,19 @@ def works(subject: Subject) -> list[Work]:
     return [Work(name, call(subject, tool, arguments), text.encode()) for name, tool, arguments, text in asked]
 
 
-def starts(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes) -> list[Row]:
+def starts(servers: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes) -> list[Row]:
     """CPU and wall seconds to ready, and what is in memory two seconds later; without limits, and with those of the chart."""
     rows = []
-    for subject in pair:
+    for subject in servers:
         # Not measured: the peers' first start compiles them, and files come into the page cache.
         with running(subject, store_port, folder):
             pass
     for cpus, memory, runs in ((None, None, sizes.starts), (0.1, 128 * MIB, sizes.limited_starts)):
         if cpus and not available():
             continue
-        found: dict[str, list[tuple[float, float, float, float | None]]] = {subject.name: [] for subject in pair}
+        found: dict[str, list[tuple[float, float, float, float | None]]] = {subject.name: [] for subject in servers}
         for _ in range(runs):
-            for subject in pair:
+            for subject in servers:
                 began = time.monotonic()
                 with running(subject, store_port, folder, cpus, memory) as server:
                     seconds, cpu = time.monotonic() - began, server.cpu()

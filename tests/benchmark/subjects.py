@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import shutil
@@ -129,12 +130,12 @@ def _image(store: str, folder: Path) -> Subject:
     return Subject(f"mcp/{store}", store, True, command, "/ready")
 
 
-def _peer(name: str, store: str, folder: Path, ready: str) -> Subject:
+def _other(name: str, store: str, folder: Path, ready: str, variable: str) -> Subject:
     def command(port: int, store_port: int) -> tuple[list[str], dict[str, str]]:
         kept = {key: os.environ[key] for key in ("HOME", "PATH", "RUNFILES_DIR", "LIBSTDCXX") if key in os.environ}
         address = {"ELASTICSEARCH_HOSTS": f"http://127.0.0.1:{store_port}", "PEER_STORE": str(store_port)}
         bytecode = {"PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
-        return [str(program(f"PEER_{store.upper()}"))], kept | address | bytecode | {"PEER_PORT": str(port)}
+        return [str(program(variable))], kept | address | bytecode | {"PEER_PORT": str(port)}
 
     return Subject(name, store, False, command, ready)
 
@@ -142,12 +143,20 @@ def _peer(name: str, store: str, folder: Path, ready: str) -> Subject:
 def subjects(folder: Path) -> dict[str, list[Subject]]:
     """Ours and its peer, for each store."""
     return {
-        "redis": [_image("redis", folder), _peer("redis-mcp-server 0.5.1", "redis", folder, "/health")],
+        "redis": [
+            _image("redis", folder),
+            _other("redis-mcp-server 0.5.1", "redis", folder, "/health", "PEER_REDIS"),
+        ],
         "elasticsearch": [
             _image("elasticsearch", folder),
-            _peer("elasticsearch-mcp-server 2.1.6", "elasticsearch", folder, "/healthz"),
+            _other("elasticsearch-mcp-server 2.1.6", "elasticsearch", folder, "/healthz", "PEER_ELASTICSEARCH"),
         ],
     }
+
+
+def naive(folder: Path) -> Subject:
+    """A server with one tool that needs no store, of the same SDK as ours."""
+    return _other(f"naive, mcp {importlib.metadata.version('mcp')}", "none", folder, "/health", "NAIVE")
 
 
 def call(subject: Subject, tool: str, arguments: Mapping[str, Any], version: str = "2025-11-25") -> bytes:
