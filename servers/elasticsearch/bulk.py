@@ -13,6 +13,7 @@ from servers.common.backend import BackendError
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
 from servers.elasticsearch.documents import CreateIndex, Refresh, refreshing
+from servers.elasticsearch.errors import of_item
 from servers.elasticsearch.names import IndexName, target, writable
 
 MOST = 10_000
@@ -154,11 +155,7 @@ def _told(items: Iterable[Mapping[str, Any]], rows: list[dict[str, Any]], room: 
     for position, item in enumerate(items):
         ((_, said),) = item.items()
         if "error" in said:
-            error = said["error"]
-            reason = f"{error.get('type')}: {error.get('reason')}" if isinstance(error, Mapping) else str(error)
-            if isinstance(error, Mapping) and isinstance(error.get("caused_by"), Mapping):
-                reason += f" ({error['caused_by'].get('reason')})"
-            row: Failed = {"position": position, "error": reason[:500]}
+            row: Failed = {"position": position, "error": of_item(said["error"])}
             if said.get("_id"):
                 row["id"] = said["_id"]
             failed.append(row)

@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from servers.common.tools import Call, Room, ToolError, to_json, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
 from servers.elasticsearch.documents import Refresh, refreshing
+from servers.elasticsearch.errors import of_item
 from servers.elasticsearch.names import IndexName, check_bodies, near_fields_of, target
 from servers.elasticsearch.shorten import shorten
 
@@ -79,8 +80,7 @@ async def es_by_query(
             elif said.get("status") in (404, 409):
                 result["conflicts"] += 1
             else:
-                reason = said["error"].get("reason") if isinstance(said["error"], dict) else said["error"]
-                raise ToolError(f"{result['done']} documents were done, and then: {str(reason)[:300]}")
+                raise ToolError(f"{result['done']} documents were done, and then: {of_item(said['error'])}")
         await call.progress(start + len(chunk), len(hits), f"{result['done']} documents done")
     if not result["conflicts"]:
         del result["conflicts"]

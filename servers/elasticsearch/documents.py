@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, ToolError, size, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
-from servers.elasticsearch.errors import Refused
+from servers.elasticsearch.errors import Refused, of_item
 from servers.elasticsearch.names import DocumentId, IndexName, near_names, target, within, writable
 from servers.elasticsearch.shorten import shorten, strings
 
@@ -93,7 +93,7 @@ async def _several(call: Call[ElasticsearchBackend], index: str, ids: list[str],
         if "error" in raw:
             if raw["error"].get("type") == "index_not_found_exception":
                 await target(call.backend, index)  # which says what may have been meant
-            row["error"] = str(raw["error"].get("reason"))[:300]
+            row["error"] = of_item(raw["error"])
         elif not raw.get("found"):
             row["found"] = False
         else:

@@ -76,6 +76,15 @@ def explain(status: int, answer: Any, sent: bytes, opensearch: str = "") -> Exce
     return Refused(f"Elasticsearch answered: {told}", type, status, cause.get("index"))
 
 
+def of_item(error: Any) -> str:
+    """Why one item of a bulk request was refused, from its `error`."""
+    if not isinstance(error, Mapping):
+        return _short(error)
+    cause = error.get("caused_by")
+    inner = f" ({cause.get('reason')})" if isinstance(cause, Mapping) else ""
+    return _short(f"{error.get('type')}: {error.get('reason')}{inner}")
+
+
 def _foreign(opensearch: str, reason: str) -> str:
     """What OpenSearch does not know of Elasticsearch's API is said to be so, for a caller could only guess."""
     if not opensearch or not _STRANGE.search(reason):
