@@ -19,7 +19,7 @@ def read(key: str) -> str:
     return key
 
 
-@server.custom_route("/health", methods=["GET"])
+@server.custom_route("/health", methods=["GET"])  # type: ignore[untyped-decorator]
 async def health(request: Any) -> PlainTextResponse:
     """Its own has none."""
     return PlainTextResponse("ok")
