@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from servers.common import VERSION, metrics
 from servers.common.access import AccessSettings
@@ -32,7 +33,7 @@ async def watched(instance: Instance[Any]) -> AsyncIterator[None]:
         await instance.backend.close()
 
 
-def create_app(instance: Instance[Any], access: AccessSettings) -> Starlette:
+def create_app(instance: Instance[Any], access: AccessSettings) -> ASGIApp:
     """The ASGI application of an instance.
 
     /mcp speaks MCP over streamable HTTP. /health is 200 while the process serves, whatever
@@ -78,9 +79,9 @@ def create_app(instance: Instance[Any], access: AccessSettings) -> Starlette:
             return JSONResponse(document, headers={"Cache-Control": "max-age=3600"})
 
         routes = [Route(path, metadata) for path in oauth.metadata_paths]
-    return Starlette(
+    mcp = Guard(instance.around(endpoint), settings, access, instance.metrics)
+    others = Starlette(
         routes=[
-            Route("/mcp", Guard(instance.around(endpoint), settings, access, instance.metrics)),
             *routes,
             Route("/health", health),
             Route("/ready", ready),
@@ -88,3 +89,9 @@ def create_app(instance: Instance[Any], access: AccessSettings) -> Starlette:
         ],
         lifespan=lifespan,
     )
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        # Past Starlette's routing and middleware, which have nothing to do for it.
+        await (mcp if scope["type"] == "http" and scope["path"] == "/mcp" else others)(scope, receive, send)
+
+    return app

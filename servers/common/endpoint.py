@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,6 +15,10 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.common.exchange import exchange
+
+PATIENCE = 0.05
+"""Seconds that a call goes on before its client's going away is watched for: most are answered by then, and a task for each
+would cost them more than it could save."""
 
 
 class Endpoint:
@@ -50,7 +55,7 @@ class Endpoint:
         messages = await _body(receive, self._max)
         body = b"".join(message.get("body", b"") for message in messages)
         progress = b'"progressToken"' in body
-        gone = anyio.Event()
+        gone = asyncio.Event()
 
         async def replay() -> Message:
             if messages:
@@ -58,22 +63,30 @@ class Endpoint:
             await gone.wait()
             return {"type": "http.disconnect"}
 
-        async with anyio.create_task_group() as tasks:
+        with anyio.CancelScope() as serving:
 
             async def watch() -> None:
                 while (await receive())["type"] != "http.disconnect":
                     pass
                 gone.set()
-                tasks.cancel_scope.cancel()
+                serving.cancel()
 
-            tasks.start_soon(watch)
-            complete = messages[-1].get("more_body") is False and len(body) <= self._max
-            answer = (
-                await exchange(self._server, self._state, Request(scope), body) if complete and not progress else None
-            )
-            app: ASGIApp = answer or (self._events if progress else self._json).handle_request
-            await app(scope, replay, send)
-            tasks.cancel_scope.cancel()
+            watching: list[asyncio.Task[None]] = []
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(PATIENCE, lambda: watching.append(loop.create_task(watch())))
+            try:
+                complete = messages[-1].get("more_body") is False and len(body) <= self._max
+                answer = (
+                    await exchange(self._server, self._state, Request(scope), body)
+                    if complete and not progress
+                    else None
+                )
+                app: ASGIApp = answer or (self._events if progress else self._json).handle_request
+                await app(scope, replay, send)
+            finally:
+                timer.cancel()
+                for task in watching:
+                    task.cancel()
 
 
 async def _body(receive: Receive, most: int) -> list[Message]:

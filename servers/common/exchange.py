@@ -1,13 +1,14 @@
-"""A request of the protocols up to 2025-11-25, answered in JSON, without a connection of its own.
+"""A request that is answered in JSON, without a connection of its own.
 
-The SDK serves these protocols over a connection. Where there are no sessions it makes one for each request: two streams, a
-dispatcher and four tasks, for one message there and one back. Here the same request is handed straight to the SDK's
-`serve_one`, which is how the SDK itself serves the protocol of 2026-07-28. What is checked, and what is answered, stays
-the SDK's; `exchange_test` compares the bytes. Anything out of the ordinary is left to the SDK's own transport.
+The SDK serves the protocols up to 2025-11-25 over a connection. Where there are no sessions it makes one for each request: two
+streams, a dispatcher and four tasks, for one message there and one back. Here the same request is handed straight to the SDK's
+`ServerRunner`, which is how the SDK itself serves the protocol of 2026-07-28 (`serve_one`). What is checked, and what is
+answered, stays the SDK's; `exchange_test` compares the bytes. Anything out of the ordinary is left to the SDK's own transport.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,19 +18,30 @@ import anyio
 import pydantic_core
 from mcp.server.connection import Connection
 from mcp.server.lowlevel import Server
-from mcp.server.runner import serve_one
+from mcp.server.runner import ServerRunner, modern_error_data
 from mcp.server.streamable_http import check_accept_headers
 from mcp.shared.dispatcher import CallOptions
 from mcp.shared.exceptions import NoBackChannelError
-from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp.shared.inbound import (
+    ERROR_CODE_HTTP_STATUS,
+    MCP_PROTOCOL_VERSION_HEADER,
+    InboundLadderRejection,
+    InboundModernRoute,
+    classify_inbound_request,
+    find_duplicated_routing_header,
+    validate_mcp_param_headers,
+)
 from mcp.shared.jsonrpc_dispatcher import handler_exception_to_error_data
 from mcp.shared.message import ServerMessageMetadata
 from mcp.shared.transport_context import TransportContext
 from mcp_types import DEFAULT_NEGOTIATED_VERSION, ErrorData, JSONRPCError, JSONRPCRequest, JSONRPCResponse, RequestId
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
+
+from servers.common.outgoing import OUTGOING, Outgoing
 
 logger = logging.getLogger(__name__)
 
@@ -73,9 +85,10 @@ async def exchange(server: Server[Any], lifespan_state: Any, request: Request, b
     """
     headers = request.headers
     version = headers.get(MCP_PROTOCOL_VERSION_HEADER, DEFAULT_NEGOTIATED_VERSION)
+    modern = version in MODERN_PROTOCOL_VERSIONS
     if (
         request.method != "POST"
-        or version not in HANDSHAKE_PROTOCOL_VERSIONS
+        or not (modern or version in HANDSHAKE_PROTOCOL_VERSIONS)
         or headers.get("content-type") != "application/json"
         or not check_accept_headers(request)[0]
     ):
@@ -88,20 +101,64 @@ async def exchange(server: Server[Any], lifespan_state: Any, request: Request, b
         message = JSONRPCRequest.model_validate(raw, by_name=False)
     except (ValueError, ValidationError):
         return None
+    route = InboundModernRoute(version, None, None)
+    if modern:
+        if message.method == "subscriptions/listen" or find_duplicated_routing_header(headers.items()):
+            return None
+        verdict = classify_inbound_request(raw, headers=headers)
+        if isinstance(verdict, InboundLadderRejection) or not _parameters_agree(server, message, headers):
+            return None
+        route = verdict
+    outgoing = Outgoing()
+    before = OUTGOING.set(outgoing)
     context = _Context(message.id, ServerMessageMetadata(request_context=request))
-    connection = Connection.from_envelope(version, None, None)
-    answer: JSONRPCResponse | JSONRPCError
+    connection = Connection.from_envelope(route.protocol_version, route.client_info, route.client_capabilities)
     try:
-        result = await serve_one(
-            server, context, message.method, message.params, connection=connection, lifespan_state=lifespan_state
-        )
-        answer = JSONRPCResponse(jsonrpc="2.0", id=message.id, result=result)
+        # serve_one would also close what a handler opened for its connection: ours open nothing there.
+        runner = ServerRunner(server, connection, lifespan_state)
+        result = await runner.on_request(context, message.method, message.params)
     except Exception as error:
-        data = handler_exception_to_error_data(error)
-        if data is None:
-            logger.exception("handler for %r raised", message.method)
-            data = ErrorData(code=0, message=str(error))  # as the SDK's dispatcher for these protocols
-        answer = JSONRPCError(jsonrpc="2.0", id=message.id, error=data)
-    return Response(
-        answer.model_dump_json(by_alias=True, exclude_unset=True), headers={"Content-Type": "application/json"}
-    )
+        return (_modern_error if modern else _error)(message, error)
+    finally:
+        OUTGOING.reset(before)
+    answer = JSONRPCResponse(jsonrpc="2.0", id=message.id, result=result)
+    return Response(outgoing.put_into(_modern_bytes(answer) if modern else _bytes(answer)), headers=_JSON)
+
+
+_JSON = {"Content-Type": "application/json"}
+
+
+def _parameters_agree(server: Server[Any], message: JSONRPCRequest, headers: Headers) -> bool:
+    """Whether the headers that mirror a tool's arguments say what these say, as far as that can be told here."""
+    params = message.params or {}
+    name, arguments = params.get("name"), params.get("arguments")
+    if message.method != "tools/call" or not isinstance(name, str):
+        return True
+    if server.get_tool_input_schema is None or not (arguments is None or isinstance(arguments, dict)):
+        return False
+    schema = server.get_tool_input_schema(name)
+    return schema is None or validate_mcp_param_headers(schema, arguments or {}, headers) is None
+
+
+def _bytes(answer: JSONRPCResponse | JSONRPCError) -> bytes:
+    return answer.model_dump_json(by_alias=True, exclude_unset=True).encode()
+
+
+def _modern_bytes(answer: JSONRPCResponse | JSONRPCError) -> bytes:
+    return json.dumps(answer.model_dump(mode="json", by_alias=True, exclude_none=True), separators=(",", ":")).encode()
+
+
+def _error(message: JSONRPCRequest, error: Exception) -> Response:
+    """As the SDK's dispatcher for the protocols up to 2025-11-25."""
+    data = handler_exception_to_error_data(error)
+    if data is None:
+        logger.error("handler for %r raised", message.method, exc_info=error)
+        data = ErrorData(code=0, message=str(error))
+    return Response(_bytes(JSONRPCError(jsonrpc="2.0", id=message.id, error=data)), headers=_JSON)
+
+
+def _modern_error(message: JSONRPCRequest, error: Exception) -> Response:
+    """As the SDK's own entry for 2026-07-28."""
+    data = modern_error_data(error)
+    answer = JSONRPCError(jsonrpc="2.0", id=message.id, error=data)
+    return Response(_modern_bytes(answer), ERROR_CODE_HTTP_STATUS.get(data.code, 200), headers=_JSON)

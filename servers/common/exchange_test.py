@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from typing import Any
 
 import mcp_types
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message
 
 from servers.common.exchange import exchange
+from servers.common.tools import result
 
 pytestmark = pytest.mark.anyio
 
@@ -37,6 +39,8 @@ async def call_tool(ctx: Any, params: mcp_types.CallToolRequestParams) -> Any:
         return {"content": "this is no list"}
     if params.name == "asks":
         return await ctx.session.send_request(mcp_types.ListRootsRequest(), mcp_types.ListRootsResult)
+    if params.name == "says":
+        return result(SAID[(params.arguments or {})["what"]], 1 << 20)
     if params.name == "tells":
         await ctx.session.report_progress(1, 2, "half")
         await ctx.session.send_tool_list_changed()
@@ -56,14 +60,33 @@ async def list_tools(ctx: Any, params: Any) -> mcp_types.ListToolsResult:
     )
 
 
-SERVER: Server[Any] = Server(
-    "example",
-    version="1",
-    title="Example",
-    instructions="Begin here.",
-    on_call_tool=call_tool,
-    on_list_tools=list_tools,
-)
+SAID: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "text": {"ü": '\u202e \x7f \0 \n \t " \\ / \U000e0041 \u2028 😀 ß', "\u200b": ""},
+    "surrogate": {"half": "\ud800 ü \u202e", "number": 1e16},
+    "numbers": {"big": 10**30, "floats": [1e300, 1e16, 1.0, -0.0, 0.1, 5e-324], "none": [math.nan, math.inf, None]},
+    "alike": {"text": "", "structuredContent": {}, '"text":""': '"structuredContent":{}', "isError": [True, False]},
+    "keys": {"n": {1: "one", 2.5: ()}},
+}
+"""What `result` serialises: our way once, the SDK's from the text."""
+
+SCHEMA = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
+
+
+def server(**more: Any) -> Server[Any]:
+    return Server(
+        "example",
+        version="1",
+        title="Example",
+        instructions="Begin here.",
+        on_call_tool=call_tool,
+        on_list_tools=list_tools,
+        **more,
+    )
+
+
+SERVER = server()
+WITH_SCHEMAS = server(get_tool_input_schema=lambda name: None if name == "unknown" else SCHEMA)
 
 
 def request(method: str, params: Any = None, request_id: Any = 1, **more: Any) -> dict[str, Any]:
@@ -80,10 +103,16 @@ def call(name: str, **arguments: Any) -> dict[str, Any]:
     return request("tools/call", {"name": name, "arguments": arguments})
 
 
-INITIALIZE = {"capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
+NEW = "2026-07-28"
+CLIENT = {"name": "c", "version": "1"}
+INITIALIZE = {"capabilities": {}, "clientInfo": CLIENT}
 
 ANSWERED = [
     *(call(name, key="k", ü=[1, None]) for name in ("answers", "wrong", "refuses", "breaks", "lies", "asks", "tells")),
+    *(call("says", what=what) for what in SAID),
+    request(
+        "tools/call", {"name": "says", "arguments": {"what": "alike"}}, request_id='"text":"","structuredContent":{}'
+    ),
     request("tools/call", {"name": "answers"}, request_id="a string"),
     request("tools/call", {"name": "answers", "_meta": {"traceparent": "x", "other": 1}}),
     request("tools/call", {"name": "answers", "arguments": "no object"}),
@@ -150,12 +179,14 @@ def scope(headers: dict[str, str], method: str = "POST") -> dict[str, Any]:
     return {"type": "http", "method": method, "path": "/mcp", "query_string": b"", "headers": pairs}
 
 
-async def both(headers: dict[str, str], body: bytes, method: str = "POST") -> tuple[Any, Any]:
+async def both(
+    headers: dict[str, str], body: bytes, method: str = "POST", server: Server[Any] = SERVER
+) -> tuple[Any, Any]:
     """The SDK's answer, and ours; None for ours where it is left to the SDK."""
-    manager = StreamableHTTPSessionManager(SERVER, json_response=True, stateless=True)
+    manager = StreamableHTTPSessionManager(server, json_response=True, stateless=True)
     async with manager.run():
         theirs = await answer(manager.handle_request, headers, body, method)
-    ours = await exchange(SERVER, {}, Request(scope(headers, method)), body)
+    ours = await exchange(server, {}, Request(scope(headers, method)), body)
     return theirs, ours and await answer(ours, headers, body, method)
 
 
@@ -170,6 +201,60 @@ async def test_the_same_bytes(message: Any, version: str | None) -> None:
     theirs, ours = await both(headers, encoded(message))
     assert ours == theirs
     assert theirs[0] == 200
+
+
+def modern(message: dict[str, Any], **headers: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """A message as one of 2026-07-28, with its headers."""
+    prefix = "io.modelcontextprotocol/"
+    meta = {f"{prefix}protocolVersion": NEW, f"{prefix}clientCapabilities": {}, f"{prefix}clientInfo": CLIENT}
+    params = message.get("params", {})
+    sent = message | {"params": params | {"_meta": params.get("_meta", {}) | meta}}
+    routing = {"mcp-protocol-version": NEW, "mcp-method": message["method"], "mcp-name": str(params.get("name", ""))}
+    return PLAIN | routing | {name.replace("_", "-"): value for name, value in headers.items()}, sent
+
+
+@pytest.mark.parametrize("message", ANSWERED, ids=lambda m: f"{m['method']}:{str(m.get('params', ''))[:40]}")
+async def test_the_same_bytes_of_2026(message: Any) -> None:
+    if not isinstance(message.get("params", {}).get("arguments", {}), dict):
+        return  # left to the SDK
+    headers, sent = modern(message)
+    theirs, ours = await both(headers, encoded(sent), server=WITH_SCHEMAS)
+    if message.get("params", {}).get("name") == "says":
+        # What was serialised once is in UTF-8, where the SDK escapes all that is not ASCII: the same JSON.
+        assert ours[0] == theirs[0] == 200
+        assert json.loads(ours[2]) == json.loads(theirs[2])
+    else:
+        assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("message", "headers"),
+    [
+        (call("answers"), {"mcp_method": "tools/list"}),
+        (call("answers"), {"mcp_name": "other"}),
+        (call("answers"), {"mcp_protocol_version": "2025-11-25"}),
+        (call("answers"), {"mcp_protocol_version": "2027-01-01"}),
+        (call("answers", region="eu"), {}),
+        (call("answers", region="eu"), {"mcp_param_region": "us"}),
+        (call("answers"), {"mcp_param_region": "us"}),
+        (request("subscriptions/listen", {}), {}),
+    ],
+)
+async def test_mismatches_of_2026_are_left_to_the_sdk(message: Any, headers: dict[str, str]) -> None:
+    told, sent = modern(message, **headers)
+    if told["mcp-protocol-version"] in HANDSHAKE_PROTOCOL_VERSIONS:
+        theirs, ours = await both(told, encoded(sent), server=WITH_SCHEMAS)
+        assert ours == theirs  # the header says which protocol it is
+    else:
+        assert await exchange(WITH_SCHEMAS, {}, Request(scope(told)), encoded(sent)) is None
+
+
+async def test_mirrored_parameters_of_2026() -> None:
+    headers, sent = modern(call("answers", region="eu"), mcp_param_region="eu")
+    theirs, ours = await both(headers, encoded(sent), server=WITH_SCHEMAS)
+    assert ours == theirs
+    assert theirs[0] == 200
+    assert await exchange(SERVER, {}, Request(scope(headers)), encoded(sent)) is None, "only the SDK can look it up"
 
 
 @pytest.mark.parametrize("message", LEFT, ids=str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import math
 import time
@@ -48,6 +49,7 @@ class RateLimit:
         return len(self._buckets)
 
 
+@functools.lru_cache(1024)
 def network(address: str) -> str:
     """What counts as one client of those that have no name: an IPv4 address, or an IPv6 network of 64 bits."""
     try:

@@ -116,7 +116,10 @@ class Instance(Generic[B]):
             get_tool_input_schema=lambda name: t.definition.input_schema if (t := self._tools.get(name)) else None,
             **more,
         )
-        server.middleware += self.middleware
+        if self.middleware:
+            server.middleware += self.middleware
+        else:
+            server.middleware.clear()  # the SDK's own makes spans, which nobody exports
         return server
 
     async def _list_tools(self, ctx: Any, params: Any) -> mcp_types.ListToolsResult:

@@ -15,8 +15,10 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import mcp_types
+import pydantic_core
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
+from servers.common.outgoing import OUTGOING
 from servers.common.plain import escaped, plain
 from servers.common.settings import hide
 
@@ -205,7 +207,10 @@ def problems(error: ValidationError) -> str:
 
 def to_json(value: Any) -> str:
     """Compact JSON, in which characters that would hide or act in a terminal are escapes."""
-    return escaped(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
+    try:
+        return escaped(pydantic_core.to_json(value, fallback=str).decode())
+    except pydantic_core.PydanticSerializationError:  # a lone surrogate has no UTF-8
+        return escaped(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
 
 
 def size(value: Any) -> int:
@@ -242,14 +247,24 @@ def result(value: Mapping[str, Any], limit: int) -> mcp_types.CallToolResult:
     Raises:
         TooLong: it has more than `limit` bytes.
     """
-    text = to_json(value)
-    length = len(text.encode("utf-8", "replace"))
+    try:
+        content = pydantic_core.to_json(value, inf_nan_mode="null", fallback=str)
+    except pydantic_core.PydanticSerializationError:
+        # A lone surrogate has no UTF-8; it can only come from a client's own escape.
+        readable = json.loads(to_json(value).encode("utf-8", "replace"))
+        content = pydantic_core.to_json(readable, inf_nan_mode="null")
+    text = escaped(content.decode())
+    length = len(text.encode())
     if length > limit:
         raise TooLong(f"the result has {length} bytes, more than the {limit} allowed: ask for less of it")
-    # A lone surrogate has no UTF-8; it can only come from a client's own escape.
-    text = text.encode("utf-8", "replace").decode()
+    structured: dict[str, Any] = {}
+    if outgoing := OUTGOING.get():
+        outgoing.text, outgoing.content = pydantic_core.to_json(text), content
+        text = ""
+    else:
+        structured = json.loads(content)
     return mcp_types.CallToolResult(
-        content=[mcp_types.TextContent(type="text", text=text)], structured_content=json.loads(text)
+        content=[mcp_types.TextContent(type="text", text=text)], structured_content=structured
     )
 
 

@@ -13,6 +13,7 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError
 
 from servers.common.tools import ToolError
+from servers.redis.connection import Command, ask, in_time, one
 from servers.redis.deployment import deploy
 from servers.redis.failures import CROSS_SLOT, Disconnected, Redirected, translated
 from servers.redis.replies import info
@@ -20,9 +21,6 @@ from servers.redis.scope import Mask, Scope
 from servers.redis.settings import RedisSettings
 
 T = TypeVar("T")
-
-Command = tuple[Any, ...]
-"""A command's words. Keys and values are bytes, everything else is str, int or float."""
 
 MODULES = {"search": "FT.SEARCH", "json": "JSON.GET", "timeseries": "TS.GET", "vectors": "VSIM"}
 """What Redis may have beside its core, and a command that only then is there."""
@@ -41,6 +39,8 @@ class RedisBackend:
         self._modules: frozenset[str] | None = None
         self._server = ""
         self.clustered = settings.mode == "cluster"
+        self.read_string = False
+        """Whether the key read last was a string, and the next one may well be."""
         self.scope = Scope(settings.key_prefixes)
         self.mask = Mask(settings.mask)
 
@@ -93,7 +93,7 @@ class RedisBackend:
         with self.translated():
             client = await self._redis.of(at if at is not None else _key(command))
             try:
-                return await client.execute_command(*command)
+                return await one(client, command)
             except AskError as error:
                 if not self.clustered:
                     raise
@@ -107,13 +107,10 @@ class RedisBackend:
         for client in await self._redis.all():
             where = client.connection_pool.connection_kwargs
             if where["port"] == error.port and where["host"] in (error.host, where["host"] if not error.host else ""):
-                async with client.pipeline(transaction=False) as pipeline:
-                    pipeline.execute_command("ASKING")
-                    pipeline.execute_command(*command)
-                    _, answer = await pipeline.execute(raise_on_error=False)
-                    if isinstance(answer, Exception):
-                        raise answer
-                    return answer
+                _, answer = await ask(client, [("ASKING",), command])
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
         raise Redirected("the key's slot is moving to a server that is not known yet: try again in a second")
 
     def translated(self) -> translated:
@@ -134,25 +131,24 @@ class RedisBackend:
             return []
         answers: list[Any] = [None] * len(commands)
         with self.translated():
+            if not self.clustered:
+                return await ask(await self._redis.of(None), commands)
             groups: dict[Redis, list[int]] = {}
             for index, command in enumerate(commands):
                 groups.setdefault(await self._redis.of(_key(command)), []).append(index)
 
             async def send(client: Redis, indices: list[int]) -> None:
-                async with client.pipeline(transaction=False) as pipeline:
-                    for index in indices:
-                        pipeline.execute_command(*commands[index])
-                    for index, answer in zip(indices, await pipeline.execute(raise_on_error=False), strict=True):
-                        answers[index] = answer
+                found = await ask(client, [commands[index] for index in indices])
+                for index, answer in zip(indices, found, strict=True):
+                    answers[index] = answer
 
             await asyncio.gather(*(send(client, indices) for client, indices in groups.items()))
-        if self.clustered:
-            for index, answer in enumerate(answers):
-                if isinstance(answer, AskError):  # or MovedError, which is one
-                    try:
-                        answers[index] = await self._send(commands[index], None)
-                    except ToolError as error:
-                        answers[index] = error
+        for index, answer in enumerate(answers):
+            if isinstance(answer, AskError):  # or MovedError, which is one
+                try:
+                    answers[index] = await self._send(commands[index], None)
+                except ToolError as error:
+                    answers[index] = error
         return answers
 
     async def each(self, *command: Any) -> list[Any]:
@@ -161,7 +157,7 @@ class RedisBackend:
         async def ask() -> list[Any]:
             with self.translated():
                 clients = await self._redis.all()
-                return list(await asyncio.gather(*(client.execute_command(*command) for client in clients)))
+                return list(await asyncio.gather(*(one(client, command) for client in clients)))
 
         return await self._twice(ask)
 
@@ -177,7 +173,7 @@ class RedisBackend:
                 clients = await self._redis.all()
                 if server >= len(clients):
                     return -1, 0, []
-                following, names = await clients[server].execute_command("SCAN", position, *words)
+                following, names = await one(clients[server], ("SCAN", position, *words))
             if int(following):
                 return server, int(following), names
             return (server + 1 if server + 1 < len(clients) else -1), 0, names
@@ -207,7 +203,7 @@ class RedisBackend:
         for again in (True, False):
             with self.translated():
                 client = await self._redis.of(keys[0])
-                async with client.pipeline(transaction=True) as pipeline:
+                async with in_time(), client.pipeline(transaction=True) as pipeline:
                     try:
                         await pipeline.watch(*keys)
                     except MovedError:

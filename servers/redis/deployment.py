@@ -65,6 +65,7 @@ def options(settings: RedisSettings) -> dict[str, Any]:
         "decode_responses": False,
         "protocol": 2,
         "socket_connect_timeout": CONNECT_TIMEOUT,
+        "socket_timeout": None,  # whoever sends bounds the time of all answers together
         "socket_keepalive": True,
         # Nothing is sent twice unless we say so: a write may have happened before its answer was lost.
         "retry": Retry(NoBackoff(), 0),

@@ -1,0 +1,42 @@
+"""The content of an answer to a tool call, serialised once.
+
+Clients get it twice: as text, and as structured content. An SDK that is given both copies, checks and serialises them several
+times, some 15 ms of CPU for a megabyte. So where our own code writes the answer (`exchange`), the SDK is given a stand-in to
+check, and the bytes of both are put into its answer; where the SDK's transport writes it, the SDK is given the real thing.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+_TEXT, _CONTENT = b'"text":""', b'"structuredContent":{}'
+# In JSON a quote inside of a string has a backslash before it, so nothing but these members can look like them.
+
+
+@dataclass
+class Outgoing:
+    """What is to be put into the answer of the request that is served; nothing as long as it is empty."""
+
+    text: bytes = b""
+    """The text, as a JSON string."""
+
+    content: bytes = b""
+    """The structured content, as JSON."""
+
+    def put_into(self, answer: bytes) -> bytes:
+        """The answer with what was left out of it.
+
+        Args:
+            answer: compact JSON, with an empty text and empty structured content (protocols before 2025-06-18 have none)
+        """
+        if not self.text:
+            return answer
+        before, _, rest = answer.partition(_TEXT)
+        between, structured, after = rest.partition(_CONTENT)
+        content = [_CONTENT[:-2], self.content] if structured else []
+        return b"".join([before, _TEXT[:-2], self.text, between, *content, after])
+
+
+OUTGOING: ContextVar[Outgoing | None] = ContextVar("OUTGOING", default=None)
+"""Set where our own code writes the answer."""

@@ -1,0 +1,76 @@
+"""Commands over a connection of redis-py's pools, and their answers as Redis gives them.
+
+redis-py's own `execute_command` and pipelines cost a call twice as much: a timer for each answer, retries, metrics and
+callbacks, none of which is used here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+ANSWER_TIMEOUT = 5.0
+"""Seconds that the answers to what was sent together may take."""
+
+Command = tuple[Any, ...]
+"""A command's words. Keys and values are bytes, everything else is str, int or float."""
+
+
+async def ask(client: Redis, commands: Sequence[Command]) -> list[Any]:
+    """The answers to commands that are sent together. One that is an error is an exception in the list.
+
+    Raises:
+        redis.RedisError: Redis can't be reached, or does not answer in time.
+    """
+    pool = client.connection_pool
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT):
+            connection = await pool.get_connection()
+            try:
+                # Whatever goes wrong in these closes the connection, so that no later command gets the answer to this one.
+                await connection.send_packed_command(connection.pack_commands(commands))
+                return [await _answer(connection) for _ in commands]
+            finally:
+                await pool.release(connection)
+    except TimeoutError:
+        raise _late() from None
+
+
+async def _answer(connection: AbstractConnection) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
+
+
+async def one(client: Redis, command: Command) -> Any:
+    """The answer to a command.
+
+    Raises:
+        redis.RedisError: as `ask`, or the answer is an error.
+    """
+    (answer,) = await ask(client, [command])
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+@asynccontextmanager
+async def in_time() -> AsyncIterator[None]:
+    """Raises redis.TimeoutError where Redis does not answer in time."""
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT):
+            yield
+    except TimeoutError:
+        raise _late() from None
+
+
+def _late() -> RedisTimeoutError:
+    return RedisTimeoutError(f"no answer within {ANSWER_TIMEOUT:g} s")
