@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -22,6 +23,9 @@ SWEEP = 1.0
 
 SLOWEST = 16 * 1024
 """Bytes a second that a client has to read an answer with, beside the time that it may take for a request."""
+
+JOINED = 64 * 1024
+"""Bytes from which joining them to others costs more than sending them by themselves."""
 
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -97,13 +101,53 @@ class Connections:
             task.cancel()
 
 
+class Joined:
+    """A transport that sends the head of an answer together with the body behind it: one system call for the two.
+
+    uvicorn writes them one after the other. A head that nothing follows at once, as that of a stream, is sent by itself when
+    the event loop turns.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not data:
+            return
+        if not self._held and len(data) < JOINED:
+            self._held = data
+            asyncio.get_running_loop().call_soon(self._send)
+        elif len(data) < JOINED:
+            self._held += data
+            self._send()
+        else:
+            self._send()
+            self._transport.write(data)
+
+    def _send(self) -> None:
+        held, self._held = self._held, b""
+        if held and not self._transport.is_closing():
+            self._transport.write(held)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size() + len(self._held)
+
+
 class Connection(H11Protocol):
     """uvicorn's HTTP/1.1 connection, which says what it waits for, and since when."""
 
     registry: Connections
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(Joined(transport))  # type: ignore[arg-type]
         self._silent = True
         self._asking: float | None = self.registry.clock()
         self._answering: float | None = None

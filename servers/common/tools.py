@@ -253,19 +253,22 @@ def result(value: Mapping[str, Any], limit: int) -> mcp_types.CallToolResult:
         # A lone surrogate has no UTF-8; it can only come from a client's own escape.
         readable = json.loads(to_json(value).encode("utf-8", "replace"))
         content = pydantic_core.to_json(readable, inf_nan_mode="null")
-    text = escaped(content.decode())
-    length = len(text.encode())
-    if length > limit:
-        raise TooLong(f"the result has {length} bytes, more than the {limit} allowed: ask for less of it")
-    structured: dict[str, Any] = {}
+    text = content if content.isascii() and b"\x7f" not in content else escaped(content.decode()).encode()
+    if len(text) > limit:
+        raise TooLong(f"the result has {len(text)} bytes, more than the {limit} allowed: ask for less of it")
     if outgoing := OUTGOING.get():
-        outgoing.text, outgoing.content = pydantic_core.to_json(text), content
-        text = ""
-    else:
-        structured = json.loads(content)
-    return mcp_types.CallToolResult(
-        content=[mcp_types.TextContent(type="text", text=text)], structured_content=structured
-    )
+        outgoing.text, outgoing.content = quoted(text), content
+        return _answer("", {})
+    return _answer(text.decode(), json.loads(content))
+
+
+def quoted(json: bytes) -> bytes:
+    """Compact JSON as a JSON string: it has no characters of its own that would have to be escaped but these."""
+    return b'"%b"' % json.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
+
+def _answer(text: str, content: dict[str, Any]) -> mcp_types.CallToolResult:
+    return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=text)], structured_content=content)
 
 
 def failure(message: str) -> mcp_types.CallToolResult:

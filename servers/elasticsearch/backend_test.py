@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from servers.common.tools import ToolError
 from servers.elasticsearch.backend import path
+from servers.elasticsearch.nodes import Node
+from servers.elasticsearch.transport import Request, host, url
 
+NODE = Node("http://127.0.0.1:9200/es")
 NAME = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
 
@@ -23,6 +25,27 @@ def test_a_path_is_sent_as_it_was_made(name: str, odd: str) -> None:
                 path(*parts)
             continue
         made = path(*parts)
-        request = httpx2.Request("GET", "http://127.0.0.1:9200" + made)
-        assert request.url.raw_path == made.encode()
+        assert (
+            url(NODE, Request("GET", made, {"q": "a b&c"}, None, "")).target == b"/es" + made.encode() + b"?q=a%20b%26c"
+        )
         assert [unquote(part) for part in made[1:].split("/")] == list(parts)
+
+
+@pytest.mark.parametrize("odd", ["/a/../b", "/a/.", "/a b", "/a?b", "/a#b", "/ü", "no/slash", "/a\n"])
+def test_another_path_is_not_sent(odd: str) -> None:
+    with pytest.raises(ToolError, match=r"not one that can be sent"):
+        url(NODE, Request("GET", odd, None, None, ""))
+
+
+@pytest.mark.parametrize(
+    ("address", "named"),
+    [
+        ("http://127.0.0.1:9200", b"127.0.0.1:9200"),
+        ("https://es.example:443", b"es.example"),
+        ("https://es.example", b"es.example"),
+        ("http://[::1]:9200", b"[::1]:9200"),
+        ("http://bücher.example:80", b"xn--bcher-kva.example"),
+    ],
+)
+def test_the_name_of_a_host(address: str, named: bytes) -> None:
+    assert host(address) == named

@@ -111,7 +111,8 @@ async def _several(call: Call[ElasticsearchBackend], index: str, ids: list[str],
 def piece(text: str, start: int, most: int) -> tuple[str, int]:
     """As much of a text from a character on as has at most `most` bytes as JSON, and the character behind it."""
     end = min(len(text), start + most)
-    while end - start > 1 and size(text[start:end]) > most:
+    # No character has more than twelve bytes: an escaped pair of surrogates.
+    while end - start > 1 and 12 * (end - start) + 2 > most and size(text[start:end]) > most:
         end = start + (end - start) // 2
     return text[start:end], end
 

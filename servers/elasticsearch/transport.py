@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import re
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from time import time
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
-import httpx2
+import httpcore2
 
 from servers.common.backend import BackendError
 from servers.common.tools import ToolError
 from servers.elasticsearch.login import authorization
 from servers.elasticsearch.nodes import Node
 from servers.elasticsearch.settings import ElasticsearchSettings
+from servers.elasticsearch.streams import Streams
 from servers.elasticsearch.tls import Trust
 
 CONNECT_TIMEOUT = 3.0
@@ -32,6 +35,9 @@ MAX_CONNECTIONS = 32
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """An answer is read up to this length, after decompression. Parsed, it takes six times as much memory, of which the chart gives
 a sidecar 128 MiB."""
+
+LONGEST_TARGET = 65536
+"""Characters of a path with its query. Elasticsearch takes 4096 by default, and says so for what is in between."""
 
 COMPRESS_FROM = 8192
 """Bytes of a request's body from which it is sent in gzip, where that is wanted at all."""
@@ -85,7 +91,7 @@ class Reply:
 class _Lease:
     """A client and how many requests it has under way; one that was replaced is closed after the last of them."""
 
-    def __init__(self, client: httpx2.AsyncClient) -> None:
+    def __init__(self, client: httpcore2.AsyncConnectionPool) -> None:
         self.client = client
         self.users = 0
         self.replaced = False
@@ -125,32 +131,27 @@ class Transport:
                 headers["Content-Encoding"] = "gzip"
                 content = gzip.compress(content, 1)
         headers["Accept-Encoding"] = "gzip" if self._settings.compress else "identity"
+        if content is not None or request.method in ("POST", "PUT"):
+            headers["Content-Length"] = str(len(content or b""))
+        sent = httpcore2.Request(
+            request.method,
+            url(node, request),
+            headers=[(b"Host", host(node.url)), *_HEADERS, *((n.encode(), v.encode()) for n, v in headers.items())],
+            content=content,
+            extensions=_EXTENSIONS,
+        )
         async with self._client(node) as client:
             try:
-                sent = client.build_request(
-                    request.method, node.url + request.path, params=request.params, content=content, headers=headers
-                )
-            except httpx2.InvalidURL as error:
-                raise ToolError(f"the request makes no URL ({error}): give shorter or fewer names") from None
-            if sent.url.raw_path.partition(b"?")[0] != (urlsplit(node.url).path + request.path).encode():
-                # The client makes paths canonical; what that changes is not what was asked for.
-                raise ToolError(f"the path {request.path[:200]!r} is not one that can be sent")
-            try:
-                response = await client.send(sent, stream=True)
+                response = await client.handle_async_request(sent)
                 try:
-                    return Reply(
-                        response.status_code,
-                        response.headers.get("content-type", ""),
-                        await _content(response, node),
-                        _seconds(response.headers.get("retry-after", "")),
-                    )
+                    return await _reply(response, node)
                 finally:
                     await response.aclose()
-            except httpx2.HTTPError as error:
+            except _FAILURES as error:
                 raise _failure(error, node) from None
 
     @asynccontextmanager
-    async def _client(self, node: Node) -> AsyncIterator[httpx2.AsyncClient]:
+    async def _client(self, node: Node) -> AsyncIterator[httpcore2.AsyncConnectionPool]:
         async with self._lock:
             if self._lease is None or (self._trust and self._trust.changed()):
                 fresh = _Lease(await self._connect(node))
@@ -166,38 +167,88 @@ class Transport:
             lease.users -= 1
             await lease.let_go()
 
-    async def _connect(self, node: Node) -> httpx2.AsyncClient:
-        context: ssl.SSLContext | bool = (
-            False  # without TLS none: reading the system's certificates takes memory and time
-        )
+    async def _connect(self, node: Node) -> httpcore2.AsyncConnectionPool:
+        context: ssl.SSLContext | None = None
         if self._trust:
             try:
                 context = await self._trust.context(node.url, CONNECT_TIMEOUT)
             except (OSError, TimeoutError) as error:
                 raise _failure(error, node) from None
-        return httpx2.AsyncClient(
-            verify=context,
-            timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT, pool=CONNECT_TIMEOUT),
-            limits=httpx2.Limits(
-                max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS, keepalive_expiry=30
-            ),
-            headers={
-                "Accept": "application/json",
-                "User-Agent": "mcp-elasticsearch",
-                "X-Opaque-Id": "mcp-elasticsearch",
-            },
-            trust_env=False,
+        return httpcore2.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=MAX_CONNECTIONS,
+            keepalive_expiry=30,
+            network_backend=Streams(),
         )
 
 
-async def _content(response: httpx2.Response, node: Node) -> bytearray:
+_FAILURES = (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError)
+
+_EXTENSIONS = {"timeout": {"connect": CONNECT_TIMEOUT, "pool": CONNECT_TIMEOUT}}
+
+_HEADERS = (
+    (b"Accept", b"application/json"),
+    (b"User-Agent", b"mcp-elasticsearch"),
+    (b"X-Opaque-Id", b"mcp-elasticsearch"),
+)
+
+_PATH = re.compile(r"(?!.*/\.\.?(?:/|$))/[A-Za-z0-9/._~!$&'()*+,;=:@%-]*")
+"""A path that says what it means: no character that would have to be quoted, no dot segment (RFC 3986, 3.3)."""
+
+
+@lru_cache(64)
+def _origin(url: str) -> tuple[bytes, bytes, int | None, str]:
+    """Scheme, host, port and path of a node's URL."""
+    parts = urlsplit(url)
+    return parts.scheme.encode(), (parts.hostname or "").encode("idna"), parts.port, parts.path
+
+
+@lru_cache(64)
+def host(url: str) -> bytes:
+    """The header Host for a node's URL."""
+    scheme, name, port, _ = _origin(url)
+    name = b"[%b]" % name if b":" in name else name
+    default = {b"http": 80, b"https": 443}.get(scheme)
+    return name if port in (None, default) else b"%b:%d" % (name, port)
+
+
+def url(node: Node, request: Request) -> httpcore2.URL:
+    """Where a request goes.
+
+    Raises:
+        ToolError: its path is not one that stays as it is, or it is too long.
+    """
+    scheme, name, port, before = _origin(node.url)
+    if not _PATH.fullmatch(request.path):
+        raise ToolError(f"the path {request.path[:200]!r} is not one that can be sent")
+    target = before + request.path
+    if request.params:
+        target += "?" + urlencode(request.params, quote_via=quote)
+    if len(target) > LONGEST_TARGET:
+        raise ToolError(f"the request has {len(target)} characters before its body: give shorter or fewer names")
+    return httpcore2.URL(scheme=scheme, host=name, port=port, target=target.encode())
+
+
+async def _reply(response: httpcore2.Response, node: Node) -> Reply:
+    headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
+    encoding = headers.get(b"content-encoding", "identity").lower()
+    return Reply(
+        response.status,
+        headers.get(b"content-type", ""),
+        await _content(response, encoding, node),
+        _seconds(headers.get(b"retry-after", "")),
+    )
+
+
+async def _content(response: httpcore2.Response, encoding: str, node: Node) -> bytearray:
     """The body. What is compressed is decompressed in pieces, so that it is never longer in memory than is allowed."""
-    encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding not in ("identity", "gzip"):
         raise BackendError(f"{node.address} answers in the encoding {encoding[:40]!r}, which was not asked for")
     unpacker = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
     content = bytearray()
-    async for packed in response.aiter_raw():
+    assert isinstance(response.stream, AsyncIterable)
+    async for packed in response.stream:
         while packed:
             if unpacker:
                 try:
@@ -231,8 +282,8 @@ def _failure(error: Exception, node: Node) -> NotConnected | Broken:
     said, advice = _reason(error)
     message = f"Elasticsearch at {node.address} {said}: {advice}"
     # Whatever comes later than connecting may have reached the node.
-    early = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-    if isinstance(error, httpx2.HTTPError) and not isinstance(error, early):
+    early = (httpcore2.ConnectError, httpcore2.ConnectTimeout, httpcore2.PoolTimeout)
+    if isinstance(error, _FAILURES) and not isinstance(error, early):
         return Broken(message)
     return NotConnected(message, said)
 
@@ -255,9 +306,9 @@ def _reason(error: Exception) -> tuple[str, str]:
             break
         reason = reason.__cause__ or reason.__context__
     detail = str(error) or type(error).__name__
-    if isinstance(error, httpx2.PoolTimeout):
+    if isinstance(error, httpcore2.PoolTimeout):
         detail = f"all {MAX_CONNECTIONS} connections are in use"
-    elif isinstance(error, httpx2.ConnectTimeout | TimeoutError):
+    elif isinstance(error, httpcore2.ConnectTimeout | TimeoutError):
         detail = f"no answer within {CONNECT_TIMEOUT:g} s"
     elif isinstance(reason, OSError):
         # A resolver's numbers are negative; asyncio's own words for the others hold the address once more.

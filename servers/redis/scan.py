@@ -73,49 +73,67 @@ async def redis_scan(
     if order:
         return await _ordered(call, at, words, order, limit)
 
-    async def step(server: int, position: int, count: int) -> tuple[int, int, list[Key]]:
+    async def step(server: int, position: int, count: int) -> tuple[int, int, list[bytes]]:
         server, position, names = await call.backend.scan(server, position, *words, "COUNT", count)
-        return server, position, [key for key in await described(call, names) if key is not None]
+        return server, position, [name for name in names if call.backend.scope.has(name)]
 
-    found, following = await scanned(call, step, at, limit)
-    return {"keys": found, "cursor": following} if following else {"keys": found}
+    names, following = await scanned(call, step, at, limit, _longest)
+    keys = [key for key in await described(call, names) if key is not None]
+    return {"keys": keys, "cursor": following} if following else {"keys": keys}
+
+
+def _longest(name: bytes) -> Key:
+    """What a key has in a result at the most."""
+    return {"key": show_key(name), "type": "of a module", "ttl_s": 10**16}
 
 
 Step = Callable[[int, int, int], Awaitable[tuple[int, int, list[T]]]]
 """A step of a scan: from a server's position, with a COUNT, to where it goes on (server -1: the end) and what was found."""
 
 
-async def scanned(call: Call[RedisBackend], scan: Step[T], at: Cursor, limit: int) -> tuple[list[T], str | None]:
+async def scanned(
+    call: Call[RedisBackend], scan: Step[T], at: Cursor, limit: int, shown: Callable[[T], Any] = lambda item: item
+) -> tuple[list[T], str | None]:
     """A page of what a scan finds, and the cursor behind it; None at the end.
 
     A step is given whole or left to the next page, for what one cursor gives may change while Redis rehashes: no place inside
     of a step stays. Only what comes in one piece whatever COUNT says, a bucket or a small collection, is cut inside, and the
-    cursor says how much of it was given.
+    cursor says how much of it was given. So that few steps are left, each looks at as much as will probably be found room for.
+
+    Args:
+        shown: what an item becomes in the result
     """
     room = Room(call.max_bytes)
     found: list[T] = []
     server, position, skip = at.server, at.position, at.skip
-    count = 1 if skip else SCAN_COUNT
+    count = 1 if skip else _count(limit, 1, 1)
     for done in range(SCAN_STEPS):
         next_server, following, items = await scan(server, position, count)
         items = items[skip:]
-        fits = len(items) <= limit - len(found) and sum(size(item) + 1 for item in items) <= room.left
+        left = limit - len(found)
+        fits = len(items) <= left and sum(size(shown(item)) + 1 for item in items) <= room.left
         if not fits and found:
             return found, Cursor.text(server, position)
         if not fits and count > 1:
-            count = max(min(count // 2, limit * 3 // 4), 1)
+            count = min(count // 2, _count(left, count, len(items)))
             continue
         for index, item in enumerate(items):
-            if len(found) == limit or not room.take(item):
+            if len(found) == limit or not room.take(shown(item)):
                 return found, Cursor.text(server, position, skip + index)
             found.append(item)
-        server, position, skip, count = next_server, following, 0, SCAN_COUNT
+        server, position, skip = next_server, following, 0
         if server < 0:
             return found, None
-        if len(found) == limit:
+        count = _count(limit - len(found), count, len(items))
+        if len(found) == limit or (len(found) * 2 >= limit and count < SCAN_COUNT // 4):
             break
         await call.progress(done + 1, SCAN_STEPS, f"{len(found)} found")
     return found, Cursor.text(server, position)
+
+
+def _count(wanted: int, looked_at: int, had: int) -> int:
+    """The COUNT by which a step finds somewhat less than is wanted, if there is as much as where one was looked at before."""
+    return min(max(wanted * looked_at * 3 // (4 * had), 1), SCAN_COUNT) if had else SCAN_COUNT
 
 
 async def _ordered(call: Call[RedisBackend], at: Cursor, words: list[Any], order: str, limit: int) -> Keys:
