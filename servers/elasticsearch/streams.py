@@ -19,6 +19,9 @@ import httpcore2
 MOST = 256 * 1024
 """Bytes that wait to be read; then no more are taken from the kernel for a while."""
 
+JOINED = 16 * 1024
+"""Bytes of a request from which it is sent before it is whole."""
+
 EYEBALLS = 0.25
 """Seconds after which a host's next address is tried beside the one before (RFC 8305)."""
 
@@ -63,6 +66,7 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._transport: asyncio.Transport
         self._received: deque[bytes] = deque()
         self._waiting = 0
+        self._held = b""
         self._ended = False
         self._lost: Exception | None = None
         self._reader: asyncio.Future[None] | None = None
@@ -101,6 +105,7 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """What has come, whatever `max_bytes` is; nothing at the end."""
+        self._send()
         if not self._received and not self._ended:
             self._reader = self._loop.create_future()
             try:
@@ -121,16 +126,24 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         return b""
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Sends, at the latest when an answer is waited for: a short request goes with its body."""
         if self._ended:
             raise httpcore2.WriteError("the connection was closed") from self._lost
-        if buffer:
-            self._transport.write(buffer)
+        self._held += buffer
+        if len(self._held) < JOINED:
+            return
+        self._send()
         if not self._writable.is_set():
             try:
                 async with asyncio.timeout(timeout):
                     await self._writable.wait()
             except TimeoutError as error:
                 raise httpcore2.WriteTimeout(str(error)) from error
+
+    def _send(self) -> None:
+        if self._held and not self._ended:
+            self._transport.write(self._held)
+        self._held = b""
 
     async def aclose(self) -> None:
         self._transport.close()

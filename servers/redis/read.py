@@ -73,7 +73,10 @@ async def redis_read(
     page = _Page(limit, cursor, field)
     commands: list[Any] = [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name)]
     # Keys that are read one after another are mostly of one kind: with a string's commands along, a string takes one round trip.
-    guessed = call.backend.read_string and field is None and view is None and page.cursor.isdigit()
+    # Not where its version is asked for: that has to be of before the value, so that no change between them is overwritten.
+    guessed = (
+        call.backend.read_string and not (version or field or view) and page.cursor.isdigit() and len(page.cursor) < 19
+    )
     if guessed:
         commands += _string_commands(call, name, page)
     kind_raw, ttl, encoding, *more = await call.backend.read_many(commands)

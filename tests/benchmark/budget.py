@@ -26,7 +26,7 @@ LAYERS = {"base": 2_700 * KB, "python": 11_500 * KB, "wheels": 13_900 * KB, "cod
 UNPACKED = 87_000 * KB
 """Bytes of an image unpacked."""
 
-PYTHON_CALLS = {"2025-11-25": 900, "2026-07-28": 1100}
+PYTHON_CALLS = {"2025-11-25": 220, "2026-07-28": 400}
 """Python functions entered for a call of a tool that does nothing, from the endpoint to its answer, by protocol."""
 
 KEPT_BLOCKS = 100
