@@ -9,7 +9,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from servers.common.connections import SLOWEST, Connection, Connections
+from servers.common.connections import JOINED, SLOWEST, Connection, Connections, Joined
 
 
 class Transport(asyncio.Transport):
@@ -18,6 +18,7 @@ class Transport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.writes: list[bytes] = []
         self.unread = 0
         self.aborted = self.closed = False
 
@@ -26,6 +27,7 @@ class Transport(asyncio.Transport):
 
     def write(self, data: Any) -> None:
         self.written += bytes(data)
+        self.writes.append(bytes(data))
 
     def get_write_buffer_size(self) -> int:
         return self.unread
@@ -187,3 +189,45 @@ async def test_where_all_are_answered_the_next_is_refused() -> None:
     bench.answer.set()
     await settle()
     assert all(b"200 OK" in t.written for t in transports)
+
+
+@pytest.mark.anyio
+async def test_head_and_body_go_together() -> None:
+    transport = Transport()
+    joined = Joined(transport)
+    joined.write(b"head ")
+    assert not transport.writes and joined.get_write_buffer_size() == 5
+    joined.write(b"body")
+    joined.write(b"")
+    assert transport.writes == [b"head body"]
+
+
+@pytest.mark.anyio
+async def test_a_head_alone_is_sent_when_the_loop_turns() -> None:
+    transport = Transport()
+    joined = Joined(transport)
+    joined.write(b"head of a stream")
+    await asyncio.sleep(0)
+    assert transport.writes == [b"head of a stream"]
+    joined.write(b"last")
+    joined.close()
+    assert transport.writes[1:] == [b"last"] and transport.closed
+
+
+@pytest.mark.anyio
+async def test_a_long_body_is_not_copied() -> None:
+    transport = Transport()
+    joined = Joined(transport)
+    joined.write(b"head")
+    joined.write(b"x" * JOINED)
+    assert [len(data) for data in transport.writes] == [4, JOINED]
+
+
+@pytest.mark.anyio
+async def test_what_was_held_is_not_sent_after_an_abort() -> None:
+    transport = Transport()
+    joined = Joined(transport)
+    joined.write(b"head")
+    joined.abort()
+    await asyncio.sleep(0)
+    assert transport.aborted and not transport.writes

@@ -45,6 +45,8 @@ class Streams(httpcore2.AsyncNetworkBackend):
             raise httpcore2.ConnectTimeout(str(error)) from error
         except OSError as error:
             raise httpcore2.ConnectError(str(error)) from _first(error)
+        except UnicodeError as error:  # a name that none can have
+            raise httpcore2.ConnectError(str(error)) from error
         return stream
 
     async def sleep(self, seconds: float) -> None:

@@ -201,7 +201,8 @@ _PATH = re.compile(r"(?!.*/\.\.?(?:/|$))/[A-Za-z0-9/._~!$&'()*+,;=:@%-]*")
 def _origin(url: str) -> tuple[bytes, bytes, int | None, str]:
     """Scheme, host, port and path of a node's URL."""
     parts = urlsplit(url)
-    return parts.scheme.encode(), (parts.hostname or "").encode("idna"), parts.port, parts.path
+    name = parts.hostname or ""
+    return parts.scheme.encode(), name.encode("ascii" if name.isascii() else "idna"), parts.port, parts.path
 
 
 @lru_cache(64)
