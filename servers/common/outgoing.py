@@ -19,7 +19,7 @@ class Outgoing:
     """What is to be put into the answer of the request that is served; nothing as long as it is empty."""
 
     text: bytes = b""
-    """The text, as a JSON string."""
+    """The text, as it is within a JSON string."""
 
     content: bytes = b""
     """The structured content, as JSON."""
@@ -35,7 +35,7 @@ class Outgoing:
         before, _, rest = answer.partition(_TEXT)
         between, structured, after = rest.partition(_CONTENT)
         content = [_CONTENT[:-2], self.content] if structured else []
-        return b"".join([before, _TEXT[:-2], self.text, between, *content, after])
+        return b"".join([before, _TEXT[:-1], self.text, _TEXT[-1:], between, *content, after])
 
 
 OUTGOING: ContextVar[Outgoing | None] = ContextVar("OUTGOING", default=None)

@@ -257,14 +257,14 @@ def result(value: Mapping[str, Any], limit: int) -> mcp_types.CallToolResult:
     if len(text) > limit:
         raise TooLong(f"the result has {len(text)} bytes, more than the {limit} allowed: ask for less of it")
     if outgoing := OUTGOING.get():
-        outgoing.text, outgoing.content = quoted(text), content
+        outgoing.text, outgoing.content = within_string(text), content
         return _answer("", {})
     return _answer(text.decode(), json.loads(content))
 
 
-def quoted(json: bytes) -> bytes:
-    """Compact JSON as a JSON string: it has no characters of its own that would have to be escaped but these."""
-    return b'"%b"' % json.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+def within_string(json: bytes) -> bytes:
+    """Compact JSON as it is within a JSON string: it has nothing else that would have to be escaped."""
+    return json.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
 
 
 def _answer(text: str, content: dict[str, Any]) -> mcp_types.CallToolResult:
