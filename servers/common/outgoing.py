@@ -30,9 +30,9 @@ class Outgoing:
         Args:
             answer: compact JSON, with an empty text and empty structured content (protocols before 2025-06-18 have none)
         """
-        if not self.text:
+        before, stood_in, rest = answer.partition(_TEXT)
+        if not self.text or not stood_in:
             return answer
-        before, _, rest = answer.partition(_TEXT)
         between, structured, after = rest.partition(_CONTENT)
         content = [_CONTENT[:-2], self.content] if structured else []
         return b"".join([before, _TEXT[:-1], self.text, _TEXT[-1:], between, *content, after])
