@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 from typing_extensions import TypedDict
 
-from servers.common.tools import Call, Room, TooLong, compact, problems, result, size, to_json, tool
+from servers.common.tools import Call, Room, TooLong, compact, from_json, problems, result, size, to_json, tool
 
 
 class Answer(TypedDict):
@@ -102,3 +102,22 @@ def test_a_result_is_given_as_structure_and_text_and_is_bounded() -> None:
     assert getattr(answer.content[0], "text", None) == '{"a":"é"}'
     with pytest.raises(TooLong, match="108 bytes, more than the 100 allowed"):
         result({"a": "x" * 100}, 100)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b'{"a": [1.5, null, "\xc3\xbc", 100000000000000000000]}', {"a": [1.5, None, "ü", 10**20]}),
+        (b'"\\ud800"', "\ud800"),
+        (b"[" * 300 + b"]" * 300, None),
+    ],
+)
+def test_json_of_a_store(text: bytes, said: object) -> None:
+    found = from_json(bytearray(text))
+    assert found == (said if said is not None else json.loads(text))
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"nothing"])
+def test_what_is_no_json(text: bytes) -> None:
+    with pytest.raises(ValueError):
+        from_json(text)

@@ -7,7 +7,6 @@ and 25 MB of files, and sends a media type that ties it to a server's version.
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,10 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import pydantic_core
-
 from servers.common.backend import BackendError, time_left
-from servers.common.tools import ToolError, to_json
+from servers.common.tools import ToolError, from_json, to_json
 from servers.elasticsearch.errors import Refused, explain
 from servers.elasticsearch.nodes import Node, Nodes
 from servers.elasticsearch.scope import Scope
@@ -261,7 +258,7 @@ class ElasticsearchBackend:
 
     def _answer(self, node: Node, reply: Reply, sent: bytes | None) -> Any:
         try:
-            value = _parsed(reply.content) if reply.content else {}
+            value = from_json(reply.content) if reply.content else {}
         except ValueError:
             value = None
         if reply.status == 401:
@@ -283,14 +280,6 @@ class ElasticsearchBackend:
         if reply.success:
             return value
         raise explain(reply.status, value, sent or b"", self._version if self._opensearch else "")
-
-
-def _parsed(content: bytearray) -> Any:
-    try:
-        return pydantic_core.from_json(content)
-    except ValueError:
-        # Python's own is slower, and takes some more: deep nesting, half of a surrogate pair.
-        return json.loads(content)
 
 
 def _request(method: str, path: str, params: Mapping[str, str] | None, body: Json | Sequence[Json] | None) -> Request:
