@@ -25,6 +25,23 @@ WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"] + ["*/dist-pa
     "mcp/cli/*",
     "mcp/client/*",
     "mcp/server/mcpserver/*",
+    # Attributes and metrics that nothing of ours tells of: the exporters need only those of OpenTelemetry itself.
+    "opentelemetry/semconv/_incubating/*",
+    "opentelemetry/proto_json/profiles/*",
+    "opentelemetry/proto_json/collector/profiles/*",
+    # For tests and type checkers, and for another event loop.
+    "anyio/_backends/_trio.py",
+    "anyio/pytest_plugin.py",
+    "click/testing.py",
+    "pydantic/mypy.py",
+    "starlette/testclient.py",
+    # What can't be imported here: parts for Windows and macOS, and what needs the above or jinja2.
+    "click/_winconsole.py",
+    "mcp/server/apps.py",
+    "mcp/server/fastmcp*",
+    "starlette/templating.py",
+    "truststore/_macos.py",
+    "truststore/_windows.py",
     # pydantic's first version; commands of Redis' modules as methods, and failover between whole databases.
     "pydantic/v1/*",
     "redis/asyncio/multidb/*",
@@ -34,7 +51,10 @@ WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"] + ["*/dist-pa
     "redis/commands/timeseries/*",
     "redis/commands/vectorset/*",
     "redis/multidb/*",
-]]
+]] + ["!*/opentelemetry/semconv/_incubating/*/otel_*.py"]
+
+# Wheels' sources that stay although bytecode comes instead: anyio reads which of its modules may be imported later out of them.
+READERS = ["*/dist-packages/anyio/__init__.py", "*/dist-packages/anyio/abc/__init__.py"]
 
 def mcp_image(name, module, library, wheels, repository, title, description, ports = ["9000/tcp"], visibility = ["//visibility:public"]):
     """An OCI image of a server, for amd64 and arm64, that runs `python -m MODULE` as UID 1000.
@@ -60,8 +80,9 @@ def mcp_image(name, module, library, wheels, repository, title, description, por
             image_layer(
                 name = "%s_client_%s" % (name, architecture),
                 below = ["//bazel/image:wheels_" + architecture],
-                bytecode = True,
+                bytecode = "instead",
                 left_out = WHEELS_LEFT_OUT,
+                readers = READERS,
                 tags = ["manual"],
                 wheels = ["@pypi_linux_%s//%s:whl" % (architecture, wheel) for wheel in wheels],
             )
@@ -84,7 +105,7 @@ def mcp_image(name, module, library, wheels, repository, title, description, por
         )
     image_layer(
         name = name + "_code",
-        bytecode = True,
+        bytecode = "beside",
         libraries = [library],
         tags = ["manual"],
     )

@@ -7,14 +7,15 @@ layer.py SPEC.json OUTPUT, where SPEC has
     programs  {path in the image: file}, which may be run
     files     {path in the image: {"text": ...} | {"directory": mode} | {"link": target}}
     left_out  globs of paths (as fnmatch), of debs and wheels, that stay out; a later "!GLOB" takes some in again
-    bytecode  whether Python sources get their .pyc beside them
+    bytecode  of Python sources: "beside" them, or "instead" of them: then without docstrings
+    readers   globs of sources that stay although bytecode comes instead, for they are read when they are imported
 Paths are without a leading slash. Formats: deb(5), the wheel format of packaging.python.org, ustar/pax of POSIX.1-2001.
 """
 
 from __future__ import annotations
 
+import ast
 import fnmatch
-import gzip
 import io
 import json
 import multiprocessing
@@ -26,6 +27,10 @@ from importlib._bootstrap_external import _code_to_hash_pyc  # type: ignore[attr
 from importlib.util import source_hash
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import deflate
+
+from bazel.image.elf import stripped
 
 SITE = "usr/local/lib/python3.11/dist-packages"
 CA_SOURCES = "usr/share/ca-certificates/mozilla/"
@@ -110,7 +115,8 @@ class Layer:
                     parts = parts[2:]
                 path = f"{SITE}/{'/'.join(parts)}"
                 if self.wanted(path) and not path.endswith((".dist-info/RECORD", ".dist-info/INSTALLER")):
-                    self.add_file(path, archive.read(member), bool(member.external_attr >> 16 & 0o111))
+                    # Debian's binaries are stripped; of wheels, few are.
+                    self.add_file(path, stripped(archive.read(member)), bool(member.external_attr >> 16 & 0o111))
 
     def bundle_certificates(self) -> None:
         """What update-ca-certificates would write on the machine."""
@@ -119,30 +125,47 @@ class Layer:
             parts = (self.entries.pop(name).data.decode() for name in names)
             self.add_file(CA_BUNDLE, "".join(p if p.endswith("\n") else p + "\n" for p in parts).encode())
 
-    def compile(self) -> None:
-        """Bytecode beside each Python source, with the source's hash unchecked: a read-only image has no newer source."""
-        sources = [(path, e.data) for path, e in sorted(self.entries.items()) if path.endswith(".py")]
+    def compile(self, instead: bool, readers: list[str]) -> None:
+        """Bytecode of each Python source, with the source's hash unchecked: a read-only image has no newer source.
+
+        Args:
+            instead: the bytecode takes the source's place (PEP 3147: a .pyc is imported without its source) and has no
+                docstrings; else it lies beside it
+            readers: globs of sources that stay
+        """
+        sources = [
+            (path, e.data, instead and not any(fnmatch.fnmatchcase(path, pattern) for pattern in readers))
+            for path, e in sorted(self.entries.items())
+            if path.endswith(".py") and e.kind == tarfile.REGTYPE
+        ]
         # A process for each file: what a compiled object refers to twice depends on what was compiled before it.
         with multiprocessing.get_context("fork").Pool(maxtasksperchild=1) as pool:
-            for (path, _), data in zip(sources, pool.imap(bytecode, sources, chunksize=1), strict=True):
-                if data:
-                    folder, name = posixpath.split(path)
+            for (path, _, alone), data in zip(sources, pool.imap(bytecode, sources, chunksize=1), strict=True):
+                folder, name = posixpath.split(path)
+                if data and alone:
+                    del self.entries[path]
+                    self.add_file(f"{path}c", data)
+                elif data:
                     self.add_file(f"{folder}/__pycache__/{name[:-3]}.cpython-311.pyc", data)
+        for path, entry in list(self.entries.items()):
+            linked = posixpath.normpath(posixpath.join("/", posixpath.dirname(path), entry.target))[1:]
+            if entry.kind == tarfile.SYMTYPE and linked.endswith(".py") and f"{linked}c" in self.entries:
+                del self.entries[path]
+                self.add(f"{path}c", entry._replace(target=f"{entry.target}c"))
 
     def write(self, output: Path) -> None:
         for path in list(self.entries):
             while path := posixpath.dirname(path):
                 self.entries.setdefault(path, Entry(tarfile.DIRTYPE, 0o755))
-        with (
-            output.open("wb") as raw,
-            gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed,
-            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
-        ):
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as archive:
             for path, entry in sorted(self.entries.items()):
                 info = tarfile.TarInfo(path)
                 info.type, info.mode, info.linkname = entry.kind, entry.mode, entry.target
                 info.size = len(entry.data)
                 archive.addfile(info, io.BytesIO(entry.data))
+        # libdeflate, which packs tighter than zlib, with no name and no time in the header (RFC 1952).
+        output.write_bytes(deflate.gzip_compress(content.getvalue(), 12))
 
 
 def ar(data: bytes) -> dict[str, bytes]:
@@ -158,14 +181,45 @@ def ar(data: bytes) -> dict[str, bytes]:
     return members
 
 
-def bytecode(source: tuple[str, bytes]) -> bytes | None:
-    """A .pyc of a source, PEP 552 with an unchecked hash; None for a source that this Python can't compile (a template)."""
-    path, data = source
+def bytecode(source: tuple[str, bytes, bool]) -> bytes | None:
+    """A .pyc, PEP 552 with an unchecked hash.
+
+    Args:
+        source: path in the image, content, and whether docstrings go
+
+    Returns:
+        None for a source that this Python can't compile (a template).
+    """
+    path, data, undocumented = source
     try:
-        code = compile(data, "/" + path, "exec", dont_inherit=True)
+        tree = ast.parse(data)
+        # Their names are those of the sources, wherever the bytecode lies: tracebacks are read beside the sources.
+        code = compile(without_docstrings(tree) if undocumented else data, "/" + path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return None
     return bytes(_code_to_hash_pyc(code, source_hash(data), checked=False))
+
+
+def without_docstrings(tree: ast.Module) -> ast.Module:
+    """The module without docstrings, and with its asserts, which `python -OO` would take out as well.
+
+    A dataclass gets a short one: where there is none, `dataclass` makes `Name(x: int)` by introspection, at each start.
+    """
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        first = node.body[0] if node.body else node
+        # All of them: a string after the docstring would become the docstring.
+        while ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+        if isinstance(node, ast.ClassDef) and any("dataclass" in ast.unparse(d) for d in node.decorator_list):
+            node.body.insert(0, ast.Expr(ast.Constant(f"{node.name}(...)")))
+        elif not node.body and not isinstance(node, ast.Module):
+            node.body.append(ast.Pass())
+        else:
+            continue
+        ast.fix_missing_locations(ast.copy_location(node.body[0], first))
+    return tree
 
 
 def build(spec: dict[str, Any]) -> Layer:
@@ -186,8 +240,8 @@ def build(spec: dict[str, Any]) -> Layer:
         else:
             layer.add_file(path, what["text"].encode())
     layer.bundle_certificates()
-    if spec.get("bytecode"):
-        layer.compile()
+    if how := spec.get("bytecode"):
+        layer.compile(how == "instead", spec.get("readers", []))
     return layer
 
 

@@ -12,6 +12,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 LAYER = Path("bazel/image/layer.py").resolve()
 SITE = "usr/local/lib/python3.11/dist-packages"
 
@@ -53,12 +55,13 @@ def wheel(file: Path, members: dict[str, str]) -> Path:
 
 def run(folder: Path, spec: dict[str, Any], **how: Any) -> subprocess.CompletedProcess[str]:
     (folder / "spec.json").write_text(json.dumps(spec))
+    path = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
     return subprocess.run(
         [sys.executable, LAYER, folder / "spec.json", folder / "layer.tar.gz"],
         text=True,
         capture_output=True,
         check=False,
-        **how,
+        **how | {"env": dict(os.environ) | how.get("env", {}) | {"PYTHONPATH": path}},
     )
 
 
@@ -69,7 +72,21 @@ def layer(folder: Path, spec: dict[str, Any]) -> dict[str, tarfile.TarInfo]:
         return {member.name: member for member in archive}
 
 
-def inputs(folder: Path, mtime: int) -> dict[str, Any]:
+def unpacked(folder: Path, spec: dict[str, Any]) -> Path:
+    """The folder of modules of a layer, unpacked."""
+    layer(folder, spec)
+    with tarfile.open(folder / "layer.tar.gz") as archive:
+        archive.extractall(folder / "root")
+    return folder / "root" / SITE
+
+
+def python(site: Path, code: str) -> subprocess.CompletedProcess[str]:
+    """Runs code that finds modules in a folder."""
+    env = dict(os.environ) | {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run([sys.executable, "-c", code], env=env, text=True, capture_output=True, check=False)
+
+
+def inputs(folder: Path, mtime: int, bytecode: str = "beside") -> dict[str, Any]:
     """The same inputs in some folder, of some time."""
     folder.mkdir()
     package = deb(
@@ -90,25 +107,22 @@ def inputs(folder: Path, mtime: int) -> dict[str, Any]:
         "sources": {f"{SITE}/mine.py": str(source)},
         "programs": {"usr/bin/mine": str(source)},
         "files": {"tmp": {"directory": "1777"}, "etc/hello": {"text": "hi\n"}, "bin": {"link": "usr/bin"}},
-        "bytecode": True,
+        "bytecode": bytecode,
     }
 
 
-def test_bytes_do_not_depend_on_time_place_mask_or_hash_seed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bytecode", ["beside", "instead"])
+def test_bytes_do_not_depend_on_time_place_mask_or_hash_seed(tmp_path: Path, bytecode: str) -> None:
     found = []
     for mtime, umask, seed in ((1, 0o022, "0"), (1_700_000_000, 0o077, "12345")):
         folder = tmp_path / f"place {mtime}"
-        done = run_in(folder, mtime, umask, seed)
+        spec = inputs(folder, mtime, bytecode)
+        done = run(folder, spec, umask=umask, env={"PYTHONHASHSEED": seed}, cwd=folder)
         assert done.returncode == 0, done.stderr
         found.append((folder / "layer.tar.gz").read_bytes())
     # Archives inside the inputs differ by their times; the layer does not.
     assert (tmp_path / "place 1/tool.deb").read_bytes() != (tmp_path / "place 1700000000/tool.deb").read_bytes()
     assert found[0] == found[1]
-
-
-def run_in(folder: Path, mtime: int, umask: int, seed: str) -> subprocess.CompletedProcess[str]:
-    spec = inputs(folder, mtime)
-    return run(folder, spec, umask=umask, env=dict(os.environ) | {"PYTHONHASHSEED": seed}, cwd=folder)
 
 
 def test_owner_mode_and_time_are_ours(tmp_path: Path) -> None:
@@ -135,9 +149,111 @@ def test_bytecode_lies_beside_each_source_and_is_never_checked_against_it(tmp_pa
         assert file.read()[4:8] == b"\1\0\0\0"  # PEP 552: by hash, unchecked
 
 
-def test_a_template_that_does_not_compile_has_no_bytecode(tmp_path: Path) -> None:
+MODULE = '''"""Of the module."""
+from __future__ import annotations
+from dataclasses import dataclass
+
+class Plain:
+    """Of a class."""
+
+    def method(self):
+        """Of a method."""
+        return self.method.__doc__
+
+    async def waiting(self):
+        """All of its body."""
+
+@dataclass
+class Point:
+    """Of a dataclass."""
+
+    x: int
+
+def function(x):
+    """Of a function."""
+    "Another string, which must not become the docstring."
+    assert x, "asserts stay"
+    return x
+'''
+
+
+def test_bytecode_instead_is_imported_without_sources(tmp_path: Path) -> None:
+    whl = wheel(tmp_path / "w-1.0-py3-none-any.whl", {"w/__init__.py": "", "w/m.py": MODULE, "w/data.txt": "data"})
+    site = unpacked(tmp_path, {"wheels": [str(whl)], "bytecode": "instead"})
+    assert sorted(str(p.relative_to(site)) for p in site.rglob("*") if p.is_file()) == [
+        "w/__init__.pyc",
+        "w/data.txt",
+        "w/m.pyc",
+    ]
+    assert (site / "w/m.pyc").read_bytes()[4:8] == b"\1\0\0\0"  # PEP 552: by hash, unchecked
+    code = "import w.m, importlib.resources as r; print(w.m.function(1), r.files('w').joinpath('data.txt').read_text())"
+    done = python(site, code)
+    assert done.stdout == "1 data\n", done.stderr
+
+
+def test_bytecode_instead_has_asserts_and_no_docstrings(tmp_path: Path) -> None:
+    whl = wheel(tmp_path / "w-1.0-py3-none-any.whl", {"m.py": MODULE})
+    site = unpacked(tmp_path, {"wheels": [str(whl)], "bytecode": "instead"})
+    code = """
+import m
+print([o.__doc__ for o in (m, m.Plain, m.Plain.method, m.Plain.waiting, m.function)], m.Plain().method())
+print(m.Point.__doc__)
+m.function(0)
+"""
+    done = python(site, code)
+    assert done.stdout == "[None, None, None, None, None] None\nPoint(...)\n"
+    # The source's name and line, wherever the bytecode lies.
+    line = MODULE.splitlines().index('    assert x, "asserts stay"') + 1
+    assert f'File "/{SITE}/m.py", line {line}, in function\nAssertionError: asserts stay\n' in done.stderr
+
+
+def test_bytecode_beside_has_docstrings(tmp_path: Path) -> None:
+    whl = wheel(tmp_path / "w-1.0-py3-none-any.whl", {"m.py": MODULE})
+    site = unpacked(tmp_path, {"wheels": [str(whl)], "bytecode": "beside"})
+    assert python(site, "import m; print(m.__doc__, m.function.__doc__)").stdout == "Of the module. Of a function.\n"
+
+
+def test_sources_that_are_read_stay(tmp_path: Path) -> None:
+    reader = "import inspect, sys\nprint(len(inspect.getsource(sys.modules[__name__]).splitlines()))\n"
+    whl = wheel(tmp_path / "w-1.0-py3-none-any.whl", {"w/__init__.py": reader, "w/m.py": ""})
+    site = unpacked(tmp_path, {"wheels": [str(whl)], "bytecode": "instead", "readers": ["*/w/__init__.py"]})
+    assert not (site / "w/m.py").exists()
+    assert (site / "w/__pycache__/__init__.cpython-311.pyc").exists()
+    done = python(site, "import w.m")
+    assert done.stdout == "2\n", done.stderr
+
+
+def test_a_link_to_a_source_leads_to_what_comes_instead(tmp_path: Path) -> None:
+    files = {f"{SITE}/{name}": (0o777, what) for name, what in {"link.py": "real.py", "away.py": "/etc/x.py"}.items()}
+    package = deb(tmp_path / "d.deb", files | {f"{SITE}/real.py": (0o644, b"A = 1\n")})
+    found = layer(tmp_path, {"debs": [str(package)], "bytecode": "instead"})
+    assert {name.rpartition("/")[2]: m.linkname for name, m in found.items() if m.issym()} == {
+        "link.pyc": "real.pyc",
+        "away.py": "/etc/x.py",
+    }
+    done = python(
+        unpacked(tmp_path, {"debs": [str(package)], "bytecode": "instead", "left_out": ["*/away.py"]}),
+        "import link; print(link.A)",
+    )
+    assert done.stdout == "1\n", done.stderr
+
+
+def test_a_link_to_a_source_is_not_compiled(tmp_path: Path) -> None:
+    package = deb(tmp_path / "d.deb", {"usr/lib/link.py": (0o777, "/etc/real.py")})
+    found = layer(tmp_path, {"debs": [str(package)], "bytecode": "beside"})
+    assert "usr/lib/link.py" in found
+    assert not [name for name in found if name.endswith(".pyc")]
+
+
+def test_the_header_of_the_packed_file_has_no_name_and_no_time(tmp_path: Path) -> None:
+    layer(tmp_path, inputs(tmp_path / "in", 1))
+    assert (tmp_path / "layer.tar.gz").read_bytes()[:8] == b"\x1f\x8b\x08" + bytes(5)  # RFC 1952: FLG, MTIME
+
+
+@pytest.mark.parametrize("bytecode", ["beside", "instead"])
+def test_a_template_that_does_not_compile_has_no_bytecode(tmp_path: Path, bytecode: str) -> None:
     whl = wheel(tmp_path / "w-1.0-py3-none-any.whl", {"w/template.py": "{{ name }} ="})
-    members = layer(tmp_path, {"wheels": [str(whl)], "bytecode": True})
+    members = layer(tmp_path, {"wheels": [str(whl)], "bytecode": bytecode})
     assert f"{SITE}/w/template.py" in members
     assert not any(name.endswith(".pyc") for name in members)
 

@@ -32,13 +32,17 @@ def _image_layer_impl(ctx):
         "files": {path: json.decode(what) for path, what in ctx.attr.files.items()},
         "left_out": ctx.attr.left_out,
         "programs": {path: f.path for path, f in programs.items()},
+        "readers": ctx.attr.readers,
         "sources": {path: f.path for path, f in sources.items()},
         "wheels": [f.path for f in wheels],
     }))
     ctx.actions.run(
         executable = ctx.executable._layer,
         arguments = [spec.path, layer.path],
-        env = {"PYTHONHASHSEED": "0"},
+        env = {"PYTHONHASHSEED": "0"} | ({
+            # PEP 657: where there are no sources, nothing shows the column of an error.
+            "PYTHONNODEBUGRANGES": "1",
+        } if ctx.attr.bytecode == "instead" else {}),
         inputs = depset([spec] + ctx.files.debs + wheels + sources.values() + programs.values()),
         mnemonic = "ImageLayer",
         outputs = [layer],
@@ -57,12 +61,16 @@ image_layer = rule(
     doc = "A layer as .tar.gz: root's files, no times, nothing setuid.",
     attrs = {
         "below": attr.label_list(providers = [LayerInfo], doc = "Layers whose wheels need not come again."),
-        "bytecode": attr.bool(doc = "Compile Python sources, with the locked Debian Python."),
+        "bytecode": attr.string(
+            doc = "Compile Python sources, with the locked Debian Python; the bytecode lies beside them, or comes instead, without docstrings.",
+            values = ["", "beside", "instead"],
+        ),
         "debs": attr.label_list(allow_files = [".deb"], doc = "Debian packages to unpack; no script of theirs is run."),
         "files": attr.string_dict(doc = "Path to a JSON object: {\"text\": ...}, {\"directory\": mode} or {\"link\": target}."),
         "left_out": attr.string_list(doc = "Globs of paths that stay out; a later !GLOB takes some in again."),
         "libraries": attr.label_list(providers = [PyInfo], doc = "py_library targets whose sources of this workspace come in."),
         "programs": attr.label_keyed_string_dict(doc = "Programs of one file to their path in the image."),
+        "readers": attr.string_list(doc = "Globs of sources that stay where bytecode comes instead, for they are read when imported."),
         "wheels": attr.label_list(doc = "`:whl` targets of a pip hub; what they require comes with them."),
         "_layer": attr.label(default = "//bazel/image:layer", executable = True, cfg = "exec"),
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -123,6 +124,86 @@ print("\\n".join(failed))
     assert inside(server, code).stdout.strip() == ""
 
 
+OPTIONAL = {
+    *(
+        "aiohttp",
+        "django",
+        "gunicorn",
+        "h2",
+        "httptools",
+        "itsdangerous",
+        "js",
+        "OpenSSL",
+        "pygments",
+        "requests",
+        "socks",
+    ),
+    *("socksio", "trio", "twisted", "uvloop", "watchfiles", "websockets", "wsproto", "zttp", "zuvloop"),
+}
+"""Libraries that parts of the wheels could use, and the images do not have."""
+
+
+def test_every_module_of_the_image_can_be_imported(server: Unpacked) -> None:
+    """Nothing misses its source, a docstring or a module that was left out; no part is there that nothing could import."""
+    code = """
+import os, sys
+from servers.common import lean
+lean.import_sdk()
+import importlib
+
+def names(folder, prefix=""):
+    for name in sorted(os.listdir(folder)):
+        stem, _, kind = name.partition(".")
+        if os.path.isdir(os.path.join(folder, name)) and name.isidentifier() and name != "__pycache__":
+            yield prefix + name
+            yield from names(os.path.join(folder, name), prefix + name + ".")
+        elif kind in ("py", "pyc") and stem not in ("__init__", "__main__"):
+            yield prefix + stem
+
+tried = 0
+for folder in (os.path.dirname(os.__file__), next(p for p in sys.path if p.endswith("dist-packages"))):
+    for name in names(folder):
+        tried += 1
+        try: importlib.import_module(name)
+        except ModuleNotFoundError as error: print("missing", error.name, name)
+        except BaseException as error: print(name, repr(error))
+print("tried", tried)
+"""
+    done = inside(server, code)
+    assert done.returncode == 0, done.stderr
+    *lines, last = done.stdout.splitlines()
+    assert [line for line in lines if line.split()[0] != "missing" or line.split()[1] not in OPTIONAL] == []
+    assert int(last.removeprefix("tried ")) > 1000
+
+
+def test_tools_are_listed_as_their_sources_say(server: Unpacked) -> None:
+    """Byte for byte: descriptions are docstrings of ours, and schemas could have some of a library's."""
+    code = f"""
+from servers.common import lean
+lean.import_sdk()
+import json
+from servers.{server.name}.server import SIDECAR
+print(json.dumps([t.definition.model_dump(by_alias=True, exclude_none=True, mode="json") for t in SIDECAR.tools]))
+"""
+    done = inside(server, code)
+    from_sources = subprocess.run(
+        [sys.executable, "-c", code],
+        env=dict(os.environ) | {"PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)},
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert len(done.stdout) > 10_000, done.stderr
+    assert done.stdout == from_sources.stdout
+
+
+def test_a_traceback_names_sources_and_lines(server: Unpacked) -> None:
+    done = inside(server, "import json; json.loads('{')")
+    assert done.returncode == 1
+    assert 'File "/usr/lib/python3.11/json/decoder.py", line ' in done.stderr
+    assert done.stderr.rstrip().splitlines()[-1].startswith("json.decoder.JSONDecodeError: ")
+
+
 def test_it_ends_when_told_while_it_still_starts(server: Unpacked) -> None:
     """The signal comes when the imports begin, which a container at its CPU limit is at for seconds."""
     code = f"""
@@ -183,5 +264,6 @@ def test_what_is_compiled_is_what_is_run(server: Unpacked) -> None:
         "from servers.common import lean; lean.import_sdk(); "
         "import servers.common.app as m; print(m.__cached__); import mcp.server.lowlevel as n; print(n.__cached__)",
     )
-    paths = done.stdout.split()
-    assert len(paths) == 2 and all(path.endswith(".cpython-311.pyc") for path in paths), done.stderr
+    ours, sdk = done.stdout.split()
+    assert ours.endswith("/__pycache__/app.cpython-311.pyc"), done.stderr
+    assert sdk.endswith("/mcp/server/lowlevel/__init__.pyc")

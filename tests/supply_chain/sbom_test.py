@@ -62,7 +62,7 @@ def test_both_list_what_the_image_holds_and_no_more(described: Described) -> Non
 def test_every_file_of_a_wheel_belongs_to_one_that_is_listed(described: Described) -> None:
     names = {canonicalize_name(component["name"]) for component in described.cyclonedx["components"]}
     folders = {
-        path.split("/")[5] for path, _ in described.files(r"usr/local/lib/python3\.11/dist-packages/.*\.(py|so)")
+        path.split("/")[5] for path, _ in described.files(r"usr/local/lib/python3\.11/dist-packages/.*\.(pyc?|so)")
     }
     # What a wheel is called and what it is imported as, where these differ by more than case and dashes.
     imported = {
