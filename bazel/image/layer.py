@@ -192,9 +192,10 @@ def bytecode(source: tuple[str, bytes, bool]) -> bytes | None:
     """
     path, data, undocumented = source
     try:
-        tree = ast.parse(data)
-        # Their names are those of the sources, wherever the bytecode lies: tracebacks are read beside the sources.
-        code = compile(without_docstrings(tree) if undocumented else data, "/" + path, "exec", dont_inherit=True)
+        # By the source's name, wherever the bytecode lies: tracebacks are read beside the sources.
+        code = compile(
+            without_docstrings(ast.parse(data)) if undocumented else data, "/" + path, "exec", dont_inherit=True
+        )
     except (SyntaxError, ValueError):
         return None
     return bytes(_code_to_hash_pyc(code, source_hash(data), checked=False))
