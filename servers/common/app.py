@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from servers.common import VERSION, metrics
+from servers.common import VERSION
 from servers.common.access import AccessSettings
 from servers.common.endpoint import Endpoint
 from servers.common.guard import Guard
@@ -63,7 +63,8 @@ def create_app(instance: Instance[Any], access: AccessSettings) -> ASGIApp:
         return JSONResponse({"status": "ready" if up else "not ready"} | state(), 200 if up else 503)
 
     async def metrics_text(request: Request) -> Response:
-        return Response(instance.metrics.text(), media_type=metrics.CONTENT_TYPE)
+        text, kind = instance.metrics.text()
+        return Response(text, media_type=kind)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -48,7 +48,7 @@ def run(sidecar: Any, transport: str = "http") -> None:
     lean.import_sdk()
     if isinstance(sidecar, str):
         # redis-py has metrics of its own, which nothing here asks for: it brings them where it finds this.
-        with lean.hidden("opentelemetry.sdk.metrics"):
+        with lean.hidden("opentelemetry.metrics", "opentelemetry.sdk.metrics"):
             sidecar = importlib.import_module(sidecar).SIDECAR
     env = Environment(os.environ)
     settings = CommonSettings.read(env)

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    generate_latest,
-)
+from prometheus_client.metrics import Counter, Gauge, Histogram
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import CollectorRegistry
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -48,5 +41,9 @@ class Metrics:
         )
         self.backend_up = Gauge("mcp_backend_up", "1 while the store serves, else 0.", registry=self.registry)
 
-    def text(self) -> bytes:
-        return generate_latest(self.registry)
+    def text(self) -> tuple[bytes, str]:
+        """The metrics in Prometheus' text format, and its media type."""
+        # Imported when first asked: it brings HTTP servers of the standard library.
+        from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
