@@ -53,7 +53,7 @@ LATER = (
 
 
 class Later:
-    """Stands for a name of a module that has not been imported yet, in everything that libraries do with a class."""
+    """Stands for a name of a module that has not run yet. The module runs as soon as what it names is used."""
 
     def __init__(self, load: Callable[[], Any]) -> None:
         """
