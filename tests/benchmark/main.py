@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -93,14 +94,13 @@ def builds(workspace: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def run(parts: list[str], sizes: measure.Sizes) -> dict[str, Any]:
-    """Measures the parts, in order."""
-    results: dict[str, Any] = {}
+def run(parts: list[str], sizes: measure.Sizes, keep: Callable[[str, list[measure.Row]], None]) -> None:
+    """Measures the parts, in order, and hands over the rows of each as soon as they are there."""
     layouts = {f"mcp/{store}": Image(program(f"{store.upper()}_IMAGE")) for store in ("redis", "elasticsearch")}
     if "images" in parts:
-        results["images"] = measure.images(layouts)
+        keep("images", measure.images(layouts))
     if not set(parts) - {"images", "builds"}:
-        return results
+        return
     with tempfile.TemporaryDirectory(prefix="benchmark.") as temporary:
         folder = Path(temporary)
         both = subjects(folder)
@@ -108,26 +108,26 @@ def run(parts: list[str], sizes: measure.Sizes) -> dict[str, Any]:
             measure.fill_redis(redis, 0)
             measure.fill_elasticsearch(elasticsearch)
             ports = {"redis": redis.port, "elasticsearch": elasticsearch.port}
-            for store, pair in both.items():
-                for part in parts:
-                    print(f"benchmark: {store}: {part}", flush=True)
+            for part in (part for part in PARTS if part in parts):
+                for store, pair in both.items():
                     if part in ("starts", "memory", "calls"):
+                        print(f"benchmark: {part}: {store}", flush=True)
                         if part == "calls" and store == "redis":
                             measure.fill_redis(redis, sizes.keys // 10)
                         # To compare with, what a server on the same SDK takes that does nothing.
                         asked = [*pair, naive(folder)] if part == "starts" and store == "redis" else pair
-                        rows = getattr(measure, part)(asked, ports[store], folder, sizes)
-                        results[part] = results.get(part, []) + rows
+                        keep(part, getattr(measure, part)(asked, ports[store], folder, sizes))
                     elif part == "bare":
-                        results[part] = results.get(part, []) + measure.bare(store, ports[store], sizes)
+                        keep(part, measure.bare(store, ports[store], sizes))
                     elif part == "listing":
-                        results[part] = results.get(part, []) + measure.listing(pair, ports[store], folder)
+                        keep(part, measure.listing(pair, ports[store], folder))
             if "scan" in parts:
+                print("benchmark: scan", flush=True)
                 measure.fill_redis(redis, sizes.keys)
-                results["scan"] = measure.scan(both["redis"], redis.port, folder, sizes.keys)
+                keep("scan", measure.scan(both["redis"], redis.port, folder, sizes.keys))
             if "cost" in parts:
-                results["cost"] = measure.cost(both["redis"][0], redis, folder, sizes)
-    return results
+                print("benchmark: cost", flush=True)
+                keep("cost", measure.cost(both["redis"][0], redis, folder, sizes))
 
 
 def main() -> None:
@@ -152,20 +152,27 @@ def main() -> None:
     sizes = {"quick": measure.QUICK, "short": measure.SHORT, "full": measure.FULL}[kind]
     workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."))
     output = arguments.output or (None if arguments.quick else workspace / "docs/benchmarks")
-    results = run(parts, sizes)
-    if "builds" in parts:
-        results["builds"] = builds(workspace)
+    results: dict[str, Any] = {}
     if output:
         output.mkdir(parents=True, exist_ok=True)
         file = output / "results.json"
-        before = json.loads(file.read_text()) if file.exists() else {}
-        results = before | results
-    results["machine"] = machine(kind)
-    text = "\n".join(report.sections(results)) + "\n"
-    print(text)
+        results = json.loads(file.read_text()) if file.exists() else {}
+    begun: set[str] = set()
+
+    def keep(part: str, rows: list[measure.Row]) -> None:
+        """Puts rows in the place of those of an earlier run; on disk at once, for a later part may fail."""
+        results[part] = results[part] + rows if part in begun else rows
+        begun.add(part)
+        results["machine"] = machine(kind)
+        if output:
+            file.write_text(json.dumps(results, indent=1) + "\n")
+            (output / "measured.md").write_text("\n".join(report.sections(results)) + "\n")
+
+    run(parts, sizes, keep)
+    if "builds" in parts:
+        keep("builds", builds(workspace))
+    print("\n".join(report.sections(results)))
     if output:
-        file.write_text(json.dumps(results, indent=1) + "\n")
-        (output / "measured.md").write_text(text)
         report.charts(results, output)
 
 

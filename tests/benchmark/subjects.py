@@ -22,7 +22,11 @@ from tools.images.container import command_line
 from tools.images.layout import Image
 
 NEW = "2026-07-28"
-LIMITS = {"MCP_MAX_RESULT_BYTES": str(64 * 1024 * 1024), "MCP_MAX_CONCURRENT_CALLS": "1024"}
+LIMITS = {
+    "MCP_MAX_CONCURRENT_CALLS": "1024",
+    "MCP_MAX_CONNECTIONS": "1024",
+    "MCP_MAX_RESULT_BYTES": str(64 * 1024 * 1024),
+}
 """Ours only bounds what it answers; to do a peer's work, it is allowed as much as that takes."""
 
 
