@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import math
 from typing import Any
@@ -17,6 +18,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message
 
 from servers.common.exchange import exchange
+from servers.common.outgoing import OUTGOING
 from servers.common.tools import result
 
 pytestmark = pytest.mark.anyio
@@ -286,3 +288,23 @@ async def test_headers(headers: dict[str, str], answered: bool) -> None:
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
 async def test_other_methods_are_left_to_the_sdk(method: str) -> None:
     assert await exchange(SERVER, {}, Request(scope(PLAIN, method)), encoded(call("answers"))) is None
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+async def test_what_was_answered_is_let_go(version: str) -> None:
+    """A timer that a handler began and cancelled keeps its context for as long as it would have run: not the answer with it."""
+    contexts: list[contextvars.Context] = []
+
+    async def long(ctx: Any, params: Any) -> Any:
+        contexts.append(contextvars.copy_context())
+        return result({"value": "x" * 100_000}, 1 << 20)
+
+    headers, message = (PLAIN | {"mcp-protocol-version": version}, call("long"))
+    if version == NEW:
+        headers, message = modern(call("long"))
+    body = encoded(message)
+    long_server: Server[Any] = Server("long", on_call_tool=long, get_tool_input_schema=lambda name: None)
+    answered = await exchange(long_server, None, Request(scope(headers)), body)
+    assert answered and len(answered.body) > 200_000
+    outgoing = contexts[0][OUTGOING]
+    assert outgoing is not None and not outgoing.text and not outgoing.content

@@ -25,17 +25,20 @@ class Outgoing:
     """The structured content, as JSON."""
 
     def put_into(self, answer: bytes) -> bytes:
-        """The answer with what was left out of it.
+        """The answer with what was left out of it, which is let go: timers that have been cancelled keep their context for
+        as long as they would have run, and all that it refers to.
 
         Args:
             answer: compact JSON, with an empty text and empty structured content (protocols before 2025-06-18 have none)
         """
+        text, content = self.text, self.content
+        self.text = self.content = b""
         before, stood_in, rest = answer.partition(_TEXT)
-        if not self.text or not stood_in:
+        if not text or not stood_in:
             return answer
         between, structured, after = rest.partition(_CONTENT)
-        content = [_CONTENT[:-2], self.content] if structured else []
-        return b"".join([before, _TEXT[:-1], self.text, _TEXT[-1:], between, *content, after])
+        parts = [_CONTENT[:-2], content] if structured else []
+        return b"".join([before, _TEXT[:-1], text, _TEXT[-1:], between, *parts, after])
 
 
 OUTGOING: ContextVar[Outgoing | None] = ContextVar("OUTGOING", default=None)
