@@ -106,23 +106,30 @@ def _command(words: Sequence[str]) -> bytes:
     return b"".join([f"*{len(words)}\r\n".encode(), *(f"${len(w.encode())}\r\n{w}\r\n".encode() for w in words)])
 
 
-async def _reply(reader: asyncio.StreamReader) -> None:
-    """Reads a reply, whatever it is."""
+async def _reply(reader: asyncio.StreamReader) -> bytes:
+    """Reads a reply, whatever it is, and gives its first line.
+
+    Raises:
+        LoadError: it is an error, or says that there is nothing.
+    """
     line = await reader.readuntil(b"\r\n")
-    if line.startswith(b"-"):
+    if line.startswith((b"-", b"$-1", b"*-1")):
         raise LoadError(f"Redis: {line.decode().strip()}")
     if line.startswith(b"$"):
         await reader.readexactly(int(line[1:]) + 2)
     elif line.startswith(b"*"):
         for _ in range(int(line[1:])):
             await _reply(reader)
+    return line
 
 
 async def _tell(port: int, commands: Iterable[Sequence[str]]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for words in commands:
         writer.write(_command(words))
-        await _reply(reader)
+        answer = await _reply(reader)
+        if not answer.startswith(b"+"):
+            raise LoadError(f"Redis: {answer.decode()}")
     writer.close()
 
 
