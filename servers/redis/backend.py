@@ -154,12 +154,12 @@ class RedisBackend:
     async def each(self, *command: Any) -> list[Any]:
         """The answers of every server to a command that changes nothing."""
 
-        async def ask() -> list[Any]:
+        async def asked() -> list[Any]:
             with self.translated():
                 clients = await self._redis.all()
                 return list(await asyncio.gather(*(one(client, command) for client in clients)))
 
-        return await self._twice(ask)
+        return await self._twice(asked)
 
     async def scan(self, server: int, position: int, *words: Any) -> tuple[int, int, list[bytes]]:
         """One SCAN on one of the servers.
@@ -168,7 +168,7 @@ class RedisBackend:
             the server and the position to go on with, server -1 at the end; and the names found.
         """
 
-        async def ask() -> tuple[int, int, list[bytes]]:
+        async def asked() -> tuple[int, int, list[bytes]]:
             with self.translated():
                 clients = await self._redis.all()
                 if server >= len(clients):
@@ -178,7 +178,7 @@ class RedisBackend:
                 return server, int(following), names
             return (server + 1 if server + 1 < len(clients) else -1), 0, names
 
-        return await self._twice(ask)
+        return await self._twice(asked)
 
     async def pubsub(self, key: bytes | None = None) -> PubSub:
         """A connection that listens, to the server that has a key. Close it."""
