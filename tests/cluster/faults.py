@@ -132,13 +132,34 @@ def hang(scene: Scene) -> None:
     scene.signal("SIGUSR1")
 
 
-HANG = "e2e-hang"
+SICK = "e2e-sick"
+
+_SICK_CODE = """
+import os, signal, time
+
+signal.signal(signal.SIGUSR1, lambda *_: time.sleep(3600))
+eaten = b"x" * int(os.environ.get("E2E_EAT", "0"))
+"""
 
 
-def hanging_code() -> Manifest:
-    """A ConfigMap that makes a sidecar hang when SIGUSR1 comes, once it is mounted and on PYTHONPATH."""
-    hook = "import signal, time\nsignal.signal(signal.SIGUSR1, lambda *_: time.sleep(3600))\n"
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": HANG}, "data": {"sitecustomize.py": hook}}
+def sick_code() -> Manifest:
+    """A ConfigMap with what Python runs first in a sidecar that has it by `sick`: it hangs when SIGUSR1 comes, and takes E2E_EAT
+    bytes of memory."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": SICK},
+        "data": {"sitecustomize.py": _SICK_CODE},
+    }
+
+
+def sick(**variables: str) -> Values:
+    """Values by which both sidecars run that code, with these environment variables."""
+    return of_sidecars(
+        extraVolumes=[{"name": SICK, "configMap": {"name": SICK}}],
+        extraVolumeMounts=[{"name": SICK, "mountPath": "/sick"}],
+        extraEnv=extra(PYTHONPATH="/sick", **variables),
+    )
 
 
 QUICK = {
@@ -178,11 +199,7 @@ FAULTS = (
     # Those that come with values.
     Fault(
         "hung_event_loop",
-        values=of_sidecars(
-            extraVolumes=[{"name": HANG, "configMap": {"name": HANG}}],
-            extraVolumeMounts=[{"name": HANG, "mountPath": "/hang"}],
-            extraEnv=extra(PYTHONPATH="/hang", MCP_WATCHDOG_SECONDS="10"),
-        ),
+        values=sick(MCP_WATCHDOG_SECONDS="10"),
         strike=hang,
         shows=restarted(exit_codes=(1,)),
         recovers=True,
@@ -200,11 +217,8 @@ FAULTS = (
     ),
     Fault("no_such_image", values=of_sidecars(image={"tag": "none"}), shows=reason("ErrImageNeverPull")),
     Fault("crash_loop", values=of_sidecars(extraEnv=extra(MCP_LOG_LEVEL="none")), shows=reason("CrashLoopBackOff")),
-    Fault(
-        "out_of_memory",
-        values=of_sidecars(resources={"requests": {"memory": "32Mi"}, "limits": {"memory": "32Mi"}}),
-        shows=reason("OOMKilled"),
-    ),
+    # Twice what the chart allows: no limit is so low that a sidecar is sure to need more.
+    Fault("out_of_memory", values=sick(E2E_EAT=str(256 * 2**20)), shows=reason("OOMKilled")),
     Fault(
         "probes_fail",
         values=of_sidecars(extraEnv=extra(MCP_HOST="127.0.0.1"), probes={"readiness": QUICK, "liveness": QUICK}),

@@ -7,6 +7,7 @@ and one opens a new connection for each request, which is led by the Service as 
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import itertools
 import json
@@ -32,9 +33,17 @@ ANSWERING = 60.0
 PORTS = itertools.cycle(range(10_000, 65_000))
 
 
-def source() -> tuple[str, int]:
-    """An address to connect from."""
-    return "", next(PORTS)
+def dial(host: str, port: int) -> socket.socket:
+    """Connects."""
+    while True:
+        try:
+            dialled = socket.create_connection((host, port), CONNECTING, ("", next(PORTS)))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:  # by a connection that was kept while all other ports had their turn
+                raise
+        else:
+            dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return dialled
 
 
 class Connection(Protocol):
@@ -52,7 +61,7 @@ class RedisConnection:
     """
 
     def __init__(self, host: str, port: int, password: str = "") -> None:
-        self._socket = socket.create_connection((host, port), CONNECTING, source())
+        self._socket = dial(host, port)
         self._socket.settimeout(ANSWERING)
         self._answers = self._socket.makefile("rb")
         if password:
@@ -84,20 +93,20 @@ class RedisConnection:
         self._socket.close()
 
 
-def connection(host: str, port: int, answering: float = ANSWERING) -> http.client.HTTPConnection:
-    """An open connection."""
-    opened = http.client.HTTPConnection(host, port, CONNECTING, source())
-    opened.connect()
-    opened.sock.settimeout(answering)
-    opened.timeout = answering  # where it connects again by itself
-    return opened
+class Dialled(http.client.HTTPConnection):
+    """Connects by `dial`, also when it does so again by itself; its timeout is that of an answer."""
+
+    def connect(self) -> None:
+        self.sock = dial(self.host, self.port)
+        self.sock.settimeout(self.timeout)
 
 
 class HttpConnection:
     """One HTTP request, again and again; an answer other than 2xx fails."""
 
     def __init__(self, host: str, port: int, method: str = "GET", path: str = "/", body: str = "") -> None:
-        self._connection = connection(host, port)
+        self._connection = Dialled(host, port, ANSWERING)
+        self._connection.connect()
         self._request = (method, path, body or None)
 
     def ask(self) -> None:
@@ -228,7 +237,7 @@ def connect(host: str, port: str, times: str = "1") -> str:
     """Whether a port takes connections, so many one after another: open, refused, or what else happened."""
     try:
         for _ in range(int(times)):
-            socket.create_connection((host, int(port)), CONNECTING, source()).close()
+            dial(host, int(port)).close()
     except ConnectionRefusedError:
         return "refused"
     except OSError as error:
@@ -239,7 +248,7 @@ def connect(host: str, port: str, times: str = "1") -> str:
 def send(host: str, port: str, method: str, path: str, body: str = "", wait: str = str(ANSWERING)) -> dict[str, Any]:
     """Status and body of a request; status 0 and the reason where nobody answers within so many seconds."""
     try:
-        with contextlib.closing(connection(host, int(port), float(wait))) as opened:
+        with contextlib.closing(Dialled(host, int(port), float(wait))) as opened:
             opened.request(method, path, body or None, HEADERS if body else {})
             answer = opened.getresponse()
             return {"status": answer.status, "body": answer.read().decode(errors="replace")}

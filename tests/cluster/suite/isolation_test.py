@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.cluster.faults import FAULTS, Fault, Scene, hanging_code, nothing
+from tests.cluster.faults import FAULTS, Fault, Scene, nothing, sick_code
 from tests.cluster.helpers import Client, Count, Node
 from tests.cluster.kube import Kube, Pod, wait_until
 from tests.cluster.release import BRISK, ONLY_STORES, SIDECAR, STORES, Release, Store, Values, merge
@@ -43,7 +43,7 @@ class Outbreak:
 @pytest.fixture(scope="module")
 def applied(kube: Kube) -> list[Values]:
     """The values that the release was given, the newest last."""
-    kube.apply(hanging_code())
+    kube.apply(sick_code())
     return [{"nothing": "yet"}]
 
 
