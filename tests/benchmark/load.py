@@ -23,10 +23,11 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class Measured:
-    """What clients saw: latencies in seconds, sorted, and the wall time of all."""
+    """What clients saw: latencies in seconds, sorted, the wall time of all, and the bytes of an answer's body."""
 
     latencies: Sequence[float]
     seconds: float
+    size: int
 
     @property
     def rate(self) -> float:
@@ -91,32 +92,81 @@ class Connection:
         self._writer.close()
 
 
-async def load(port: int, request: bytes, expected: bytes, clients: int, calls: int, seconds: float) -> Measured:
+class RedisConnection:
+    """A kept connection to a Redis on loopback (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def open(cls, port: int) -> RedisConnection:
+        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=2**26))
+
+    async def ask(self, request: bytes) -> tuple[bytes, bytes]:
+        """Sends a command; the first line of its reply, and what comes behind it.
+
+        Raises:
+            LoadError: it is an error, or says that there is nothing.
+        """
+        self._writer.write(request)
+        return await self._reply()
+
+    async def _reply(self) -> tuple[bytes, bytes]:
+        line = await self._reader.readuntil(b"\r\n")
+        if line.startswith((b"-", b"$-1", b"*-1")):
+            raise LoadError(f"Redis: {line.decode().strip()}")
+        rest = b""
+        if line.startswith(b"$"):
+            rest = await self._reader.readexactly(int(line[1:]) + 2)
+        elif line.startswith(b"*"):
+            rest = b"".join([b"".join(await self._reply()) for _ in range(int(line[1:]))])
+        return line, rest
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def redis_command(words: Sequence[str]) -> bytes:
+    """A command as Redis reads it."""
+    return b"".join([f"*{len(words)}\r\n".encode(), *(f"${len(w.encode())}\r\n{w}\r\n".encode() for w in words)])
+
+
+async def load(
+    port: int,
+    request: bytes,
+    expected: bytes,
+    clients: int,
+    calls: int,
+    seconds: float,
+    kind: type[Connection | RedisConnection] = Connection,
+) -> Measured:
     """Clients that repeat a request, until `calls` of them are answered or `seconds` are over.
 
     Args:
         port: of the server on loopback
-        request: by `http_request`
+        request: by `http_request` or `redis_command`
         expected: bytes that each answer's body must have
         clients: at once
         calls: altogether, at most
         seconds: after which no call begins any more
+        kind: of connection
 
     Raises:
         LoadError: an answer is a failure or does not have what is expected.
     """
-    connections = [await Connection.open(port) for _ in range(clients)]
+    connections = [await kind.open(port) for _ in range(clients)]
     latencies: list[float] = []
-    left = calls
+    left, size = calls, 0
     began = time.perf_counter()
 
-    async def client(connection: Connection) -> None:
-        nonlocal left
+    async def client(connection: Connection | RedisConnection) -> None:
+        nonlocal left, size
         while left > 0 and time.perf_counter() - began < seconds:
             left -= 1
             sent = time.perf_counter()
             _, body = await connection.ask(request)
             latencies.append(time.perf_counter() - sent)
+            size = len(body)
             if expected not in body:
                 raise LoadError(f"an answer without {expected!r}: {body[:300].decode(errors='replace')}")
 
@@ -129,4 +179,4 @@ async def load(port: int, request: bytes, expected: bytes, clients: int, calls: 
     finally:
         for connection in connections:
             connection.close()
-    return Measured(sorted(latencies), time.perf_counter() - began)
+    return Measured(sorted(latencies), time.perf_counter() - began, size)

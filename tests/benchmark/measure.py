@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmark.limits import MIB, available
-from tests.benchmark.load import Connection, LoadError, Measured, http_request, load
+from tests.benchmark.load import (
+    Connection,
+    LoadError,
+    Measured,
+    RedisConnection,
+    http_request,
+    load,
+    redis_command,
+)
 from tests.benchmark.subjects import Running, Subject, call, message, running
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
@@ -101,36 +109,13 @@ def fill_redis(server: RedisServer, keys: int) -> None:
     asyncio.run(_tell(server.port, commands))
 
 
-def _command(words: Sequence[str]) -> bytes:
-    """A command as Redis reads it (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
-    return b"".join([f"*{len(words)}\r\n".encode(), *(f"${len(w.encode())}\r\n{w}\r\n".encode() for w in words)])
-
-
-async def _reply(reader: asyncio.StreamReader) -> bytes:
-    """Reads a reply, whatever it is, and gives its first line.
-
-    Raises:
-        LoadError: it is an error, or says that there is nothing.
-    """
-    line = await reader.readuntil(b"\r\n")
-    if line.startswith((b"-", b"$-1", b"*-1")):
-        raise LoadError(f"Redis: {line.decode().strip()}")
-    if line.startswith(b"$"):
-        await reader.readexactly(int(line[1:]) + 2)
-    elif line.startswith(b"*"):
-        for _ in range(int(line[1:])):
-            await _reply(reader)
-    return line
-
-
 async def _tell(port: int, commands: Iterable[Sequence[str]]) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    connection = await RedisConnection.open(port)
     for words in commands:
-        writer.write(_command(words))
-        answer = await _reply(reader)
+        answer, _ = await connection.ask(redis_command(words))
         if not answer.startswith(b"+"):
             raise LoadError(f"Redis: {answer.decode()}")
-    writer.close()
+    connection.close()
 
 
 def fill_elasticsearch(node: ElasticsearchNode) -> None:
@@ -216,13 +201,22 @@ def starts(servers: Sequence[Subject], store_port: int, folder: Path, sizes: Siz
 
 
 def _merge(parts: Sequence[Measured]) -> Measured:
-    return Measured(sorted(x for part in parts for x in part.latencies), sum(part.seconds for part in parts))
+    latencies = sorted(x for part in parts for x in part.latencies)
+    return Measured(latencies, sum(part.seconds for part in parts), parts[-1].size)
+
+
+def _seen(measured: Measured) -> Row:
+    quantiles = {f"{name}_ms": round(measured.quantile(q) * 1000, 2) for name, q in QUANTILES}
+    return {
+        "calls": len(measured.latencies),
+        "per_s": round(measured.rate, 1),
+        **quantiles,
+        "answer_bytes": measured.size,
+    }
 
 
 def _row(measured: Measured, cpu: float) -> Row:
-    calls = len(measured.latencies)
-    quantiles = {f"{name}_ms": round(measured.quantile(q) * 1000, 2) for name, q in QUANTILES}
-    return {"calls": calls, "per_s": round(measured.rate, 1), **quantiles, "cpu_ms": round(cpu / calls * 1000, 3)}
+    return _seen(measured) | {"cpu_ms": round(cpu / len(measured.latencies) * 1000, 3)}
 
 
 QUANTILES = (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))
@@ -256,42 +250,31 @@ def calls(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes) 
 
 
 def bare(store: str, port: int, sizes: Sizes) -> list[Row]:
-    """The same work past any server: one client that asks the store itself."""
-
-    async def redis(*words: str) -> Measured:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**26)
-        latencies: list[float] = []
-        began = time.perf_counter()
-        while len(latencies) < sizes.calls and time.perf_counter() - began < sizes.seconds * 2:
-            sent = time.perf_counter()
-            writer.write(_command(words))
-            await _reply(reader)
-            latencies.append(time.perf_counter() - sent)
-        writer.close()
-        return Measured(sorted(latencies), time.perf_counter() - began)
-
-    async def elasticsearch(path: str, expected: str, body: Any = None) -> Measured:
-        return await load(port, http_request(path, body), expected.encode(), 1, sizes.calls, sizes.seconds * 2)
-
-    asked = (
-        {
-            "small read": redis("GET", "k"),
-            "1 MB read": redis("GET", "big"),
-            "search": redis("SCAN", "0", "MATCH", "key:*", "COUNT", "10"),
-        }
-        if store == "redis"
-        else {
-            "small read": elasticsearch("/docs/_doc/7", SMALL),
-            "1 MB read": elasticsearch("/docs/_doc/big", BIG),
-            "search": elasticsearch("/docs/_search", SMALL, SEARCH | {"size": 10}),
-        }
-    )
-    rows = []
-    for work, asking in asked.items():
-        measured = asyncio.run(asking)
-        quantiles = {f"{name}_ms": round(measured.quantile(q) * 1000, 2) for name, q in QUANTILES}
-        rows.append({"store": store, "work": work, "calls": len(measured.latencies), **quantiles})
-    return rows
+    """The same work past any server: the same clients ask the store itself."""
+    if store == "redis":
+        kind: type[Connection | RedisConnection] = RedisConnection
+        asked = [
+            Work("small read", redis_command(["GET", "k"]), SMALL.encode()),
+            Work("1 MB read", redis_command(["GET", "big"]), BIG.encode()),
+            Work("search", redis_command(["SCAN", "0", "MATCH", "key:*", "COUNT", "10"]), b"key:"),
+        ]
+    else:
+        kind = Connection
+        asked = [
+            Work("small read", http_request("/docs/_doc/7", None), SMALL.encode()),
+            Work("1 MB read", http_request("/docs/_doc/big", None), BIG.encode()),
+            Work("search", http_request("/docs/_search", SEARCH | {"size": 10}), SMALL.encode()),
+        ]
+    return [
+        {"store": store, "work": work.name, "clients": clients}
+        | _seen(
+            asyncio.run(
+                load(port, work.request, work.expected, clients, sizes.calls * sizes.rounds, sizes.seconds * 2, kind)
+            )
+        )
+        for work in asked
+        for clients in sizes.clients
+    ]
 
 
 def memory(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes) -> list[Row]:
