@@ -22,11 +22,6 @@ MACHINES = {"amd64": 62, "arm64": 183}
 """e_machine of an ELF file: EM_X86_64, EM_AARCH64."""
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Answering(Process):
     """A process with an HTTP port."""
 

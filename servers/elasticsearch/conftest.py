@@ -28,11 +28,6 @@ CANARY = "canary-5fd1c0e7"
 """What must not be seen."""
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def node() -> Iterator[ElasticsearchNode]:
     with ElasticsearchNode(cluster="tests") as running:

@@ -18,11 +18,6 @@ from tools.backends.sidecar import Sidecar
 Start = Callable[..., Sidecar]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     with RedisServer() as server:

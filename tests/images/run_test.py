@@ -23,11 +23,6 @@ from tools.images.container import UID, Container, can_isolate, command_line
 CALLS = {"redis": ("redis_info", "version"), "elasticsearch": ("es_health", "status")}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def store_settings() -> Iterator[dict[str, dict[str, str]]]:
     with RedisServer(password="pass word") as redis, ElasticsearchNode() as node:

@@ -34,11 +34,6 @@ DISTRIBUTIONS = {"jwt": "pyjwt", "opentelemetry": "opentelemetry_api"}
 HOSTS = {"redis": "REDIS_HOST", "elasticsearch": "ES_HOST"}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def stores() -> Iterator[dict[str, int]]:
     with RedisServer() as redis, ElasticsearchNode() as node:

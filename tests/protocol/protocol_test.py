@@ -22,11 +22,6 @@ NEW = "2026-07-28"
 CALLS = {"redis": "redis_info", "elasticsearch": "es_health"}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def stores() -> Iterator[dict[str, dict[str, str]]]:
     with RedisServer() as redis, ElasticsearchNode() as node:

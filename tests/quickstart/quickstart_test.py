@@ -24,11 +24,6 @@ NEEDED = 4
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def base() -> int:
     """The first of four ports that are free now."""
     while True:

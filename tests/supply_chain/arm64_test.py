@@ -57,11 +57,6 @@ def both(request: pytest.FixtureRequest) -> dict[str, Files]:
     return {f.architecture: f for f in files}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def interpreter(elf: bytes) -> str | None:
     """The loader that a 64-bit little-endian ELF file asks for: its segment PT_INTERP."""
     (offset,) = struct.unpack_from("<Q", elf, 32)
