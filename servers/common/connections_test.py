@@ -1,4 +1,4 @@
-"""Slow clients, and too many: uvicorn's protocol over transports of the test, with a clock of its own."""
+"""Slow clients, too many, and what is not HTTP/1.1: uvicorn's protocol over transports of the test, with a clock of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from servers.common.connections import JOINED, SLOWEST, Connection, Connections, Joined
+from servers.common.connections import (
+    JOINED,
+    LONGEST_HEAD,
+    MOST_AHEAD,
+    MOST_HEADERS,
+    SLOWEST,
+    Connection,
+    Connections,
+    Joined,
+)
 
 
 class Transport(asyncio.Transport):
@@ -20,7 +29,7 @@ class Transport(asyncio.Transport):
         self.written = b""
         self.writes: list[bytes] = []
         self.unread = 0
-        self.aborted = self.closed = False
+        self.aborted = self.closed = self.ended = False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return default
@@ -41,6 +50,12 @@ class Transport(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed or self.aborted
 
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.ended = True
+
     def pause_reading(self) -> None:
         pass
 
@@ -56,6 +71,8 @@ class Bench:
         self.reasons: list[str] = []
         self.answer = asyncio.Event()
         self.answer.set()
+        self.asked: list[tuple[Any, bytes]] = []  # the application's scopes, and bodies
+        self.left = 0  # clients that went away before they were answered
         self.connections = Connections(most, 30, self.reasons.append, lambda: self.now)
         self.config = Config(
             self.app, interface="asgi3", http=self.connections.protocol(), log_config=None, access_log=False
@@ -63,8 +80,16 @@ class Bench:
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            while (await receive()).get("more_body"):
-                pass
+            body = b""
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    self.left += 1
+                    return
+                body += message["body"]
+                if not message["more_body"]:
+                    break
+            self.asked.append((scope, body))
             await self.answer.wait()
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
             await send({"type": "http.response.body", "body": b"ok"})
@@ -189,6 +214,282 @@ async def test_where_all_are_answered_the_next_is_refused() -> None:
     bench.answer.set()
     await settle()
     assert all(b"200 OK" in t.written for t in transports)
+
+
+POST = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+async def refused(*parts: bytes) -> tuple[Bench, Transport]:
+    """What became of a connection over which these bytes came; nothing of them got to the application whole."""
+    bench = Bench()
+    protocol, transport = bench.connect()
+    for part in parts:
+        protocol.data_received(part)
+        await settle()
+    assert bench.reasons == ["malformed"] and not bench.asked
+    assert b"connection: close" in transport.written and transport.written.count(b"HTTP/1.1 4") == 1
+    assert transport.ended and not transport.closed, (
+        "what the client still sends must not make its system drop the answer"
+    )
+    return bench, transport
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(sent, id=name)
+        for name, sent in {
+            "two lengths": POST + b"Content-Length: 4\r\nContent-Length: 4\r\n\r\nbody",
+            "two lengths that differ": POST + b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nbody",
+            "a list of lengths": POST + b"Content-Length: 4, 4\r\n\r\nbody",
+            "a length with a sign": POST + b"Content-Length: +4\r\n\r\nbody",
+            "a length below nothing": POST + b"Content-Length: -1\r\n\r\n",
+            "a length in hexadecimal": POST + b"Content-Length: 0x4\r\n\r\nbody",
+            "a length of no digits": POST + b"Content-Length: \r\n\r\n",
+            "a length without end": POST + b"Content-Length: 99999999999999999999999\r\n\r\n",
+            "a space before the colon": POST + b"Content-Length : 4\r\n\r\nbody",
+            "a length and chunks": POST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "chunks and a length": POST + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+            "another coding": POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            "another coding, later": POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+            "another coding, in its own header": POST
+            + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "a coding that is none": POST + b"Transfer-Encoding: identity\r\n\r\n",
+            "a coding that is nearly one": POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+            "a coding after a vertical tab": POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+            "chunks in HTTP/1.0": b"POST /mcp HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "a chunk's size that is no number": CHUNKED + b"g\r\n",
+            "a chunk's size with 0x": CHUNKED + b"0x4\r\nbody\r\n0\r\n\r\n",
+            "a chunk's size with a sign": CHUNKED + b"-1\r\n",
+            "a chunk's size without end": CHUNKED + b"fffffffffffffffff\r\n",
+            "a space after a chunk's size": CHUNKED + b"4 \r\nbody\r\n0\r\n\r\n",
+            "a bare LF after a chunk's size": CHUNKED + b"4\nbody\r\n0\r\n\r\n",
+            "a bare LF in a chunk's extension": CHUNKED + b"4;a\nb\r\nbody\r\n0\r\n\r\n",
+            "a chunk longer than its size": CHUNKED + b"4\r\nbody!\r\n0\r\n\r\n",
+            "no CRLF after a chunk": CHUNKED + b"4\r\nbody0\r\n\r\n",
+            "a folded line": POST + b"A: b\r\n c\r\n\r\n",
+            "a bare LF": POST + b"A: b\nC: d\r\n\r\n",
+            "bare LFs only": b"GET / HTTP/1.1\nHost: localhost\n\n",
+            "a bare CR": POST + b"A: b\rC: d\r\n\r\n",
+            "NUL in a value": POST + b"A: b\0c\r\n\r\n",
+            "NUL in a name": POST + b"A\0: b\r\n\r\n",
+            "a control character": POST + b"A: b\x01\r\n\r\n",
+            "a space in a name": POST + b"A b: c\r\n\r\n",
+            "no name": POST + b": c\r\n\r\n",
+            "no colon": POST + b"A\r\n\r\n",
+            "no Host": b"GET / HTTP/1.1\r\n\r\n",
+            "two Hosts": POST + b"Host: localhost\r\n\r\n",
+            "two Hosts in HTTP/1.0": b"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n",
+            "HTTP/0.9": b"GET /\r\n\r\n",
+            "HTTP/1.2": b"GET / HTTP/1.2\r\nHost: localhost\r\n\r\n",
+            "HTTP/2.0": b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n",
+            "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+            "an unknown method": b"FETCH / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "another server's address": b"GET http://evil.example/mcp HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "no path": b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "a tunnel": b"CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "a path of other bytes": b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        }.items()
+    ],
+)
+async def test_what_is_not_plain_http_is_refused(sent: bytes) -> None:
+    """Smuggling among it: what another parser could take to be one request more, or less."""
+    _, transport = await refused(sent)
+    assert transport.written.startswith(b"HTTP/1.1 400 ") and b'{"error": "' in transport.written
+    _, transport = await refused(*(sent[i : i + 1] for i in range(len(sent))))
+    assert transport.written.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET /", POST, POST + b"A: ", CHUNKED + b"4;", CHUNKED + b"4\r\nbody\r\n0\r\n", CHUNKED + b"0\r\nA: "],
+    ids=["nothing", "path", "headers", "header", "chunk", "trailers", "trailer"],
+)
+async def test_what_is_no_body_is_bounded(begun: bytes) -> None:
+    part = {b"": b"\r\n" * 1000}.get(begun, (b"A: " + b"a" * 1000 + b"\r\n") if begun.endswith(b"\n") else b"a" * 1000)
+    _, transport = await refused(begun, *[part] * (2 * LONGEST_HEAD // len(part)))
+    assert transport.written.startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.anyio
+async def test_headers_are_bounded_as_well_where_all_come_at_once() -> None:
+    _, transport = await refused(POST + (b"A: " + b"a" * 1000 + b"\r\n") * 70 + b"\r\n")
+    assert transport.written.startswith(b"HTTP/1.1 431 ")
+    _, transport = await refused(POST + b"A:\r\n" * MOST_HEADERS + b"\r\n")
+    assert transport.written.startswith(b"HTTP/1.1 431 ")
+    bench = Bench()
+    protocol, transport = bench.connect()
+    protocol.data_received(POST + b"A:\r\n" * (MOST_HEADERS - 2) + b"B: " + b"b" * 60_000 + b"\r\n\r\n")
+    await settle()
+    assert b"200 OK" in transport.written and len(bench.asked[0][0]["headers"]) == MOST_HEADERS
+
+
+@pytest.mark.anyio
+async def test_a_long_body_is_no_head() -> None:
+    bench = Bench()
+    protocol, _ = bench.connect()
+    body = b"x" * (4 * LONGEST_HEAD)
+    protocol.data_received(POST + b"Content-Length: %d\r\n\r\n" % len(body))
+    for start in range(0, len(body), 1000):
+        protocol.data_received(body[start : start + 1000])
+        await settle()
+    protocol.data_received(CHUNKED)
+    for start in range(0, len(body), 8):
+        protocol.data_received(b"8\r\n" + body[start : start + 8] + b"\r\n")
+    protocol.data_received(b"0\r\n\r\n")
+    await settle()
+    assert [len(received) for _, received in bench.asked] == [len(body)] * 2 and not bench.reasons
+
+
+@pytest.mark.anyio
+async def test_values_come_without_the_space_around_them_and_trailers_not_at_all() -> None:
+    bench = Bench()
+    protocol, transport = bench.connect()
+    protocol.data_received(
+        POST
+        + b"A: \t b \t\r\nB:\r\nTransfer-Encoding: Chunked\r\n\r\n2;x=y\r\nbo\r\n2\r\ndy\r\n0\r\nAuthorization: c\r\n\r\n"
+    )
+    await settle()
+    ((scope, body),) = bench.asked
+    assert body == b"body" and b"200 OK" in transport.written
+    assert scope["headers"][1:] == [(b"a", b"b"), (b"b", b""), (b"transfer-encoding", b"Chunked")]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("protocol_name", [b"h2c", b"websocket"])
+@pytest.mark.parametrize("parts", [1, 2, 1000])
+async def test_a_wish_for_another_protocol_is_not_heard(protocol_name: bytes, parts: int) -> None:
+    """The body is there all the same: the HTTP client of Java asks so with its first request."""
+    bench = Bench()
+    protocol, transport = bench.connect()
+    asked = POST + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: " + protocol_name
+    asked += b"\r\nHTTP2-Settings: AAMAAABk\r\nContent-Length: 4\r\n\r\nbody"
+    sent = (asked + REQUEST) * 2
+    for start in range(0, len(sent), len(sent) // parts + 1):
+        protocol.data_received(sent[start : start + len(sent) // parts + 1])
+        await settle()
+    assert [body for _, body in bench.asked] == [b"body"] * 4
+    assert transport.written.count(b"200 OK") == 4 and not bench.reasons
+
+
+@pytest.mark.anyio
+async def test_requests_sent_ahead_are_answered_in_turn_up_to_a_number() -> None:
+    bench = Bench()
+    protocol, transport = bench.connect()
+    bench.answer.clear()
+    for _ in range(MOST_AHEAD + 3):
+        protocol.data_received(REQUEST)
+        await settle()
+    assert len(bench.asked) == 1 and not transport.written, "an answer out of turn would be taken for another's"
+    bench.answer.set()
+    await settle()
+    await settle()
+    assert transport.written.count(b"200 OK") == MOST_AHEAD
+    assert transport.written.rpartition(b"HTTP/1.1 ")[2].startswith(b"429 ") and bench.reasons == ["malformed"]
+    assert transport.ended
+
+
+@pytest.mark.anyio
+async def test_any_number_in_turn_is_answered() -> None:
+    bench = Bench()
+    protocol, transport = bench.connect()
+    for _ in range(3 * MOST_AHEAD):
+        protocol.data_received(REQUEST)
+        await settle()
+    assert transport.written.count(b"200 OK") == 3 * MOST_AHEAD and not bench.reasons
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "wrong", [b"\0", CHUNKED + b"2\r\nbo\r\ng", b"GET / HTTP/1.1\r\n\r\n"], ids=["bytes", "body", "host"]
+)
+async def test_what_is_wrong_is_said_after_the_answers_before_it(wrong: bytes) -> None:
+    bench = Bench()
+    bench.answer.clear()
+    protocol, transport = bench.connect()
+    protocol.data_received(REQUEST + REQUEST + wrong)
+    await settle()
+    assert not transport.written and not transport.is_closing()
+    bench.answer.set()
+    await settle()
+    await settle()
+    assert [part[:3] for part in transport.written.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"400"]
+    assert transport.ended and len(bench.asked) == 2
+    protocol.data_received(REQUEST)
+    await settle()
+    assert len(bench.asked) == 2, "nothing is read after it"
+
+
+@pytest.mark.anyio
+async def test_a_body_that_breaks_ends_its_call() -> None:
+    bench, transport = await refused(CHUNKED.replace(b"Host", b"Expect: 100-continue\r\nHost") + b"4\r\nbody", b"!")
+    assert bench.left == 1 and transport.written.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 400 ")
+
+
+@pytest.mark.anyio
+async def test_a_refused_client_that_does_not_leave_is_closed() -> None:
+    bench, transport = await refused(b"\0")
+    bench.pass_time(29)
+    assert not transport.aborted
+    bench.pass_time(2)
+    assert transport.aborted
+
+
+@pytest.mark.anyio
+async def test_a_client_that_leaves_ends_the_call_that_is_answered_not_only_the_last() -> None:
+    bench = Bench()
+    protocol, _ = bench.connect()
+    protocol.data_received(CHUNKED + b"2\r\nbo\r\n")
+    await settle()
+    protocol.connection_lost(None)
+    await settle()
+    assert bench.left == 1
+    protocol, _ = bench.connect()
+    bench.answer.clear()
+    protocol.data_received(REQUEST * 3)
+    await settle()
+    served = protocol._served
+    protocol.connection_lost(ConnectionResetError())
+    bench.answer.set()
+    await settle()
+    assert served and served.disconnected and len(bench.asked) == 1, "who waited is not begun any more"
+
+
+@pytest.mark.anyio
+async def test_what_is_sent_ahead_may_take_its_time_while_a_call_lasts() -> None:
+    bench = Bench()
+    bench.answer.clear()
+    protocol, transport = bench.connect()
+    protocol.data_received(REQUEST + REQUEST[:20])
+    await settle()
+    bench.pass_time(100)
+    assert not transport.aborted
+    bench.answer.set()
+    await settle()
+    bench.pass_time(0)
+    bench.pass_time(29)
+    assert not transport.aborted and b"200 OK" in transport.written
+    bench.pass_time(2)
+    assert transport.aborted and bench.reasons == ["slow_request"]
+
+
+@pytest.mark.anyio
+async def test_empty_lines_are_no_request() -> None:
+    """They are allowed before one (RFC 9112, 2.2), and must not keep a connection open for good."""
+    bench = Bench()
+    protocol, transport = bench.connect()
+    protocol.data_received(b"\r\n" + REQUEST + b"\r\n")
+    await settle()
+    assert transport.written.count(b"200 OK") == 1
+    bench.pass_time(0)
+    for _ in range(5):
+        bench.pass_time(10)
+        protocol.data_received(b"\r\n")
+    assert transport.aborted and bench.reasons[0] == "slow_request"
 
 
 @pytest.mark.anyio

@@ -53,6 +53,8 @@ class Endpoint:
             await self._json.handle_request(scope, receive, send)
             return
         messages = await _body(receive, self._max)
+        if messages[-1]["type"] == "http.disconnect":
+            return  # its client left before it had said all: nobody is there to answer
         body = b"".join(message.get("body", b"") for message in messages)
         progress = b'"progressToken"' in body
         gone = asyncio.Event()

@@ -152,6 +152,7 @@ async def _http(instance: Any, access: AccessSettings) -> None:
     config = uvicorn.config.Config(
         create_app(instance, access),
         http=connections.protocol(),
+        ws="none",
         ssl_context_factory=(lambda config, default: tls.context) if tls else None,
         log_config=None,
         access_log=False,
@@ -159,7 +160,6 @@ async def _http(instance: Any, access: AccessSettings) -> None:
         proxy_headers=False,  # who a client is, is not for a client to say
         timeout_graceful_shutdown=int(GRACE) + 1,
         timeout_keep_alive=75,
-        h11_max_incomplete_event_size=64 * 1024,
     )
     logger.info(
         "serving",

@@ -35,7 +35,7 @@ class Metrics:
         )
         self.closed = Counter(
             "mcp_http_connections_closed",
-            "Connections closed before their time: slow_request, slow_answer, crowded.",
+            "Connections closed before their time: slow_request, slow_answer, crowded, malformed.",
             ["reason"],
             registry=self.registry,
         )

@@ -174,12 +174,7 @@ class Target(ABC):
         if not self.sidecar.running:
             raise Broken(f"the process ended: {self.sidecar.tail()}")
         lines = self.sidecar.log.read_text().splitlines()
-        failed = [
-            line
-            for line in lines[self._seen :]
-            # uvicorn logs so when it has refused what follows on a connection while a request before it is answered.
-            if ("a tool failed" in line or "Traceback" in line) and "h11._util.LocalProtocolError" not in line
-        ]
+        failed = [line for line in lines[self._seen :] if "a tool failed" in line or "Traceback" in line]
         self._seen = len(lines)
         if failed:
             raise Broken(f"the log has {failed[0][:2000]}")
