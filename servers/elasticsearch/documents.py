@@ -12,6 +12,7 @@ from servers.elasticsearch.backend import ElasticsearchBackend, path
 from servers.elasticsearch.errors import Refused, of_item
 from servers.elasticsearch.names import DocumentId, IndexName, near_names, target, within, writable
 from servers.elasticsearch.shorten import shorten, strings
+from servers.elasticsearch.transport import Endless
 
 # What these mean is said once, in the server's instructions.
 SeqNo = Annotated[int | None, Field(ge=0)]
@@ -50,13 +51,19 @@ async def es_get(
             raise ToolError("field is of one document: give one id")
         return await _several(call, index, id, source)
     params = {}
-    if field is not None or source is not None:
-        params["_source"] = field if field is not None else ",".join(source or ["false"])
+    if field is None and source is not None:
+        params["_source"] = ",".join(source or ["false"])
     if cursor is not None and not cursor.isdigit():
         raise ToolError(f"cursor {cursor[:50]!r} is not one from a result: begin without a cursor")
     async with near_names(call.backend):
         try:
-            answer = await call.backend.read("GET", path(index, "_doc", id), params=params)
+            try:
+                # Of one field too the whole document is asked for: Elasticsearch takes longer to cut it out than to send all.
+                answer = await call.backend.read("GET", path(index, "_doc", id), params=params)
+            except Endless:
+                if field is None:
+                    raise
+                answer = await call.backend.read("GET", path(index, "_doc", id), params={"_source": field})
         except Refused as error:
             if error.status != 404 or error.type:
                 raise

@@ -220,14 +220,8 @@ async def _found(call: Call[ElasticsearchBackend], answer: Any, page: _Page, mos
             )
         room.take(answer["aggregations"])
     several = len({hit["_index"] for hit in hits}) > 1
-    last: list[Any] = []
-    for raw in hits:
-        hit = _hit(raw, several, room.left if len(hits) == 1 else min(HIT_BYTES, room.left))
-        if found["hits"] and size(hit) > room.left:
-            break
-        room.take(hit)
-        found["hits"].append(hit)
-        last = raw.get("sort", [])
+    found["hits"] = _fitted([_hit(raw, several) for raw in hits], room)
+    last = hits[len(found["hits"]) - 1].get("sort", []) if hits else []
     end = page.offset + len(found["hits"])
     # Without a total (it was not counted any further) a full page may have one behind it.
     more = len(found["hits"]) < len(hits) or (
@@ -244,7 +238,7 @@ async def _found(call: Call[ElasticsearchBackend], answer: Any, page: _Page, mos
     return found
 
 
-def _hit(raw: Any, several: bool, most: int) -> Hit:
+def _hit(raw: Any, several: bool) -> Hit:
     hit: Hit = {"id": raw["_id"]}
     if several:
         hit["index"] = raw["_index"]
@@ -253,10 +247,26 @@ def _hit(raw: Any, several: bool, most: int) -> Hit:
     if "highlight" in raw:
         hit["highlight"] = raw["highlight"]
     if "_source" in raw:
-        hit["source"], cut = shorten(raw["_source"], max(most - size(hit) - 64, 256))
-        if cut:
-            hit["cut"] = cut
+        hit["source"] = raw["_source"]
     return hit
+
+
+def _fitted(hits: list[Hit], room: Room) -> list[Hit]:
+    """As many hits as there is room for, and one at least; what is long in them is cut."""
+    if size(hits) <= min(HIT_BYTES, room.left):
+        return hits  # most are, and need not be measured one by one
+    fitted: list[Hit] = []
+    for hit in hits:
+        if "source" in hit:
+            most = room.left if len(hits) == 1 else min(HIT_BYTES, room.left)
+            source = hit.pop("source")
+            hit["source"], cut = shorten(source, max(most - size(hit) - 64, 256))
+            if cut:
+                hit["cut"] = cut
+        if not room.take(hit) and fitted:
+            break
+        fitted.append(hit)
+    return fitted
 
 
 def _notes(answer: Any) -> list[str]:
