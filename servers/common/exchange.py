@@ -39,7 +39,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from pydantic import ValidationError
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from servers.common.outgoing import OUTGOING, Outgoing
 
@@ -70,7 +70,31 @@ class _Context:
         pass
 
 
-async def exchange(server: Server[Any], lifespan_state: Any, request: Request, body: bytes) -> Response | None:
+JOINED = 64 * 1024
+"""Bytes of a body from which its parts are sent one by one: to join them would cost more than to send them."""
+
+
+class Answer:
+    """An HTTP response of JSON, as an ASGI application."""
+
+    def __init__(self, parts: list[bytes], status: int = 200) -> None:
+        """
+        Args:
+            parts: which make up the body
+            status: of HTTP
+        """
+        self.status = status
+        self._length = sum(map(len, parts))
+        self.parts = parts if self._length >= JOINED else [b"".join(parts)]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % self._length)]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        for left, part in zip(range(len(self.parts) - 1, -1, -1), self.parts, strict=True):
+            await send({"type": "http.response.body", "body": part, "more_body": left > 0})
+
+
+async def exchange(server: Server[Any], lifespan_state: Any, request: Request, body: bytes) -> Answer | None:
     """Answers a request.
 
     Args:
@@ -122,10 +146,7 @@ async def exchange(server: Server[Any], lifespan_state: Any, request: Request, b
     finally:
         OUTGOING.reset(before)
     answer = JSONRPCResponse(jsonrpc="2.0", id=message.id, result=result)
-    return Response(outgoing.put_into(_modern_bytes(answer) if modern else _bytes(answer)), headers=_JSON)
-
-
-_JSON = {"Content-Type": "application/json"}
+    return Answer(outgoing.put_into(_modern_bytes(answer) if modern else _bytes(answer)))
 
 
 def _parameters_agree(server: Server[Any], message: JSONRPCRequest, headers: Headers) -> bool:
@@ -148,17 +169,17 @@ def _modern_bytes(answer: JSONRPCResponse | JSONRPCError) -> bytes:
     return json.dumps(answer.model_dump(mode="json", by_alias=True, exclude_none=True), separators=(",", ":")).encode()
 
 
-def _error(message: JSONRPCRequest, error: Exception) -> Response:
+def _error(message: JSONRPCRequest, error: Exception) -> Answer:
     """As the SDK's dispatcher for the protocols up to 2025-11-25."""
     data = handler_exception_to_error_data(error)
     if data is None:
         logger.error("handler for %r raised", message.method, exc_info=error)
         data = ErrorData(code=0, message=str(error))
-    return Response(_bytes(JSONRPCError(jsonrpc="2.0", id=message.id, error=data)), headers=_JSON)
+    return Answer([_bytes(JSONRPCError(jsonrpc="2.0", id=message.id, error=data))])
 
 
-def _modern_error(message: JSONRPCRequest, error: Exception) -> Response:
+def _modern_error(message: JSONRPCRequest, error: Exception) -> Answer:
     """As the SDK's own entry for 2026-07-28."""
     data = modern_error_data(error)
     answer = JSONRPCError(jsonrpc="2.0", id=message.id, error=data)
-    return Response(_modern_bytes(answer), ERROR_CODE_HTTP_STATUS.get(data.code, 200), headers=_JSON)
+    return Answer([_modern_bytes(answer)], ERROR_CODE_HTTP_STATUS.get(data.code, 200))

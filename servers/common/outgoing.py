@@ -24,9 +24,11 @@ class Outgoing:
     content: bytes = b""
     """The structured content, as JSON."""
 
-    def put_into(self, answer: bytes) -> bytes:
-        """The answer with what was left out of it, which is let go: timers that have been cancelled keep their context for
-        as long as they would have run, and all that it refers to.
+    def put_into(self, answer: bytes) -> list[bytes]:
+        """The answer with what was left out of it, in the parts that make it up: joining them would copy all of it once more.
+
+        What was put into it is let go here: timers that have been cancelled keep their context for as long as they would
+        have run, and all that it refers to.
 
         Args:
             answer: compact JSON, with an empty text and empty structured content (protocols before 2025-06-18 have none)
@@ -35,10 +37,11 @@ class Outgoing:
         self.text = self.content = b""
         before, stood_in, rest = answer.partition(_TEXT)
         if not text or not stood_in:
-            return answer
+            return [answer]
         between, structured, after = rest.partition(_CONTENT)
-        parts = [_CONTENT[:-2], content] if structured else []
-        return b"".join([before, _TEXT[:-1], text, _TEXT[-1:], between, *parts, after])
+        if not structured:
+            return [before + _TEXT[:-1], text, _TEXT[-1:] + between]
+        return [before + _TEXT[:-1], text, _TEXT[-1:] + between + _CONTENT[:-2], content, after]
 
 
 OUTGOING: ContextVar[Outgoing | None] = ContextVar("OUTGOING", default=None)

@@ -1,7 +1,7 @@
 """Commands over a connection of redis-py's pools, and their answers as Redis gives them.
 
 redis-py's own `execute_command` and pipelines cost a call twice as much: a timer for each answer, retries, metrics and
-callbacks, none of which is used here.
+callbacks, none of which is used here. Logins, TLS and who has which connection are redis-py's to do.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from servers.redis.resp import packed, replies
 
 ANSWER_TIMEOUT = 5.0
 """Seconds that the answers to what was sent together may take."""
@@ -34,20 +34,12 @@ async def ask(client: Redis, commands: Sequence[Command]) -> list[Any]:
         async with asyncio.timeout(ANSWER_TIMEOUT):
             connection = await pool.get_connection()
             try:
-                # Whatever goes wrong in these closes the connection, so that no later command gets the answer to this one.
-                await connection.send_packed_command(connection.pack_commands(commands))
-                return [await _answer(connection) for _ in commands]
+                await connection.send_packed_command(packed(commands))
+                return await replies(connection, len(commands))
             finally:
                 await pool.release(connection)
     except TimeoutError:
         raise _late() from None
-
-
-async def _answer(connection: AbstractConnection) -> Any:
-    try:
-        return await connection.read_response()
-    except ResponseError as error:
-        return error
 
 
 async def one(client: Redis, command: Command) -> Any:

@@ -15,6 +15,7 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError, RedisClusterException
 
 from servers.common.backend import BackendError
+from servers.redis.resp import Parser
 from servers.redis.settings import RedisSettings
 
 CONNECT_TIMEOUT = 3.0
@@ -91,6 +92,7 @@ def _client(settings: RedisSettings, host: str, port: int, database: int = 0) ->
         max_connections=MAX_CONNECTIONS,
         timeout=CONNECT_TIMEOUT,
         connection_class=SSLConnection if settings.tls else Connection,
+        parser_class=Parser,
         **options(settings),
         **_tls(settings),
     )
@@ -187,6 +189,7 @@ def deploy(settings: RedisSettings) -> Deployment:
             redis_class=Redis,
             db=settings.database,
             max_connections=512,
+            parser_class=Parser,
             **options(settings),
             **tls,
         )

@@ -1,0 +1,248 @@
+"""Replies of Redis, read from the socket to where they are parsed (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+
+redis-py reads through asyncio's streams, which copy a reply five times on its way; and what a stream holds wakes a task for each
+piece of a long one, and for each of many short ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from redis._parsers.base import AsyncBaseParser
+from redis._parsers.socket import SERVER_CLOSED_CONNECTION_ERROR
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse
+
+SPACE = 64 * 1024
+"""Bytes that are kept to receive into; a reply that needs more gets as much as it needs, until it is there."""
+
+UNREAD = 64
+"""Replies from which no more is read until somebody asks for them: of subscriptions, which Redis sends unasked."""
+
+_SIMPLE, _ERROR, _INTEGER, _BULK, _ARRAY = b"+-:$*"
+
+
+class Receiver(asyncio.BufferedProtocol):
+    """Receives what a server sends, and takes the replies out of it: RESP2's bytes, int, list, None and exceptions."""
+
+    def __init__(self, transport: asyncio.BaseTransport) -> None:
+        """
+        Args:
+            transport: of a stream, whose place this takes. What asyncio's writer waits for, it goes on asking that.
+        """
+        self._transport = cast(asyncio.Transport, transport)  # what every event loop's TCP and TLS transports are
+        self._stream = self._transport.get_protocol()
+        self._transport.set_protocol(self)
+        self._buffer = bytearray(SPACE)
+        self._at, self._end = 0, 0
+        """What was received and not parsed yet, in the buffer."""
+        self._needed = 1
+        """Where what was received has to end for there to be something to parse."""
+        self._open: list[tuple[list[Any], int]] = []
+        """The arrays that are not complete yet, outermost first, and how many items each has."""
+        self._replies: deque[Any] = deque()
+        self._waiting: tuple[int, asyncio.Future[None]] | None = None
+        self._failure: Exception | None = None
+
+    async def replies(self, count: int) -> list[Any]:
+        """The next replies. One that is an error is an exception in the list.
+
+        Raises:
+            redis.RedisError: the connection is lost, or what comes is no RESP2.
+        """
+        if len(self._replies) < count:
+            if self._failure is None:
+                future = asyncio.get_running_loop().create_future()
+                self._waiting = count, future
+                if not self._transport.is_reading():
+                    self._transport.resume_reading()
+                try:
+                    await future
+                finally:
+                    self._waiting = None
+            if len(self._replies) < count:
+                assert self._failure is not None
+                raise self._failure
+        return [self._replies.popleft() for _ in range(count)]
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is anything that nobody asked for: replies, or the end."""
+        return self._end > self._at or bool(self._replies) or self._failure is not None
+
+    def take(self, data: bytes) -> None:
+        """Takes what was received before this was there."""
+        self._buffer = bytearray(max(SPACE, len(data)))
+        self._buffer[: len(data)] = data
+        self.buffer_updated(len(data))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return memoryview(self._buffer)[self._end :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._end += nbytes
+        if self._end < self._needed:
+            return
+        try:
+            self._parse()
+        except (ValueError, UnicodeError):
+            self._fail(InvalidResponse("what the server sends is not RESP2"))
+            self._transport.abort()
+        self._make_room()
+        self._wake()
+        if len(self._replies) >= UNREAD and not self._waiting and self._transport.is_reading():
+            self._transport.pause_reading()
+
+    def _parse(self) -> None:
+        buffer, view, at, end = self._buffer, memoryview(self._buffer), self._at, self._end
+        item: Any
+        while True:
+            line = buffer.find(b"\r\n", at, end)
+            if line < 0:
+                self._needed = end + 1
+                break
+            kind, following = buffer[at], line + 2
+            if kind == _BULK:
+                length = int(buffer[at + 1 : line])
+                item = None
+                if length >= 0:
+                    following += length + 2
+                    if following > end:
+                        self._needed = following
+                        break
+                    item = bytes(view[line + 2 : following - 2])
+            elif kind == _INTEGER:
+                item = int(buffer[at + 1 : line])
+            elif kind == _SIMPLE:
+                item = bytes(view[at + 1 : line])
+            elif kind == _ERROR:
+                item = AsyncBaseParser.parse_error(buffer[at + 1 : line].decode(errors="replace"))
+            elif kind == _ARRAY:
+                count = int(buffer[at + 1 : line])
+                if count > 0:
+                    self._open.append(([], count))
+                    at = following
+                    continue
+                item = [] if count == 0 else None
+            else:
+                raise ValueError
+            at = following
+            while self._open:
+                items, count = self._open[-1]
+                items.append(item)
+                if len(items) < count:
+                    break
+                item = items
+                self._open.pop()
+            else:
+                self._replies.append(item)
+        self._at = at
+
+    def _make_room(self) -> None:
+        """Moves what is not parsed to the beginning of a buffer that holds what is needed next."""
+        rest, needed = self._end - self._at, self._needed - self._at
+        if self._at == 0 and needed <= len(self._buffer):
+            return
+        kept = self._buffer[self._at : self._end]
+        if len(self._buffer) != (space := -(-needed // SPACE) * SPACE):
+            self._buffer = bytearray(space)
+        self._buffer[:rest] = kept
+        self._at, self._end, self._needed = 0, rest, needed
+
+    def _wake(self) -> None:
+        if self._waiting and (len(self._replies) >= self._waiting[0] or self._failure) and not self._waiting[1].done():
+            self._waiting[1].set_result(None)
+
+    def _fail(self, failure: Exception) -> None:
+        self._failure = self._failure or failure
+
+    def eof_received(self) -> bool | None:
+        self._fail(RedisConnectionError(SERVER_CLOSED_CONNECTION_ERROR))
+        self._wake()
+        return None  # as the transport's end does: it closes itself
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(exc if isinstance(exc, OSError) else RedisConnectionError(SERVER_CLOSED_CONNECTION_ERROR))
+        self._wake()
+        self._stream.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._stream.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._stream.resume_writing()
+
+
+class Parser(AsyncBaseParser):
+    """What redis-py's connections read replies with (their `parser_class`), over a receiver."""
+
+    receiver: Receiver | None = None
+
+    def on_connect(self, connection: AbstractConnection) -> None:
+        reader, writer = connection._reader, connection._writer
+        if reader is None or writer is None:
+            raise RedisConnectionError(SERVER_CLOSED_CONNECTION_ERROR)
+        self.receiver = Receiver(writer.transport)
+        # A server that has no room for one more client says so at once. Nothing public tells what a stream holds; redis-py
+        # looks at the same place.
+        if early := bytes(reader._buffer):  # type: ignore[attr-defined]
+            self.receiver.take(early)
+        if reader.at_eof() or writer.transport.is_closing():
+            self.receiver.eof_received()
+
+    def on_disconnect(self) -> None:
+        self.receiver = None
+
+    async def can_read(self) -> bool:
+        return self.live().dirty
+
+    async def can_read_destructive(self) -> bool:
+        return await self.can_read()
+
+    async def read_response(self, disable_decoding: bool = False) -> Any:
+        (reply,) = await self.live().replies(1)
+        if isinstance(reply, RedisConnectionError):
+            raise reply
+        return reply
+
+    def live(self) -> Receiver:
+        if self.receiver is None:
+            raise RedisConnectionError(SERVER_CLOSED_CONNECTION_ERROR)
+        return self.receiver
+
+
+async def replies(connection: AbstractConnection, count: int) -> list[Any]:
+    """The replies to commands that were sent together, over a connection that has a Parser. One that is an error is an
+    exception in the list. Whatever goes wrong closes the connection, so that no later command gets a reply to these.
+
+    Raises:
+        redis.RedisError: Redis can't be reached.
+    """
+    parser = connection._parser
+    assert isinstance(parser, Parser)
+    try:
+        found = await parser.live().replies(count)
+        for reply in found:
+            if isinstance(reply, RedisConnectionError):
+                raise reply
+    except BaseException as error:
+        await connection.disconnect(nowait=True)
+        if isinstance(error, OSError):
+            raise RedisConnectionError(f"Error while reading: {error}") from error
+        raise
+    return found
+
+
+def packed(commands: Iterable[Sequence[Any]]) -> bytes:
+    """Commands as they are sent: arrays of their words."""
+    parts = []
+    for command in commands:
+        parts.append(b"*%d\r\n" % len(command))
+        for word in command:
+            data = word if isinstance(word, bytes) else str(word).encode()
+            parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(parts)
