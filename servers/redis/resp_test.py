@@ -38,11 +38,6 @@ REPLIES: list[tuple[bytes, Any]] = [
 SENT, MEANT = b"".join(sent for sent, _ in REPLIES), [meant for _, meant in REPLIES]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @contextmanager
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     ours, theirs = socket.socketpair()
