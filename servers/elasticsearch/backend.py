@@ -1,7 +1,7 @@
 """The connection to Elasticsearch: its REST API over HTTP, in plain JSON, which servers of 7.17 to 9 understand alike.
 
-Elasticsearch's own Python client is not used: over the HTTP client that the MCP SDK brings anyway it costs 18 MiB of memory
-and 25 MB of files, and sends a media type that ties it to a server's version.
+Elasticsearch's own Python client is not used: it costs 18 MiB of memory and 25 MB of files, and sends a media type that ties it
+to a server's version.
 """
 
 from __future__ import annotations

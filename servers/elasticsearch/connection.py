@@ -25,6 +25,8 @@ class Place(NamedTuple):
     """Where a connection leads to."""
 
     host: str
+    """A name in ASCII, or an address."""
+
     port: int
     tls: bool
 
@@ -57,7 +59,6 @@ async def connect(place: Place, context: ssl.SSLContext | None, longest: int) ->
 
     Raises:
         OSError: (ssl.SSLError among them) it can't be made.
-        UnicodeError: the host has a name that none can have.
     """
     loop = asyncio.get_running_loop()
     _, connection = await loop.create_connection(
@@ -83,11 +84,12 @@ async def _reached(place: Place) -> socket.socket:
             raise
         return attempted
 
+    host = place.host.encode("ascii")  # a str would bring the modules for other names
     try:
         # What is an address needs no thread to be resolved in.
-        found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        found = socket.getaddrinfo(host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
-        found = await loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+        found = await loop.getaddrinfo(host, place.port, type=socket.SOCK_STREAM)
     attempts = [partial(attempt, family, kind, protocol, address) for family, kind, protocol, _, address in found]
     reached: socket.socket | None
     reached, _, failures = await staggered_race(attempts, EYEBALLS)

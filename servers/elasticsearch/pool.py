@@ -40,8 +40,7 @@ class Pool:
 
         Raises:
             Full: none became free in time.
-            TimeoutError: there is no answer.
-            OSError, UnicodeError: none can be made.
+            OSError: (TimeoutError and ssl.SSLError among them) none can be made.
         """
         if self._free.locked():
             try:
@@ -90,6 +89,6 @@ class Pool:
 
     async def _fresh(self, place: Place) -> Connection:
         if len(self._idle) + self._in_use > MAX_CONNECTIONS:
-            self._idle.pop(0).close()  # one of another node
+            self._idle.pop(0).close()  # there is none of this node that could be used
         async with asyncio.timeout(self._timeout):
             return await connect(place, self._context, self._longest)

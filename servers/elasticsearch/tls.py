@@ -49,6 +49,7 @@ class Trust:
         """
         stamp = self._stamp()
         context = await self._by_fingerprint(url, timeout) if self._settings.ca_fingerprint else self._by_authority()
+        context.set_alpn_protocols(["http/1.1"])
         try:
             load_client_certificate(context, self._settings)
         except (OSError, ValueError) as error:

@@ -307,6 +307,14 @@ async def test_a_big_document_is_cut_and_read_whole_by_field(client: Client, ela
     assert "is no text" in await error(client, "es_get", index="big", id="1", field="list")
 
 
+async def test_a_field_of_a_document_that_is_too_long_to_be_read(
+    client: Client, elasticsearch: ElasticsearchNode
+) -> None:
+    fill(elasticsearch, "long", {"1": {"title": "short", "rest": "x" * 9_000_000}}, {"dynamic": False})
+    assert "is longer than 8388608 bytes" in await error(client, "es_get", index="long", id="1")
+    assert (await ok(client, "es_get", index="long", id="1", field="title"))["text"] == "short"
+
+
 @pytest.mark.parametrize("cursor", ["x", "W10", "bnVsbA", "WyJhIiwtMV0", "WyJhIiwxXQ"])
 async def test_a_made_up_cursor_is_explained(client: Client, elasticsearch: ElasticsearchNode, cursor: str) -> None:
     fill(elasticsearch, "books", BOOKS)

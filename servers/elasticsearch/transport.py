@@ -122,7 +122,7 @@ class Transport:
             pool = await self._renewed(node)
         try:
             connection = await pool.take(origin(node.url).place)
-        except (Full, OSError, UnicodeError) as error:  # timeouts and errors of TLS are OSErrors
+        except (Full, OSError) as error:
             said, advice = _reason(error)
             raise NotConnected(f"Elasticsearch at {node.address} {said}: {advice}", said) from None
         try:
