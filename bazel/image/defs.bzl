@@ -15,6 +15,17 @@ WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"] + ["*/dist-pa
     "cffi/*",
     "cffi-*",
     "pycparser*",
+    # The client's HTTP, and uvicorn's without httptools.
+    "h11/*",
+    "h11-*",
+    "httpcore2/*",
+    "httpcore2-*",
+    "httpx2/*",
+    "httpx2-*",
+    "mcp/shared/_httpx_utils.py",
+    "truststore/*",
+    "truststore-*",
+    "uvicorn/protocols/http/h11_impl.py",
     # For the schemas of the client and of the high-level server.
     "attr/*",
     "attrs/*",
@@ -40,8 +51,6 @@ WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"] + ["*/dist-pa
     "mcp/server/apps.py",
     "mcp/server/fastmcp*",
     "starlette/templating.py",
-    "truststore/_macos.py",
-    "truststore/_windows.py",
     # pydantic's first version; commands of Redis' modules as methods, and failover between whole databases.
     "pydantic/v1/*",
     "redis/asyncio/multidb/*",
@@ -55,6 +64,13 @@ WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"] + ["*/dist-pa
 
 # Wheels' sources that stay although bytecode comes instead: anyio reads which of its modules may be imported later out of them.
 READERS = ["*/dist-packages/anyio/__init__.py", "*/dist-packages/anyio/abc/__init__.py"]
+
+# glibc (mallopt(3)): up to 16 MiB that were freed stay for the next answer. By default those of a megabyte go back to the kernel,
+# to be got again page by page, which costs more than what is done with them; see docs/benchmarks.
+_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(16 * 1024 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(16 * 1024 * 1024),
+}
 
 def mcp_image(name, module, library, wheels, repository, title, description, ports = ["9000/tcp"], visibility = ["//visibility:public"]):
     """An OCI image of a server, for amd64 and arm64, that runs `python -m MODULE` as UID 1000.
@@ -113,7 +129,7 @@ def mcp_image(name, module, library, wheels, repository, title, description, por
         name = name,
         description = description,
         entrypoint = ["/usr/bin/python3.11", "-P", "-m", module],
-        env = {"PATH": "/usr/bin"},
+        env = _MEMORY | {"PATH": "/usr/bin"},
         layers = layers,
         ports = ports,
         repository = repository,
