@@ -1,8 +1,8 @@
 """Connections, bounded in number, in what a client may send, and in the time that it may take to ask and to read.
 
-uvicorn bounds the time between two requests alone. Here a request has to be there, headers and body, within a time of its
-first byte; so has the first request of a connection; and an answer has to be read. A connection too many takes the place of
-the one that has waited longest without a request; where all have one, it is refused.
+uvicorn bounds the time between two requests alone, with a timer for each. Here a request has to be there, headers and body,
+within a time of its first byte; so has the first request of a connection; and an answer has to be read. A connection too many
+takes the place of the one that has waited longest without a request; where all have one, it is refused.
 
 HTTP is parsed by llhttp, the parser of Node.js, as httptools has it, and as strictly as it can. It bounds nothing, and leaves to
 its user what a request means: lengths, Host, versions and transfer codings are looked at here, by RFC 9112.
@@ -24,6 +24,9 @@ from servers.common.tls import PEER_CERTIFICATE
 
 SWEEP = 1.0
 """Seconds between looks at all connections."""
+
+KEPT = 75.0
+"""Seconds that a connection stays open without a request."""
 
 SLOWEST = 16 * 1024
 """Bytes a second that a client has to read an answer with, beside the time that it may take for a request."""
@@ -97,6 +100,8 @@ class Connections:
             if reason := connection.overdue(now):
                 self.closed(reason)
                 self.close(connection)
+            else:
+                connection.rest(now)
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
@@ -181,6 +186,7 @@ class Connection(HttpToolsProtocol):
         self._silent = True
         self._asking: float | None = self.registry.clock()
         self._answering: float | None = None
+        self._idle: float | None = None
         self._in_head = self._in_body = False
         self._pending = 0  # bytes since a head, a part of a body or a message was complete
         self._served: RequestResponseCycle | None = None
@@ -195,17 +201,15 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.registry.discard(self)
-        self._unset_keepalive_if_required()
-        self.pipeline.clear()
         if self._served:
             _abandon(self._served)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
         if self._refusal:
             return
         self._silent = False
+        self._idle = None
         self._pending += len(data)
         try:
             self._feed(data)
@@ -224,7 +228,8 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             # A wish for another protocol, which a server need not grant (RFC 9110, 7.8; the HTTP client of Java has it in its
             # first request). llhttp would take the request to have no body, so it gets to see it without the wish.
-            head = b"%s %s HTTP/1.1\r\n" % (self.parser.get_method(), self.url)
+            version = self.parser.get_http_version().encode()
+            head = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)
             head += b"".join(b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade")
             self.parser = httptools.HttpRequestParser(self)
             self._feed(head + b"\r\n" + data[upgrade.args[0] :])
@@ -274,9 +279,6 @@ class Connection(HttpToolsProtocol):
         if hosts > 1 or (not hosts and version == "1.1"):
             raise _Refusal(400, "a request has to have one Host header")
 
-    def on_chunk_header(self) -> None:
-        self._pending = 0
-
     def on_body(self, body: bytes) -> None:
         self._pending = 0
         super().on_body(body)
@@ -285,7 +287,8 @@ class Connection(HttpToolsProtocol):
         if self._in_body:
             self._pending = 0
             self._in_body = False
-            self._asking = None
+            if not self._unanswered:
+                self._idle = self.registry.clock()  # it was answered before all of it was there
             super().on_message_complete()
 
     # What is answered.
@@ -295,15 +298,23 @@ class Connection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
+        """As uvicorn's, but for its timer, which `rest` does without."""
         self._unanswered -= 1
-        super().on_response_complete()
-        if self._refusal and not self._unanswered:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._refusal:
             self._answer_refusal()
+        else:
+            self._idle = self.registry.clock()
 
     def _refuse(self, refusal: _Refusal) -> None:
         """Nothing more is read; what is wrong is said when the requests before it are answered."""
         self.registry.closed("malformed")
-        self._refusal = refusal
+        self._refusal, self._asking = refusal, None
         if self._in_body:
             # Its head was right: the application has it already, or it waits for those before it.
             if self.cycle.response_started:
@@ -334,6 +345,12 @@ class Connection(HttpToolsProtocol):
         """Whether it could be closed with no answer lost."""
         return not self._unanswered and not self.transport.get_write_buffer_size()
 
+    def rest(self, now: float) -> None:
+        """Closes what has not been used for long, once all is sent."""
+        if self._idle is not None and now - self._idle > KEPT:
+            self._idle = None
+            self.transport.close()
+
     def _note(self) -> None:
         """Notes since when the request that is arriving has been."""
         if self._refusal:
@@ -362,6 +379,6 @@ class Connection(HttpToolsProtocol):
 
 def _abandon(cycle: RequestResponseCycle) -> None:
     """Has the application see that there is nobody to answer any more."""
-    cycle.disconnected = True
+    cycle.disconnected = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
     cycle.message_event.set()

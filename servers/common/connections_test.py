@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 
 from servers.common.connections import (
     JOINED,
+    KEPT,
     LONGEST_HEAD,
     MOST_AHEAD,
     MOST_HEADERS,
@@ -72,6 +73,7 @@ class Bench:
         self.answer = asyncio.Event()
         self.answer.set()
         self.asked: list[tuple[Any, bytes]] = []  # the application's scopes, and bodies
+        self.hasty = False  # it answers without a look at the body
         self.left = 0  # clients that went away before they were answered
         self.connections = Connections(most, 30, self.reasons.append, lambda: self.now)
         self.config = Config(
@@ -81,7 +83,7 @@ class Bench:
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             body = b""
-            while True:
+            while not self.hasty:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     self.left += 1
@@ -155,6 +157,42 @@ async def test_a_client_that_asks_again_and_again_is_not_slow() -> None:
         bench.pass_time(20)
     assert transport.written.count(b"200 OK") == 10
     assert not transport.aborted and bench.reasons == []
+
+
+@pytest.mark.anyio
+async def test_a_connection_without_a_request_is_kept_for_a_while() -> None:
+    bench = Bench()
+    protocol, transport = bench.connect()
+    for _ in range(3):
+        protocol.data_received(REQUEST)
+        await settle()
+        bench.pass_time(KEPT - 1)
+        assert not transport.is_closing()
+    bench.answer.clear()
+    protocol.data_received(REQUEST)
+    await settle()
+    bench.pass_time(KEPT + 1)
+    assert not transport.is_closing(), "a call is under way"
+    bench.answer.set()
+    await settle()
+    bench.pass_time(KEPT + 1)
+    assert transport.closed and not transport.aborted and bench.reasons == []
+
+
+@pytest.mark.anyio
+async def test_a_connection_is_kept_no_longer_where_the_answer_came_before_the_body() -> None:
+    bench = Bench()
+    bench.hasty = True
+    protocol, transport = bench.connect()
+    protocol.data_received(REQUEST[:-2])
+    await settle()
+    assert b"200 OK" in transport.written
+    bench.pass_time(20)
+    protocol.data_received(REQUEST[-2:])
+    bench.pass_time(KEPT - 1)
+    assert not transport.is_closing()
+    bench.pass_time(2)
+    assert transport.closed and bench.reasons == []
 
 
 @pytest.mark.anyio
@@ -374,6 +412,9 @@ async def test_a_wish_for_another_protocol_is_not_heard(protocol_name: bytes, pa
         await settle()
     assert [body for _, body in bench.asked] == [b"body"] * 4
     assert transport.written.count(b"200 OK") == 4 and not bench.reasons
+    protocol.data_received(asked.replace(b"HTTP/1.1\r\nHost: localhost", b"HTTP/1.0"))
+    await settle()
+    assert bench.asked[4][0]["http_version"] == "1.0" and transport.closed
 
 
 @pytest.mark.anyio
@@ -407,12 +448,15 @@ async def test_any_number_in_turn_is_answered() -> None:
 @pytest.mark.parametrize(
     "wrong", [b"\0", CHUNKED + b"2\r\nbo\r\ng", b"GET / HTTP/1.1\r\n\r\n"], ids=["bytes", "body", "host"]
 )
-async def test_what_is_wrong_is_said_after_the_answers_before_it(wrong: bytes) -> None:
+@pytest.mark.parametrize("parts", [1, 2])
+async def test_what_is_wrong_is_said_after_the_answers_before_it(wrong: bytes, parts: int) -> None:
     bench = Bench()
     bench.answer.clear()
     protocol, transport = bench.connect()
-    protocol.data_received(REQUEST + REQUEST + wrong)
-    await settle()
+    for part in [REQUEST + REQUEST + wrong] if parts == 1 else [REQUEST + REQUEST, wrong]:
+        protocol.data_received(part)
+        await settle()
+    bench.pass_time(100)
     assert not transport.written and not transport.is_closing()
     bench.answer.set()
     await settle()
@@ -422,12 +466,19 @@ async def test_what_is_wrong_is_said_after_the_answers_before_it(wrong: bytes) -
     protocol.data_received(REQUEST)
     await settle()
     assert len(bench.asked) == 2, "nothing is read after it"
+    bench.pass_time(31)
+    assert transport.aborted, "nor is it waited for long"
 
 
 @pytest.mark.anyio
 async def test_a_body_that_breaks_ends_its_call() -> None:
-    bench, transport = await refused(CHUNKED.replace(b"Host", b"Expect: 100-continue\r\nHost") + b"4\r\nbody", b"!")
+    expects = CHUNKED.replace(b"Host", b"Expect: 100-continue\r\nHost") + b"4\r\nbody"
+    bench, transport = await refused(expects, b"!")
     assert bench.left == 1 and transport.written.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 400 ")
+    next(iter(bench.connections._open)).shutdown()
+    assert transport.closed, "the server need not wait for it"
+    _, transport = await refused(expects + b"!")
+    assert b"100 Continue" not in transport.written, "nothing can be sent after the end"
 
 
 @pytest.mark.anyio

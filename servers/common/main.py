@@ -159,7 +159,6 @@ async def _http(instance: Any, access: AccessSettings) -> None:
         server_header=False,
         proxy_headers=False,  # who a client is, is not for a client to say
         timeout_graceful_shutdown=int(GRACE) + 1,
-        timeout_keep_alive=75,
     )
     logger.info(
         "serving",
