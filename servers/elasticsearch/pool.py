@@ -60,11 +60,13 @@ class Pool:
     def give_back(self, connection: Connection) -> None:
         """Keeps a connection for another request, where it can take one."""
         self._let_go()
-        if connection.usable and not self._closed:
+        if not connection.usable:
+            connection.abort()  # what is left to send, nobody waits for
+        elif self._closed:
+            connection.close()
+        else:
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
-        else:
-            connection.close()
 
     def close(self) -> None:
         """Closes what is idle, and what is in use as soon as it is given back."""

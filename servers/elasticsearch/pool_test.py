@@ -7,10 +7,12 @@ import errno
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from servers.elasticsearch.connection import LONGEST_HEAD, Answer, Connection, Cut, Place, TooLong
 from servers.elasticsearch.pool import KEPT, MAX_CONNECTIONS, Full, Pool
@@ -81,6 +83,16 @@ def chunked(*pieces: bytes, rest: bytes = b"\r\n") -> bytes:
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\n\r\n"
+
+
+PARTS = [
+    *(b"0\r\n\r\n", b"2\r\n{}\r\n", b"Connection: close\r\n", b"Content-Length: 0\r\n", b"Transfer-Encoding: gzip\r\n"),
+    *(
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.0 304 \r\n",
+        b"HTTP/1.1 101 a\r\nUpgrade: b\r\nConnection: upgrade\r\n\r\n",
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -167,6 +179,22 @@ async def test_what_is_no_answer_is_an_error_and_the_connection_is_closed(
     assert connection._transport.closed  # type: ignore[attr-defined]
 
 
+@given(st.lists(st.sampled_from([OK, CHUNKED, *OK.splitlines(True), *CHUNKED.splitlines(True), *PARTS]) | st.binary()))
+def test_whatever_comes_each_request_ends(pieces: list[bytes]) -> None:
+    async def receiving() -> None:
+        connection, asking = _asking()
+        await asyncio.sleep(0)
+        for piece in pieces:
+            receive(connection, piece)
+        connection.eof_received()
+        connection.connection_lost(None)
+        with suppress(Cut, TooLong):
+            assert 200 <= (await asking).status < 1000
+        assert asking.done() and not connection.usable
+
+    asyncio.run(receiving())
+
+
 async def test_the_end_of_a_connection_ends_an_answer_that_has_no_other() -> None:
     whole = b"HTTP/1.0 200 OK\r\nX-A: 1\r\n\r\n{}"
     async with serving(Node(whole, close=True).serve) as place, pool() as connections:
@@ -226,19 +254,25 @@ async def test_an_idle_connection_that_ends_or_speaks_or_is_old_is_not_used() ->
 
 
 async def test_an_answer_that_comes_before_all_is_sent_ends_the_connection() -> None:
-    seen = 0
+    length, received, answered = 20_000_000, [0, 0], asyncio.Event()
+    connected = iter(range(2))
 
     async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal seen
-        seen += 1
+        number = next(connected)
         await reader.readuntil(b"\r\n\r\n")
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(OK)
+        await answered.wait()
+        with suppress(ConnectionResetError):
+            while data := await reader.read(1 << 20):
+                received[number] += len(data)
+        writer.close()
+        received[number] -= length
 
     async with serving(hasty) as place, pool() as connections:
         for _ in range(2):
-            assert (await ask(connections, place, b"x" * 20_000_000)).content == b"{}"
-        assert seen == 2
+            assert (await ask(connections, place, b"x" * length)).content == b"{}"
+        answered.set()
+        await until(lambda: all(count < 0 for count in received))  # the rest of it is not sent
 
 
 async def test_a_call_that_is_cancelled_closes_its_connection() -> None:
