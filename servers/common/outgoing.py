@@ -19,7 +19,7 @@ class Outgoing:
     """What is to be put into the answer of the request that is served; nothing as long as it is empty."""
 
     text: bytes = b""
-    """The text, as it is within a JSON string."""
+    """The text, as a JSON string."""
 
     content: bytes = b""
     """The structured content, as JSON."""
@@ -40,8 +40,8 @@ class Outgoing:
             return [answer]
         between, structured, after = rest.partition(_CONTENT)
         if not structured:
-            return [before + _TEXT[:-1], text, _TEXT[-1:] + between]
-        return [before + _TEXT[:-1], text, _TEXT[-1:] + between + _CONTENT[:-2], content, after]
+            return [before + _TEXT[:-2], text, between]
+        return [before + _TEXT[:-2], text, between + _CONTENT[:-2], content, after]
 
 
 OUTGOING: ContextVar[Outgoing | None] = ContextVar("OUTGOING", default=None)

@@ -32,7 +32,13 @@ def escaped(json: str) -> str:
     Args:
         json: as json.dumps writes it, where all below a blank are escapes already
     """
-    return json if json.isascii() and "\x7f" not in json else _HIDDEN.sub(lambda match: _json(ord(match[0])), json)
+    if json.isascii():
+        shows = "\x7f" not in json
+    else:
+        # All that hides or acts is no printable character to Python, but the selectors, which begin so in UTF-8. This is a
+        # tenth of what the expression takes.
+        shows = json.isprintable() and not any(begin in json.encode() for begin in (b"\xef\xb8", b"\xf3\xa0"))
+    return json if shows else _HIDDEN.sub(lambda match: _json(ord(match[0])), json)
 
 
 def _python(number: int) -> str:

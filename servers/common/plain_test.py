@@ -40,6 +40,14 @@ def test_every_control_and_format_character_of_unicode_is_written_out() -> None:
             assert plain(character).isprintable()
 
 
+def test_json_has_the_same_characters_escaped() -> None:
+    for number in range(0x20, sys.maxunicode + 1):
+        character = chr(number)
+        if not 0xD800 <= number <= 0xDFFF and plain(character) != character:
+            assert json.loads(escaped(f'"é{character}"')) == f"é{character}"
+            assert character not in escaped(f'"é{character}"')
+
+
 @given(st.text())
 def test_escaped_json_says_the_same(text: str) -> None:
     shown = escaped(json.dumps({"value": text}, ensure_ascii=False))
