@@ -1,4 +1,4 @@
-"""Replies of Redis, read from the socket to where they are parsed (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+"""Replies of Redis (https://redis.io/docs/latest/develop/reference/protocol-spec/), parsed by hiredis as they are received.
 
 redis-py reads through asyncio's streams, which copy a reply five times on its way; and what a stream holds wakes a task for each
 piece of a long one, and for each of many short ones.
@@ -11,19 +11,20 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
+import hiredis
 from redis._parsers.base import AsyncBaseParser
 from redis._parsers.socket import SERVER_CLOSED_CONNECTION_ERROR
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
 
-SPACE = 64 * 1024
-"""Bytes that are kept to receive into; a reply that needs more gets as much as it needs, until it is there."""
-
 UNREAD = 64
 """Replies from which no more is read until somebody asks for them: of subscriptions, which Redis sends unasked."""
 
-_SIMPLE, _ERROR, _INTEGER, _BULK, _ARRAY = b"+-:$*"
+_RECEIVED = memoryview(bytearray(256 * 1024))
+"""What was received last: of all connections, for each is done with it before the event loop goes on to the next."""
+
+_INCOMPLETE = object()
 
 
 class Receiver(asyncio.BufferedProtocol):
@@ -37,13 +38,9 @@ class Receiver(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)  # what every event loop's TCP and TLS transports are
         self._stream = self._transport.get_protocol()
         self._transport.set_protocol(self)
-        self._buffer = bytearray(SPACE)
-        self._at, self._end = 0, 0
-        """What was received and not parsed yet, in the buffer."""
-        self._needed = 1
-        """Where what was received has to end for there to be something to parse."""
-        self._open: list[tuple[list[Any], int]] = []
-        """The arrays that are not complete yet, outermost first, and how many items each has."""
+        self._reader = hiredis.Reader(
+            protocolError=InvalidResponse, replyError=AsyncBaseParser.parse_error, notEnoughData=_INCOMPLETE
+        )
         self._replies: deque[Any] = deque()
         self._waiting: tuple[int, asyncio.Future[None]] | None = None
         self._failure: Exception | None = None
@@ -72,86 +69,26 @@ class Receiver(asyncio.BufferedProtocol):
     @property
     def dirty(self) -> bool:
         """Whether there is anything that nobody asked for: replies, or the end."""
-        return self._end > self._at or bool(self._replies) or self._failure is not None
+        return self._reader.has_data() or bool(self._replies) or self._failure is not None
 
     def take(self, data: bytes) -> None:
-        """Takes what was received before this was there."""
-        self._buffer = bytearray(max(SPACE, len(data)))
-        self._buffer[: len(data)] = data
-        self.buffer_updated(len(data))
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return memoryview(self._buffer)[self._end :]
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._end += nbytes
-        if self._end < self._needed:
-            return
+        """Takes what was received."""
         try:
-            self._parse()
-        except (ValueError, UnicodeError):
-            self._fail(InvalidResponse("what the server sends is not RESP2"))
+            self._reader.feed(data)
+            while (reply := self._reader.gets()) is not _INCOMPLETE:
+                self._replies.append(reply)
+        except InvalidResponse as error:
+            self._fail(InvalidResponse(f"what the server sends is not RESP2: {error}"))
             self._transport.abort()
-        self._make_room()
         self._wake()
         if len(self._replies) >= UNREAD and not self._waiting and self._transport.is_reading():
             self._transport.pause_reading()
 
-    def _parse(self) -> None:
-        buffer, view, at, end = self._buffer, memoryview(self._buffer), self._at, self._end
-        item: Any
-        while True:
-            line = buffer.find(b"\r\n", at, end)
-            if line < 0:
-                self._needed = end + 1
-                break
-            kind, following = buffer[at], line + 2
-            if kind == _BULK:
-                length = int(buffer[at + 1 : line])
-                item = None
-                if length >= 0:
-                    following += length + 2
-                    if following > end:
-                        self._needed = following
-                        break
-                    item = bytes(view[line + 2 : following - 2])
-            elif kind == _INTEGER:
-                item = int(buffer[at + 1 : line])
-            elif kind == _SIMPLE:
-                item = bytes(view[at + 1 : line])
-            elif kind == _ERROR:
-                item = AsyncBaseParser.parse_error(buffer[at + 1 : line].decode(errors="replace"))
-            elif kind == _ARRAY:
-                count = int(buffer[at + 1 : line])
-                if count > 0:
-                    self._open.append(([], count))
-                    at = following
-                    continue
-                item = [] if count == 0 else None
-            else:
-                raise ValueError
-            at = following
-            while self._open:
-                items, count = self._open[-1]
-                items.append(item)
-                if len(items) < count:
-                    break
-                item = items
-                self._open.pop()
-            else:
-                self._replies.append(item)
-        self._at = at
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _RECEIVED
 
-    def _make_room(self) -> None:
-        """Moves what is not parsed to the beginning of a buffer that holds what is needed next."""
-        rest, needed = self._end - self._at, self._needed - self._at
-        if self._at == 0 and needed <= len(self._buffer):
-            return
-        kept = self._buffer[self._at : self._end]
-        if len(self._buffer) != (space := -(-needed // SPACE) * SPACE):
-            self._buffer = bytearray(space)
-        self._buffer[:rest] = kept
-        self._at, self._end, self._needed = 0, rest, needed
+    def buffer_updated(self, nbytes: int) -> None:
+        self.take(cast(bytes, _RECEIVED[:nbytes]))  # hiredis takes any buffer, whatever its types say
 
     def _wake(self) -> None:
         if self._waiting and (len(self._replies) >= self._waiting[0] or self._failure) and not self._waiting[1].done():

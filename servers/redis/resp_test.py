@@ -14,9 +14,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, ResponseError
 
 from servers.redis.connection import ask
-from servers.redis.resp import SPACE, UNREAD, Parser, Receiver, packed
+from servers.redis.resp import UNREAD, Parser, Receiver, packed
 
 pytestmark = pytest.mark.anyio
+
+MANY = 64 * 1024
 
 LONG = bytes(range(256)) * 1024
 """More than is received at once, with line ends in it."""
@@ -32,8 +34,8 @@ REPLIES: list[tuple[bytes, Any]] = [
     (b"*3\r\n*2\r\n:1\r\n*0\r\n$2\r\n\xff\0\r\n*1\r\n*1\r\n+x\r\n", [[1, []], b"\xff\0", [[b"x"]]]),
     (b"$%d\r\n%b\r\n" % (len(LONG), LONG), LONG),
     (b"*2\r\n$%d\r\n%b\r\n:7\r\n" % (len(LONG), LONG), [LONG, 7]),
-    (b"*%d\r\n%b" % (SPACE, b":1\r\n" * SPACE), [1] * SPACE),
-    (b"+%b\r\n" % (b"x" * 3 * SPACE), b"x" * 3 * SPACE),
+    (b"*%d\r\n%b" % (MANY, b":1\r\n" * MANY), [1] * MANY),
+    (b"+%b\r\n" % (b"x" * 3 * MANY), b"x" * 3 * MANY),
 ]
 SENT, MEANT = b"".join(sent for sent, _ in REPLIES), [meant for _, meant in REPLIES]
 
@@ -57,7 +59,7 @@ async def received() -> AsyncIterator[tuple[Receiver, asyncio.Transport, socket.
         writer.close()
 
 
-@pytest.mark.parametrize("piece", [1 << 30, SPACE, 4099, 61])
+@pytest.mark.parametrize("piece", [1 << 30, MANY, 4099, 61])
 async def test_pieces(piece: int) -> None:
     async with received() as (receiver, _, theirs):
         asking = asyncio.create_task(receiver.replies(len(MEANT)))
@@ -114,7 +116,7 @@ async def test_the_end() -> None:
 
 async def test_what_nobody_reads_stays_with_the_server() -> None:
     async with received() as (receiver, transport, theirs):
-        message = b"$%d\r\n%b\r\n" % (SPACE, b"m" * SPACE)
+        message = b"$%d\r\n%b\r\n" % (MANY, b"m" * MANY)
         sending = asyncio.create_task(asyncio.get_running_loop().sock_sendall(theirs, message * 50 * UNREAD))
         for _ in range(10_000):
             await asyncio.sleep(0.001)
@@ -122,7 +124,7 @@ async def test_what_nobody_reads_stays_with_the_server() -> None:
                 break
         assert not transport.is_reading() and not sending.done()
         for _ in range(50 * UNREAD):
-            assert len((await receiver.replies(1))[0]) == SPACE
+            assert len((await receiver.replies(1))[0]) == MANY
         await sending
 
 
