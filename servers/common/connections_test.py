@@ -9,7 +9,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from servers.common.connections import (
+from servers.common.connection import (
     JOINED,
     KEPT,
     LONGEST_HEAD,
@@ -17,9 +17,9 @@ from servers.common.connections import (
     MOST_HEADERS,
     SLOWEST,
     Connection,
-    Connections,
     Joined,
 )
+from servers.common.connections import Connections
 
 
 class Transport(asyncio.Transport):
@@ -114,11 +114,6 @@ async def settle() -> None:
 
 
 REQUEST = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.mark.anyio

@@ -26,11 +26,6 @@ pytestmark = pytest.mark.anyio
 PLAIN = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def call_tool(ctx: Any, params: mcp_types.CallToolRequestParams) -> Any:
     """Answers, or fails in every way that a handler can."""
     if params.name == "refuses":
