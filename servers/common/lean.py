@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+if TYPE_CHECKING:
+    # It brings half of importlib.resources, and no base of its own is asked for.
+    from importlib.abc import Loader
 
 PACKAGES = ("mcp", "mcp.server", "prometheus_client")
 """Packages whose `__init__.py` imports more than a sidecar uses: the client and the high-level server, servers for metrics."""
@@ -36,11 +40,18 @@ LATER = (
     "mcp.server.auth.provider",
     "mcp.server.auth.routes",
     "mcp.server.auth.settings",
-    # Answers as streams of events.
+    # Answers as streams of events, requests of forms, and the sessions' way of the SDK.
+    "mcp.shared.jsonrpc_dispatcher",
     "sse_starlette",
+    "python_multipart",
+    "python_multipart.multipart",
+    "starlette.formparsers",
     # uvicorn's command line, and its settings for logs.
     "uvicorn",
+    "configparser",
     "logging.config",
+    # For pydantic's addresses of e-mail.
+    "importlib.metadata",
     # Ways to deploy Redis of which a server uses one at most.
     "redis.asyncio.cluster",
     "redis.asyncio.keyspace_notifications",
@@ -48,6 +59,11 @@ LATER = (
     "redis.cluster",
     "redis.keyspace_notifications",
     "redis.sentinel",
+    # Redis Enterprise's notes on its upkeep, and redis-py's own metrics.
+    "redis.maint_notifications",
+    "redis.asyncio.maint_notifications",
+    "redis.observability.recorder",
+    "redis.asyncio.observability.recorder",
 )
 """Modules that are imported when something of them is used, not when it is named."""
 
@@ -88,7 +104,7 @@ class _TypeAdapter:
         return TypeAdapter(type, config=ConfigDict(defer_build=True))
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Finds the modules of PACKAGES and LATER, and has them run when they are needed."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -96,11 +112,11 @@ class _Finder(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec and spec.loader:
-            spec.loader = _Loader(spec.loader, named_later=name in LATER)
+            spec.loader = _Loader(spec.loader, named_later=name in LATER)  # type: ignore[assignment]
         return spec
 
 
-class _Loader(Loader):
+class _Loader:
     """Loads a module without running it: that is done when a name of it is asked for, or used."""
 
     running = 0
@@ -149,6 +165,8 @@ def import_sdk() -> None:
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
     sys.meta_path.insert(0, _Finder())
+    # They would be looked for in the metadata of all packages; none is ours.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Classes take over the settings of their bases while they are made.
     BaseModel.model_config["defer_build"] = True
     with _nothing_built():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import errno
@@ -55,7 +54,9 @@ def run(sidecar: Any, transport: str = "http") -> None:
     access = AccessSettings.read(env)
     store = sidecar.settings(env)
     telemetry = TelemetrySettings.read(env)
-    arguments = _arguments(sidecar, env, transport)
+    # In a container there are none, and no need of a parser for them.
+    if sys.argv[1:]:
+        transport = _transport(sidecar, env, transport)
     try:
         env.check()
     except SettingsError as error:
@@ -70,9 +71,9 @@ def run(sidecar: Any, transport: str = "http") -> None:
         instance = Instance(sidecar, settings, sidecar.connect(store))
         with exported(telemetry, instance):
             async with _watchdog(settings.watchdog):
-                await (_stdio(instance) if arguments.transport == "stdio" else _http(instance, access))
+                await (_stdio(instance) if transport == "stdio" else _http(instance, access))
 
-    if arguments.transport == "http":
+    if transport == "http":
         _check_port(sidecar.name, settings)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve())
@@ -84,10 +85,13 @@ def _loaded() -> None:
     gc.enable()
 
 
-def _arguments(sidecar: Any, env: Environment, transport: str) -> argparse.Namespace:
+def _transport(sidecar: Any, env: Environment, default: str) -> str:
+    """What the command line says, where it does not end the process."""
+    import argparse
+
     width = max(len(name) for name, _, _ in env.described)
     lines = [
-        f"  {name:{width}}  {meaning}{f' [{default}]' if default else ''}" for name, default, meaning in env.described
+        f"  {name:{width}}  {meaning}{f' [{preset}]' if preset else ''}" for name, preset, meaning in env.described
     ]
     parser = argparse.ArgumentParser(
         prog=sidecar.name,
@@ -99,10 +103,10 @@ def _arguments(sidecar: Any, env: Environment, transport: str) -> argparse.Names
     parser.add_argument(
         "--transport",
         choices=("http", "stdio"),
-        default=transport,
+        default=default,
         help="streamable HTTP, or standard input and output [%(default)s]",
     )
-    return parser.parse_args()
+    return str(parser.parse_args().transport)
 
 
 def _listen(settings: CommonSettings) -> socket.socket:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from servers.common.tools import ToolError
@@ -161,9 +162,11 @@ class Endpoint:
         return (*named, *self.parts[len(named) :])
 
 
-def _compiled(patterns: str) -> list[tuple[str, re.Pattern[str]]]:
+@cache
+def _compiled(method: str) -> list[tuple[str, re.Pattern[str]]]:
+    """The requests of a method that are allowed. There are many, and es_request alone needs them: not before it is called."""
     found = []
-    for pattern in patterns.split():
+    for pattern in _ALLOWED.get(method, "").split():
         # A part that begins with _ is a command of Elasticsearch's, save _all and _local.
         text = re.sub(r"\{\w+\}", r"(?:(?!_)[^/]+|_all|_local)", pattern).replace("/**", r"(?:/[^/]+)*")
         found.append((pattern, re.compile(text)))
@@ -174,7 +177,7 @@ def _compiled(patterns: str) -> list[tuple[str, re.Pattern[str]]]:
 _FREE, _TELLING = frozenset(_ABOUT_NO_INDEX.split()), frozenset(_ABOUT_MORE.split())
 _KNOWN = frozenset((_GET + _POST).split())
 
-_PATTERNS = {"GET": _compiled(_GET), "POST": _compiled(_POST)}
+_ALLOWED = {"GET": _GET, "POST": _POST}
 
 
 def endpoint(method: str, path: str) -> Endpoint:
@@ -196,7 +199,7 @@ def endpoint(method: str, path: str) -> Endpoint:
     ):
         raise ToolError(f"{path[:200]!r} is not a path such as /my-index/_stats: parameters go into params")
     plain = "/" + "/".join(parts)
-    for pattern, expression in _PATTERNS.get(method, ()):
+    for pattern, expression in _compiled(method):
         if expression.fullmatch(plain):
             return Endpoint(pattern, parts)
     raise ToolError(f"{method} {path[:200]} is refused: {_reason(method, plain)}")
@@ -206,12 +209,12 @@ def _reason(method: str, path: str) -> str:
     first = path.split("/")[1] if len(path) > 1 else ""
     if first in ("_security", "_watcher", "_connector", "_ssl", "_logstash", "_inference"):
         return f"what is under /{first} may hold secrets"
-    if method not in _PATTERNS:
+    if method not in _ALLOWED:
         return "only GET and POST are sent, and no request that changes anything"
     if "script" in path or "template" in path or path.endswith("/_knn_search"):
         return "scripts and stored templates are not run here"
     other = "POST" if method == "GET" else "GET"
-    if any(expression.fullmatch(path) for _, expression in _PATTERNS[other]):
+    if any(expression.fullmatch(path) for _, expression in _compiled(other)):
         return f"send it by {other}"
     if re.search(r"/_(async_search|query|sql|eql)", path):
         return "es_query and es_search do that"

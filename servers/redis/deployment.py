@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import redis
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, RedisCluster, SSLConnection
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
+from redis.driver_info import DriverInfo
 from redis.exceptions import AuthenticationError, RedisClusterException
 
 from servers.common.backend import BackendError
@@ -71,6 +73,8 @@ def options(settings: RedisSettings) -> dict[str, Any]:
         # Nothing is sent twice unless we say so: a write may have happened before its answer was lost.
         "retry": Retry(NoBackoff(), 0),
         "client_name": "mcp-redis",
+        # What redis-py says of itself anyway, without a search of all packages' metadata for it.
+        "driver_info": DriverInfo(lib_version=redis.__version__),
     }
 
 

@@ -9,6 +9,7 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ClusterDownError,
+    InvalidResponse,
     MovedError,
     NoPermissionError,
     ReadOnlyError,
@@ -80,6 +81,11 @@ def translate(address: str, error: Exception, clustered: bool) -> Exception:
         )
     if isinstance(error, RedisTimeoutError):
         return BackendError(f"Redis at {address} did not answer in time: try again, or check REDIS_HOST and REDIS_PORT")
+    if isinstance(error, InvalidResponse):
+        return Disconnected(
+            f"what answers at {address} does not speak Redis' protocol: try again, or check REDIS_HOST and REDIS_PORT",
+            unknown=True,
+        )
     if isinstance(error, RedisConnectionError | OSError):
         reason = error.__cause__ or error.__context__ or error
         # ssl.SSLError, without the import where TLS is not used.

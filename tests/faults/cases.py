@@ -31,7 +31,7 @@ CASES = (
     Case("cut after", "it is reset when the store has done it, before the answer", "answered", "told, unsure", 2),
     Case("cut midway", "it is closed in the middle of the answer", "answered", "told, unsure", 2),
     Case("half-close", "the store's side is closed, and stays open for more", "answered", "told, unsure", 2),
-    Case("corrupt", "the answer is other bytes", "either", "told, unsure", 2),
+    Case("corrupt", "the answer is other bytes", "answered", "told, unsure", 2),
     Case("flood", f"the answer is {FLOOD >> 20} MiB and does not end", "either", "told, unsure", 2),
     Case("stall", "the answer never comes", "told", "told, unsure", 1),
 )
