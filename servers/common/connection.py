@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from servers.common.outgoing import JOINED
 from servers.common.tls import PEER_CERTIFICATE
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ KEPT = 75.0
 
 SLOWEST = 16 * 1024
 """Bytes a second that a client has to read an answer with, beside the time that it may take for a request."""
-
-JOINED = 64 * 1024
-"""Bytes from which joining them to others costs more than sending them by themselves."""
 
 LONGEST_HEAD = 64 * 1024
 """Bytes of a request's line and headers; and of anything else that is no body: a line of a chunk, trailers."""

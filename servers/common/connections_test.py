@@ -10,7 +10,6 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from servers.common.connection import (
-    JOINED,
     KEPT,
     LONGEST_HEAD,
     MOST_AHEAD,
@@ -20,6 +19,7 @@ from servers.common.connection import (
     Joined,
 )
 from servers.common.connections import Connections
+from servers.common.outgoing import JOINED
 
 
 class Transport(asyncio.Transport):

@@ -41,7 +41,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from servers.common.outgoing import OUTGOING, Outgoing
+from servers.common.outgoing import JOINED, OUTGOING, Outgoing
 
 logger = logging.getLogger(__name__)
 
@@ -68,10 +68,6 @@ class _Context:
 
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         pass
-
-
-JOINED = 64 * 1024
-"""Bytes of a body from which its parts are sent one by one: to join them would cost more than to send them."""
 
 
 class Answer:

@@ -10,6 +10,9 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+JOINED = 64 * 1024
+"""Bytes from which it costs more to join them to others than to send them by themselves."""
+
 _TEXT, _CONTENT = b'"text":""', b'"structuredContent":{}'
 # In JSON a quote inside of a string has a backslash before it, so nothing but these members can look like them.
 
