@@ -156,7 +156,8 @@ def main() -> None:
     if output:
         output.mkdir(parents=True, exist_ok=True)
         file = output / "results.json"
-        results = json.loads(file.read_text()) if file.exists() else {}
+        if file.exists() and set(parts) != set(PARTS):
+            results = json.loads(file.read_text())
     begun: set[str] = set()
 
     def keep(part: str, rows: list[measure.Row]) -> None:
