@@ -86,8 +86,8 @@ class Answer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % self._length)]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        for left, part in zip(range(len(self.parts) - 1, -1, -1), self.parts, strict=True):
-            await send({"type": "http.response.body", "body": part, "more_body": left > 0})
+        for number, part in enumerate(self.parts, 1):
+            await send({"type": "http.response.body", "body": part, "more_body": number < len(self.parts)})
 
 
 async def exchange(server: Server[Any], lifespan_state: Any, request: Request, body: bytes) -> Answer | None:

@@ -32,13 +32,18 @@ def escaped(json: str) -> str:
     Args:
         json: as json.dumps writes it, where all below a blank are escapes already
     """
+    return json if _shows(json) else _HIDDEN.sub(lambda match: _json(ord(match[0])), json)
+
+
+def _shows(json: str) -> bool:
+    """Whether nothing in it hides or acts, which takes a tenth of what the expression takes."""
     if json.isascii():
-        shows = "\x7f" not in json
-    else:
-        # All that hides or acts is no printable character to Python, but the selectors, which begin so in UTF-8. This is a
-        # tenth of what the expression takes.
-        shows = json.isprintable() and not any(begin in json.encode() for begin in (b"\xef\xb8", b"\xf3\xa0"))
-    return json if shows else _HIDDEN.sub(lambda match: _json(ord(match[0])), json)
+        return "\x7f" not in json
+    if not json.isprintable():
+        return False
+    # To Python all that hides or acts is not printable, but the selectors, which begin so in UTF-8.
+    utf8 = json.encode()
+    return b"\xef\xb8" not in utf8 and b"\xf3\xa0" not in utf8
 
 
 def _python(number: int) -> str:

@@ -57,13 +57,7 @@ async def es_get(
         raise ToolError(f"cursor {cursor[:50]!r} is not one from a result: begin without a cursor")
     async with near_names(call.backend):
         try:
-            try:
-                # Of one field too the whole document is asked for: Elasticsearch takes longer to cut it out than to send all.
-                answer = await call.backend.read("GET", path(index, "_doc", id), params=params)
-            except Endless:
-                if field is None:
-                    raise
-                answer = await call.backend.read("GET", path(index, "_doc", id), params={"_source": field})
+            answer = await _one(call, path(index, "_doc", id), params, field)
         except Refused as error:
             if error.status != 404 or error.type:
                 raise
@@ -86,6 +80,16 @@ async def es_get(
     if end < len(text):
         document["cursor"] = str(end)
     return document
+
+
+async def _one(call: Call[ElasticsearchBackend], where: str, params: dict[str, str], field: str | None) -> Any:
+    """A document. Of one field too the whole is asked for: Elasticsearch takes longer to cut it out than to send all."""
+    try:
+        return await call.backend.read("GET", where, params=params)
+    except Endless:
+        if field is None:
+            raise
+        return await call.backend.read("GET", where, params={"_source": field})
 
 
 async def _several(call: Call[ElasticsearchBackend], index: str, ids: list[str], source: list[str] | None) -> Document:

@@ -49,7 +49,7 @@ class Receiver(asyncio.BufferedProtocol):
         """The next replies. One that is an error is an exception in the list.
 
         Raises:
-            redis.RedisError: the connection is lost, or what comes is no RESP2.
+            redis.RedisError: the connection is lost, or what comes is no RESP2, or says that the server closes it.
         """
         if len(self._replies) < count:
             if self._failure is None:
@@ -64,7 +64,11 @@ class Receiver(asyncio.BufferedProtocol):
             if len(self._replies) < count:
                 assert self._failure is not None
                 raise self._failure
-        return [self._replies.popleft() for _ in range(count)]
+        found = [self._replies.popleft() for _ in range(count)]
+        for reply in found:
+            if isinstance(reply, RedisConnectionError):  # such as that it has no room for one more client
+                raise reply
+        return found
 
     @property
     def dirty(self) -> bool:
@@ -142,8 +146,6 @@ class Parser(AsyncBaseParser):
 
     async def read_response(self, disable_decoding: bool = False) -> Any:
         (reply,) = await self.live().replies(1)
-        if isinstance(reply, RedisConnectionError):
-            raise reply
         return reply
 
     def live(self) -> Receiver:
@@ -162,24 +164,14 @@ async def replies(connection: AbstractConnection, count: int) -> list[Any]:
     parser = connection._parser
     assert isinstance(parser, Parser)
     try:
-        found = await parser.live().replies(count)
-        for reply in found:
-            if isinstance(reply, RedisConnectionError):
-                raise reply
+        return await parser.live().replies(count)
     except BaseException as error:
         await connection.disconnect(nowait=True)
         if isinstance(error, OSError):
             raise RedisConnectionError(f"Error while reading: {error}") from error
         raise
-    return found
 
 
 def packed(commands: Iterable[Sequence[Any]]) -> bytes:
     """Commands as they are sent: arrays of their words."""
-    parts = []
-    for command in commands:
-        parts.append(b"*%d\r\n" % len(command))
-        for word in command:
-            data = word if isinstance(word, bytes) else str(word).encode()
-            parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
-    return b"".join(parts)
+    return b"".join(hiredis.pack_command(tuple(command)) for command in commands)
