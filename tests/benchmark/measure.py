@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from tests.benchmark.limits import MIB, available
 from tests.benchmark.load import (
     Connection,
+    HttpConnection,
     LoadError,
     Measured,
     RedisConnection,
@@ -106,16 +107,15 @@ def fill_redis(server: RedisServer, keys: int) -> None:
     """A small value, a big one, and as many keys as asked for."""
     commands = [["SET", "k", SMALL], ["SET", "big", BIG + "x" * (BIG_BYTES - len(BIG))]]
     commands += [["DEBUG", "POPULATE", str(keys), "key", "16"]] if keys else []
-    asyncio.run(_tell(server.port, commands))
+    _tell(server.port, commands)
 
 
-async def _tell(port: int, commands: Iterable[Sequence[str]]) -> None:
-    connection = await RedisConnection.open(port)
-    for words in commands:
-        answer, _ = await connection.ask(redis_command(words))
-        if not answer.startswith(b"+"):
-            raise LoadError(f"Redis: {answer.decode()}")
-    connection.close()
+def _tell(port: int, commands: Iterable[Sequence[str]]) -> None:
+    with closing(RedisConnection(port)) as connection:
+        for words in commands:
+            answer = connection.ask(redis_command(words))
+            if not answer.startswith(b"+"):
+                raise LoadError(f"Redis: {answer.decode()}")
 
 
 def fill_elasticsearch(node: ElasticsearchNode) -> None:
@@ -236,9 +236,7 @@ def calls(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes) 
                         work = works(server.subject)[index]
                         before = server.cpu()
                         parts[server.subject.name].append(
-                            asyncio.run(
-                                load(server.port, work.request, work.expected, clients, sizes.calls, sizes.seconds)
-                            )
+                            load(server.port, work.request, work.expected, clients, sizes.calls, sizes.seconds)
                         )
                         cpu[server.subject.name] += server.cpu() - before
                 for server in servers:
@@ -252,14 +250,14 @@ def calls(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes) 
 def bare(store: str, port: int, sizes: Sizes) -> list[Row]:
     """The same work past any server: the same clients ask the store itself."""
     if store == "redis":
-        kind: type[Connection | RedisConnection] = RedisConnection
+        kind: type[Connection] = RedisConnection
         asked = [
             Work("small read", redis_command(["GET", "k"]), SMALL.encode()),
             Work("1 MB read", redis_command(["GET", "big"]), BIG.encode()),
             Work("search", redis_command(["SCAN", "0", "MATCH", "key:*", "COUNT", "10"]), b"key:"),
         ]
     else:
-        kind = Connection
+        kind = HttpConnection
         asked = [
             Work("small read", http_request("/docs/_doc/7", None), SMALL.encode()),
             Work("1 MB read", http_request("/docs/_doc/big", None), BIG.encode()),
@@ -267,11 +265,7 @@ def bare(store: str, port: int, sizes: Sizes) -> list[Row]:
         ]
     return [
         {"store": store, "work": work.name, "clients": clients}
-        | _seen(
-            asyncio.run(
-                load(port, work.request, work.expected, clients, sizes.calls * sizes.rounds, sizes.seconds * 2, kind)
-            )
-        )
+        | _seen(load(port, work.request, work.expected, clients, sizes.calls * sizes.rounds, sizes.seconds * 2, kind))
         for work in asked
         for clients in sizes.clients
     ]
@@ -287,7 +281,7 @@ def memory(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes)
             done = 0
             for wanted in (0, sizes.memory_calls, *((sizes.ours_memory_calls,) if subject.ours else ())):
                 if wanted > done:
-                    asyncio.run(load(server.port, work.request, work.expected, 8, wanted - done, 3600))
+                    load(server.port, work.request, work.expected, 8, wanted - done, 3600)
                     done = wanted
                 used = server.memory()
                 rows.append(
@@ -301,13 +295,9 @@ def memory(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes)
     return rows
 
 
-async def _ask(server: Running, request: bytes) -> Any:
-    connection = await Connection.open(server.port)
-    try:
-        _, body = await connection.ask(request)
-    finally:
-        connection.close()
-    return json.loads(body)["result"]
+def _ask(server: Running, request: bytes) -> Any:
+    with closing(HttpConnection(server.port)) as connection:
+        return json.loads(connection.ask(request))["result"]
 
 
 def listing(pair: Sequence[Subject], store_port: int, folder: Path) -> list[Row]:
@@ -315,7 +305,7 @@ def listing(pair: Sequence[Subject], store_port: int, folder: Path) -> list[Row]
     rows = []
     for subject in pair:
         with running(subject, store_port, folder) as server:
-            result = asyncio.run(_ask(server, message(subject, "tools/list", {})))
+            result = _ask(server, message(subject, "tools/list", {}))
             size = len(json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode())
             rows.append({"server": subject.name, "tools": len(result["tools"]), "bytes": size})
     return rows
@@ -329,8 +319,8 @@ def scan(pair: Sequence[Subject], store_port: int, folder: Path, keys: int) -> l
             before, began = server.cpu(), time.monotonic()
             seen, calls_made, failure = 0, 0, ""
             try:
-                seen, calls_made = asyncio.run(_scan(server))
-            except (LoadError, OSError, asyncio.IncompleteReadError) as error:
+                seen, calls_made = _scan(server)
+            except (LoadError, OSError) as error:
                 failure = f"{type(error).__name__}: {error}"[:120]
             rows.append(
                 {
@@ -347,20 +337,17 @@ def scan(pair: Sequence[Subject], store_port: int, folder: Path, keys: int) -> l
     return rows
 
 
-async def _scan(server: Running) -> tuple[int, int]:
+def _scan(server: Running) -> tuple[int, int]:
     if not server.subject.ours:
         request = call(server.subject, "scan_all_keys", {"pattern": "*", "batch_size": 1000})
-        result = await _ask(server, request)
+        result = _ask(server, request)
         return len(result["structuredContent"]["result"]), 1
     seen, count, cursor = 0, 0, "0"
-    connection = await Connection.open(server.port)
-    try:
+    with closing(HttpConnection(server.port)) as connection:
         while cursor is not None:
             request = call(server.subject, "redis_scan", {"limit": 1000, "cursor": cursor})
-            page = json.loads((await connection.ask(request))[1])["result"]["structuredContent"]
+            page = json.loads(connection.ask(request))["result"]["structuredContent"]
             seen, count, cursor = seen + len(page["keys"]), count + 1, page.get("cursor")
-    finally:
-        connection.close()
     return seen, count
 
 
@@ -371,7 +358,7 @@ def cost(subject: Subject, store: RedisServer, folder: Path, sizes: Sizes) -> li
     def measured(what: str, amount: int, work: Work, clients: int) -> None:
         with running(subject, store.port, folder) as server:
             before = server.cpu()
-            found = asyncio.run(load(server.port, work.request, work.expected, clients, sizes.calls, sizes.seconds * 2))
+            found = load(server.port, work.request, work.expected, clients, sizes.calls, sizes.seconds * 2)
             used = server.memory()
             row = _row(found, server.cpu() - before)
             rows.append(
@@ -382,15 +369,13 @@ def cost(subject: Subject, store: RedisServer, folder: Path, sizes: Sizes) -> li
     for clients in sizes.cost_clients:
         measured("clients", clients, small, clients)
     for size in sizes.cost_bytes:
-        asyncio.run(_tell(store.port, [["SET", "sized", BIG + "x" * (size - len(BIG))]]))
+        _tell(store.port, [["SET", "sized", BIG + "x" * (size - len(BIG))]])
         measured("result bytes", size, Work("", call(subject, "redis_read", {"key": "sized"}), BIG.encode()), 1)
     for keys in sizes.cost_keys:
-        asyncio.run(
-            _tell(store.port, [["FLUSHALL"], ["DEBUG", "POPULATE", str(keys), "key", "16"], ["SET", "k", SMALL]])
-        )
+        _tell(store.port, [["FLUSHALL"], ["DEBUG", "POPULATE", str(keys), "key", "16"], ["SET", "k", SMALL]])
         measured("keys, small read", keys, small, 8)
         measured("keys, page of a scan", keys, Work("", call(subject, "redis_scan", {}), b"keys"), 8)
-    asyncio.run(_tell(store.port, [["FLUSHALL"]]))
+    _tell(store.port, [["FLUSHALL"]])
     return rows
 
 
