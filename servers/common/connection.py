@@ -17,7 +17,7 @@ from servers.common.outgoing import JOINED
 from servers.common.tls import PEER_CERTIFICATE
 
 if TYPE_CHECKING:
-    from servers.common.connections import Connections
+    from servers.common.connections import Connections, Handshake
 
 KEPT = 75.0
 """Seconds that a connection stays open without a request."""
@@ -98,6 +98,8 @@ class Connection(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 connection, which says what it waits for, and since when, and refuses what is not plain HTTP/1.1."""
 
     registry: Connections
+    handshake: Handshake | None = None
+    """What counts in place of this connection until TLS has begun; None without TLS, and from then on."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(Joined(transport))  # type: ignore[arg-type]
@@ -113,6 +115,9 @@ class Connection(HttpToolsProtocol):
         if certificate := transport.get_extra_info("peercert"):
             # For the guard, which finds it in the scope's state.
             self.app_state = self.app_state | {PEER_CERTIFICATE: certificate}
+        if self.handshake:
+            self.registry.discard(self.handshake)
+            self.handshake = None
         if not self.registry.add(self):
             transport.write(_FULL)
             transport.close()

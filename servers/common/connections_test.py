@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import ssl
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from servers.common.connection import (
     Connection,
     Joined,
 )
-from servers.common.connections import Connections
+from servers.common.connections import Connections, Handshake
 from servers.common.outgoing import JOINED
 
 
@@ -102,6 +104,15 @@ class Bench:
         assert isinstance(protocol, Connection)
         protocol.connection_made(transport)
         return protocol, transport
+
+    def accept_tls(self) -> tuple[Handshake, Transport]:
+        """A connection whose handshake has not begun."""
+        accepted = self.connections.over_tls(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        handshake = accepted(config=self.config, server_state=ServerState(), app_state={})
+        assert isinstance(handshake, Handshake)
+        transport = Transport()
+        handshake.connection_made(transport)
+        return handshake, transport
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
@@ -216,6 +227,66 @@ async def test_a_client_that_does_not_read_its_answer() -> None:
     assert not transport.aborted, "30 s, and one more for each 16 KiB"
     bench.pass_time(10)
     assert transport.aborted and bench.reasons == ["slow_answer"]
+
+
+@pytest.mark.anyio
+async def test_a_handshake_has_its_time() -> None:
+    bench = Bench()
+    handshake, transport = bench.accept_tls()
+    bench.pass_time(29)
+    assert not transport.aborted and len(bench.connections) == 1
+    bench.pass_time(2)
+    assert transport.aborted and bench.reasons == ["slow_request"] and len(bench.connections) == 0
+    handshake.connection_lost(None)
+
+
+@pytest.mark.anyio
+async def test_handshakes_count_as_connections_and_give_way() -> None:
+    bench = Bench(most=4)
+    handshakes = [bench.accept_tls() for _ in range(6)]
+    assert [t.aborted for _, t in handshakes] == [True, True, False, False, False, False]
+    assert len(bench.connections) == 4 and bench.reasons == ["crowded"] * 2
+    for handshake, _ in handshakes:
+        handshake.connection_lost(None)
+    assert len(bench.connections) == 0
+
+
+@pytest.mark.anyio
+async def test_a_handshake_is_refused_where_all_others_ask() -> None:
+    bench = Bench(most=4)
+    bench.answer.clear()
+    busy = [bench.connect() for _ in range(4)]
+    for protocol, _ in busy:
+        protocol.data_received(REQUEST)
+    handshake, transport = bench.accept_tls()
+    assert transport.aborted and bench.reasons == ["crowded"]
+    assert not any(t.is_closing() for _, t in busy)
+    handshake.connection_lost(None)
+    assert len(bench.connections) == 4
+    bench.answer.set()
+    await settle()
+    assert all(b"200 OK" in t.written for _, t in busy)
+
+
+@pytest.mark.anyio
+async def test_a_handshake_that_never_ends_leaves_nothing_behind() -> None:
+    """Not even for the garbage collector: who opens many would fill the memory before it comes."""
+    bench = Bench()
+
+    def there() -> int:
+        return sum(isinstance(item, Handshake | Connection) for item in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = there()
+        handshake, transport = bench.accept_tls()
+        assert there() == before + 2
+        handshake.connection_lost(None)
+        del handshake, transport
+        assert there() == before
+    finally:
+        gc.enable()
 
 
 @pytest.mark.anyio
@@ -470,7 +541,9 @@ async def test_a_body_that_breaks_ends_its_call() -> None:
     expects = CHUNKED.replace(b"Host", b"Expect: 100-continue\r\nHost") + b"4\r\nbody"
     bench, transport = await refused(expects, b"!")
     assert bench.left == 1 and transport.written.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 400 ")
-    next(iter(bench.connections._open)).shutdown()
+    connection = next(iter(bench.connections._open))
+    assert isinstance(connection, Connection)
+    connection.shutdown()
     assert transport.closed, "the server need not wait for it"
     _, transport = await refused(expects + b"!")
     assert b"100 Continue" not in transport.written, "nothing can be sent after the end"

@@ -155,9 +155,9 @@ async def _http(instance: Any, access: AccessSettings) -> None:
     tls = Rotating(access.tls) if access.tls else None
     config = uvicorn.config.Config(
         create_app(instance, access),
-        http=connections.protocol(),
+        http=connections.over_tls(tls.context) if tls else connections.protocol(),
         ws="none",
-        ssl_context_factory=(lambda config, default: tls.context) if tls else None,
+        backlog=max(access.max_connections, 128),  # asyncio accepts as many before it lets any of them be counted
         log_config=None,
         access_log=False,
         server_header=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import socket
 import ssl
 import threading
@@ -378,6 +379,48 @@ def test_more_connections_than_there_may_be(start: Start) -> None:
     assert 'reason="crowded"' in metrics
     for connection in held:
         connection.close()
+
+
+def test_handshakes_that_never_end(start: Start, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "authority")
+    certificate, key = authority.issue("server")
+    TlsSidecar.authority = authority.file
+    sidecar = start(
+        TlsSidecar,
+        MCP_TLS_CERT_FILE=str(certificate),
+        MCP_TLS_KEY_FILE=str(key),
+        MCP_MAX_CONNECTIONS="8",
+        MCP_REQUEST_SECONDS="5",
+    )
+    before = resident(sidecar)
+    begun = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"  # the first bytes of a ClientHello, and no more
+    held = [trickle(sidecar, begun if n % 2 else b"") for n in range(400)]
+    assert sidecar.get("/health")[0] == 200, "who never ends its handshake gives way"
+    still = [connection for connection in held if not over(connection)]
+    assert len(still) <= 8
+    assert resident(sidecar) - before < 24 * 1024 * 1024
+    sidecar.wait_until(lambda: all(over(connection) for connection in still), 60)
+    for connection in held:
+        connection.close()
+    metrics = sidecar.get("/metrics")[1]
+    assert 'reason="crowded"' in metrics and 'reason="slow_request"' in metrics
+    assert [entry for entry in sidecar.logs() if entry["level"] in ("warning", "error")] == []
+
+
+def resident(sidecar: Sidecar) -> int:
+    """Bytes of memory that it has."""
+    return int(Path(f"/proc/{sidecar.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def over(connection: socket.socket) -> bool:
+    """Whether the other side has closed it."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
 
 
 def test_headers_that_are_too_long(start: Start) -> None:
