@@ -250,6 +250,11 @@ def size(value: Any) -> int:
         text = escaped(encoded(value).decode())
     except pydantic_core.PydanticSerializationError:
         text = to_json(value)
+    return _length(text)
+
+
+def _length(text: str) -> int:
+    """Bytes of a text in UTF-8."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
@@ -288,7 +293,7 @@ def result(value: Mapping[str, Any], limit: int) -> mcp_types.CallToolResult:
         # A lone surrogate has no UTF-8; it can only come from a client's own escape.
         content = encoded(json.loads(to_json(value).encode("utf-8", "replace")))
     text = escaped(content.decode())
-    length = len(text) if text.isascii() else len(text.encode())
+    length = _length(text)
     if length > limit:
         raise TooLong(f"the result has {length} bytes, more than the {limit} allowed: ask for less of it")
     if outgoing := OUTGOING.get():

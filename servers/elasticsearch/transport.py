@@ -123,13 +123,12 @@ class Transport:
         try:
             connection = await pool.take(origin(node.url).place)
         except (Full, OSError) as error:
-            said, advice = _reason(error)
-            raise NotConnected(f"Elasticsearch at {node.address} {said}: {advice}", said) from None
+            raise NotConnected(*_told(node, error)) from None
         try:
             answer = await connection.ask(head, content)
         except Cut as error:
-            said, advice = _reason(error)
-            raise Broken(f"Elasticsearch at {node.address} {said}: {advice}") from None
+            message, _ = _told(node, error)
+            raise Broken(message) from None
         except TooLong:
             raise Endless from None
         finally:
@@ -165,8 +164,7 @@ class Transport:
                 try:
                     context = await self._trust.context(node.url, CONNECT_TIMEOUT)
                 except OSError as error:
-                    said, advice = _reason(error)
-                    raise NotConnected(f"Elasticsearch at {node.address} {said}: {advice}", said) from None
+                    raise NotConnected(*_told(node, error)) from None
             if self._pool:
                 self._pool.close()
             self._pool = Pool(context, CONNECT_TIMEOUT, MAX_ANSWER_BYTES)
@@ -257,6 +255,12 @@ def _seconds(retry_after: str) -> float:
         return max(parsedate_to_datetime(retry_after).timestamp() - time(), 0.0)
     except (ValueError, TypeError, OverflowError):
         return 0.0
+
+
+def _told(node: Node, error: Exception) -> tuple[str, str]:
+    """What a caller is told of a connection that can't be had or is lost, and what was seen of it."""
+    said, advice = _reason(error)
+    return f"Elasticsearch at {node.address} {said}: {advice}", said
 
 
 def _reason(error: Exception) -> tuple[str, str]:
