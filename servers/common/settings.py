@@ -70,6 +70,23 @@ class Secret:
         return "Secret(***)" if self else "Secret()"
 
 
+def check_host(name: str) -> None:
+    """Refuses the name of a host that no resolver can be asked for.
+
+    Raises:
+        ValueError: a part of it between two dots is empty or too long, or it is too long (RFC 1035, 2.3.4), or has characters
+            that names can't have (RFC 3490).
+    """
+    try:
+        # Names are ASCII nearly always, and the codec for others costs time to import.
+        text = name if name.isascii() else name.encode("idna").decode()
+    except UnicodeError:
+        text = ""
+    labels = text.removesuffix(".").split(".")
+    if len(text) > 254 or not all(0 < len(label) < 64 for label in labels):
+        raise ValueError(f"'{name[:80]}' is no host's name: it has 253 characters at most, and 1 to 63 between dots")
+
+
 class Environment:
     """Reads settings from environment variables, collecting problems; each read variable is remembered for --help.
 
@@ -131,6 +148,7 @@ class Environment:
         def parse(text: str) -> str:
             if any(character in "/@" or character.isspace() for character in text):
                 raise ValueError("give the host's name alone: scheme, user and port have settings of their own")
+            check_host(text)
             return text
 
         return self._read(name, default, meaning, parse)
@@ -200,7 +218,7 @@ class CommonSettings:
     @classmethod
     def read(cls, env: Environment) -> CommonSettings:
         return cls(
-            host=env.text("MCP_HOST", "0.0.0.0", "address to listen on"),  # a pod's probes come to its own address
+            host=env.host("MCP_HOST", "0.0.0.0", "address to listen on"),  # a pod's probes come to its own address
             port=env.port("MCP_PORT", 9000, "port to listen on"),
             allow_writes=env.flag("MCP_ALLOW_WRITES", False, "list and allow the tools that change data"),
             allowed_hosts=env.names(

@@ -53,6 +53,26 @@ def test_a_wrong_port(text: str, said: str) -> None:
     assert problems(env) == [f"P: {said}"]
 
 
+@pytest.mark.parametrize(
+    "name", ["localhost", "es.shop.svc.", "10.0.0.1", "::1", "xn--bcher-kva.example", "bücher.example", "x" * 63]
+)
+def test_a_host(name: str) -> None:
+    env = Environment({"H": name})
+    assert env.host("H", "", "") == name
+    env.check()
+
+
+@pytest.mark.parametrize(
+    "name", ["a..b", ".a", ".", "x" * 64, "ü" * 64, "ü..b", "\u2488.example", ".".join(["x" * 50] * 6)]
+)
+def test_a_host_that_no_resolver_takes(name: str) -> None:
+    env = Environment({"H": name})
+    assert env.host("H", "localhost", "") == "localhost"
+    assert problems(env) == [
+        f"H: '{name[:80]}' is no host's name: it has 253 characters at most, and 1 to 63 between dots"
+    ]
+
+
 def test_lists_are_separated_by_commas() -> None:
     assert Environment({"L": " a, b ,,c"}).names("L", "") == ("a", "b", "c")
 

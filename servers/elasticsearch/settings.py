@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from servers.common.settings import Environment, Secret
+from servers.common.settings import Environment, Secret, check_host
 
 SCHEMES = ("http", "https")
 
@@ -168,6 +168,7 @@ def _url(entry: str, scheme: str, port: int) -> str:
     if said is None and "://" in entry:
         # Elasticsearch's clients differ in what they take then.
         raise ValueError(f"'{entry}' has no port: name it, as in https://es.example:9200")
+    check_host(host)
     return f"{parts.scheme}://{_bracketed(host)}:{said or port}{parts.path.rstrip('/')}"
 
 

@@ -159,6 +159,16 @@ def test_wrong_hosts_are_told() -> None:
     ]
 
 
+def test_names_that_no_resolver_takes_are_told() -> None:
+    long = "x" * 64
+    no_name = "is no host's name: it has 253 characters at most, and 1 to 63 between dots"
+    assert problems(ES_HOST="a..b") == [f"ES_HOST: 'a..b' {no_name}"]
+    assert problems(ES_HOSTS=f"{long}.example:9200,http://ü..b:9200,es.:9200") == [
+        f"ES_HOSTS: '{long}.example' {no_name}",
+        f"ES_HOSTS: 'ü..b' {no_name}",
+    ]
+
+
 def test_wrong_logins_and_tls_are_told(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "ca")
     (one, one_key), (_, other_key) = authority.issue("one"), authority.issue("other")

@@ -118,9 +118,11 @@ def test_a_password_file_is_read_again(start: Start, tmp_path: Path) -> None:
 def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.touch()
+    no_name = "is no host's name: it has 253 characters at most, and 1 to 63 between dots"
     done = run(
         MCP_PORT="http", REDIS_PORT="70000", MCP_ALLOW_WRITES="maybe", MCP_LOG_LEVEL="loud",
         MCP_AUTH_TOKEN_FILE="/nowhere/token", REDIS_PASSWORD_FILE=str(empty), REDIS_PASSWORD=CANARY,
+        REDIS_HOST="a..b", REDIS_SENTINELS="one:26379,.two:26379",
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stdout == ""
@@ -129,9 +131,11 @@ def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
         "mcp-redis: MCP_ALLOW_WRITES: 'maybe' is neither true nor false",
         "mcp-redis: MCP_LOG_LEVEL: 'loud' is not one of debug, info, warning, error",
         "mcp-redis: MCP_AUTH_TOKEN_FILE: can't read '/nowhere/token': No such file or directory",
+        f"mcp-redis: REDIS_HOST: 'a..b' {no_name}",
         "mcp-redis: REDIS_PORT: 70000 is not between 1 and 65535",
         "mcp-redis: REDIS_PASSWORD: set it or REDIS_PASSWORD_FILE, not both",
         f"mcp-redis: REDIS_PASSWORD_FILE: '{empty}' is empty",
+        f"mcp-redis: REDIS_SENTINELS: '.two' {no_name}",
     ]
 
 

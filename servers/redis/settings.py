@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from servers.common.settings import Environment, Secret
+from servers.common.settings import Environment, Secret, check_host
 from servers.redis.scope import SECRET
 
 MODES = ("standalone", "sentinel", "cluster")
@@ -77,5 +77,10 @@ def _addresses(env: Environment, name: str, texts: tuple[str, ...]) -> tuple[tup
         elif not host or not port.isdigit() or not 0 < int(port) < 65536:
             env.problems.append(f"{name}: {text!r} is not host:port")
         else:
-            found.append((host.strip("[]"), int(port)))
+            host = host.strip("[]")
+            try:
+                check_host(host)
+            except ValueError as error:
+                env.problems.append(f"{name}: {error}")
+            found.append((host, int(port)))
     return tuple(found)
