@@ -55,9 +55,9 @@ def _debian_impl(ctx):
     debian_root(
         name = "debian_monitoring",
         left_out = _DOCS + ["usr/bin/prometheus", "usr/share/prometheus"] +
-                   ["usr/bin/" + name for name in ["victoria-metrics", "vmagent", "vmauth", "vmbackup", "vmctl", "vmrestore"]],
+                   ["usr/bin/" + name for name in ["victoria-metrics", "vmauth", "vmbackup", "vmctl", "vmrestore"]],
         packages = entries(lock["sets"]["prometheus"] + lock["sets"]["victoria_metrics"]),
-        programs = {"promtool": "/usr/bin/promtool", "vmalert": "/usr/bin/vmalert"},
+        programs = {"promtool": "/usr/bin/promtool", "vmagent": "/usr/bin/vmagent", "vmalert": "/usr/bin/vmalert"},
         snapshot = lock["snapshot"],
     )
     for name, programs in _TEST_PROGRAMS.items():

@@ -28,6 +28,10 @@ CASES = {
     "defaults": [],
     "elasticsearch_cluster": ["elasticsearch.replicas=3"] + _SIDECARS,
     "http_probes": _SIDECARS + _both("probes.type=http"),
+    "metrics_tls": _SIDECARS + _both("tls.existingSecret=mcp-tls") + _both("prometheus.enabled=true") + [
+        "metrics.vmagent.tls.existingSecret=mcp-tls",
+        "metrics.vmagent.tls.serverName=mcp.example.com",
+    ],
     "monitoring": _SIDECARS + _both("prometheus.enabled=true") +
                   ["monitoring.dashboard.enabled=true", "monitoring.rules.enabled=true"],
     "monitoring_operator": [

@@ -1,9 +1,12 @@
-{{/* The annotations by which vmagent finds a pod's metrics; a dict of {enabled, port, path}. */}}
+{{/* The annotations by which vmagent finds a pod's metrics; a dict of {enabled, port, path, scheme}, the last http where it is left out. */}}
 {{- define "common.prometheusAnnotations" -}}
 {{- if .enabled -}}
 prometheus.io/scrape: "true"
 prometheus.io/port: {{ .port | quote }}
 prometheus.io/path: {{ .path | quote }}
+{{- with .scheme }}
+prometheus.io/scheme: {{ . }}
+{{- end }}
 {{- end -}}
 {{- end -}}
 

@@ -143,6 +143,7 @@ terminationGracePeriodSeconds: {{ . }}
 {{- define "mcp-sidecar.annotations" -}}
 {{- $sidecar := .Values.mcpSidecar -}}
 {{- if $sidecar.enabled -}}
-{{- include "common.prometheusAnnotations" (dict "enabled" $sidecar.prometheus.enabled "port" $sidecar.port "path" $sidecar.prometheus.path) -}}
+{{- $scheme := empty (default dict $sidecar.tls).existingSecret | ternary "" "https" -}}
+{{- include "common.prometheusAnnotations" (dict "enabled" $sidecar.prometheus.enabled "port" $sidecar.port "path" $sidecar.prometheus.path "scheme" $scheme) -}}
 {{- end -}}
 {{- end -}}
