@@ -55,7 +55,7 @@ def mcp_wheel(name, distribution, summary, libraries, wheels, description_file, 
         distribution = distribution,
         entry_points = {"console_scripts": ["%s = %s" % script for script in sorted(scripts.items())]} if scripts else {},
         extra_distinfo_files = {"//:LICENSE": "licenses/LICENSE"},
-        # An SPDX expression: py_wheel writes core metadata 2.1, which has no License-Expression yet.
+        # An SPDX expression: py_wheel writes core metadata 2.1, which has no License-Expression yet (rules_python's issue 4042).
         license = "Apache-2.0",
         project_urls = {
             "Changelog": _HOME + "/blob/main/CHANGELOG.md",
