@@ -7,7 +7,7 @@ LayerInfo = provider("What a layer holds.", fields = {
     "wheels": "depset of the .whl files installed in it and in those below",
 })
 
-_SITE = "usr/local/lib/python3.11/dist-packages"
+SITE = "usr/local/lib/python3.11/dist-packages"
 
 def _wheels(ctx):
     """The wheels asked for and those they require, without those of the layers below."""
@@ -18,16 +18,18 @@ def _wheels(ctx):
 def _sources(ctx):
     """Our own Python sources by their path in the image; what wheels bring is left to their layers."""
     files = depset(transitive = [t[PyInfo].transitive_sources for t in ctx.attr.libraries])
-    return {paths.join(_SITE, f.short_path): f for f in files.to_list() if not f.short_path.startswith("../")}
+    return {paths.join(SITE, f.short_path): f for f in files.to_list() if not f.short_path.startswith("../")}
 
 def _image_layer_impl(ctx):
     wheels = _wheels(ctx)
     sources = _sources(ctx)
+    data = {path: target[DefaultInfo].files.to_list()[0] for target, path in ctx.attr.data.items()}
     programs = {path: target[DefaultInfo].files.to_list()[0] for target, path in ctx.attr.programs.items()}
     spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
     layer = ctx.actions.declare_file(ctx.label.name + ".tar.gz")
     ctx.actions.write(spec, json.encode_indent({
         "bytecode": ctx.attr.bytecode,
+        "data": {path: f.path for path, f in data.items()},
         "debs": [f.path for f in ctx.files.debs],
         "files": {path: json.decode(what) for path, what in ctx.attr.files.items()},
         "left_out": ctx.attr.left_out,
@@ -43,7 +45,7 @@ def _image_layer_impl(ctx):
             # PEP 657: where there are no sources, nothing shows the column of an error.
             "PYTHONNODEBUGRANGES": "1",
         } if ctx.attr.bytecode == "instead" else {}),
-        inputs = depset([spec] + ctx.files.debs + wheels + sources.values() + programs.values()),
+        inputs = depset([spec] + ctx.files.debs + wheels + sources.values() + data.values() + programs.values()),
         mnemonic = "ImageLayer",
         outputs = [layer],
         progress_message = "Writing layer %{output}",
@@ -65,6 +67,7 @@ image_layer = rule(
             doc = "Compile Python sources, with the locked Debian Python; the bytecode lies beside them, or comes instead, without docstrings.",
             values = ["", "beside", "instead"],
         ),
+        "data": attr.label_keyed_string_dict(doc = "Targets of one file to their path in the image."),
         "debs": attr.label_list(allow_files = [".deb"], doc = "Debian packages to unpack; no script of theirs is run."),
         "files": attr.string_dict(doc = "Path to a JSON object: {\"text\": ...}, {\"directory\": mode} or {\"link\": target}."),
         "left_out": attr.string_list(doc = "Globs of paths that stay out; a later !GLOB takes some in again."),

@@ -67,6 +67,9 @@ LATER = (
 )
 """Modules that are imported when something of them is used, not when it is named."""
 
+METRICS = ("opentelemetry.metrics", "opentelemetry.sdk.metrics")
+"""redis-py has metrics of its own, which nothing here asks for, and brings them where it finds these: see `hidden`."""
+
 
 class Later:
     """Stands for a name of a module that has not run yet. The module runs as soon as what it names is used."""

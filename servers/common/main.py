@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import errno
 import faulthandler
-import gc
 import importlib
 import logging
 import os
@@ -19,6 +18,7 @@ from typing import Any
 from servers.common import VERSION, lean, log
 from servers.common.access import AccessSettings
 from servers.common.settings import CommonSettings, Environment, SettingsError
+from servers.common.starting import imported
 from servers.common.telemetry import TelemetrySettings, exported
 from servers.common.tls import Rotating
 
@@ -32,7 +32,7 @@ USAGE = 2
 
 
 def run(sidecar: Any, transport: str = "http") -> None:
-    """Runs a sidecar until SIGTERM or SIGINT, or the end of standard input with stdio.
+    """Runs a sidecar until SIGTERM or SIGINT, or the end of standard input with stdio. It began with `servers.common.starting`.
 
     Args:
         sidecar: the servers.common.sidecar.Sidecar to serve, or the name of the module whose SIDECAR it is: not imported
@@ -42,12 +42,9 @@ def run(sidecar: Any, transport: str = "http") -> None:
     Raises:
         SystemExit: with 2 when the settings or the port can't be used; one line for each problem is on standard error.
     """
-    # Next to nothing of what is made while importing is ever garbage: a collection there costs a sixth of the start.
-    gc.disable()
     lean.import_sdk()
     if isinstance(sidecar, str):
-        # redis-py has metrics of its own, which nothing here asks for: it brings them where it finds this.
-        with lean.hidden("opentelemetry.metrics", "opentelemetry.sdk.metrics"):
+        with lean.hidden(*lean.METRICS):
             sidecar = importlib.import_module(sidecar).SIDECAR
     env = Environment(os.environ)
     settings = CommonSettings.read(env)
@@ -77,12 +74,6 @@ def run(sidecar: Any, transport: str = "http") -> None:
         _check_port(sidecar.name, settings)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve())
-
-
-def _loaded() -> None:
-    """All is imported: what is there now stays, so the collector need not look at it again."""
-    gc.freeze()
-    gc.enable()
 
 
 def _transport(sidecar: Any, env: Environment, default: str) -> str:
@@ -138,8 +129,6 @@ async def _http(instance: Any, access: AccessSettings) -> None:
     from servers.common.app import create_app
     from servers.common.connections import Connections
 
-    _loaded()
-
     class Server(uvicorn.server.Server):
         # uvicorn's own would raise the signal again at the end: stopping when told to is no failure.
         def handle_exit(self, sig: int, frame: Any) -> None:
@@ -174,6 +163,7 @@ async def _http(instance: Any, access: AccessSettings) -> None:
             "tls": bool(tls),
         },
     )
+    imported()
     async with connections.watched():
         await Server(config).serve(sockets=[_listen(settings)])
     logger.info("stopped")
@@ -184,7 +174,7 @@ async def _stdio(instance: Any) -> None:
 
     from servers.common.app import watched
 
-    _loaded()
+    imported()
     server = instance.server()
     task = asyncio.current_task()
     assert task is not None

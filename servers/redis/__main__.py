@@ -1,10 +1,10 @@
 """python -m servers.redis"""
 
-from servers.common.starting import end_when_told
+from servers.common.starting import begin
 
 
 def serve(transport: str) -> None:
-    end_when_told()
+    begin()
     # Imports take most of the start.
     from servers.common.main import run
 

@@ -33,6 +33,9 @@ NEVER_IMPORTED = {
 }
 """Modules that only a client, the SDK's high-level server, a setting that is off or the first request of its kind needs."""
 
+COMPILED = {"redis": 185, "elasticsearch": 220}
+"""Texts that an image's server compiles while it starts: those of 2,000 that are not compiled ahead."""
+
 LAYERS = {"base": 1_950 * KB, "python": 7_200 * KB, "wheels": 8_700 * KB, "code": 400 * KB}
 """Bytes of a layer of an image for amd64, packed."""
 

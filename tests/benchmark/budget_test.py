@@ -6,7 +6,9 @@ import asyncio
 import gc
 import importlib
 import json
+import os
 import re
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -20,8 +22,10 @@ from mcp.server.lowlevel import Server
 from servers.common.endpoint import Endpoint
 from servers.common.tools import size
 from tests.benchmark import budget
+from tools.backends.process import free_port
 from tools.backends.runfiles import program
 from tools.backends.sidecar import Sidecar
+from tools.images.container import command_line
 from tools.images.layout import Image
 
 STORES = ("redis", "elasticsearch")
@@ -41,6 +45,35 @@ def test_modules_imported_at_start(store: str, tmp_path: Path) -> None:
     modules = {line.rpartition("|")[2].strip() for line in lines}
     assert 300 < len(modules) <= budget.MODULES[store]
     assert not modules & budget.NEVER_IMPORTED
+
+
+COMPILING = """
+import os, runpy, sys
+from servers.common import starting
+
+compiled, imported = [], starting.imported
+
+def count():
+    imported()
+    print(len(compiled), flush=True)
+    os._exit(0)
+
+starting.imported = count
+sys.addaudithook(lambda event, arguments: compiled.append(arguments[0]) if event == "compile" else None)
+runpy.run_module("servers.{store}", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_texts_compiled_at_start(store: str, tmp_path: Path) -> None:
+    image = Image(program(f"{store.upper()}_IMAGE"))
+    image.unpack(tmp_path)
+    arguments = [image.command[0], "-P", "-c", COMPILING.replace("{store}", store)]
+    command, env = command_line(image, tmp_path, {"MCP_HOST": "127.0.0.1", "MCP_PORT": str(free_port())}, arguments)
+    env["PATH"] = os.environ["PATH"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert 0 < int(done.stdout) <= budget.COMPILED[store]
 
 
 def layers(store: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from servers.common.main import run
 from servers.common.prompts import Prompt
 from servers.common.resources import Changed, Resource, Resources, Template
 from servers.common.sidecar import Instance, Sidecar
+from servers.common.starting import begin
 from servers.common.tools import Call, ToolError, tool
 
 Answer = types.CallToolResult | types.InputRequiredResult
@@ -435,4 +436,5 @@ SIDECAR: Sidecar[None, Nothing] = Sidecar(
 
 if __name__ == "__main__":
     servers.common.sidecar.Instance = Fixture  # type: ignore[misc, assignment]
+    begin()
     run(SIDECAR)

@@ -70,9 +70,9 @@ async def test_health_and_a_tool_call(
         assert not result.is_error and result.structured_content and key in result.structured_content
 
 
-def inside(server: Unpacked, code: str) -> subprocess.CompletedProcess[str]:
+def inside(server: Unpacked, code: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Runs Python code with the image's interpreter in the image's root."""
-    command, env = command_line(server.image, server.root, {}, ["/usr/bin/python3.11", "-P", "-c", code])
+    command, env = command_line(server.image, server.root, {}, ["/usr/bin/python3.11", "-P", *options, "-c", code])
     return subprocess.run(
         command, env=env | {"PATH": os.environ["PATH"]}, text=True, capture_output=True, timeout=60, check=False
     )
@@ -264,3 +264,21 @@ def test_what_is_compiled_is_what_is_run(server: Unpacked) -> None:
     ours, sdk = done.stdout.split()
     assert ours.endswith("/__pycache__/app.cpython-311.pyc"), done.stderr
     assert sdk.endswith("/mcp/server/lowlevel/__init__.pyc")
+
+
+def test_what_was_compiled_ahead_is_what_its_texts_compile_to(server: Unpacked) -> None:
+    code = """
+import _sre, re
+from servers.common.compiled import FILE, Compiled
+
+found = Compiled.read(FILE)
+for (mode, text), code in found.codes.items():
+    assert code == compile(text, "<string>", mode, dont_inherit=True), text
+for (text, flags), arguments in found.patterns.items():
+    made, compiled = _sre.compile(text, *arguments), re.compile(text, flags)
+    assert made == compiled and made.groupindex == compiled.groupindex, text
+print(len(found.codes), len(found.patterns))
+"""
+    done = inside(server, code, "-X", "no_debug_ranges")
+    codes, patterns = done.stdout.split() or (0, 0)
+    assert int(codes) > 700 and int(patterns) > 50, done.stderr
