@@ -395,11 +395,11 @@ def test_handshakes_that_never_end(start: Start, tmp_path: Path) -> None:
     before = resident(sidecar)
     begun = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"  # the first bytes of a ClientHello, and no more
     held = [trickle(sidecar, begun if n % 2 else b"") for n in range(400)]
-    assert sidecar.get("/health")[0] == 200, "who never ends its handshake gives way"
-    still = [connection for connection in held if not over(connection)]
-    assert len(still) <= 8
+    # Who never ends its handshake gives way. What did not fit into the kernel's queue may come a second later.
+    sidecar.wait_until(lambda: sidecar.get("/health")[0] == 200, 30)
+    sidecar.wait_until(lambda: sum(not over(connection) for connection in held) <= 8, 30)
     assert resident(sidecar) - before < 24 * 1024 * 1024
-    sidecar.wait_until(lambda: all(over(connection) for connection in still), 60)
+    sidecar.wait_until(lambda: all(over(connection) for connection in held), 60)
     for connection in held:
         connection.close()
     metrics = sidecar.get("/metrics")[1]
