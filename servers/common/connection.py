@@ -56,25 +56,26 @@ class Joined:
             return
         if not self._held and len(data) < JOINED:
             self._held = data
-            asyncio.get_running_loop().call_soon(self._send)
+            asyncio.get_running_loop().call_soon(self.flush)
         elif len(data) < JOINED:
             self._held += data
-            self._send()
+            self.flush()
         else:
-            self._send()
+            self.flush()
             self._transport.write(data)
 
-    def _send(self) -> None:
+    def flush(self) -> None:
+        """Sends what is held back."""
         held, self._held = self._held, b""
         if held and not self._transport.is_closing():
             self._transport.write(held)
 
     def write_eof(self) -> None:
-        self._send()
+        self.flush()
         self._transport.write_eof()
 
     def close(self) -> None:
-        self._send()
+        self.flush()
         self._transport.close()
 
     def get_write_buffer_size(self) -> int:
@@ -102,7 +103,8 @@ class Connection(HttpToolsProtocol):
     """What counts in place of this connection until TLS has begun; None without TLS, and from then on."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(Joined(transport))  # type: ignore[arg-type]
+        self._joined = Joined(transport)
+        super().connection_made(self._joined)  # type: ignore[arg-type]
         self._silent = True
         self._asking: float | None = self.registry.clock()
         self._answering: float | None = None
@@ -221,7 +223,8 @@ class Connection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        """As uvicorn's, but for its timer, which `rest` does without."""
+        """As uvicorn's, but for its timer, which `rest` does without; and nothing of the answer is held back any more."""
+        self._joined.flush()
         self._unanswered -= 1
         self.server_state.total_requests += 1
         if self.transport.is_closing():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -201,22 +201,17 @@ class Instance(Generic[B]):
         }
         audit.info("call", extra=fields)
 
-    @asynccontextmanager
-    async def _deadline(self) -> AsyncIterator[None]:
+    async def _bounded(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         end = asyncio.get_running_loop().time() + self.settings.call_timeout
         end = end if self._stop_at is None else min(end, self._stop_at)
         deadline.set(end)
-        async with asyncio.timeout_at(end) as timeout:
-            self._deadlines.add(timeout)
-            try:
-                yield
-            finally:
-                self._deadlines.discard(timeout)
-
-    async def _bounded(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         try:
-            async with self._deadline():
-                return await work()
+            async with asyncio.timeout_at(end) as timeout:
+                self._deadlines.add(timeout)
+                try:
+                    return await work()
+                finally:
+                    self._deadlines.discard(timeout)
         except MCPError:
             raise  # an error of the protocol, made by who knows it
         except ToolError as error:

@@ -11,16 +11,44 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from servers.redis.resp import packed, replies
+from servers.redis.resp import clean, packed, replies
 
 ANSWER_TIMEOUT = 5.0
 """Seconds that the answers to what was sent together may take."""
 
 Command = tuple[Any, ...]
 """A command's words. Keys and values are bytes, everything else is str, int or float."""
+
+
+class Pool(BlockingConnectionPool):
+    """redis-py's, but where a connection is there and nobody waits for one, it changes hands without locks, timers, events and
+    metrics, none of which is used here."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._waiting = 0
+
+    async def get_connection(self, command_name: Any = None, *keys: Any, **options: Any) -> AbstractConnection:
+        if not self._waiting and self._available_connections and clean(self._available_connections[-1]):
+            taken: AbstractConnection = self.get_available_connection()  # type: ignore[no-untyped-call]
+            return taken
+        self._waiting += 1
+        try:
+            waited: AbstractConnection = await super().get_connection()  # type: ignore[no-untyped-call]
+            return waited
+        finally:
+            self._waiting -= 1
+
+    async def release(self, connection: AbstractConnection) -> None:
+        if self._waiting or connection.should_reconnect():
+            await super().release(connection)
+        else:
+            self._in_use_connections.remove(connection)
+            self._available_connections.append(connection)
 
 
 async def ask(client: Redis, commands: Sequence[Command]) -> list[Any]:

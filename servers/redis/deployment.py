@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import redis
-from redis.asyncio import BlockingConnectionPool, Connection, Redis, RedisCluster, SSLConnection
+from redis.asyncio import Connection, Redis, RedisCluster, SSLConnection
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
@@ -17,6 +17,7 @@ from redis.driver_info import DriverInfo
 from redis.exceptions import AuthenticationError, RedisClusterException
 
 from servers.common.backend import BackendError
+from servers.redis.connection import Pool
 from servers.redis.resp import Parser
 from servers.redis.settings import RedisSettings
 
@@ -89,7 +90,7 @@ def _plain(client: Redis) -> Redis:
 
 
 def _client(settings: RedisSettings, host: str, port: int, database: int = 0) -> Redis:
-    pool = BlockingConnectionPool(
+    pool = Pool(
         host=host,
         port=port,
         db=database,

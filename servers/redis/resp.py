@@ -172,6 +172,13 @@ async def replies(connection: AbstractConnection, count: int) -> list[Any]:
         raise
 
 
+def clean(connection: AbstractConnection) -> bool:
+    """Whether a connection, which has a Parser, can take a command: it is there, and nothing came that nobody asked for."""
+    parser = connection._parser
+    assert isinstance(parser, Parser)
+    return connection.is_connected and parser.receiver is not None and not parser.receiver.dirty
+
+
 def packed(commands: Iterable[Sequence[Any]]) -> bytes:
     """Commands as they are sent: arrays of their words."""
     return b"".join(hiredis.pack_command(tuple(command)) for command in commands)
