@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import anyio
@@ -21,13 +21,12 @@ from mcp.server.connection import Connection
 from mcp.server.lowlevel import Server
 from mcp.server.runner import ServerRunner, modern_error_data
 from mcp.server.streamable_http import check_accept_headers
-from mcp.shared.dispatcher import CallOptions
+from mcp.shared.dispatcher import CallOptions, Outbound
 from mcp.shared.exceptions import NoBackChannelError
 from mcp.shared.inbound import (
     ERROR_CODE_HTTP_STATUS,
     MCP_PROTOCOL_VERSION_HEADER,
     InboundLadderRejection,
-    InboundModernRoute,
     classify_inbound_request,
     find_duplicated_routing_header,
     validate_mcp_param_headers,
@@ -125,18 +124,22 @@ async def exchange(server: Server[Any], lifespan_state: Any, request: Request, b
         message = JSONRPCRequest.model_validate(raw, by_name=False)
     except (ValueError, ValidationError):
         return None
-    route = InboundModernRoute(version, None, None)
+    context = _Context(message.id, ServerMessageMetadata(request_context=request))
     if modern:
         if message.method == "subscriptions/listen" or find_duplicated_routing_header(headers.items()):
             return None
         verdict = classify_inbound_request(raw, headers=headers)
         if isinstance(verdict, InboundLadderRejection) or not _parameters_agree(server, message, headers):
             return None
-        route = verdict
+        connection = Connection.from_envelope(
+            verdict.protocol_version, verdict.client_info, verdict.client_capabilities
+        )
+    else:
+        # As from_envelope makes one where it is told of no client, without two exceptions that say so.
+        connection = Connection(_no_channel(), protocol_version=version)
+        connection.initialized.set()
     outgoing = Outgoing()
     before = OUTGOING.set(outgoing)
-    context = _Context(message.id, ServerMessageMetadata(request_context=request))
-    connection = Connection.from_envelope(route.protocol_version, route.client_info, route.client_capabilities)
     try:
         # serve_one would also close what a handler opened for its connection: ours open nothing there.
         runner = ServerRunner(server, connection, lifespan_state)
@@ -147,6 +150,12 @@ async def exchange(server: Server[Any], lifespan_state: Any, request: Request, b
         OUTGOING.reset(before)
     answer = JSONRPCResponse(jsonrpc="2.0", id=message.id, result=result)
     return Answer(outgoing.put_into(_modern_bytes(answer) if modern else _bytes(answer)))
+
+
+@cache
+def _no_channel() -> Outbound:
+    """What the SDK gives a connection that nothing can be sent over but answers."""
+    return Connection.from_envelope(DEFAULT_NEGOTIATED_VERSION, None, None).outbound
 
 
 def _parameters_agree(server: Server[Any], message: JSONRPCRequest, headers: Headers) -> bool:

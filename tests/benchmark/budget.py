@@ -42,7 +42,7 @@ LAYERS = {"base": 1_950 * KB, "python": 7_200 * KB, "wheels": 8_700 * KB, "code"
 UNPACKED = 54_000 * KB
 """Bytes of an image unpacked."""
 
-PYTHON_CALLS = {"2025-11-25": 220, "2026-07-28": 400}
+PYTHON_CALLS = {"2025-11-25": 190, "2026-07-28": 390}
 """Python functions entered for a call of a tool that does nothing, from the endpoint to its answer, by protocol."""
 
 KEPT_BLOCKS = 100
