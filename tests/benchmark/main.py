@@ -110,10 +110,10 @@ def run(parts: list[str], sizes: measure.Sizes, keep: Callable[[str, list[measur
             ports = {"redis": redis.port, "elasticsearch": elasticsearch.port}
             for part in (part for part in PARTS if part in parts):
                 for store, pair in both.items():
+                    if part in ("calls", "bare") and store == "redis":
+                        measure.fill_redis(redis, sizes.keys // 10)
                     if part in ("starts", "memory", "calls"):
                         print(f"benchmark: {part}: {store}", flush=True)
-                        if part == "calls" and store == "redis":
-                            measure.fill_redis(redis, sizes.keys // 10)
                         # To compare with, what a server on the same SDK takes that does nothing.
                         asked = [*pair, naive(folder)] if part == "starts" and store == "redis" else pair
                         keep(part, getattr(measure, part)(asked, ports[store], folder, sizes))

@@ -228,6 +228,8 @@ def calls(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes) 
     with running(pair[0], store_port, folder) as first, running(pair[1], store_port, folder) as second:
         servers = (first, second)
         for index, kind in enumerate(works(pair[0])):
+            for server in servers:
+                _warm_up(server.port, works(server.subject)[index], sizes)
             for clients in sizes.clients:
                 parts: dict[str, list[Measured]] = {server.subject.name: [] for server in servers}
                 cpu: dict[str, float] = dict.fromkeys(parts, 0.0)
@@ -247,6 +249,11 @@ def calls(pair: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes) 
     return rows
 
 
+def _warm_up(port: int, work: Work, sizes: Sizes, kind: type[Connection] = HttpConnection) -> None:
+    """Calls that are not measured: Elasticsearch's JVM compiles what it is asked often, and servers build at first calls."""
+    load(port, work.request, work.expected, 8, sizes.calls, sizes.seconds, kind)
+
+
 def bare(store: str, port: int, sizes: Sizes) -> list[Row]:
     """The same work past any server: the same clients ask the store itself."""
     if store == "redis":
@@ -263,6 +270,8 @@ def bare(store: str, port: int, sizes: Sizes) -> list[Row]:
             Work("1 MB read", http_request("/docs/_doc/big", None), BIG.encode()),
             Work("search", http_request("/docs/_search", SEARCH | {"size": 10}), SMALL.encode()),
         ]
+    for work in asked:
+        _warm_up(port, work, sizes, kind)
     return [
         {"store": store, "work": work.name, "clients": clients}
         | _seen(load(port, work.request, work.expected, clients, sizes.calls * sizes.rounds, sizes.seconds * 2, kind))
