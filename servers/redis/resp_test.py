@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import hiredis
 import pytest
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, ResponseError
 
-from servers.redis.connection import ask
+from servers.redis.connection import Pool, ask
 from servers.redis.resp import UNREAD, Parser, Receiver, packed
 
 pytestmark = pytest.mark.anyio
@@ -138,6 +139,53 @@ async def test_a_server_that_is_full_says_so_before_it_is_asked() -> None:
         with pytest.raises(RedisConnectionError, match="max number of clients"):
             await ask(client, [("PING",)])
         await client.aclose()
+
+
+@asynccontextmanager
+async def numbered(most: int) -> AsyncIterator[Redis]:
+    """A client with `most` connections of a server that answers with the number of the connection. A NOISE has a second answer,
+    and a QUIT ends it."""
+    count = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal count
+        count += 1
+        number, commands = count, hiredis.Reader()
+        while data := await reader.read(MANY):
+            commands.feed(data)
+            while words := commands.gets():
+                await asyncio.sleep(0.001)  # so that others wait for the connection
+                writer.write(b":%d\r\n" % number * (2 if words[0] == b"NOISE" else 1))
+                if words[0] == b"QUIT":
+                    writer.close()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        client = Redis.from_pool(
+            Pool(host="127.0.0.1", port=port, parser_class=Parser, protocol=2, max_connections=most)
+        )
+        yield client
+        await client.aclose()
+
+
+async def test_a_connection_is_used_again() -> None:
+    async with numbered(2) as client:
+        assert [await ask(client, [("PING",)]) for _ in range(5)] == [[1]] * 5
+
+
+async def test_who_finds_no_connection_waits_for_one() -> None:
+    async with numbered(2) as client:
+        answers = await asyncio.gather(*(ask(client, [("PING",)]) for _ in range(50)))
+        assert {answer for (answer,) in answers} == {1, 2}
+
+
+@pytest.mark.parametrize("word", ["NOISE", "QUIT"])
+async def test_a_connection_that_is_no_good_is_made_anew(word: str) -> None:
+    async with numbered(1) as client:
+        assert await ask(client, [(word,)]) == [1]
+        await asyncio.sleep(0.05)
+        assert await ask(client, [("PING",)]) == [2]
 
 
 def test_packed() -> None:
