@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,36 +21,20 @@ SCRAPED = ("redis.mcpSidecar.enabled=true", "redis.mcpSidecar.prometheus.enabled
 TLS = (*SCRAPED, "redis.mcpSidecar.tls.existingSecret=mcp-tls", "redis.mcpSidecar.tls.clientCAKey=ca.crt")
 
 
-class TlsSidecar(Sidecar):
-    """A sidecar that speaks HTTPS, and asks clients of /mcp for certificates."""
-
-    def __init__(self, authority: Authority, folder: Path) -> None:
-        certificate, key = authority.issue("sidecar")
-        self._context = ssl.create_default_context(cafile=authority.file)
-        tls = {"CERT": certificate, "KEY": key, "CLIENT_CA": authority.file}
-        env = {f"MCP_TLS_{name}_FILE": str(file) for name, file in tls.items()}
-        super().__init__("servers.redis", env | {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(free_port())}, folder)
-
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
-
-    def _send(self, request: urllib.request.Request) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(request, timeout=40, context=self._context) as answer:
-                return answer.status, answer.read().decode()
-        except OSError:
-            return 0, ""
-
-
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")
-def sidecar(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsSidecar]:
-    with TlsSidecar(authority, tmp_path_factory.mktemp("sidecar")) as found:
+def sidecar(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    """It speaks HTTPS, and asks clients of /mcp for certificates."""
+    certificate, key = authority.issue("sidecar")
+    tls = {"CERT": certificate, "KEY": key, "CLIENT_CA": authority.file}
+    env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(free_port())}
+    env |= {f"MCP_TLS_{name}_FILE": str(file) for name, file in tls.items()}
+    folder = tmp_path_factory.mktemp("sidecar")
+    with Sidecar("servers.redis", env, folder, authority=authority.file) as found:
         yield found
 
 
@@ -121,7 +104,7 @@ def target_of(config: Path, folder: Path) -> dict[str, Any]:
     ids=["authority", "unverified"],
 )  # fmt: skip
 def test_a_sidecar_with_tls_is_scraped_without_a_certificate(
-    chart: Chart, authority: Authority, sidecar: TlsSidecar, tmp_path: Path, settings: tuple[str, ...]
+    chart: Chart, authority: Authority, sidecar: Sidecar, tmp_path: Path, settings: tuple[str, ...]
 ) -> None:
     target = scraped(chart, tmp_path, authority, sidecar.port, *TLS, *settings)
     assert target["scrapeUrl"].startswith("https://") and "/metrics" in target["scrapeUrl"]
@@ -137,7 +120,7 @@ def test_a_sidecar_with_tls_is_scraped_without_a_certificate(
     ids=["unknown authority", "another name"],
 )
 def test_certificates_are_verified_unless_told_otherwise(
-    chart: Chart, authority: Authority, sidecar: TlsSidecar, tmp_path: Path, settings: tuple[str, ...], said: str
+    chart: Chart, authority: Authority, sidecar: Sidecar, tmp_path: Path, settings: tuple[str, ...], said: str
 ) -> None:
     target = scraped(chart, tmp_path, authority, sidecar.port, *TLS, *settings)
     assert target["health"] == "down" and said in target["lastError"]

@@ -6,7 +6,6 @@ import http.server
 import json
 import os
 import socket
-import ssl
 import threading
 import time
 import urllib.error
@@ -23,7 +22,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from tools.backends.certificates import Authority
 from tools.backends.redis import RedisServer
-from tools.backends.sidecar import Sidecar
+from tools.backends.sidecar import Identity, Sidecar
 
 READER, WRITER = "reader-0123456789abcdef", "writer-0123456789abcdef"
 
@@ -42,9 +41,9 @@ def redis() -> Iterator[RedisServer]:
 def start(redis: RedisServer, tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as stack:
 
-        def start_sidecar(kind: type[Sidecar] = Sidecar, **env: str) -> Sidecar:
+        def start_sidecar(authority: Path | None = None, **env: str) -> Sidecar:
             settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port), "MCP_ALLOW_WRITES": "true"} | env
-            sidecar = stack.enter_context(kind("servers.redis", settings, tmp_path))
+            sidecar = stack.enter_context(Sidecar("servers.redis", settings, tmp_path, authority=authority))
             sidecar.wait_until_ready()
             return sidecar
 
@@ -240,31 +239,9 @@ def test_an_issuers_keys_from_a_file_that_changes(start: Start, issuer: Issuer, 
     sidecar.wait_until(lambda: ask(url, message("ping"), Authorization=f"Bearer {other}")[0] == 200, 60)
 
 
-class TlsSidecar(Sidecar):
-    """A sidecar that speaks HTTPS."""
-
-    authority: Path
-
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
-
-    def _send(self, request: urllib.request.Request, identity: tuple[Path, Path] | None = None) -> tuple[int, str]:
-        context = ssl.create_default_context(cafile=str(self.authority))
-        if identity:
-            context.load_cert_chain(*identity)
-        try:
-            with urllib.request.urlopen(request, timeout=30, context=context) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
-
-    def ping(self, identity: tuple[Path, Path] | None = None) -> tuple[int, str]:
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        body = json.dumps(message("tools/call", name="redis_info")).encode()
-        return self._send(urllib.request.Request(self.url + "/mcp", body, headers), identity)
+def ping(sidecar: Sidecar, identity: Identity | None = None) -> tuple[int, str]:
+    status, answer = sidecar.post(message("tools/call", name="redis_info"), identity=identity)
+    return status, json.dumps(answer)
 
 
 def test_tls_with_certificates_of_clients_and_their_rotation(start: Start, tmp_path: Path) -> None:
@@ -272,20 +249,18 @@ def test_tls_with_certificates_of_clients_and_their_rotation(start: Start, tmp_p
     certificate, key = first.issue("server")
     authorities = tmp_path / "authorities.pem"
     authorities.write_bytes(first.file.read_bytes())
-    TlsSidecar.authority = first.file
     sidecar = start(
-        TlsSidecar,
+        first.file,
         MCP_TLS_CERT_FILE=str(certificate),
         MCP_TLS_KEY_FILE=str(key),
         MCP_TLS_CLIENT_CA_FILE=str(authorities),
     )
-    assert isinstance(sidecar, TlsSidecar)
     assistant, stranger = first.issue("assistant"), second.issue("stranger")
     assert sidecar.get("/health")[0] == 200, "a probe has no certificate"
-    status, text = sidecar.ping()
+    status, text = ping(sidecar)
     assert status == 403 and "client certificate" in text
-    assert sidecar.ping(assistant)[0] == 200
-    assert sidecar.ping(stranger)[0] == 0, "no handshake with a certificate of another authority"
+    assert ping(sidecar, assistant)[0] == 200
+    assert ping(sidecar, stranger)[0] == 0, "no handshake with a certificate of another authority"
     assert sidecar.logs()[-1]["caller"] == "assistant"
 
     # The server's certificate and the clients' authority are both changed while it runs.
@@ -294,14 +269,14 @@ def test_tls_with_certificates_of_clients_and_their_rotation(start: Start, tmp_p
     renewed.replace(certificate)
     second.file.replace(authorities)
     assert sidecar.get("/health")[0] == 0, "the old authority has not signed the new certificate"
-    TlsSidecar.authority = authorities
+    sidecar.authority = authorities
     sidecar.wait_until(lambda: sidecar.get("/health")[0] == 200, 10)
-    assert sidecar.ping(stranger)[0] == 200
-    assert sidecar.ping(assistant)[0] == 0
+    assert ping(sidecar, stranger)[0] == 200
+    assert ping(sidecar, assistant)[0] == 0
 
     # A rotation that went wrong leaves what was there.
     key.write_text("no key")
-    assert sidecar.ping(stranger)[0] == 200
+    assert ping(sidecar, stranger)[0] == 200
     assert any(entry["msg"] == "the new certificates can't be used" for entry in sidecar.logs())
     # Plain HTTP gets nothing.
     with socket.create_connection(("127.0.0.1", sidecar.port)) as plain:
@@ -384,9 +359,8 @@ def test_more_connections_than_there_may_be(start: Start) -> None:
 def test_handshakes_that_never_end(start: Start, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "authority")
     certificate, key = authority.issue("server")
-    TlsSidecar.authority = authority.file
     sidecar = start(
-        TlsSidecar,
+        authority.file,
         MCP_TLS_CERT_FILE=str(certificate),
         MCP_TLS_KEY_FILE=str(key),
         MCP_MAX_CONNECTIONS="8",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import sys
 import tempfile
 import urllib.error
@@ -14,12 +15,20 @@ from typing import Any
 
 from tools.backends.process import Process, free_port
 
+Identity = tuple[Path, Path]
+"""A client's certificate and its key."""
+
 
 class Sidecar(Process):
     """`python -m MODULE` on a loopback port, with no settings but those given."""
 
     def __init__(
-        self, module: str, env: Mapping[str, str], folder: Path | None = None, port: int | None = None
+        self,
+        module: str,
+        env: Mapping[str, str],
+        folder: Path | None = None,
+        port: int | None = None,
+        authority: Path | None = None,
     ) -> None:
         """
         Args:
@@ -27,7 +36,9 @@ class Sidecar(Process):
             env: its settings
             folder: for its log; None for one of its own
             port: to listen on; None for a free one
+            authority: whose certificate it has, by its settings, and is asked over HTTPS; None for HTTP
         """
+        self.authority = authority
         self.port = port or free_port()
         kept = {k: v for k, v in os.environ.items() if k.startswith("PYTHON") or k in ("PATH", "HOME", "RUNFILES_DIR")}
         super().__init__(
@@ -39,7 +50,7 @@ class Sidecar(Process):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.authority else 'http'}://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         super().start()
@@ -53,19 +64,24 @@ class Sidecar(Process):
         """Status and body of a GET; status 0 when nobody answers."""
         return self._send(urllib.request.Request(self.url + path, headers=dict(headers or {})))
 
-    def post(self, message: Any, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
+    def post(
+        self, message: Any, headers: Mapping[str, str] | None = None, identity: Identity | None = None
+    ) -> tuple[int, Any]:
         """Status and JSON of a POST of a JSON-RPC message to /mcp."""
         base = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
         body = message if isinstance(message, bytes) else json.dumps(message).encode()
-        status, text = self._send(urllib.request.Request(self.url + "/mcp", body, base | dict(headers or {})))
+        status, text = self._send(urllib.request.Request(self.url + "/mcp", body, base | dict(headers or {})), identity)
         try:
             return status, json.loads(text)
         except ValueError:
             return status, text
 
-    def _send(self, request: urllib.request.Request) -> tuple[int, str]:
+    def _send(self, request: urllib.request.Request, identity: Identity | None = None) -> tuple[int, str]:
+        context = ssl.create_default_context(cafile=self.authority) if self.authority else None
+        if context and identity:
+            context.load_cert_chain(*identity)
         try:
-            with urllib.request.urlopen(request, timeout=40) as answer:
+            with urllib.request.urlopen(request, timeout=40, context=context) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
