@@ -6,9 +6,7 @@ import asyncio
 import gc
 import importlib
 import json
-import os
 import re
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -25,7 +23,7 @@ from tests.benchmark import budget
 from tools.backends.process import free_port
 from tools.backends.runfiles import program
 from tools.backends.sidecar import Sidecar
-from tools.images.container import command_line
+from tools.images.container import python
 from tools.images.layout import Image
 
 STORES = ("redis", "elasticsearch")
@@ -68,10 +66,8 @@ runpy.run_module("servers.{store}", run_name="__main__")
 def test_texts_compiled_at_start(store: str, tmp_path: Path) -> None:
     image = Image(program(f"{store.upper()}_IMAGE"))
     image.unpack(tmp_path)
-    arguments = [image.command[0], "-P", "-c", COMPILING.replace("{store}", store)]
-    command, env = command_line(image, tmp_path, {"MCP_HOST": "127.0.0.1", "MCP_PORT": str(free_port())}, arguments)
-    env["PATH"] = os.environ["PATH"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    env = {"MCP_HOST": "127.0.0.1", "MCP_PORT": str(free_port())}
+    done = python(image, tmp_path, COMPILING.replace("{store}", store), env=env)
     assert done.returncode == 0, done.stderr
     assert 0 < int(done.stdout) <= budget.COMPILED[store]
 

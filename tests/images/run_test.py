@@ -18,7 +18,7 @@ from tests.images.conftest import Unpacked
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
-from tools.images.container import UID, Container, can_isolate, command_line
+from tools.images.container import UID, Container, can_isolate, command_line, python
 
 CALLS = {"redis": ("redis_info", "version"), "elasticsearch": ("es_health", "status")}
 
@@ -72,10 +72,7 @@ async def test_health_and_a_tool_call(
 
 def inside(server: Unpacked, code: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Runs Python code with the image's interpreter in the image's root."""
-    command, env = command_line(server.image, server.root, {}, ["/usr/bin/python3.11", "-P", *options, "-c", code])
-    return subprocess.run(
-        command, env=env | {"PATH": os.environ["PATH"]}, text=True, capture_output=True, timeout=60, check=False
-    )
+    return python(server.image, server.root, code, *options)
 
 
 def test_it_runs_as_uid_1000_on_a_root_that_can_not_be_written(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
 import shutil
 import subprocess
@@ -56,6 +57,24 @@ def command_line(
     site = f"{root}/usr/local/lib/python3.11/dist-packages"
     in_place = [str(loader), "--library-path", libraries, f"{root}{command[0]}", *command[1:]]
     return in_place, environment | {"PYTHONPATH": site, "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def python(
+    image: Image, root: Path, code: str, *options: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs Python code with the image's interpreter, as `command_line` has it, for a minute at most.
+
+    Args:
+        image: whose interpreter
+        root: its unpacked files
+        code: of a program
+        options: of the interpreter
+        env: further environment variables
+    """
+    command, environment = command_line(image, root, env or {}, [image.command[0], "-P", *options, "-c", code])
+    # bubblewrap itself is found on the PATH of this process.
+    environment["PATH"] = os.environ["PATH"]
+    return subprocess.run(command, env=environment, text=True, capture_output=True, timeout=60, check=False)
 
 
 class Container(Process):
