@@ -3,9 +3,8 @@
 layer.py SPEC.json OUTPUT, where SPEC has
     debs      .deb files to unpack
     wheels    .whl files to install
-    sources   {path in the image: file}
+    sources   {path in the image: file}, and data
     programs  {path in the image: file}, which may be run
-    data      {path in the image: file}, of any kind
     files     {path in the image: {"text": ...} | {"directory": mode} | {"link": target}}
     left_out  globs of paths (as fnmatch), of debs and wheels, that stay out; a later "!GLOB" takes some in again
     bytecode  of Python sources: "beside" them, or "instead" of them: then without docstrings
@@ -234,8 +233,6 @@ def build(spec: dict[str, Any]) -> Layer:
         layer.add_file(path, Path(file).read_bytes())
     for path, file in spec.get("programs", {}).items():
         layer.add_file(path, Path(file).read_bytes(), executable=True)
-    for path, file in spec.get("data", {}).items():
-        layer.add_file(path, Path(file).read_bytes())
     for path, what in spec.get("files", {}).items():
         if "directory" in what:
             layer.add(path, Entry(tarfile.DIRTYPE, int(what["directory"], 8)))

@@ -20,16 +20,18 @@ def _sources(ctx):
     files = depset(transitive = [t[PyInfo].transitive_sources for t in ctx.attr.libraries])
     return {paths.join(SITE, f.short_path): f for f in files.to_list() if not f.short_path.startswith("../")}
 
+def _by_path(targets):
+    """Targets of one file, by their path in the image."""
+    return {path: target[DefaultInfo].files.to_list()[0] for target, path in targets.items()}
+
 def _image_layer_impl(ctx):
     wheels = _wheels(ctx)
-    sources = _sources(ctx)
-    data = {path: target[DefaultInfo].files.to_list()[0] for target, path in ctx.attr.data.items()}
-    programs = {path: target[DefaultInfo].files.to_list()[0] for target, path in ctx.attr.programs.items()}
+    sources = _sources(ctx) | _by_path(ctx.attr.data)
+    programs = _by_path(ctx.attr.programs)
     spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
     layer = ctx.actions.declare_file(ctx.label.name + ".tar.gz")
     ctx.actions.write(spec, json.encode_indent({
         "bytecode": ctx.attr.bytecode,
-        "data": {path: f.path for path, f in data.items()},
         "debs": [f.path for f in ctx.files.debs],
         "files": {path: json.decode(what) for path, what in ctx.attr.files.items()},
         "left_out": ctx.attr.left_out,
@@ -45,7 +47,7 @@ def _image_layer_impl(ctx):
             # PEP 657: where there are no sources, nothing shows the column of an error.
             "PYTHONNODEBUGRANGES": "1",
         } if ctx.attr.bytecode == "instead" else {}),
-        inputs = depset([spec] + ctx.files.debs + wheels + sources.values() + data.values() + programs.values()),
+        inputs = depset([spec] + ctx.files.debs + wheels + sources.values() + programs.values()),
         mnemonic = "ImageLayer",
         outputs = [layer],
         progress_message = "Writing layer %{output}",
