@@ -56,6 +56,8 @@ _hub = repository_rule(
 def _pip_impl(ctx):
     for module in ctx.modules:
         for tag in module.tags.parse:
+            if not tag.enable_implicit_namespace_pkgs:
+                fail("rules_python stand-in: the hub %s needs enable_implicit_namespace_pkgs = True: wheels stay as they are here" % tag.hub_name)
             _hub(
                 name = tag.hub_name,
                 extra_pip_args = tag.extra_pip_args,
@@ -68,6 +70,7 @@ pip = module_extension(
     implementation = _pip_impl,
     tag_classes = {"parse": tag_class(attrs = {
         "download_only": attr.bool(doc = "Wheels are always downloaded, never built."),
+        "enable_implicit_namespace_pkgs": attr.bool(doc = "True only: no file is added to a namespace package."),
         "extra_pip_args": attr.string_list(),
         "hub_name": attr.string(mandatory = True),
         "python_version": attr.string(mandatory = True),
