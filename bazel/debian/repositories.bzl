@@ -61,7 +61,7 @@ package(default_visibility = ["//visibility:public"])
 
 filegroup(
     name = "files",
-    srcs = glob(["root/**"], exclude = ["**/* *"]),
+    srcs = glob(["root/**"], exclude = ["**/* *", "**/__pycache__/**"]),
 )
 """
 
@@ -84,7 +84,7 @@ def _root_impl(ctx):
     watch_mirrors(ctx)
     if not ctx.os.name.startswith("linux") or ctx.os.arch not in _HOSTS:
         # Other hosts get a repository that loads; its programs are only for the toolchains' Linux constraint.
-        ctx.file("BUILD.bazel", _BUILD.replace('glob(["root/**"], exclude = ["**/* *"])', "[]") + "".join([
+        ctx.file("BUILD.bazel", _BUILD.replace('glob(["root/**"], exclude = ["**/* *", "**/__pycache__/**"])', "[]") + "".join([
             '\nfilegroup(name = "%s")\n' % name
             for name in ctx.attr.programs.keys() + ctx.attr.files.keys()
         ]))
