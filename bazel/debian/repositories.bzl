@@ -3,6 +3,8 @@
 load(":fetch.bzl", "ENVIRON", "fetch_package", "watch_mirrors")
 
 def _package_impl(ctx):
+    if not ctx.os.name.lower().startswith("linux"):
+        fail("images are built on Linux, with Debian's Python, and this machine is %s: build on Linux, in a virtual machine or in CI" % ctx.os.name)
     watch_mirrors(ctx)
     fetch_package(ctx, json.decode(ctx.attr.package), ctx.attr.snapshot, "package.deb")
     ctx.file("BUILD.bazel", 'exports_files(["package.deb"], visibility = ["//visibility:public"])\n')
