@@ -182,13 +182,15 @@ def test_another_system_than_linux_takes_the_connected_way_unasked(machine: Mach
     assert machine.asked() == 0
 
 
-@pytest.fixture
-def real(machine: Machine, tmp_path: Path) -> Iterator[Machine]:
-    """A machine with a real Bazel, a workspace that needs version 2 of a module, and a registry in a folder."""
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine with a real Bazel, and a workspace that needs version 2.0 of a module."""
     bazel = shutil.which("bazel")
     if not bazel:
         pytest.skip("no Bazel on PATH")
-    flags = [f"--output_user_root={tmp_path}/output", "--max_idle_secs=300", "--nohome_rc", "--nosystem_rc"]
+    folder = tmp_path_factory.mktemp("real")
+    machine = Machine(folder)
+    flags = [f"--output_user_root={folder}/output", "--max_idle_secs=300", "--nohome_rc", "--nosystem_rc"]
     if Path("/usr/share/bazel/A-server.jar").exists():  # Debian's
         flags += ["--install_base=/usr/share/bazel", "--trust_install_base"]
     command = " ".join([bazel, *flags])
@@ -204,7 +206,7 @@ def real(machine: Machine, tmp_path: Path) -> Iterator[Machine]:
 NEEDED_BY_BAZEL = {
     "apple_support": {"1.23.1"},
     "buildozer": {"7.1.2"},
-    "platforms": {"0.0.9"},
+    "platforms": {"0.0.7", "0.0.9"},
     "protobuf": {"3.19.6"},
     "rules_cc": {"0.0.11"},
     "rules_java": {"7.6.5"},
@@ -231,27 +233,27 @@ def registry(folder: Path, modules: dict[str, set[str]]) -> str:
     return folder.as_uri()
 
 
-def bazelrc(machine: Machine, address: str) -> None:
+def run_with(machine: Machine, address: str, cache: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run bazelw where Bazel's settings name a registry, with nothing answered before."""
     (machine.workspace / ".bazelrc").write_text(f"common --registry={address} --lockfile_mode=off\n")
+    return machine.run(*args, BAZELW_CACHE_DIR=str(cache))
 
 
 def test_a_registry_in_a_folder_that_lacks_a_version(real: Machine, tmp_path: Path) -> None:
-    bazelrc(real, registry(tmp_path / "registry", {"wanted": {"1.0"}}))
-    done = real.run("build", "//...")
+    done = run_with(real, registry(tmp_path, {"wanted": {"1.0"}}), tmp_path, "build", "//...")
     assert done.returncode == 2, done.stderr
     assert "module wanted@2.0 not found in registries" in done.stderr
     assert done.stdout == ""
 
 
 def test_a_registry_in_a_folder_that_has_it(real: Machine, tmp_path: Path) -> None:
-    bazelrc(real, registry(tmp_path / "registry", {"wanted": {"1.0", "2.0"}}))
-    done = real.run("query", "//bazel/airgap:enabled")
+    address = registry(tmp_path, {"wanted": {"1.0", "2.0"}})
+    done = run_with(real, address, tmp_path, "query", "//bazel/airgap:enabled")
     assert done.stdout == "//bazel/airgap:enabled\n", done.stderr
 
 
-def test_a_registry_that_can_not_be_reached(real: Machine) -> None:
-    bazelrc(real, "https://registry.invalid")
-    done = real.run("build", "//...")
+def test_a_registry_that_can_not_be_reached(real: Machine, tmp_path: Path) -> None:
+    done = run_with(real, "https://registry.invalid", tmp_path, "build", "//...")
     assert done.stdout == "airgap rc= build //...\n", done.stderr
     assert "bazelw: Bazel does not get its modules: ERROR: " in done.stderr
     assert "https://registry.invalid" in done.stderr

@@ -71,8 +71,11 @@ pip = module_extension(
     tag_classes = {"parse": tag_class(attrs = {
         "download_only": attr.bool(doc = "Wheels are always downloaded, never built."),
         "enable_implicit_namespace_pkgs": attr.bool(doc = "True only: no file is added to a namespace package."),
+        "envsubst": attr.string_list(doc = "For upstream; pip reads its variables itself."),
+        "experimental_index_url": attr.string(doc = "For upstream; pip has the machine's own settings."),
         "extra_pip_args": attr.string_list(),
         "hub_name": attr.string(mandatory = True),
+        "isolated": attr.bool(doc = "For upstream; pip has the machine's own settings."),
         "python_version": attr.string(mandatory = True),
         "requirements_lock": attr.label(mandatory = True),
         "target_platforms": attr.string_list(doc = "For upstream; here the --platform arguments say it."),
