@@ -8,8 +8,8 @@ mkdir -p "$BAZELW_CACHE_DIR"
 BAZELW_CACHE_DIR=$(cd "$BAZELW_CACHE_DIR" && pwd -P)
 
 root=$("$here/root.sh")
-DEBIAN_MIRROR=$("$here/../debian/mirrors.sh" debian 2>/dev/null | xargs || true)
-DEBIAN_SECURITY_MIRROR=$("$here/../debian/mirrors.sh" debian-security 2>/dev/null | xargs || true)
+DEBIAN_MIRROR=$("$here/../debian/mirrors.sh" debian | xargs || true)
+DEBIAN_SECURITY_MIRROR=$("$here/../debian/mirrors.sh" debian-security | xargs || true)
 export DEBIAN_MIRROR DEBIAN_SECURITY_MIRROR
 
 # Launchers outside the root (oci_push) start the root's tools through this.

@@ -48,7 +48,7 @@ flock -n 9 || { say "another run is preparing the root; waiting for it"; flock 9
 if [[ -e $root/.ready ]]; then printf '%s\n' "$root"; exit 0; fi
 rm -rf "$home"/root-*.part
 
-mirror=$("$here/../debian/mirrors.sh" debian 2>/dev/null | head -n 1 || true)
+mirror=$("$here/../debian/mirrors.sh" debian | head -n 1 || true)
 work=$(mktemp -d "$home/apt.XXXXXX"); trap 'rm -rf "$work"' EXIT
 
 # 2. Packages, by apt with its own signature checks, into a folder that outlives a broken-off run.

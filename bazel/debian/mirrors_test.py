@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -47,11 +48,18 @@ def mirrors(etc: Path, *args: str, **env: str) -> list[str]:
     return done.stdout.split()
 
 
-def no_mirror(etc: Path, *args: str, **env: str) -> str:
-    """The one line that says what to do."""
+def no_mirror(etc: Path, archive: str = "debian") -> str:
+    """Return the one line that says what to do, on a machine without apt."""
+    tools = etc / "bin"
+    tools.mkdir(exist_ok=True)
+    for name in ("awk", "bash", "env", "grep", "sed", "tr", "uname"):
+        found = shutil.which(name)
+        assert found
+        if not (tools / name).exists():
+            (tools / name).symlink_to(found)
     done = subprocess.run(
-        ["bazel/debian/mirrors.sh", *(args or ["debian"])],
-        env={"PATH": os.environ["PATH"], "BAZELW_ETC": str(etc)} | env,
+        ["bazel/debian/mirrors.sh", archive, "20261124T000000Z"],
+        env={"PATH": str(tools), "BAZELW_ETC": str(etc)},
         text=True,
         capture_output=True,
         check=False,
@@ -112,7 +120,20 @@ def test_another_system_is_told_what_to_set(etc: Path, release: str | None, syst
 
 
 def test_a_debian_without_configuration_is_told_what_to_set(etc: Path) -> None:
-    assert no_mirror(etc).startswith("this machine (")
+    (etc / "os-release").write_text('ID=debian\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n')
+    assert no_mirror(etc).startswith(
+        "this machine (Debian GNU/Linux 12 (bookworm)) has no mirror of the archive debian "
+    )
+
+
+def test_a_question_without_a_package_is_answered_in_silence(etc: Path) -> None:
+    done = subprocess.run(
+        ["bazel/debian/mirrors.sh", "debian"],
+        env={"PATH": os.environ["PATH"], "BAZELW_ETC": str(etc)},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
 
 
 def test_a_snapshot_comes_last(etc: Path) -> None:
