@@ -9,10 +9,9 @@ from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, ToolError, size, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
-from servers.elasticsearch.errors import Refused, of_item
+from servers.elasticsearch.errors import AnswerTooLong, Refused, of_item
 from servers.elasticsearch.names import DocumentId, IndexName, near_names, target, within, writable
 from servers.elasticsearch.shorten import shorten, strings
-from servers.elasticsearch.transport import Endless
 
 # What these mean is said once, in the server's instructions.
 SeqNo = Annotated[int | None, Field(ge=0)]
@@ -86,7 +85,7 @@ async def _one(call: Call[ElasticsearchBackend], where: str, params: dict[str, s
     """A document. Of one field too the whole is asked for: Elasticsearch takes longer to cut it out than to send all."""
     try:
         return await call.backend.read("GET", where, params=params)
-    except Endless:
+    except AnswerTooLong:
         if field is None:
             raise
         return await call.backend.read("GET", where, params={"_source": field})

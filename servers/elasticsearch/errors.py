@@ -1,13 +1,17 @@
-"""Elasticsearch's refusals, turned into what a model can act on.
+"""Errors of Elasticsearch and of the way to it, in words that a model can act on.
 
-The shape of an error is Elasticsearch's own: {"error": {"type", "reason", "root_cause": [...], "caused_by": {...}}, "status"}.
+Elasticsearch's own errors have this shape: {"error": {"type", "reason", "root_cause": [...], "caused_by": {...}}, "status"}.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import ssl
 from collections.abc import Mapping
 from typing import Any
+
+import elastic_transport
 
 from servers.common.backend import BackendError
 from servers.common.tools import ToolError
@@ -33,6 +37,70 @@ _STRANGE = re.compile(
     re.I,
 )
 """OpenSearch's words for what it does not know; a path of an API is the name of an index to it."""
+
+
+class NodeFailure(elastic_transport.ConnectionError):
+    """One attempt at one node failed. The client sets the node aside for it.
+
+    `said` is what was seen, and `advice` what to do; neither names the node, which is at `address`.
+    """
+
+    def __init__(self, address: str, said: str, advice: str) -> None:
+        super().__init__(said)
+        self.address, self.said, self.advice = address, said, advice
+
+    def __str__(self) -> str:
+        return f"Elasticsearch at {self.address} {self.said}: {self.advice}"
+
+
+class NotConnected(NodeFailure):
+    """There was no connection, so nothing was sent."""
+
+
+class AnswerLost(NodeFailure):
+    """The request was sent, and there is no whole answer. What was asked for may have been done."""
+
+
+class AnswerTooLong(ToolError):
+    """The answer is too long to be read. What was asked for may have been done."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Elasticsearch's answer is longer than {limit} bytes: ask for fewer or for less of them")
+
+
+def connection_failure(error: BaseException, timeout: float) -> tuple[str, str]:
+    """Say why there is no connection.
+
+    Args:
+        error: as it was raised
+        timeout: the seconds that connecting may take
+
+    Returns:
+        what was seen, and what to do.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"shows a certificate that we do not trust ({cause.verify_message})",
+                "check ES_CA_FILE or ES_CA_FINGERPRINT, and the host's name",
+            )
+        if isinstance(cause, ssl.SSLError):
+            reason = cause.reason or "no reason"
+            if "ALERT" in reason:
+                return f"refuses us over TLS ({reason})", "check ES_CLIENT_CERT_FILE"
+            return f"does not speak TLS with us ({reason})", "check ES_SCHEME"
+        if isinstance(cause, OSError) and cause.strerror:
+            break
+        cause = cause.__cause__ or cause.__context__
+    detail = "it closed the connection"
+    if isinstance(error, TimeoutError):
+        detail = f"no answer within {timeout:g} s"
+    elif isinstance(cause, OSError):
+        # A resolver's numbers are negative. asyncio's own words for the others repeat the address.
+        number = cause.errno or 0
+        detail = os.strerror(number) if number > 0 else str(cause.strerror)
+    return f"can't be reached ({detail})", "try again, or check ES_HOST, ES_PORT and ES_SCHEME"
 
 
 class Refused(ToolError):
