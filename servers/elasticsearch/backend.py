@@ -27,9 +27,16 @@ from elasticsearch import ApiError, AsyncElasticsearch, ElasticsearchWarning
 from servers.common.backend import BackendError, time_left, warn
 from servers.common.tools import ToolError, from_json, to_json
 from servers.elasticsearch.auth import authorization
-from servers.elasticsearch.errors import AnswerLost, AnswerTooLong, NodeFailure, NotConnected, Refused, explain
+from servers.elasticsearch.errors import (
+    AnswerLost,
+    AnswerTooLong,
+    ElasticsearchError,
+    NodeFailure,
+    NotConnected,
+    explain,
+)
 from servers.elasticsearch.node import BoundedNode, CheckedNodePool, RawBody, address, node_config, tried
-from servers.elasticsearch.scope import Scope
+from servers.elasticsearch.scope import IndexScope
 from servers.elasticsearch.settings import ElasticsearchSettings
 from servers.elasticsearch.tls import Trust
 
@@ -179,7 +186,7 @@ class ElasticsearchBackend:
         self._probes = {node: Node(node.config) for node in pool.all()}
         self._settings = settings
         self._addresses = [urlsplit(url).netloc for url in settings.urls]
-        self.scope = Scope(settings.index_patterns, settings.api_key or settings.bearer_token or settings.password)
+        self.scope = IndexScope(settings.index_patterns, settings.api_key or settings.bearer_token or settings.password)
         self._version = ""
         self._features: frozenset[str] | None = None
         self._mixed: BackendError | None = None
@@ -274,7 +281,7 @@ class ElasticsearchBackend:
             raise BackendError(str(failure)) from None
         except ToolError as refusal:
             # A distribution without any does not know the path.
-            return frozenset() if isinstance(refusal, Refused) and refusal.status != 403 else None
+            return frozenset() if isinstance(refusal, ElasticsearchError) and refusal.status != 403 else None
         features = answer.get("features") if isinstance(answer, dict) else None
         return frozenset(n for n, has in (features or {}).items() if has.get("available") and has.get("enabled"))
 
@@ -306,7 +313,7 @@ class ElasticsearchBackend:
 
         Raises:
             BackendError: Elasticsearch can't be reached or refuses our login.
-            Refused: Elasticsearch refuses the request.
+            ElasticsearchError: Elasticsearch refuses the request.
             AnswerTooLong: the answer is too long to be read.
         """
         if self._opensearch and path.endswith("/_field_caps"):
@@ -445,7 +452,7 @@ class ElasticsearchBackend:
 
         Raises:
             BackendError: it is not an answer of Elasticsearch, or refuses our login.
-            Refused: it is an error.
+            ElasticsearchError: it is an error.
         """
         if answer.status == 401:
             raise BackendError(

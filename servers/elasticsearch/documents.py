@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, ToolError, size, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
-from servers.elasticsearch.errors import AnswerTooLong, Refused, of_item
+from servers.elasticsearch.errors import AnswerTooLong, ElasticsearchError, of_item
 from servers.elasticsearch.names import DocumentId, IndexName, near_names, target, within, writable
 from servers.elasticsearch.shorten import shorten, strings
 
@@ -57,7 +57,7 @@ async def es_get(
     async with near_names(call.backend):
         try:
             answer = await _one(call, path(index, "_doc", id), params, field)
-        except Refused as error:
+        except ElasticsearchError as error:
             if error.status != 404 or error.type:
                 raise
             raise ToolError(f"there is no document {id!r} in {index!r}: find ids with es_search") from None
@@ -171,7 +171,7 @@ async def es_index(
     async with near_names(call.backend):
         try:
             answer = await call.backend.write(method, place, params=params, body=body)
-        except Refused as error:
+        except ElasticsearchError as error:
             raise _conflict(error, index, id, op) from None
     return {
         "index": answer["_index"],
@@ -182,7 +182,7 @@ async def es_index(
     }
 
 
-class Deleted(TypedDict):
+class DocumentDeleted(TypedDict):
     index: str
     id: str
     deleted: Annotated[bool, Field(description="false: it was not there")]
@@ -197,7 +197,7 @@ async def es_delete(
     if_seq_no: SeqNo = None,
     if_primary_term: PrimaryTerm = None,
     refresh: Refresh = False,
-) -> Deleted:
+) -> DocumentDeleted:
     """Delete one document by its id. It can't be undone: get it first."""
     writable(index)
     params = _conditions(if_seq_no, if_primary_term, refresh)
@@ -205,7 +205,7 @@ async def es_delete(
     await target(call.backend, index)
     try:
         answer = await call.backend.write("DELETE", path(index, "_doc", id), params=params)
-    except Refused as error:
+    except ElasticsearchError as error:
         if error.status == 404 and not error.type:
             return {"index": index, "id": id, "deleted": False}
         raise _conflict(error, index, id, "delete") from None
@@ -226,7 +226,7 @@ def _conditions(if_seq_no: int | None, if_primary_term: int | None, refresh: boo
     return params
 
 
-def _conflict(error: Refused, index: str, id: str | None, op: str) -> ToolError:
+def _conflict(error: ElasticsearchError, index: str, id: str | None, op: str) -> ToolError:
     if error.type == "version_conflict_engine_exception":
         if op == "create":
             return ToolError(f"{index!r} has a document {id!r} already: nothing was written; op index would replace it")

@@ -103,7 +103,7 @@ def connection_failure(error: BaseException, timeout: float) -> tuple[str, str]:
     return f"can't be reached ({detail})", "try again, or check ES_HOST, ES_PORT and ES_SCHEME"
 
 
-class Refused(ToolError):
+class ElasticsearchError(ToolError):
     """Elasticsearch answered with an error.
 
     `type` is the error's type, `index` the index it is about where it names one, `status` the HTTP status.
@@ -124,24 +124,24 @@ def explain(status: int, answer: Any, sent: bytes, opensearch: str = "") -> Exce
         opensearch: name and version of the OpenSearch that answered; nothing where it is Elasticsearch
 
     Returns:
-        a Refused; a BackendError where the cluster as a whole can't serve.
+        an ElasticsearchError; a BackendError where the cluster as a whole can't serve.
     """
     error = answer.get("error") if isinstance(answer, Mapping) else None
     if not isinstance(error, Mapping):
         said = _short(error or answer)
         text = f"Elasticsearch answered with HTTP status {status}: {said}{_foreign(opensearch, said)}"
-        return Refused(text, "", status)
+        return ElasticsearchError(text, "", status)
     cause = _root(error)
     type, reason = str(cause.get("type") or ""), str(cause.get("reason") or "")
     if type == "master_not_discovered_exception" or (status == 503 and "state not recovered" in reason):
         return BackendError(f"Elasticsearch has no elected master now ({_short(reason)}): try again in a while")
     if status == 403 and type == "security_exception":
-        return Refused(f"Elasticsearch does not allow it to this user: {_short(reason)}", type, status)
+        return ElasticsearchError(f"Elasticsearch does not allow it to this user: {_short(reason)}", type, status)
     words = [_short(reason or type) + _place(cause, sent)]
     if advice := _advice(type, reason):
         words.append(advice)
     told = "; ".join(words) + _foreign(opensearch, reason)
-    return Refused(f"Elasticsearch answered: {told}", type, status, cause.get("index"))
+    return ElasticsearchError(f"Elasticsearch answered: {told}", type, status, cause.get("index"))
 
 
 def of_item(error: Any) -> str:
