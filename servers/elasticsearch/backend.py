@@ -392,7 +392,7 @@ class ElasticsearchBackend:
                 try:
                     return self._value(answer, request.content)
                 except BackendError as error:
-                    error.unknown = answer.status != 401
+                    error.unknown = answer.status not in (401, 407)
                     raise
         raise _away(failures)
 
@@ -458,6 +458,10 @@ class ElasticsearchBackend:
             raise BackendError(
                 f"Elasticsearch at {answer.address} refuses our login: check ES_API_KEY, ES_BEARER_TOKEN, or ES_USERNAME "
                 "and ES_PASSWORD (or their _FILE)"
+            )
+        if answer.status == 407:
+            raise BackendError(
+                "the proxy of ES_PROXY_URL refuses our login (HTTP status 407): check ES_PROXY_USERNAME and ES_PROXY_PASSWORD"
             )
         if 300 <= answer.status < 400:
             raise BackendError(

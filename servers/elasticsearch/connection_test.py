@@ -326,15 +326,20 @@ def test_an_answer_that_cant_be_unpacked_is_told(start: Start, body: bytes, enco
 
 
 def test_a_warning_reaches_the_caller_once(start: Start, elasticsearch: ElasticsearchNode) -> None:
-    elasticsearch.request("PUT", "/books/_doc/1?refresh=true", {"a": 1})
-    sidecar = start()
-    # Elasticsearch 8 warns of this shape.
-    answer = call(sidecar, "es_request", method="POST", path="/books/_search", body={"indices_boost": {"books": 2}})
-    assert answer["structuredContent"]["warnings"] == [
-        "Object format in indices_boost is deprecated, please use array format instead"
-    ]
-    assert json.loads(answer["content"][0]["text"])["warnings"]
-    assert "warnings" not in call(sidecar, "es_request", path="/books/_search")["structuredContent"]
+    put = {"index": "books", "document": {"a": 1}, "create_index": True}
+    templates = ("/_template/one", "/_template/two")
+    sidecar = start(MCP_ALLOW_WRITES="true")
+    try:
+        for template in templates:
+            elasticsearch.request("PUT", template, {"index_patterns": ["books"]})
+        answer = call(sidecar, "es_index", **put)
+    finally:
+        for template in templates:
+            elasticsearch.request("DELETE", template)
+    (warning,) = answer["structuredContent"]["warnings"]
+    assert warning.startswith("index [books] matches multiple legacy templates [")
+    assert json.loads(answer["content"][0]["text"])["warnings"] == [warning]
+    assert "warnings" not in call(sidecar, "es_index", **put)["structuredContent"]
     text = r'299 Elasticsearch-9.0.0-abc "No limit defined, adding default limit of \"1000\"", 299 a-1-b "\\"'
     with FakeElasticsearch(searches(NOTHING._replace(headers={"Warning": text}))) as fake:
         sidecar = start(ES_PORT=str(fake.port))
