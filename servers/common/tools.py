@@ -19,7 +19,6 @@ import orjson
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
-from servers.common.outgoing import OUTGOING
 from servers.common.plain import escaped, plain
 from servers.common.settings import hide
 
@@ -296,14 +295,9 @@ def result(value: Mapping[str, Any], limit: int) -> mcp_types.CallToolResult:
     length = _length(text)
     if length > limit:
         raise TooLong(f"the result has {length} bytes, more than the {limit} allowed: ask for less of it")
-    if outgoing := OUTGOING.get():
-        outgoing.text, outgoing.content = orjson.dumps(text), content
-        return _answer("", {})
-    return _answer(text, json.loads(content))
-
-
-def _answer(text: str, content: dict[str, Any]) -> mcp_types.CallToolResult:
-    return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=text)], structured_content=content)
+    return mcp_types.CallToolResult(
+        content=[mcp_types.TextContent(type="text", text=text)], structured_content=orjson.loads(content)
+    )
 
 
 def failure(message: str) -> mcp_types.CallToolResult:
