@@ -1,6 +1,7 @@
-"""uvicorn's HTTP/1.1 protocol on httptools, with the three things that uvicorn has no option for.
+"""uvicorn's HTTP/1.1 protocol on httptools, with the things that uvicorn has no option for.
 
 - A request's line and headers are bounded in bytes. httptools reads them without end.
+- A header's value has no white space at its end (RFC 9110, 5.5), and a trailer is no header (RFC 9110, 6.5.1).
 - A request that asks for another protocol is served as HTTP/1.1 (RFC 9110, 7.8). httptools stops at its body, so uvicorn would
   lose the body. Java's HTTP client sends its first request so.
 - The certificate that a client presented gets into the request's state. The ASGI specification has no place for it yet.
@@ -57,6 +58,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.parser = RequestParser(self)
         self._head = 0  # bytes since a head or a part of a body was complete
+        self._in_head = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -69,7 +71,16 @@ class HttpProtocol(HttpToolsProtocol):
         if self._head > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response(f"a request's line and headers may have {MAX_HEAD_BYTES} bytes")
 
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            super().on_header(name, value.rstrip(b" \t"))
+
     def on_headers_complete(self) -> None:
+        self._in_head = False
         if not self.parser.should_upgrade():
             self._head = 0
             super().on_headers_complete()

@@ -113,7 +113,7 @@ class Instance(Generic[B]):
             instructions=self.sidecar.instructions,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
-            get_tool_input_schema=lambda name: t.definition.input_schema if (t := self._tools.get(name)) else None,
+            get_tool_input_schema=lambda name: t.mirrored_schema if (t := self._tools.get(name)) else None,
             **more,
         )
         if self.middleware:

@@ -118,6 +118,12 @@ class Tool:
             ),
         )
 
+    @cached_property
+    def mirrored_schema(self) -> dict[str, Any] | None:
+        """The input schema if clients mirror an argument of the tool in a header (SEP-2243); None if they mirror none."""
+        schema = self.definition.input_schema
+        return schema if "x-mcp-header" in json.dumps(schema) else None
+
 
 def tool(
     *,

@@ -449,6 +449,18 @@ def test_a_request_that_two_servers_could_read_differently_is_refused(start: Sta
     assert [entry for entry in sidecar.logs() if entry["logger"].startswith("uvicorn")] == []
 
 
+def test_a_trailer_is_no_header_and_white_space_no_part_of_one(start: Start) -> None:
+    sidecar = start()
+    chunks = b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n%x\r\n%s\r\n0\r\nHost: evil.example\r\n\r\n" % (
+        len(PING),
+        PING,
+    )
+    for sent in (JSON + chunks, JSON.replace(b"localhost", b"localhost \t ") + chunks):
+        with socket.create_connection(("127.0.0.1", sidecar.port)) as connection:
+            connection.sendall(sent)
+            assert told(connection).startswith(b"HTTP/1.1 200 ")
+
+
 def test_requests_that_are_sent_ahead_are_all_answered(start: Start) -> None:
     sidecar = start()
     with socket.create_connection(("127.0.0.1", sidecar.port)) as connection:
