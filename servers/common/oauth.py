@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from servers.common.access import OAuthSettings
-from servers.common.caller import SCOPES, Caller, Refused
+from servers.common.auth_settings import OAuthSettings
+from servers.common.principal import SCOPES, CredentialRefused, Principal
 
 logger = logging.getLogger(__name__)
 
@@ -78,13 +78,13 @@ class Keys:
         """The key that a token names, for its algorithm; None where there is no such key.
 
         Raises:
-            Refused: there are no keys that could still be used.
+            CredentialRefused: there are no keys that could still be used.
         """
         if self._clock() - self._fetched > FRESH or not (key := self._match(kid, algorithm)):
             await self._refresh()
             key = self._match(kid, algorithm)
         if self._clock() - self._fetched > STALE:
-            raise Refused("this server can't get the issuer's keys: try again later", 503)
+            raise CredentialRefused("this server can't get the issuer's keys: try again later", 503)
         return key
 
     def _match(self, kid: str | None, algorithm: str) -> Any:
@@ -153,26 +153,26 @@ class OAuth:
         self.settings = settings
         self._keys = keys or Keys(fetch, settings.algorithms)
 
-    async def caller(self, token: str) -> Caller:
+    async def authenticate(self, token: str) -> Principal:
         """The caller that a token was given to; see Authenticator."""
         import jwt
 
         if len(token) > LONGEST:
-            raise Refused("the access token is too long")
+            raise CredentialRefused("the access token is too long")
         settings = self.settings
         try:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError:
-            raise Refused("the access token is no JWT") from None
+            raise CredentialRefused("the access token is no JWT") from None
         kind = str(header.get("typ", "")).lower().removeprefix("application/")
         if kind not in settings.token_types:
-            raise Refused(f"the access token's typ is not one of {', '.join(settings.token_types)}")
+            raise CredentialRefused(f"the access token's typ is not one of {', '.join(settings.token_types)}")
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in settings.algorithms:
-            raise Refused("the access token is signed by an algorithm that is not accepted here")
+            raise CredentialRefused("the access token is signed by an algorithm that is not accepted here")
         key = await self._keys.find(kid, algorithm)
         if key is None:
-            raise Refused("the access token is signed by a key that the issuer does not publish")
+            raise CredentialRefused("the access token is signed by a key that the issuer does not publish")
         try:
             claims = jwt.decode(
                 token,
@@ -184,14 +184,14 @@ class OAuth:
                 options={"require": ["exp", "iss", "aud"]},
             )
         except jwt.ExpiredSignatureError:
-            raise Refused("the access token has expired") from None
+            raise CredentialRefused("the access token has expired") from None
         except jwt.InvalidAudienceError:
-            raise Refused(f"the access token is not for {settings.resource}") from None
+            raise CredentialRefused(f"the access token is not for {settings.resource}") from None
         except jwt.PyJWTError as error:
-            raise Refused(
+            raise CredentialRefused(
                 f"the access token is not valid: {_REASONS.get(type(error).__name__, 'it is malformed')}"
             ) from None
-        return Caller(_name(claims), _scopes(claims))
+        return Principal(_name(claims), _scopes(claims))
 
 
 _REASONS = {

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from servers.common.access import OAuthSettings
-from servers.common.caller import READ, WRITE, Caller, Refused
+from servers.common.auth_settings import OAuthSettings
 from servers.common.oauth import FRESH, PAUSE, STALE, Keys, OAuth
+from servers.common.principal import READ, WRITE, CredentialRefused, Principal
 
 ISSUER, RESOURCE = "https://issuer.example", "https://mcp.example/mcp"
 SETTINGS = OAuthSettings(ISSUER, RESOURCE, "unused", ("RS256", "PS256", "ES256", "EdDSA"), ("at+jwt",), None)
@@ -78,12 +78,12 @@ def token(
     return jwt.encode(claims(**changes), key, algorithm, headers)
 
 
-def accept(text: str, issuer: Issuer | None = None, settings: OAuthSettings = SETTINGS) -> Caller:
-    return asyncio.run((issuer or Issuer()).oauth(settings).caller(text))
+def accept(text: str, issuer: Issuer | None = None, settings: OAuthSettings = SETTINGS) -> Principal:
+    return asyncio.run((issuer or Issuer()).oauth(settings).authenticate(text))
 
 
-def refuse(text: str, **more: Any) -> Refused:
-    with pytest.raises(Refused) as refused:
+def refuse(text: str, **more: Any) -> CredentialRefused:
+    with pytest.raises(CredentialRefused) as refused:
         accept(text, **more)
     assert text not in str(refused.value)
     return refused.value
@@ -94,7 +94,7 @@ def refuse(text: str, **more: Any) -> Refused:
     [(RSA, "RS256", "rsa"), (RSA, "PS256", "rsa"), (EC, "ES256", "ec"), (ED, "EdDSA", "ed")],
 )
 def test_signatures_that_are_accepted(key: Any, algorithm: str, kid: str) -> None:
-    assert accept(token(key, algorithm, kid)) == Caller("assistant", frozenset({READ}))
+    assert accept(token(key, algorithm, kid)) == Principal("assistant", frozenset({READ}))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_who_it_is(changes: dict[str, Any], name: str) -> None:
 def test_tokens_that_are_refused(changes: dict[str, Any], reason: str) -> None:
     refused = refuse(token(**changes))
     assert refused.status == 401
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(CredentialRefused, match=reason):
         raise refused
 
 
@@ -188,7 +188,7 @@ def test_an_algorithm_of_another_kind_of_key() -> None:
     "text", ["", "x", "a.b", "a.b.c", "....", "é.é.é", "x" * 20_000, part({}) + "." + part({}) + "."]
 )
 def test_what_is_no_token(text: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CredentialRefused) as refused:
         accept(text)
     assert refused.value.status == 401
 
@@ -228,15 +228,15 @@ def test_keys_are_fetched_once_and_again_for_one_that_is_new() -> None:
     async def main() -> None:
         issuer = Issuer()
         oauth = issuer.oauth()
-        await asyncio.gather(*(oauth.caller(token()) for _ in range(20)))
+        await asyncio.gather(*(oauth.authenticate(token()) for _ in range(20)))
         assert issuer.asked == 1
         # The issuer rotates: the new key is there at the first token that names it.
         issuer.content = {"keys": [public(STRANGER, "new")]}
         issuer.now += PAUSE + 1
-        await oauth.caller(token(STRANGER, kid="new"))
+        await oauth.authenticate(token(STRANGER, kid="new"))
         assert issuer.asked == 2
-        with pytest.raises(Refused, match="does not publish"):
-            await oauth.caller(token())
+        with pytest.raises(CredentialRefused, match="does not publish"):
+            await oauth.authenticate(token())
 
     asyncio.run(main())
 
@@ -246,8 +246,8 @@ def test_unknown_keys_do_not_flood_the_issuer() -> None:
         issuer = Issuer()
         oauth = issuer.oauth()
         for number in range(100):
-            with pytest.raises(Refused):
-                await oauth.caller(token(kid=f"guess-{number}"))
+            with pytest.raises(CredentialRefused):
+                await oauth.authenticate(token(kid=f"guess-{number}"))
         assert issuer.asked == 1
 
     asyncio.run(main())
@@ -258,20 +258,20 @@ def test_an_issuer_that_is_away(failure: Any) -> None:
     async def main() -> None:
         issuer = Issuer(failure)
         oauth = issuer.oauth()
-        with pytest.raises(Refused) as refused:
-            await oauth.caller(token())
+        with pytest.raises(CredentialRefused) as refused:
+            await oauth.authenticate(token())
         assert refused.value.status == 503
         # It comes, and goes again: the keys that are known go on for a day.
         issuer.content = SET
         issuer.now += PAUSE + 1
-        await oauth.caller(token())
+        await oauth.authenticate(token())
         issuer.content = failure
         issuer.now += FRESH + 1
-        await oauth.caller(token())
+        await oauth.authenticate(token())
         assert issuer.asked == 3
         issuer.now += STALE
-        with pytest.raises(Refused):
-            await oauth.caller(token())
+        with pytest.raises(CredentialRefused):
+            await oauth.authenticate(token())
 
     asyncio.run(main())
 

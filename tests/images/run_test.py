@@ -222,7 +222,7 @@ import asyncio, json
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 import jwt
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
-from servers.common.access import OAuthSettings
+from servers.common.auth_settings import OAuthSettings
 from servers.common.oauth import OAuth, Keys
 
 async def main():
