@@ -266,7 +266,7 @@ def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer) -> None:
 
 
 def redirect(handler: BaseHTTPRequestHandler) -> None:
-    send(handler, b"", 302, Location="/other")
+    send(handler, b"", 302, {"Location": "/other"})
 
 
 def closed(handler: BaseHTTPRequestHandler) -> None:
@@ -293,7 +293,7 @@ FAULTS: dict[str, Respond] = {
     "another status": lambda handler: send(handler, json.dumps(SET).encode(), 503),
     "a redirect": redirect,
     "a connection that breaks": closed,
-    "an end before its length": lambda handler: send(handler, b"{}", **{"Content-Length": "1000"}),
+    "an end before its length": lambda handler: send(handler, b"{}", headers={"Content-Length": "1000"}),
     "more than the limit": body(json.dumps(SET).encode() + b" " * MAX_JWKS_BYTES),
     "half of JSON": body(b"{"),
     "JSON that is too deep": body(b"[" * 200_000),
