@@ -191,8 +191,8 @@ class RedisBackend:
             return [client.pubsub() for client in await self._redis.all()]
 
     @asynccontextmanager
-    async def transaction(self, *keys: bytes) -> AsyncIterator[Pipeline]:
-        """A MULTI over watched keys: read with `await`, then `multi()`, queue commands, `await execute()`. Never repeated.
+    async def transaction(self, *keys: bytes) -> AsyncIterator[Transaction]:
+        """A MULTI over watched keys. Never repeated.
 
         Args:
             keys: to watch; in a cluster all of one slot
@@ -211,13 +211,51 @@ class RedisBackend:
                             raise
                         await self._redis.refresh()
                         continue
-                    yield pipeline
+                    yield Transaction(pipeline)
                     return
 
     def check_slots(self, keys: Iterable[bytes]) -> None:
         """Raises ToolError for keys that a cluster keeps in different slots, where they can't be used together."""
         if self.clustered and len({key_slot(key) for key in keys}) > 1:
             raise ToolError(CROSS_SLOT)
+
+    async def multi(self, commands: Sequence[Command], at: bytes) -> list[Any]:
+        """Do commands as one (MULTI and EXEC), without watching any key. Never repeated. An answer that is an error is an
+        exception in the list.
+
+        Args:
+            at: a key that decides which server of a cluster does them
+
+        Raises:
+            BackendError: Redis can't be reached.
+            ToolError: nothing was done.
+        """
+        with self.translated():
+            client = await self._redis.of(at)
+            async with in_time(), client.pipeline(transaction=True) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)
+                answers: list[Any] = await pipeline.execute(raise_on_error=False)
+                return answers
+
+
+class Transaction:
+    """A MULTI over watched keys, before it is executed."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+
+    async def read(self, *command: Any) -> Any:
+        """Sends a command that changes nothing at once, before the transaction."""
+        return await self._pipeline.immediate_execute_command(*command)
+
+    async def execute(self, commands: Iterable[Command]) -> list[Any]:
+        """Does commands as one. An answer that is an error is an exception in the list."""
+        self._pipeline.multi()
+        for command in commands:
+            self._pipeline.execute_command(*command)
+        answers: list[Any] = await self._pipeline.execute(raise_on_error=False)
+        return answers
 
 
 def _key(command: Command) -> bytes | None:

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.redis.backend import RedisBackend
 from servers.redis.scan import SCAN_COUNT
-from servers.redis.values import show_key
+from servers.redis.values import Pattern, show_key
 
 MOST_LOOKED_AT = 1_000_000
 """Keys looked at for a pattern."""
@@ -51,7 +51,7 @@ class Matched(TypedDict):
 async def redis_delete_matching(
     call: Call[RedisBackend],
     *,
-    pattern: Annotated[str, Field(min_length=2, description="glob")],
+    pattern: Annotated[Pattern, Field(min_length=2, description="glob")],
     most: Annotated[int, Field(ge=1, le=100_000, description="refuse if more keys match")] = 1000,
     confirm: Annotated[str | None, Field(description="from the dry run")] = None,
 ) -> Matched:

@@ -38,6 +38,10 @@ class Redirected(ToolError):
     """Another node of the cluster has the key; the command was not done."""
 
 
+class Conflict(ToolError):
+    """Another client changed a watched key, and nothing was done."""
+
+
 class translated:
     """A context that turns redis-py's exceptions into ours, without anything secret in them."""
 
@@ -59,7 +63,7 @@ def translate(address: str, error: Exception, clustered: bool) -> Exception:
     """Our exception for one of redis-py's."""
     text = str(error)
     if isinstance(error, WatchError) and text.startswith("Watched variable changed"):
-        return ToolError("another client changed the key at the same time, and nothing was done: read it and try again")
+        return Conflict("another client changed the key at the same time, and nothing was done: read it and try again")
     if isinstance(error, WatchError):
         # redis-py's word for a connection that broke while a key was watched: before EXEC, or after it.
         return Disconnected(f"the connection to Redis at {address} broke: try again", unknown=True)

@@ -52,7 +52,7 @@ async def allowed(port: int, names: Iterable[bytes], *, writing: bool) -> set[st
     store = backend(port)
     found = set()
     for name in names:
-        command = await describe(store, name.split(b"|"))
+        (command,) = await describe(store, [name.split(b"|")])
         try:
             command.refuse(writing=writing)
         except ToolError as refusal:

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from servers.common.tools import Call, Room, ToolError, size, tool
 from servers.redis.backend import RedisBackend
 from servers.redis.replies import said, seconds
-from servers.redis.values import show_key
+from servers.redis.values import Pattern, show_key
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class Cursor:
 async def redis_scan(
     call: Call[RedisBackend],
     *,
-    pattern: Annotated[str, Field(description="glob: * ? [ab]; escape with \\")] = "*",
+    pattern: Annotated[Pattern, Field(description="glob: * ? [ab]; escape with \\")] = "*",
     type: Annotated[str | None, Field(max_length=40, description="only this type, as string or zset")] = None,
     order: Annotated[
         Literal["memory", "idle"] | None, Field(description="biggest or longest idle first, of the keys looked at")
