@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.redis.backend import RedisBackend
 from servers.redis.commands import plan
-from servers.redis.failures import Conflict
+from servers.redis.errors import Conflict
 from servers.redis.replies import bounded
 from servers.redis.values import Word, parse_key
 from servers.redis.version import check_versions
