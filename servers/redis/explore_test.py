@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -286,12 +287,20 @@ async def test_reading_commands_are_sent(client: Client, redis: Redis, command: 
         (["CLIENT", "KILL", "TYPE", "normal"], "administrators"),
         (["CLIENT", "LIST"], "administrators"),
         (["AUTH", "x"], "connection"),
-        (["SELECT", "1"], "connection"),
+        (["SELECT", "1"], "one database"),
+        (["LOLWUT"], "no data"),
+        (["SRANDMEMBER", "s", "-5"], "a count from 0 to 10000"),
+        (["HRANDFIELD", "s", "1000000000"], "a count from 0 to 10000"),
+        (["SCAN", "0", "COUNT", "1000000000"], "a count from 0 to 10000"),
+        (["HSCAN", "s", "0", "MATCH", "*?" * 501], "may have 1000 bytes"),
+        (["INFO"], "redis_info"),
+        (["CONFIG", "GET", "maxmemory"], "redis_diagnose"),
+        (["GET"], "wrong number of arguments"),
         (["ACL", "LIST"], "administrators"),
         (["MIGRATE", "h", "1", "k", "0", "1"], "dangerous"),
         (["REPLICAOF", "h", "1"], "administrators"),
         (["SLOWLOG", "RESET"], "administrators"),
-        (["SWAPDB", "0", "1"], "dangerous"),
+        (["SWAPDB", "0", "1"], "one database"),
         (["WAIT", "1", "0"], "connection"),
         (["NOSUCHCOMMAND"], "no command"),
         (["OBJECT", "NOSUCH"], "reads no data"),
@@ -310,8 +319,99 @@ async def test_a_reply_is_cut_to_what_a_result_may_have(client: Client, redis: R
     found = await ok(client, "redis_command", command=["LRANGE", "l", "0", "-1"])
     assert found["cut"] and 100 < len(found["reply"]) < 200
     redis.rpush("huge", *("x" * 100_000 for _ in range(100)))
-    assert "redis_read gives it in pages" in await error(client, "redis_command", command=["LRANGE", "huge", "0", "-1"])
+    assert "which reads in pages" in await error(client, "redis_command", command=["LRANGE", "huge", "0", "-1"])
     assert (await ok(client, "redis_command", command=["LLEN", "huge"]))["reply"] == 100
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["SUNION", *["s"] * 900],
+        ["MGET", *["big"] * 20],
+        ["GET", "huge"],
+        ["GETRANGE", "huge", "0", "-1"],
+        ["HGET", "h", "huge"],
+        ["HMGET", "h", "f", "huge"],
+        ["LCS", "big", "big"],
+        ["SMEMBERS", "wide"],
+    ],
+    ids=lambda command: command[0],
+)
+async def test_a_command_that_would_read_too_much_is_not_sent(client: Client, redis: Redis, command: list[str]) -> None:
+    redis.sadd("s", *range(500))
+    redis.sadd("wide", *(f"{i:01000}" for i in range(9000)))
+    redis.set("big", "x" * 500_000)
+    redis.set("huge", b"x" * 9_000_000)
+    redis.hset("h", mapping={"f": "v", "huge": b"x" * 9_000_000})
+    redis.config_resetstat()
+    said = await error(client, "redis_command", command=command)
+    assert "bytes, most of them from" in said or "LCS of strings this long" in said
+    name = "cmdstat_" + command[0].lower()
+    assert name not in redis.info("commandstats"), "it was not sent"
+    assert await ok(client, "redis_command", command=["HGET", "h", "f"]) == {"reply": "v"}
+    assert await ok(client, "redis_command", command=["GETRANGE", "huge", "8999990", "8999999"]) == {"reply": "x" * 10}
+    assert await ok(client, "redis_command", command=["SISMEMBER", "wide", "x"]) == {"reply": 0}
+
+
+async def test_no_name_of_a_key_takes_long_to_look_at(client: Client, redis: Redis) -> None:
+    for name in ("1" * 400 + "\nx", "a1" * 3000 + "\n", "-" * 5000 + ":" + "1\n" * 5000):
+        redis.set(name, "v")
+    profile = await asyncio.wait_for(ok(client, "redis_profile"), 20)
+    assert profile["sampled"] == 3 and len(str(profile)) < 3000
+
+
+async def test_no_value_takes_long_to_be_taken_for_a_secret(client: Client, redis: Redis) -> None:
+    for i in range(20):
+        redis.rpush(f"l{i}", *[("eyJ-" * 1024)[:4096]] * 20)
+    many = await asyncio.wait_for(ok(client, "redis_read_many", keys=[f"l{i}" for i in range(20)]), 20)
+    assert many["keys"]
+
+
+async def test_bounds_of_patterns_and_names(client: Client, redis: Redis) -> None:
+    for tool, arguments in (
+        ("redis_scan", {"pattern": "*?" * 501}),
+        ("redis_profile", {"pattern": "*?" * 501}),
+        ("redis_pubsub", {"listen": ["*?" * 501]}),
+        ("redis_read", {"key": "k" * 5000}),
+        ("redis_read_many", {"keys": ["k" * 5000]}),
+        ("redis_stream", {"key": "k" * 5000}),
+    ):
+        said = await error(client, tool, **arguments)
+        assert "1000" in said or "too long" in said, (tool, said)
+
+
+async def test_listening_hears_nothing_of_the_keys_of_another_database(client: Client, redis: Redis) -> None:
+    done = threading.Event()
+
+    def publish() -> None:
+        while not done.wait(0.05):
+            redis.publish("__keyspace@3__:k", "set")
+            redis.publish("__keyspace@0__:k", "set")
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        heard = await ok(client, "redis_pubsub", listen=["__key*"], seconds=10, limit=3)
+    finally:
+        done.set()
+        thread.join()
+    assert {message["channel"] for message in heard["messages"]} == {"__keyspace@0__:k"}
+
+
+async def test_counting_a_hyperloglog_changes_nothing(client: Client, redis: Redis) -> None:
+    redis.pfadd("visitors", *range(1000))
+    before, changes = redis.dump("visitors"), redis.info("persistence")["rdb_changes_since_last_save"]
+    assert 970 < (await ok(client, "redis_command", command=["PFCOUNT", "visitors"]))["reply"] < 1030
+    seen = await ok(client, "redis_read", key="visitors", version=True)
+    assert 970 < seen["about"]["hyperloglog_cardinality"] < 1030
+    assert redis.dump("visitors") == before
+    assert redis.info("persistence")["rdb_changes_since_last_save"] == changes
+    assert (await ok(client, "redis_read", key="visitors", version=True))["version"] == seen["version"]
+
+
+async def test_the_servers_clock(client: Client, redis: Redis) -> None:
+    seconds, microseconds = (await ok(client, "redis_command", command=["TIME"]))["reply"]
+    assert abs(int(seconds) - redis.time()[0]) < 100 and int(microseconds) < 10**6
 
 
 async def test_the_documentation_of_commands(client: Client) -> None:

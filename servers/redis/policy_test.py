@@ -23,10 +23,10 @@ pytestmark = pytest.mark.anyio
 
 READING = """
     bitcount bitfield_ro bitpos dbsize dump exists expiretime geodist geohash geopos georadius_ro georadiusbymember_ro
-    geosearch get getbit getrange hexists hget hgetall hkeys hlen hmget hrandfield hscan hstrlen hvals lcs lindex llen lolwut
+    geosearch get getbit getrange hexists hget hgetall hkeys hlen hmget hrandfield hscan hstrlen hvals lcs lindex llen
     lpos lrange memory|usage mget object|encoding object|freq object|idletime object|refcount pexpiretime pfcount pttl
-    randomkey scan scard sdiff sinter sintercard sismember smembers smismember srandmember sscan strlen substr sunion touch
-    ttl type xinfo|consumers xinfo|groups xinfo|stream xlen xpending xrange xrevrange zcard zcount zdiff zinter zintercard
+    randomkey scan scard sdiff sinter sintercard sismember smembers smismember srandmember sscan strlen substr sunion time
+    touch ttl type xinfo|consumers xinfo|groups xinfo|stream xlen xpending xrange xrevrange zcard zcount zdiff zinter zintercard
     zlexcount zmscore zrandmember zrange zrangebylex zrangebyscore zrank zrevrange zrevrangebylex zrevrangebyscore zrevrank
     zscan zscore zunion
 """
@@ -34,8 +34,8 @@ READING = """
 
 WRITING = """
     append bitfield bitop blmove blmpop blpop brpop brpoplpush bzmpop bzpopmax bzpopmin copy decr decrby del expire expireat
-    geoadd georadius georadiusbymember geosearchstore getdel getex getset hdel hincrby hincrbyfloat hmset hset hsetnx incr
-    incrby incrbyfloat linsert lmove lmpop lpop lpush lpushx lrem lset ltrim move mset msetnx persist pexpire pexpireat pfadd
+    geoadd geosearchstore getdel getex getset hdel hincrby hincrbyfloat hmset hset hsetnx incr
+    incrby incrbyfloat linsert lmove lmpop lpop lpush lpushx lrem lset ltrim mset msetnx persist pexpire pexpireat pfadd
     pfmerge psetex rename renamenx rpop rpoplpush rpush rpushx sadd sdiffstore set setbit setex setnx setrange sinterstore
     smove spop srem sunionstore unlink xack xadd xautoclaim xclaim xdel xgroup|create xgroup|createconsumer
     xgroup|delconsumer xgroup|destroy xgroup|setid xread xreadgroup xsetid xtrim zadd zdiffstore zincrby zinterstore zmpop

@@ -122,7 +122,8 @@ async def _string(call: Call[RedisBackend], name: bytes, page: _Page) -> dict[st
     answer = {"length": length} | _slice(part, page.offset, length)
     if part.startswith(b"HYLL") and page.offset == 0:
         # Only Redis can tell one from a text that begins alike.
-        (counted,) = await call.backend.read_many([("PFCOUNT", name)])
+        # Named twice, for the count of one key alone would be stored in it.
+        (counted,) = await call.backend.read_many([("PFCOUNT", name, name)])
         if isinstance(counted, int):
             answer["about"] = {"hyperloglog_cardinality": counted}
     return answer
