@@ -23,7 +23,7 @@ NEVER = {
 }
 """ACL categories and flags that are refused, and why."""
 
-_ONE_DATABASE = "this server stays in the database that REDIS_DB names"
+_ONE_DATABASE = "this server stays in one database, that of REDIS_DB"
 
 REFUSED = {
     "move": _ONE_DATABASE,
