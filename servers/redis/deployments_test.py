@@ -111,6 +111,16 @@ async def test_prefixes_hold_on_an_older_redis_and_valkey(other: tuple[Redis, Si
             assert not redis.exists("app:2", "secret:x")
 
 
+async def test_fields_that_expire_say_when(other: tuple[Redis, Sidecar, str]) -> None:
+    redis, sidecar, version = other
+    redis.hset("h:ttl", mapping={"a": "1", "b": "2"})
+    redis.execute_command("HEXPIRE", "h:ttl", 5000, "FIELDS", 1, "a") if version == "Valkey 9." else None
+    async with Client(sidecar.url + "/mcp") as client:
+        fields = {field["field"]: field for field in (await ok(client, "redis_read", key="h:ttl"))["fields"]}
+    assert fields["b"] == {"field": "b", "value": "2"}
+    assert fields["a"].get("ttl_s", 0) > 4000 or version != "Valkey 9."
+
+
 # A cluster of three masters.
 
 
