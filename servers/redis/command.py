@@ -30,7 +30,10 @@ async def redis_command(call: Call[RedisBackend], *, command: Words) -> Reply:
     """Send any command that Redis itself flags as read-only and not dangerous, blocking or administrative."""
     backend = call.backend
     (planned,) = await plan(backend, [[parse_key(word) for word in command]], writing=False)
-    backend.check_slots(planned.keys)
+    try:
+        backend.check_slots(planned.keys)
+    except ToolError as error:
+        raise ToolError(f"{error}; redis_read_many reads keys of any slots") from None
     answer = await (
         _of_cluster(backend, planned) if backend.clustered and not planned.keys else _sent(backend, planned)
     )

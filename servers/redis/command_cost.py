@@ -121,7 +121,7 @@ def _probes(command: Planned) -> list[tuple[Any, ...]]:
         return [("HSTRLEN", words[1], field) for field in words[2:]]
     if command.name in ("getrange", "substr") and all(_number(word) is not None for word in words[2:4]):
         start, end = (_number(word) or 0 for word in words[2:4])
-        if 0 <= start and 0 <= end < start + SMALL_RANGE:
+        if start >= 0 and 0 <= end < start + SMALL_RANGE:
             return []
         return [("STRLEN", words[1])]
     if not command.reads or command.name in _SMALL:

@@ -151,6 +151,19 @@ async def client(cluster: Cluster, cluster_sidecar: Sidecar) -> AsyncIterator[Cl
         yield connected
 
 
+async def test_questions_without_a_key_are_answered_for_the_cluster_or_refused(
+    client: Client, cluster: Cluster
+) -> None:
+    assert (await ok(client, "redis_command", command=["RANDOMKEY"]))["reply"] is None
+    names = [f"k:{i}" for i in range(60)]
+    for name in names:
+        cluster.client.set(name, name)
+    assert (await ok(client, "redis_command", command=["DBSIZE"]))["reply"] == 60
+    assert (await ok(client, "redis_command", command=["RANDOMKEY"]))["reply"] in names
+    assert len((await ok(client, "redis_command", command=["TIME"]))["reply"]) == 2
+    assert "redis_scan goes over all" in await error(client, "redis_command", command=["SCAN", "0"])
+
+
 async def test_the_keys_of_all_nodes_are_found_and_read(client: Client, cluster: Cluster) -> None:
     names = [f"k{i}" for i in range(900)]
     for name in names:
@@ -178,7 +191,7 @@ async def test_changes_reach_the_node_that_has_the_key(client: Client, cluster: 
     done = await ok(client, "redis_transaction", commands=[["SET", "{u}a", "1"], ["RENAME", "{u}a", "{u}b"]])
     assert done == {"replies": ["OK", "OK"]} and cluster.client.get("{u}b") == b"1"
     assert "hash tag" in await error(client, "redis_transaction", commands=[["SET", "a", "1"], ["SET", "b", "1"]])
-    assert "hash tag" in await error(client, "redis_command", command=["MGET", "a", "b"])
+    assert "redis_read_many" in await error(client, "redis_command", command=["MGET", "a", "b"])
     assert not cluster.client.get("a") and not cluster.client.get("b")
     assert await ok(client, "redis_delete", keys=[f"w{i}" for i in range(10)] + ["gone"]) == {
         "deleted": 10, "missing": ["gone"]

@@ -110,6 +110,33 @@ async def test_an_acl_user_of_few_rights_is_served_what_it_may(start: Start, red
         redis.acl_deluser("reader")
 
 
+async def test_a_user_without_info_is_ready(start: Start, redis: Redis) -> None:
+    redis.execute_command("ACL", "SETUSER", "plain", "on", ">plain-password", "~*", "&*", "+@all", "-@dangerous")
+    try:
+        redis.set("k", "v")
+        sidecar = start(REDIS_USERNAME="plain", REDIS_PASSWORD="plain-password")
+        status, body = sidecar.get("/ready")
+        assert status == 200 and "INFO is not allowed" in body
+        async with Client(sidecar.url + "/mcp") as client:
+            assert (await ok(client, "redis_read", key="k"))["value"] == "v"
+            assert "does not allow it to this user" in await error(client, "redis_info")
+    finally:
+        redis.acl_deluser("plain")
+
+
+async def test_a_database_that_is_not_there_is_named_as_the_cause(start: Start) -> None:
+    sidecar = start(ready=False, REDIS_DB="99")
+    sidecar.wait_until(lambda: "DB index is out of range" in sidecar.get("/ready")[1], 30)
+
+
+@pytest.mark.parametrize("value", [",", " , ", "app:,", "base64:?"])
+def test_prefixes_that_name_nothing_stop_the_start(value: str) -> None:
+    env = Environment({"MCP_KEY_PREFIXES": value})
+    RedisSettings.read(env)
+    (problem,) = env.problems
+    assert problem.startswith("MCP_KEY_PREFIXES: ")
+
+
 async def test_tls(start: Start, tmp_path: Path) -> None:
     certificate, key = self_signed(tmp_path, "redis")
     config = {
