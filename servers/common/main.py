@@ -15,10 +15,10 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-from servers.common import VERSION, lean, log
+from servers.common import VERSION, lazy_imports, log
 from servers.common.auth_settings import AuthSettings
 from servers.common.settings import CommonSettings, Environment, SettingsError
-from servers.common.starting import imported
+from servers.common.startup import imported
 from servers.common.telemetry import TelemetrySettings, exported
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ USAGE = 2
 
 
 def run(sidecar: Any, transport: str = "http") -> None:
-    """Runs a sidecar until SIGTERM or SIGINT, or the end of standard input with stdio. It began with `servers.common.starting`.
+    """Runs a sidecar until SIGTERM or SIGINT, or the end of standard input with stdio. Call `startup.begin` first.
 
     Args:
         sidecar: the servers.common.sidecar.Sidecar to serve, or the name of the module whose SIDECAR it is: not imported
@@ -44,15 +44,15 @@ def run(sidecar: Any, transport: str = "http") -> None:
     Raises:
         SystemExit: with 2 when the settings or the port can't be used; one line for each problem is on standard error.
     """
-    lean.import_sdk()
-    if isinstance(sidecar, str):
-        with lean.hidden(*lean.METRICS):
-            sidecar = importlib.import_module(sidecar).SIDECAR
     env = Environment(os.environ)
+    telemetry = TelemetrySettings.read(env)
+    if env.flag("MCP_LAZY_IMPORTS", True, "import only the parts of libraries that the server needs"):
+        lazy_imports.enable(telemetry.metrics)
+    if isinstance(sidecar, str):
+        sidecar = importlib.import_module(sidecar).SIDECAR
     settings = CommonSettings.read(env)
     auth = AuthSettings.read(env)
     store = sidecar.settings(env)
-    telemetry = TelemetrySettings.read(env)
     # In a container there are none, and no need of a parser for them.
     if sys.argv[1:]:
         transport = _transport(sidecar, env, transport)

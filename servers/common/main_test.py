@@ -1,15 +1,11 @@
-"""The listening socket, and what is imported."""
+"""The listening socket."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-import importlib
 import socket
 
-import pytest
-
-from servers.common import lean
 from servers.common.main import _listen
 from servers.common.settings import CommonSettings, Environment
 
@@ -31,9 +27,3 @@ def test_answers_on_a_kept_connection_do_not_wait_for_acknowledgements() -> None
 
     asyncio.run(main())
     assert accepted == [True]
-
-
-def test_a_hidden_module_can_be_imported_afterwards() -> None:
-    with lean.hidden("wsgiref.simple_server"), pytest.raises(ImportError):
-        importlib.import_module("wsgiref.simple_server")
-    assert importlib.import_module("wsgiref.simple_server").WSGIServer

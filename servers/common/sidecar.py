@@ -18,14 +18,14 @@ from pydantic import ValidationError
 from starlette.middleware import Middleware
 
 from servers.common import VERSION
-from servers.common.backend import Backend, BackendError, Monitor, deadline
+from servers.common.backend import Backend, BackendError, Monitor, deadline, warnings
 from servers.common.metrics import Metrics
 from servers.common.plain import plain
 from servers.common.principal import PRINCIPAL, WRITE
 from servers.common.prompts import Prompt, PromptError
 from servers.common.resources import MOST_COMPLETIONS, Listeners, Resources, contents
 from servers.common.settings import CommonSettings, Environment, hide
-from servers.common.tools import LONGEST_FAILURE, Call, Tool, ToolError, failure, problems, result
+from servers.common.tools import LONGEST_FAILURE, Call, Tool, ToolError, TooLong, failure, problems, result
 
 S = TypeVar("S")
 B = TypeVar("B", bound=Backend)
@@ -149,7 +149,13 @@ class Instance(Generic[B]):
             except ValidationError as error:
                 raise ToolError(f"wrong arguments: {problems(error)}") from None
             values = {name: getattr(checked, name) for name in type(checked).model_fields}
-            return result(await tool.function(self._call(ctx), **values), limit)
+            warnings.set([])
+            value = await tool.function(self._call(ctx), **values)
+            if found := warnings.get():
+                # The tool has left no room for them. A result is worth more than its warnings.
+                with suppress(TooLong):
+                    return result({**value, "warnings": found}, limit)
+            return result(value, limit)
 
         try:
             return await self._counted(params.name, work)

@@ -30,6 +30,22 @@ LONGEST = 128
 """Characters of an attribute."""
 
 
+ELASTICSEARCH = "elasticsearch-api"
+"""The instrumentation scope of the spans that Elasticsearch's client makes. Their names are HTTP methods and parts of its API."""
+
+ELASTICSEARCH_ATTRIBUTES = frozenset(
+    {
+        "db.system",
+        "db.operation",
+        "http.request.method",
+        "server.address",
+        "server.port",
+        "db.elasticsearch.cluster.name",
+    }
+)
+"""Attributes of these spans that are exported. The others hold names of indices, ids and queries."""
+
+
 @dataclass(frozen=True)
 class TelemetrySettings:
     """What is exported. How, OpenTelemetry's libraries read from their own variables: headers, certificates, sampler."""
@@ -140,13 +156,17 @@ class Telemetry:
         from opentelemetry.trace import Status
 
         attributes = dict(span.attributes or {})
-        attributes.pop("jsonrpc.request.id", None)
-        attributes.pop("gen_ai.prompt.name", None)
-        attributes |= {"mcp.method.name": known_method(attributes.get("mcp.method.name"))}
-        name = attributes["mcp.method.name"]
-        if tool := attributes.pop("gen_ai.tool.name", None):
-            attributes["gen_ai.tool.name"] = tool if tool in self._tools else OTHER
-            name = f"{name} {attributes['gen_ai.tool.name']}"
+        name: object = span.name
+        if span.instrumentation_scope and span.instrumentation_scope.name == ELASTICSEARCH:
+            attributes = {key: value for key, value in attributes.items() if key in ELASTICSEARCH_ATTRIBUTES}
+        else:
+            attributes.pop("jsonrpc.request.id", None)
+            attributes.pop("gen_ai.prompt.name", None)
+            attributes |= {"mcp.method.name": known_method(attributes.get("mcp.method.name"))}
+            name = attributes["mcp.method.name"]
+            if tool := attributes.pop("gen_ai.tool.name", None):
+                attributes["gen_ai.tool.name"] = tool if tool in self._tools else OTHER
+                name = f"{name} {attributes['gen_ai.tool.name']}"
         return ReadableSpan(
             name=str(name),
             context=span.context,

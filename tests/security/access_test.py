@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import socket
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -14,12 +12,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from jwt.algorithms import RSAAlgorithm
 
 from tools.backends.certificates import Authority
+from tools.backends.issuer import Issuer, public_jwk
 from tools.backends.redis import RedisServer
 from tools.backends.sidecar import Identity, Sidecar
 
@@ -141,58 +138,14 @@ def test_a_token_does_not_allow_what_the_server_does_not(start: Start, tmp_path:
     assert "MCP_ALLOW_WRITES" in answer["error"]["message"]
 
 
-class Issuer:
-    """An authorization server's key set, over HTTP on the loopback interface."""
-
-    def __init__(self) -> None:
-        issuer = self
-        self.asked = 0
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                issuer.asked += 1
-                body = json.dumps({"keys": issuer.keys}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.keys: list[dict[str, Any]] = []
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.key = self.publish("first")
-
-    def publish(self, kid: str) -> rsa.RSAPrivateKey:
-        key = rsa.generate_private_key(65537, 2048)
-        self.keys = [RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": kid, "use": "sig"}]
-        return key
-
-    def token(self, kid: str = "first", key: Any = None, **changes: Any) -> str:
-        now = int(time.time())
-        claims = {"iss": self.url, "aud": "https://mcp.example/mcp", "exp": now + 60, "sub": "s", "client_id": "claude"}
-        return jwt.encode(claims | changes, key or self.key, "RS256", {"typ": "at+jwt", "kid": kid})
-
-
 @pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    found = Issuer()
-    thread = threading.Thread(target=found.server.serve_forever)
-    thread.start()
-    yield found
-    found.server.shutdown()
-    thread.join()
-    found.server.server_close()
+def issuer(tmp_path: Path) -> Iterator[Issuer]:
+    with Issuer(tmp_path / "issuer") as found:
+        yield found
 
 
 def test_an_oauth_resource_server(start: Start, issuer: Issuer) -> None:
-    sidecar = start(
-        MCP_OAUTH_ISSUER=issuer.url,
-        MCP_OAUTH_RESOURCE="https://mcp.example/mcp",
-        MCP_OAUTH_JWKS_URL=issuer.url + "/keys",
-    )
+    sidecar = start(**issuer.settings())
     url = sidecar.url + "/mcp"
     status, headers, _ = ask(url, message("tools/list"), Host="mcp.example")
     assert status == 401
@@ -213,27 +166,27 @@ def test_an_oauth_resource_server(start: Start, issuer: Issuer) -> None:
     assert status == 403 and 'scope="mcp:read"' in headers["WWW-Authenticate"]
     status, headers, answer = ask(url, message("tools/list"), Authorization=f"Bearer {issuer.token(exp=1)}")
     assert status == 401 and 'error="invalid_token"' in headers["WWW-Authenticate"] and "expired" in answer["error"]
-    assert issuer.asked == 1
+    assert issuer.requests == 1
 
     # A token in the address is in logs and histories: it is not looked at (RFC 9700, 4.3.2).
     assert ask(url + "?access_token=" + good, message("tools/list"))[0] == 401
     log = sidecar.log.read_text()
     assert good not in log and good.split(".")[2] not in log
-    assert [c["caller"] for c in sidecar.logs() if c["msg"] == "call"] == ["claude", "claude"]
+    assert [c["caller"] for c in sidecar.logs() if c["msg"] == "call"] == ["assistant", "assistant"]
 
 
 def test_an_issuers_keys_from_a_file_that_changes(start: Start, issuer: Issuer, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
-    file.write_text(json.dumps({"keys": issuer.keys}))
+    file.write_text(json.dumps(issuer.keys))
     sidecar = start(
         MCP_OAUTH_ISSUER=issuer.url, MCP_OAUTH_RESOURCE="https://mcp.example/mcp", MCP_OAUTH_JWKS_FILE=str(file)
     )
     url = sidecar.url + "/mcp"
-    assert ask(url, message("ping"), Authorization=f"Bearer {issuer.token(scope='mcp:read')}")[0] == 200
-    key = issuer.publish("second")
-    other = issuer.token("second", key, scope="mcp:read")
+    assert ask(url, message("ping"), Authorization=f"Bearer {issuer.token()}")[0] == 200
+    key = rsa.generate_private_key(65537, 2048)
+    other = issuer.token(key, kid="second")
     assert ask(url, message("ping"), Authorization=f"Bearer {other}")[0] == 401
-    file.write_text(json.dumps({"keys": issuer.keys}))
+    file.write_text(json.dumps({"keys": [public_jwk(key, kid="second")]}))
     # Keys are looked for again after a pause, at the next token that names one unknown.
     sidecar.wait_until(lambda: ask(url, message("ping"), Authorization=f"Bearer {other}")[0] == 200, 60)
 

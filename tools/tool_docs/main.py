@@ -104,12 +104,32 @@ def kind(schema: Mapping[str, Any]) -> str:
         return " or ".join(kind(part) for part in schema["anyOf"])
     name = str(schema.get("type", "any"))
     if name == "array" and "items" in schema:
-        name = f"array of {kind(schema['items'])}"
-    bounds = [f"{word} {schema[key]}" for key, word in _BOUNDS.items() if key in schema]
-    return f"{name}, {', '.join(bounds)}" if bounds else name
+        items = kind(schema["items"])
+        name = f"array of ({items})" if ", " in items else f"array of {items}"
+    return ", ".join([name, *_bounds(schema)])
 
 
-_BOUNDS = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
+def _bounds(schema: Mapping[str, Any]) -> Iterator[str]:
+    if "exclusiveMinimum" in schema:
+        yield f"more than {schema['exclusiveMinimum']}"
+    for least, most, unit in _RANGES:
+        match schema.get(least), schema.get(most):
+            case None, None:
+                pass
+            case low, None:
+                yield f"at least {low}{unit}"
+            case None, high:
+                yield f"at most {high}{unit}"
+            case low, high:
+                yield f"{low} to {high}{unit}"
+
+
+_RANGES = (
+    ("minimum", "maximum", ""),
+    ("minLength", "maxLength", " characters"),
+    ("minItems", "maxItems", " items"),
+    ("minProperties", "maxProperties", " entries"),
+)
 
 
 def _default(schema: Mapping[str, Any], required: bool) -> str:
