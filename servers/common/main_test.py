@@ -20,7 +20,7 @@ def test_answers_on_a_kept_connection_do_not_wait_for_acknowledgements() -> None
         writer.close()
 
     async def main() -> None:
-        async with await asyncio.start_server(serve, sock=_listen(settings)) as server:
+        async with await asyncio.start_server(serve, sock=_listen(settings, 30)) as server:
             reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
             assert await reader.read() == b""
             writer.close()
