@@ -1,4 +1,4 @@
-"""The least that its author can write with the SDK's high-level server: one tool, no store. What a start costs without care."""
+"""A bare server on the SDK: its high-level server with one tool, no store, and plain imports."""
 
 import os
 import sys
@@ -10,13 +10,13 @@ sys.dont_write_bytecode = False
 from mcp.server import MCPServer  # noqa: E402
 from starlette.responses import PlainTextResponse  # noqa: E402
 
-server = MCPServer("naive")
+server = MCPServer("bare")
 
 
 @server.tool()
 def read(key: str) -> str:
     """Read a value."""
-    return key
+    return f"hello-small-value of {key}"
 
 
 @server.custom_route("/health", methods=["GET"])  # type: ignore[untyped-decorator]
