@@ -1,5 +1,5 @@
 {{/* The annotations by which vmagent finds a pod's metrics; a dict of {enabled, port, path, scheme}, the last http where it is left out. */}}
-{{- define "common.prometheusAnnotations" -}}
+{{- define "dox-asdlc.prometheusAnnotations" -}}
 {{- if .enabled -}}
 prometheus.io/scrape: "true"
 prometheus.io/port: {{ .port | quote }}
@@ -11,7 +11,7 @@ prometheus.io/scheme: {{ . }}
 {{- end -}}
 
 {{/* Where pods may run: what all charts take alike from their values. Several replicas are spread over nodes and zones. */}}
-{{- define "common.placement" -}}
+{{- define "dox-asdlc.placement" -}}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
@@ -39,13 +39,13 @@ topologySpreadConstraints:
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels:
-        {{- include "common.selectorLabels" $ | nindent 8 }}
+        {{- include "dox-asdlc.selectorLabels" $ | nindent 8 }}
   {{- end }}
 {{- end }}
 {{- end -}}
 
 {{/* How Redis is reached: settings of a container, from global.redis. */}}
-{{- define "common.redisEnv" -}}
+{{- define "dox-asdlc.redisEnv" -}}
 - name: REDIS_HOST
   value: {{ .Values.global.redis.host | quote }}
 - name: REDIS_PORT
@@ -62,7 +62,7 @@ topologySpreadConstraints:
 {{- end -}}
 
 {{/* How Elasticsearch is reached: settings of a container, from global.elasticsearch. */}}
-{{- define "common.elasticsearchEnv" -}}
+{{- define "dox-asdlc.elasticsearchEnv" -}}
 - name: ES_HOST
   value: {{ .Values.global.elasticsearch.host | quote }}
 - name: ES_PORT
