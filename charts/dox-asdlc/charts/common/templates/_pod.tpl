@@ -10,7 +10,7 @@ prometheus.io/scheme: {{ . }}
 {{- end -}}
 {{- end -}}
 
-{{/* Where pods may run: what all charts take alike from their values. Several replicas are spread over nodes and zones. */}}
+{{/* Where pods may run: what all charts take alike from their values. Replicas are spread over nodes and zones; one alone is as well, so that more of them do not change it. */}}
 {{- define "dox-asdlc.placement" -}}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
@@ -31,7 +31,7 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- if gt (int (.Values.replicas | default 1)) 1 }}
+{{- if hasKey .Values "replicas" }}
 topologySpreadConstraints:
   {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - maxSkew: 1
