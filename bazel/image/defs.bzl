@@ -9,7 +9,7 @@ load(":layers.bzl", "image_layer")
 ARCHITECTURES = ["amd64", "arm64"]
 
 # Of wheels, what is for compilers and type checkers, and what is required by parts that no server runs: the SDK's client and
-# its high-level server (servers/common/lean.py imports neither). Tests of the images import all that is left.
+# its high-level server (servers/common/lazy_imports.py imports neither). Tests of the images import all that is left.
 WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"] + ["*/dist-packages/" + path for path in [
     # cryptography is made with it, and needs only its backend.
     "cffi/*",

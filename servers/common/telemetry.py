@@ -234,13 +234,15 @@ def exported(settings: TelemetrySettings, instance: Instance[Any]) -> Iterator[N
     if not settings.traces and not settings.metrics:
         yield
         return
+    from starlette.middleware import Middleware
+
     from servers.common import VERSION
 
     tools = (tool.definition.name for tool in instance.sidecar.tools)
     telemetry = Telemetry(settings, instance.sidecar.name, VERSION, tools)
     telemetry.observe(instance)
     instance.middleware.append(telemetry)
-    instance.around = traced
+    instance.http_middleware.append(Middleware(TraceContext))
     try:
         yield
     finally:
@@ -259,16 +261,18 @@ def known_method(method: object) -> str:
     return str(method) if known else OTHER
 
 
-def traced(app: ASGIApp) -> ASGIApp:
-    """An ASGI application whose spans go on with the trace that the request's headers name (W3C Trace Context)."""
-    from opentelemetry import context, propagate
-    from starlette.datastructures import Headers
+class TraceContext:
+    """ASGI middleware: spans of a request continue the trace that its headers name (W3C Trace Context)."""
 
-    async def with_context(scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from opentelemetry import context, propagate
+        from starlette.datastructures import Headers
+
         token = context.attach(propagate.extract(Headers(scope=scope)))
         try:
-            await app(scope, receive, send)
+            await self._app(scope, receive, send)
         finally:
             context.detach(token)
-
-    return with_context

@@ -18,7 +18,7 @@ from mcp import Client, StdioServerParameters
 
 from servers.elasticsearch.conftest import CANARY, Start, call, run, told
 from servers.elasticsearch.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest, Guarded
-from tools.backends.certificates import self_signed
+from tools.backends.certificates import Authority
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.process import free_port
 
@@ -245,12 +245,13 @@ def test_a_host_that_is_none_is_told(start: Start) -> None:
 
 
 def test_tls_with_a_ca_of_its_own(start: Start, tmp_path: Path) -> None:
-    file, key = self_signed(tmp_path, "elasticsearch")
+    authority = Authority(tmp_path)
+    file, key = authority.issue("elasticsearch")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file, key)
     with FakeElasticsearch(Guarded(f"ApiKey {CANARY}"), context) as fake:
         settings = {"ES_PORT": str(fake.port), "ES_SCHEME": "https", "ES_API_KEY": CANARY}
-        start(**settings, ES_CA_FILE=str(file))
+        start(**settings, ES_CA_FILE=str(authority.file))
         served = len(fake.requests)
         assert served
         sidecar = start(ready=False, **settings)

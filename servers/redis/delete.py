@@ -8,6 +8,7 @@ from typing import Annotated, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.backend import BackendError
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.redis.backend import RedisBackend
 from servers.redis.scan import SCAN_COUNT
@@ -35,7 +36,7 @@ async def redis_delete(
     answers = await call.backend.write_many([("UNLINK", name) for name in names])
     for answer in answers:
         if isinstance(answer, Exception):
-            raise ToolError(f"{sum(a == 1 for a in answers)} keys were deleted, and then Redis answered: {answer}")
+            raise ToolError(f"{sum(a == 1 for a in answers)} keys were deleted; for another: {answer}{doubt(answer)}")
     missing = [show_key(name) for name, answer in zip(names, answers, strict=True) if not answer]
     return {"deleted": len(names) - len(missing), "missing": missing}
 
@@ -71,13 +72,23 @@ async def redis_delete_matching(
     deleted = 0
     for start in range(0, len(names), SCAN_COUNT):
         part = names[start : start + SCAN_COUNT]
-        answers = await call.backend.write_many([("UNLINK", name) for name in part])
+        try:
+            answers = await call.backend.write_many([("UNLINK", name) for name in part])
+        except BackendError as error:
+            if not deleted:
+                raise
+            raise ToolError(f"{deleted} keys were deleted, and then: {error}{doubt(error)}") from None
         deleted += sum(answer == 1 for answer in answers)
         for answer in answers:
             if isinstance(answer, Exception):
-                raise ToolError(f"{deleted} keys were deleted, and then Redis answered: {answer}")
+                raise ToolError(f"{deleted} keys were deleted; for another: {answer}{doubt(answer)}")
         await call.progress(start + len(part), len(names), f"{deleted} keys deleted")
     return {"deleted": deleted}
+
+
+def doubt(answer: Exception) -> str:
+    """What to add where it is unknown whether a key was deleted."""
+    return "; it may have been deleted or not" if isinstance(answer, BackendError) and answer.unknown else ""
 
 
 async def _matching(call: Call[RedisBackend], pattern: str, most: int) -> list[bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
@@ -72,18 +71,10 @@ async def redis_read(
     name = call.backend.scope.key(key)
     page = _Page(limit, cursor, field)
     commands: list[Any] = [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name)]
-    # Keys that are read one after another are mostly of one kind: with a string's commands along, a string takes one round trip.
-    # Not where its version is asked for: that has to be of before the value, so that no change between them is overwritten.
-    guessed = (
-        call.backend.read_string and not (version or field or view) and page.cursor.isdigit() and len(page.cursor) < 19
-    )
-    if guessed:
-        commands += _string_commands(call, name, page)
-    kind_raw, ttl, encoding, *more = await call.backend.read_many(commands)
+    kind_raw, ttl, encoding = await call.backend.read_many(commands)
     if isinstance(kind_raw, Exception):
         raise ToolError(f"Redis answered: {kind_raw}")
     kind = said(kind_raw)
-    call.backend.read_string = kind == "string"
     if kind == "none":
         raise ToolError(f"there is no key {key!r}: find keys with redis_scan, for names are exact and case matters")
     reader = _VIEWS.get((kind, view)) if view else _READERS.get(kind)
@@ -100,10 +91,7 @@ async def redis_read(
         content["ttl_s"] = left
     if version:
         content["version"] = await _version(call, name)
-    if guessed and reader is _string:
-        content |= await _said_of_string(call, name, page, _unfailed(more))
-    else:
-        content |= await reader(call, name, page)
+    content |= await reader(call, name, page)
     return content  # type: ignore[return-value]
 
 
@@ -128,17 +116,9 @@ class _Page:
 
 
 async def _string(call: Call[RedisBackend], name: bytes, page: _Page) -> dict[str, Any]:
-    return await _said_of_string(call, name, page, await _answers(call, *_string_commands(call, name, page)))
-
-
-def _string_commands(call: Call[RedisBackend], name: bytes, page: _Page) -> list[Any]:
     # base64 and JSON's escapes make text longer; a third of the room holds anything but control characters.
     most = max(call.max_bytes // 3, 256)
-    return [("STRLEN", name), ("GETRANGE", name, page.offset, page.offset + most - 1)]
-
-
-async def _said_of_string(call: Call[RedisBackend], name: bytes, page: _Page, answers: Sequence[Any]) -> dict[str, Any]:
-    length, part = answers
+    length, part = await _answers(call, ("STRLEN", name), ("GETRANGE", name, page.offset, page.offset + most - 1))
     answer = {"length": length} | _slice(part, page.offset, length)
     if part.startswith(b"HYLL") and page.offset == 0:
         # Only Redis can tell one from a text that begins alike.
@@ -150,10 +130,7 @@ async def _said_of_string(call: Call[RedisBackend], name: bytes, page: _Page, an
 
 async def _answers(call: Call[RedisBackend], *commands: tuple[Any, ...]) -> list[Any]:
     """Several commands in one round trip, none of which may fail."""
-    return _unfailed(await call.backend.read_many(commands))
-
-
-def _unfailed(answers: list[Any]) -> list[Any]:
+    answers = await call.backend.read_many(commands)
     for answer in answers:
         if isinstance(answer, Exception):
             raise ToolError(f"Redis answered: {str(answer)[:300]}")

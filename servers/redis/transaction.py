@@ -48,11 +48,8 @@ async def redis_transaction(
     if not touched and not versions:
         raise ToolError("none of the commands names a key: redis_command is for those")
     call.backend.check_slots([*touched, *versions])
-    async with call.backend.transaction(*versions or touched[:1]) as pipeline:
-        await check_versions(pipeline, versions)
-        pipeline.multi()
-        for command in words:
-            pipeline.execute_command(*command)
-        answers = await pipeline.execute(raise_on_error=False)
+    async with call.backend.transaction(*versions or touched[:1]) as transaction:
+        await check_versions(transaction, versions)
+        answers = await transaction.execute([tuple(command) for command in words])
     room = Room(call.max_bytes)
     return {"replies": [bounded(answer, room)[0] for answer in answers]}

@@ -66,10 +66,10 @@ async def redis_write(
         command[0] = "LPUSH"
     name = call.backend.scope.key(key)
     own = "ReJSON-RL" if type == "json" else type
-    async with call.backend.transaction(name) as pipeline:
+    async with call.backend.transaction(name) as transaction:
         if if_version is not None:
-            await check_versions(pipeline, {name: if_version})
-        found = said(await _now(pipeline, "TYPE", name))
+            await check_versions(transaction, {name: if_version})
+        found = said(await transaction.read("TYPE", name))
         if condition == "absent" and found != "none":
             raise ToolError(f"{key!r} is there already, as a {found}: nothing was written")
         if condition == "present" and found == "none":
@@ -81,31 +81,29 @@ async def redis_write(
         # SET and JSON.SET take the TTL away; absent means as before.
         ttl = -1
         if type in ("string", "json") and ttl_s is None and not replace:
-            ttl = await _now(pipeline, "PTTL", name)
-        pipeline.multi()
+            ttl = await transaction.read("PTTL", name)
+        commands: list[tuple[Any, ...]] = []
         if replace:
-            pipeline.execute_command("UNLINK", name)
-        pipeline.execute_command(command[0], name, *command[1:])
+            commands.append(("UNLINK", name))
+        commands.append((command[0], name, *command[1:]))
         if ttl_s:
-            pipeline.execute_command("EXPIRE", name, ttl_s)
+            commands.append(("EXPIRE", name, ttl_s))
         elif ttl_s == 0:
-            pipeline.execute_command("PERSIST", name)
+            commands.append(("PERSIST", name))
         elif ttl > 0:
-            pipeline.execute_command("PEXPIRE", name, ttl)
+            commands.append(("PEXPIRE", name, ttl))
         if type in _LENGTHS:
-            pipeline.execute_command(*_LENGTHS[type], name)
-        answers = await pipeline.execute()
+            commands.append((*_LENGTHS[type], name))
+        answers = await transaction.execute(commands)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
     written: Written = {"key": show_key(name), "type": type, "created": found == "none"}
     if type in _LENGTHS:
         written["length"] = answers[-1]
     if type == "stream":
         written["id"] = said(answers[1 if replace else 0])
     return written
-
-
-async def _now(pipeline: Any, *command: Any) -> Any:
-    """Sends a command at once: between WATCH and MULTI a pipeline does not queue."""
-    return await pipeline.execute_command(*command)
 
 
 Parse = Callable[[str], bytes]

@@ -7,9 +7,10 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from servers.common.access import AccessSettings
-from servers.common.guard import Guard, host_name
+from servers.common.access_control import HostCheck, host_name
+from servers.common.auth_settings import AuthSettings
 from servers.common.metrics import Metrics
+from servers.common.rate_limit import Refusals
 from servers.common.settings import CommonSettings, Environment
 
 
@@ -32,8 +33,8 @@ def test_host_name(value: str, name: str) -> None:
     assert host_name(value) == name
 
 
-def status(**headers: str) -> int:
-    """What Guard answers, or 200 where it lets through."""
+def status(*headers: tuple[str, str]) -> int:
+    """The status that HostCheck answers with, or 200 where it lets the request through."""
     found: list[int] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,17 +47,24 @@ def status(**headers: str) -> int:
         if message["type"] == "http.response.start":
             found.append(message["status"])
 
-    lines = [(name.encode(), value.encode()) for name, value in ({"host": "localhost"} | headers).items()]
+    lines = [(name.encode(), value.encode()) for name, value in headers]
     env = Environment({})
-    guard = Guard(app, CommonSettings.read(env), AccessSettings.read(env), Metrics("test", "1"))
-    asyncio.run(guard({"type": "http", "method": "POST", "path": "/mcp", "headers": lines}, receive, send))
+    check = HostCheck(app, CommonSettings.read(env), AuthSettings.read(env), Refusals(Metrics("test", "1")))
+    asyncio.run(check({"type": "http", "method": "POST", "path": "/mcp", "headers": lines}, receive, send))
     (only,) = found
     return only
 
 
+def test_a_request_has_one_host() -> None:
+    assert status(("host", "localhost")) == 200
+    assert status() == 421
+    assert status(("host", "localhost"), ("host", "localhost")) == 400
+    assert status(("host", "localhost"), ("host", "evil.example")) == 400
+
+
 @pytest.mark.parametrize("origin", ["http://localhost", "https://127.0.0.1:8080", "http://[::1]:1", "HTTP://LOCALHOST"])
 def test_local_origins(origin: str) -> None:
-    assert status(origin=origin) == 200
+    assert status(("host", "localhost"), ("origin", origin)) == 200
 
 
 @pytest.mark.parametrize(
@@ -64,4 +72,4 @@ def test_local_origins(origin: str) -> None:
     ["null", "", "//", "http://", "http://[", "http://[::1", "http://evil.example", "http://localhost@evil.example", "ftp://localhost"],
 )  # fmt: skip
 def test_origins_that_are_refused(origin: str) -> None:
-    assert status(origin=origin) == 403
+    assert status(("host", "localhost"), ("origin", origin)) == 403

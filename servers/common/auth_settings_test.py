@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from servers.common.access import AccessSettings, is_safe
+from servers.common.auth_settings import AuthSettings, is_safe
 from servers.common.settings import Environment
 
 OAUTH = {
@@ -16,9 +16,9 @@ OAUTH = {
 }
 
 
-def read(variables: dict[str, str]) -> tuple[AccessSettings, list[str]]:
+def read(variables: dict[str, str]) -> tuple[AuthSettings, list[str]]:
     env = Environment(variables)
-    return AccessSettings.read(env), env.problems
+    return AuthSettings.read(env), env.problems
 
 
 def test_the_defaults() -> None:

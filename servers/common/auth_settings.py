@@ -1,4 +1,4 @@
-"""Settings of who may come in: tokens, OAuth, TLS, and how much one may ask for."""
+"""Settings of access control, TLS, and bounds on requests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from servers.common.caller import SCOPES
+from servers.common.principal import SCOPES
 from servers.common.settings import Environment
 from servers.common.tls import TlsFiles
 
@@ -72,8 +72,8 @@ def is_safe(url: str) -> bool:
 
 
 @dataclass(frozen=True)
-class AccessSettings:
-    """Who may come in. Times are seconds."""
+class AuthSettings:
+    """Access control, TLS and bounds on requests. Times are seconds."""
 
     token_file: Path | None
     tokens_file: Path | None
@@ -85,14 +85,14 @@ class AccessSettings:
 
     @property
     def kinds(self) -> list[str]:
-        """How callers show who they are, for the log."""
+        """Return the kinds of credentials in use, for the log."""
         found = {"token": self.token_file, "tokens": self.tokens_file, "oauth": self.oauth}
         return [name for name, setting in found.items() if setting] + (
             ["certificate"] if self.tls and self.tls.client_authorities else []
         )
 
     @classmethod
-    def read(cls, env: Environment) -> AccessSettings:
+    def read(cls, env: Environment) -> AuthSettings:
         settings = cls(
             token_file=env.file(
                 "MCP_AUTH_TOKEN_FILE", "file with the bearer token that clients must send, read again when it changes"
@@ -109,11 +109,17 @@ class AccessSettings:
                 least=0,
                 most=1_000_000,
             ),
-            max_connections=env.number("MCP_MAX_CONNECTIONS", 256, "open connections", least=4, most=100_000),
+            max_connections=env.number(
+                "MCP_MAX_CONNECTIONS",
+                256,
+                "requests to /mcp at once; one more gets 503, and every request does at 4 times as many open connections",
+                least=4,
+                most=100_000,
+            ),
             request_seconds=env.number(
                 "MCP_REQUEST_SECONDS",
                 30,
-                "longest time in which a request arrives, and an answer is read",
+                "longest time in which a request's body arrives, and for which a client may read nothing of its answer",
                 least=1,
                 most=3600,
             ),
@@ -178,7 +184,7 @@ def _oauth(env: Environment) -> OAuthSettings | None:
         env.problems.append("MCP_OAUTH_JWKS_URL, MCP_OAUTH_JWKS_FILE: set one of them")
     elif url and not is_safe(url):
         env.problems.append(
-            "MCP_OAUTH_JWKS_URL: an https URL is needed, for who changes keys on their way makes tokens"
+            "MCP_OAUTH_JWKS_URL: an https URL is needed, otherwise anyone on the network path could forge tokens"
         )
     if unknown := [name for name in algorithms if name not in ALGORITHMS]:
         env.problems.append(f"MCP_OAUTH_ALGORITHMS: '{unknown[0]}' is not one of {', '.join(ALGORITHMS)}")
