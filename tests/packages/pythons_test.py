@@ -1,8 +1,8 @@
 """The wheels, with the newest compatible releases of what they require, on each Python that they are for.
 
-It needs an index of wheels, which pip's configuration names, and interpreters: those of PYTHONS (paths, separated by colons),
-and those that uv finds, or downloads where UV_PYTHON_DOWNLOADS allows it. A version without an interpreter is skipped, or fails
-where PYTHONS_REQUIRED is set.
+It needs an index of wheels, which pip's configuration names, and interpreters: those of PYTHONS (paths, separated by
+colons) and those that uv finds, or downloads where UV_PYTHON_DOWNLOADS allows it. A version without an interpreter
+fails where PYTHONS_REQUIRED is set, else it is skipped.
 """
 
 from __future__ import annotations
