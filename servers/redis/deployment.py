@@ -6,29 +6,23 @@ import asyncio
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import redis
-import redis.asyncio.sentinel
-from redis.asyncio import (
-    BlockingConnectionPool,
-    Connection,
-    ConnectionPool,
-    Redis,
-    RedisCluster,
-    Sentinel,
-    SSLConnection,
-)
-from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.client import Redis
+from redis.asyncio.connection import BlockingConnectionPool, Connection, ConnectionPool, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.credentials import CredentialProvider
-from redis.driver_info import DriverInfo
 from redis.exceptions import AskError, AuthenticationError, MovedError
 
 from servers.common.settings import Secret
 from servers.redis.settings import RedisSettings
+
+if TYPE_CHECKING:
+    # Imported where they are used: a start without them takes less CPU and memory.
+    from redis.asyncio.cluster import RedisCluster
+    from redis.asyncio.sentinel import Sentinel
 
 CONNECT_TIMEOUT = 3.0
 """Seconds to connect, and for a sentinel or a cluster node to tell where the masters are."""
@@ -133,8 +127,6 @@ def _options(username: str, password: Secret) -> dict[str, Any]:
         # Nothing is sent twice unless we say so: a write may have been done before its answer was lost.
         "retry": Retry(NoBackoff(), 0),
         "client_name": "mcp-redis",
-        # What redis-py says of itself anyway, without a search of all packages' metadata for it.
-        "driver_info": DriverInfo(lib_version=redis.__version__),
     }
 
 
@@ -219,11 +211,12 @@ class SingleDeployment:
 
 
 def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
+    from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+
     of_sentinels = _options("", settings.sentinel_password) | {"socket_timeout": CONNECT_TIMEOUT}
     sentinel = Sentinel(list(settings.sentinels), sentinel_kwargs=of_sentinels)
-    refusing = redis.asyncio.sentinel.SentinelConnectionPool
 
-    class WaitingSentinelPool(refusing, BlockingConnectionPool):  # type: ignore[valid-type, misc]
+    class WaitingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
         """Connections to the master, for one of which a command waits."""
 
     def connect(pool: Any, **of_pool: Any) -> Redis:
@@ -238,7 +231,9 @@ def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
         )
         return client
 
-    return SingleDeployment(settings, _node(settings.sentinel_master, connect, WaitingSentinelPool, refusing), sentinel)
+    return SingleDeployment(
+        settings, _node(settings.sentinel_master, connect, WaitingSentinelPool, SentinelConnectionPool), sentinel
+    )
 
 
 class ClusterDeployment:
@@ -270,6 +265,8 @@ class ClusterDeployment:
         async with self._lock:
             if seen != self._maps_made:
                 return
+            from redis.asyncio.cluster import ClusterNode, RedisCluster
+
             found = RedisCluster(
                 self._settings.host,
                 self._settings.port,
