@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import redis
-import redis.asyncio.sentinel
 from redis.asyncio import (
     BlockingConnectionPool,
     Connection,
@@ -21,6 +20,7 @@ from redis.asyncio import (
 )
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.credentials import CredentialProvider
@@ -218,13 +218,13 @@ class SingleDeployment:
             await self._sentinel.aclose()
 
 
+class WaitingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
+    """Connections to the master that sentinels name, for one of which a command waits."""
+
+
 def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
     of_sentinels = _options("", settings.sentinel_password) | {"socket_timeout": CONNECT_TIMEOUT}
     sentinel = Sentinel(list(settings.sentinels), sentinel_kwargs=of_sentinels)
-    refusing = redis.asyncio.sentinel.SentinelConnectionPool
-
-    class WaitingSentinelPool(refusing, BlockingConnectionPool):  # type: ignore[valid-type, misc]
-        """Connections to the master, for one of which a command waits."""
 
     def connect(pool: Any, **of_pool: Any) -> Redis:
         tls = {"ssl": True, **_tls(settings)} if settings.tls else {}
@@ -238,7 +238,9 @@ def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
         )
         return client
 
-    return SingleDeployment(settings, _node(settings.sentinel_master, connect, WaitingSentinelPool, refusing), sentinel)
+    return SingleDeployment(
+        settings, _node(settings.sentinel_master, connect, WaitingSentinelPool, SentinelConnectionPool), sentinel
+    )
 
 
 class ClusterDeployment:
