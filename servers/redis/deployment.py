@@ -6,21 +6,12 @@ import asyncio
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import redis
-from redis.asyncio import (
-    BlockingConnectionPool,
-    Connection,
-    ConnectionPool,
-    Redis,
-    RedisCluster,
-    Sentinel,
-    SSLConnection,
-)
-from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.client import Redis
+from redis.asyncio.connection import BlockingConnectionPool, Connection, ConnectionPool, SSLConnection
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.credentials import CredentialProvider
@@ -29,6 +20,11 @@ from redis.exceptions import AskError, AuthenticationError, MovedError
 
 from servers.common.settings import Secret
 from servers.redis.settings import RedisSettings
+
+if TYPE_CHECKING:
+    # Imported at run time by the one deployment that needs them: a single server starts without them.
+    from redis.asyncio.cluster import RedisCluster
+    from redis.asyncio.sentinel import Sentinel
 
 CONNECT_TIMEOUT = 3.0
 """Seconds to connect, and for a sentinel or a cluster node to tell where the masters are."""
@@ -218,11 +214,12 @@ class SingleDeployment:
             await self._sentinel.aclose()
 
 
-class WaitingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
-    """Connections to the master that sentinels name, for one of which a command waits."""
-
-
 def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
+    from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+
+    class WaitingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
+        """Connections to the master that sentinels name, for one of which a command waits."""
+
     of_sentinels = _options("", settings.sentinel_password) | {"socket_timeout": CONNECT_TIMEOUT}
     sentinel = Sentinel(list(settings.sentinels), sentinel_kwargs=of_sentinels)
 
@@ -268,6 +265,8 @@ class ClusterDeployment:
         return self._map
 
     async def refresh(self) -> None:
+        from redis.asyncio.cluster import ClusterNode, RedisCluster
+
         seen = self._maps_made
         async with self._lock:
             if seen != self._maps_made:
