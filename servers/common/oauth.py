@@ -19,8 +19,8 @@ from typing import Any
 import jwt
 import pydantic_core
 
-from servers.common.access import OAuthSettings
-from servers.common.caller import SCOPES, Caller, Refused
+from servers.common.auth_settings import OAuthSettings
+from servers.common.principal import SCOPES, CredentialRefused, Principal
 
 logger = logging.getLogger(__name__)
 
@@ -168,21 +168,21 @@ class OAuth:
         self._keys = keys or IssuerKeys(settings)
         self._fetching = asyncio.Lock()
 
-    async def caller(self, token: str) -> Caller:
+    async def authenticate(self, token: str) -> Principal:
         """The caller that a token was issued to; see Authenticator."""
         if len(token) > MAX_TOKEN_CHARACTERS:
-            raise Refused("the access token is too long")
+            raise CredentialRefused("the access token is too long")
         settings = self.settings
         try:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError:
-            raise Refused("the access token is not a JWT") from None
+            raise CredentialRefused("the access token is not a JWT") from None
         kind = str(header.get("typ", "")).lower().removeprefix("application/")
         if kind not in settings.token_types:
-            raise Refused(f"the access token's typ is not one of {', '.join(settings.token_types)}")
+            raise CredentialRefused(f"the access token's typ is not one of {', '.join(settings.token_types)}")
         algorithm = header.get("alg")
         if algorithm not in settings.algorithms:
-            raise Refused("the access token is signed with an algorithm that is not accepted here")
+            raise CredentialRefused("the access token is signed with an algorithm that is not accepted here")
         try:
             claims = jwt.decode(
                 token,
@@ -194,20 +194,20 @@ class OAuth:
                 options={"require": ["exp", "iss", "aud"], "enforce_minimum_key_length": True},
             )
         except jwt.ExpiredSignatureError:
-            raise Refused("the access token has expired") from None
+            raise CredentialRefused("the access token has expired") from None
         except jwt.InvalidAudienceError:
-            raise Refused(f"the access token is not for {settings.resource}") from None
+            raise CredentialRefused(f"the access token is not for {settings.resource}") from None
         except jwt.PyJWTError as error:
-            raise Refused(
+            raise CredentialRefused(
                 f"the access token is not valid: {_REASONS.get(type(error).__name__, 'it is malformed')}"
             ) from None
-        return Caller(_name(claims), _scopes(claims))
+        return Principal(_name(claims), _scopes(claims))
 
     async def _key(self, kid: str | None, algorithm: str) -> jwt.PyJWK:
         """The issuer's key that a token names.
 
         Raises:
-            Refused: the issuer does not publish it, or its keys can't be fetched.
+            CredentialRefused: the issuer does not publish it, or its keys can't be fetched.
         """
         key = _match(self._keys.cached, kid, algorithm)
         if key is None:
@@ -216,9 +216,9 @@ class OAuth:
                 try:
                     key = _match(await asyncio.to_thread(self._keys.get_jwk_set, refresh=True), kid, algorithm)
                 except jwt.PyJWKClientError:
-                    raise Refused("this server can't get the issuer's keys: try again later", 503) from None
+                    raise CredentialRefused("this server can't get the issuer's keys: try again later", 503) from None
         if key is None:
-            raise Refused("the access token is signed with a key that the issuer does not publish")
+            raise CredentialRefused("the access token is signed with a key that the issuer does not publish")
         return key
 
 

@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 
-from servers.common.access import OAuthSettings
-from servers.common.caller import READ, WRITE, Caller, Refused
+from servers.common.auth_settings import OAuthSettings
 from servers.common.oauth import MAX_JWKS_BYTES, IssuerKeys, OAuth
+from servers.common.principal import READ, WRITE, CredentialRefused, Principal
 from tools.backends.certificates import Authority
 from tools.backends.issuer import RESOURCE, Issuer, Respond, public_jwk, send
 
@@ -59,12 +59,12 @@ def token(
     return issuer.token(key, algorithm, kid, typ, **more)
 
 
-def accept(issuer: Issuer, text: str) -> Caller:
-    return asyncio.run(OAuth(settings(issuer)).caller(text))
+def accept(issuer: Issuer, text: str) -> Principal:
+    return asyncio.run(OAuth(settings(issuer)).authenticate(text))
 
 
-def refuse(issuer: Issuer, text: str) -> Refused:
-    with pytest.raises(Refused) as refused:
+def refuse(issuer: Issuer, text: str) -> CredentialRefused:
+    with pytest.raises(CredentialRefused) as refused:
         accept(issuer, text)
     assert text not in str(refused.value)
     return refused.value
@@ -75,7 +75,7 @@ def refuse(issuer: Issuer, text: str) -> Refused:
     [(RSA, "RS256", "rsa"), (RSA, "PS256", "rsa"), (EC, "ES256", "ec"), (ED, "EdDSA", "ed")],
 )
 def test_signatures_that_are_accepted(issuer: Issuer, key: Any, algorithm: str, kid: str) -> None:
-    assert accept(issuer, token(issuer, key, algorithm, kid)) == Caller("assistant", frozenset({READ}))
+    assert accept(issuer, token(issuer, key, algorithm, kid)) == Principal("assistant", frozenset({READ}))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_the_callers_name(issuer: Issuer, changes: dict[str, Any], name: str) ->
 def test_tokens_that_are_refused(issuer: Issuer, changes: dict[str, Any], reason: str) -> None:
     refused = refuse(issuer, token(issuer, **changes))
     assert refused.status == 401
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(CredentialRefused, match=reason):
         raise refused
 
 
@@ -172,7 +172,7 @@ def test_an_algorithm_of_another_key_type(issuer: Issuer) -> None:
     "text", ["", "x", "a.b", "a.b.c", "....", "é.é.é", "x" * 20_000, part({}) + "." + part({}) + "."]
 )
 def test_text_that_is_not_a_token(issuer: Issuer, text: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CredentialRefused) as refused:
         accept(issuer, text)
     assert refused.value.status == 401
 
@@ -226,17 +226,17 @@ def test_a_token_that_names_no_key(issuer: Issuer) -> None:
 def test_keys_are_fetched_once_and_again_for_a_new_one(issuer: Issuer) -> None:
     async def main() -> None:
         oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=0))
-        await asyncio.gather(*(oauth.caller(token(issuer)) for _ in range(20)))
+        await asyncio.gather(*(oauth.authenticate(token(issuer)) for _ in range(20)))
         first = issuer.requests
         assert first >= 1
-        await oauth.caller(token(issuer))
+        await oauth.authenticate(token(issuer))
         assert issuer.requests == first
         # The issuer rotates: the new key is there at the first token that names it.
         issuer.keys = {"keys": [public_jwk(STRANGER, kid="new")]}
-        await oauth.caller(token(issuer, STRANGER, kid="new"))
+        await oauth.authenticate(token(issuer, STRANGER, kid="new"))
         assert issuer.requests == first + 1
-        with pytest.raises(Refused, match="does not publish"):
-            await oauth.caller(token(issuer))
+        with pytest.raises(CredentialRefused, match="does not publish"):
+            await oauth.authenticate(token(issuer))
 
     asyncio.run(main())
 
@@ -244,10 +244,10 @@ def test_keys_are_fetched_once_and_again_for_a_new_one(issuer: Issuer) -> None:
 def test_keys_are_fetched_again_after_their_lifespan(issuer: Issuer) -> None:
     async def main() -> None:
         oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=0, lifespan=1e-9))
-        await oauth.caller(token(issuer))
+        await oauth.authenticate(token(issuer))
         issuer.keys = {"keys": [public_jwk(STRANGER, kid="new")]}
-        with pytest.raises(Refused, match="does not publish"):
-            await oauth.caller(token(issuer))
+        with pytest.raises(CredentialRefused, match="does not publish"):
+            await oauth.authenticate(token(issuer))
 
     asyncio.run(main())
 
@@ -256,10 +256,10 @@ def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer) -> None:
     async def main() -> None:
         # As by default, with a cooldown that the slowest machine does not outlast.
         oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=3600))
-        await asyncio.gather(*(oauth.caller(token(issuer)) for _ in range(20)))
+        await asyncio.gather(*(oauth.authenticate(token(issuer)) for _ in range(20)))
         for number in range(50):
-            with pytest.raises(Refused):
-                await oauth.caller(token(issuer, kid=f"guess-{number}"))
+            with pytest.raises(CredentialRefused):
+                await oauth.authenticate(token(issuer, kid=f"guess-{number}"))
         assert issuer.requests == 1
 
     asyncio.run(main())
@@ -311,15 +311,15 @@ def test_an_issuer_that_fails(issuer: Issuer, fault: str) -> None:
     async def main() -> None:
         issuer.respond = FAULTS[fault]
         oauth = OAuth(found, IssuerKeys(found, cooldown=0, lifespan=1e-9, timeout=60))
-        with pytest.raises(Refused) as refused:
-            await oauth.caller(token(issuer))
+        with pytest.raises(CredentialRefused) as refused:
+            await oauth.authenticate(token(issuer))
         assert refused.value.status == 503
         # It recovers and fails again: the keys that were fetched stay usable.
         issuer.respond = None
-        await oauth.caller(token(issuer))
+        await oauth.authenticate(token(issuer))
         issuer.respond = FAULTS[fault]
         before = issuer.requests
-        await oauth.caller(token(issuer))
+        await oauth.authenticate(token(issuer))
         assert issuer.requests == before + 1
 
     asyncio.run(main())
@@ -327,18 +327,18 @@ def test_an_issuer_that_fails(issuer: Issuer, fault: str) -> None:
 
 def test_an_issuer_that_never_ends_its_answer(issuer: Issuer) -> None:
     issuer.respond = never_ending
-    with pytest.raises(Refused) as refused:
-        asyncio.run(OAuth(settings(issuer), IssuerKeys(settings(issuer), timeout=0.5)).caller(token(issuer)))
+    with pytest.raises(CredentialRefused) as refused:
+        asyncio.run(OAuth(settings(issuer), IssuerKeys(settings(issuer), timeout=0.5)).authenticate(token(issuer)))
     assert refused.value.status == 503
 
 
 def test_stale_keys_are_not_usable_for_ever(issuer: Issuer) -> None:
     async def main() -> None:
         oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=0, lifespan=1e-9, max_stale=0))
-        await oauth.caller(token(issuer))
+        await oauth.authenticate(token(issuer))
         issuer.respond = redirect
-        with pytest.raises(Refused) as refused:
-            await oauth.caller(token(issuer))
+        with pytest.raises(CredentialRefused) as refused:
+            await oauth.authenticate(token(issuer))
         assert refused.value.status == 503
 
     asyncio.run(main())
@@ -346,8 +346,8 @@ def test_stale_keys_are_not_usable_for_ever(issuer: Issuer) -> None:
 
 def test_an_issuer_with_a_certificate_that_is_not_trusted(issuer: Issuer, tmp_path: Path) -> None:
     for ca_file in (Authority(tmp_path).file, None):
-        with pytest.raises(Refused) as refused:
-            asyncio.run(OAuth(settings(issuer, ca_file=ca_file)).caller(token(issuer)))
+        with pytest.raises(CredentialRefused) as refused:
+            asyncio.run(OAuth(settings(issuer, ca_file=ca_file)).authenticate(token(issuer)))
         assert refused.value.status == 503
     assert issuer.requests == 0
 
@@ -361,13 +361,13 @@ def test_keys_from_a_file(issuer: Issuer, tmp_path: Path) -> None:
         for content in (None, "{", json.dumps(SET) + " " * MAX_JWKS_BYTES):
             if content is not None:
                 file.write_text(content)
-            with pytest.raises(Refused) as refused:
-                await oauth.caller(token(issuer))
+            with pytest.raises(CredentialRefused) as refused:
+                await oauth.authenticate(token(issuer))
             assert refused.value.status == 503
         file.write_text(json.dumps(SET))
-        await oauth.caller(token(issuer))
+        await oauth.authenticate(token(issuer))
         file.write_text(json.dumps({"keys": [public_jwk(STRANGER, kid="new")]}))
-        await oauth.caller(token(issuer, STRANGER, kid="new"))
+        await oauth.authenticate(token(issuer, STRANGER, kid="new"))
 
     asyncio.run(main())
     assert issuer.requests == 0

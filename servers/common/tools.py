@@ -18,7 +18,6 @@ import orjson
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
-from servers.common.outgoing import OUTGOING
 from servers.common.plain import escaped, plain
 from servers.common.schemas import ArgumentsSchema, ResultSchema
 from servers.common.settings import hide
@@ -120,6 +119,12 @@ class Tool:
                 open_world_hint=False,
             ),
         )
+
+    @cached_property
+    def mirrored_schema(self) -> dict[str, Any] | None:
+        """The input schema if clients mirror an argument of the tool in a header (SEP-2243); None if they mirror none."""
+        schema = self.definition.input_schema
+        return schema if "x-mcp-header" in json.dumps(schema) else None
 
 
 def tool(
@@ -246,14 +251,9 @@ def result(value: Mapping[str, Any], limit: int) -> mcp_types.CallToolResult:
     length = _length(text)
     if length > limit:
         raise TooLong(f"the result has {length} bytes, more than the {limit} allowed: ask for less of it")
-    if outgoing := OUTGOING.get():
-        outgoing.text, outgoing.content = orjson.dumps(text), content
-        return _answer("", {})
-    return _answer(text, json.loads(content))
-
-
-def _answer(text: str, content: dict[str, Any]) -> mcp_types.CallToolResult:
-    return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=text)], structured_content=content)
+    return mcp_types.CallToolResult(
+        content=[mcp_types.TextContent(type="text", text=text)], structured_content=orjson.loads(content)
+    )
 
 
 def failure(message: str) -> mcp_types.CallToolResult:

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from servers.common.tools import Call, ToolError, to_json, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
-from servers.elasticsearch.errors import Refused
+from servers.elasticsearch.errors import ElasticsearchError
 from servers.elasticsearch.names import IndexName, check_bodies, near_names, target, writable
 from servers.elasticsearch.queries import refuse_scripts
 
@@ -66,7 +66,7 @@ async def es_define(
     await target(call.backend, name, create=True)
     try:
         await call.backend.write("PUT", path(name), body=definition)
-    except Refused as error:
+    except ElasticsearchError as error:
         if error.type != "resource_already_exists_exception":
             raise
         raise ToolError(f"there is an index {name!r} already: nothing was done; kind mapping adds fields") from None
@@ -147,7 +147,7 @@ async def es_alias(
     for name in names[:20]:
         try:
             answer = await call.backend.read("GET", path("_alias", name))
-        except Refused as error:
+        except ElasticsearchError as error:
             if error.status != 404:
                 raise
             answer = {}

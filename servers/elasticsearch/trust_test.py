@@ -9,6 +9,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from servers.elasticsearch.conftest import CANARY, Start, call, ready, run, told
 from servers.elasticsearch.fake_elasticsearch import NOTHING, FakeElasticsearch, Guarded
@@ -131,6 +132,86 @@ def test_a_client_certificate(start: Start, node: ElasticsearchNode, tmp_path: P
         assert not fake.requests
 
 
+def encrypted(key: Path, password: str) -> Path:
+    """Write a key again, encrypted."""
+    loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+    file = key.with_suffix(".encrypted")
+    file.write_bytes(
+        loaded.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(password.encode()),
+        )
+    )
+    return file
+
+
+def test_an_encrypted_client_key(start: Start, node: ElasticsearchNode, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    context = server_context(*authority.issue("node"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.file)
+    file, key = authority.issue("client")
+    password = tmp_path / "password"
+    password.write_text(f"{CANARY}-1\n")
+    secret = tmp_path / "key.pem"
+    secret.write_bytes(encrypted(key, f"{CANARY}-1").read_bytes())
+    env = {"ES_SCHEME": "https", "ES_CA_FILE": str(authority.file)}
+    shown = {"ES_CLIENT_CERT_FILE": str(file), "ES_CLIENT_KEY_FILE": str(secret)}
+    with TlsProxy(node.port, context) as proxy:
+        sidecar = start(
+            ES_PORT=str(proxy.port), **env, **shown, ES_CLIENT_KEY_PASSWORD_FILE=str(password), MCP_LOG_LEVEL="debug"
+        )
+        assert not call(sidecar, "es_health")["isError"]
+        password.write_text(f"{CANARY}-2")
+        secret.write_bytes(encrypted(key, f"{CANARY}-2").read_bytes())
+        assert not call(sidecar, "es_health")["isError"], "both were replaced"
+        assert CANARY not in sidecar.log.read_text()
+    wrong = "the file holds no key in PEM, or ES_CLIENT_KEY_PASSWORD is not its password"
+    assert problems(**env, **shown, ES_CLIENT_KEY_PASSWORD=f"{CANARY}-1") == [f"ES_CLIENT_KEY_FILE: {wrong}"]
+    assert problems(**env, **shown) == [
+        "ES_CLIENT_KEY_FILE: the key is encrypted: set ES_CLIENT_KEY_PASSWORD or ES_CLIENT_KEY_PASSWORD_FILE"
+    ]
+    assert problems(ES_CLIENT_KEY_PASSWORD=CANARY) == ["ES_CLIENT_KEY_PASSWORD: set ES_CLIENT_KEY_FILE as well"]
+
+
+def cloud_id(text: str) -> str:
+    return "name:" + base64.b64encode(text.encode()).decode()
+
+
+def test_a_cloud_id_leads_to_its_deployment(start: Start, node: ElasticsearchNode, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    with TlsProxy(node.port, server_context(*authority.issue("node"))) as proxy:
+        # Its second part is put before the first: 127.0.0.1.
+        sidecar = start(ES_CLOUD_ID=cloud_id(f"0.0.1:{proxy.port}$127$kibana"), ES_CA_FILE=str(authority.file))
+        assert not call(sidecar, "es_health")["isError"]
+    no_id = "ES_CLOUD_ID: this is not a Cloud ID; Elastic Cloud shows it as name:letters-and-digits"
+    for text in ("name", f"name:{CANARY}", cloud_id(CANARY), cloud_id("$a$b"), cloud_id("a..b$c$")):
+        assert problems(ES_CLOUD_ID=text) == [no_id]
+    good = cloud_id("europe.example$deployment$")
+    assert problems(ES_CLOUD_ID=good, ES_HOSTS="a:1") == ["ES_CLOUD_ID: set it or ES_HOSTS, not both"]
+    assert problems(ES_CLOUD_ID=good, ES_HOST="es.example") == ["ES_CLOUD_ID: set it or ES_HOST, not both"]
+
+
+def test_a_wrong_proxy_is_told() -> None:
+    proxy = "http://proxy.example:3128"
+    assert problems(ES_PROXY_URL=f"http://ada:{CANARY}@proxy.example:3128") == [
+        "ES_PROXY_URL: it has a login in it: give that as ES_PROXY_USERNAME and ES_PROXY_PASSWORD"
+    ]
+    assert problems(ES_PROXY_URL="ftp://proxy.example:21") == [
+        "ES_PROXY_URL: 'ftp://proxy.example:21' is not the URL of an HTTP proxy, such as http://proxy.example:3128"
+    ]
+    assert problems(ES_PROXY_URL=proxy, ES_PROXY_PASSWORD=CANARY) == [
+        "ES_PROXY_PASSWORD: set ES_PROXY_USERNAME as well"
+    ]
+    assert problems(ES_PROXY_USERNAME="ada", ES_PROXY_PASSWORD=CANARY) == [
+        "ES_PROXY_USERNAME: it is of use only with ES_PROXY_URL"
+    ]
+    assert problems(ES_PROXY_URL=proxy, ES_SCHEME="https", ES_CA_FINGERPRINT="0" * 64) == [
+        "ES_CA_FINGERPRINT: with ES_PROXY_URL, set ES_CA_FILE in its place"
+    ]
+
+
 def problems(**env: str) -> list[str]:
     done = run(**env)
     assert done.returncode == 2
@@ -181,7 +262,10 @@ def test_wrong_logins_and_tls_are_told(tmp_path: Path) -> None:
         "ES_CA_FINGERPRINT: set it or ES_CA_FILE, not both",
         "ES_CLIENT_KEY_FILE: set ES_CLIENT_CERT_FILE as well",
     ]
-    for key, said in ((other_key, "the key is not that of ES_CLIENT_CERT_FILE"), (one, "the file holds no key in PEM")):
+    for key, said in (
+        (other_key, "the key is not that of ES_CLIENT_CERT_FILE"),
+        (one, "the file holds no key in PEM, or ES_CLIENT_KEY_PASSWORD is not its password"),
+    ):
         assert problems(**https, ES_CLIENT_CERT_FILE=str(one), ES_CLIENT_KEY_FILE=str(key)) == [
             f"ES_CLIENT_KEY_FILE: {said}"
         ]

@@ -182,7 +182,6 @@ print(json.dumps([t.definition.model_dump(by_alias=True, exclude_none=True, mode
     done = inside(server, code)
     from_sources = subprocess.run(
         [sys.executable, "-c", code],
-        env=dict(os.environ) | {"PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)},
         text=True,
         capture_output=True,
         check=True,
@@ -222,7 +221,7 @@ import asyncio, json, pathlib, tempfile
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 import jwt
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
-from servers.common.access import OAuthSettings
+from servers.common.auth_settings import OAuthSettings
 from servers.common.oauth import OAuth
 
 async def main():

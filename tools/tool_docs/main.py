@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from servers.common.access import AccessSettings
+from servers.common.auth_settings import AuthSettings
 from servers.common.settings import CommonSettings, Environment
 from servers.common.sidecar import Sidecar
 from servers.common.tools import Tool, size
@@ -59,7 +59,7 @@ def page(sidecar: Sidecar[Any, Any]) -> Iterator[str]:
     sidecar.settings(env)
     own = list(env.described)
     CommonSettings.read(env)
-    AccessSettings.read(env)
+    AuthSettings.read(env)
     described = own + [row for row in env.described if row not in own]
     yield from table(
         ("variable", "default", "meaning"),
