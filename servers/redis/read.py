@@ -188,7 +188,11 @@ class _Page:
     def shown(self, value: bytes) -> Any:
         """An element, cut so that two of them fit into a result."""
         shown = show(value, ELEMENT_BYTES)
-        return shown if size(shown) <= self.room // 2 - 64 else show(value, self.room // 16)
+        most = self.room // 2 - 64
+        while (need := size(shown)) > most:
+            value_bytes = len(value) if isinstance(shown, str) else len(value[:ELEMENT_BYTES])
+            shown = show_part(value[: value_bytes * most // need - 16]) | {"bytes": len(value)}
+        return shown
 
 
 async def _string(call: Call[RedisBackend], name: bytes, page: _Page) -> dict[str, Any]:
