@@ -167,6 +167,31 @@ class RedisBackend:
         with self._errors:
             return [node.listeners.pubsub() for node in await self._deployment.nodes()]
 
+    async def multi(self, commands: Sequence[Command], at: bytes) -> list[Any]:
+        """Does commands as one (MULTI and EXEC), without watching any key. An answer that is an error is an exception in the
+        list.
+
+        Args:
+            at: a key that decides which server of a cluster does them
+
+        Raises:
+            BackendError: as `write`.
+            ToolError: nothing was done.
+        """
+
+        async def sent() -> list[Any]:
+            with self._errors:
+                node = await self._deployment.node(at)
+                answers = await self._tell(node, commands, transaction=True)
+                if self.clustered and isinstance(answers[0], MovedError):
+                    node = await self._deployment.redirected(answers[0], node)
+                    answers = await self._tell(node, commands, transaction=True)
+                if isinstance(answers[0], AskError):
+                    raise answers[0]
+                return answers
+
+        return await self._twice(sent)
+
     @asynccontextmanager
     async def transaction(self, *keys: bytes) -> AsyncIterator[Transaction]:
         """A MULTI over watched keys. Nothing is done unless it is executed, and it is executed once.
@@ -189,7 +214,7 @@ class RedisBackend:
         with self._errors:
             node = await self._deployment.node(keys[0])
             for moved in (False, True):
-                pipeline = _WatchPipeline(node.commands.connection_pool, node.commands.response_callbacks, True, None)
+                pipeline = _pipeline(node, transaction=True)
                 try:
                     await pipeline.watch(*keys)
                     return pipeline
@@ -231,22 +256,25 @@ class RedisBackend:
                     return [await node.commands.execute_command(*commands[0])]
                 except ResponseError as error:
                     return [error]
-            pipeline = node.commands.pipeline(transaction=False)
+            pipeline = _pipeline(node, transaction=False)
             for command in commands:
                 pipeline.execute_command(*command)
             return await pipeline.execute(raise_on_error=False)
 
-    async def _tell(self, node: RedisNode, commands: Sequence[Command]) -> list[Any]:
+    async def _tell(self, node: RedisNode, commands: Sequence[Command], *, transaction: bool = False) -> list[Any]:
         """Sends commands that change something, over a connection that has just answered: one that broke while nobody used it
-        fails nothing."""
+        fails nothing. Where a slot has moved away, a transaction has the redirection for its only answer."""
         with self._errors:
-            async with node.commands.pipeline(transaction=False) as pipeline:
+            async with _pipeline(node, transaction=transaction) as pipeline:
                 with suppress(ResponseError):  # a user who may not PING is answered, too
                     await pipeline.immediate_execute_command("PING")
                 for command in commands:
                     pipeline.execute_command(*command)
-                with self._errors.after_sending(atomic=len(commands) == 1):
-                    return await pipeline.execute(raise_on_error=False)
+                with self._errors.after_sending(atomic=transaction or len(commands) == 1):
+                    try:
+                        return await pipeline.execute(raise_on_error=False)
+                    except AskError as error:
+                        return [error]
 
     async def _send(self, send: Send, commands: Sequence[Command], at: bytes | None = None) -> list[Any]:
         """Sends commands to the servers that have their keys."""
@@ -323,11 +351,15 @@ class RedisBackend:
         raise AssertionError("the loop above returns or raises")
 
 
-class _WatchPipeline(Pipeline):
+class _TersePipeline(Pipeline):
     """A pipeline whose errors are Redis' own words alone."""
 
     def annotate_exception(self, exception: Exception, number: int, command: Iterable[object]) -> None:
         pass
+
+
+def _pipeline(node: RedisNode, *, transaction: bool) -> Pipeline:
+    return _TersePipeline(node.commands.connection_pool, node.commands.response_callbacks, transaction, None)
 
 
 class Transaction:

@@ -9,6 +9,7 @@ from typing import Annotated, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.backend import BackendError
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.redis.backend import RedisBackend
 from servers.redis.replies import words
@@ -39,7 +40,7 @@ async def redis_delete(
     for answer in answers:
         if isinstance(answer, Exception):
             raise ToolError(
-                f"{sum(a == 1 for a in answers)} of {len(names)} keys were deleted; for another Redis answered: {words(answer)}"
+                f"{sum(a == 1 for a in answers)} of {len(names)} keys were deleted; for another: {words(answer)}{doubt(answer)}"
             )
     missing = [show_key(name) for name, answer in zip(names, answers, strict=True) if not answer]
     room = Room(call.max_bytes)
@@ -81,13 +82,23 @@ async def redis_delete_matching(
     deleted = 0
     for start in range(0, len(names), SCAN_COUNT):
         part = names[start : start + SCAN_COUNT]
-        answers = await call.backend.write_many([("UNLINK", name) for name in part])
+        try:
+            answers = await call.backend.write_many([("UNLINK", name) for name in part])
+        except BackendError as error:
+            if not deleted:
+                raise
+            raise ToolError(f"{deleted} keys were deleted, and then: {error}{doubt(error)}") from None
         deleted += sum(answer == 1 for answer in answers)
         for answer in answers:
             if isinstance(answer, Exception):
-                raise ToolError(f"{deleted} keys were deleted; for another Redis answered: {words(answer)}")
+                raise ToolError(f"{deleted} keys were deleted; for another: {words(answer)}{doubt(answer)}")
         await call.progress(start + len(part), len(names), f"{deleted} keys deleted")
     return {"deleted": deleted}
+
+
+def doubt(answer: Exception) -> str:
+    """What to add where it is unknown whether a key was deleted."""
+    return "; it may have been deleted or not" if isinstance(answer, BackendError) and answer.unknown else ""
 
 
 async def _matching(call: Call[RedisBackend], pattern: str, most: int) -> list[bytes]:

@@ -155,8 +155,10 @@ class RedisErrors:
                 f"Redis at {address} can't be reached with TLS ({failed}): check REDIS_CA_FILE and that this port speaks TLS",
                 unknown=unknown,
             )
-        if isinstance(error, RedisTimeoutError):
-            return ConnectionLost(f"Redis at {address} did not answer in time: try again, or {check}", unknown=unknown)
+        if isinstance(error, RedisTimeoutError) and not getattr(reason, "errno", None):
+            # Our own time-out, which is of making a connection. In a cluster another node may have the key by now.
+            message = f"Redis at {address} did not answer in time: try again, or {check}"
+            return ConnectionLost(message, unknown=unknown) if self._clustered else BackendError(message)
         detail = getattr(reason, "strerror", None) or type(reason).__name__
         return ConnectionLost(f"Redis at {address} can't be reached ({detail}): try again, or {check}", unknown=unknown)
 
