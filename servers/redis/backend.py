@@ -315,41 +315,6 @@ class RedisBackend:
             return failure
         return self._errors.translate(answer) if isinstance(answer, AskError) else answer
 
-    async def multi(self, commands: Sequence[Command], at: bytes) -> list[Any]:
-        """Do commands as one (MULTI and EXEC), without watching any key. They are sent once. An answer that is an error is an
-        exception in the list.
-
-        Args:
-            at: a key that decides which server of a cluster does them
-
-        Raises:
-            BackendError: it is `unknown` whether they were done if the answer was lost.
-            ToolError: nothing was done.
-        """
-        return await self._twice(lambda: self._multi(commands, at))
-
-    async def _multi(self, commands: Sequence[Command], at: bytes) -> list[Any]:
-        with self._errors:
-            node = await self._deployment.node(at)
-            for again in (True, False):
-                async with _WatchPipeline(
-                    node.commands.connection_pool, node.commands.response_callbacks, True, None
-                ) as pipeline:
-                    with suppress(ResponseError):  # as in `_tell`
-                        await pipeline.immediate_execute_command("PING")  # type: ignore[no-untyped-call]
-                    for command in commands:
-                        pipeline.execute_command(*command)
-                    with self._errors.after_sending(atomic=True):
-                        try:
-                            answers: list[Any] = await pipeline.execute(raise_on_error=False)
-                            return answers
-                        except MovedError as error:
-                            if not self.clustered or not again:
-                                raise
-                            moved = error
-                node = await self._deployment.redirected(moved, node)
-        raise AssertionError("the loop above returns or raises")
-
 
 class _TersePipeline(Pipeline):
     """A pipeline whose errors are Redis' own words alone."""

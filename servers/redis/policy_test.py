@@ -15,7 +15,7 @@ from servers.redis.backend import RedisBackend
 from servers.redis.commands import describe
 from servers.redis.conftest import Start, error, ok
 from servers.redis.settings import RedisSettings
-from tools.backends.certificates import self_signed
+from tools.backends.certificates import Authority
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
 
@@ -138,17 +138,18 @@ def test_prefixes_that_name_nothing_stop_the_start(value: str) -> None:
 
 
 async def test_tls(start: Start, tmp_path: Path) -> None:
-    certificate, key = self_signed(tmp_path, "redis")
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("redis")
     config = {
         "tls-port": (port := free_port()),
         "tls-cert-file": certificate,
         "tls-key-file": key,
-        "tls-ca-cert-file": certificate,
+        "tls-ca-cert-file": authority.file,
         "tls-auth-clients": "no",
     }
     with RedisServer(password="over-tls", config=config) as server:
         tls = {"REDIS_PORT": str(port), "REDIS_TLS": "true", "REDIS_PASSWORD": "over-tls"}
-        sidecar = start(**tls, REDIS_CA_FILE=str(certificate))
+        sidecar = start(**tls, REDIS_CA_FILE=str(authority.file))
         async with Client(sidecar.url + "/mcp") as client:
             clients = await ok(client, "redis_diagnose", topic="clients")
             assert clients["summary"]["by_name"]["mcp-redis"] >= 1
