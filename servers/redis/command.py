@@ -35,11 +35,11 @@ async def redis_command(
     *,
     command: Words | None = None,
     commands: Annotated[
-        list[Words] | None, Field(min_length=1, max_length=200, description="or several at once")
+        list[Annotated[list[Word], Field(min_length=1)]] | None, Field(max_length=200, description="or several")
     ] = None,
 ) -> Reply:
-    """Send a command that Redis itself flags as read-only and not dangerous, blocking or administrative; or up to 200."""
-    if (command is None) == (commands is None):
+    """Send a command that Redis flags as read-only and not dangerous or blocking; or up to 200 of them."""
+    if (command is None) == (not commands):
         raise ToolError("give either command or commands")
     backend = call.backend
     planned = await plan(
@@ -51,7 +51,7 @@ async def redis_command(
         except ToolError as error:
             raise ToolError(f"{error}; redis_read_many reads keys of any slots") from None
     room = Room(call.max_bytes)
-    if commands is None:
+    if not commands:
         reply, cut = bounded(await _sent(backend, planned[0]), room)
         return {"reply": reply, "cut": True} if cut else {"reply": reply}
     replies: list[Any] = []

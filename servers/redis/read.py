@@ -70,14 +70,14 @@ async def redis_read(
     key: KeyName,
     field: Annotated[
         str | None,
-        Field(description="of a hash: only this field, at full length; of a JSON document: a path, as $.a[0]"),
+        Field(description="of a hash, at full length; of JSON a path, as $.a[0]"),
     ] = None,
     view: Annotated[
-        Literal["bits", "geo"] | None, Field(description="a string as bitmap, a sorted set with its positions")
+        Literal["bits", "geo"] | None, Field(description="string as bitmap, sorted set with positions")
     ] = None,
-    reverse: Annotated[bool, Field(description="list, sorted set, stream: from the end")] = False,
-    start: Annotated[str | None, Field(description="sorted set: least score; stream: first id")] = None,
-    end: Annotated[str | None, Field(description="sorted set: greatest score; stream: last id")] = None,
+    reverse: Annotated[bool, Field(description="from the end")] = False,
+    start: Annotated[str | None, Field(description="least score, or first stream id")] = None,
+    end: Annotated[str | None, Field(description="greatest score, or last id")] = None,
     limit: Annotated[int, Field(ge=1, le=1000, description="elements")] = 100,
     cursor: str = "0",
     version: Annotated[bool, Field(description="also give its version, for redis_write's if_version")] = False,

@@ -61,13 +61,13 @@ async def redis_scan(
     type: Annotated[str | None, Field(max_length=40, description="only this type, as string or zset")] = None,
     order: Annotated[
         Literal["memory", "idle", "ttl"] | None,
-        Field(description="biggest, longest idle or soonest to expire first, of the keys looked at"),
+        Field(description="biggest, longest idle, or soonest to expire first"),
     ] = None,
-    ttl_below_s: Annotated[int | None, Field(ge=1, description="only keys that expire within this time")] = None,
+    ttl_below_s: Annotated[int | None, Field(ge=1, description="only keys that expire sooner")] = None,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
     cursor: str = "0",
 ) -> Keys:
-    """Find keys by pattern and type, with type and TTL. Uses SCAN, never KEYS. A page may be short, even empty, with more to come: only a result without cursor is the end."""  # noqa: E501
+    """Find keys by pattern and type, with type and TTL. Uses SCAN, never KEYS. A page may be short, even empty: only one without cursor is the last."""  # noqa: E501
     at = Cursor(cursor)
     words: list[Any] = ["MATCH", call.backend.scope.pattern(pattern)]
     if type:

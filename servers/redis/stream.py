@@ -31,16 +31,14 @@ class StreamState(TypedDict):
 async def redis_stream(
     call: Call[RedisBackend],
     *,
-    key: Annotated[
-        KeyName | None, Field(description="a stream; absent: all that match pattern, with their groups")
-    ] = None,
-    pattern: Annotated[Pattern, Field(description="glob")] = "*",
+    key: Annotated[KeyName | None, Field(description="absent: all streams of pattern")] = None,
+    pattern: Pattern = "*",
     group: Annotated[str | None, Field(description="its consumers and pending entries")] = None,
-    idle_s: Annotated[int, Field(ge=0, le=10**9, description="only entries pending at least so long")] = 0,
+    idle_s: Annotated[int, Field(ge=0, le=10**9, description="least time pending")] = 0,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
     cursor: str = "-",
 ) -> StreamState:
-    """Show a stream's groups with their lag; of one group its consumers and its pending entries; or all streams at a glance. redis_read gives the entries themselves."""  # noqa: E501
+    """Show a stream's groups with their lag, or a group's consumers and pending entries, or all streams. redis_read gives the entries."""  # noqa: E501
     if key is None:
         if group is not None:
             raise ToolError("give the key of the group's stream")

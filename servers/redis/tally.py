@@ -41,15 +41,15 @@ class Tallied(TypedDict):
 async def redis_tally(
     call: Call[RedisBackend],
     *,
-    pattern: Annotated[Pattern, Field(description="glob")],
-    field: Annotated[str, Field(max_length=1000)],
+    pattern: Pattern,
+    field: str,
     where: Annotated[
-        dict[str, str] | None, Field(max_length=10, description="count only hashes whose fields have these values")
+        dict[str, str] | None, Field(max_length=10, description="count only hashes with these values of fields")
     ] = None,
     limit: Annotated[int, Field(ge=1, le=1000, description="values")] = 100,
     cursor: str = "0",
 ) -> Tallied:
-    """Count hashes by the value of a field, as users by country, duplicate e-mails or orders by state, over 50,000 keys in one call."""  # noqa: E501
+    """Count hashes by the value of a field, as users by country or duplicate e-mails: 50,000 keys in one call."""  # noqa: E501
     at = Cursor(cursor)
     backend = call.backend
     conditions = {parse_key(name): parse_key(value) for name, value in (where or {}).items()}
