@@ -82,7 +82,7 @@ async def redis_read(
     cursor: str = "0",
     version: Annotated[bool, Field(description="also give its version, for redis_write's if_version")] = False,
 ) -> Content:
-    """Read a key of any type (string, hash, list, set, sorted set, stream, JSON, HyperLogLog, bitmap, geo, time series) in pages. Long elements are cut and say their length in bytes; values that are not valid UTF-8 come as base64."""  # noqa: E501
+    """Read a key of any type (string, hash, list, set, sorted set, stream, JSON, HyperLogLog, bitmap, geo, time series) in pages. Long elements are cut and say their length; what is not valid UTF-8 comes as base64."""  # noqa: E501
     name = call.backend.scope.key(key)
     kind_raw, ttl, encoding, memory = await call.backend.read_many(
         [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name), ("MEMORY", "USAGE", name, "SAMPLES", 20)]

@@ -61,7 +61,7 @@ async def redis_scan(
     type: Annotated[str | None, Field(max_length=40, description="only this type, as string or zset")] = None,
     order: Annotated[
         Literal["memory", "idle", "ttl"] | None,
-        Field(description="biggest, longest idle, or soonest to expire first"),
+        Field(description="biggest, longest idle, soonest to expire"),
     ] = None,
     ttl_below_s: Annotated[int | None, Field(ge=1, description="only keys that expire sooner")] = None,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,

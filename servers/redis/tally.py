@@ -49,7 +49,7 @@ async def redis_tally(
     limit: Annotated[int, Field(ge=1, le=1000, description="values")] = 100,
     cursor: str = "0",
 ) -> Tallied:
-    """Count hashes by the value of a field, as users by country or duplicate e-mails: 50,000 keys in one call."""  # noqa: E501
+    """Count hashes by the value of a field, as users by country or duplicate e-mails: 50,000 keys in one call."""
     at = Cursor(cursor)
     backend = call.backend
     conditions = {parse_key(name): parse_key(value) for name, value in (where or {}).items()}
