@@ -1,39 +1,53 @@
 "Rules for Helm charts: helm_chart, helm_template_test, helm_lint_test."
 
-load("//bazel/golden:defs.bzl", "golden_test")
+load("@aspect_bazel_lib//lib:diff_test.bzl", "diff_test")
+load("@aspect_bazel_lib//lib:write_source_files.bzl", "write_source_file")
 load(":chart.bzl", _helm_chart = "helm_chart")
 load(":template.bzl", "helm_template", _helm_lint_test = "helm_lint_test")
 
 helm_chart = _helm_chart
 helm_lint_test = _helm_lint_test
 
-def helm_template_test(name, chart, golden = None, base = None, size = "small", **kwargs):
+def helm_template_test(name, chart, golden = None, base = None, **kwargs):
     """A test that a chart renders, with these values, to the very text of a golden file.
 
-    NAME_rendered is what it renders to, for other tests. `bazel run //tools:update_goldens` accepts it.
+    NAME_rendered is the rendered chart, for other tests. NAME_golden_test is the test. `bazel run` of NAME_golden writes the
+    golden file goldens/NAME.yaml, unless it is another test's.
 
     With a base the golden file has only what differs from another render, by object and path.
 
     Args:
-        name: of the test
+        name: of the case
         chart: a helm_chart
-        golden: path in this package of the golden file; default: goldens/NAME.yaml, with a base goldens/NAME.diff
+        golden: path in this package of another test's golden file, which this one must render as well
         base: label of the other render
-        size: of the test
         **kwargs: of helm_template: values, set, show_only, helm (3 or 4), kube_version, api_versions, release, namespace
     """
     helm_template(name = name + "_rendered", chart = chart, **kwargs)
+    shown = name + "_rendered"
     if base:
+        shown = name + "_differences"
         native.genrule(
-            name = name + "_differences",
+            name = shown,
             srcs = [base, ":%s_rendered" % name],
             outs = [name + "_differences.diff"],
             cmd = "$(execpath //tools/charts:differences) $(execpath %s) $(execpath :%s_rendered) --output $@" % (base, name),
             tools = ["//tools/charts:differences"],
         )
-    golden_test(
-        name = name,
-        size = size,
-        generated = ":%s_%s" % (name, "differences" if base else "rendered"),
-        golden = golden or "goldens/%s.%s" % (name, "diff" if base else "yaml"),
-    )
+    if golden:
+        diff_test(
+            name = name + "_golden_test",
+            diff_args = ["--unified"],
+            file1 = ":" + shown,
+            file2 = golden,
+        )
+    else:
+        write_source_file(
+            name = name + "_golden",
+            diff_args = ["--unified"],
+            in_file = ":" + shown,
+            out_file = "goldens/%s.%s" % (name, "diff" if base else "yaml"),
+            suggested_update_target = "//tools:update_goldens",
+            verbosity = "short",
+            visibility = ["//visibility:public"],
+        )

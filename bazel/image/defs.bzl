@@ -9,7 +9,7 @@ load(":layers.bzl", "image_layer")
 ARCHITECTURES = ["amd64", "arm64"]
 
 # Of wheels, what is for compilers and type checkers, and what is required by parts that no server runs: the SDK's client and
-# its high-level server (servers/common/lean.py imports neither). Tests of the images import all that is left.
+# its high-level server (servers/common/lazy_imports.py imports neither). Tests of the images import all that is left.
 WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"] + ["*/dist-packages/" + path for path in [
     # cryptography is made with it, and needs only its backend.
     "cffi/*",
@@ -27,9 +27,6 @@ WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"] + ["*/dist-pa
     "truststore-*",
     "uvicorn/protocols/http/h11_impl.py",
     # For the schemas of the client and of the high-level server.
-    "attr/*",
-    "attrs/*",
-    "attrs-*",
     "jsonschema*",
     "referencing*",
     "rpds*",
@@ -60,6 +57,23 @@ WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"] + ["*/dist-pa
     "redis/commands/timeseries/*",
     "redis/commands/vectorset/*",
     "redis/multidb/*",
+    # Elasticsearch's client: its query builder and helpers with what these need, and certificates where the system's are used.
+    "certifi/*",
+    "certifi-*",
+    "dateutil/*",
+    "elasticsearch/_async/helpers.py",
+    "elasticsearch/dsl/*",
+    "elasticsearch/esql/*",
+    "elasticsearch/helpers/*",
+    "python_dateutil-*",
+    # HTTP servers, and a client's parts for other implementations of TLS and HTTP.
+    "aiohttp/*.pxi",
+    "aiohttp/pytest_plugin.py",
+    "aiohttp/test_utils.py",
+    "aiohttp/web*",
+    "aiohttp/worker.py",
+    "urllib3/contrib/*",
+    "urllib3/http2/connection.py",
 ]] + ["!*/opentelemetry/semconv/_incubating/*/otel_*.py"]
 
 # Wheels' sources that stay although bytecode comes instead: anyio reads which of its modules may be imported later out of them.

@@ -1,18 +1,44 @@
-"""SBOM documents of an image: SPDX 2.3 and CycloneDX 1.6, as JSON.
+"""SBOM documents of an image: SPDX 2.3 by spdx-tools and CycloneDX 1.6 by cyclonedx-python-lib, as JSON.
 
 Both say the same, and depend on their input alone: the time is the lock's, identifiers come from the image's digest.
 """
 
 from __future__ import annotations
 
+import io
 import re
 import uuid
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import NamedTuple
 
+from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
+from cyclonedx.model.bom import Bom, BomMetaData
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.contact import OrganizationalEntity
+from cyclonedx.model.license import LicenseExpression
+from cyclonedx.model.tool import ToolRepository
+from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
+from spdx_tools.spdx.model import (
+    Actor,
+    ActorType,
+    Checksum,
+    ChecksumAlgorithm,
+    CreationInfo,
+    Document,
+    ExternalPackageRef,
+    ExternalPackageRefCategory,
+    ExtractedLicensingInfo,
+    PackagePurpose,
+    Relationship,
+    RelationshipType,
+    SpdxNoAssertion,
+)
+from spdx_tools.spdx.model import Package as SpdxPackage
+from spdx_tools.spdx.writer.json.json_writer import write_document_to_stream
 
-from bazel.sbom.licences import NOASSERTION
+from bazel.sbom.licences import NOASSERTION, SPDX, Licence
 from bazel.sbom.packages import Package
 
 SOURCE = "https://github.com/dox-asdlc/mcp-sidecars"
@@ -20,18 +46,54 @@ TOOL = "dox-asdlc-sbom"
 
 
 class Image(NamedTuple):
-    """What a document describes."""
+    """The image that a document describes."""
 
     repository: str  # such as mcp/redis
     architecture: str
     version: str
     digest: str  # of its manifest: sha256:...
-    created: str  # RFC 3339
+    created: datetime
 
     @property
-    def purl(self) -> str:
+    def package(self) -> Package:
         name = self.repository.rsplit("/", 1)[-1]
-        return PackageURL("oci", None, name, self.digest, {"arch": self.architecture}).to_string()
+        purl = PackageURL("oci", None, name, self.digest, {"arch": self.architecture}).to_string()
+        sha256 = self.digest.removeprefix("sha256:")
+        return Package(self.repository, self.version, purl, Licence("Apache-2.0", {}), sha256)
+
+
+def spdx(image: Image, packages: Sequence[Package]) -> str:
+    """An SPDX 2.3 document (https://spdx.github.io/spdx-spec/v2.3/), validated.
+
+    Raises:
+        ValueError: it is not valid.
+    """
+    root = _spdx_package(image.package, "SPDXRef-image")
+    root.primary_package_purpose = PackagePurpose.CONTAINER
+    contents = [_spdx_package(package, _spdx_id(package)) for package in packages]
+    texts = {name: text for package in packages for name, text in package.licence.texts.items()}
+    identity = f"{image.repository}/{image.architecture}/{image.digest.replace(':', '-')}"
+    document = Document(
+        CreationInfo(
+            spdx_version="SPDX-2.3",
+            spdx_id="SPDXRef-DOCUMENT",
+            name=f"{image.repository}-{image.architecture}-{image.version}",
+            document_namespace=f"{SOURCE}/spdx/{identity}",
+            creators=[Actor(ActorType.TOOL, f"{TOOL}-{image.version}")],
+            created=image.created,
+        ),
+        packages=[root, *contents],
+        extracted_licensing_info=[
+            ExtractedLicensingInfo(name, text, name.removeprefix("LicenseRef-")) for name, text in sorted(texts.items())
+        ],
+        relationships=[
+            Relationship("SPDXRef-DOCUMENT", RelationshipType.DESCRIBES, root.spdx_id),
+            *(Relationship(root.spdx_id, RelationshipType.CONTAINS, package.spdx_id) for package in contents),
+        ],
+    )
+    output = io.StringIO()
+    write_document_to_stream(document, output)
+    return output.getvalue()
 
 
 def _spdx_id(package: Package) -> str:
@@ -39,119 +101,53 @@ def _spdx_id(package: Package) -> str:
     return "SPDXRef-" + re.sub(r"[^A-Za-z0-9.]+", "-", f"{kind}-{package.name}-{package.version}")
 
 
-def spdx(image: Image, packages: Sequence[Package]) -> dict[str, Any]:
-    """An SPDX 2.3 document: https://spdx.github.io/spdx-spec/v2.3/."""
-    root = "SPDXRef-image"
-    entries: list[dict[str, Any]] = [
-        {
-            "SPDXID": root,
-            "name": image.repository,
-            "versionInfo": image.version,
-            "downloadLocation": NOASSERTION,
-            "filesAnalyzed": False,
-            "licenseConcluded": NOASSERTION,
-            "licenseDeclared": "Apache-2.0",
-            "copyrightText": NOASSERTION,
-            "primaryPackagePurpose": "CONTAINER",
-            "checksums": [{"algorithm": "SHA256", "checksumValue": image.digest.removeprefix("sha256:")}],
-            "externalRefs": [_purl(image.purl)],
-        }
-    ]
-    texts: dict[str, str] = {}
-    for package in packages:
-        texts |= package.licence.texts
-        entry: dict[str, Any] = {
-            "SPDXID": _spdx_id(package),
-            "name": package.name,
-            "versionInfo": package.version,
-            "downloadLocation": NOASSERTION,
-            "filesAnalyzed": False,
-            "licenseConcluded": NOASSERTION,
-            "licenseDeclared": package.licence.expression,
-            "copyrightText": NOASSERTION,
-            "externalRefs": [_purl(package.purl)],
-        }
-        if package.sha256:
-            entry["checksums"] = [{"algorithm": "SHA256", "checksumValue": package.sha256}]
-        if package.supplier:
-            entry["supplier"] = "Organization: " + package.supplier
-        if package.homepage:
-            entry["homepage"] = package.homepage
-        if package.summary:
-            entry["summary"] = package.summary
-        if package.source:
-            entry["sourceInfo"] = f"built from Debian's source package {package.source}"
-        entries.append(entry)
-    return {
-        "spdxVersion": "SPDX-2.3",
-        "dataLicense": "CC0-1.0",
-        "SPDXID": "SPDXRef-DOCUMENT",
-        "name": f"{image.repository}-{image.architecture}-{image.version}",
-        "documentNamespace": f"{SOURCE}/spdx/{image.repository}/{image.architecture}/{image.digest.replace(':', '-')}",
-        "creationInfo": {"created": image.created, "creators": [f"Tool: {TOOL}-{image.version}"]},
-        "packages": entries,
-        "hasExtractedLicensingInfos": [
-            {"licenseId": name, "name": name.removeprefix("LicenseRef-"), "extractedText": text}
-            for name, text in sorted(texts.items())
-        ],
-        "relationships": [
-            {"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": root},
-            *(
-                {"spdxElementId": root, "relationshipType": "CONTAINS", "relatedSpdxElement": _spdx_id(package)}
-                for package in packages
-            ),
-        ],
-    }
+def _spdx_package(package: Package, spdx_id: str) -> SpdxPackage:
+    expression = package.licence.expression
+    return SpdxPackage(
+        spdx_id=spdx_id,
+        name=package.name,
+        version=package.version,
+        download_location=SpdxNoAssertion(),
+        files_analyzed=False,
+        license_concluded=SpdxNoAssertion(),
+        license_declared=SpdxNoAssertion() if expression == NOASSERTION else SPDX.parse(expression),
+        copyright_text=SpdxNoAssertion(),
+        external_references=[ExternalPackageRef(ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", package.purl)],
+        checksums=[Checksum(ChecksumAlgorithm.SHA256, package.sha256)] if package.sha256 else [],
+        supplier=Actor(ActorType.ORGANIZATION, package.supplier) if package.supplier else None,
+        homepage=package.homepage or None,
+        summary=package.summary or None,
+        source_info=f"built from Debian's source package {package.source}" if package.source else None,
+    )
 
 
-def _purl(purl: str) -> dict[str, str]:
-    return {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl}
-
-
-def cyclonedx(image: Image, packages: Sequence[Package]) -> dict[str, Any]:
+def cyclonedx(image: Image, packages: Sequence[Package]) -> str:
     """A CycloneDX 1.6 document: https://cyclonedx.org/docs/1.6/json/."""
-    components = []
-    for package in packages:
-        component: dict[str, Any] = {
-            "type": "library",
-            "bom-ref": package.purl,
-            "name": package.name,
-            "version": package.version,
-            "purl": package.purl,
-        }
-        if package.summary:
-            component["description"] = package.summary
-        if package.supplier:
-            component["supplier"] = {"name": package.supplier}
-        if package.sha256:
-            component["hashes"] = [{"alg": "SHA-256", "content": package.sha256}]
-        if package.licence.expression != NOASSERTION:
-            component["licenses"] = [{"expression": package.licence.expression}]
-        if package.homepage:
-            component["externalReferences"] = [{"type": "website", "url": package.homepage}]
-        components.append(component)
-    return {
-        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.6",
-        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'{SOURCE}/{image.repository}/{image.digest}')}",
-        "version": 1,
-        "metadata": {
-            "timestamp": image.created,
-            "tools": {"components": [{"type": "application", "name": TOOL, "version": image.version}]},
-            "component": {
-                "type": "container",
-                "bom-ref": image.purl,
-                "name": image.repository,
-                "version": image.version,
-                "purl": image.purl,
-                "hashes": [{"alg": "SHA-256", "content": image.digest.removeprefix("sha256:")}],
-                "licenses": [{"expression": "Apache-2.0"}],
-            },
-        },
-        "components": components,
-        "dependencies": [
-            {"ref": image.purl, "dependsOn": [package.purl for package in packages]},
-            *({"ref": package.purl} for package in packages),
-        ],
-    }
+    root = _component(image.package, ComponentType.CONTAINER)
+    contents = [_component(package, ComponentType.LIBRARY) for package in packages]
+    tool = Component(name=TOOL, version=image.version, type=ComponentType.APPLICATION, bom_ref=TOOL)
+    bom = Bom(
+        serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"{SOURCE}/{image.repository}/{image.digest}"),
+        metadata=BomMetaData(timestamp=image.created, tools=ToolRepository(components=[tool]), component=root),
+        components=contents,
+    )
+    bom.register_dependency(root, contents)
+    return JsonV1Dot6(bom).output_as_string(indent=2)
+
+
+def _component(package: Package, kind: ComponentType) -> Component:
+    expression, homepage = package.licence.expression, package.homepage
+    return Component(
+        type=kind,
+        bom_ref=package.purl,
+        name=package.name,
+        version=package.version,
+        purl=PackageURL.from_string(package.purl),
+        description=package.summary or None,
+        supplier=OrganizationalEntity(name=package.supplier) if package.supplier else None,
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=package.sha256)] if package.sha256 else [],
+        licenses=[] if expression == NOASSERTION else [LicenseExpression(expression)],
+        external_references=[ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(homepage))]
+        if homepage
+        else [],
+    )

@@ -33,7 +33,7 @@ def main(spec_file: str, spdx: str, cyclonedx: str) -> None:
         packages.created(lock),
     )
     for output, document in ((spdx, documents.spdx), (cyclonedx, documents.cyclonedx)):
-        Path(output).write_text(json.dumps(document(image, found), indent=2, ensure_ascii=False) + "\n")
+        Path(output).write_text(document(image, found) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Container, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -203,10 +204,9 @@ def ours(version: str, source: str) -> Package:
     return Package(name, version, purl, Licence("Apache-2.0", {}), homepage=source, summary="The servers' own sources")
 
 
-def created(lock: dict[str, Any]) -> str:
+def created(lock: dict[str, Any]) -> datetime:
     """The documents' time: that of the lock, for a build's own time would make each build another."""
-    s = lock["snapshot"]
-    return f"{s[:4]}-{s[4:6]}-{s[6:8]}T{s[9:11]}:{s[11:13]}:{s[13:15]}Z"
+    return datetime.fromisoformat(lock["snapshot"])
 
 
 def read_lock(path: Path) -> dict[str, Any]:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Route, Router
 
 from servers.common import VERSION
-from servers.common.access import AccessSettings
-from servers.common.endpoint import Endpoint
-from servers.common.guard import Guard
+from servers.common.access_control import Authentication, HostCheck
+from servers.common.auth_settings import AuthSettings
+from servers.common.endpoint import McpEndpoint
+from servers.common.rate_limit import RateLimit, Refusals, RequestLimits, TokenBuckets
 from servers.common.sidecar import Instance
 
 
 @asynccontextmanager
 async def watched(instance: Instance[Any]) -> AsyncIterator[None]:
-    """The time in which an instance serves: its store is watched, and closed at the end."""
+    """Watch the store of an instance inside this context, and close it at the end."""
     task = asyncio.create_task(instance.monitor.run(), name="backend monitor")
     try:
         yield
@@ -33,15 +33,29 @@ async def watched(instance: Instance[Any]) -> AsyncIterator[None]:
         await instance.backend.close()
 
 
-def create_app(instance: Instance[Any], access: AccessSettings) -> ASGIApp:
-    """The ASGI application of an instance.
+def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable[[], None]) -> Router:
+    """Return the ASGI application of an instance.
 
-    /mcp speaks MCP over streamable HTTP. /health is 200 while the process serves, whatever
-    the store does; /ready is 503 while the store is away; both say how the store is. Only /mcp asks for a token: probes
-    have none.
+    /mcp speaks MCP over streamable HTTP. /health is 200 while the process serves, whatever the store does; /ready is 503 while
+    the store is away; both report the store's state. Only /mcp requires credentials: probes have none.
+
+    Args:
+        instance: what is served
+        auth: access control and bounds
+        on_startup: called before the first connection is accepted
     """
     settings = instance.settings
-    endpoint = Endpoint(instance.server(), settings.max_request_bytes)
+    endpoint = McpEndpoint(instance.server(), stateless=True, max_request_body_size=settings.max_request_bytes)
+    refusals = Refusals(instance.metrics)
+    buckets = TokenBuckets(auth.calls_per_minute)
+    # The first one sees a request first.
+    middleware = [
+        Middleware(HostCheck, settings, auth, refusals),
+        Middleware(Authentication, auth, buckets, refusals),
+        Middleware(RateLimit, buckets, refusals),
+        Middleware(RequestLimits, refusals, auth.max_connections, settings.max_request_bytes, auth.request_seconds),
+        *instance.http_middleware,
+    ]
 
     def state() -> dict[str, Any]:
         monitor = instance.monitor
@@ -66,33 +80,25 @@ def create_app(instance: Instance[Any], access: AccessSettings) -> ASGIApp:
         text, kind = instance.metrics.text()
         return Response(text, media_type=kind)
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with watched(instance), endpoint.run():
-            yield
-
-    routes = []
-    if oauth := access.oauth:
-        # RFC 9728: how a client that was refused finds out who gives tokens. It asks for none itself.
+    routes = [
+        Route("/mcp", endpoint, methods=["POST"], middleware=middleware),
+        Route("/health", health),
+        Route("/ready", ready),
+        Route("/metrics", metrics_text),
+    ]
+    if oauth := auth.oauth:
+        # RFC 9728: tells a client that was refused where to get a token. It requires none itself.
         document = oauth.metadata(instance.sidecar.title)
 
         async def metadata(request: Request) -> Response:
             return JSONResponse(document, headers={"Cache-Control": "max-age=3600"})
 
-        routes = [Route(path, metadata) for path in oauth.metadata_paths]
-    mcp = Guard(instance.around(endpoint), settings, access, instance.metrics)
-    others = Starlette(
-        routes=[
-            *routes,
-            Route("/health", health),
-            Route("/ready", ready),
-            Route("/metrics", metrics_text),
-        ],
-        lifespan=lifespan,
-    )
+        routes += [Route(path, metadata) for path in oauth.metadata_paths]
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        # Past Starlette's routing and middleware, which have nothing to do for it.
-        await (mcp if scope["type"] == "http" and scope["path"] == "/mcp" else others)(scope, receive, send)
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        async with watched(instance), endpoint.run():
+            on_startup()
+            yield
 
-    return app
+    return Router(routes, redirect_slashes=False, lifespan=lifespan)

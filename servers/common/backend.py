@@ -30,6 +30,20 @@ def time_left() -> float:
     return float("inf") if end is None else end - asyncio.get_running_loop().time()
 
 
+warnings: ContextVar[list[str]] = ContextVar("warnings")
+"""What the store has warned of during the call under way."""
+
+MOST_WARNINGS = 8
+"""Warnings that a result tells."""
+
+
+def warn(text: str) -> None:
+    """Have the result of the call under way tell a warning of the store. Each is told once."""
+    found = warnings.get(None)
+    if found is not None and len(found) < MOST_WARNINGS and (line := plain(text, 400)) not in found:
+        found.append(line)
+
+
 class BackendError(Exception):
     """The store can't be used. The message names its address, the reason and what to do; it holds no secret."""
 

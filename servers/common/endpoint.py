@@ -1,103 +1,60 @@
-"""The MCP endpoint: which way a request is answered, and that it ends when its client goes away."""
+"""The MCP endpoint: the SDK's session manager behind one route, without sessions."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextvars import ContextVar
 
 import anyio
-from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.datastructures import Headers
-from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from servers.common.exchange import exchange
+from servers.common.tools import from_json
 
-PATIENCE = 0.05
-"""Seconds that a call goes on before its client's going away is watched for: most are answered by then, and a task for each
-would cost them more than it could save."""
+STREAM: ContextVar[bool] = ContextVar("STREAM", default=False)
+"""Whether the current request is answered with an event stream, and not with one JSON body."""
 
 
-class Endpoint:
-    """Streamable HTTP without sessions, as an ASGI application.
+class McpEndpoint(StreamableHTTPSessionManager):
+    """ASGI application: MCP over streamable HTTP. It takes the whole body in one message, as `RequestLimits` gives it.
 
-    A request is answered in JSON; as a stream of events where its client asks for progress, which can't be told in JSON.
-    A client that closes its connection cancels its call, as the specification has it for streams
-    (https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/cancellation).
+    A client that closes its connection cancels its call, as the specification has it for streams.
     """
 
-    def __init__(self, server: Server[None], max_request_bytes: int) -> None:
-        self._server = server
-        self._state: Any = None
-        self._max = max_request_bytes
-        self._json, self._events = (
-            StreamableHTTPSessionManager(
-                server, json_response=as_json, stateless=True, max_request_body_size=max_request_bytes
-            )
-            for as_json in (True, False)
-        )
+    @property
+    def json_response(self) -> bool:
+        """The session manager's choice of an answer, made for each request instead of once for all."""
+        return not STREAM.get()
 
-    @asynccontextmanager
-    async def run(self) -> AsyncIterator[None]:
-        """The time in which requests are served."""
-        async with self._server.lifespan(self._server) as self._state, self._json.run(), self._events.run():
-            yield
+    @json_response.setter
+    def json_response(self, value: bool) -> None:
+        """Ignore the choice of the constructor."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        length = Headers(scope=scope).get("content-length", "")
-        if length.isdigit() and int(length) > self._max:
-            # Refused by its length, without a look at it.
-            await self._json.handle_request(scope, receive, send)
-            return
-        messages = await _body(receive, self._max)
-        if messages[-1]["type"] == "http.disconnect":
-            return  # its client left before it had said all: nobody is there to answer
-        body = b"".join(message.get("body", b"") for message in messages)
-        progress = b'"progressToken"' in body
-        gone = asyncio.Event()
+        messages: asyncio.Queue[Message] = asyncio.Queue()
+        messages.put_nowait(body := await receive())
+        STREAM.set(wants_stream(Headers(scope=scope), body["body"]))
 
-        async def replay() -> Message:
-            if messages:
-                return messages.pop(0)
-            await gone.wait()
-            return {"type": "http.disconnect"}
+        async def watch() -> None:
+            while (message := await receive())["type"] != "http.disconnect":
+                pass
+            messages.put_nowait(message)
+            call.cancel()
 
-        with anyio.CancelScope() as serving:
-
-            async def watch() -> None:
-                while (await receive())["type"] != "http.disconnect":
-                    pass
-                gone.set()
-                serving.cancel()
-
-            watching: list[asyncio.Task[None]] = []
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(PATIENCE, lambda: watching.append(loop.create_task(watch())))
+        with anyio.CancelScope() as call:
+            watcher = asyncio.create_task(watch())
             try:
-                complete = messages[-1].get("more_body") is False and len(body) <= self._max
-                answer = (
-                    await exchange(self._server, self._state, Request(scope), body)
-                    if complete and not progress
-                    else None
-                )
-                app: ASGIApp = answer or (self._events if progress else self._json).handle_request
-                await app(scope, replay, send)
+                await self.handle_request(scope, messages.get, send)
             finally:
-                timer.cancel()
-                for task in watching:
-                    task.cancel()
+                watcher.cancel()
 
 
-async def _body(receive: Receive, most: int) -> list[Message]:
-    """The request's messages, up to the first that is over the limit: what refuses long bodies is to see that it is long."""
-    messages: list[Message] = []
-    length = 0
-    while True:
-        message = await receive()
-        messages.append(message)
-        length += len(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body", False) or length > most:
-            return messages
+def wants_stream(headers: Headers, body: bytes) -> bool:
+    """Return whether a request has a progress token in `params._meta`, and its client accepts event streams."""
+    if not any(kind in headers.get("accept", "").lower() for kind in ("text/event-stream", "*/*")):
+        return False
+    try:
+        return isinstance(from_json(body)["params"]["_meta"]["progressToken"], str | int)
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return False

@@ -15,24 +15,26 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-from servers.common import VERSION, lean, log
-from servers.common.access import AccessSettings
+from servers.common import VERSION, lazy_imports, log
+from servers.common.auth_settings import AuthSettings
 from servers.common.settings import CommonSettings, Environment, SettingsError
-from servers.common.starting import imported
+from servers.common.startup import imported
 from servers.common.telemetry import TelemetrySettings, exported
-from servers.common.tls import Rotating
 
 logger = logging.getLogger(__name__)
 
 GRACE = 3.0
 """Seconds that calls under way get to finish after SIGTERM; the process ends within 5."""
 
+KEEP_ALIVE = 75
+"""Seconds that a connection stays open without a request."""
+
 USAGE = 2
 """Exit code for settings or a port that can't be used."""
 
 
 def run(sidecar: Any, transport: str = "http") -> None:
-    """Runs a sidecar until SIGTERM or SIGINT, or the end of standard input with stdio. It began with `servers.common.starting`.
+    """Runs a sidecar until SIGTERM or SIGINT, or the end of standard input with stdio. Call `startup.begin` first.
 
     Args:
         sidecar: the servers.common.sidecar.Sidecar to serve, or the name of the module whose SIDECAR it is: not imported
@@ -42,15 +44,15 @@ def run(sidecar: Any, transport: str = "http") -> None:
     Raises:
         SystemExit: with 2 when the settings or the port can't be used; one line for each problem is on standard error.
     """
-    lean.import_sdk()
-    if isinstance(sidecar, str):
-        with lean.hidden(*lean.METRICS):
-            sidecar = importlib.import_module(sidecar).SIDECAR
     env = Environment(os.environ)
-    settings = CommonSettings.read(env)
-    access = AccessSettings.read(env)
-    store = sidecar.settings(env)
     telemetry = TelemetrySettings.read(env)
+    if env.flag("MCP_LAZY_IMPORTS", True, "import only the parts of libraries that the server needs"):
+        lazy_imports.enable(telemetry.metrics)
+    if isinstance(sidecar, str):
+        sidecar = importlib.import_module(sidecar).SIDECAR
+    settings = CommonSettings.read(env)
+    auth = AuthSettings.read(env)
+    store = sidecar.settings(env)
     # In a container there are none, and no need of a parser for them.
     if sys.argv[1:]:
         transport = _transport(sidecar, env, transport)
@@ -68,10 +70,10 @@ def run(sidecar: Any, transport: str = "http") -> None:
         instance = Instance(sidecar, settings, sidecar.connect(store))
         with exported(telemetry, instance):
             async with _watchdog(settings.watchdog):
-                await (_stdio(instance) if transport == "stdio" else _http(instance, access))
+                await (_stdio(instance) if transport == "stdio" else _http(instance, auth))
 
     if transport == "http":
-        _check_port(sidecar.name, settings)
+        _check_port(sidecar.name, settings, auth.request_seconds)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve())
 
@@ -100,11 +102,22 @@ def _transport(sidecar: Any, env: Environment, default: str) -> str:
     return str(parser.parse_args().transport)
 
 
-def _listen(settings: CommonSettings) -> socket.socket:
+def _listen(settings: CommonSettings, unread_seconds: int) -> socket.socket:
+    """Return a socket bound to the host and port of the settings.
+
+    Args:
+        settings: with the host and port
+        unread_seconds: after which the kernel closes a connection whose client reads nothing of what was sent
+
+    Raises:
+        OSError: it can't be bound.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the socket says TCP; with it a kept connection's answers wait 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted connections inherit it (RFC 5482)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unread_seconds * 1000)
     try:
         listener.bind((settings.host, settings.port))
     except BaseException:
@@ -113,45 +126,53 @@ def _listen(settings: CommonSettings) -> socket.socket:
     return listener
 
 
-def _check_port(name: str, settings: CommonSettings) -> None:
+def _check_port(name: str, settings: CommonSettings, unread_seconds: int) -> None:
     try:
-        _listen(settings).close()
+        _listen(settings, unread_seconds).close()
     except OSError as error:
         reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be listened on: {error.strerror or error}"
         print(f"{name}: {settings.host}:{settings.port} {reason}: set MCP_HOST or MCP_PORT to another", file=sys.stderr)
         sys.exit(USAGE)
 
 
-async def _http(instance: Any, access: AccessSettings) -> None:
+async def _http(instance: Any, auth: AuthSettings) -> None:
     import uvicorn.config
     import uvicorn.server
 
     from servers.common.app import create_app
-    from servers.common.connections import Connections
-
-    class Server(uvicorn.server.Server):
-        # uvicorn's own would raise the signal again at the end: stopping when told to is no failure.
-        def handle_exit(self, sig: int, frame: Any) -> None:
-            loop.call_soon_threadsafe(instance.stop, GRACE)
-            self.force_exit = self.should_exit and sig == signal.SIGINT
-            self.should_exit = True
+    from servers.common.http_protocol import HttpProtocol
+    from servers.common.tls import RotatingContext
 
     loop = asyncio.get_running_loop()
     settings = instance.settings
-    connections = Connections(
-        access.max_connections, access.request_seconds, lambda reason: instance.metrics.closed.labels(reason).inc()
-    )
-    tls = Rotating(access.tls) if access.tls else None
+    tls = auth.tls and RotatingContext(auth.tls)
+
+    def stop(number: int) -> None:
+        instance.stop(GRACE)
+        server.force_exit = server.should_exit and number == signal.SIGINT
+        server.should_exit = True
+
+    def handle_signals() -> None:
+        # They replace uvicorn's own handlers, which would raise the signal again at the end: stopping when told to is no failure.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError):  # Windows
+                loop.add_signal_handler(number, stop, number)
+
     config = uvicorn.config.Config(
-        create_app(instance, access),
-        http=connections.over_tls(tls.context) if tls else connections.protocol(),
+        create_app(instance, auth, handle_signals),
+        http=HttpProtocol,
         ws="none",
-        backlog=max(access.max_connections, 128),  # asyncio accepts as many before it lets any of them be counted
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # who a client is, is not for a client to say
+        ssl_context_factory=(lambda config, default: tls.context) if tls else None,
+        backlog=max(auth.max_connections, 128),  # asyncio accepts as many at once
+        limit_concurrency=4 * auth.max_connections,  # /mcp has a bound of its own below this: probes are still answered
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(GRACE) + 1,
+        proxy_headers=False,  # never trust X-Forwarded-*
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        # At warning, uvicorn logs every malformed request: clients must not fill the log.
+        log_level=None if settings.log_level == "debug" else "error",
     )
     logger.info(
         "serving",
@@ -159,13 +180,13 @@ async def _http(instance: Any, access: AccessSettings) -> None:
             "address": f"{settings.host}:{settings.port}",
             "backend": instance.backend.address,
             "writes": settings.allow_writes,
-            "auth": access.kinds,
+            "auth": auth.kinds,
             "tls": bool(tls),
         },
     )
     imported()
-    async with connections.watched():
-        await Server(config).serve(sockets=[_listen(settings)])
+    server = uvicorn.server.Server(config)
+    await server.serve(sockets=[_listen(settings, auth.request_seconds)])
     logger.info("stopped")
 
 

@@ -29,13 +29,7 @@ class Metrics:
         self.under_way = Gauge("mcp_tool_calls_under_way", "Tool calls under way.", registry=self.registry)
         self.rejected = Counter(
             "mcp_http_requests_rejected",
-            "Requests refused: host, origin, token, certificate, scope, rate, busy.",
-            ["reason"],
-            registry=self.registry,
-        )
-        self.closed = Counter(
-            "mcp_http_connections_closed",
-            "Connections closed before their time: slow_request, slow_answer, crowded, malformed.",
+            "Requests refused: host, origin, token, certificate, scope, rate, busy, length, slow.",
             ["reason"],
             registry=self.registry,
         )

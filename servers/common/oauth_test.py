@@ -1,4 +1,4 @@
-"""Access tokens: which are accepted, and the keys that they are checked with."""
+"""Access tokens that are accepted and refused, and the keys that verify them, fetched from a real HTTPS issuer."""
 
 from __future__ import annotations
 
@@ -8,83 +8,64 @@ import dataclasses
 import hashlib
 import hmac
 import json
+import socket
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from jwt.algorithms import RSAAlgorithm
 
-from servers.common.access import OAuthSettings
-from servers.common.caller import READ, WRITE, Caller, Refused
-from servers.common.oauth import FRESH, PAUSE, STALE, Keys, OAuth
-
-ISSUER, RESOURCE = "https://issuer.example", "https://mcp.example/mcp"
-SETTINGS = OAuthSettings(ISSUER, RESOURCE, "unused", ("RS256", "PS256", "ES256", "EdDSA"), ("at+jwt",), None)
+from servers.common.auth_settings import OAuthSettings
+from servers.common.oauth import MAX_JWKS_BYTES, IssuerKeys, OAuth
+from servers.common.principal import READ, WRITE, CredentialRefused, Principal
+from tools.backends.certificates import Authority
+from tools.backends.issuer import RESOURCE, Issuer, Respond, public_jwk, send
 
 RSA = rsa.generate_private_key(65537, 2048)
 EC = ec.generate_private_key(ec.SECP256R1())
 ED = ed25519.Ed25519PrivateKey.generate()
 STRANGER = rsa.generate_private_key(65537, 2048)
 
-
-def public(key: Any, kid: str | None = None, **more: str) -> dict[str, Any]:
-    """A key as a set of keys has it."""
-    kinds: dict[type, Any] = {rsa.RSAPrivateKey: RSAAlgorithm, ec.EllipticCurvePrivateKey: ECAlgorithm}
-    algorithm = next((a for kind, a in kinds.items() if isinstance(key, kind)), OKPAlgorithm)
-    found: dict[str, Any] = algorithm.to_jwk(key.public_key(), as_dict=True)
-    return found | ({"kid": kid} if kid else {}) | {"use": "sig"} | more
+SET = {"keys": [public_jwk(RSA, kid="rsa"), public_jwk(EC, "ES256", kid="ec"), public_jwk(ED, "EdDSA", kid="ed")]}
 
 
-SET = {"keys": [public(RSA, "rsa"), public(EC, "ec"), public(ED, "ed")]}
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
+    with Issuer(tmp_path_factory.mktemp("issuer")) as issuer:
+        issuer.key = RSA
+        yield issuer
 
 
-class Issuer:
-    """Publishes a set of keys, and counts how often it is asked."""
-
-    def __init__(self, content: Any = SET) -> None:
-        self.content, self.asked, self.now = content, 0, 1000.0
-
-    async def fetch(self) -> bytes:
-        self.asked += 1
-        if isinstance(self.content, Exception):
-            raise self.content
-        return self.content if isinstance(self.content, bytes) else json.dumps(self.content).encode()
-
-    def oauth(self, settings: OAuthSettings = SETTINGS) -> OAuth:
-        return OAuth(settings, Keys(self.fetch, settings.algorithms, lambda: self.now))
+@pytest.fixture
+def issuer(server: Issuer) -> Issuer:
+    server.keys, server.requests, server.respond = SET, 0, None
+    return server
 
 
-def claims(**changes: Any) -> dict[str, Any]:
-    now = int(time.time())
-    found = {
-        "iss": ISSUER,
-        "aud": RESOURCE,
-        "exp": now + 300,
-        "iat": now,
-        "sub": "person",
-        "client_id": "assistant",
-        "scope": "openid mcp:read",
-    } | changes
-    return {name: value for name, value in found.items() if value is not None}
+def settings(issuer: Issuer, **changes: Any) -> OAuthSettings:
+    algorithms = ("RS256", "PS256", "ES256", "EdDSA")
+    found = OAuthSettings(issuer.url, RESOURCE, issuer.url + "/keys", algorithms, ("at+jwt",), issuer.ca_file)
+    return dataclasses.replace(found, **changes)
 
 
 def token(
-    key: Any = RSA, algorithm: str = "RS256", kid: str | None = "rsa", typ: str = "at+jwt", **changes: Any
+    issuer: Issuer, key: Any = RSA, algorithm: str = "RS256", kid: str | None = "rsa", typ: str = "at+jwt", **more: Any
 ) -> str:
-    headers = {"typ": typ} | ({"kid": kid} if kid else {})
-    return jwt.encode(claims(**changes), key, algorithm, headers)
+    return issuer.token(key, algorithm, kid, typ, **more)
 
 
-def accept(text: str, issuer: Issuer | None = None, settings: OAuthSettings = SETTINGS) -> Caller:
-    return asyncio.run((issuer or Issuer()).oauth(settings).caller(text))
+def accept(issuer: Issuer, text: str) -> Principal:
+    return asyncio.run(OAuth(settings(issuer)).authenticate(text))
 
 
-def refuse(text: str, **more: Any) -> Refused:
-    with pytest.raises(Refused) as refused:
-        accept(text, **more)
+def refuse(issuer: Issuer, text: str) -> CredentialRefused:
+    with pytest.raises(CredentialRefused) as refused:
+        accept(issuer, text)
     assert text not in str(refused.value)
     return refused.value
 
@@ -93,8 +74,8 @@ def refuse(text: str, **more: Any) -> Refused:
     ("key", "algorithm", "kid"),
     [(RSA, "RS256", "rsa"), (RSA, "PS256", "rsa"), (EC, "ES256", "ec"), (ED, "EdDSA", "ed")],
 )
-def test_signatures_that_are_accepted(key: Any, algorithm: str, kid: str) -> None:
-    assert accept(token(key, algorithm, kid)) == Caller("assistant", frozenset({READ}))
+def test_signatures_that_are_accepted(issuer: Issuer, key: Any, algorithm: str, kid: str) -> None:
+    assert accept(issuer, token(issuer, key, algorithm, kid)) == Principal("assistant", frozenset({READ}))
 
 
 @pytest.mark.parametrize(
@@ -107,8 +88,8 @@ def test_signatures_that_are_accepted(key: Any, algorithm: str, kid: str) -> Non
         ({"scope": "mcp:reader MCP:READ"}, set()),
     ],
 )
-def test_scopes(changes: dict[str, Any], scopes: set[str]) -> None:
-    assert accept(token(**changes)).scopes == scopes
+def test_scopes(issuer: Issuer, changes: dict[str, Any], scopes: set[str]) -> None:
+    assert accept(issuer, token(issuer, **changes)).scopes == scopes
 
 
 @pytest.mark.parametrize(
@@ -116,15 +97,14 @@ def test_scopes(changes: dict[str, Any], scopes: set[str]) -> None:
     [({}, "assistant"), ({"client_id": None, "azp": "web"}, "web"), ({"client_id": None}, "person"),
      ({"client_id": None, "sub": None}, "unnamed"), ({"client_id": "x" * 500}, "x" * 100)],
 )  # fmt: skip
-def test_who_it_is(changes: dict[str, Any], name: str) -> None:
-    assert accept(token(**changes)).name == name
+def test_the_callers_name(issuer: Issuer, changes: dict[str, Any], name: str) -> None:
+    assert accept(issuer, token(issuer, **changes)).name == name
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"iss": "https://evil.example"}, "another issuer's"),
-        ({"iss": ISSUER + "/"}, "another issuer's"),
+        ({"iss": "https://evil.example"}, "another issuer issued it"),
         ({"iss": None}, "missing"),
         ({"aud": "https://other.example/mcp"}, f"not for {RESOURCE}"),
         ({"aud": RESOURCE + "/"}, f"not for {RESOURCE}"),
@@ -140,15 +120,19 @@ def test_who_it_is(changes: dict[str, Any], name: str) -> None:
         ({"algorithm": "RS512"}, "algorithm that is not accepted"),
     ],
 )
-def test_tokens_that_are_refused(changes: dict[str, Any], reason: str) -> None:
-    refused = refuse(token(**changes))
+def test_tokens_that_are_refused(issuer: Issuer, changes: dict[str, Any], reason: str) -> None:
+    refused = refuse(issuer, token(issuer, **changes))
     assert refused.status == 401
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(CredentialRefused, match=reason):
         raise refused
 
 
-def test_several_audiences_and_the_long_form_of_typ() -> None:
-    accept(token(aud=["https://other.example", RESOURCE], typ="application/at+jwt"))
+def test_the_issuer_is_compared_exactly(issuer: Issuer) -> None:
+    assert "another issuer" in str(refuse(issuer, token(issuer, iss=issuer.url + "/")))
+
+
+def test_several_audiences_and_the_long_form_of_typ(issuer: Issuer) -> None:
+    accept(issuer, token(issuer, aud=["https://other.example", RESOURCE], typ="application/at+jwt"))
 
 
 def part(value: Any) -> str:
@@ -156,134 +140,248 @@ def part(value: Any) -> str:
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
-def test_no_signature_is_not_enough() -> None:
+def test_no_signature_is_not_enough(issuer: Issuer) -> None:
     for algorithm in ("none", "None", "NONE", "", None, 7, ["RS256"]):
-        body = part({"alg": algorithm, "typ": "at+jwt", "kid": "rsa"}) + "." + part(claims())
+        body = part({"alg": algorithm, "typ": "at+jwt", "kid": "rsa"}) + "." + part(issuer.claims())
         for signature in ("", part(b"x")):
-            assert refuse(f"{body}.{signature}").status == 401
+            assert refuse(issuer, f"{body}.{signature}").status == 401
 
 
-def test_a_public_key_is_no_shared_secret() -> None:
+def test_a_public_key_is_not_a_shared_secret(issuer: Issuer) -> None:
     """The confusion of RFC 8725, 2.1: HMAC with the bytes of the public key, which everybody has."""
     pem = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     for algorithm, digest in (("HS256", hashlib.sha256), ("HS512", hashlib.sha512)):
-        for secret in (pem, json.dumps(public(RSA, "rsa")).encode()):
-            body = part({"alg": algorithm, "typ": "at+jwt", "kid": "rsa"}) + "." + part(claims())
+        for secret in (pem, json.dumps(SET["keys"][0]).encode()):
+            body = part({"alg": algorithm, "typ": "at+jwt", "kid": "rsa"}) + "." + part(issuer.claims())
             signature = part(hmac.new(secret, body.encode(), digest).digest())
-            assert "algorithm" in str(refuse(f"{body}.{signature}"))
+            assert "algorithm" in str(refuse(issuer, f"{body}.{signature}"))
 
 
-def test_a_key_of_the_tokens_own_is_not_used() -> None:
+def test_a_key_in_the_token_is_not_used(issuer: Issuer) -> None:
     """RFC 8725, 3.10: jwk, jku and x5u of the header are an attacker's to choose."""
-    headers = {"typ": "at+jwt", "kid": "mine", "jwk": public(STRANGER), "jku": "https://evil.example/keys"}
-    assert "does not publish" in str(refuse(jwt.encode(claims(), STRANGER, "RS256", headers)))
+    headers = {"jwk": public_jwk(STRANGER), "jku": "https://evil.example/keys"}
+    assert "does not publish" in str(refuse(issuer, token(issuer, STRANGER, kid="mine", headers=headers)))
 
 
-def test_an_algorithm_of_another_kind_of_key() -> None:
-    assert "does not publish" in str(refuse(token(RSA, "RS256", kid="ec")))
-    assert "does not publish" in str(refuse(token(ED, "EdDSA", kid="rsa")))
+def test_an_algorithm_of_another_key_type(issuer: Issuer) -> None:
+    assert "does not publish" in str(refuse(issuer, token(issuer, RSA, "RS256", kid="ec")))
+    assert "does not publish" in str(refuse(issuer, token(issuer, ED, "EdDSA", kid="rsa")))
 
 
 @pytest.mark.parametrize(
     "text", ["", "x", "a.b", "a.b.c", "....", "é.é.é", "x" * 20_000, part({}) + "." + part({}) + "."]
 )
-def test_what_is_no_token(text: str) -> None:
-    with pytest.raises(Refused) as refused:
-        accept(text)
+def test_text_that_is_not_a_token(issuer: Issuer, text: str) -> None:
+    with pytest.raises(CredentialRefused) as refused:
+        accept(issuer, text)
     assert refused.value.status == 401
 
 
-def test_a_token_that_was_changed() -> None:
-    good = token()
-    header, _, signature = good.split(".")
-    changed = part(claims(scope="mcp:write"))
-    assert "signature" in str(refuse(f"{header}.{changed}.{signature}"))
+def test_a_token_that_was_changed(issuer: Issuer) -> None:
+    header, _, signature = token(issuer).split(".")
+    changed = part(issuer.claims(scope="mcp:write"))
+    assert "signature" in str(refuse(issuer, f"{header}.{changed}.{signature}"))
 
 
 @pytest.mark.parametrize(
     "entry",
     [
-        public(rsa.generate_private_key(65537, 1024), "rsa"),
         {"kty": "oct", "k": part(b"x" * 64), "kid": "rsa", "alg": "HS256"},
-        public(RSA, "rsa") | {"use": "enc"},
-        public(RSA, "rsa", alg="RS512"),
+        {"kty": "oct", "k": part(b"x" * 64), "kid": "rsa"},
+        public_jwk(RSA, kid="rsa") | {"use": "enc"},
+        public_jwk(RSA, kid="rsa", alg="RS512"),
         RSAAlgorithm.to_jwk(RSA, as_dict=True) | {"kid": "rsa"},
         {"kty": "RSA", "kid": "rsa", "n": "!", "e": "AQAB"},
         7,
     ],
-    ids=["weak", "symmetric", "for encryption", "for another algorithm", "private", "broken", "no object"],
+    ids=[
+        "symmetric",
+        "symmetric, of any use",
+        "for encryption",
+        "for another algorithm",
+        "private",
+        "broken",
+        "no object",
+    ],
 )
-def test_keys_that_are_not_used(entry: Any) -> None:
-    assert refuse(token(), issuer=Issuer({"keys": [entry, public(EC, "ec")]})).status == 401
+def test_keys_that_are_not_used(issuer: Issuer, entry: Any) -> None:
+    issuer.keys = {"keys": [entry, public_jwk(EC, "ES256", kid="ec")]}
+    assert "does not publish" in str(refuse(issuer, token(issuer)))
 
 
-def test_a_token_that_names_no_key() -> None:
-    accept(token(kid=None))
-    assert "does not publish" in str(
-        refuse(token(kid=None), issuer=Issuer({"keys": [public(RSA, "a"), public(STRANGER, "b")]}))
-    ), "which of two is not for us to guess"
+def test_a_key_that_is_too_short(issuer: Issuer) -> None:
+    weak = rsa.generate_private_key(65537, 1024)
+    issuer.keys = {"keys": [public_jwk(weak, kid="rsa")]}
+    with pytest.warns(UserWarning, match="1024 bits"):
+        text = token(issuer, weak)
+    assert "its key is too short" in str(refuse(issuer, text))
 
 
-def test_keys_are_fetched_once_and_again_for_one_that_is_new() -> None:
+def test_a_token_that_names_no_key(issuer: Issuer) -> None:
+    accept(issuer, token(issuer, kid=None))
+    issuer.keys = {"keys": [public_jwk(RSA, kid="a"), public_jwk(STRANGER, kid="b")]}
+    assert "does not publish" in str(refuse(issuer, token(issuer, kid=None))), "which of two is not for us to guess"
+
+
+def test_keys_are_fetched_once_and_again_for_a_new_one(issuer: Issuer) -> None:
     async def main() -> None:
-        issuer = Issuer()
-        oauth = issuer.oauth()
-        await asyncio.gather(*(oauth.caller(token()) for _ in range(20)))
-        assert issuer.asked == 1
+        oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=0))
+        await asyncio.gather(*(oauth.authenticate(token(issuer)) for _ in range(20)))
+        first = issuer.requests
+        assert first >= 1
+        await oauth.authenticate(token(issuer))
+        assert issuer.requests == first
         # The issuer rotates: the new key is there at the first token that names it.
-        issuer.content = {"keys": [public(STRANGER, "new")]}
-        issuer.now += PAUSE + 1
-        await oauth.caller(token(STRANGER, kid="new"))
-        assert issuer.asked == 2
-        with pytest.raises(Refused, match="does not publish"):
-            await oauth.caller(token())
+        issuer.keys = {"keys": [public_jwk(STRANGER, kid="new")]}
+        await oauth.authenticate(token(issuer, STRANGER, kid="new"))
+        assert issuer.requests == first + 1
+        with pytest.raises(CredentialRefused, match="does not publish"):
+            await oauth.authenticate(token(issuer))
 
     asyncio.run(main())
 
 
-def test_unknown_keys_do_not_flood_the_issuer() -> None:
+def test_keys_are_fetched_again_after_their_lifespan(issuer: Issuer) -> None:
     async def main() -> None:
-        issuer = Issuer()
-        oauth = issuer.oauth()
-        for number in range(100):
-            with pytest.raises(Refused):
-                await oauth.caller(token(kid=f"guess-{number}"))
-        assert issuer.asked == 1
+        oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=0, lifespan=1e-9))
+        await oauth.authenticate(token(issuer))
+        issuer.keys = {"keys": [public_jwk(STRANGER, kid="new")]}
+        with pytest.raises(CredentialRefused, match="does not publish"):
+            await oauth.authenticate(token(issuer))
 
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("failure", [OSError("no route"), b"{", b"[]", b'{"keys":[]}', b'{"keys":7}', b"\xff"])
-def test_an_issuer_that_is_away(failure: Any) -> None:
+def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer) -> None:
     async def main() -> None:
-        issuer = Issuer(failure)
-        oauth = issuer.oauth()
-        with pytest.raises(Refused) as refused:
-            await oauth.caller(token())
+        # As by default, with a cooldown that the slowest machine does not outlast.
+        oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=3600))
+        await asyncio.gather(*(oauth.authenticate(token(issuer)) for _ in range(20)))
+        for number in range(50):
+            with pytest.raises(CredentialRefused):
+                await oauth.authenticate(token(issuer, kid=f"guess-{number}"))
+        assert issuer.requests == 1
+
+    asyncio.run(main())
+
+
+def redirect(handler: BaseHTTPRequestHandler) -> None:
+    send(handler, b"", 302, {"Location": "/other"})
+
+
+def closed(handler: BaseHTTPRequestHandler) -> None:
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def never_ending(handler: BaseHTTPRequestHandler) -> None:
+    """Send bytes, slowly, until the other side ends the connection."""
+    handler.send_response(200)
+    handler.end_headers()
+    try:
+        while True:
+            handler.wfile.write(b" ")
+            time.sleep(0.02)
+    except OSError:
+        handler.close_connection = True
+
+
+def body(content: bytes) -> Respond:
+    return lambda handler: send(handler, content)
+
+
+FAULTS: dict[str, Respond] = {
+    "another status": lambda handler: send(handler, json.dumps(SET).encode(), 503),
+    "a redirect": redirect,
+    "a connection that breaks": closed,
+    "an end before its length": lambda handler: send(handler, b"{}", headers={"Content-Length": "1000"}),
+    "more than the limit": body(json.dumps(SET).encode() + b" " * MAX_JWKS_BYTES),
+    "half of JSON": body(b"{"),
+    "JSON that is too deep": body(b"[" * 200_000),
+    "another type": body(b"[]"),
+    "no key": body(b'{"keys":[]}'),
+    "keys of another type": body(b'{"keys":7}'),
+    "not UTF-8": body(b"\xff"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_issuer_that_fails(issuer: Issuer, fault: str) -> None:
+    found = settings(issuer)
+
+    async def main() -> None:
+        issuer.respond = FAULTS[fault]
+        oauth = OAuth(found, IssuerKeys(found, cooldown=0, lifespan=1e-9, timeout=60))
+        with pytest.raises(CredentialRefused) as refused:
+            await oauth.authenticate(token(issuer))
         assert refused.value.status == 503
-        # It comes, and goes again: the keys that are known go on for a day.
-        issuer.content = SET
-        issuer.now += PAUSE + 1
-        await oauth.caller(token())
-        issuer.content = failure
-        issuer.now += FRESH + 1
-        await oauth.caller(token())
-        assert issuer.asked == 3
-        issuer.now += STALE
-        with pytest.raises(Refused):
-            await oauth.caller(token())
+        # It recovers and fails again: the keys that were fetched stay usable.
+        issuer.respond = None
+        await oauth.authenticate(token(issuer))
+        issuer.respond = FAULTS[fault]
+        before = issuer.requests
+        await oauth.authenticate(token(issuer))
+        assert issuer.requests == before + 1
 
     asyncio.run(main())
+
+
+def test_an_issuer_that_never_ends_its_answer(issuer: Issuer) -> None:
+    issuer.respond = never_ending
+    with pytest.raises(CredentialRefused) as refused:
+        asyncio.run(OAuth(settings(issuer), IssuerKeys(settings(issuer), timeout=0.5)).authenticate(token(issuer)))
+    assert refused.value.status == 503
+
+
+def test_stale_keys_are_not_usable_for_ever(issuer: Issuer) -> None:
+    async def main() -> None:
+        oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=0, lifespan=1e-9, max_stale=0))
+        await oauth.authenticate(token(issuer))
+        issuer.respond = redirect
+        with pytest.raises(CredentialRefused) as refused:
+            await oauth.authenticate(token(issuer))
+        assert refused.value.status == 503
+
+    asyncio.run(main())
+
+
+def test_an_issuer_with_a_certificate_that_is_not_trusted(issuer: Issuer, tmp_path: Path) -> None:
+    for ca_file in (Authority(tmp_path).file, None):
+        with pytest.raises(CredentialRefused) as refused:
+            asyncio.run(OAuth(settings(issuer, ca_file=ca_file)).authenticate(token(issuer)))
+        assert refused.value.status == 503
+    assert issuer.requests == 0
+
+
+def test_keys_from_a_file(issuer: Issuer, tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    found = settings(issuer, keys=file)
+    oauth = OAuth(found, IssuerKeys(found, cooldown=0))
+
+    async def main() -> None:
+        for content in (None, "{", json.dumps(SET) + " " * MAX_JWKS_BYTES):
+            if content is not None:
+                file.write_text(content)
+            with pytest.raises(CredentialRefused) as refused:
+                await oauth.authenticate(token(issuer))
+            assert refused.value.status == 503
+        file.write_text(json.dumps(SET))
+        await oauth.authenticate(token(issuer))
+        file.write_text(json.dumps({"keys": [public_jwk(STRANGER, kid="new")]}))
+        await oauth.authenticate(token(issuer, STRANGER, kid="new"))
+
+    asyncio.run(main())
+    assert issuer.requests == 0
 
 
 def test_metadata() -> None:
-    assert SETTINGS.metadata("Redis") == {
+    found = OAuthSettings("https://issuer.example", RESOURCE, "unused", ("RS256",), ("at+jwt",), None)
+    assert found.metadata("Redis") == {
         "resource": RESOURCE,
         "resource_name": "Redis",
-        "authorization_servers": [ISSUER],
+        "authorization_servers": ["https://issuer.example"],
         "scopes_supported": ["mcp:read", "mcp:write"],
         "bearer_methods_supported": ["header"],
     }
-    assert SETTINGS.metadata_url == "https://mcp.example/.well-known/oauth-protected-resource/mcp"
-    bare = dataclasses.replace(SETTINGS, resource="https://mcp.example:8443")
+    assert found.metadata_url == "https://mcp.example/.well-known/oauth-protected-resource/mcp"
+    bare = dataclasses.replace(found, resource="https://mcp.example:8443")
     assert bare.metadata_url == "https://mcp.example:8443/.well-known/oauth-protected-resource"

@@ -15,17 +15,17 @@ from mcp.server.context import ServerMiddleware
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
-from starlette.types import ASGIApp
+from starlette.middleware import Middleware
 
 from servers.common import VERSION
-from servers.common.backend import Backend, BackendError, Monitor, deadline
-from servers.common.caller import CALLER, WRITE
+from servers.common.backend import Backend, BackendError, Monitor, deadline, warnings
 from servers.common.metrics import Metrics
 from servers.common.plain import plain
+from servers.common.principal import PRINCIPAL, WRITE
 from servers.common.prompts import Prompt, PromptError
 from servers.common.resources import MOST_COMPLETIONS, Listeners, Resources, contents
 from servers.common.settings import CommonSettings, Environment, hide
-from servers.common.tools import LONGEST_FAILURE, Call, Tool, ToolError, failure, problems, result
+from servers.common.tools import LONGEST_FAILURE, Call, Tool, ToolError, TooLong, failure, problems, result
 
 S = TypeVar("S")
 B = TypeVar("B", bound=Backend)
@@ -80,9 +80,9 @@ class Instance(Generic[B]):
         self._deadlines: set[asyncio.Timeout] = set()
         self._stop_at: float | None = None
         self.middleware: list[ServerMiddleware[Any]] = []
-        """What else the SDK is to wrap around each message."""
-        self.around: Callable[[ASGIApp], ASGIApp] = lambda app: app
-        """Wraps what answers /mcp, within the guard."""
+        """The SDK's middleware around each message."""
+        self.http_middleware: list[Middleware] = []
+        """ASGI middleware of /mcp, behind access control."""
 
     def stop(self, grace: float) -> None:
         """Lets calls under way go on for `grace` seconds more; then they are answered that the server stops."""
@@ -113,17 +113,17 @@ class Instance(Generic[B]):
             instructions=self.sidecar.instructions,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
-            get_tool_input_schema=lambda name: t.definition.input_schema if (t := self._tools.get(name)) else None,
+            get_tool_input_schema=lambda name: t.mirrored_schema if (t := self._tools.get(name)) else None,
             **more,
         )
         if self.middleware:
             server.middleware += self.middleware
         else:
-            server.middleware.clear()  # the SDK's own makes spans, which nobody exports
+            server.middleware.clear()  # the SDK's opt-out of spans, which nobody exports here
         return server
 
     async def _list_tools(self, ctx: Any, params: Any) -> mcp_types.ListToolsResult:
-        may_write = CALLER.get().may(WRITE)
+        may_write = PRINCIPAL.get().may(WRITE)
         listed = [t for t in self._tools.values() if t.needs(self.backend) and (may_write or not t.write)]
         return mcp_types.ListToolsResult(tools=[t.definition for t in listed])
 
@@ -134,9 +134,9 @@ class Instance(Generic[B]):
             if any(t.name == params.name for t in self.sidecar.tools):
                 hint = ": it changes data, and this server only reads (MCP_ALLOW_WRITES)"
             raise MCPError(mcp_types.INVALID_PARAMS, f"no tool is called {params.name[:100]!r}{hint}")
-        caller = CALLER.get()
-        if tool.write and not caller.may(WRITE):
-            caller.missing = WRITE
+        principal = PRINCIPAL.get()
+        if tool.write and not principal.may(WRITE):
+            principal.missing = WRITE
             self._audit(params.name, "forbidden", 0)
             raise MCPError(
                 mcp_types.INVALID_REQUEST, f"{params.name} changes data: it needs a token with scope {WRITE}"
@@ -149,7 +149,13 @@ class Instance(Generic[B]):
             except ValidationError as error:
                 raise ToolError(f"wrong arguments: {problems(error)}") from None
             values = {name: getattr(checked, name) for name in type(checked).model_fields}
-            return result(await tool.function(self._call(ctx), **values), limit)
+            warnings.set([])
+            value = await tool.function(self._call(ctx), **values)
+            if found := warnings.get():
+                # The tool has left no room for them. A result is worth more than its warnings.
+                with suppress(TooLong):
+                    return result({**value, "warnings": found}, limit)
+            return result(value, limit)
 
         try:
             return await self._counted(params.name, work)
@@ -197,7 +203,7 @@ class Instance(Generic[B]):
             "tool": name,
             "outcome": outcome,
             "duration_ms": round(seconds * 1000, 1),
-            "caller": CALLER.get().name,
+            "caller": PRINCIPAL.get().name,
         }
         audit.info("call", extra=fields)
 

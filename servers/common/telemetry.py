@@ -30,6 +30,22 @@ LONGEST = 128
 """Characters of an attribute."""
 
 
+ELASTICSEARCH = "elasticsearch-api"
+"""The instrumentation scope of the spans that Elasticsearch's client makes. Their names are HTTP methods and parts of its API."""
+
+ELASTICSEARCH_ATTRIBUTES = frozenset(
+    {
+        "db.system",
+        "db.operation",
+        "http.request.method",
+        "server.address",
+        "server.port",
+        "db.elasticsearch.cluster.name",
+    }
+)
+"""Attributes of these spans that are exported. The others hold names of indices, ids and queries."""
+
+
 @dataclass(frozen=True)
 class TelemetrySettings:
     """What is exported. How, OpenTelemetry's libraries read from their own variables: headers, certificates, sampler."""
@@ -140,13 +156,17 @@ class Telemetry:
         from opentelemetry.trace import Status
 
         attributes = dict(span.attributes or {})
-        attributes.pop("jsonrpc.request.id", None)
-        attributes.pop("gen_ai.prompt.name", None)
-        attributes |= {"mcp.method.name": known_method(attributes.get("mcp.method.name"))}
-        name = attributes["mcp.method.name"]
-        if tool := attributes.pop("gen_ai.tool.name", None):
-            attributes["gen_ai.tool.name"] = tool if tool in self._tools else OTHER
-            name = f"{name} {attributes['gen_ai.tool.name']}"
+        name: object = span.name
+        if span.instrumentation_scope and span.instrumentation_scope.name == ELASTICSEARCH:
+            attributes = {key: value for key, value in attributes.items() if key in ELASTICSEARCH_ATTRIBUTES}
+        else:
+            attributes.pop("jsonrpc.request.id", None)
+            attributes.pop("gen_ai.prompt.name", None)
+            attributes |= {"mcp.method.name": known_method(attributes.get("mcp.method.name"))}
+            name = attributes["mcp.method.name"]
+            if tool := attributes.pop("gen_ai.tool.name", None):
+                attributes["gen_ai.tool.name"] = tool if tool in self._tools else OTHER
+                name = f"{name} {attributes['gen_ai.tool.name']}"
         return ReadableSpan(
             name=str(name),
             context=span.context,
@@ -214,13 +234,15 @@ def exported(settings: TelemetrySettings, instance: Instance[Any]) -> Iterator[N
     if not settings.traces and not settings.metrics:
         yield
         return
+    from starlette.middleware import Middleware
+
     from servers.common import VERSION
 
     tools = (tool.definition.name for tool in instance.sidecar.tools)
     telemetry = Telemetry(settings, instance.sidecar.name, VERSION, tools)
     telemetry.observe(instance)
     instance.middleware.append(telemetry)
-    instance.around = traced
+    instance.http_middleware.append(Middleware(TraceContext))
     try:
         yield
     finally:
@@ -239,16 +261,18 @@ def known_method(method: object) -> str:
     return str(method) if known else OTHER
 
 
-def traced(app: ASGIApp) -> ASGIApp:
-    """An ASGI application whose spans go on with the trace that the request's headers name (W3C Trace Context)."""
-    from opentelemetry import context, propagate
-    from starlette.datastructures import Headers
+class TraceContext:
+    """ASGI middleware: spans of a request continue the trace that its headers name (W3C Trace Context)."""
 
-    async def with_context(scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from opentelemetry import context, propagate
+        from starlette.datastructures import Headers
+
         token = context.attach(propagate.extract(Headers(scope=scope)))
         try:
-            await app(scope, receive, send)
+            await self._app(scope, receive, send)
         finally:
             context.detach(token)
-
-    return with_context

@@ -12,27 +12,27 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 PEER_CERTIFICATE = "peer_certificate"
-"""Where a request's state holds what `ssl.SSLSocket.getpeercert()` says of its client's certificate."""
+"""The key of the client's certificate in a request's state, as `ssl.SSLSocket.getpeercert()` returns it."""
 
 
 @dataclass(frozen=True)
 class TlsFiles:
-    """PEM files; they may be replaced while the server runs."""
+    """PEM files. They may be replaced while the server runs."""
 
     certificate: Path
     key: Path
     client_authorities: Path | None
-    """Those that sign clients' certificates; None where clients need none."""
+    """Certificates that sign those of clients; None where clients need no certificate."""
 
     def stamp(self) -> tuple[Any, ...]:
-        """Changes when one of the files does, whether it is written anew or a link to it is turned (as the kubelet does)."""
+        """Return a value that changes with the files: when one is written, or a link to it is replaced, as the kubelet does."""
         paths = [path for path in (self.certificate, self.key, self.client_authorities) if path]
         return tuple((s.st_ino, s.st_mtime_ns, s.st_size) for s in map(os.stat, paths))
 
     def context(self) -> ssl.SSLContext:
-        """A context of the files as they are now.
+        """Return a context of the files as they are now.
 
-        A client may leave its certificate out: probes have none. Who may talk to /mcp without one is for the guard to say.
+        A client may present no certificate, because probes have none. Access control refuses such a client at /mcp.
 
         Raises:
             OSError, ssl.SSLError: a file can't be read, or used.
@@ -46,14 +46,15 @@ class TlsFiles:
         return context
 
 
-class Rotating:
-    """A context whose connections take the files as they are when each begins; where new files can't be used, the old ones."""
+class RotatingContext:
+    """A TLS context whose connections use the files as they are when each begins. While new files are unusable, the old stay."""
 
     def __init__(self, files: TlsFiles) -> None:
         self._files = files
         self._stamp = files.stamp()
         self._newest = files.context()
         self.context = files.context()
+        """For the listening socket."""
         self.context.sni_callback = self._choose
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
@@ -63,13 +64,13 @@ class Rotating:
                 self._newest, self._stamp = self._files.context(), stamp
                 logger.info("new certificates")
         except (OSError, ssl.SSLError) as error:
-            # Between two writes of a rotation they may not fit; the next connection looks again.
+            # During a rotation the certificate and the key may not fit together. The next connection tries again.
             logger.error("the new certificates can't be used", extra={"reason": type(error).__name__})
         connection.context = self._newest
 
 
 def client_name(certificate: dict[str, Any]) -> str:
-    """Who a client's certificate was made for: the first URI of its alternative names (as SPIFFE has it), else a DNS name, else
+    """Return the name in a client's certificate: its first alternative name that is a URI (as in SPIFFE), else a DNS name, else
     the common name.
 
     Args:

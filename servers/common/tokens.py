@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from servers.common.caller import READ, SCOPES, WRITE, Caller, Refused
+from servers.common.principal import READ, SCOPES, WRITE, CredentialRefused, Principal
 
 logger = logging.getLogger(__name__)
 
@@ -108,17 +108,17 @@ class TokenFile:
             self._tokens, self._text = self._parse(text), text
         return self._tokens
 
-    async def caller(self, token: str) -> Caller:
+    async def authenticate(self, token: str) -> Principal:
         """The caller that a token belongs to; see Authenticator."""
         try:
             tokens = self.load()
         except (OSError, TokensError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             logger.error("the token file can't be used", extra={"path": str(self._path), "reason": reason})
-            raise Refused("this server can't read its token file", 503) from None
+            raise CredentialRefused("this server can't read its token file", 503) from None
         given = _digest(token)
         # All are compared, each in constant time: the time taken tells nothing of a token, nor of which one it was.
         found = [known for known in tokens if hmac.compare_digest(known.digest, given)]
         if not found:
-            raise Refused("the bearer token is wrong")
-        return Caller(found[0].name, found[0].scopes)
+            raise CredentialRefused("the bearer token is wrong")
+        return Principal(found[0].name, found[0].scopes)

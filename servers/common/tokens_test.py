@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from servers.common.caller import READ, WRITE, Caller, Refused
+from servers.common.principal import READ, WRITE, CredentialRefused, Principal
 from servers.common.tokens import TokenFile, TokensError, several, single
 
 ONE, TWO = "one-0123456789abcdef", "two-0123456789abcdef"
 
 
-def caller(file: TokenFile, token: str) -> Caller:
-    return asyncio.run(file.caller(token))
+def caller(file: TokenFile, token: str) -> Principal:
+    return asyncio.run(file.authenticate(token))
 
 
 def test_a_single_token_may_do_all(tmp_path: Path) -> None:
@@ -31,11 +31,11 @@ def test_names_and_scopes(tmp_path: Path) -> None:
     digest = hashlib.sha256(TWO.encode()).hexdigest()
     path.write_text(f"# name scopes token\n\ndashboard read {ONE}\noperator  read,write\tsha256:{digest}\n")
     file = TokenFile(path, many=True)
-    assert caller(file, ONE) == Caller("dashboard", frozenset({READ}))
-    assert caller(file, TWO) == Caller("operator", frozenset({READ, WRITE}))
+    assert caller(file, ONE) == Principal("dashboard", frozenset({READ}))
+    assert caller(file, TWO) == Principal("operator", frozenset({READ, WRITE}))
     assert not caller(file, ONE).may(WRITE)
     for wrong in ("", "x", ONE[:-1], ONE + "x", digest, f"sha256:{digest}", "\udcff"):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(CredentialRefused) as refused:
             caller(file, wrong)
         assert refused.value.status == 401
 
@@ -53,7 +53,7 @@ def test_a_rotated_file_is_taken_up_at_once(tmp_path: Path) -> None:
     assert caller(file, ONE).name == "a"
     path.write_text(f"b read {TWO}")
     assert caller(file, TWO).name == "b"
-    with pytest.raises(Refused, match="wrong"):
+    with pytest.raises(CredentialRefused, match="wrong"):
         caller(file, ONE)
 
 
@@ -68,7 +68,7 @@ def test_a_file_that_can_not_be_used_lets_nobody_in_and_tells_no_token(
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    with caplog.at_level(logging.DEBUG), pytest.raises(Refused) as refused:
+    with caplog.at_level(logging.DEBUG), pytest.raises(CredentialRefused) as refused:
         caller(file, ONE)
     assert refused.value.status == 503
     assert ONE not in caplog.text + str(refused.value) and "can't be used" in caplog.text

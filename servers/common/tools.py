@@ -1,7 +1,6 @@
 """Tools: typed async functions, what clients are told of them, and how a call is checked, bounded and answered.
 
-A tool's arguments and result are described by its Python types; the JSON Schemas that clients see are made from these by
-pydantic and freed of what says nothing, for a client pays for every byte of tools/list.
+A tool's arguments and result are described by its Python types, from which the JSON Schemas that clients see are made.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ import orjson
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
-from servers.common.outgoing import OUTGOING
 from servers.common.plain import escaped, plain
+from servers.common.schemas import ArgumentsSchema, ResultSchema
 from servers.common.settings import hide
 
 B = TypeVar("B")
@@ -95,7 +94,9 @@ class Tool:
     @cached_property
     def results(self) -> dict[str, Any]:
         """The JSON Schema of each part of a result, with its meaning: for people. Models see results themselves."""
-        return outline(TypeAdapter(self._hints["return"]).json_schema(mode="serialization"))
+        schema = TypeAdapter(self._hints["return"]).json_schema(schema_generator=ResultSchema, mode="serialization")
+        properties: dict[str, Any] = schema["properties"]
+        return properties
 
     @cached_property
     def definition(self) -> mcp_types.Tool:
@@ -104,7 +105,7 @@ class Tool:
             name=self.name,
             title=self.title,
             description=inspect.getdoc(self.function),
-            input_schema=compact(self.arguments.model_json_schema()),
+            input_schema=self.arguments.model_json_schema(schema_generator=ArgumentsSchema),
             output_schema={
                 "type": "object",
                 "properties": {
@@ -118,6 +119,12 @@ class Tool:
                 open_world_hint=False,
             ),
         )
+
+    @cached_property
+    def mirrored_schema(self) -> dict[str, Any] | None:
+        """The input schema if clients mirror an argument of the tool in a header (SEP-2243); None if they mirror none."""
+        schema = self.definition.input_schema
+        return schema if "x-mcp-header" in json.dumps(schema) else None
 
 
 def tool(
@@ -142,58 +149,6 @@ def tool(
     """
 
     return lambda function: Tool(function, title, write, destructive, idempotent, needs)
-
-
-_UNTOLD = frozenset({"title", "minLength", "maxLength", "minItems", "maxItems", "additionalProperties"})
-"""Keywords that a client is not told: names that say nothing new, and what an error says well enough: lengths, and that
-unknown arguments are refused."""
-
-
-def compact(schema: Any, name: bool = False) -> Any:
-    """A JSON Schema without what pydantic says and a client does not need: titles, lengths, null as an alternative, what
-    anybody takes for the default (null, false, nothing) and for the least (0, 1).
-
-    Args:
-        schema: the schema, or a part of it
-        name: whether the keys of this mapping are names of properties and not keywords
-    """
-    if isinstance(schema, list):
-        return [compact(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if name:
-        return {key: compact(value) for key, value in schema.items()}
-    alternatives = schema.get("anyOf")
-    if alternatives and {"type": "null"} in alternatives:
-        rest = [a for a in alternatives if a != {"type": "null"}]
-        if len(rest) == 1:
-            del schema["anyOf"]
-            schema = rest[0] | schema
-        else:
-            schema["anyOf"] = rest
-    return {
-        key: compact(value, name=key in ("properties", "$defs"))
-        for key, value in schema.items()
-        if not _expected(key, value) and (key not in _UNTOLD or isinstance(value, dict))
-    }
-
-
-def _expected(key: str, value: Any) -> bool:
-    if key == "default":
-        return value is None or value is False or value == []
-    return key == "minimum" and value in (0, 1)
-
-
-def outline(schema: dict[str, Any]) -> dict[str, Any]:
-    """The properties of a result's JSON Schema: types and meanings, and nothing of what is inside."""
-    definitions = schema.get("$defs", {})
-
-    def first(part: dict[str, Any]) -> dict[str, Any]:
-        if "$ref" in part:
-            part = definitions[part["$ref"].rpartition("/")[2]] | part
-        return {key: part[key] for key in ("type", "description") if key in part}
-
-    return {name: first(part) for name, part in schema["properties"].items()}
 
 
 def problems(error: ValidationError) -> str:
@@ -296,14 +251,9 @@ def result(value: Mapping[str, Any], limit: int) -> mcp_types.CallToolResult:
     length = _length(text)
     if length > limit:
         raise TooLong(f"the result has {length} bytes, more than the {limit} allowed: ask for less of it")
-    if outgoing := OUTGOING.get():
-        outgoing.text, outgoing.content = orjson.dumps(text), content
-        return _answer("", {})
-    return _answer(text, json.loads(content))
-
-
-def _answer(text: str, content: dict[str, Any]) -> mcp_types.CallToolResult:
-    return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=text)], structured_content=content)
+    return mcp_types.CallToolResult(
+        content=[mcp_types.TextContent(type="text", text=text)], structured_content=orjson.loads(content)
+    )
 
 
 def failure(message: str) -> mcp_types.CallToolResult:

@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from servers.common.settings import Environment
 from servers.elasticsearch.backend import ElasticsearchBackend
-from servers.elasticsearch.errors import Refused
+from servers.elasticsearch.errors import ElasticsearchError
 from servers.elasticsearch.settings import ElasticsearchSettings
 from servers.redis.settings import RedisSettings
 
@@ -94,7 +94,7 @@ class Results:
         """Makes the index where there is none."""
         try:
             await self._elasticsearch.write("PUT", f"/{INDEX}", body={"mappings": MAPPING})
-        except Refused as error:
+        except ElasticsearchError as error:
             if error.type != "resource_already_exists_exception":
                 raise
 

@@ -1,35 +1,53 @@
-"""The connection to Elasticsearch: its REST API over HTTP, in plain JSON, which servers of 7.17 to 9 understand alike.
+"""Elasticsearch's REST API, through the official asynchronous client.
 
-Elasticsearch's own Python client is not used: it costs 18 MiB of memory and 25 MB of files, and sends a media type that ties it
-to a server's version.
+The client chooses nodes, keeps connections, and makes spans. When and where a request is sent again is decided here, because
+only here is it known whether a request changes anything. Requests to Elasticsearch ask for the REST API of version 8, which
+servers from 8 to 9 have (https://www.elastic.co/docs/reference/elasticsearch/rest-apis/compatibility). OpenSearch knows only
+plain JSON, and the client would refuse it, so requests to it go to the client's transport.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from time import time
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit
 
-from servers.common.backend import BackendError, time_left
+import elastic_transport
+from elasticsearch import ApiError, AsyncElasticsearch, ElasticsearchWarning
+
+from servers.common.backend import BackendError, time_left, warn
 from servers.common.tools import ToolError, from_json, to_json
-from servers.elasticsearch.errors import Refused, explain
-from servers.elasticsearch.nodes import Node, Nodes
-from servers.elasticsearch.scope import Scope
+from servers.elasticsearch.auth import authorization
+from servers.elasticsearch.errors import (
+    AnswerLost,
+    AnswerTooLong,
+    ElasticsearchError,
+    NodeFailure,
+    NotConnected,
+    explain,
+)
+from servers.elasticsearch.node import BoundedNode, CheckedNodePool, RawBody, address, node_config, tried
+from servers.elasticsearch.scope import IndexScope
 from servers.elasticsearch.settings import ElasticsearchSettings
-from servers.elasticsearch.transport import Broken, Endless, NotConnected, Reply, Request, Transport
+from servers.elasticsearch.tls import Trust
 
 PAUSES = (0.2, 0.6)
 """Seconds, about, before a read that all nodes refused for a while is sent again."""
 
 BUSY = frozenset({429, 502, 503, 504})
-"""Statuses of HTTP by which a node, or what stands before it, says that it can't just now."""
+"""HTTP statuses by which a node, or a proxy before it, says that it can't serve just now."""
 
 CHECK_TIMEOUT = 4.0
-"""Seconds that a node may take to say who it is; less than the watch allows for all."""
+"""Seconds that a node may take to identify itself; less than the monitor allows for all of them."""
 
 FEATURES_TIMEOUT = 2.0
 """Seconds that an answer about features may take."""
@@ -37,14 +55,22 @@ FEATURES_TIMEOUT = 2.0
 MOST_NODES_TOLD = 5
 """Nodes that an error names."""
 
+LONGEST_TARGET = 65536
+"""Characters of a path with its query. Elasticsearch takes 4096 by default, and says so itself for lengths in between."""
+
 Json = Mapping[str, Any]
+
+# The warnings of an answer go to the caller, and never to a log: they may hold names of indices and fields.
+warnings.filterwarnings("ignore", category=ElasticsearchWarning)
+# The node pool would log each failure of a node, which the monitor reports.
+logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)
 
 
 def path(*parts: str) -> str:
-    """The path of a request: each part is quoted, so that none can be more than one; "," "*" and ":" stay to be read.
+    """Return the path of a request. Each part is quoted and stays one part; "," "*" and ":" are left as they are.
 
     Raises:
-        ToolError: a part is a dot segment (RFC 3986, 5.2.4): on its way it would become another path.
+        ToolError: a part is a dot segment (RFC 3986, 5.2.4), which would make another path on its way.
     """
     for part in parts:
         if part in (".", ".."):
@@ -53,113 +79,228 @@ def path(*parts: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Identity:
-    """What a node says of itself."""
+class ApiRequest:
+    """A request to the REST API."""
+
+    method: str
+    target: str
+    """Path and query, quoted."""
+
+    content: bytes | None
+    content_type: str
+
+    @classmethod
+    def of(
+        cls, method: str, path: str, params: Mapping[str, str] | None, body: Json | Sequence[Json] | None
+    ) -> ApiRequest:
+        """Make a request; a sequence of bodies is sent as NDJSON.
+
+        Raises:
+            ToolError: the path would not arrive as it is, or is too long.
+        """
+        if not _PATH.fullmatch(path):
+            raise ToolError(f"the path {path[:200]!r} is not one that can be sent")
+        target = f"{path}?{urlencode(params, quote_via=quote)}" if params else path
+        if len(target) > LONGEST_TARGET:
+            raise ToolError(f"the request has {len(target)} characters before its body: give shorter or fewer names")
+        if body is None:
+            return cls(method, target, None, "")
+        if isinstance(body, Mapping):
+            return cls(method, target, to_json(body).encode(), "application/json")
+        return cls(method, target, "".join(to_json(line) + "\n" for line in body).encode(), "application/x-ndjson")
+
+    @property
+    def endpoint(self) -> str:
+        """The API, such as search or cluster, for spans. The first part that begins with "_" is never a client's."""
+        found = _API.search(self.target.partition("?")[0])
+        return found[1] if found else "root"
+
+
+_PATH = re.compile(r"(?!.*/\.\.?(?:/|$))/[A-Za-z0-9/._~!$&'()*+,;=:@%-]*")
+"""A path that says what it means: no character that would have to be quoted, no dot segment (RFC 3986, 3.3)."""
+
+_API = re.compile(r"/_([a-z_]+)")
+
+_WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
+"""A value of the header Warning (RFC 7234, 5.5), as Elasticsearch sends it."""
+
+
+@dataclass(frozen=True)
+class ApiAnswer:
+    """What a node answered."""
+
+    address: str
+    status: int
+    content: bytearray
+    headers: elastic_transport.HttpHeaders
+
+    @property
+    def success(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds that the header Retry-After asks to wait (RFC 9110, 10.2.3), from a number or a date; 0 without it."""
+        value = self.headers.get("retry-after") or ""
+        if value.isascii() and value.isdigit():
+            return float(value[:6])
+        try:
+            return max(parsedate_to_datetime(value).timestamp() - time(), 0.0)
+        except (ValueError, TypeError, OverflowError):
+            return 0.0
+
+
+@dataclass(frozen=True)
+class NodeIdentity:
+    """What a node says about itself."""
 
     product: str
     version: str
     cluster: str = ""
-    """Its cluster's UUID; nothing where we may not ask."""
+    """Its cluster's UUID; empty if we may not ask."""
 
 
 class ElasticsearchBackend:
     """The nodes of one Elasticsearch, or one address that leads to them."""
 
     def __init__(self, settings: ElasticsearchSettings) -> None:
-        self._nodes = Nodes(settings.urls)
-        self._transport = Transport(settings)
-        self.scope = Scope(settings.index_patterns, settings.api_key or settings.bearer_token or settings.password)
+        class Node(BoundedNode):
+            """A node of these settings."""
+
+        Node.settings, Node.trust = settings, Trust(settings)
+        configs = list(dict.fromkeys(node_config(url, settings) for url in settings.urls))
+        raw = RawBody()
+        self._client = AsyncElasticsearch(
+            configs,
+            node_class=Node,
+            node_pool_class=CheckedNodePool,
+            serializers={"application/json": raw, "application/x-ndjson": raw, "application/*": raw, "text/*": raw},
+            # `_send` decides about these.
+            max_retries=0,
+            retry_on_status=(),
+        )
+        pool = self._client.transport.node_pool
+        assert isinstance(pool, CheckedNodePool)
+        self._pool = pool
+        # Checks have connections of their own, and never wait for those of calls.
+        self._probes = {node: Node(node.config) for node in pool.all()}
+        self._settings = settings
+        self._addresses = [urlsplit(url).netloc for url in settings.urls]
+        self.scope = IndexScope(settings.index_patterns, settings.api_key or settings.bearer_token or settings.password)
         self._version = ""
         self._features: frozenset[str] | None = None
         self._mixed: BackendError | None = None
         self._opensearch = False
+        self._versioned = False
+        """Whether the nodes are known to have the REST API of version 8."""
 
     @property
     def address(self) -> str:
-        return ",".join(node.address for node in self._nodes.all)
+        return ",".join(self._addresses)
 
     async def check(self) -> str:
-        nodes = self._nodes.due()
-        found = dict(zip(nodes, await asyncio.gather(*(self._checked(node) for node in nodes)), strict=True))
-        there = [said for said in found.values() if isinstance(said, _Identity)]
+        nodes = list(self._probes)
+        found = dict(zip(nodes, await asyncio.gather(*map(self._checked, nodes)), strict=True))
+        there = {node: said for node, said in found.items() if isinstance(said, NodeIdentity)}
         if not there:
-            raise _away({node: said for node, said in found.items() if isinstance(said, BackendError)})
-        clusters = {said.cluster for said in there} - {"", "_na_"}
+            raise _away([said for said in found.values() if isinstance(said, Exception)])
+        clusters = {said.cluster for said in there.values()} - {"", "_na_"}
         self._mixed = None
         if len(clusters) > 1:
             self._mixed = BackendError("ES_HOSTS names nodes of different clusters: give those of one")
             raise self._mixed
-        self._opensearch = there[0].product == "OpenSearch"
-        version = f"{there[0].product} {there[0].version}"
+        first = next(iter(there.values()))
+        self._opensearch = first.product == "OpenSearch"
+        self._versioned = all(
+            said.product == "Elasticsearch" and re.match(r"[89]\.|[1-9]\d", said.version) for said in there.values()
+        )
+        version = f"{first.product} {first.version}"
         if version != self._version:
-            # What it has is good to know and not worth to wait for: it is asked again at the next check.
+            # Knowing the features is useful, but not worth a wait: the next check asks again.
             with suppress(TimeoutError, BackendError):
-                limit = min(FEATURES_TIMEOUT, time_left() - 0.2)
-                self._features = await asyncio.wait_for(self._found_features(), limit)
+                async with asyncio.timeout(min(FEATURES_TIMEOUT, time_left() - 0.2)):
+                    self._features = await self._found_features(next(iter(there)))
                 self._version = version
-        away = [node.address for node in self._nodes.all if node.failures]
+        away = [address(node.config) for node in nodes if node in self._pool.away]
         return version + (f", without {_some(away)}" if away else "")
 
-    async def _checked(self, node: Node) -> _Identity | BackendError:
+    async def _checked(self, node: elastic_transport.BaseNode) -> NodeIdentity | Exception:
+        failure: Exception
         try:
             async with asyncio.timeout(CHECK_TIMEOUT):
                 identity = await self._identity(node)
+            self._pool.mark_live(node)
+            return identity
         except TimeoutError:
-            said = "does not answer"
-            self._nodes.failed(node)
-            return NotConnected(f"Elasticsearch at {node.address} {said}: try again, or see how it is", said)
-        except BackendError as error:
-            self._nodes.failed(node)
-            return error
-        self._nodes.served(node)
-        return identity
+            failure = _silent(node)
+        except (NodeFailure, BackendError) as error:
+            failure = error
+        if node not in self._pool.away:
+            self._pool.mark_dead(node)
+        return failure
 
-    async def _identity(self, node: Node) -> _Identity:
+    async def _identity(self, node: elastic_transport.BaseNode) -> NodeIdentity:
         try:
-            info = await self._ask(node, "/")
+            info = await self._probe(node, "/")
         except ToolError:
-            # The root may be forbidden to us, or absent; whoever answers so is there.
+            # The root may be forbidden to us, or absent. Whoever answers so is there.
             return await self._identity_otherwise(node)
         version = info.get("version", {}) if isinstance(info, dict) else {}
         if "number" not in version:
-            raise BackendError(f"what answers at {node.address} is not Elasticsearch: check ES_HOST and ES_PORT")
+            raise BackendError(
+                f"what answers at {address(node.config)} is not Elasticsearch: check ES_HOST and ES_PORT"
+            )
         product = "OpenSearch" if version.get("distribution") == "opensearch" else "Elasticsearch"
-        return _Identity(product, version["number"], info.get("cluster_uuid", ""))
+        return NodeIdentity(product, str(version["number"]), info.get("cluster_uuid", ""))
 
-    async def _identity_otherwise(self, node: Node) -> _Identity:
+    async def _identity_otherwise(self, node: elastic_transport.BaseNode) -> NodeIdentity:
         try:
-            nodes = (await self._ask(node, "/_nodes/_local", {"filter_path": "nodes.*.version"}))["nodes"]
-            return _Identity("Elasticsearch", next(iter(nodes.values()))["version"])
-        except (ToolError, KeyError, StopIteration):
-            return _Identity("Elasticsearch", "of unknown version")
+            nodes = (await self._probe(node, "/_nodes/_local?filter_path=nodes.*.version"))["nodes"]
+            return NodeIdentity("Elasticsearch", next(iter(nodes.values()))["version"])
+        except (ToolError, KeyError, StopIteration, TypeError, AttributeError):
+            return NodeIdentity("Elasticsearch", "of unknown version")
 
-    async def _ask(self, node: Node, path: str, params: Mapping[str, str] | None = None) -> Any:
-        return self._answer(node, await self._again_if_cut(node, _request("GET", path, params, None)), b"")
+    async def _probe(self, node: elastic_transport.BaseNode, target: str) -> Any:
+        """Ask one node, over the checks' own connections."""
+        headers = elastic_transport.HttpHeaders({"accept": "application/json", **authorization(self._settings)})
+        probe = self._probes[node]
+        try:
+            meta, content = await probe.perform_request("GET", target, headers=headers)
+        except AnswerLost:
+            # The node may have closed a kept connection long ago.
+            meta, content = await probe.perform_request("GET", target, headers=headers)
+        return self._value(ApiAnswer(address(node.config), meta.status, content, meta.headers), b"")
 
-    async def _found_features(self) -> frozenset[str] | None:
-        """What the cluster has beside its core, by the names of _xpack; None where it may not be asked."""
+    async def _found_features(self, node: elastic_transport.BaseNode) -> frozenset[str] | None:
+        """Return what the cluster has beside its core, by the names of _xpack; None if it may not be asked."""
         if self._opensearch:
             return frozenset()
         try:
-            answer = await self.read("GET", "/_xpack", params={"categories": "features"})
+            answer = await self._probe(node, "/_xpack?categories=features")
+        except NodeFailure as failure:
+            raise BackendError(str(failure)) from None
         except ToolError as refusal:
             # A distribution without any does not know the path.
-            return frozenset() if isinstance(refusal, Refused) and refusal.status != 403 else None
+            return frozenset() if isinstance(refusal, ElasticsearchError) and refusal.status != 403 else None
         features = answer.get("features") if isinstance(answer, dict) else None
         return frozenset(n for n, has in (features or {}).items() if has.get("available") and has.get("enabled"))
 
     def has(self, feature: str) -> bool:
-        """Whether the cluster has a feature, as esql, sql, eql or ilm; true as long as it is not known."""
+        """Tell whether the cluster has a feature, as esql, sql, eql or ilm; true as long as it is not known."""
         return self._features is None or feature in self._features
 
     async def close(self) -> None:
-        await self._transport.close()
+        await self._client.close()
+        for probe in self._probes.values():
+            await probe.close()
 
     async def read(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Json | None = None
     ) -> Any:
-        """Sends a request that changes nothing: to another node when one can't be reached or has too much to do, and some
-        times more when they all have (429, 502, 503, 504), after a pause, as far as the call's deadline allows.
+        """Send a request that changes nothing.
+
+        It goes to another node if one can't be reached, hangs, or has too much to do. If all of them have (429, 502, 503,
+        504), it is sent twice more, after a pause or the time that Retry-After asks for, if the call's deadline allows.
 
         Args:
             method: of HTTP
@@ -168,51 +309,58 @@ class ElasticsearchBackend:
             body: sent as JSON
 
         Returns:
-            the answer's JSON; text where Elasticsearch has no JSON for it.
+            the answer's JSON; text if Elasticsearch has no JSON for it.
 
         Raises:
-            BackendError: Elasticsearch can't be reached or refuses us.
-            Refused: Elasticsearch refuses the request.
+            BackendError: Elasticsearch can't be reached or refuses our login.
+            ElasticsearchError: Elasticsearch refuses the request.
+            AnswerTooLong: the answer is too long to be read.
         """
         if self._opensearch and path.endswith("/_field_caps"):
-            # It has no such parameter; what that leaves out comes along then.
+            # It has no such parameter. Its answer holds more then.
             params = {name: value for name, value in (params or {}).items() if name != "filters"}
-        request = _request(method, path, params, body)
+        request = ApiRequest.of(method, path, params, body)
+        answer = await self._read_somewhere(request)
         for pause in PAUSES:
-            node, reply = await self._read_anywhere(request)
-            # Some more or less, so that those who were refused together do not come back together.
-            wait = max(pause * random.uniform(0.5, 1.5), reply.retry_after)
-            if reply.status not in BUSY or wait >= time_left():
-                return self._answer(node, reply, request.content)
+            # Some more or less, so that requests that were refused together do not come back together.
+            wait = max(pause * random.uniform(0.5, 1.5), answer.retry_after)
+            if answer.status not in BUSY or wait >= time_left():
+                break
             await asyncio.sleep(wait)
-        node, reply = await self._read_anywhere(request)
-        return self._answer(node, reply, request.content)
+            answer = await self._read_somewhere(request)
+        return self._value(answer, request.content)
 
-    async def _read_anywhere(self, request: Request) -> tuple[Node, Reply]:
-        """The first reply that is not of a busy node; of the last busy one where all are."""
-        busy: tuple[Node, Reply] | None = None
-        failures: dict[Node, BackendError] = {}
-        for node in self._usable():
-            try:
-                reply = await self._again_if_cut(node, request)
-            except (NotConnected, Broken) as error:
-                self._nodes.failed(node)
-                failures[node] = error
-                continue
-            if reply.status not in BUSY:
-                self._nodes.served(node)
-                return node, reply
-            busy = node, reply
+    async def _read_somewhere(self, request: ApiRequest) -> ApiAnswer:
+        """Return the first answer of a node that is not busy, or of the last busy one if all are."""
+        busy: ApiAnswer | None = None
+        failures: list[NodeFailure] = []
+        most = len(self._pool)
+        with self._nodes_by_turns() as used:
+            while len(used) < most:
+                # Half of the time that is left; the last node gets all of it.
+                limit = time_left() / 2 if len(used) + 1 < most else float("inf")
+                try:
+                    async with asyncio.timeout(None if limit == float("inf") else limit) as attempt:
+                        answer = await self._send(request)
+                except TimeoutError:
+                    if not attempt.expired():
+                        raise
+                    self._pool.mark_dead(used[-1])
+                    failures.append(_silent(used[-1]))
+                    continue
+                except NodeFailure as failure:
+                    failures.append(failure)
+                    if isinstance(failure, AnswerLost):
+                        most = len(self._pool) + 1  # The node may have closed a kept connection long ago.
+                    continue
+                if answer.status not in BUSY:
+                    return answer
+                busy = answer
+                if len(self._pool) == 1:
+                    break
         if busy is None:
             raise _away(failures)
         return busy
-
-    async def _again_if_cut(self, node: Node, request: Request) -> Reply:
-        try:
-            return await self._transport.exchange(node, request)
-        except Broken:
-            # A connection that was kept may have been closed long since.
-            return await self._transport.exchange(node, request)
 
     async def write(
         self,
@@ -222,86 +370,142 @@ class ElasticsearchBackend:
         params: Mapping[str, str] | None = None,
         body: Json | Sequence[Json] | None = None,
     ) -> Any:
-        """Sends a request as `read` does, but never twice: it may have been carried out before its answer was lost. Only
-        a node that there is no connection to is passed over.
+        """Send a request as `read` does, but never twice: it may have been done before its answer was lost.
 
-        A body of several is sent as NDJSON.
+        Only if there is no connection to a node, another one is asked. A body of several is sent as NDJSON.
         """
-        request = _request(method, path, params, body)
-        failures: dict[Node, BackendError] = {}
-        for node in self._usable():
-            try:
-                reply = await self._transport.exchange(node, request)
-            except NotConnected as error:
-                self._nodes.failed(node)
-                failures[node] = error
-                continue
-            except Broken:
-                self._nodes.failed(node)
-                raise BackendError(_uncertain(node, "broke the connection before its answer was here")) from None
-            except Endless:
-                raise BackendError(_uncertain(node, "gives an answer that is too long to be read")) from None
-            if reply.status in (502, 504):
-                raise BackendError(_uncertain(node, f"answers with HTTP status {reply.status}"))
-            self._nodes.served(node)
-            try:
-                return self._answer(node, reply, request.content)
-            except BackendError as error:
-                error.unknown = reply.status != 401
-                raise
+        request = ApiRequest.of(method, path, params, body)
+        failures: list[NodeFailure] = []
+        with self._nodes_by_turns() as used:
+            while len(used) < len(self._pool):
+                try:
+                    answer = await self._send(request)
+                except NotConnected as failure:
+                    failures.append(failure)
+                    continue
+                except AnswerLost as failure:
+                    raise _uncertain(failure.address, failure.said) from None
+                except AnswerTooLong:
+                    raise _uncertain(address(used[-1].config), "gives an answer that is too long to be read") from None
+                if answer.status in (502, 504):
+                    raise _uncertain(answer.address, f"answers with HTTP status {answer.status}")
+                try:
+                    return self._value(answer, request.content)
+                except BackendError as error:
+                    error.unknown = answer.status not in (401, 407)
+                    raise
         raise _away(failures)
 
-    def _usable(self) -> list[Node]:
+    @contextmanager
+    def _nodes_by_turns(self) -> Iterator[list[elastic_transport.BaseNode]]:
+        """Take the nodes of the pool by turns inside this context, which gives those that were tried."""
         if self._mixed:
             raise self._mixed
-        return self._nodes.in_order()
-
-    def _answer(self, node: Node, reply: Reply, sent: bytes | None) -> Any:
+        used: list[elastic_transport.BaseNode] = []
+        token = tried.set(used)
         try:
-            value = from_json(reply.content) if reply.content else {}
+            yield used
+        finally:
+            tried.reset(token)
+
+    async def _send(self, request: ApiRequest) -> ApiAnswer:
+        """Send a request once, to the next node."""
+        headers = {"accept": "application/json", **authorization(self._settings)}
+        if request.content is not None:
+            headers["content-type"] = request.content_type
+        meta: elastic_transport.ApiResponseMeta
+        content: Any
+        try:
+            if self._versioned:
+                response = await self._client.perform_request(
+                    request.method,
+                    request.target,
+                    headers=headers,
+                    body=request.content,
+                    endpoint_id=request.endpoint,
+                )
+                meta, content = response.meta, response.body
+            else:
+                meta, content = await self._client.transport.perform_request(
+                    request.method,
+                    request.target,
+                    headers=headers,
+                    body=request.content,
+                    max_retries=0,
+                    retry_on_status=(),
+                )
+        except ApiError as error:
+            # `_value` says what it is. The client also raises if a proxy removes the header X-Elastic-Product.
+            meta, content = error.meta, error.body
+        except elastic_transport.SerializationError:
+            raise AnswerLost(
+                address(tried.get()[-1].config),
+                "answers with something that is not JSON",
+                "check ES_HOST, ES_PORT and ES_SCHEME",
+            ) from None
+        for text in _WARNING.findall(meta.headers.get("warning") or ""):
+            warn(re.sub(r"\\(.)", r"\1", text))
+        return ApiAnswer(address(meta.node), meta.status, content, meta.headers)
+
+    def _value(self, answer: ApiAnswer, sent: bytes | None) -> Any:
+        """Return what an answer holds.
+
+        Raises:
+            BackendError: it is not an answer of Elasticsearch, or refuses our login.
+            ElasticsearchError: it is an error.
+        """
+        if answer.status == 401:
+            raise BackendError(
+                f"Elasticsearch at {answer.address} refuses our login: check ES_API_KEY, ES_BEARER_TOKEN, or ES_USERNAME "
+                "and ES_PASSWORD (or their _FILE)"
+            )
+        if answer.status == 407:
+            raise BackendError(
+                "the proxy of ES_PROXY_URL refuses our login (HTTP status 407): check ES_PROXY_USERNAME and ES_PROXY_PASSWORD"
+            )
+        if 300 <= answer.status < 400:
+            raise BackendError(
+                f"{answer.address} redirects to another address, which is not followed: check ES_HOST, ES_PORT and ES_SCHEME"
+            )
+        try:
+            value = from_json(answer.content) if answer.content else {}
         except ValueError:
             value = None
-        if reply.status == 401:
-            raise BackendError(
-                f"Elasticsearch at {node.address} refuses our login: check ES_API_KEY, ES_BEARER_TOKEN, or ES_USERNAME and "
-                "ES_PASSWORD (or their _FILE)"
-            )
         if value is None:
-            if reply.success and reply.content_type.startswith("text/plain"):
-                return reply.content.decode("utf-8", "replace")  # hot threads have no JSON
-            if reply.success:
+            if answer.success and (answer.headers.get("content-type") or "").startswith("text/plain"):
+                return answer.content.decode("utf-8", "replace")  # hot threads have no JSON
+            if answer.success:
                 raise BackendError(
-                    f"what answers at {node.address} is not Elasticsearch: check ES_HOST, ES_PORT and ES_SCHEME"
+                    f"what answers at {answer.address} is not Elasticsearch: check ES_HOST, ES_PORT and ES_SCHEME"
                 )
             raise BackendError(
-                f"{node.address} answers with HTTP status {reply.status}, and not as Elasticsearch does: "
+                f"{answer.address} answers with HTTP status {answer.status}, and not as Elasticsearch does: "
                 "try again, or check ES_HOST, ES_PORT and what is between"
             )
-        if reply.success:
+        if answer.success:
             return value
-        raise explain(reply.status, value, sent or b"", self._version if self._opensearch else "")
+        raise explain(answer.status, value, sent or b"", self._version if self._opensearch else "")
 
 
-def _request(method: str, path: str, params: Mapping[str, str] | None, body: Json | Sequence[Json] | None) -> Request:
-    if body is None:
-        return Request(method, path, params, None, "")
-    several = not isinstance(body, Mapping)
-    text = "".join(to_json(line) + "\n" for line in body) if several else to_json(body)
-    return Request(method, path, params, text.encode(), "application/x-ndjson" if several else "application/json")
+def _silent(node: elastic_transport.BaseNode) -> NodeFailure:
+    return NodeFailure(address(node.config), "does not answer", "try again, or see how it is")
 
 
-def _away(failures: Mapping[Node, BackendError]) -> BackendError:
-    """The one error of all nodes."""
-    if len(failures) > 1 and all(isinstance(error, NotConnected) for error in failures.values()):
-        told = [f"{node.address} {e.said}" for node, e in failures.items() if isinstance(e, NotConnected)]
-        return BackendError(f"no node of Elasticsearch serves us: {_some(told)}: try again, or check ES_HOSTS")
+def _away(failures: Sequence[Exception]) -> BackendError:
+    """Return the one error of all nodes."""
+    told = {f.address: f"{f.address} {f.said}" for f in failures if isinstance(f, NodeFailure)}
+    if len(told) > 1 and all(isinstance(failure, NodeFailure) for failure in failures):
+        return BackendError(
+            f"no node of Elasticsearch serves us: {_some(list(told.values()))}: try again, or check ES_HOSTS"
+        )
     # What a node itself says tells more than that others are away.
-    return min(failures.values(), key=lambda error: isinstance(error, NotConnected))
+    failure = min(failures, key=lambda failure: isinstance(failure, NodeFailure))
+    return failure if isinstance(failure, BackendError) else BackendError(str(failure))
 
 
-def _uncertain(node: Node, what: str) -> str:
-    return (
-        f"Elasticsearch at {node.address} {what}: what was asked for may have been done or not, and was not sent again; look "
+def _uncertain(place: str, what: str) -> BackendError:
+    return BackendError(
+        f"Elasticsearch at {place} {what}: what was asked for may have been done or not, and was not sent again; look "
         "before you repeat it"
     )
 

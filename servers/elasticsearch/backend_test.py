@@ -1,4 +1,4 @@
-"""Paths of requests: whatever a name is, it stays one part."""
+"""Requests to the REST API: a name stays one part of a path, whatever it is."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servers.common.tools import ToolError
-from servers.elasticsearch.backend import path
-from servers.elasticsearch.nodes import Node
-from servers.elasticsearch.transport import Request, origin, target
+from servers.elasticsearch.backend import LONGEST_TARGET, ApiRequest, path
 
-NODE = Node("http://127.0.0.1:9200/es")
 NAME = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
 
@@ -25,25 +22,36 @@ def test_a_path_is_sent_as_it_was_made(name: str, odd: str) -> None:
                 path(*parts)
             continue
         made = path(*parts)
-        assert target(NODE, Request("GET", made, {"q": "a b&c"}, None, "")) == f"/es{made}?q=a%20b%26c"
+        request = ApiRequest.of("GET", made, {"q": "a b&c"}, None)
+        assert request.target == f"{made}?q=a%20b%26c"
         assert [unquote(part) for part in made[1:].split("/")] == list(parts)
 
 
 @pytest.mark.parametrize("odd", ["/a/../b", "/a/.", "/a b", "/a?b", "/a#b", "/ü", "no/slash", "/a\n"])
 def test_another_path_is_not_sent(odd: str) -> None:
     with pytest.raises(ToolError, match=r"not one that can be sent"):
-        target(NODE, Request("GET", odd, None, None, ""))
+        ApiRequest.of("GET", odd, None, None)
+
+
+def test_a_request_that_is_too_long_is_not_sent() -> None:
+    with pytest.raises(ToolError, match="give shorter or fewer names"):
+        ApiRequest.of("GET", "/" + "a" * LONGEST_TARGET, None, None)
+
+
+def test_several_bodies_are_lines() -> None:
+    request = ApiRequest.of("POST", "/_bulk", None, [{"index": {}}, {"a": "ü\n"}])
+    assert (request.content, request.content_type) == ('{"index":{}}\n{"a":"ü\\n"}\n'.encode(), "application/x-ndjson")
 
 
 @pytest.mark.parametrize(
-    ("address", "place", "named", "path"),
+    ("path", "endpoint"),
     [
-        ("http://127.0.0.1:9200", ("127.0.0.1", 9200, False), "127.0.0.1:9200", ""),
-        ("https://es.example:443/a/b", ("es.example", 443, True), "es.example", "/a/b"),
-        ("https://es.example", ("es.example", 443, True), "es.example", ""),
-        ("http://[::1]:9200", ("::1", 9200, False), "[::1]:9200", ""),
-        ("http://bücher.example:80/ü", ("xn--bcher-kva.example", 80, False), "xn--bcher-kva.example", "/%C3%BC"),
+        ("/books/_search", "search"),
+        ("/_cluster/health/books", "cluster"),
+        ("/books/_doc/_secret", "doc"),
+        ("/books", "root"),
+        ("/", "root"),
     ],
 )
-def test_what_the_url_of_a_node_says(address: str, place: tuple[str, int, bool], named: str, path: str) -> None:
-    assert origin(address) == (place, named, path)
+def test_a_span_is_named_after_the_api_and_after_nothing_of_a_client(path: str, endpoint: str) -> None:
+    assert ApiRequest.of("GET", path, {"q": "/_secret"}, None).endpoint == endpoint

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from servers.common.tools import Call, ToolError, problems, to_json, tool
+from servers.common.tools import Call, ToolError, to_json, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
-from servers.elasticsearch.errors import Refused
+from servers.elasticsearch.errors import ElasticsearchError
 from servers.elasticsearch.names import IndexName, check_bodies, near_names, target, writable
 from servers.elasticsearch.queries import refuse_scripts
 
@@ -66,7 +66,7 @@ async def es_define(
     await target(call.backend, name, create=True)
     try:
         await call.backend.write("PUT", path(name), body=definition)
-    except Refused as error:
+    except ElasticsearchError as error:
         if error.type != "resource_already_exists_exception":
             raise
         raise ToolError(f"there is an index {name!r} already: nothing was done; kind mapping adds fields") from None
@@ -109,13 +109,6 @@ class Change(BaseModel):
     is_write_index: bool | None = None
 
 
-def _change(position: int, change: dict[str, Any]) -> Change:
-    try:
-        return Change.model_validate(change)
-    except ValidationError as error:
-        raise ToolError(f"change {position}: {problems(error)}; nothing was done") from None
-
-
 class Aliased(TypedDict):
     aliases: dict[str, list[str]]
     """Each alias that was named, and the indices that it leads to now."""
@@ -127,17 +120,11 @@ class Aliased(TypedDict):
 async def es_alias(
     call: Call[ElasticsearchBackend],
     *,
-    changes: Annotated[
-        list[dict[str, Any]],
-        Field(
-            min_length=1, max_length=100, description='[{"op":"add|remove","alias","index","filter","is_write_index"}]'
-        ),
-    ],
+    changes: Annotated[list[Change], Field(min_length=1, max_length=100)],
 ) -> Aliased:
     """Change aliases, all at once: remove one from the old index and add it to the new."""
     actions = []
-    parsed = [_change(position, change) for position, change in enumerate(changes)]
-    for change in parsed:
+    for change in changes:
         writable(change.alias)
         writable(change.index)
         await check_bodies(call.backend, change.filter)
@@ -155,12 +142,12 @@ async def es_alias(
         actions.append({change.op: action})
     async with near_names(call.backend):
         await call.backend.write("POST", "/_aliases", body={"actions": actions})
-    names = list(dict.fromkeys(change.alias for change in parsed))
+    names = list(dict.fromkeys(change.alias for change in changes))
     found: dict[str, list[str]] = {}
     for name in names[:20]:
         try:
             answer = await call.backend.read("GET", path("_alias", name))
-        except Refused as error:
+        except ElasticsearchError as error:
             if error.status != 404:
                 raise
             answer = {}

@@ -9,10 +9,9 @@ from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, ToolError, size, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
-from servers.elasticsearch.errors import Refused, of_item
+from servers.elasticsearch.errors import AnswerTooLong, ElasticsearchError, of_item
 from servers.elasticsearch.names import DocumentId, IndexName, near_names, target, within, writable
 from servers.elasticsearch.shorten import shorten, strings
-from servers.elasticsearch.transport import Endless
 
 # What these mean is said once, in the server's instructions.
 SeqNo = Annotated[int | None, Field(ge=0)]
@@ -58,7 +57,7 @@ async def es_get(
     async with near_names(call.backend):
         try:
             answer = await _one(call, path(index, "_doc", id), params, field)
-        except Refused as error:
+        except ElasticsearchError as error:
             if error.status != 404 or error.type:
                 raise
             raise ToolError(f"there is no document {id!r} in {index!r}: find ids with es_search") from None
@@ -86,7 +85,7 @@ async def _one(call: Call[ElasticsearchBackend], where: str, params: dict[str, s
     """A document. Of one field too the whole is asked for: Elasticsearch takes longer to cut it out than to send all."""
     try:
         return await call.backend.read("GET", where, params=params)
-    except Endless:
+    except AnswerTooLong:
         if field is None:
             raise
         return await call.backend.read("GET", where, params={"_source": field})
@@ -172,7 +171,7 @@ async def es_index(
     async with near_names(call.backend):
         try:
             answer = await call.backend.write(method, place, params=params, body=body)
-        except Refused as error:
+        except ElasticsearchError as error:
             raise _conflict(error, index, id, op) from None
     return {
         "index": answer["_index"],
@@ -183,7 +182,7 @@ async def es_index(
     }
 
 
-class Deleted(TypedDict):
+class DocumentDeleted(TypedDict):
     index: str
     id: str
     deleted: Annotated[bool, Field(description="false: it was not there")]
@@ -198,7 +197,7 @@ async def es_delete(
     if_seq_no: SeqNo = None,
     if_primary_term: PrimaryTerm = None,
     refresh: Refresh = False,
-) -> Deleted:
+) -> DocumentDeleted:
     """Delete one document by its id. It can't be undone: get it first."""
     writable(index)
     params = _conditions(if_seq_no, if_primary_term, refresh)
@@ -206,7 +205,7 @@ async def es_delete(
     await target(call.backend, index)
     try:
         answer = await call.backend.write("DELETE", path(index, "_doc", id), params=params)
-    except Refused as error:
+    except ElasticsearchError as error:
         if error.status == 404 and not error.type:
             return {"index": index, "id": id, "deleted": False}
         raise _conflict(error, index, id, "delete") from None
@@ -227,7 +226,7 @@ def _conditions(if_seq_no: int | None, if_primary_term: int | None, refresh: boo
     return params
 
 
-def _conflict(error: Refused, index: str, id: str | None, op: str) -> ToolError:
+def _conflict(error: ElasticsearchError, index: str, id: str | None, op: str) -> ToolError:
     if error.type == "version_conflict_engine_exception":
         if op == "create":
             return ToolError(f"{index!r} has a document {id!r} already: nothing was written; op index would replace it")

@@ -117,7 +117,7 @@ PARAMETERS = {
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class RestEndpoint:
     """A request that is allowed: its pattern, and the parts of the path."""
 
     pattern: str
@@ -129,7 +129,7 @@ class Endpoint:
         names = self.pattern.strip("/").split("/")
         return [part for name, part in zip(names, self.parts, strict=False) if name == "{index}"]
 
-    def limited(self, params: Mapping[str, Any]) -> Endpoint:
+    def limited(self, params: Mapping[str, Any]) -> RestEndpoint:
         """The same request where MCP_INDEX_PATTERNS limits this server: one that names its indices, or is about none.
 
         Raises:
@@ -145,7 +145,7 @@ class Endpoint:
             (self.pattern + "/{index}", (*self.parts, "*")),
         ):
             if pattern in _KNOWN and pattern not in _TELLING:
-                return Endpoint(pattern, parts)
+                return RestEndpoint(pattern, parts)
         raise self._refused()
 
     def _refused(self) -> ToolError:
@@ -180,7 +180,7 @@ _KNOWN = frozenset((_GET + _POST).split())
 _ALLOWED = {"GET": _GET, "POST": _POST}
 
 
-def endpoint(method: str, path: str) -> Endpoint:
+def endpoint(method: str, path: str) -> RestEndpoint:
     """What a request is.
 
     Args:
@@ -201,7 +201,7 @@ def endpoint(method: str, path: str) -> Endpoint:
     plain = "/" + "/".join(parts)
     for pattern, expression in _compiled(method):
         if expression.fullmatch(plain):
-            return Endpoint(pattern, parts)
+            return RestEndpoint(pattern, parts)
     raise ToolError(f"{method} {path[:200]} is refused: {_reason(method, plain)}")
 
 

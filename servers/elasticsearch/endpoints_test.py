@@ -10,7 +10,7 @@ import elasticsearch
 import pytest
 
 from servers.common.tools import ToolError
-from servers.elasticsearch.endpoints import Endpoint, check_parameters, endpoint
+from servers.elasticsearch.endpoints import RestEndpoint, check_parameters, endpoint
 
 GOLDEN = Path(__file__).parent / "endpoints_allowed.txt"
 LIMITED = Path(__file__).parent / "endpoints_limited.txt"
@@ -74,7 +74,7 @@ def test_what_is_allowed_under_patterns_of_indices_is_about_those_or_about_none(
         except ToolError as refusal:
             assert "MCP_INDEX_PATTERNS" in str(refusal) and "; use " in str(refusal)
             continue
-        replaced = Endpoint(limited.pattern, limited.of("a,b")).indices
+        replaced = RestEndpoint(limited.pattern, limited.of("a,b")).indices
         assert replaced == ["a,b"] * len(limited.indices), "each of its indices is replaced"
         found.append(line)
     assert found == LIMITED.read_text().splitlines()

@@ -1,13 +1,18 @@
-"""Elasticsearch's refusals, turned into what a model can act on.
+"""Errors of Elasticsearch and of the way to it, in words that a model can act on.
 
-The shape of an error is Elasticsearch's own: {"error": {"type", "reason", "root_cause": [...], "caused_by": {...}}, "status"}.
+Elasticsearch's own errors have this shape: {"error": {"type", "reason", "root_cause": [...], "caused_by": {...}}, "status"}.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import ssl
 from collections.abc import Mapping
 from typing import Any
+
+import aiohttp
+import elastic_transport
 
 from servers.common.backend import BackendError
 from servers.common.tools import ToolError
@@ -35,7 +40,73 @@ _STRANGE = re.compile(
 """OpenSearch's words for what it does not know; a path of an API is the name of an index to it."""
 
 
-class Refused(ToolError):
+class NodeFailure(elastic_transport.ConnectionError):
+    """One attempt at one node failed. The client sets the node aside for it.
+
+    `said` is what was seen, and `advice` what to do; neither names the node, which is at `address`.
+    """
+
+    def __init__(self, address: str, said: str, advice: str) -> None:
+        super().__init__(said)
+        self.address, self.said, self.advice = address, said, advice
+
+    def __str__(self) -> str:
+        return f"Elasticsearch at {self.address} {self.said}: {self.advice}"
+
+
+class NotConnected(NodeFailure):
+    """There was no connection, so nothing was sent."""
+
+
+class AnswerLost(NodeFailure):
+    """The request was sent, and there is no whole answer. What was asked for may have been done."""
+
+
+class AnswerTooLong(ToolError):
+    """The answer is too long to be read. What was asked for may have been done."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Elasticsearch's answer is longer than {limit} bytes: ask for fewer or for less of them")
+
+
+def connection_failure(error: BaseException, timeout: float) -> tuple[str, str]:
+    """Say why there is no connection.
+
+    Args:
+        error: as it was raised
+        timeout: the seconds that connecting may take
+
+    Returns:
+        what was seen, and what to do.
+    """
+    cause: BaseException | None = error
+    while isinstance(cause, aiohttp.ClientConnectorError):  # aiohttp's, around the one that says more
+        cause = cause.__cause__
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"shows a certificate that we do not trust ({cause.verify_message})",
+                "check ES_CA_FILE or ES_CA_FINGERPRINT, and the host's name",
+            )
+        if isinstance(cause, ssl.SSLError):
+            reason = cause.reason or "no reason"
+            if "ALERT" in reason:
+                return f"refuses us over TLS ({reason})", "check ES_CLIENT_CERT_FILE"
+            return f"does not speak TLS with us ({reason})", "check ES_SCHEME"
+        if isinstance(cause, OSError) and cause.strerror:
+            break
+        cause = cause.__cause__ or cause.__context__
+    detail = "it closed the connection"
+    if isinstance(error, TimeoutError):
+        detail = f"no answer within {timeout:g} s"
+    elif isinstance(cause, OSError):
+        # A resolver's numbers are negative. asyncio's own words for the others repeat the address.
+        number = cause.errno or 0
+        detail = os.strerror(number) if number > 0 else str(cause.strerror)
+    return f"can't be reached ({detail})", "try again, or check ES_HOST, ES_PORT and ES_SCHEME"
+
+
+class ElasticsearchError(ToolError):
     """Elasticsearch answered with an error.
 
     `type` is the error's type, `index` the index it is about where it names one, `status` the HTTP status.
@@ -56,24 +127,24 @@ def explain(status: int, answer: Any, sent: bytes, opensearch: str = "") -> Exce
         opensearch: name and version of the OpenSearch that answered; nothing where it is Elasticsearch
 
     Returns:
-        a Refused; a BackendError where the cluster as a whole can't serve.
+        an ElasticsearchError; a BackendError where the cluster as a whole can't serve.
     """
     error = answer.get("error") if isinstance(answer, Mapping) else None
     if not isinstance(error, Mapping):
         said = _short(error or answer)
         text = f"Elasticsearch answered with HTTP status {status}: {said}{_foreign(opensearch, said)}"
-        return Refused(text, "", status)
+        return ElasticsearchError(text, "", status)
     cause = _root(error)
     type, reason = str(cause.get("type") or ""), str(cause.get("reason") or "")
     if type == "master_not_discovered_exception" or (status == 503 and "state not recovered" in reason):
         return BackendError(f"Elasticsearch has no elected master now ({_short(reason)}): try again in a while")
     if status == 403 and type == "security_exception":
-        return Refused(f"Elasticsearch does not allow it to this user: {_short(reason)}", type, status)
+        return ElasticsearchError(f"Elasticsearch does not allow it to this user: {_short(reason)}", type, status)
     words = [_short(reason or type) + _place(cause, sent)]
     if advice := _advice(type, reason):
         words.append(advice)
     told = "; ".join(words) + _foreign(opensearch, reason)
-    return Refused(f"Elasticsearch answered: {told}", type, status, cause.get("index"))
+    return ElasticsearchError(f"Elasticsearch answered: {told}", type, status, cause.get("index"))
 
 
 def of_item(error: Any) -> str:

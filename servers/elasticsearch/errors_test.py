@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from servers.common.backend import BackendError
-from servers.elasticsearch.errors import Refused, explain
+from servers.elasticsearch.errors import ElasticsearchError, explain
 
 
 def answer(status: int, type: str, reason: str | None, **more: Any) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def answer(status: int, type: str, reason: str | None, **more: Any) -> dict[str,
 
 def told(status: int, type: str, reason: str | None, sent: str = "", **more: Any) -> str:
     error = explain(status, answer(status, type, reason, **more), sent.encode())
-    assert isinstance(error, Refused)
+    assert isinstance(error, ElasticsearchError)
     assert (error.type, error.status) == (type, status)
     return str(error)
 

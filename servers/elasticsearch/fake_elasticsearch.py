@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 
-class Request(NamedTuple):
-    """What was asked for."""
+class FakeRequest(NamedTuple):
+    """A request as it came."""
 
     method: str
     path: str
@@ -19,8 +19,8 @@ class Request(NamedTuple):
     body: bytes
 
 
-class Answer(NamedTuple):
-    """What to answer; a body that is no bytes is sent as JSON. Status 0 is none: the connection is closed."""
+class FakeAnswer(NamedTuple):
+    """An answer. A body that is not bytes is sent as JSON. Status 0 closes the connection without an answer."""
 
     status: int = 200
     body: Any = None
@@ -28,9 +28,9 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-ROOT = Answer(200, {"version": {"number": "8.11.4"}, "tagline": "You Know, for Search"})
+ROOT = FakeAnswer(200, {"version": {"number": "8.11.4"}, "tagline": "You Know, for Search"})
 
-NOTHING = Answer(200, {"hits": {"total": {"value": 0, "relation": "eq"}, "hits": []}, "_shards": {}})
+NOTHING = FakeAnswer(200, {"hits": {"total": {"value": 0, "relation": "eq"}, "hits": []}, "_shards": {}})
 """To a search."""
 
 
@@ -40,18 +40,26 @@ class Guarded:
     def __init__(self, login: str) -> None:
         self.login = login
 
-    def __call__(self, request: Request) -> Answer:
+    def __call__(self, request: FakeRequest) -> FakeAnswer:
         if request.headers.get("authorization") == self.login:
             return ROOT
         reason = f"unable to authenticate {request.headers.get('authorization')} for REST request [/]"
-        return Answer(401, {"error": {"type": "security_exception", "reason": reason}, "status": 401})
+        return FakeAnswer(401, {"error": {"type": "security_exception", "reason": reason}, "status": 401})
 
 
 class FakeElasticsearch:
     """An HTTP server on a loopback port that answers by a function; `requests` holds what was asked, names in lower case."""
 
-    def __init__(self, answer: Callable[[Request], Answer], tls: ssl.SSLContext | None = None) -> None:
-        self.requests: list[Request] = []
+    def __init__(
+        self, answer: Callable[[FakeRequest], FakeAnswer], tls: ssl.SSLContext | None = None, *, product: bool = True
+    ) -> None:
+        """
+        Args:
+            answer: gives the answer to a request
+            tls: of the port, if it has TLS
+            product: whether answers have the header X-Elastic-Product
+        """
+        self.requests: list[FakeRequest] = []
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -60,7 +68,7 @@ class FakeElasticsearch:
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                request = Request(self.command, self.path, headers, body)
+                request = FakeRequest(self.command, self.path, headers, body)
                 fake.requests.append(request)
                 status, content, content_type, more = answer(request)
                 if not status:
@@ -70,6 +78,8 @@ class FakeElasticsearch:
                 self.send_response(status)
                 self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(data)))
+                if product:
+                    self.send_header("X-Elastic-Product", "Elasticsearch")
                 for name, value in more.items():
                     self.send_header(name, value)
                 self.end_headers()

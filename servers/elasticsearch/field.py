@@ -35,7 +35,7 @@ class Top(TypedDict):
     docs: int
 
 
-class Profile(TypedDict):
+class FieldStats(TypedDict):
     type: str
     """Several where indices differ."""
     sampled: Annotated[int, Field(description="documents")]
@@ -58,7 +58,7 @@ async def es_field(
     query: dict[str, Any] | None = None,
     top: Annotated[int, Field(ge=1, le=200)] = 10,
     sample: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000,
-) -> Profile:
+) -> FieldStats:
     """What a field holds: most frequent values, range, distinct, missing share."""
     await check_bodies(call.backend, query)
     index = await within(call.backend, index)
@@ -93,7 +93,7 @@ async def es_field(
             "POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body
         )
     sampled = answer["aggregations"]["sample"]
-    profile: Profile = {
+    profile: FieldStats = {
         "type": ", ".join(sorted(types)),
         "sampled": sampled["doc_count"],
         "missing": sampled["doc_count"] - sampled["there"]["doc_count"],

@@ -27,7 +27,7 @@ CPU_PERCENT = 90
 MOST_FINDINGS = 20
 
 
-class Node(TypedDict):
+class NodeLoad(TypedDict):
     name: str
     heap_percent: int
     cpu_percent: NotRequired[int]
@@ -53,7 +53,7 @@ class Health(TypedDict):
     watermarks: NotRequired[dict[str, str]]
     """Disk in use from which shards are not put there, are moved away, and indices are only read; with the most that is left
     free."""
-    busiest: list[Node]
+    busiest: list[NodeLoad]
     """Fullest heap first."""
     findings: Annotated[list[str], Field(description="what is wrong, and what to do")]
     unassigned: NotRequired[list[str]]
@@ -116,8 +116,8 @@ async def es_health(
     return answer
 
 
-def _node(stats: Mapping[str, Any]) -> Node:
-    node: Node = {
+def _node(stats: Mapping[str, Any]) -> NodeLoad:
+    node: NodeLoad = {
         "name": stats.get("name", "?"),
         "heap_percent": stats.get("jvm", {}).get("mem", {}).get("heap_used_percent", 0),
     }
@@ -134,7 +134,7 @@ def _node(stats: Mapping[str, Any]) -> Node:
 def findings(
     health: Mapping[str, Any],
     report: Mapping[str, Any],
-    nodes: list[Node],
+    nodes: list[NodeLoad],
     marks: Mapping[str, str] | None = None,
     impacts: bool = True,
 ) -> list[str]:
@@ -193,7 +193,7 @@ _PAST = {
 }
 
 
-def _disk(node: Node, marks: Mapping[str, str]) -> list[str]:
+def _disk(node: NodeLoad, marks: Mapping[str, str]) -> list[str]:
     free, percent = node["disk_free_bytes"], node["disk_free_percent"]
     for name, effect in _PAST.items():
         if name in marks and past(marks[name], node["disk_total_bytes"], free):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from servers.elasticsearch.allocation import in_words, past, watermarks
-from servers.elasticsearch.health import Node, findings
+from servers.elasticsearch.health import NodeLoad, findings
 from servers.elasticsearch.sections import hot_threads
 
 GREEN: dict[str, Any] = {
@@ -35,7 +35,7 @@ def test_the_report_s_indicators_are_told_with_impact_and_action() -> None:
 
 
 def test_a_server_without_a_report_is_judged_by_its_numbers() -> None:
-    node: Node = {
+    node: NodeLoad = {
         "name": "n1", "heap_percent": 91, "cpu_percent": 97, "disk_free_percent": 4, "disk_free_bytes": 4, "disk_total_bytes": 100
     }  # fmt: skip
     red = GREEN | {"status": "red", "unassigned_shards": 2, "relocating_shards": 3, "number_of_pending_tasks": 100}
@@ -51,7 +51,7 @@ def test_a_server_without_a_report_is_judged_by_its_numbers() -> None:
 
 
 def test_the_list_of_findings_is_bounded() -> None:
-    nodes: list[Node] = [{"name": f"n{i}", "heap_percent": 99} for i in range(100)]
+    nodes: list[NodeLoad] = [{"name": f"n{i}", "heap_percent": 99} for i in range(100)]
     found = findings(GREEN, {"indicators": {}}, nodes)
     assert len(found) == 21 and found[-1] == "and 80 more"
 

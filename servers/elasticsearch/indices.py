@@ -17,7 +17,7 @@ from servers.elasticsearch.names import LONGEST, IndexPattern, inside, listed, n
 from servers.elasticsearch.sections import optional
 
 
-class Index(TypedDict):
+class IndexSummary(TypedDict):
     index: str
     docs: NotRequired[int]
     bytes: NotRequired[int]
@@ -29,7 +29,7 @@ class Index(TypedDict):
 
 class Indices(TypedDict):
     total: int
-    indices: NotRequired[list[Index]]
+    indices: NotRequired[list[IndexSummary]]
     data_streams: NotRequired[list[dict[str, Any]]]
     templates: NotRequired[list[dict[str, Any]]]
     cursor: NotRequired[str]
@@ -80,7 +80,9 @@ def _page(
     return answer
 
 
-async def _indices(call: Call[ElasticsearchBackend], pattern: str, expand: str, health: str | None) -> list[Index]:
+async def _indices(
+    call: Call[ElasticsearchBackend], pattern: str, expand: str, health: str | None
+) -> list[IndexSummary]:
     pattern = await within(call.backend, pattern, expand)
     params = {"format": "json", "bytes": "b", "h": "index,health,status,docs.count,store.size,pri,rep", "s": "index"}
     async with near_names(call.backend):
@@ -138,8 +140,8 @@ async def _templates(call: Call[ElasticsearchBackend], pattern: str) -> list[dic
     return sorted(rows, key=lambda row: str(row["name"]))
 
 
-def _index(row: Mapping[str, str | None], aliases: list[str]) -> Index:
-    index: Index = {"index": row["index"] or "", "shards": f"{row['pri']}x{int(row['rep'] or 0) + 1}"}
+def _index(row: Mapping[str, str | None], aliases: list[str]) -> IndexSummary:
+    index: IndexSummary = {"index": row["index"] or "", "shards": f"{row['pri']}x{int(row['rep'] or 0) + 1}"}
     # A closed index, and one whose primaries are missing, has no numbers.
     if row.get("docs.count"):
         index["docs"] = int(row["docs.count"] or 0)
@@ -154,7 +156,7 @@ def _index(row: Mapping[str, str | None], aliases: list[str]) -> Index:
     return index
 
 
-class Group(TypedDict):
+class MappingGroup(TypedDict):
     indices: Annotated[list[str], Field(description="that have this mapping; 20 are named at the most")]
     count: Annotated[int, Field(description="of indices")]
     dynamic: Annotated[NotRequired[str], Field(description="what becomes of unknown fields, where not the default")]
@@ -167,7 +169,7 @@ class Group(TypedDict):
 
 
 class Mappings(TypedDict):
-    mappings: list[Group]
+    mappings: list[MappingGroup]
     left_out: Annotated[NotRequired[int], Field(description="groups that did not fit")]
 
 
@@ -192,9 +194,9 @@ async def es_mapping(
         mapping = entry.get("mappings", {})
         groups.setdefault(repr(mapping), ([], mapping))[0].append(name)
     room = Room(call.max_bytes)
-    found: list[Group] = []
+    found: list[MappingGroup] = []
     for names, mapping in groups.values():
-        group: Group = {"indices": names[:20], "count": len(names)}
+        group: MappingGroup = {"indices": names[:20], "count": len(names)}
         if "dynamic" in mapping:
             group["dynamic"] = str(mapping["dynamic"])
         if full:

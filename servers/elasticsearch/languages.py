@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
-from servers.elasticsearch.errors import Refused
+from servers.elasticsearch.errors import ElasticsearchError
 from servers.elasticsearch.names import IndexPattern, near_names, within
 from servers.elasticsearch.shorten import shorten
 from servers.elasticsearch.statements import esql, sql
@@ -55,7 +55,7 @@ async def es_query(
     try:
         async with near_names(call.backend):
             return await (_events(call, query, index, limit) if index else _rows(call, language, query, limit))
-    except Refused as error:
+    except ElasticsearchError as error:
         raise ToolError(f"{error}{_place(query, str(error))}") from None
 
 

@@ -16,7 +16,7 @@ import pytest
 from mcp import Client
 
 from servers.elasticsearch.conftest import Start, error, ok
-from servers.elasticsearch.fake_elasticsearch import ROOT, Answer, FakeElasticsearch, Request
+from servers.elasticsearch.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
 from tools.backends.sidecar import Sidecar
 
 pytestmark = pytest.mark.anyio
@@ -73,20 +73,20 @@ TASK = {
 """As cluster-pending.html and tasks.html have them."""
 
 
-def answer(request: Request) -> Answer:
+def answer(request: FakeRequest) -> FakeAnswer:
     body: Any = json.loads(request.body or b"{}")
     match request.method, request.path.partition("?")[0]:
         case "GET", "/":
             return ROOT
         case "GET", "/_xpack":
-            return Answer(200, {"features": FEATURES})
+            return FakeAnswer(200, {"features": FEATURES})
         case "GET", "/_nodes/hot_threads":
-            return Answer(200, b"::: {node-0}\n   Hot threads at 2026", "text/plain; charset=UTF-8")
+            return FakeAnswer(200, b"::: {node-0}\n   Hot threads at 2026", "text/plain; charset=UTF-8")
         case "POST", "/_query":
             if "nothing" in body["query"]:
                 reason = "Unknown index [nothing]"
                 cause = {"type": "verification_exception", "reason": reason}
-                return Answer(400, {"error": cause | {"root_cause": [cause]}, "status": 400})
+                return FakeAnswer(400, {"error": cause | {"root_cause": [cause]}, "status": 400})
             # The messages are Elasticsearch's own (esql-rest.html has their form).
             for word, said in (
                 ("LIMIT 3", "line 2:18: mismatched input 'LIMIT' expecting {<EOF>, '|'}"),
@@ -94,40 +94,40 @@ def answer(request: Request) -> Answer:
             ):
                 if word in body["query"]:
                     cause = {"type": "parsing_exception", "reason": said}
-                    return Answer(400, {"error": cause | {"root_cause": [cause]}, "status": 400})
-            return Answer(200, {"columns": COLUMNS, "values": LIBRARY})
+                    return FakeAnswer(400, {"error": cause | {"root_cause": [cause]}, "status": 400})
+            return FakeAnswer(200, {"columns": COLUMNS, "values": LIBRARY})
         case "GET", "/_resolve/index/*":
-            return Answer(200, {"indices": [{"name": "nothings"}], "aliases": [], "data_streams": []})
+            return FakeAnswer(200, {"indices": [{"name": "nothings"}], "aliases": [], "data_streams": []})
         case "GET", "/_ingest/pipeline":
-            return Answer(200, PIPELINES)
+            return FakeAnswer(200, PIPELINES)
         case "GET", "/_nodes/stats/ingest":
-            return Answer(200, INGEST)
+            return FakeAnswer(200, INGEST)
         case "GET", "/_ilm/status":
-            return Answer(200, {"operation_mode": "RUNNING"})
+            return FakeAnswer(200, {"operation_mode": "RUNNING"})
         case "GET", "/*/_ilm/explain":
-            return Answer(200, ILM)
+            return FakeAnswer(200, ILM)
         case "GET", "/_snapshot":
-            return Answer(200, {"nightly": {"type": "fs"}})
+            return FakeAnswer(200, {"nightly": {"type": "fs"}})
         case "GET", "/_snapshot/nightly/_all":
-            return Answer(200, {"snapshots": [SNAPSHOT], "total": 1, "remaining": 0})
+            return FakeAnswer(200, {"snapshots": [SNAPSHOT], "total": 1, "remaining": 0})
         case "GET", "/_slm/policy":
-            return Answer(200, SLM)
+            return FakeAnswer(200, SLM)
         case "GET", "/_cluster/health":
-            return Answer(200, HEALTH)
+            return FakeAnswer(200, HEALTH)
         case "GET", "/_cluster/pending_tasks":
-            return Answer(200, {"tasks": [PENDING]})
+            return FakeAnswer(200, {"tasks": [PENDING]})
         case "GET", "/_tasks":
-            return Answer(200, {"tasks": {"n:464": TASK}})
+            return FakeAnswer(200, {"tasks": {"n:464": TASK}})
         case "POST", "/_sql":
-            return Answer(200, {"columns": COLUMNS, "rows": LIBRARY[: body["fetch_size"]], "cursor": "sDXF1ZXJ5"})
+            return FakeAnswer(200, {"columns": COLUMNS, "rows": LIBRARY[: body["fetch_size"]], "cursor": "sDXF1ZXJ5"})
         case "POST", "/_sql/close":
-            return Answer(200, {"succeeded": True})
+            return FakeAnswer(200, {"succeeded": True})
         case "POST", "/my-index/_eql/search":
             hits: dict[str, Any] = {"total": {"value": 1, "relation": "eq"}}
             if body["query"].startswith("sequence"):
-                return Answer(200, {"hits": hits | {"sequences": [{"join_keys": [1], "events": [EVENT, EVENT]}]}})
-            return Answer(200, {"hits": hits | {"events": [EVENT]}})
-    return Answer(404, {"error": f"no handler for {request.path}", "status": 404})
+                return FakeAnswer(200, {"hits": hits | {"sequences": [{"join_keys": [1], "events": [EVENT, EVENT]}]}})
+            return FakeAnswer(200, {"hits": hits | {"events": [EVENT]}})
+    return FakeAnswer(404, {"error": f"no handler for {request.path}", "status": 404})
 
 
 @pytest.fixture

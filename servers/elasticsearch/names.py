@@ -14,7 +14,7 @@ from pydantic import Field
 from servers.common.backend import BackendError
 from servers.common.tools import ToolError
 from servers.elasticsearch.backend import ElasticsearchBackend, path
-from servers.elasticsearch.errors import Refused
+from servers.elasticsearch.errors import ElasticsearchError
 from servers.elasticsearch.queries import refuse_scripts
 from servers.elasticsearch.scope import indices_in
 
@@ -48,7 +48,7 @@ async def near_names(backend: ElasticsearchBackend) -> AsyncIterator[None]:
     """Completes the error of an index that is not there by the names that are like it."""
     try:
         yield
-    except Refused as error:
+    except ElasticsearchError as error:
         # ES|QL says it in its own way.
         unknown = re.search(r"Unknown index \[([^\]]+)\]", str(error))
         if error.type != "index_not_found_exception" and not unknown:
@@ -63,7 +63,7 @@ async def near_fields_of(backend: ElasticsearchBackend, index: str) -> AsyncIter
     try:
         async with near_names(backend):
             yield
-    except Refused as error:
+    except ElasticsearchError as error:
         said = str(error)
         if found := re.search(r"Fielddata is disabled on \[([^\]]+)\]", said):
             field = found[1]
@@ -94,7 +94,7 @@ async def target(backend: ElasticsearchBackend, name: str, *, create: bool = Fal
                 await _inside(backend, [name])
             else:
                 await _reached(backend, name, "open")
-        except Refused as error:
+        except ElasticsearchError as error:
             if not (create and error.type == "index_not_found_exception"):
                 raise
     return name
@@ -151,7 +151,7 @@ async def inside(backend: ElasticsearchBackend, expression: str, expand: str = "
     """What of an expression is inside of MCP_INDEX_PATTERNS, by name.
 
     Raises:
-        Refused: a name is of no index.
+        ElasticsearchError: a name is of no index.
         ToolError: a name leads outside.
     """
     parts = [part for part in expression.split(",") if part] or ["*"]
@@ -175,14 +175,14 @@ async def _inside(backend: ElasticsearchBackend, names: Sequence[str]) -> list[R
     """What exact names are, all of them inside.
 
     Raises:
-        Refused: there is none of a name that would be inside.
+        ElasticsearchError: there is none of a name that would be inside.
         ToolError: one is outside.
     """
     if not names:
         return []
     try:
         reached = await _reached(backend, ",".join(names), "all")
-    except Refused as error:
+    except ElasticsearchError as error:
         if error.type == "index_not_found_exception" and not backend.scope.has(error.index or ""):
             raise backend.scope.outside(error.index or names[0]) from None
         raise

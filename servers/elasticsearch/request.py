@@ -15,7 +15,7 @@ from servers.elasticsearch.names import check_bodies, near_names, within
 from servers.elasticsearch.shorten import shorten
 
 
-class Answer(TypedDict):
+class RawAnswer(TypedDict):
     answer: Any
     cut: Annotated[NotRequired[dict[str, int]], Field(description="whole lengths of what was cut")]
 
@@ -28,7 +28,7 @@ async def es_request(
     method: Literal["GET", "POST"] = "GET",
     params: Annotated[dict[str, Any] | None, Field(description="filter_path picks parts")] = None,
     body: dict[str, Any] | None = None,
-) -> Answer:
+) -> RawAnswer:
     """Any request of the REST API that only reads, as _cat, _tasks, _ilm/policy, _snapshot, _ingest/pipeline/_simulate."""
     found = endpoint(method, path)
     given = params or {}

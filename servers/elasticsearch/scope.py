@@ -14,7 +14,7 @@ from servers.common.tools import ToolError
 from servers.elasticsearch.queries import LEAVES
 
 
-class Scope:
+class IndexScope:
     """The patterns of MCP_INDEX_PATTERNS: names of indices and data streams, * matches any; without any, all of them.
 
     An index is inside by its own name or by that of the data stream that it belongs to, never by an alias.

@@ -21,7 +21,7 @@ from mcp import Client
 
 from servers.common.tools import ToolError
 from servers.elasticsearch.conftest import error, ok
-from servers.elasticsearch.fake_elasticsearch import ROOT, Answer, FakeElasticsearch, Request
+from servers.elasticsearch.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
 from servers.elasticsearch.statements import esql, sql
 from tools.backends.sidecar import Sidecar
 
@@ -41,14 +41,14 @@ STREAMS = {
 ALIASES = {"logs": STREAMS["app-logs"], "all-logs": STREAMS["app-logs"] + STREAMS["canary-logs"], "app-x": ["canary"]}
 
 
-def resolved(expression: str) -> Answer:
+def resolved(expression: str) -> FakeAnswer:
     names = {name for part in expression.split(",") for name in [*INDICES, *STREAMS, *ALIASES] if part in ("*", name) or (
         part.endswith("*") and name.startswith(part[:-1]))}  # fmt: skip
     missing = [part for part in expression.split(",") if "*" not in part and part not in names]
     if missing:
         cause = {"type": "index_not_found_exception", "reason": f"no such index [{missing[0]}]", "index": missing[0]}
-        return Answer(404, {"error": cause | {"root_cause": [cause]}, "status": 404})
-    return Answer(200, {
+        return FakeAnswer(404, {"error": cause | {"root_cause": [cause]}, "status": 404})
+    return FakeAnswer(200, {
         "indices": [{"name": n, "attributes": ["open"]} | more for n, more in INDICES.items() if n in names],
         "aliases": [{"name": n, "indices": members} for n, members in ALIASES.items() if n in names],
         "data_streams": [
@@ -58,20 +58,20 @@ def resolved(expression: str) -> Answer:
     })  # fmt: skip
 
 
-def answer(request: Request) -> Answer:
+def answer(request: FakeRequest) -> FakeAnswer:
     path = unquote(request.path.partition("?")[0])
     if path == "/":
         return ROOT
     if path == "/_xpack":
-        return Answer(200, {"features": {"esql": HAS, "sql": HAS, "eql": HAS, "ilm": HAS}})
+        return FakeAnswer(200, {"features": {"esql": HAS, "sql": HAS, "eql": HAS, "ilm": HAS}})
     if path.startswith("/_resolve/index/"):
         return resolved(path.removeprefix("/_resolve/index/"))
     if path == "/_query":
-        return Answer(200, {"columns": [{"name": "n", "type": "long"}], "values": [[1]]})
+        return FakeAnswer(200, {"columns": [{"name": "n", "type": "long"}], "values": [[1]]})
     if path == "/_sql":
-        return Answer(200, {"columns": [{"name": "n", "type": "long"}], "rows": [[1]]})
+        return FakeAnswer(200, {"columns": [{"name": "n", "type": "long"}], "rows": [[1]]})
     if path.endswith("/_eql/search"):
-        return Answer(200, {"hits": {"total": {"value": 0, "relation": "eq"}, "events": []}})
+        return FakeAnswer(200, {"hits": {"total": {"value": 0, "relation": "eq"}, "events": []}})
     if path.startswith("/_data_stream/") and path.endswith("/_stats"):
         row = {
             "data_stream": "app-logs",
@@ -79,15 +79,15 @@ def answer(request: Request) -> Answer:
             "store_size_bytes": 3772,
             "maximum_timestamp": 1607512028000,
         }
-        return Answer(200, {"data_stream_count": 1, "data_streams": [row]})
+        return FakeAnswer(200, {"data_stream_count": 1, "data_streams": [row]})
     if path.startswith("/_data_stream/"):
         stream = {"name": "app-logs", "status": "GREEN", "template": "app", "ilm_policy": "week", "hidden": False}
-        return Answer(200, {"data_streams": [stream, stream | {"name": "canary-logs"}]})
+        return FakeAnswer(200, {"data_streams": [stream, stream | {"name": "canary-logs"}]})
     if path.endswith("/_search"):
-        return Answer(200, {"hits": {"total": {"value": 1, "relation": "eq"}, "hits": []}, "_shards": {}})
+        return FakeAnswer(200, {"hits": {"total": {"value": 1, "relation": "eq"}, "hits": []}, "_shards": {}})
     if path.startswith("/_cat/indices/"):
-        return Answer(200, [])
-    return Answer(404, {"error": f"no handler for {path}", "status": 404})
+        return FakeAnswer(200, [])
+    return FakeAnswer(404, {"error": f"no handler for {path}", "status": 404})
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 from servers.common.backend import BackendError
 from servers.common.tools import Call, Room, ToolError, size, to_json, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
-from servers.elasticsearch.errors import Refused
+from servers.elasticsearch.errors import ElasticsearchError
 from servers.elasticsearch.names import (
     IndexPattern,
     check_bodies,
@@ -55,7 +55,7 @@ class Hit(TypedDict):
     highlight: NotRequired[dict[str, list[str]]]
 
 
-class Found(TypedDict):
+class SearchHits(TypedDict):
     total: int
     at_least: Annotated[NotRequired[bool], Field(description="total is a lower bound")]
     hits: list[Hit]
@@ -85,7 +85,7 @@ async def es_search(
     size: Annotated[int, Field(ge=0, le=1000, description="0: exact total and aggregations only")] = 10,
     timeout_s: Annotated[int, Field(ge=1, le=600)] = 10,
     cursor: str | None = None,
-) -> Found:
+) -> SearchHits:
     """Search, count and aggregate, by text and where or by the query DSL without scripts."""
     await check_bodies(call.backend, query, knn, aggs, {"sort": sort})
     reached = await within(call.backend, index)
@@ -96,7 +96,7 @@ async def es_search(
     body |= {"size": size, "timeout": f"{timeout_s}s"}
     if highlight:
         body["highlight"] = {"fields": {field: {} for field in highlight}}
-    page = _Page.parse(call.backend.scope.opened(cursor) if cursor else None, cursor, _fingerprint(index, body))
+    page = HitsPage.parse(call.backend.scope.opened(cursor) if cursor else None, cursor, _fingerprint(index, body))
     if page.first:
         if aggs:
             body["aggs"] = aggs
@@ -129,7 +129,7 @@ def _is_empty(aggregations: Mapping[str, Any]) -> bool:
     )
 
 
-class _Page:
+class HitsPage:
     """Where a page begins: behind `offset` hits, and with a point in time behind the sort values `after`."""
 
     def __init__(
@@ -146,7 +146,7 @@ class _Page:
         return base64.urlsafe_b64encode(to_json(parts).encode()).decode().rstrip("=")
 
     @classmethod
-    def parse(cls, opened: str | None, cursor: str | None, fingerprint: str) -> _Page:
+    def parse(cls, opened: str | None, cursor: str | None, fingerprint: str) -> HitsPage:
         """
         Args:
             opened: the cursor without its seal; None where that is broken
@@ -180,7 +180,7 @@ def _fingerprint(index: str, body: Dsl) -> str:
     return hashlib.blake2b(to_json([index, asked]).encode("utf-8", "replace"), digest_size=6).hexdigest()
 
 
-async def _go_on(backend: ElasticsearchBackend, index: str, page: _Page, body: Dsl) -> Any:
+async def _go_on(backend: ElasticsearchBackend, index: str, page: HitsPage, body: Dsl) -> Any:
     if page.pit is None:
         # Pages are of 1000 hits at the most, so what is left out here is within Elasticsearch's window.
         async with near_names(backend):
@@ -196,16 +196,16 @@ async def _go_on(backend: ElasticsearchBackend, index: str, page: _Page, body: D
     body |= {"pit": {"id": page.pit, "keep_alive": KEEP_ALIVE}, "track_total_hits": COUNTED}
     try:
         return await backend.read("POST", "/_search", body=body)
-    except Refused as error:
+    except ElasticsearchError as error:
         if error.type in ("search_context_missing_exception", "no_shard_available_action_exception"):
             raise ToolError("the cursor has expired, or its index is gone: begin again without a cursor") from None
         raise
 
 
-async def _found(call: Call[ElasticsearchBackend], answer: Any, page: _Page, most: int) -> Found:
+async def _found(call: Call[ElasticsearchBackend], answer: Any, page: HitsPage, most: int) -> SearchHits:
     hits = answer["hits"]["hits"]
     total = answer["hits"].get("total", {"value": len(hits), "relation": "gte"})
-    found: Found = {"total": total["value"], "hits": []}
+    found: SearchHits = {"total": total["value"], "hits": []}
     if total["relation"] == "gte":
         found["at_least"] = True
     if notes := _notes(answer):
@@ -229,7 +229,7 @@ async def _found(call: Call[ElasticsearchBackend], answer: Any, page: _Page, mos
     )
     if more and found["hits"] and most:
         found["cursor"] = call.backend.scope.seal(
-            _Page(page.fingerprint, end, answer.get("pit_id", page.pit), last).cursor()
+            HitsPage(page.fingerprint, end, answer.get("pit_id", page.pit), last).cursor()
         )
     elif page.pit:
         # It would expire by itself; nobody waits for it to be closed.

@@ -17,8 +17,8 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from servers.elasticsearch.conftest import CANARY, Start, call, run, told
-from servers.elasticsearch.fake_elasticsearch import ROOT, Answer, FakeElasticsearch, Guarded, Request
-from tools.backends.certificates import self_signed
+from servers.elasticsearch.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest, Guarded
+from tools.backends.certificates import Authority
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.process import free_port
 
@@ -134,17 +134,17 @@ def test_a_key_that_is_none_is_refused_unseen(start: Start, tmp_path: Path) -> N
     file = tmp_path / "key"
     file.write_text(f"{CANARY}\nsecond line")
     sidecar = start(ready=False, ES_API_KEY_FILE=str(file))
-    sidecar.wait_until(lambda: "a character that none has" in sidecar.get("/ready")[1], 10)
+    sidecar.wait_until(lambda: "a character that is not allowed" in sidecar.get("/ready")[1], 10)
     assert CANARY not in sidecar.log.read_text() + sidecar.get("/ready")[1] + told(sidecar, "es_health")
 
 
 def test_what_the_user_may_not_do_is_said(start: Start) -> None:
-    def answer(request: Request) -> Answer:
+    def answer(request: FakeRequest) -> FakeAnswer:
         if request.path == "/":
             return ROOT
         reason = "action [indices:data/read/search] is unauthorized for user [reader] on indices [secret]"
         error = {"type": "security_exception", "reason": reason}
-        return Answer(403, {"error": error | {"root_cause": [error]}, "status": 403})
+        return FakeAnswer(403, {"error": error | {"root_cause": [error]}, "status": 403})
 
     with FakeElasticsearch(answer) as fake:
         sidecar = start(ES_PORT=str(fake.port))
@@ -155,20 +155,20 @@ def test_what_the_user_may_not_do_is_said(start: Start) -> None:
 
 def test_who_may_not_ask_for_the_version_is_still_served(start: Start) -> None:
     error = {"type": "security_exception", "reason": "action [cluster:monitor/main] is unauthorized"}
-    with FakeElasticsearch(lambda request: Answer(403, {"error": error, "status": 403})) as fake:
+    with FakeElasticsearch(lambda request: FakeAnswer(403, {"error": error, "status": 403})) as fake:
         assert "Elasticsearch of unknown version" in start(ES_PORT=str(fake.port)).get("/ready")[1]
 
 
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        (Answer(200, b"<html>hello</html>", "text/html"), "is not Elasticsearch"),
-        (Answer(200, {"hello": "world"}), "is not Elasticsearch"),
-        (Answer(200, ["hello"]), "is not Elasticsearch"),
-        (Answer(502, b"<html>Bad Gateway</html>", "text/html"), "answers with HTTP status 502"),
+        (FakeAnswer(200, b"<html>hello</html>", "text/html"), "is not Elasticsearch"),
+        (FakeAnswer(200, {"hello": "world"}), "is not Elasticsearch"),
+        (FakeAnswer(200, ["hello"]), "is not Elasticsearch"),
+        (FakeAnswer(502, b"<html>Bad Gateway</html>", "text/html"), "answers with HTTP status 502"),
     ],
 )
-def test_another_server_at_the_address_is_told(start: Start, answer: Answer, text: str) -> None:
+def test_another_server_at_the_address_is_told(start: Start, answer: FakeAnswer, text: str) -> None:
     with FakeElasticsearch(lambda request: answer) as fake:
         sidecar = start(ready=False, ES_PORT=str(fake.port))
         sidecar.wait_until(lambda: text in sidecar.get("/ready")[1], 10)
@@ -177,10 +177,10 @@ def test_another_server_at_the_address_is_told(start: Start, answer: Answer, tex
 
 def test_a_read_that_is_refused_for_a_while_is_sent_again_and_a_write_is_not(start: Start) -> None:
     cause = {"type": "es_rejected_execution_exception", "reason": "rejected execution of task"}
-    busy = Answer(429, {"error": cause | {"root_cause": [cause]}, "status": 429})
+    busy = FakeAnswer(429, {"error": cause | {"root_cause": [cause]}, "status": 429})
     refusals = {"/a/_search": 2, "/b/_search": 99}
 
-    def answer(request: Request) -> Answer:
+    def answer(request: FakeRequest) -> FakeAnswer:
         place = request.path.partition("?")[0]
         if request.method == "PUT":
             return busy
@@ -188,7 +188,7 @@ def test_a_read_that_is_refused_for_a_while_is_sent_again_and_a_write_is_not(sta
             refusals[place] -= 1
             return busy
         if place.endswith("/_search"):
-            return Answer(200, {"hits": {"total": {"value": 0, "relation": "eq"}, "hits": []}, "_shards": {}})
+            return FakeAnswer(200, {"hits": {"total": {"value": 0, "relation": "eq"}, "hits": []}, "_shards": {}})
         return ROOT
 
     with FakeElasticsearch(answer) as fake:
@@ -203,7 +203,7 @@ def test_a_read_that_is_refused_for_a_while_is_sent_again_and_a_write_is_not(sta
 
 def test_an_answer_without_end_is_given_up(start: Start) -> None:
     body = b'{"hits":"' + b"x" * 40 * 1024 * 1024 + b'"}'
-    with FakeElasticsearch(lambda request: ROOT if request.path == "/" else Answer(200, body)) as fake:
+    with FakeElasticsearch(lambda request: ROOT if request.path == "/" else FakeAnswer(200, body)) as fake:
         sidecar = start(ES_PORT=str(fake.port))
         assert "is longer than 8388608 bytes" in told(sidecar, "es_search", index="a")
         assert sidecar.get("/ready")[0] == 200
@@ -245,12 +245,13 @@ def test_a_host_that_is_none_is_told(start: Start) -> None:
 
 
 def test_tls_with_a_ca_of_its_own(start: Start, tmp_path: Path) -> None:
-    file, key = self_signed(tmp_path, "elasticsearch")
+    authority = Authority(tmp_path)
+    file, key = authority.issue("elasticsearch")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file, key)
     with FakeElasticsearch(Guarded(f"ApiKey {CANARY}"), context) as fake:
         settings = {"ES_PORT": str(fake.port), "ES_SCHEME": "https", "ES_API_KEY": CANARY}
-        start(**settings, ES_CA_FILE=str(file))
+        start(**settings, ES_CA_FILE=str(authority.file))
         served = len(fake.requests)
         assert served
         sidecar = start(ready=False, **settings)

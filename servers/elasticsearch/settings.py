@@ -1,4 +1,4 @@
-"""Where Elasticsearch is, and who we are there."""
+"""Settings of the connection to Elasticsearch: its nodes, the login, TLS, and a proxy."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ class ElasticsearchSettings:
 
     client_certificate: Path | None
     client_key: Path | None
+    client_key_password: Secret
+    proxy_url: str
+    """Of an HTTP proxy, without a login; or nothing."""
+
+    proxy_username: str
+    proxy_password: Secret
     compress: bool
     index_patterns: tuple[str, ...]
 
@@ -53,7 +59,11 @@ class ElasticsearchSettings:
             ),
             ca_fingerprint=_fingerprint(env),
             client_certificate=env.certificates("ES_CLIENT_CERT_FILE", "certificate to show to Elasticsearch, PEM"),
-            client_key=env.file("ES_CLIENT_KEY_FILE", "its key, PEM, not encrypted"),
+            client_key=env.file("ES_CLIENT_KEY_FILE", "its key, PEM"),
+            client_key_password=env.secret("ES_CLIENT_KEY_PASSWORD", "the password of that key, if it is encrypted"),
+            proxy_url=_proxy(env),
+            proxy_username=env.text("ES_PROXY_USERNAME", "", "user at the proxy"),
+            proxy_password=env.secret("ES_PROXY_PASSWORD", "the user's password at the proxy"),
             compress=_compress(env, urls),
             index_patterns=env.names(
                 "MCP_INDEX_PATTERNS",
@@ -64,6 +74,7 @@ class ElasticsearchSettings:
             env.problems.append(f"MCP_INDEX_PATTERNS: {wrong[0]!r} is no name of an index, nor one with *")
         settings._check_tls(env)
         settings._check_login(env)
+        settings._check_proxy(env)
         return settings
 
     def _check_tls(self, env: Environment) -> None:
@@ -88,6 +99,20 @@ class ElasticsearchSettings:
                 load_client_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self)
             except (OSError, ValueError) as error:
                 env.problems.append(f"ES_CLIENT_KEY_FILE: {key_problem(error)}")
+        if self.client_key_password and not self.client_key:
+            env.problems.append("ES_CLIENT_KEY_PASSWORD: set ES_CLIENT_KEY_FILE as well")
+
+    def _check_proxy(self, env: Environment) -> None:
+        if bool(self.proxy_username) != bool(self.proxy_password):
+            there, missing = "ES_PROXY_USERNAME", "ES_PROXY_PASSWORD or ES_PROXY_PASSWORD_FILE"
+            if self.proxy_password:
+                there, missing = "ES_PROXY_PASSWORD", "ES_PROXY_USERNAME"
+            env.problems.append(f"{there}: set {missing} as well")
+        if self.proxy_username and not self.proxy_url:
+            env.problems.append("ES_PROXY_USERNAME: it is of use only with ES_PROXY_URL")
+        if self.ca_fingerprint and self.proxy_url:
+            # The certificate with the fingerprint is learnt over a direct connection.
+            env.problems.append("ES_CA_FINGERPRINT: with ES_PROXY_URL, set ES_CA_FILE in its place")
 
     def _check_login(self, env: Environment) -> None:
         if bool(self.username) != bool(self.password):
@@ -104,26 +129,31 @@ class ElasticsearchSettings:
 
 
 def load_client_certificate(context: ssl.SSLContext, settings: ElasticsearchSettings) -> None:
-    """Makes a context show the client's certificate, where there is one.
+    """Make a context show the client's certificate, if there is one.
 
     Raises:
-        OSError: (ssl.SSLError among them) they can't be read, or do not belong together.
-        ValueError: the key is encrypted.
+        OSError: (ssl.SSLError among them) the files can't be read, do not belong together, or the password is wrong.
+        ValueError: the key is encrypted and there is no password, or the password is not text.
     """
     if settings.client_certificate:
 
-        def ask() -> str:
-            # Without this, OpenSSL would ask on the terminal.
-            raise ValueError("the key is encrypted")
+        def password() -> str:
+            # Called for an encrypted key only. Without it, OpenSSL would ask on the terminal.
+            if not settings.client_key_password:
+                raise ValueError("the key is encrypted: set ES_CLIENT_KEY_PASSWORD or ES_CLIENT_KEY_PASSWORD_FILE")
+            return settings.client_key_password.reveal()
 
-        context.load_cert_chain(settings.client_certificate, settings.client_key, ask)
+        context.load_cert_chain(settings.client_certificate, settings.client_key, password)
 
 
 def key_problem(error: Exception) -> str:
-    """What is wrong with a client's certificate or key, in words without any of their content."""
+    """Say what is wrong with a client's certificate or key, without any of their content."""
     if isinstance(error, ssl.SSLError):
-        mismatch = error.reason == "KEY_VALUES_MISMATCH"
-        return "the key is not that of ES_CLIENT_CERT_FILE" if mismatch else "the file holds no key in PEM"
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return "the key is not that of ES_CLIENT_CERT_FILE"
+        return "the file holds no key in PEM, or ES_CLIENT_KEY_PASSWORD is not its password"
+    if isinstance(error, UnicodeDecodeError):
+        return "ES_CLIENT_KEY_PASSWORD_FILE is not text in UTF-8"
     return str(error.strerror) if isinstance(error, OSError) else str(error)
 
 
@@ -132,6 +162,11 @@ def _urls(env: Environment) -> tuple[str, ...]:
     host = env.host("ES_HOST", "localhost", "host of Elasticsearch").strip("[]")
     port = env.port("ES_PORT", 9200, "port of Elasticsearch")
     several = env.names("ES_HOSTS", "nodes of one cluster in place of ES_HOST: URLs, or host and port, comma-separated")
+    cloud_id = env.text("ES_CLOUD_ID", "", "deployment in Elastic Cloud, in place of ES_HOST, ES_PORT and ES_SCHEME")
+    if cloud_id:
+        if several or host not in ("localhost", "127.0.0.1"):
+            env.problems.append(f"ES_CLOUD_ID: set it or {'ES_HOSTS' if several else 'ES_HOST'}, not both")
+        return _cloud(env, cloud_id)
     found = []
     for entry in several:
         try:
@@ -144,6 +179,46 @@ def _urls(env: Environment) -> tuple[str, ...]:
         env.problems.append("ES_HOST: this is no host's name; ES_HOSTS takes several")
         host = "localhost"
     return (f"{scheme}://{_bracketed(host)}:{port}",)
+
+
+def _cloud(env: Environment, cloud_id: str) -> tuple[str, ...]:
+    """Return the one URL of a deployment in Elastic Cloud."""
+    # Imported here, because most servers have no such setting.
+    from elastic_transport.client_utils import parse_cloud_id
+
+    try:
+        found = parse_cloud_id(cloud_id).es_address
+        if found is None:
+            raise ValueError
+        check_host(found[0])
+        return (f"https://{found[0]}:{found[1]}",)
+    except ValueError:
+        env.problems.append("ES_CLOUD_ID: this is not a Cloud ID; Elastic Cloud shows it as name:letters-and-digits")
+        return ("https://localhost:443",)
+
+
+def _proxy(env: Environment) -> str:
+    name = "ES_PROXY_URL"
+    text = env.text(name, "", "HTTP proxy to reach Elasticsearch through, as http://proxy.example:3128")
+    if not text:
+        return ""
+    if "@" in text:
+        env.problems.append(f"{name}: it has a login in it: give that as ES_PROXY_USERNAME and ES_PROXY_PASSWORD")
+        return ""
+    try:
+        parts = urlsplit(text)
+        check_host(parts.hostname or "")
+        if (
+            parts.scheme in SCHEMES
+            and parts.port
+            and not re.search(r"[\s\\]", text)
+            and text.endswith(f":{parts.port}")
+        ):
+            return text
+    except ValueError:
+        pass
+    env.problems.append(f"{name}: '{text[:200]}' is not the URL of an HTTP proxy, such as http://proxy.example:3128")
+    return ""
 
 
 def _url(entry: str, scheme: str, port: int) -> str:

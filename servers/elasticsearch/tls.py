@@ -1,4 +1,4 @@
-"""Whom we trust over TLS: by certificates of authorities, or by the fingerprint of one."""
+"""Trust over TLS: by a file of authorities' certificates, or by the fingerprint of one certificate."""
 
 from __future__ import annotations
 
@@ -18,11 +18,26 @@ class Trust:
     def __init__(self, settings: ElasticsearchSettings) -> None:
         self._settings = settings
         self._made_of: tuple[Any, ...] | None = None
+        self._context: ssl.SSLContext | None = None
         self._anchor: bytes | None = None
+        self._lock = asyncio.Lock()
 
-    def changed(self) -> bool:
-        """Whether files are not those any more that the last context was made of."""
-        return self._stamp() != self._made_of
+    async def context(self, url: str, timeout: float) -> ssl.SSLContext:
+        """Return the context of what the files hold now. It is the same object as long as they do not change.
+
+        Args:
+            url: of a node, which is asked for its certificates if they are known by a fingerprint
+            timeout: seconds for that
+
+        Raises:
+            BackendError: the files can't be used, or no certificate has the fingerprint.
+            OSError: (TimeoutError among them) the node can't be reached.
+        """
+        async with self._lock:
+            stamp = self._stamp()
+            if self._context is None or stamp != self._made_of:
+                self._context, self._made_of = await self._new_context(url, timeout), stamp
+            return self._context
 
     def _stamp(self) -> tuple[Any, ...]:
         files = (self._settings.ca_file, self._settings.client_certificate, self._settings.client_key)
@@ -36,25 +51,13 @@ class Trust:
             stamp.append(status and (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size))
         return tuple(stamp)
 
-    async def context(self, url: str, timeout: float) -> ssl.SSLContext:
-        """A context of what the files hold now.
-
-        Args:
-            url: of a node, which is asked for its certificates where they are known by a fingerprint
-            timeout: seconds for that
-
-        Raises:
-            BackendError: the files can't be used, or no certificate has the fingerprint.
-            OSError: the node can't be reached.
-        """
-        stamp = self._stamp()
+    async def _new_context(self, url: str, timeout: float) -> ssl.SSLContext:
         context = await self._by_fingerprint(url, timeout) if self._settings.ca_fingerprint else self._by_authority()
         context.set_alpn_protocols(["http/1.1"])
         try:
             load_client_certificate(context, self._settings)
         except (OSError, ValueError) as error:
             raise BackendError(f"ES_CLIENT_CERT_FILE or ES_CLIENT_KEY_FILE: {key_problem(error)}") from None
-        self._made_of = stamp
         return context
 
     def _by_authority(self) -> ssl.SSLContext:
@@ -67,13 +70,13 @@ class Trust:
             raise BackendError(f"ES_CA_FILE: '{file}' can't be read any more: {error.strerror}") from None
 
     async def _by_fingerprint(self, url: str, timeout: float) -> ssl.SSLContext:
-        """A context that trusts the one certificate that has the fingerprint, and whatever it signed.
+        """Return a context that trusts the certificate with the fingerprint, and whatever it signed.
 
         Elasticsearch prints the fingerprint of the authority that it makes at its first start, and sends that
-        authority's certificate along with its own. To look for it among the certificates of a handshake is not enough,
-        though: everybody may send it. So the certificate is learnt from a first connection, over which nothing is sent, and
-        each one from then on is verified against it. Names are not compared, nor do Elasticsearch's own clients then: the
-        authority signs for nothing but the cluster's nodes, and these do not know by which names they are reached.
+        authority's certificate along with its own. Finding it among the certificates of a handshake proves nothing, because
+        anybody may send it. So a first connection, over which nothing is sent, only learns the certificate. Each later
+        connection is verified against it. Names are not compared, as in Elasticsearch's own clients: the authority signs
+        for the cluster's nodes alone, and these do not know by which names they are reached.
         """
         if self._anchor is None:
             self._anchor = await self._learn(url, timeout)
@@ -104,8 +107,8 @@ class Trust:
 
 
 def _shown(connection: Any) -> list[bytes]:
-    """The certificates that the other side sent, DER, its own first."""
+    """Return the certificates that the other side sent, DER, its own first."""
     if hasattr(connection, "get_unverified_chain"):
         return list(connection.get_unverified_chain())
-    # Public from Python 3.13 on; there since 3.10.
+    # Python has no public way to them before 3.13.
     return [ssl.PEM_cert_to_DER_cert(c.public_bytes()) for c in connection._sslobj.get_unverified_chain()]

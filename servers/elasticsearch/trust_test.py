@@ -5,11 +5,11 @@ nodes have no TLS and no logins of their own: a proxy gives them TLS, and a fake
 from __future__ import annotations
 
 import base64
-import hashlib
 import ssl
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from servers.elasticsearch.conftest import CANARY, Start, call, ready, run, told
 from servers.elasticsearch.fake_elasticsearch import NOTHING, FakeElasticsearch, Guarded
@@ -80,9 +80,9 @@ def test_a_ca_that_is_replaced_is_taken_up_and_the_old_one_dropped(
 def test_trust_by_fingerprint(start: Start, node: ElasticsearchNode, tmp_path: Path, own: bool) -> None:
     authority = Authority(tmp_path / "ca")
     file, key = authority.issue("node")
-    printed = fingerprint(authority.certificate)
+    printed = fingerprint(authority.file)
     if own:
-        printed = hashed(file)
+        printed = fingerprint(file)
     colons = ":".join(printed[at : at + 2] for at in range(0, 64, 2)).upper()
     with TlsProxy(node.port, server_context(file, key)) as proxy:
         for text in (printed, colons):
@@ -94,12 +94,6 @@ def test_trust_by_fingerprint(start: Start, node: ElasticsearchNode, tmp_path: P
         )
 
 
-def hashed(file: Path) -> str:
-    """The fingerprint of the first certificate of a file."""
-    first = file.read_text().partition("-----END CERTIFICATE-----")
-    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first[0] + first[1])).hexdigest()
-
-
 def test_showing_the_certificate_of_the_fingerprint_is_not_enough(start: Start, tmp_path: Path) -> None:
     right, evil = Authority(tmp_path / "right"), Authority(tmp_path / "evil")
     file, key = evil.issue("node")
@@ -108,7 +102,7 @@ def test_showing_the_certificate_of_the_fingerprint_is_not_enough(start: Start, 
     with FakeElasticsearch(Guarded(f"ApiKey {CANARY}"), server_context(file, key)) as fake:
         sidecar = start(
             ready=False, ES_PORT=str(fake.port), ES_SCHEME="https", ES_API_KEY=CANARY,
-            ES_CA_FINGERPRINT=fingerprint(right.certificate),
+            ES_CA_FINGERPRINT=fingerprint(right.file),
         )  # fmt: skip
         sidecar.wait_until(lambda: "a certificate that we do not trust" in ready(sidecar), 10)
         assert "check ES_CA_FILE or ES_CA_FINGERPRINT" in told(sidecar, "es_health")
@@ -126,7 +120,7 @@ def test_a_client_certificate(start: Start, node: ElasticsearchNode, tmp_path: P
         shown = {"ES_CLIENT_CERT_FILE": str(file), "ES_CLIENT_KEY_FILE": str(key)}
         for trust in (
             {"ES_CA_FILE": str(authority.file)},
-            {"ES_CA_FINGERPRINT": fingerprint(authority.certificate)},
+            {"ES_CA_FINGERPRINT": fingerprint(authority.file)},
         ):
             assert not call(start(**tls, **shown, **trust), "es_health")["isError"]
     # In TLS 1.3 a refusal may come too late to be read before the end of the connection.
@@ -136,6 +130,86 @@ def test_a_client_certificate(start: Start, node: ElasticsearchNode, tmp_path: P
         sidecar.wait_until(lambda: "refuses us over TLS" in ready(sidecar), 10)
         assert "check ES_CLIENT_CERT_FILE" in ready(sidecar)
         assert not fake.requests
+
+
+def encrypted(key: Path, password: str) -> Path:
+    """Write a key again, encrypted."""
+    loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+    file = key.with_suffix(".encrypted")
+    file.write_bytes(
+        loaded.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(password.encode()),
+        )
+    )
+    return file
+
+
+def test_an_encrypted_client_key(start: Start, node: ElasticsearchNode, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    context = server_context(*authority.issue("node"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.file)
+    file, key = authority.issue("client")
+    password = tmp_path / "password"
+    password.write_text(f"{CANARY}-1\n")
+    secret = tmp_path / "key.pem"
+    secret.write_bytes(encrypted(key, f"{CANARY}-1").read_bytes())
+    env = {"ES_SCHEME": "https", "ES_CA_FILE": str(authority.file)}
+    shown = {"ES_CLIENT_CERT_FILE": str(file), "ES_CLIENT_KEY_FILE": str(secret)}
+    with TlsProxy(node.port, context) as proxy:
+        sidecar = start(
+            ES_PORT=str(proxy.port), **env, **shown, ES_CLIENT_KEY_PASSWORD_FILE=str(password), MCP_LOG_LEVEL="debug"
+        )
+        assert not call(sidecar, "es_health")["isError"]
+        password.write_text(f"{CANARY}-2")
+        secret.write_bytes(encrypted(key, f"{CANARY}-2").read_bytes())
+        assert not call(sidecar, "es_health")["isError"], "both were replaced"
+        assert CANARY not in sidecar.log.read_text()
+    wrong = "the file holds no key in PEM, or ES_CLIENT_KEY_PASSWORD is not its password"
+    assert problems(**env, **shown, ES_CLIENT_KEY_PASSWORD=f"{CANARY}-1") == [f"ES_CLIENT_KEY_FILE: {wrong}"]
+    assert problems(**env, **shown) == [
+        "ES_CLIENT_KEY_FILE: the key is encrypted: set ES_CLIENT_KEY_PASSWORD or ES_CLIENT_KEY_PASSWORD_FILE"
+    ]
+    assert problems(ES_CLIENT_KEY_PASSWORD=CANARY) == ["ES_CLIENT_KEY_PASSWORD: set ES_CLIENT_KEY_FILE as well"]
+
+
+def cloud_id(text: str) -> str:
+    return "name:" + base64.b64encode(text.encode()).decode()
+
+
+def test_a_cloud_id_leads_to_its_deployment(start: Start, node: ElasticsearchNode, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    with TlsProxy(node.port, server_context(*authority.issue("node"))) as proxy:
+        # Its second part is put before the first: 127.0.0.1.
+        sidecar = start(ES_CLOUD_ID=cloud_id(f"0.0.1:{proxy.port}$127$kibana"), ES_CA_FILE=str(authority.file))
+        assert not call(sidecar, "es_health")["isError"]
+    no_id = "ES_CLOUD_ID: this is not a Cloud ID; Elastic Cloud shows it as name:letters-and-digits"
+    for text in ("name", f"name:{CANARY}", cloud_id(CANARY), cloud_id("$a$b"), cloud_id("a..b$c$")):
+        assert problems(ES_CLOUD_ID=text) == [no_id]
+    good = cloud_id("europe.example$deployment$")
+    assert problems(ES_CLOUD_ID=good, ES_HOSTS="a:1") == ["ES_CLOUD_ID: set it or ES_HOSTS, not both"]
+    assert problems(ES_CLOUD_ID=good, ES_HOST="es.example") == ["ES_CLOUD_ID: set it or ES_HOST, not both"]
+
+
+def test_a_wrong_proxy_is_told() -> None:
+    proxy = "http://proxy.example:3128"
+    assert problems(ES_PROXY_URL=f"http://ada:{CANARY}@proxy.example:3128") == [
+        "ES_PROXY_URL: it has a login in it: give that as ES_PROXY_USERNAME and ES_PROXY_PASSWORD"
+    ]
+    assert problems(ES_PROXY_URL="ftp://proxy.example:21") == [
+        "ES_PROXY_URL: 'ftp://proxy.example:21' is not the URL of an HTTP proxy, such as http://proxy.example:3128"
+    ]
+    assert problems(ES_PROXY_URL=proxy, ES_PROXY_PASSWORD=CANARY) == [
+        "ES_PROXY_PASSWORD: set ES_PROXY_USERNAME as well"
+    ]
+    assert problems(ES_PROXY_USERNAME="ada", ES_PROXY_PASSWORD=CANARY) == [
+        "ES_PROXY_USERNAME: it is of use only with ES_PROXY_URL"
+    ]
+    assert problems(ES_PROXY_URL=proxy, ES_SCHEME="https", ES_CA_FINGERPRINT="0" * 64) == [
+        "ES_CA_FINGERPRINT: with ES_PROXY_URL, set ES_CA_FILE in its place"
+    ]
 
 
 def problems(**env: str) -> list[str]:
@@ -188,7 +262,10 @@ def test_wrong_logins_and_tls_are_told(tmp_path: Path) -> None:
         "ES_CA_FINGERPRINT: set it or ES_CA_FILE, not both",
         "ES_CLIENT_KEY_FILE: set ES_CLIENT_CERT_FILE as well",
     ]
-    for key, said in ((other_key, "the key is not that of ES_CLIENT_CERT_FILE"), (one, "the file holds no key in PEM")):
+    for key, said in (
+        (other_key, "the key is not that of ES_CLIENT_CERT_FILE"),
+        (one, "the file holds no key in PEM, or ES_CLIENT_KEY_PASSWORD is not its password"),
+    ):
         assert problems(**https, ES_CLIENT_CERT_FILE=str(one), ES_CLIENT_KEY_FILE=str(key)) == [
             f"ES_CLIENT_KEY_FILE: {said}"
         ]

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.backend import ElasticsearchBackend, path
-from servers.elasticsearch.errors import Refused
+from servers.elasticsearch.errors import ElasticsearchError
 from servers.elasticsearch.names import (
     DocumentId,
     IndexName,
@@ -85,7 +85,7 @@ async def _validated(call: Call[ElasticsearchBackend], index: str, query: dict[s
                 params={"explain": "true", "allow_no_indices": "false"},
                 body={"query": query},
             )
-        except Refused as refusal:
+        except ElasticsearchError as refusal:
             if refusal.status != 400:
                 raise
             return {"valid": False, "error": str(refusal)}
@@ -105,7 +105,7 @@ async def _document(
 ) -> dict[str, Any]:
     try:
         answer = await call.backend.read("POST", path(index, "_explain", id), body={"query": query})
-    except Refused as refusal:
+    except ElasticsearchError as refusal:
         if refusal.status != 404 or refusal.type:
             raise
         raise ToolError(f"there is no document {id!r} in {index!r}: find ids with es_search") from None

@@ -1,6 +1,6 @@
 """python -m servers.redis"""
 
-from servers.common.starting import begin
+from servers.common.startup import begin
 
 
 def serve(transport: str) -> None:

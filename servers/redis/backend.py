@@ -4,60 +4,86 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline, PubSub
 from redis.crc import key_slot
-from redis.exceptions import AskError, MovedError
+from redis.exceptions import AskError, MovedError, NoPermissionError, RedisError, ResponseError
 
+from servers.common.backend import BackendError
 from servers.common.tools import ToolError
-from servers.redis.connection import Command, ask, in_time, one
-from servers.redis.deployment import deploy
-from servers.redis.failures import CROSS_SLOT, Disconnected, Redirected, translated
+from servers.redis.deployment import RedisNode, deploy
+from servers.redis.errors import CROSS_SLOT, ConnectionLost, RedisErrors
 from servers.redis.replies import info
 from servers.redis.scope import Mask, Scope
 from servers.redis.settings import RedisSettings
 
 T = TypeVar("T")
 
+Command = tuple[Any, ...]
+"""A command's words. Keys and values are bytes, everything else is str, int or float."""
+
+Send = Callable[[RedisNode, Sequence[Command]], Awaitable[list[Any]]]
+"""Sends commands to a server in one round trip. An answer that is an error is an exception in the list."""
+
 MODULES = {"search": "FT.SEARCH", "json": "JSON.GET", "timeseries": "TS.GET", "vectors": "VSIM"}
 """What Redis may have beside its core, and a command that only then is there."""
+
+UNWATCH_TIMEOUT = 1.0
+"""Seconds for the end of a transaction that was not executed; then its connection is closed."""
 
 
 class RedisBackend:
     """One Redis: a server, a master that sentinels name, or a cluster.
 
-    Replies are as Redis gives them in RESP2: bytes, int, list and None. In a cluster a command goes to the server that has
-    the key: `at`, or else the first of its words that is bytes.
+    Answers are as Redis gives them in RESP2: bytes, int, list and None. In a cluster a command goes to the server that has
+    the key: `at`, or else the first of its words that is bytes. A call's deadline bounds every command.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
-        self._redis = deploy(settings)
+        self.clustered = settings.mode == "cluster"
+        self._deployment = deploy(settings)
+        self._errors = RedisErrors(self._deployment.address, self._deployment.check, clustered=self.clustered)
         self._database = settings.database
         self._modules: frozenset[str] | None = None
         self._server = ""
-        self.clustered = settings.mode == "cluster"
-        self.read_string = False
-        """Whether the key read last was a string, and the next one may well be."""
         self.scope = Scope(settings.key_prefixes)
         self.mask = Mask(settings.mask)
 
     @property
     def address(self) -> str:
-        return self._redis.address
+        return self._deployment.address
 
     @property
     def database(self) -> int:
         return self._database
 
     async def check(self) -> str:
-        fields = info(await self.read("INFO", "server"))
-        if fields.get("run_id", "") != self._server:
-            found = await self.read("COMMAND", "INFO", *MODULES.values())
-            self._modules = frozenset(name for name, said in zip(MODULES, found, strict=True) if said)
-            self._server = fields.get("run_id", "")
+        """Ask Redis whether it serves, over connections that no call uses. It serves if it answers at all: a user who may not
+        ask for more than that is told of in the description.
+        """
+
+        async def asked(*command: str) -> Any:
+            """The answer; None where this user may not send the command."""
+            with self._errors:
+                try:
+                    return await (await self._deployment.node(None)).checks.execute_command(*command)
+                except NoPermissionError:
+                    return None
+
+        try:
+            await self._twice(lambda: asked("PING"))
+            said_of_server = await self._twice(lambda: asked("INFO", "server"))
+            fields = info(said_of_server or b"")
+            if self._modules is None or fields.get("run_id", "") != self._server:
+                found = await self._twice(lambda: asked("COMMAND", "INFO", *MODULES.values()))
+                self._modules = frozenset(name for name, said in zip(MODULES, found or MODULES, strict=True) if said)
+                self._server = fields.get("run_id", "")
+        except ToolError as error:
+            raise BackendError(f"Redis at {self.address}: {error}") from None
+        if said_of_server is None:
+            return "Redis, of which this user may not know more: INFO is not allowed"
         name = "Valkey" if "valkey_version" in fields else fields.get("server_name", "redis").capitalize()
         return f"{name} {fields.get('valkey_version') or fields.get('redis_version', 'of unknown version')}"
 
@@ -66,7 +92,11 @@ class RedisBackend:
         return self._modules is None or module in self._modules
 
     async def close(self) -> None:
-        await self._redis.close()
+        await self._deployment.close()
+
+    def translated(self) -> RedisErrors:
+        """A context that turns redis-py's exceptions into ours."""
+        return self._errors
 
     async def read(self, *command: Any, at: bytes | None = None) -> Any:
         """Sends a command that changes nothing; once more when the connection turns out to be dead.
@@ -75,89 +105,36 @@ class RedisBackend:
             BackendError: Redis can't be reached or refuses us.
             ToolError: Redis refuses the command.
         """
-        return await self._twice(lambda: self._send(command, at))
-
-    async def _twice(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Does what changes nothing; once more when the connection turns out to be dead."""
-        try:
-            return await work()
-        except Disconnected:
-            await self._redis.refresh()
-            return await work()
-
-    async def write(self, *command: Any, at: bytes | None = None) -> Any:
-        """Sends a command that changes something, never twice."""
-        return await self._send(command, at)
-
-    async def _send(self, command: Command, at: bytes | None) -> Any:
-        with self.translated():
-            client = await self._redis.of(at if at is not None else _key(command))
-            try:
-                return await one(client, command)
-            except AskError as error:
-                if not self.clustered:
-                    raise
-                # It was not done, so it may be sent again, a write too.
-                if isinstance(error, MovedError):
-                    await self._redis.refresh()
-                return await self._redirected(error, command)
-
-    async def _redirected(self, error: AskError, command: Command) -> Any:
-        """Sends a command to where its slot is moving to, or has moved to."""
-        for client in await self._redis.all():
-            where = client.connection_pool.connection_kwargs
-            if where["port"] == error.port and where["host"] in (error.host, where["host"] if not error.host else ""):
-                _, answer = await ask(client, [("ASKING",), command])
-                if isinstance(answer, Exception):
-                    raise answer
-                return answer
-        raise Redirected("the key's slot is moving to a server that is not known yet: try again in a second")
-
-    def translated(self) -> translated:
-        """A context that turns redis-py's exceptions into ours."""
-        return translated(self.address, clustered=self.clustered)
+        (answer,) = await self._twice(lambda: self._send(self._ask, [command], at))
+        return self._unfailed(answer)
 
     async def read_many(self, commands: Sequence[Command]) -> list[Any]:
         """Sends commands that change nothing, in one round trip to each server. An answer that is an error is an exception
         in the list."""
-        return await self._twice(lambda: self._pipeline(commands))
+        return await self._twice(lambda: self._send(self._ask, commands))
+
+    async def write(self, *command: Any, at: bytes | None = None) -> Any:
+        """Sends a command that changes something, never twice.
+
+        Raises:
+            BackendError: as `read`; it is `unknown` whether the command was done if its answer was lost.
+            ToolError: Redis refuses the command.
+        """
+        (answer,) = await self._twice(lambda: self._send(self._tell, [command], at))
+        return self._unfailed(answer)
 
     async def write_many(self, commands: Sequence[Command]) -> list[Any]:
-        """As `read_many` for commands that change something: each is sent once, and they are no transaction."""
-        return await self._pipeline(commands)
-
-    async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
-        if not commands:
-            return []
-        answers: list[Any] = [None] * len(commands)
-        with self.translated():
-            if not self.clustered:
-                return await ask(await self._redis.of(None), commands)
-            groups: dict[Redis, list[int]] = {}
-            for index, command in enumerate(commands):
-                groups.setdefault(await self._redis.of(_key(command)), []).append(index)
-
-            async def send(client: Redis, indices: list[int]) -> None:
-                found = await ask(client, [commands[index] for index in indices])
-                for index, answer in zip(indices, found, strict=True):
-                    answers[index] = answer
-
-            await asyncio.gather(*(send(client, indices) for client, indices in groups.items()))
-        for index, answer in enumerate(answers):
-            if isinstance(answer, AskError):  # or MovedError, which is one
-                try:
-                    answers[index] = await self._send(commands[index], None)
-                except ToolError as error:
-                    answers[index] = error
-        return answers
+        """As `read_many` for commands that change something: each is sent once, and they are no transaction. Where one server
+        of a cluster fails and another does not, the list has the BackendError for the commands of the one that fails."""
+        return await self._twice(lambda: self._send(self._tell, commands))
 
     async def each(self, *command: Any) -> list[Any]:
         """The answers of every server to a command that changes nothing."""
 
         async def asked() -> list[Any]:
-            with self.translated():
-                clients = await self._redis.all()
-                return list(await asyncio.gather(*(one(client, command) for client in clients)))
+            with self._errors:
+                nodes = await self._deployment.nodes()
+                return await asyncio.gather(*(node.commands.execute_command(*command) for node in nodes))
 
         return await self._twice(asked)
 
@@ -169,30 +146,55 @@ class RedisBackend:
         """
 
         async def asked() -> tuple[int, int, list[bytes]]:
-            with self.translated():
-                clients = await self._redis.all()
-                if server >= len(clients):
+            with self._errors:
+                nodes = await self._deployment.nodes()
+                if server >= len(nodes):
                     return -1, 0, []
-                following, names = await one(clients[server], ("SCAN", position, *words))
+                following, names = await nodes[server].commands.execute_command("SCAN", position, *words)
             if int(following):
                 return server, int(following), names
-            return (server + 1 if server + 1 < len(clients) else -1), 0, names
+            return (server + 1 if server + 1 < len(nodes) else -1), 0, names
 
         return await self._twice(asked)
 
     async def pubsub(self, key: bytes | None = None) -> PubSub:
         """A connection that listens, to the server that has a key. Close it."""
-        with self.translated():
-            return (await self._redis.of(key)).pubsub()
+        with self._errors:
+            return (await self._deployment.node(key)).listeners.pubsub()
 
     async def pubsubs(self) -> list[PubSub]:
         """A connection that listens to each server. Close them."""
-        with self.translated():
-            return [client.pubsub() for client in await self._redis.all()]
+        with self._errors:
+            return [node.listeners.pubsub() for node in await self._deployment.nodes()]
+
+    async def multi(self, commands: Sequence[Command], at: bytes) -> list[Any]:
+        """Does commands as one (MULTI and EXEC), without watching any key. An answer that is an error is an exception in the
+        list.
+
+        Args:
+            at: a key that decides which server of a cluster does them
+
+        Raises:
+            BackendError: as `write`.
+            ToolError: nothing was done.
+        """
+
+        async def sent() -> list[Any]:
+            with self._errors:
+                node = await self._deployment.node(at)
+                answers = await self._tell(node, commands, transaction=True)
+                if self.clustered and isinstance(answers[0], MovedError):
+                    node = await self._deployment.redirected(answers[0], node)
+                    answers = await self._tell(node, commands, transaction=True)
+                if isinstance(answers[0], AskError):
+                    raise answers[0]
+                return answers
+
+        return await self._twice(sent)
 
     @asynccontextmanager
-    async def transaction(self, *keys: bytes) -> AsyncIterator[Pipeline]:
-        """A MULTI over watched keys: read with `await`, then `multi()`, queue commands, `await execute()`. Never repeated.
+    async def transaction(self, *keys: bytes) -> AsyncIterator[Transaction]:
+        """A MULTI over watched keys. Nothing is done unless it is executed, and it is executed once.
 
         Args:
             keys: to watch; in a cluster all of one slot
@@ -200,24 +202,163 @@ class RedisBackend:
         Raises:
             ToolError: a key was changed by somebody else meanwhile, and nothing was done.
         """
-        for again in (True, False):
-            with self.translated():
-                client = await self._redis.of(keys[0])
-                async with in_time(), client.pipeline(transaction=True) as pipeline:
-                    try:
-                        await pipeline.watch(*keys)
-                    except MovedError:
-                        if not self.clustered or not again:
-                            raise
-                        await self._redis.refresh()
-                        continue
-                    yield pipeline
-                    return
+        with self._errors:
+            pipeline = await self._twice(lambda: self._watching(keys))
+            try:
+                yield Transaction(pipeline, self._errors.after_sending(atomic=True))
+            finally:
+                await _end(pipeline)
+
+    async def _watching(self, keys: Sequence[bytes]) -> Pipeline:
+        """A pipeline that watches keys."""
+        with self._errors:
+            node = await self._deployment.node(keys[0])
+            for moved in (False, True):
+                pipeline = _pipeline(node, transaction=True)
+                try:
+                    await pipeline.watch(*keys)
+                    return pipeline
+                except BaseException as error:
+                    await _end(pipeline)
+                    if moved or not self.clustered or not isinstance(error, MovedError):
+                        raise
+                    node = await self._deployment.redirected(error, node)
+        raise AssertionError("the loop above returns or raises")
 
     def check_slots(self, keys: Iterable[bytes]) -> None:
         """Raises ToolError for keys that a cluster keeps in different slots, where they can't be used together."""
         if self.clustered and len({key_slot(key) for key in keys}) > 1:
             raise ToolError(CROSS_SLOT)
+
+    async def _twice(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Does something; once more when the connection turned out to be dead, and nothing can have been done."""
+        try:
+            return await work()
+        except ConnectionLost as error:
+            if error.unknown:
+                raise
+            with self._errors:
+                await self._deployment.refresh()
+            return await work()
+
+    def _unfailed(self, answer: Any) -> Any:
+        """Raises an answer that is an error."""
+        if isinstance(answer, Exception):
+            with self._errors:
+                raise answer
+        return answer
+
+    async def _ask(self, node: RedisNode, commands: Sequence[Command]) -> list[Any]:
+        """Sends commands that change nothing."""
+        with self._errors:
+            if len(commands) == 1:
+                try:
+                    return [await node.commands.execute_command(*commands[0])]
+                except ResponseError as error:
+                    return [error]
+            pipeline = _pipeline(node, transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
+            return await pipeline.execute(raise_on_error=False)
+
+    async def _tell(self, node: RedisNode, commands: Sequence[Command], *, transaction: bool = False) -> list[Any]:
+        """Sends commands that change something, over a connection that has just answered: one that broke while nobody used it
+        fails nothing. Where a slot has moved away, a transaction has the redirection for its only answer."""
+        with self._errors:
+            async with _pipeline(node, transaction=transaction) as pipeline:
+                with suppress(ResponseError):  # a user who may not PING is answered, too
+                    await pipeline.immediate_execute_command("PING")
+                for command in commands:
+                    pipeline.execute_command(*command)
+                with self._errors.after_sending(atomic=transaction or len(commands) == 1):
+                    try:
+                        return await pipeline.execute(raise_on_error=False)
+                    except AskError as error:
+                        return [error]
+
+    async def _send(self, send: Send, commands: Sequence[Command], at: bytes | None = None) -> list[Any]:
+        """Sends commands to the servers that have their keys."""
+        if not commands:
+            return []
+        with self._errors:
+            if not self.clustered:
+                return await send(await self._deployment.node(None), commands)
+            asked = [await self._deployment.node(at if at is not None else _key(command)) for command in commands]
+        groups: dict[RedisNode, list[int]] = {}
+        for index, node in enumerate(asked):
+            groups.setdefault(node, []).append(index)
+        found = await asyncio.gather(
+            *(send(node, [commands[index] for index in indices]) for node, indices in groups.items()),
+            return_exceptions=True,
+        )
+        answers: list[Any] = [None] * len(commands)
+        for indices, part in zip(groups.values(), found, strict=True):
+            if not isinstance(part, list | BackendError):
+                raise part
+            for index, answer in zip(indices, part if isinstance(part, list) else [part] * len(indices), strict=True):
+                answers[index] = answer
+        for index, answer in enumerate(answers):
+            if isinstance(answer, AskError):  # or MovedError, which is one: it was not done, so a write goes on, too
+                answers[index] = await self._redirected(send, answer, asked[index], commands[index])
+        failures = [answer for answer in answers if isinstance(answer, BackendError)]
+        if failures and (send == self._ask or len(failures) == len(answers)):
+            raise next((failure for failure in failures if failure.unknown), failures[0])
+        return answers
+
+    async def _redirected(self, send: Send, error: AskError, asked: RedisNode, command: Command) -> Any:
+        """The answer to a command from where its slot is moving to, or has moved to."""
+        try:
+            with self._errors:
+                node = await self._deployment.redirected(error, asked)
+            _, answer = await send(node, [("ASKING",), command])
+        except (BackendError, ToolError) as failure:
+            return failure
+        return self._errors.translate(answer) if isinstance(answer, AskError) else answer
+
+
+class _TersePipeline(Pipeline):
+    """A pipeline whose errors are Redis' own words alone."""
+
+    def annotate_exception(self, exception: Exception, number: int, command: Iterable[object]) -> None:
+        pass
+
+
+def _pipeline(node: RedisNode, *, transaction: bool) -> Pipeline:
+    return _TersePipeline(node.commands.connection_pool, node.commands.response_callbacks, transaction, None)
+
+
+class Transaction:
+    """A MULTI over watched keys, before it is executed."""
+
+    def __init__(self, pipeline: Pipeline, after_sending: RedisErrors) -> None:
+        self._pipeline = pipeline
+        self._after_sending = after_sending
+
+    async def read(self, *command: Any) -> Any:
+        """Sends a command that changes nothing at once, before the transaction."""
+        return await self._pipeline.immediate_execute_command(*command)
+
+    async def execute(self, commands: Iterable[Command]) -> list[Any]:
+        """Does commands as one. An answer that is an error is an exception in the list.
+
+        Raises:
+            BackendError: it is `unknown` whether they were done if the answer was lost.
+            ToolError: nothing was done.
+        """
+        self._pipeline.multi()
+        for command in commands:
+            self._pipeline.execute_command(*command)
+        with self._after_sending:
+            return await self._pipeline.execute(raise_on_error=False)
+
+
+async def _end(pipeline: Pipeline) -> None:
+    """Gives a pipeline's connection back. One that still watches has to say so to Redis; where that takes long, it is closed."""
+    try:
+        async with asyncio.timeout(UNWATCH_TIMEOUT):
+            await pipeline.aclose()
+    except (RedisError, OSError):
+        pass  # the connection is closed, and with it the watch is over
 
 
 def _key(command: Command) -> bytes | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from mcp import Client
 from mcp_types import TextContent
 from redis import Redis
 
+from servers.common.settings import Environment
+from servers.redis.backend import RedisBackend
+from servers.redis.settings import RedisSettings
 from tools.backends.redis import RedisServer
 from tools.backends.sidecar import Sidecar
 
@@ -63,6 +67,44 @@ async def client(sidecar: Sidecar, redis: Redis) -> AsyncIterator[Client]:
     """A client of the module's sidecar, over an empty Redis."""
     async with Client(sidecar.url + "/mcp") as connected:
         yield connected
+
+
+@asynccontextmanager
+async def connected(port: int, **env: str) -> AsyncIterator[RedisBackend]:
+    """A backend of the Redis at a port."""
+    settings = Environment({"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)} | env)
+    backend = RedisBackend(RedisSettings.read(settings))
+    assert not settings.problems
+    yield backend
+    await backend.close()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Waits until something is true of another process."""
+    while not true():  # noqa: ASYNC110 - it sets no event
+        await asyncio.sleep(0.01)
+
+
+async def _increased(backend: RedisBackend, key: bytes) -> None:
+    await backend.write("INCR", key)
+
+
+async def _increased_with_others(backend: RedisBackend, key: bytes) -> None:
+    await backend.write_many([("INCR", key), ("GET", key)])
+
+
+async def _increased_as_one(backend: RedisBackend, key: bytes) -> None:
+    await backend.multi([("INCR", key), ("GET", key)], key)
+
+
+async def _increased_while_watched(backend: RedisBackend, key: bytes) -> None:
+    async with backend.transaction(key) as transaction:
+        await transaction.read("GET", key)
+        await transaction.execute([("INCR", key)])
+
+
+INCREASES = (_increased, _increased_with_others, _increased_as_one, _increased_while_watched)
+"""The ways to change Redis: each adds one to a key."""
 
 
 async def ok(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:

@@ -7,14 +7,17 @@ import importlib.util
 import os
 import platform
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp import Client
 from redis import Redis
 
-from servers.redis.conftest import error, ok, pages
+from servers.common.backend import BackendError
+from servers.redis.conftest import INCREASES, connected, error, ok, pages, until
+from servers.redis.deployment import COMMAND_CONNECTIONS
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
 from tools.backends.redis_cluster import Cluster, wait_until
@@ -111,6 +114,16 @@ async def test_prefixes_hold_on_an_older_redis_and_valkey(other: tuple[Redis, Si
             assert not redis.exists("app:2", "secret:x")
 
 
+async def test_fields_that_expire_say_when(other: tuple[Redis, Sidecar, str]) -> None:
+    redis, sidecar, version = other
+    redis.hset("h:ttl", mapping={"a": "1", "b": "2"})
+    redis.execute_command("HEXPIRE", "h:ttl", 5000, "FIELDS", 1, "a") if version == "Valkey 9." else None
+    async with Client(sidecar.url + "/mcp") as client:
+        fields = {field["field"]: field for field in (await ok(client, "redis_read", key="h:ttl"))["fields"]}
+    assert fields["b"] == {"field": "b", "value": "2"}
+    assert fields["a"].get("ttl_s", 0) > 4000 or version != "Valkey 9."
+
+
 # A cluster of three masters.
 
 
@@ -141,6 +154,19 @@ async def client(cluster: Cluster, cluster_sidecar: Sidecar) -> AsyncIterator[Cl
         yield connected
 
 
+async def test_questions_without_a_key_are_answered_for_the_cluster_or_refused(
+    client: Client, cluster: Cluster
+) -> None:
+    assert (await ok(client, "redis_command", command=["RANDOMKEY"]))["reply"] is None
+    names = [f"k:{i}" for i in range(60)]
+    for name in names:
+        cluster.client.set(name, name)
+    assert (await ok(client, "redis_command", command=["DBSIZE"]))["reply"] == 60
+    assert (await ok(client, "redis_command", command=["RANDOMKEY"]))["reply"] in names
+    assert len((await ok(client, "redis_command", command=["TIME"]))["reply"]) == 2
+    assert "redis_scan goes over all" in await error(client, "redis_command", command=["SCAN", "0"])
+
+
 async def test_the_keys_of_all_nodes_are_found_and_read(client: Client, cluster: Cluster) -> None:
     names = [f"k{i}" for i in range(900)]
     for name in names:
@@ -168,7 +194,7 @@ async def test_changes_reach_the_node_that_has_the_key(client: Client, cluster: 
     done = await ok(client, "redis_transaction", commands=[["SET", "{u}a", "1"], ["RENAME", "{u}a", "{u}b"]])
     assert done == {"replies": ["OK", "OK"]} and cluster.client.get("{u}b") == b"1"
     assert "hash tag" in await error(client, "redis_transaction", commands=[["SET", "a", "1"], ["SET", "b", "1"]])
-    assert "hash tag" in await error(client, "redis_command", command=["MGET", "a", "b"])
+    assert "redis_read_many" in await error(client, "redis_command", command=["MGET", "a", "b"])
     assert not cluster.client.get("a") and not cluster.client.get("b")
     assert await ok(client, "redis_delete", keys=[f"w{i}" for i in range(10)] + ["gone"]) == {
         "deleted": 10, "missing": ["gone"]
@@ -215,10 +241,17 @@ async def test_a_slot_that_has_moved_is_followed(client: Client, cluster: Cluste
 async def test_a_key_is_reached_while_its_slot_is_moving(client: Client, cluster: Cluster) -> None:
     """ASK: the key is there already, its slot not yet."""
     cluster.client.set("between", "1")
-    assert (await ok(client, "redis_read", key="between"))["value"] == "1"
+
+    async def read_often() -> None:
+        # At once, so that there are many connections to each node: ASKING has to go over that of its command.
+        answers = await asyncio.gather(*(ok(client, "redis_read", key="between") for _ in range(20)))
+        assert [answer["value"] for answer in answers] == ["1"] * 20
+
+    await read_often()
     cluster.migrate("between", finish=False)
-    assert (await ok(client, "redis_read", key="between"))["value"] == "1"
+    await read_often()
     assert (await ok(client, "redis_read_many", keys=["between"]))["keys"][0]["value"] == "1"
+    assert "is moving" in await error(client, "redis_transaction", commands=[["INCR", "between"]])
     assert (await ok(client, "redis_delete", keys=["between"]))["deleted"] == 1
 
 
@@ -232,10 +265,38 @@ async def test_a_node_that_is_away_costs_only_its_keys(client: Client, cluster: 
         assert (await ok(client, "redis_read", key=names[1]))["value"] == names[1]
         said = await error(client, "redis_read", key=names[2])
         assert "can't be reached" in said or "down" in said
+        said = await error(client, "redis_delete", keys=names)
+        assert said.startswith("2 keys were deleted"), said
+        assert not cluster.nodes[0].exists(names[0]) and not cluster.nodes[1].exists(names[1])
     finally:
         cluster.servers[2].start()
         wait_until(lambda: all("cluster_state:ok" in cluster.info(node) for node in cluster.nodes))
     assert "there is no key" in await error(client, "redis_read", key=names[2]), "it kept nothing on disk"
+
+
+@pytest.mark.parametrize("away", range(3))
+async def test_what_names_no_key_is_asked_of_a_node_that_is_there(cluster: Cluster, away: int) -> None:
+    async with connected(cluster.servers[(away + 1) % 3].port, REDIS_MODE="cluster") as backend:
+        await backend.read("PING")
+        cluster.servers[away].stop()
+        try:
+            for _ in range(6):
+                assert (await backend.check()).startswith("Redis ")
+                assert await backend.read("PING") == b"PONG"
+        finally:
+            cluster.servers[away].start()
+            wait_until(lambda: all("cluster_state:ok" in cluster.info(node) for node in cluster.nodes))
+
+
+async def test_each_change_follows_a_slot_that_has_moved(cluster: Cluster) -> None:
+    async with connected(cluster.servers[0].port, REDIS_MODE="cluster") as backend:
+        for number, increase in enumerate(INCREASES):
+            key = b"follow:%d" % number
+            await backend.write("SET", key, 1)
+            cluster.migrate(key.decode())
+            for _ in range(3):
+                await increase(backend, key)
+            assert cluster.client.get(key) == b"4"
 
 
 def test_a_single_sidecar_says_that_it_talks_to_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
@@ -299,6 +360,56 @@ def test_after_a_failover_the_new_master_is_served(tmp_path: Path) -> None:
             assert follower.get("k") == b"after" and follower.info("replication")["role"] == "master"
         sidecar.wait_until_ready()
         assert password not in sidecar.log.read_text()
+
+
+@contextmanager
+def watched_master(**config: Any) -> Iterator[tuple[RedisServer, Redis, dict[str, str]]]:
+    """A master alone that one sentinel watches, a client of it, and the settings that lead there."""
+    with ExitStack() as stack:
+        master = stack.enter_context(RedisServer())
+        watch = {"sentinel monitor mymaster": f"127.0.0.1 {master.port} 1"}
+        sentinel = stack.enter_context(RedisServer(config=watch, sentinel=True, **config))
+        redis = stack.enter_context(Redis("127.0.0.1", master.port))
+        yield master, redis, {"REDIS_MODE": "sentinel", "REDIS_SENTINELS": f"127.0.0.1:{sentinel.port}"}
+
+
+async def test_a_master_that_has_become_a_replica_has_done_nothing() -> None:
+    with watched_master() as (master, redis, env):
+        async with connected(master.port, **env) as backend:
+            for increase in INCREASES:
+                await increase(backend, b"n")
+            redis.replicaof("127.0.0.1", free_port())
+            for increase in INCREASES:
+                with pytest.raises(BackendError, match="another master") as refused:
+                    await increase(backend, b"n")
+                # Of several commands, the first may have been done before Redis became a replica.
+                assert refused.value.unknown == (increase.__name__ == "_increased_with_others")
+            redis.replicaof("NO", "ONE")
+            assert redis.get("n") == b"4"
+            assert await backend.write("INCR", b"n") == 5
+
+
+async def test_a_rotated_password_of_the_sentinels_is_taken_up(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("wrong\n")
+    with watched_master(password="only-for-the-test") as (master, _, env):
+        async with connected(master.port, REDIS_SENTINEL_PASSWORD_FILE=str(file), **env) as backend:
+            with pytest.raises(BackendError, match="REDIS_SENTINELS") as refused:
+                await backend.write("INCR", b"n")
+            assert not refused.value.unknown
+            file.write_text("only-for-the-test\n")
+            assert await backend.write("INCR", b"n") == 1
+
+
+async def test_the_connections_to_a_master_of_sentinels_are_bounded() -> None:
+    with watched_master() as (master, redis, env):
+        async with connected(master.port, **env) as backend:
+            redis.execute_command("CLIENT", "PAUSE", 3_600_000, "WRITE")
+            writes = [asyncio.create_task(backend.write("INCR", b"n")) for _ in range(COMMAND_CONNECTIONS + 8)]
+            await until(lambda: sum(c["cmd"] == "incr" for c in redis.client_list()) == COMMAND_CONNECTIONS)
+            assert (await backend.check()).startswith("Redis ")
+            redis.execute_command("CLIENT", "UNPAUSE")
+            assert sorted(await asyncio.gather(*writes)) == list(range(1, COMMAND_CONNECTIONS + 9))
 
 
 def test_sentinels_that_are_away_are_named(tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ PREFIX = "redis://key/"
 SAMPLE = 1000
 """Keys that redis://keyspace looks at."""
 
+SUBSCRIBE_TIMEOUT = 10.0
+"""Seconds to begin to listen."""
+
 COMPLETION_STEPS = 20
 """SCANs for a completion."""
 
@@ -72,16 +75,21 @@ async def _watch(backend: RedisBackend, uris: Sequence[str], changed: Changed) -
                 keys[backend.scope.key(unquote(uri.removeprefix(PREFIX)))] = uri
             except ToolError:
                 continue
-    if not keys or not await _enabled(backend):
+    if not keys:
         yield []
         return
     channel = f"__keyspace@{backend.database}__:".encode()
     async with AsyncExitStack() as stack:
-        # Each server of a cluster tells of its own keys only.
-        for connection in await backend.pubsubs():
-            await stack.enter_async_context(connection)
+        # A listener has no deadline that would bound these.
+        async with asyncio.timeout(SUBSCRIBE_TIMEOUT):
+            if not await _enabled(backend):
+                keys = {}
+            # Each server of a cluster tells of its own keys only.
+            connections = [await stack.enter_async_context(c) for c in await backend.pubsubs()] if keys else []
             with backend.translated():
-                await connection.subscribe(*(channel + key for key in keys))
+                for connection in connections:
+                    await connection.subscribe(*(channel + key for key in keys))
+        for connection in connections:
             task = asyncio.create_task(_tell(connection, channel, keys, changed))
             stack.push_async_callback(asyncio.wait, [task])
             stack.callback(task.cancel)

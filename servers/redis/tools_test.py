@@ -253,7 +253,7 @@ async def test_write_each_type_and_read_it_back(client: Client, redis: Redis) ->
         ({"type": "zset", "value": {"m": "high"}}, "a score has to be"),
         ({"value": "?", "base64": True}, "not base64"),
         ({"value": "a", "prepend": True}, "only a list"),
-        ({"type": "json", "value": {"a": 1}}, "has not that command"),
+        ({"type": "json", "value": {"a": 1}}, "unknown command"),
     ],
 )
 async def test_a_wrong_value_is_explained(client: Client, redis: Redis, arguments: dict[str, Any], reason: str) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
 
 from servers.common.tools import ToolError
+from servers.redis.backend import Transaction
 from servers.redis.values import show_key
 
 ABSENT = "none"
@@ -21,18 +21,18 @@ def version(dump: bytes | None) -> str:
     return ABSENT if dump is None else hashlib.blake2b(dump, digest_size=8).hexdigest()
 
 
-async def check_versions(pipeline: Any, versions: Mapping[bytes, str]) -> None:
-    """Compares keys that are watched with the versions they are to have.
+async def check_versions(transaction: Transaction, versions: Mapping[bytes, str]) -> None:
+    """Compare watched keys with the versions that they are to have.
 
     Args:
-        pipeline: after WATCH, before MULTI
+        transaction: that watches the keys
         versions: names of keys to their versions
 
     Raises:
         ToolError: one has another version.
     """
     for name, wanted in versions.items():
-        now = version(await pipeline.execute_command("DUMP", name))
+        now = version(await transaction.read("DUMP", name))
         if now != wanted:
             raise ToolError(
                 f"{show_key(name)!r} has changed: its version is {now} and not {wanted[:40]!r}; nothing was done: read it again"

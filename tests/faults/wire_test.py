@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.faults.cases import CASES, TIMES, Case
+from tests.faults.cases import CASES, Case
 from tests.faults.proxy import Proxy
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
@@ -30,7 +30,7 @@ class Store(ABC):
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         port = self.begin(stack)
         self.proxy = stack.enter_context(Proxy(port, self.flood))
-        env = self.settings(self.proxy.port) | {"MCP_ALLOW_WRITES": "true", "MCP_CALL_TIMEOUT_SECONDS": "4"}
+        env = self.settings(self.proxy.port) | {"MCP_ALLOW_WRITES": "true"}
         self.sidecar = stack.enter_context(Sidecar(self.module, env, folder))
         self.sidecar.wait_until_ready()
 
@@ -114,7 +114,7 @@ class ElasticsearchStore(Store):
         return self._node.port
 
     def settings(self, port: int) -> dict[str, str]:
-        return {"ES_HOST": "127.0.0.1", "ES_PORT": str(port)}
+        return {"ES_HOST": "127.0.0.1", "ES_PORT": str(port), "MCP_CALL_TIMEOUT_SECONDS": "4"}
 
     def put(self, name: str) -> None:
         self._node.request("PUT", f"/books/_doc/{name}?refresh=true", {"name": name})
@@ -157,7 +157,7 @@ def check_after(store: Store) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.act)
 def test_a_read(store: Store, case: Case) -> None:
-    for number in range(TIMES):
+    for number in range(case.times):
         name = name_of("r", case, number)
         store.put(name)
         store.proxy.arm(case.act, store.marker(name))
@@ -173,7 +173,7 @@ def test_a_read(store: Store, case: Case) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.act)
 def test_a_write(store: Store, case: Case) -> None:
-    for number in range(TIMES):
+    for number in range(case.times):
         name = name_of("w", case, number)
         store.proxy.arm(case.act, store.marker(name))
         good, said = store.write(name)

@@ -106,7 +106,8 @@ def _typed(schema: Mapping[str, Any], words: Words, name: str, bounds: bool) -> 
         case "boolean":
             return st.booleans()
         case "array":
-            return st.lists(_value(schema.get("items", {}), words, name, bounds), max_size=5)
+            least = schema.get("minItems", 0) if bounds else 0
+            return st.lists(_value(schema.get("items", {}), words, name, bounds), min_size=least, max_size=5)
         case "object" if "properties" in schema:
             return _object(schema, words, bounds)
         case "object":

@@ -182,7 +182,6 @@ print(json.dumps([t.definition.model_dump(by_alias=True, exclude_none=True, mode
     done = inside(server, code)
     from_sources = subprocess.run(
         [sys.executable, "-c", code],
-        env=dict(os.environ) | {"PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)},
         text=True,
         capture_output=True,
         check=True,
@@ -218,24 +217,26 @@ runpy.run_module("servers.{server.name}", run_name="__main__")
 def test_the_image_can_check_access_tokens(server: Unpacked) -> None:
     """PyJWT and cryptography are imported only where OAuth is on, so nothing else would miss them."""
     code = """
-import asyncio, json
+import asyncio, json, pathlib, tempfile
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 import jwt
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
-from servers.common.access import OAuthSettings
-from servers.common.oauth import OAuth, Keys
+from servers.common.auth_settings import OAuthSettings
+from servers.common.oauth import OAuth
 
 async def main():
     for algorithm, kind, key in (
         ("ES256", ECAlgorithm, ec.generate_private_key(ec.SECP256R1())),
         ("RS256", RSAAlgorithm, rsa.generate_private_key(65537, 2048)),
     ):
-        content = json.dumps({"keys": [kind.to_jwk(key.public_key(), as_dict=True) | {"kid": "k"}]}).encode()
-        async def fetch(): return content
-        settings = OAuthSettings("https://i", "https://r", "", (algorithm,), ("at+jwt",), None)
+        handle, path = tempfile.mkstemp()
+        file = pathlib.Path(path)
+        file.write_text(json.dumps({"keys": [kind.to_jwk(key.public_key(), as_dict=True) | {"kid": "k"}]}))
+        settings = OAuthSettings("https://i", "https://r", file, (algorithm,), ("at+jwt",), None)
         claims = {"iss": "https://i", "aud": "https://r", "exp": 2**33, "client_id": "c", "scope": "mcp:read"}
         token = jwt.encode(claims, key, algorithm, {"typ": "at+jwt", "kid": "k"})
-        print((await OAuth(settings, Keys(fetch, (algorithm,))).caller(token)).name)
+        print((await OAuth(settings).caller(token)).name)
+        file.unlink()
 
 asyncio.run(main())
 """

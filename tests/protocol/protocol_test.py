@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import email.message
 import http.client
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -148,6 +150,10 @@ def test_an_unknown_method_is_an_error_of_the_protocol(server: Server) -> None:
     [
         (b"{", {}, 400),
         (b"[]", {}, 400),
+        (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', {}, 400),
+        (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', {"MCP-Protocol-Version": "2025-03-26"}, 400),
+        (b'{"jsonrpc":"2.0","id":1}', {}, 400),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping"}', {"MCP-Protocol-Version": NEW}, 400),
         (b'{"jsonrpc":"2.0","id":1,"method":"ping"}', {"Content-Type": "text/plain"}, 400),
         (b'{"jsonrpc":"2.0","id":1,"method":"ping"}', {"Accept": "text/html"}, 406),
         (b'{"jsonrpc":"2.0","id":1,"method":"ping"}', {"MCP-Protocol-Version": "1999-01-01"}, 400),
@@ -175,8 +181,69 @@ def test_a_body_that_is_too_long_is_refused_by_its_length(server: Server) -> Non
     assert server.get("/health")[0] == 200
 
 
-def test_there_are_no_sessions_to_get_or_delete(server: Server) -> None:
-    assert server.get("/mcp")[0] in (405, 406)
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "OPTIONS", "HEAD"])
+def test_there_are_no_sessions_to_get_or_delete(server: Server, method: str) -> None:
+    accept = {"Accept": "application/json, text/event-stream", "Mcp-Session-Id": "of another time"}
+    status, answered, _ = ask(server, None, accept, method)
+    assert (status, answered["Allow"]) == (405, "POST")
+
+
+def ask(
+    server: Server, message: Any, sent: dict[str, str], method: str = "POST"
+) -> tuple[int, email.message.Message, str]:
+    """Status, headers and body of an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    try:
+        connection.request(method, "/mcp", message and json.dumps(message), {"Content-Type": "application/json"} | sent)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def call(server: Server, version: str, accept: str, meta: dict[str, Any], **arguments: Any) -> tuple[int, str, str]:
+    """Status, media type and body of the answer to a call of the server's tool."""
+    body = request("tools/call", {"name": server.tool, "arguments": arguments}, version if version == NEW else None)
+    if meta:
+        body["params"].setdefault("_meta", {}).update(meta)
+    status, answered, text = ask(server, body, headers(version, "tools/call", server.tool) | {"Accept": accept})
+    return status, answered.get_content_type(), text
+
+
+BOTH = "application/json, text/event-stream"
+
+
+@pytest.mark.parametrize("accept", [BOTH, "application/json", "*/*"])
+@pytest.mark.parametrize("version", [*OLD, NEW])
+def test_an_answer_is_json_whatever_words_the_data_has(server: Server, version: str, accept: str) -> None:
+    meta = {"about": {"progressToken": 1}}
+    status, kind, text = call(server, version, accept, meta, progressToken="progressToken")
+    assert (status, kind) == (200, "application/json")
+    assert json.loads(text)["result"]["isError"], "the tool has no such argument"
+
+
+@pytest.mark.parametrize("version", OLD)
+def test_an_answer_is_a_stream_where_the_client_asks_for_progress(server: Server, version: str) -> None:
+    for accept in (BOTH, "*/*"):
+        status, kind, text = call(server, version, accept, {"progressToken": 0})
+        assert (status, kind) == (200, "text/event-stream") and '"isError":false' in text
+    # It can't be told of its progress, but it gets its answer.
+    status, kind, text = call(server, version, "application/json", {"progressToken": 0})
+    assert (status, kind) == (200, "application/json") and '"isError":false' in text
+
+
+def test_the_newest_version_streams_only_where_there_is_progress(server: Server) -> None:
+    for accept in (BOTH, "application/json"):
+        status, kind, text = call(server, NEW, accept, {"progressToken": 0})
+        assert (status, kind) == (200, "application/json") and not json.loads(text)["result"]["isError"]
+
+
+def test_an_answer_does_not_depend_on_the_spelling_of_the_content_type(server: Server) -> None:
+    answers = [
+        ask(server, request("tools/list"), {"Accept": BOTH, "Content-Type": kind})
+        for kind in ("application/json", "application/json; charset=utf-8")
+    ]
+    assert answers[0][0] == 200 and answers[0][2] == answers[1][2]
 
 
 def test_other_hosts_and_origins_are_refused(server: Server) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from servers.elasticsearch.fake_elasticsearch import ROOT, Answer, FakeElasticsearch, Request
+from servers.elasticsearch.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
 from tools.backends.redis import RedisServer
 from tools.backends.runfiles import program
 from tools.backends.sidecar import Sidecar
@@ -149,12 +149,12 @@ def test_redis(secrets: Secrets, tmp_path: Path) -> None:
         look(sidecar)
 
 
-def elasticsearch(request: Request) -> Answer:
+def elasticsearch(request: FakeRequest) -> FakeAnswer:
     """Refuses, and repeats what it was sent, as no server should but a proxy in between may."""
     if request.path == "/":
         return ROOT
     echo = request.headers.get("authorization", "")
-    return Answer(
+    return FakeAnswer(
         403, {"error": {"type": "security_exception", "reason": f"action is unauthorized for {echo}"}, "status": 403}
     )
 

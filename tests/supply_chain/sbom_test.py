@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.parser
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 
 from cyclonedx.schema import SchemaVersion
@@ -106,5 +107,6 @@ def test_every_package_has_a_licence_and_the_checksum_of_the_locks(described: De
 
 
 def test_the_time_is_the_locks(described: Described) -> None:
-    day = f"{LOCK['snapshot'][:4]}-{LOCK['snapshot'][4:6]}-{LOCK['snapshot'][6:8]}T00:00:00Z"
-    assert described.spdx["creationInfo"]["created"] == described.cyclonedx["metadata"]["timestamp"] == day
+    locked = datetime.fromisoformat(LOCK["snapshot"])
+    for text in (described.spdx["creationInfo"]["created"], described.cyclonedx["metadata"]["timestamp"]):
+        assert datetime.fromisoformat(text) == locked

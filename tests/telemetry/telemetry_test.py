@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from servers.elasticsearch.fake_elasticsearch import NOTHING, ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
 from tests.telemetry.receiver import Receiver, plain
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
@@ -142,6 +143,43 @@ def test_nothing_of_clients_or_stores_is_told(redis_server: RedisServer, receive
         assert CANARY not in running.log.read_text()
     assert len(receiver.spans) >= 9 and "mcp.server.operation.duration" in receiver.metrics
     assert all(headers["api-key"] == CANARY for headers in receiver.headers), "where it belongs"
+    assert not [body for body in receiver.bodies if CANARY.encode() in body]
+
+
+def test_the_spans_of_elasticsearchs_client_are_part_of_a_call(receiver: Receiver, tmp_path: Path) -> None:
+    def answer(request: FakeRequest) -> FakeAnswer:
+        if "missing" in request.path:
+            cause = {"type": "index_not_found_exception", "reason": f"no such index [{CANARY}]"}
+            return FakeAnswer(404, {"error": cause | {"root_cause": [cause]}, "status": 404})
+        return NOTHING if "_search" in request.path else ROOT
+
+    with FakeElasticsearch(answer) as fake:
+        settings = {
+            "ES_HOST": "127.0.0.1",
+            "ES_PORT": str(fake.port),
+            "ES_API_KEY": CANARY,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+            "OTEL_PYTHON_INSTRUMENTATION_ELASTICSEARCH_CAPTURE_SEARCH_QUERY": "raw",
+        }
+        with Sidecar("servers.elasticsearch", settings, tmp_path) as running:
+            running.wait_until_ready()
+            for index in (CANARY, f"{CANARY}-missing"):
+                arguments = {"index": index, "query": {"term": {CANARY: CANARY}}}
+                send(running, "tools/call", {"name": "es_search", "arguments": arguments}, new=True)
+            running.signal(signal.SIGTERM)
+            assert running.wait(60) == 0
+            assert CANARY not in running.log.read_text()
+        calls = {_hex(span.span_id) for span in receiver.spans if span.name == "tools/call es_search"}
+        found = [span for span in receiver.spans if span.name == "search"]
+        assert len(calls) == 2 and {_hex(span.parent_span_id) for span in found} == calls
+        for span in found:
+            assert plain(span) == {
+                "db.system": "elasticsearch",
+                "db.operation": "search",
+                "http.request.method": "POST",
+                "server.address": "127.0.0.1",
+                "server.port": fake.port,
+            }
     assert not [body for body in receiver.bodies if CANARY.encode() in body]
 
 

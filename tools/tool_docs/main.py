@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from servers.common.access import AccessSettings
+from servers.common.auth_settings import AuthSettings
 from servers.common.settings import CommonSettings, Environment
 from servers.common.sidecar import Sidecar
 from servers.common.tools import Tool, size
@@ -59,7 +59,7 @@ def page(sidecar: Sidecar[Any, Any]) -> Iterator[str]:
     sidecar.settings(env)
     own = list(env.described)
     CommonSettings.read(env)
-    AccessSettings.read(env)
+    AuthSettings.read(env)
     described = own + [row for row in env.described if row not in own]
     yield from table(
         ("variable", "default", "meaning"),
@@ -104,12 +104,32 @@ def kind(schema: Mapping[str, Any]) -> str:
         return " or ".join(kind(part) for part in schema["anyOf"])
     name = str(schema.get("type", "any"))
     if name == "array" and "items" in schema:
-        name = f"array of {kind(schema['items'])}"
-    bounds = [f"{word} {schema[key]}" for key, word in _BOUNDS.items() if key in schema]
-    return f"{name}, {', '.join(bounds)}" if bounds else name
+        items = kind(schema["items"])
+        name = f"array of ({items})" if ", " in items else f"array of {items}"
+    return ", ".join([name, *_bounds(schema)])
 
 
-_BOUNDS = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
+def _bounds(schema: Mapping[str, Any]) -> Iterator[str]:
+    if "exclusiveMinimum" in schema:
+        yield f"more than {schema['exclusiveMinimum']}"
+    for least, most, unit in _RANGES:
+        match schema.get(least), schema.get(most):
+            case None, None:
+                pass
+            case low, None:
+                yield f"at least {low}{unit}"
+            case None, high:
+                yield f"at most {high}{unit}"
+            case low, high:
+                yield f"{low} to {high}{unit}"
+
+
+_RANGES = (
+    ("minimum", "maximum", ""),
+    ("minLength", "maxLength", " characters"),
+    ("minItems", "maxItems", " items"),
+    ("minProperties", "maxProperties", " entries"),
+)
 
 
 def _default(schema: Mapping[str, Any], required: bool) -> str:

@@ -1,0 +1,55 @@
+"""The principal of a request: its name and its scopes. Access control sets it, and the MCP server checks it."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Protocol
+
+READ = "mcp:read"
+WRITE = "mcp:write"
+SCOPES = (READ, WRITE)
+"""All scopes. WRITE includes READ."""
+
+
+@dataclass
+class Principal:
+    """The client that makes a request, and its scopes."""
+
+    name: str
+    """The name of a token, a certificate or an OAuth client; never a secret."""
+
+    scopes: frozenset[str]
+    missing: str = field(default="", compare=False)
+    """A scope that the request turned out to need and the principal does not have."""
+
+    def may(self, scope: str) -> bool:
+        """Return whether the principal has a scope."""
+        return scope in self.scopes or (scope == READ and WRITE in self.scopes)
+
+
+ANONYMOUS = Principal("anonymous", frozenset(SCOPES))
+"""The principal where no credential is required. The server's settings decide what it may do."""
+
+PRINCIPAL: ContextVar[Principal] = ContextVar("PRINCIPAL", default=ANONYMOUS)
+"""The principal of the current request."""
+
+
+class CredentialRefused(Exception):
+    """A credential is not accepted. The message is for the client and contains nothing of the credential."""
+
+    def __init__(self, message: str, status: int = 401) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Authenticator(Protocol):
+    """Find the principal of a bearer token."""
+
+    async def authenticate(self, token: str) -> Principal:
+        """Return the principal that a token belongs to.
+
+        Raises:
+            CredentialRefused: the token is not accepted, or can't be checked now.
+        """
+        ...
