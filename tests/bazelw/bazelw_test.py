@@ -6,6 +6,7 @@ only. What Bazel itself says of a registry comes from a real one.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -86,6 +87,7 @@ esac''',
     def run(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(self.workspace / "bazelw"), *args],
+            cwd=self.workspace,
             env=self.env | env,
             text=True,
             capture_output=True,
@@ -230,6 +232,8 @@ def registry(folder: Path, modules: dict[str, set[str]]) -> str:
             (folder / "modules" / name / version).mkdir(parents=True)
             text = f'module(name = "{name}", version = "{version}")\n'
             (folder / "modules" / name / version / "MODULE.bazel").write_text(text)
+            source = {"type": "local_path", "path": str(folder)}
+            (folder / "modules" / name / version / "source.json").write_text(json.dumps(source))
     return folder.as_uri()
 
 
