@@ -8,19 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import redis
 from redis.asyncio.client import Redis
 from redis.asyncio.connection import BlockingConnectionPool, Connection, ConnectionPool, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.credentials import CredentialProvider
+from redis.driver_info import DriverInfo
 from redis.exceptions import AskError, AuthenticationError, MovedError
 
 from servers.common.settings import Secret
 from servers.redis.settings import RedisSettings
 
 if TYPE_CHECKING:
-    # Imported where they are used: a start without them takes less CPU and memory.
+    # Imported at run time by the one deployment that needs them: a single server starts without them.
     from redis.asyncio.cluster import RedisCluster
     from redis.asyncio.sentinel import Sentinel
 
@@ -127,6 +129,8 @@ def _options(username: str, password: Secret) -> dict[str, Any]:
         # Nothing is sent twice unless we say so: a write may have been done before its answer was lost.
         "retry": Retry(NoBackoff(), 0),
         "client_name": "mcp-redis",
+        # What redis-py says of itself anyway, without a search of all packages' metadata for it.
+        "driver_info": DriverInfo(lib_version=redis.__version__),
     }
 
 
@@ -213,11 +217,11 @@ class SingleDeployment:
 def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
     from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 
+    class WaitingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
+        """Connections to the master that sentinels name, for one of which a command waits."""
+
     of_sentinels = _options("", settings.sentinel_password) | {"socket_timeout": CONNECT_TIMEOUT}
     sentinel = Sentinel(list(settings.sentinels), sentinel_kwargs=of_sentinels)
-
-    class WaitingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
-        """Connections to the master, for one of which a command waits."""
 
     def connect(pool: Any, **of_pool: Any) -> Redis:
         tls = {"ssl": True, **_tls(settings)} if settings.tls else {}
@@ -261,12 +265,12 @@ class ClusterDeployment:
         return self._map
 
     async def refresh(self) -> None:
+        from redis.asyncio.cluster import ClusterNode, RedisCluster
+
         seen = self._maps_made
         async with self._lock:
             if seen != self._maps_made:
                 return
-            from redis.asyncio.cluster import ClusterNode, RedisCluster
-
             found = RedisCluster(
                 self._settings.host,
                 self._settings.port,
