@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from servers.common.tools import Tool
+from servers.common.protocol.tools import Tool
 from servers.elasticsearch.server import SIDECAR as ELASTICSEARCH
 from servers.redis.server import SIDECAR as REDIS
 
