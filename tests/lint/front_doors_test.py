@@ -28,6 +28,9 @@ EXCEPTIONS = {
 }
 """File and line of what is allowed, with the reason. There may be three, in lazy_imports.py or a module for TLS."""
 
+BY_PYTHON = ("_abc_impl", "_is_protocol", "_is_runtime_protocol")
+"""Names that abc and typing set on each class."""
+
 ALLOWED_FILES = ("lazy_imports.py", "tls.py")
 
 
@@ -66,7 +69,9 @@ def overridden() -> Iterator[str]:
                 if base.__module__.partition(".")[0] in ("servers", "builtins", "typing", "abc", "enum", "pydantic"):
                     continue
                 shared = vars(own).keys() & vars(base).keys()
-                yield from (f"{loaded.__name__}.{own.__name__}.{n}" for n in shared if private(n) and n != "_abc_impl")
+                yield from (
+                    f"{loaded.__name__}.{own.__name__}.{n}" for n in shared if private(n) and n not in BY_PYTHON
+                )
 
 
 def test_no_class_overrides_a_private_name_of_a_library() -> None:
