@@ -21,32 +21,71 @@ Words = Annotated[
 
 
 class Reply(TypedDict):
-    reply: Any
-    cut: Annotated[NotRequired[bool], Field(description="the reply was longer")]
+    reply: NotRequired[Any]
+    replies: Annotated[
+        NotRequired[list[Any]], Field(description="one for each of commands; {error} where Redis refused it")
+    ]
+    cut: Annotated[NotRequired[bool], Field(description="a reply was longer")]
+    left_out: Annotated[NotRequired[int], Field(description="replies that did not fit")]
 
 
 @tool(title="Read-only command")
-async def redis_command(call: Call[RedisBackend], *, command: Words) -> Reply:
-    """Send any command that Redis itself flags as read-only and not dangerous, blocking or administrative."""
+async def redis_command(
+    call: Call[RedisBackend],
+    *,
+    command: Words | None = None,
+    commands: Annotated[
+        list[Annotated[list[Word], Field(min_length=1)]] | None, Field(max_length=200, description="or several")
+    ] = None,
+) -> Reply:
+    """Send a command that Redis flags as read-only and not dangerous or blocking; or up to 200 of them."""
+    if (command is None) == (not commands):
+        raise ToolError("give either command or commands")
     backend = call.backend
-    (planned,) = await plan(backend, [[parse_key(word) for word in command]], writing=False)
-    try:
-        backend.check_slots(planned.keys)
-    except ToolError as error:
-        raise ToolError(f"{error}; redis_read_many reads keys of any slots") from None
-    answer = await (
-        _of_cluster(backend, planned) if backend.clustered and not planned.keys else _sent(backend, planned)
+    planned = await plan(
+        backend, [[parse_key(word) for word in words] for words in commands or [command or []]], writing=False
     )
-    reply, cut = bounded(answer, Room(call.max_bytes))
-    return {"reply": reply, "cut": True} if cut else {"reply": reply}
+    for one in planned:
+        try:
+            backend.check_slots(one.keys)
+        except ToolError as error:
+            raise ToolError(f"{error}; redis_read_many reads keys of any slots") from None
+    room = Room(call.max_bytes)
+    if not commands:
+        reply, cut = bounded(await _sent(backend, planned[0]), room)
+        return {"reply": reply, "cut": True} if cut else {"reply": reply}
+    replies: list[Any] = []
+    result: Reply = {"replies": replies}
+    for answer in await _sent_many(backend, planned):
+        shown, cut = bounded(answer, room)
+        if cut and shown is None:
+            break
+        replies.append(shown)
+        if cut:
+            result["cut"] = True
+    if left_out := len(planned) - len(replies):
+        result["left_out"] = left_out
+    return result
+
+
+async def _sent_many(backend: RedisBackend, planned: list[Planned]) -> list[Any]:
+    """The answers to several commands, in one round trip as far as they name keys."""
+    keyed = [one for one in planned if one.keys]
+    answers = iter(await backend.read_many([_words(one) for one in keyed]))
+    return [next(answers) if one.keys else await _sent(backend, one) for one in planned]
+
+
+def _words(planned: Planned) -> tuple[bytes, ...]:
+    if planned.name == "pfcount" and len(planned.keys) == 1:
+        # With one key it stores what it has counted; with several it stores nothing, and a key may be named twice.
+        return (*planned.words, planned.keys[0])
+    return planned.words
 
 
 async def _sent(backend: RedisBackend, planned: Planned) -> Any:
-    words = planned.words
-    if planned.name == "pfcount" and len(planned.keys) == 1:
-        # With one key it stores what it has counted; with several it stores nothing, and a key may be named twice.
-        words = (*words, planned.keys[0])
-    return await backend.read(*words, at=planned.keys[0] if planned.keys else None)
+    if backend.clustered and not planned.keys:
+        return await _of_cluster(backend, planned)
+    return await backend.read(*_words(planned), at=planned.keys[0] if planned.keys else None)
 
 
 async def _of_cluster(backend: RedisBackend, planned: Planned) -> Any:
@@ -56,7 +95,7 @@ async def _of_cluster(backend: RedisBackend, planned: Planned) -> Any:
         ToolError: there is no such answer.
     """
     if planned.name.startswith("ft.") or planned.name == "time":
-        return await _sent(backend, planned)
+        return await backend.read(*planned.words)
     if planned.name == "dbsize":
         return sum(await backend.each("DBSIZE"))
     if planned.name == "randomkey":

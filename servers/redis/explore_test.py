@@ -569,3 +569,85 @@ async def test_long_names_are_cut_and_say_so(client: Client, redis: Redis) -> No
         ("redis_scan", {"order": "memory"}),
     ):
         assert "70000" in str(await ok(client, tool, **arguments)) or tool == "redis_diagnose"
+
+
+async def test_several_reads_in_one_call(client: Client, redis: Redis) -> None:
+    redis.set("s", "v")
+    redis.rpush("l", *["x" * 1000] * 30)
+    commands = [["GET", "s"], ["LLEN", "l"], ["GET", "l"], ["TIME"], ["GETRANGE", "s", 0, 0]]
+    many = await ok(client, "redis_command", commands=commands)
+    assert many["replies"][:2] == ["v", 30] and many["replies"][4] == "v" and len(many["replies"][3]) == 2
+    assert many["replies"][2]["error"].startswith("WRONGTYPE")
+    long = await ok(client, "redis_command", commands=[["LRANGE", "l", 0, -1]] * 10)
+    assert long["cut"] and long["left_out"] == 10 - len(long["replies"]) > 0
+    assert "command 2: SET is refused" in await error(
+        client, "redis_command", commands=[["GET", "s"], ["SET", "s", "x"]]
+    )
+    assert "either command or commands" in await error(client, "redis_command")
+    redis.sadd("w", *(f"{i:01000}" for i in range(100)))
+    assert "bytes, most of them from 'w'" in await error(client, "redis_command", commands=[["SMEMBERS", "w"]] * 200)
+
+
+async def test_hashes_are_counted_by_a_field(client: Client, redis: Redis) -> None:
+    with redis.pipeline() as pipeline:
+        for i in range(5000):
+            country = ("de", "fr", "it")[i % 3]
+            pipeline.hset(f"user:{i}", mapping={"country": country, "active": i % 2, "bio": "x" * 200})
+        pipeline.hset("user:none", "active", 1)
+        pipeline.hset("user:long", mapping={"country": "x" * 5000, "active": 1})
+        pipeline.set("user:string", "x")
+        pipeline.execute()
+    found = await ok(client, "redis_tally", pattern="user:*", field="country")
+    assert {row["value"]: row["count"] for row in found["counts"]} == {"de": 1667, "fr": 1667, "it": 1666}
+    assert found["hashes"] == 5001 and found["without"] == 1 and "cursor" not in found
+    active = await ok(client, "redis_tally", pattern="user:*", field="country", where={"active": "1"}, limit=1)
+    assert active["hashes"] == 2501 and active["left_out"] == 2
+    assert "looks like the name of a secret" in await error(client, "redis_tally", pattern="*", field="api_token")
+
+
+async def test_chosen_fields_of_many_hashes(client: Client, redis: Redis) -> None:
+    redis.hset("a", mapping={"n": "1", "x": "long" * 100, "token": "t"})
+    redis.hset("b", mapping={"x": "2"})
+    redis.set("s", "v")
+    keys = (await ok(client, "redis_read_many", keys=["a", "b", "s"], fields=["n", "token"]))["keys"]
+    assert [key["value"] for key in keys] == [{"n": "1", "token": "(masked)"}, {}, "v"]
+    assert keys[0]["length"] == 3
+
+
+async def test_what_expires_soonest(client: Client, redis: Redis) -> None:
+    for i in range(30):
+        redis.set(f"session:{i}", "s", ex=1000 + i * 100)
+    redis.set("forever", "x")
+    soon = (await ok(client, "redis_scan", order="ttl", limit=3))["keys"]
+    assert [key["key"] for key in soon] == ["session:0", "session:1", "session:2"]
+    below = (await ok(client, "redis_scan", ttl_below_s=1550, pattern="session:*"))["keys"]
+    assert [key["key"] for key in below] == [f"session:{i}" for i in range(6)] and below[0]["ttl_s"] <= 1000
+
+
+async def test_all_streams_at_a_glance(client: Client, redis: Redis) -> None:
+    for i in range(40):
+        for entry in range(1, 6):
+            redis.xadd(f"stream:{i}", {"n": entry}, id=f"{entry}-0")
+        redis.xgroup_create(f"stream:{i}", "g", id="0")
+    redis.xreadgroup("g", "c", {"stream:7": ">"}, count=4)
+    redis.xreadgroup("g", "c", {"stream:9": ">"}, count=2)
+    streams = (await ok(client, "redis_stream", limit=3))["streams"]
+    assert [(row["key"], row["pending"]) for row in streams[:2]] == [("stream:7", 4), ("stream:9", 2)]
+    assert streams[0]["groups"][0]["lag"] == 1 and streams[0]["length"] == 5
+    assert len((await ok(client, "redis_stream", pattern="stream:1*"))["streams"]) == 11
+    assert "key of the group" in await error(client, "redis_stream", group="g")
+
+
+async def test_settings_and_commands_are_shown_without_secrets(client: Client, redis: Redis) -> None:
+    redis.config_set("masterauth", "a-password-of-the-master")
+    try:
+        settings = await ok(client, "redis_diagnose", topic="config", limit=500)
+    finally:
+        redis.config_set("masterauth", "")
+    values = {row["name"]: row["value"] for row in settings["rows"]}
+    assert values["masterauth"] == "(masked)" and values["maxmemory-policy"] == "noeviction"
+    assert "a-password-of-the-master" not in str(settings)
+    redis.config_resetstat()
+    redis.set("k", "v")
+    rows = {row["command"]: row for row in (await ok(client, "redis_diagnose", topic="commands"))["rows"]}
+    assert rows["SET"]["calls"] == 1 and rows["SET"]["failed"] == 0

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from servers.common.tools import Call, Room, tool
 from servers.redis.backend import RedisBackend
 from servers.redis.replies import said, seconds, words
-from servers.redis.values import show, show_name
+from servers.redis.values import parse_key, show, show_name
 
 SHORT = 1024
 """Bytes of a value, and of all elements of a collection, that are shown of a key."""
@@ -85,10 +85,14 @@ async def redis_read_many(
     call: Call[RedisBackend],
     *,
     keys: Annotated[list[str], Field(min_length=1, max_length=200)],
+    fields: Annotated[
+        list[str] | None, Field(min_length=1, max_length=20, description="of hashes: only these fields")
+    ] = None,
     values: Annotated[bool, Field(description="false: only what is known about them")] = True,
 ) -> Many:
     """Read up to 200 keys at once: type, encoding, memory, TTL, idle time, and the beginnings of their values."""
     names = [call.backend.scope.key(key) for key in keys]
+    chosen = [parse_key(field) for field in fields or ()]
     first = iter(await call.backend.read_many([command for name in names for command in _about(name)]))
     abouts = [[next(first) for _ in range(1 + len(_ABOUT))] for _ in names]
     kinds = [said(about[0]) for about in abouts]
@@ -104,7 +108,16 @@ async def redis_read_many(
     )
     replies = iter(
         await call.backend.read_many(
-            [command for name, peek in zip(names, peeks, strict=True) if peek for command in (*peek, ("EXISTS", name))]
+            [
+                command
+                for name, kind, peek in zip(names, kinds, peeks, strict=True)
+                if peek
+                for command in (
+                    ("HMGET", name, *chosen) if chosen and kind == "hash" else peek[0],
+                    peek[1],
+                    ("EXISTS", name),
+                )
+            ]
         )
     )
     room = Room(call.max_bytes)
@@ -118,6 +131,12 @@ async def redis_read_many(
             if isinstance(length, int):
                 short["length"] = length
             # A key that expires between two commands looks empty.
+            if chosen and kind == "hash" and isinstance(value, list):
+                # As HSCAN gives them.
+                value = [
+                    b"0",
+                    [word for pair in zip(chosen, value, strict=True) if pair[1] is not None for word in pair],
+                ]
             short = {"key": key, "type": "none"} if there == 0 else short | _shown(call, name, kind, value)
         elif values and kind in _PEEK:
             short["too_big"] = True

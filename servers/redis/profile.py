@@ -60,7 +60,7 @@ class _Group:
 async def redis_profile(
     call: Call[RedisBackend],
     *,
-    pattern: Annotated[Pattern, Field(description="glob")] = "*",
+    pattern: Pattern = "*",
     separator: Annotated[str, Field(min_length=1, max_length=5)] = ":",
     sample: Annotated[int, Field(ge=100, le=100_000, description="keys to look at")] = 10_000,
 ) -> Profile:

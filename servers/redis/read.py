@@ -70,19 +70,19 @@ async def redis_read(
     key: KeyName,
     field: Annotated[
         str | None,
-        Field(description="of a hash: only this field, at full length; of a JSON document: a path, as $.a[0]"),
+        Field(description="of a hash, at full length; of JSON a path, as $.a[0]"),
     ] = None,
     view: Annotated[
-        Literal["bits", "geo"] | None, Field(description="a string as bitmap, a sorted set with its positions")
+        Literal["bits", "geo"] | None, Field(description="string as bitmap, sorted set with positions")
     ] = None,
-    reverse: Annotated[bool, Field(description="list, sorted set, stream: from the end")] = False,
-    start: Annotated[str | None, Field(description="sorted set: least score; stream: first id")] = None,
-    end: Annotated[str | None, Field(description="sorted set: greatest score; stream: last id")] = None,
+    reverse: Annotated[bool, Field(description="from the end")] = False,
+    start: Annotated[str | None, Field(description="least score, or first stream id")] = None,
+    end: Annotated[str | None, Field(description="greatest score, or last id")] = None,
     limit: Annotated[int, Field(ge=1, le=1000, description="elements")] = 100,
     cursor: str = "0",
     version: Annotated[bool, Field(description="also give its version, for redis_write's if_version")] = False,
 ) -> Content:
-    """Read a key of any type (string, hash, list, set, sorted set, stream, JSON, HyperLogLog, bitmap, geo, time series) in pages. Long elements are cut and say their length in bytes; values that are not valid UTF-8 come as base64."""  # noqa: E501
+    """Read a key of any type (string, hash, list, set, sorted set, stream, JSON, HyperLogLog, bitmap, geo, time series) in pages. Long elements are cut and say their length; what is not valid UTF-8 comes as base64."""  # noqa: E501
     name = call.backend.scope.key(key)
     kind_raw, ttl, encoding, memory = await call.backend.read_many(
         [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name), ("MEMORY", "USAGE", name, "SAMPLES", 20)]
@@ -188,7 +188,11 @@ class _Page:
     def shown(self, value: bytes) -> Any:
         """An element, cut so that two of them fit into a result."""
         shown = show(value, ELEMENT_BYTES)
-        return shown if size(shown) <= self.room // 2 - 64 else show(value, self.room // 16)
+        most = self.room // 2 - 64
+        while (need := size(shown)) > most:
+            value_bytes = len(value) if isinstance(shown, str) else len(value[:ELEMENT_BYTES])
+            shown = show_part(value[: value_bytes * most // need - 16]) | {"bytes": len(value)}
+        return shown
 
 
 async def _string(call: Call[RedisBackend], name: bytes, page: _Page) -> dict[str, Any]:

@@ -60,18 +60,20 @@ async def redis_scan(
     pattern: Annotated[Pattern, Field(description="glob: * ? [ab]; escape with \\")] = "*",
     type: Annotated[str | None, Field(max_length=40, description="only this type, as string or zset")] = None,
     order: Annotated[
-        Literal["memory", "idle"] | None, Field(description="biggest or longest idle first, of the keys looked at")
+        Literal["memory", "idle", "ttl"] | None,
+        Field(description="biggest, longest idle, soonest to expire"),
     ] = None,
+    ttl_below_s: Annotated[int | None, Field(ge=1, description="only keys that expire sooner")] = None,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
     cursor: str = "0",
 ) -> Keys:
-    """Find keys by pattern and type, with type and TTL. Uses SCAN, never KEYS. A page may be short, even empty, with more to come: only a result without cursor is the end."""  # noqa: E501
+    """Find keys by pattern and type, with type and TTL. Uses SCAN, never KEYS. A page may be short, even empty: only one without cursor is the last."""  # noqa: E501
     at = Cursor(cursor)
     words: list[Any] = ["MATCH", call.backend.scope.pattern(pattern)]
     if type:
         words += ["TYPE", _type(type)]
-    if order:
-        return await _ordered(call, at, words, order, limit)
+    if order or ttl_below_s is not None:
+        return await _ordered(call, at, words, order or "ttl", limit, ttl_below_s)
 
     async def step(server: int, position: int, count: int) -> tuple[int, int, list[bytes]]:
         server, position, names = await call.backend.scan(server, position, *words, "COUNT", count)
@@ -168,15 +170,36 @@ def _count(wanted: int, looked_at: int, had: int) -> int:
     return min(max(wanted * looked_at * 3 // (4 * had), 1), SCAN_COUNT) if had else SCAN_COUNT
 
 
-async def _ordered(call: Call[RedisBackend], at: Cursor, words: list[Any], order: str, limit: int) -> Keys:
-    field, command = ("memory_bytes", "MEMORY USAGE") if order == "memory" else ("idle_s", "OBJECT IDLETIME")
+_ORDERS = {
+    "memory": ("memory_bytes", ("MEMORY", "USAGE")),
+    "idle": ("idle_s", ("OBJECT", "IDLETIME")),
+    "ttl": ("ttl_s", ("PTTL",)),
+}
+"""What keys are ordered by: a field of Key, and the command that tells it."""
+
+
+async def _ordered(
+    call: Call[RedisBackend], at: Cursor, words: list[Any], order: str, limit: int, ttl_below_s: int | None
+) -> Keys:
+    field, command = _ORDERS[order]
     top: list[tuple[int, bytes]] = []
     server, position = at.server, at.position
     for step in range(SCAN_STEPS):
         server, position, names = await call.backend.scan(server, position, *words, "COUNT", SCAN_COUNT)
         names = [name for name in names if call.backend.scope.has(name)]
-        answers = await call.backend.read_many([(*command.split(), name) for name in names])
-        known = ((answer, name) for answer, name in zip(answers, names, strict=True) if isinstance(answer, int))
+        if ttl_below_s is not None:
+            ttls = await call.backend.read_many([("PTTL", name) for name in names])
+            names = [
+                name
+                for name, ttl in zip(names, ttls, strict=True)
+                if isinstance(ttl, int) and 0 <= ttl < ttl_below_s * 1000
+            ]
+        answers = await call.backend.read_many([(*command, name) for name in names])
+        known = (
+            (-answer if order == "ttl" else answer, name)
+            for answer, name in zip(answers, names, strict=True)
+            if isinstance(answer, int) and answer >= 0
+        )
         top = heapq.nlargest(limit, [*top, *known])
         if server < 0:
             break
@@ -185,7 +208,8 @@ async def _ordered(call: Call[RedisBackend], at: Cursor, words: list[Any], order
     keys: list[Key] = []
     for (measured, _), key in zip(top, await described(call, [name for _, name in top]), strict=True):
         if key is not None:
-            key[field] = measured  # type: ignore[literal-required]
+            if order != "ttl":
+                key[field] = measured  # type: ignore[literal-required]
             if not room.take(key):
                 break
             keys.append(key)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from servers.common.tools import ToolError
-from servers.redis.values import LONGEST_NAME, encode, parse_key, show_key, show_name
+from servers.redis.values import LONGEST_NAME, LONGEST_PATTERN, encode, parse_key, show_key, show_name
 
 SECRET = r"(?i)(^|[^a-z])(passw(or)?d|passphrase|secret|token|api[-_]?key|credentials?|private[-_]?key|auth)([^a-z]|$)"
 """Names of keys and fields that by default are taken to hold secrets."""
@@ -60,10 +60,17 @@ class Scope:
         return " or ".join(repr(show_key(prefix)) for prefix in self.prefixes)
 
     def pattern(self, pattern: str) -> bytes:
-        """The pattern for SCAN: that of the one prefix where all keys are asked for, so that Redis itself leaves out others."""
+        """Make the pattern for SCAN: that of the one prefix where all keys are asked for, so that Redis leaves out others.
+
+        Raises:
+            ToolError: it is too long.
+        """
         if pattern == "*" and len(self.prefixes) == 1:
             return re.sub(rb"([*?\[\]^\\-])", rb"\\\1", self.prefixes[0]) + b"*"
-        return encode(pattern)
+        encoded = encode(pattern)
+        if len(encoded) > LONGEST_PATTERN:
+            raise ToolError(f"a glob may have {LONGEST_PATTERN} bytes")
+        return encoded
 
 
 class Mask:

@@ -108,7 +108,7 @@ async def test_what_is_outside_is_refused_and_stays(
 
 async def test_every_tool_that_takes_names_is_tried(client: Client) -> None:
     nameless = {"redis_info", "redis_profile", "redis_scan", "redis_diagnose", "redis_command_docs"}
-    patterns = {"redis_delete_matching"}
+    patterns = {"redis_delete_matching", "redis_tally"}
     engine = {"redis_indexes", "redis_search", "redis_aggregate", "redis_create_index"}  # see search_test
     tried = {tool for tool, _ in OUTSIDE}
     assert tried | nameless | patterns | engine == {tool.definition.name for tool in SIDECAR.tools}
@@ -123,6 +123,14 @@ async def test_what_is_inside_is_served(client: Client, redis: Redis) -> None:
     assert (await ok(client, "redis_delete", keys=["app:newer"]))["deleted"] == 1
     assert await ok(client, "redis_publish", channel="app:events", message="x") == {"received_by": 0}
     assert await ok(client, "redis_pubsub", listen=["app:events"], seconds=0.2) == {"messages": []}
+
+
+async def test_what_looks_over_many_keys_stays_inside(client: Client, redis: Redis) -> None:
+    redis.xadd("app:x", {"f": "v"})
+    tallied = await ok(client, "redis_tally", pattern="*", field="f")
+    assert tallied["counts"] == [{"value": "v", "count": 1}] and tallied["sample"] == ["app:h"]
+    assert [stream["key"] for stream in (await ok(client, "redis_stream"))["streams"]] == ["app:x"]
+    assert (await ok(client, "redis_scan", ttl_below_s=10**9))["keys"] == []
 
 
 async def test_a_pattern_deletes_only_what_is_inside(client: Client, redis: Redis) -> None:

@@ -26,9 +26,7 @@ ATTEMPTS = 30
 
 class Done(TypedDict):
     replies: Annotated[list[Any], Field(description="one for each command; {error} where Redis refused it")]
-    failed: Annotated[
-        NotRequired[int], Field(description="commands that Redis refused: the others were done, and stay")
-    ]
+    failed: Annotated[NotRequired[int], Field(description="commands that Redis refused; the others were done and stay")]
     left_out: Annotated[
         NotRequired[int], Field(description="replies that did not fit: their commands were sent as well")
     ]

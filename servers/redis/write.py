@@ -66,6 +66,8 @@ async def redis_write(
     ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="expire after; 0: never; absent: as before")] = None,
 ) -> Written:
     """Write one key, atomically. A key of another type is refused unless replace is true. Other changes: redis_transaction."""
+    if type == "json" and not call.backend.has("json"):
+        raise ToolError("this Redis has no JSON module: write the document as text, with type string")
     command = _COMMANDS[type](value, lambda text: parse(text, base64))
     if prepend:
         if type != "list":
