@@ -19,6 +19,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from bazel.python.import_path import import_path
+
 SOURCE = "https://github.com/dox-asdlc/mcp-sidecars/blob/main/"
 
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s#]+)(#[^)\s]*)?(\))")
@@ -100,7 +102,7 @@ def build(given: argparse.Namespace) -> None:
             else:
                 shutil.copyfile(file, target)
         (folder / "zensical.toml").write_text(config(given.config.read_text(), pages))
-        env = os.environ | {"NO_COLOR": "1"}
+        env = os.environ | {"NO_COLOR": "1", "PYTHONPATH": import_path()}
         command = [sys.executable, "-m", "zensical", "build", "--strict"]
         done = subprocess.run(command, cwd=folder, env=env, text=True, capture_output=True, check=False)
         if done.returncode:

@@ -18,7 +18,9 @@ printf '#!/usr/bin/env bash\nexport BAZELW_CACHE_DIR=%q\nexec %q %q "$@"\n' "$BA
 chmod +x "$launcher.$$"; mv "$launcher.$$" "$launcher"
 export BAZELW_ENTER=$launcher
 
-startup=(--install_base=/usr/share/bazel --trust_install_base --output_user_root="$BAZELW_CACHE_DIR/bazel")
+# Real modules have a server of their own: it sees other folders, and neither way fetches again what the other has.
+way=${BAZELW_RC:+$(basename "$BAZELW_RC" .bazelrc)}
+startup=(--install_base=/usr/share/bazel --trust_install_base --output_user_root="$BAZELW_CACHE_DIR/bazel${way:+-$way}")
 flags=("common --disk_cache=$BAZELW_CACHE_DIR/disk --experimental_disk_cache_gc_max_size=20G")
 [[ -n ${BAZELW_RC:-} ]] || flags+=("common --config=airgap")
 

@@ -19,6 +19,12 @@ for file in /etc/resolv.conf /etc/hosts /etc/passwd /etc/group /etc/pip.conf; do
   [[ -e $file && -e $root$file ]] && binds+=(--ro-bind "$(readlink -f "$file")" "$file")
 done
 
+# A registry or vendored modules in a folder of this machine.
+for folder in "${BAZELW_REGISTRY:-}" "${BAZELW_VENDOR_DIR:-}"; do
+  folder=${folder#file://}
+  [[ $folder == /* && -d $folder ]] && binds+=(--bind "$folder" "$folder")
+done
+
 bundle=
 for file in "${SSL_CERT_FILE:-}" /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt; do
   if [[ -n $file && -f $file ]]; then bundle=$file; break; fi

@@ -26,8 +26,7 @@ def fetch_package(ctx, package, snapshot, output):
     what = "Debian package %s %s (%s)" % (package["name"], package["version"], package["architecture"])
     mirrors = ctx.execute([ctx.path(_MIRRORS), package["archive"], snapshot])
     if mirrors.return_code:
-        fail(("%s: this machine's apt configuration names no mirror of the %s archive: set DEBIAN_MIRROR and " +
-              "DEBIAN_SECURITY_MIRROR, or DEBIAN_SNAPSHOT to the address of a snapshot archive") % (what, package["archive"]))
+        fail("%s: %s" % (what, mirrors.stderr.strip()))
     found = {}
     for mirror in mirrors.stdout.strip().split("\n"):
         url = mirror + "/" + package["path"]

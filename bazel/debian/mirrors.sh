@@ -5,12 +5,12 @@
 #   2. else, on Debian, apt's source lists (both formats of sources.list(5); nothing need have been downloaded)
 #   3. with SNAPSHOT, a time such as 20261124T000000Z, Debian's archive of that time: DEBIAN_SNAPSHOT is the address of the
 #      snapshot archive (above debian/ and debian-security/); by default where apt itself, from version 3 on, finds it
-# Exits 1 and prints nothing where there is none.
+# Exits 1 where there is none; who asked for a SNAPSHOT wants a package, and gets one line on standard error that says what to set.
 set -euo pipefail
 archive=${1:?debian or debian-security}; snapshot=${2:-}
 case $archive in
-  debian) by_hand=${DEBIAN_MIRROR:-} security=0 key=Acquire::Snapshots::URI::Origin::Debian ;;
-  debian-security) by_hand=${DEBIAN_SECURITY_MIRROR:-} security=1 key=Acquire::Snapshots::URI::Override::Label::Debian-Security ;;
+  debian) variable=DEBIAN_MIRROR by_hand=${DEBIAN_MIRROR:-} security=0 key=Acquire::Snapshots::URI::Origin::Debian ;;
+  debian-security) variable=DEBIAN_SECURITY_MIRROR by_hand=${DEBIAN_SECURITY_MIRROR:-} security=1 key=Acquire::Snapshots::URI::Override::Label::Debian-Security ;;
   *) printf 'mirrors.sh: no archive is called %s\n' "$archive" >&2; exit 2 ;;
 esac
 etc=${BAZELW_ETC:-/etc}
@@ -51,4 +51,11 @@ candidates() {
 }
 
 found=$(candidates | sed 's|/*$||' | awk 'NF && !seen[$0]++')
-[[ -n $found ]] && printf '%s\n' "$found"
+if [[ -z $found ]]; then
+  [[ -n $snapshot ]] || exit 1
+  system=$(sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' "$etc/os-release" 2>/dev/null || uname -s)
+  printf '%s has no mirror of the archive %s in its settings: set %s to the address of one of those that Debian lists (https://www.debian.org/mirror/list), or DEBIAN_SNAPSHOT to the address of a snapshot archive, which serves both archives\n' \
+    "this machine (${system:-$(uname -s)})" "$archive" "$variable" >&2
+  exit 1
+fi
+printf '%s\n' "$found"

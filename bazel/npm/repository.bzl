@@ -1,5 +1,9 @@
 "Fetches the locked npm packages through the machine's own npm, and with them the Node.js that runs them."
 
+load("//bazel:host.bzl", "host_program")
+
+_WHAT = "npm packages of the tests"
+
 # node_modules is a folder: what uses a module names it by its path in there.
 _BUILD = """exports_files(
     [
@@ -11,12 +15,12 @@ _BUILD = """exports_files(
 """
 
 def _npm_repository_impl(ctx):
-    npm = ctx.which("npm")
-    if not npm:
-        fail("npm packages of the tests: npm is not on this machine: install it (Debian: apt-get install npm)")
+    npm = host_program(ctx, "npm", _WHAT, "npm")
+    if not ctx.os.name.lower().startswith("linux"):
+        fail("%s: they bring a Node.js for Linux only, and this machine is %s: run these tests on Linux" % (_WHAT, ctx.os.name))
     arch = {"aarch64": "arm64", "amd64": "x64", "x86_64": "x64"}.get(ctx.os.arch)
     if not arch:
-        fail("npm packages of the tests: no Node.js for the architecture '%s'" % ctx.os.arch)
+        fail("%s: no Node.js for the architecture '%s'" % (_WHAT, ctx.os.arch))
     ctx.symlink(ctx.attr.manifest, "package.json")
     ctx.symlink(ctx.attr.lock, "package-lock.json")
     ctx.report_progress("npm fetches the packages of bazel/npm/package-lock.json")
@@ -33,13 +37,14 @@ def _npm_repository_impl(ctx):
     ], timeout = 1200)
     if result.return_code:
         reason = [line for line in result.stderr.split("\n") if line.startswith("npm error") or line.startswith("npm ERR!")]
-        fail("npm packages of the tests: npm can't fetch what bazel/npm/package-lock.json names: %s" % (
-            " ".join(reason)[:600] or result.stderr.strip()[-600:] or "it gives no reason"
+        fail("%s: npm can't fetch what bazel/npm/package-lock.json names: %s" % (
+            _WHAT,
+            " ".join(reason)[:600] or result.stderr.strip()[-600:] or "it gives no reason",
         ))
     ctx.execute(["mkdir", "bin"])
     moved = ctx.execute(["mv", "node_modules/node-linux-%s/bin/node" % arch, "bin/node"])
     if moved.return_code:
-        fail("npm packages of the tests: node-linux-%s has no bin/node: %s" % (arch, moved.stderr.strip()))
+        fail("%s: node-linux-%s has no bin/node: %s" % (_WHAT, arch, moved.stderr.strip()))
 
     for path in ["node_modules/node-linux-" + arch, "node_modules/.bin"]:  # headers, manuals; links to programs
         ctx.delete(path)

@@ -1,5 +1,7 @@
 "A locked wheel for a repository rule, fetched through this machine's own pip."
 
+load("//bazel:host.bzl", "host_program")
+
 def download_wheel(ctx, requirements, what):
     """Downloads the one wheel of a lock and unpacks it into the folder wheel/ of the repository.
 
@@ -10,8 +12,11 @@ def download_wheel(ctx, requirements, what):
         requirements: path of the requirements.txt, with hashes
         what: for the error: what is being fetched, and where it is locked
     """
+    python = host_program(ctx, "python3", what, "python3-pip")
+    if ctx.execute([python, "-m", "pip", "--version"]).return_code:
+        fail("%s: %s has no pip: install it (Debian, Ubuntu: apt-get install python3-pip; elsewhere: python3 -m ensurepip)" % (what, python))
     result = ctx.execute([
-        "python3",
+        python,
         "-m",
         "pip",
         "download",

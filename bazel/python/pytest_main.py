@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bazel.python.import_path import import_path
+
 
 class Sharding:
     """Keeps the cases of this shard: each case goes to the shard that its name hashes to."""
@@ -43,6 +45,8 @@ def main(files: list[str]) -> int:
         "-ra",
         "--tb=short",
     ]
+    # Tests start programs of ours as `sys.executable -m MODULE`.
+    env["PYTHONPATH"] = import_path()
     if "TEST_TMPDIR" in env:
         # Short: a Unix socket's path has 107 bytes at most.
         args.append(f"--basetemp={Path(env['TEST_TMPDIR'], 't')}")

@@ -287,9 +287,8 @@ class ClusterDeployment:
             self._maps_made += 1
             left = self._nodes.keys() - {(node.host, int(node.port)) for node in found.get_nodes()}
             gone = [self._nodes.pop(address) for address in left]
-        await asyncio.gather(*(node.close_idle() for node in gone))
-        if before:
-            await before.aclose()
+        closing = [node.close_idle() for node in gone] + ([before.aclose()] if before else [])
+        await asyncio.gather(*closing, return_exceptions=True)  # what is dead may refuse to close
 
     def _at(self, host: str, port: int) -> RedisNode:
         if (host, port) not in self._nodes:

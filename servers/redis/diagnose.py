@@ -96,7 +96,7 @@ async def _clients(call: Call[RedisBackend], limit: int) -> Diagnosis:
     rows = [
         {
             "address": client.get("addr", ""),
-            "name": client.get("name", ""),
+            "name": client.get("name", "")[:100],
             "user": client.get("user", ""),
             "last_command": client.get("cmd", ""),
             "age_s": int(client.get("age", 0)),

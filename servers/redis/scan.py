@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from servers.common.tools import Call, Room, ToolError, size, tool
 from servers.redis.backend import RedisBackend
 from servers.redis.replies import said, seconds
-from servers.redis.values import show_key
+from servers.redis.values import LONGEST_NAME, Pattern, show_name
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class Cursor:
 async def redis_scan(
     call: Call[RedisBackend],
     *,
-    pattern: Annotated[str, Field(description="glob: * ? [ab]; escape with \\")] = "*",
+    pattern: Annotated[Pattern, Field(description="glob: * ? [ab]; escape with \\")] = "*",
     type: Annotated[str | None, Field(max_length=40, description="only this type, as string or zset")] = None,
     order: Annotated[
         Literal["memory", "idle"] | None, Field(description="biggest or longest idle first, of the keys looked at")
@@ -69,7 +69,7 @@ async def redis_scan(
     at = Cursor(cursor)
     words: list[Any] = ["MATCH", call.backend.scope.pattern(pattern)]
     if type:
-        words += ["TYPE", type]
+        words += ["TYPE", _type(type)]
     if order:
         return await _ordered(call, at, words, order, limit)
 
@@ -82,9 +82,35 @@ async def redis_scan(
     return {"keys": keys, "cursor": following} if following else {"keys": keys}
 
 
+TYPES = {
+    **{name: name for name in ("string", "list", "set", "zset", "hash", "stream", "vectorset")},
+    "sorted set": "zset",
+    "json": "ReJSON-RL",
+    "timeseries": "TSDB-TYPE",
+    "bloom": "MBbloom--",
+    "cuckoo": "MBbloomCF",
+    "cms": "CMSk-TYPE",
+    "topk": "TopK-TYPE",
+    "tdigest": "TDIS-TYPE",
+}
+"""Types by the names that people give them, and by Redis' own."""
+
+
+def _type(text: str) -> str:
+    """Redis' own name of a type.
+
+    Raises:
+        ToolError: there is no such type. Redis would find nothing, as if there were no such keys.
+    """
+    known = {name.lower(): own for name, own in TYPES.items()} | {own.lower(): own for own in TYPES.values()}
+    if text.lower() not in known:
+        raise ToolError(f"there is no type {text!r}: the types are {', '.join(TYPES)}")
+    return known[text.lower()]
+
+
 def _longest(name: bytes) -> Key:
     """What a key has in a result at the most."""
-    return {"key": show_key(name), "type": "of a module", "ttl_s": 10**16}
+    return {"key": show_name(name, LONGEST_NAME), "type": "of a module", "ttl_s": 10**16}
 
 
 Step = Callable[[int, int, int], Awaitable[tuple[int, int, list[T]]]]
@@ -92,7 +118,12 @@ Step = Callable[[int, int, int], Awaitable[tuple[int, int, list[T]]]]
 
 
 async def scanned(
-    call: Call[RedisBackend], scan: Step[T], at: Cursor, limit: int, shown: Callable[[T], Any] = lambda item: item
+    call: Call[RedisBackend],
+    scan: Step[T],
+    at: Cursor,
+    limit: int,
+    shown: Callable[[T], Any] = lambda item: item,
+    room: int | None = None,
 ) -> tuple[list[T], str | None]:
     """A page of what a scan finds, and the cursor behind it; None at the end.
 
@@ -102,8 +133,9 @@ async def scanned(
 
     Args:
         shown: what an item becomes in the result
+        room: bytes that the items may have; None for those of a result
     """
-    room = Room(call.max_bytes)
+    left_over = Room(call.max_bytes) if room is None else Room(room, 64)
     found: list[T] = []
     server, position, skip = at.server, at.position, at.skip
     count = 1 if skip else _count(limit, 1, 1)
@@ -111,14 +143,14 @@ async def scanned(
         next_server, following, items = await scan(server, position, count)
         items = items[skip:]
         left = limit - len(found)
-        fits = len(items) <= left and sum(size(shown(item)) + 1 for item in items) <= room.left
+        fits = len(items) <= left and sum(size(shown(item)) + 1 for item in items) <= left_over.left
         if not fits and found:
             return found, Cursor.text(server, position)
         if not fits and count > 1:
             count = min(count // 2, _count(left, count, len(items)))
             continue
         for index, item in enumerate(items):
-            if len(found) == limit or not room.take(shown(item)):
+            if len(found) == limit or not left_over.take(shown(item)):
                 return found, Cursor.text(server, position, skip + index)
             found.append(item)
         server, position, skip = next_server, following, 0
@@ -168,7 +200,7 @@ async def described(call: Call[RedisBackend], names: list[bytes]) -> list[Key | 
         if not isinstance(ttl, int) or ttl == -2 or not call.backend.scope.has(name):
             keys.append(None)
             continue
-        key: Key = {"key": show_key(name), "type": said(kind)}
+        key: Key = {"key": show_name(name, LONGEST_NAME), "type": said(kind)}
         if (left := seconds(ttl)) is not None:
             key["ttl_s"] = left
         keys.append(key)

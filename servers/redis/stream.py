@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.redis.backend import RedisBackend
 from servers.redis.replies import pairs, plain, said
-from servers.redis.values import KeyName, encode
+from servers.redis.values import KeyName, encode, show_name
 
 
 class StreamState(TypedDict):
@@ -60,7 +60,7 @@ async def redis_stream(
     state["pending"] = []
     room = Room(call.max_bytes - call.max_bytes // 5)
     for identifier, consumer, idle, deliveries in waiting:
-        row = {"id": said(identifier), "consumer": said(consumer), "idle_ms": idle, "deliveries": deliveries}
+        row = {"id": said(identifier), "consumer": show_name(consumer), "idle_ms": idle, "deliveries": deliveries}
         if len(state["pending"]) == limit or not room.take(row):
             state["cursor"] = "(" + str(state["pending"][-1]["id"])
             break
@@ -69,4 +69,6 @@ async def redis_stream(
 
 
 def _row(flat: Any) -> dict[str, Any]:
-    return {field: plain(value) for field, value in pairs(flat).items()}
+    return {
+        field: show_name(value) if isinstance(value, bytes) else plain(value) for field, value in pairs(flat).items()
+    }

@@ -1,4 +1,4 @@
-"""Images described as the arguments of oci_image, and the digests that rules_oci 2.3.2 gives them.
+"""Images described as the arguments of oci_image, and the digests that rules_oci 2.3.0 gives them.
 
 The digests were taken from upstream's own image.sh, descriptor.sh and image_index.sh.tpl, run with regctl 0.8.0 and
 jq 1.8.2 on the files that `write` makes.
@@ -52,10 +52,7 @@ DIGESTS = {
 }
 
 INDEX_OF = ["plain", "packed"]
-INDEX_DIGESTS = {
-    "without annotations": "sha256:49d2edd7eb21c585c4690f91ac6e969b678849ca427efbe2fcf7b60477865721",
-    "with annotations": "sha256:2ca299f44a7760a220947e216958c0a2e8356208f650747ba314c58dd354a197",
-}
+INDEX_DIGEST = "sha256:49d2edd7eb21c585c4690f91ac6e969b678849ca427efbe2fcf7b60477865721"
 
 
 def write(folder: Path) -> None:
@@ -74,4 +71,3 @@ def write(folder: Path) -> None:
                 value = vector[part]
                 text = value if isinstance(value, str) else "\n".join(value)
                 (folder / f"{name}.{part}.txt").write_text(text)
-    (folder / "index.annotations.txt").write_text("a=1\nb=two words")

@@ -1,6 +1,7 @@
 """./bazelw chooses its way: what it starts, with which arguments, and what it says.
 
-The Bazels are scripts that write down how they were called: the choice is what is tested, and a machine has one state only.
+Most Bazels here are scripts that write down how they were called: the choice is what is tested, and a machine has one state
+only. What Bazel itself says of a registry comes from a real one.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,11 +24,14 @@ TOOLS = (
     "echo",
     "env",
     "find",
+    "grep",
+    "head",
     "id",
     "mkdir",
     "rm",
     "sed",
     "sha256sum",
+    "tail",
     "timeout",
     "uname",
     "xargs",
@@ -59,14 +64,21 @@ class Machine:
         path.write_text(f"#!{self.bin}/bash\n{body}\n")
         path.chmod(0o755)
 
-    def install_bazel(self, name: str = "bazel", version: str = VERSION, modules: bool = True) -> None:
-        """Puts a Bazel on the PATH that answers --version and `mod graph`, and else prints its arguments and rc files."""
+    def install_bazel(self, name: str = "bazel", version: str = VERSION, error: str = "", status: int = 0) -> None:
+        """Puts a Bazel on the PATH that answers --version and a query, and else prints its arguments and rc files.
+
+        Args:
+            name: of the program
+            version: that it says it has
+            error: what the query writes on standard error
+            status: the query's exit code
+        """
         self.script(
             self.bin / name,
             f'''echo "{name} $*" >>{self.calls}
 case "$1" in
   --version) echo "bazel {version}" ;;
-  mod) exit {0 if modules else 1} ;;
+  --noblock_for_lock) echo "{error}" >&2; exit {status} ;;
   *) for word in "$@"; do case $word in --bazelrc=*) cat "${{word#--bazelrc=}}" ;; esac; done; echo "{name} $*" ;;
 esac''',
         )
@@ -77,13 +89,13 @@ esac''',
             env=self.env | env,
             text=True,
             capture_output=True,
-            timeout=60,
+            timeout=400,
             check=False,
         )
 
     def asked(self) -> int:
         """How often a Bazel was asked whether it gets its modules."""
-        return self.calls.read_text().count(" mod graph") if self.calls.exists() else 0
+        return self.calls.read_text().count(" query ") if self.calls.exists() else 0
 
 
 @pytest.fixture
@@ -107,18 +119,145 @@ def test_a_bazel_that_gets_its_modules_is_used_and_asked_once(machine: Machine, 
     assert machine.asked() == 2
 
 
-def test_a_bazel_without_a_registry_gives_way_and_is_not_asked_again_at_once(machine: Machine) -> None:
-    machine.install_bazel(modules=False)
+UNREACHABLE = "ERROR: Error accessing registry https://registry.invalid: Unknown host: registry.invalid"
+BY_HAND = "bazelw: building the air-gapped way; BAZELW_MODE=connected or BAZELW_MODE=airgap chooses by hand\n"
+
+
+def test_a_bazel_without_a_registry_gives_way_says_why_and_is_not_asked_again_at_once(machine: Machine) -> None:
+    machine.install_bazel(error=f"INFO: something\n{UNREACHABLE}\nINFO: more", status=1)
     first = machine.run("build", "//...")
     assert first.stdout == "airgap rc= build //...\n"
-    assert "building the air-gapped way" in first.stderr
-    assert machine.run("build", "//...").stderr == ""
+    assert first.stderr.endswith(f"bazelw: Bazel does not get its modules: {UNREACHABLE}\n{BY_HAND}")
+    second = machine.run("build", "//...")
+    assert second.stdout == "airgap rc= build //...\n"
+    assert second.stderr == (
+        f"bazelw: Bazel does not get its modules: {UNREACHABLE} (asked within the last hour)\n{BY_HAND}"
+    )
     assert machine.asked() == 1
     answer = Path(machine.env["BAZELW_CACHE_DIR"], "connected.no")
     old = answer.stat().st_mtime - 3700
     os.utime(answer, (old, old))
-    machine.install_bazel(modules=True)
+    machine.install_bazel()
     assert machine.run("build", "//...").stdout == "bazel build //...\n"
+
+
+def test_a_bazelisk_that_gets_no_bazel_says_its_last_line(machine: Machine) -> None:
+    machine.install_bazel("bazelisk", error="downloading\ncould not resolve the version", status=1)
+    done = machine.run("build", "//...")
+    assert done.stdout == "airgap rc= build //...\n"
+    assert "bazelw: Bazel does not get its modules: could not resolve the version\n" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ERROR: in module dependency chain <root> -> a@1: module a@1 not found in registries:",
+        "ERROR: Yanked version detected in your resolved dependency graph: a@1, for the reason: it is broken.",
+    ],
+)
+def test_a_module_that_the_registry_does_not_give_is_an_error(machine: Machine, line: str) -> None:
+    machine.install_bazel(error=line, status=1)
+    for _ in range(2):
+        done = machine.run("build", "//...")
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert f"bazelw: {line}\n" in done.stderr
+        assert "name one in MODULE.bazel that it has" in done.stderr
+
+
+def test_a_bazel_at_work_on_this_workspace_is_used(machine: Machine) -> None:
+    machine.install_bazel(error="Another command is running. Exiting immediately.", status=9)
+    assert machine.run("build", "//...").stdout == "bazel build //...\n"
+
+
+def test_another_system_than_linux_takes_the_connected_way_unasked(machine: Machine) -> None:
+    (machine.bin / "uname").unlink()
+    machine.script(machine.bin / "uname", "echo Darwin")
+    (machine.bin / "timeout").unlink()
+    done = machine.run("build", "//...")
+    assert done.returncode == 2
+    assert done.stderr == f"bazelw: no Bazelisk and no Bazel {VERSION} on PATH: install Bazelisk\n"
+    machine.install_bazel()
+    assert machine.run("build", "//...").stdout == "bazel build //...\n"
+    assert machine.asked() == 0
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine with a real Bazel, and a workspace that needs version 2.0 of a module."""
+    bazel = shutil.which("bazel")
+    if not bazel:
+        pytest.skip("no Bazel on PATH")
+    folder = tmp_path_factory.mktemp("real")
+    machine = Machine(folder)
+    flags = [f"--output_user_root={folder}/output", "--max_idle_secs=300", "--nohome_rc", "--nosystem_rc"]
+    if Path("/usr/share/bazel/A-server.jar").exists():  # Debian's
+        flags += ["--install_base=/usr/share/bazel", "--trust_install_base"]
+    command = " ".join([bazel, *flags])
+    path = f"PATH={os.environ['PATH']}"
+    version = f'[[ $1 == --version ]] && {{ echo "bazel {VERSION}"; exit; }}'
+    machine.script(machine.bin / "bazel", f'{version}\necho "$*" >>{machine.calls}\n{path} exec {command} "$@"')
+    (machine.workspace / "MODULE.bazel").write_text('bazel_dep(name = "wanted", version = "2.0")\n')
+    (machine.workspace / "bazel/airgap/BUILD.bazel").write_text('filegroup(name = "enabled")\n')
+    yield machine
+    subprocess.run([machine.bin / "bazel", "shutdown"], cwd=machine.workspace, env=machine.env, check=True)
+
+
+NEEDED_BY_BAZEL = {
+    "apple_support": {"1.23.1"},
+    "buildozer": {"7.1.2"},
+    "platforms": {"0.0.7", "0.0.9"},
+    "protobuf": {"3.19.6"},
+    "rules_cc": {"0.0.11"},
+    "rules_java": {"7.6.5"},
+    "rules_license": {"0.0.3"},
+    "rules_proto": {"4.0.0"},
+    "rules_python": {"0.22.1"},
+    "zlib": {"1.3.1.bcr.3"},
+}
+"""Modules that Bazel 7.7.1 adds to every workspace."""
+
+
+def registry(folder: Path, modules: dict[str, set[str]]) -> str:
+    """Write a registry (https://bazel.build/external/registry) and return its address.
+
+    Args:
+        folder: where to write it
+        modules: versions by name; each is an empty module
+    """
+    for name, versions in (modules | NEEDED_BY_BAZEL).items():
+        for version in versions:
+            (folder / "modules" / name / version).mkdir(parents=True)
+            text = f'module(name = "{name}", version = "{version}")\n'
+            (folder / "modules" / name / version / "MODULE.bazel").write_text(text)
+    return folder.as_uri()
+
+
+def run_with(machine: Machine, address: str, cache: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run bazelw where Bazel's settings name a registry, with nothing answered before."""
+    (machine.workspace / ".bazelrc").write_text(f"common --registry={address} --lockfile_mode=off\n")
+    return machine.run(*args, BAZELW_CACHE_DIR=str(cache))
+
+
+def test_a_registry_in_a_folder_that_lacks_a_version(real: Machine, tmp_path: Path) -> None:
+    done = run_with(real, registry(tmp_path, {"wanted": {"1.0"}}), tmp_path, "build", "//...")
+    assert done.returncode == 2, done.stderr
+    assert "module wanted@2.0 not found in registries" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_registry_in_a_folder_that_has_it(real: Machine, tmp_path: Path) -> None:
+    address = registry(tmp_path, {"wanted": {"1.0", "2.0"}})
+    done = run_with(real, address, tmp_path, "query", "//bazel/airgap:enabled")
+    assert done.stdout == "//bazel/airgap:enabled\n", done.stderr
+
+
+def test_a_registry_that_can_not_be_reached(real: Machine, tmp_path: Path) -> None:
+    done = run_with(real, "https://registry.invalid", tmp_path, "build", "//...")
+    assert done.stdout == "airgap rc= build //...\n", done.stderr
+    assert "bazelw: Bazel does not get its modules: ERROR: " in done.stderr
+    assert "https://registry.invalid" in done.stderr
+    assert done.stderr.endswith(BY_HAND)
 
 
 def test_a_bazel_of_another_version_is_not_used(machine: Machine) -> None:
@@ -127,7 +266,7 @@ def test_a_bazel_of_another_version_is_not_used(machine: Machine) -> None:
 
 
 def test_connected_by_hand(machine: Machine) -> None:
-    machine.install_bazel(modules=False)
+    machine.install_bazel(status=1)
     assert machine.run("build", "//...", BAZELW_MODE="connected").stdout == "bazel build //...\n"
     assert machine.asked() == 0
 
@@ -153,7 +292,7 @@ def test_an_unknown_mode_says_which_there_are(machine: Machine) -> None:
 
 
 def test_a_site_registry_and_vendored_modules_reach_bazel_unasked(machine: Machine) -> None:
-    machine.install_bazel(modules=False)
+    machine.install_bazel(status=1)
     out = machine.run("build", "//...", BAZELW_REGISTRY="file:///registry", BAZELW_VENDOR_DIR="/vendor").stdout
     assert "common --registry=file:///registry\n" in out
     assert "common --vendor_dir=/vendor\n" in out

@@ -10,7 +10,7 @@ import yaml
 
 from tests.charts.conftest import Chart
 
-SUBCHARTS = ("elasticsearch", "hitl-ui", "metrics", "orchestrator", "redis", "workers")
+SUBCHARTS = ("application", "elasticsearch", "metrics", "redis")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ SUBCHARTS = ("elasticsearch", "hitl-ui", "metrics", "orchestrator", "redis", "wo
         ("metrics.vmagent.tls.caKey=../ca", "caKey"),
         ("global.redis.auth.existingsecret=x", "existingsecret"),
         ("global.redis.port=x", "port"),
-        ("hitl-ui.prometheus.enabled=true", "prometheus"),
+        ("hitl-ui.prometheus.enabled=yes", "enabled"),
         ("redis.persistence.size=big", "size"),
         ("monitoring.rules.kind=VMRule", "kind"),
         ("monitoring.dashboards.enabled=true", "dashboards"),

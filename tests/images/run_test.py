@@ -182,7 +182,6 @@ print(json.dumps([t.definition.model_dump(by_alias=True, exclude_none=True, mode
     done = inside(server, code)
     from_sources = subprocess.run(
         [sys.executable, "-c", code],
-        env=dict(os.environ) | {"PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)},
         text=True,
         capture_output=True,
         check=True,

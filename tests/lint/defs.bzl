@@ -28,5 +28,5 @@ def lint_test(name, command, tool, deps = [], size = "medium"):
             "no-cache",
             "no-sandbox",
         ],
-        deps = [tool] + deps,
+        deps = ["//bazel/python:import_path", tool] + deps,
     )

@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+from bazel.python.import_path import import_path
+
 
 def source_tree() -> Path:
     """The source tree: the runfiles hold a link to its WORKSPACE file."""
@@ -50,7 +52,7 @@ def main(words: list[str]) -> None:
     command = program(words[0])
     for word in words[1:]:
         command += shell_scripts(tree) if word == "{shell_scripts}" else [word]
-    os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
+    os.environ["PYTHONPATH"] = import_path()
     os.chdir(tree)
     os.execv(command[0], command)
 

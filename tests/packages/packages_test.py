@@ -132,7 +132,9 @@ def test_a_wheel_says_what_it_is_and_requires(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["common", *SERVERS])
 def test_a_wheel_requires_all_that_its_sources_import(name: str) -> None:
-    required = {re.split(r"[<>=!~]", line)[0].replace("-", "_") for line in metadata(name).get_all("Requires-Dist", [])}
+    required = {
+        re.split(r"[\[<>=!~]", line)[0].replace("-", "_") for line in metadata(name).get_all("Requires-Dist", [])
+    }
     imported = set()
     with zipfile.ZipFile(wheel(name)) as archive:
         for member in members(name):

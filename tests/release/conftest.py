@@ -70,7 +70,6 @@ def release(
         "HOME": str(tree.folder.parent),
         **(env or {}),
     }
-    environment["PYTHONPATH"] = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
     command = [
         sys.executable,
         "-m",

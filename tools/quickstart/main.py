@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Any
 
+from bazel.python.import_path import import_path
 from tools.backends.process import StartError
 from tools.kubernetes import release
 from tools.kubernetes.cluster import Cluster, ClusterError
@@ -113,9 +114,10 @@ def detach(given: argparse.Namespace) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "tools.quickstart.main", "--local", "--port-base", str(base)]
     command += ["--allow-writes"] if given.allow_writes else []
+    env = os.environ | {"PYTHONPATH": import_path()}
     with log.open("wb") as output:
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     state.save(state.Running(child.pid, state.started_at(child.pid), base))
     shown = 0

@@ -167,7 +167,6 @@ def test_what_nobody_has_rated_counts_as_the_worst() -> None:
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "BUILD_WORKING_DIRECTORY": str(cwd)}
-    env["PYTHONPATH"] = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
     command = [sys.executable, "-m", "tools.vulnerabilities.main", *arguments]
     return subprocess.run(command, env=env, text=True, capture_output=True, timeout=120, check=False)
 

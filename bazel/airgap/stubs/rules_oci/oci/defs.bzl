@@ -64,16 +64,15 @@ def oci_image(name, labels = None, annotations = None, env = None, cmd = None, e
     )
     _digest(name, kwargs)
 
-def oci_image_index(name, annotations = None, **kwargs):
+def oci_image_index(name, **kwargs):
     """As upstream's; see there.
 
     Args:
         name: of the index, an OCI layout
-        annotations: dict or file of NAME=VALUE
         **kwargs: further attributes
     """
     checked("oci_image_index", kwargs)
-    _index(name = name, annotations = _pairs(name, "annotations", annotations, kwargs), **kwargs)
+    _index(name = name, **kwargs)
     _digest(name, kwargs)
 
 def oci_load(name, repo_tags = None, **kwargs):

@@ -1,5 +1,5 @@
 {{/* The annotations by which vmagent finds a pod's metrics; a dict of {enabled, port, path, scheme}, the last http where it is left out. */}}
-{{- define "common.prometheusAnnotations" -}}
+{{- define "dox-asdlc.prometheusAnnotations" -}}
 {{- if .enabled -}}
 prometheus.io/scrape: "true"
 prometheus.io/port: {{ .port | quote }}
@@ -10,8 +10,8 @@ prometheus.io/scheme: {{ . }}
 {{- end -}}
 {{- end -}}
 
-{{/* Where pods may run: what all charts take alike from their values. Several replicas are spread over nodes and zones. */}}
-{{- define "common.placement" -}}
+{{/* Where pods may run: what all charts take alike from their values. Replicas are spread over nodes and zones; one alone is as well, so that more of them do not change it. */}}
+{{- define "dox-asdlc.placement" -}}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
@@ -31,7 +31,7 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- if gt (int (.Values.replicas | default 1)) 1 }}
+{{- if hasKey .Values "replicas" }}
 topologySpreadConstraints:
   {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - maxSkew: 1
@@ -39,13 +39,13 @@ topologySpreadConstraints:
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels:
-        {{- include "common.selectorLabels" $ | nindent 8 }}
+        {{- include "dox-asdlc.selectorLabels" $ | nindent 8 }}
   {{- end }}
 {{- end }}
 {{- end -}}
 
 {{/* How Redis is reached: settings of a container, from global.redis. */}}
-{{- define "common.redisEnv" -}}
+{{- define "dox-asdlc.redisEnv" -}}
 - name: REDIS_HOST
   value: {{ .Values.global.redis.host | quote }}
 - name: REDIS_PORT
@@ -62,7 +62,7 @@ topologySpreadConstraints:
 {{- end -}}
 
 {{/* How Elasticsearch is reached: settings of a container, from global.elasticsearch. */}}
-{{- define "common.elasticsearchEnv" -}}
+{{- define "dox-asdlc.elasticsearchEnv" -}}
 - name: ES_HOST
   value: {{ .Values.global.elasticsearch.host | quote }}
 - name: ES_PORT

@@ -1,5 +1,5 @@
 {{/* Where the sidecar finds its Elasticsearch: in the same pod, with the login of the charts' other clients unless it has its own. */}}
-{{- define "elasticsearch.mcpSidecar.env" -}}
+{{- define "dox-asdlc.elasticsearch.mcpSidecar.env" -}}
 {{- $own := false -}}
 {{- range .Values.mcpSidecar.extraEnv -}}
 {{- $own = or $own (regexMatch "^ES_(API_KEY|BEARER_TOKEN|USERNAME|PASSWORD)(_FILE)?$" .name) -}}

@@ -1,13 +1,13 @@
 {{/*
-The sidecar of a store's pod. What it is told of its store comes from the template CHART.mcpSidecar.env.
+The sidecar of a store's pod. What it is told of its store comes from the template dox-asdlc.CHART.mcpSidecar.env.
 */}}
-{{- define "mcp-sidecar.container" -}}
+{{- define "dox-asdlc.mcp-sidecar.container" -}}
 {{- $sidecar := .Values.mcpSidecar -}}
 {{- /* Absent where an upgrade reuses the values of an older chart. */ -}}
 {{- $tls := default dict $sidecar.tls -}}
 {{- if $sidecar.enabled -}}
 - name: mcp-sidecar
-  image: {{ include "common.image" $sidecar.image }}
+  image: {{ include "dox-asdlc.image" $sidecar.image }}
   imagePullPolicy: {{ $sidecar.image.pullPolicy }}
   ports:
     - name: mcp
@@ -19,7 +19,7 @@ The sidecar of a store's pod. What it is told of its store comes from the templa
     - name: MCP_ALLOW_WRITES
       value: {{ $sidecar.allowWrites | quote }}
     - name: MCP_ALLOWED_HOSTS
-      value: {{ include "mcp-sidecar.hosts" . | quote }}
+      value: {{ include "dox-asdlc.mcp-sidecar.hosts" . | quote }}
     {{- if $sidecar.authToken.existingSecret }}
     - name: {{ ternary "MCP_AUTH_TOKENS_FILE" "MCP_AUTH_TOKEN_FILE" (default false $sidecar.authToken.several) }}
       value: /run/secrets/mcp/token
@@ -34,14 +34,14 @@ The sidecar of a store's pod. What it is told of its store comes from the templa
       value: /run/secrets/mcp-tls/{{ $tls.clientCAKey }}
     {{- end }}
     {{- end }}
-    {{- include (printf "%s.mcpSidecar.env" .Chart.Name) . | nindent 4 }}
+    {{- include (printf "dox-asdlc.%s.mcpSidecar.env" .Chart.Name) . | nindent 4 }}
     {{- with $sidecar.extraEnv }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
   readinessProbe:
-    {{- include "mcp-sidecar.probe" (dict "sidecar" $sidecar "times" $sidecar.probes.readiness) | nindent 4 }}
+    {{- include "dox-asdlc.mcp-sidecar.probe" (dict "sidecar" $sidecar "times" $sidecar.probes.readiness) | nindent 4 }}
   livenessProbe:
-    {{- include "mcp-sidecar.probe" (dict "sidecar" $sidecar "times" $sidecar.probes.liveness) | nindent 4 }}
+    {{- include "dox-asdlc.mcp-sidecar.probe" (dict "sidecar" $sidecar "times" $sidecar.probes.liveness) | nindent 4 }}
   resources:
     {{- toYaml $sidecar.resources | nindent 4 }}
   securityContext:
@@ -69,7 +69,7 @@ The sidecar of a store's pod. What it is told of its store comes from the templa
 {{- end -}}
 {{- end -}}
 
-{{- define "mcp-sidecar.probe" -}}
+{{- define "dox-asdlc.mcp-sidecar.probe" -}}
 {{- if eq .sidecar.probes.type "http" -}}
 httpGet:
   path: /health
@@ -91,9 +91,9 @@ terminationGracePeriodSeconds: {{ . }}
 {{- end -}}
 
 {{/* Names in `Host` that the sidecar answers: those of the Services that lead to it, and more from values. */}}
-{{- define "mcp-sidecar.hosts" -}}
+{{- define "dox-asdlc.mcp-sidecar.hosts" -}}
 {{- $hosts := list -}}
-{{- range $name := list (include "common.fullname" .) (include "mcp-sidecar.name" .) -}}
+{{- range $name := list (include "dox-asdlc.fullname" .) (include "dox-asdlc.mcp-sidecar.name" .) -}}
 {{- range $suffix := list "" (printf ".%s" $.Release.Namespace) (printf ".%s.svc" $.Release.Namespace) (printf ".%s.svc.%s" $.Release.Namespace $.Values.mcpSidecar.clusterDomain) -}}
 {{- $hosts = append $hosts (printf "%s%s" $name $suffix) -}}
 {{- end -}}
@@ -101,12 +101,12 @@ terminationGracePeriodSeconds: {{ . }}
 {{- concat $hosts .Values.mcpSidecar.allowedHosts | join "," -}}
 {{- end -}}
 
-{{- define "mcp-sidecar.name" -}}
-{{- printf "%s-mcp" (include "common.fullname" .) -}}
+{{- define "dox-asdlc.mcp-sidecar.name" -}}
+{{- printf "%s-mcp" (include "dox-asdlc.fullname" .) -}}
 {{- end -}}
 
 {{/* Volumes of the sidecar, in its store's pod. */}}
-{{- define "mcp-sidecar.volumes" -}}
+{{- define "dox-asdlc.mcp-sidecar.volumes" -}}
 {{- $sidecar := .Values.mcpSidecar -}}
 {{- if $sidecar.enabled -}}
 {{- with $sidecar.authToken -}}
@@ -140,10 +140,10 @@ terminationGracePeriodSeconds: {{ . }}
 {{- end -}}
 
 {{/* Annotations of the pod by which the sidecar's own metrics are found. */}}
-{{- define "mcp-sidecar.annotations" -}}
+{{- define "dox-asdlc.mcp-sidecar.annotations" -}}
 {{- $sidecar := .Values.mcpSidecar -}}
 {{- if $sidecar.enabled -}}
 {{- $scheme := empty (default dict $sidecar.tls).existingSecret | ternary "" "https" -}}
-{{- include "common.prometheusAnnotations" (dict "enabled" $sidecar.prometheus.enabled "port" $sidecar.port "path" $sidecar.prometheus.path "scheme" $scheme) -}}
+{{- include "dox-asdlc.prometheusAnnotations" (dict "enabled" $sidecar.prometheus.enabled "port" $sidecar.port "path" $sidecar.prometheus.path "scheme" $scheme) -}}
 {{- end -}}
 {{- end -}}

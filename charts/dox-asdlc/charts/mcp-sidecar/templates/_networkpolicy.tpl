@@ -2,20 +2,20 @@
 Admits only chosen peers to the sidecar's port. A pod that any policy selects takes nothing that no policy admits, so the
 store's own ports, a list, are admitted here for everybody, as they are without a policy.
 */}}
-{{- define "mcp-sidecar.networkPolicy" -}}
+{{- define "dox-asdlc.mcp-sidecar.networkPolicy" -}}
 {{- $sidecar := .root.Values.mcpSidecar -}}
 {{- if and $sidecar.enabled $sidecar.networkPolicy.enabled -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: {{ include "mcp-sidecar.name" .root }}
+  name: {{ include "dox-asdlc.mcp-sidecar.name" .root }}
   labels:
-    {{- include "common.labels" .root | nindent 4 }}
+    {{- include "dox-asdlc.labels" .root | nindent 4 }}
     app.kubernetes.io/component: mcp-sidecar
 spec:
   podSelector:
     matchLabels:
-      {{- include "common.selectorLabels" .root | nindent 6 }}
+      {{- include "dox-asdlc.selectorLabels" .root | nindent 6 }}
   policyTypes:
     - Ingress
   ingress:

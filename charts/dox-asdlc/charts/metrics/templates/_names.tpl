@@ -1,9 +1,9 @@
-{{- define "metrics.selectorLabels" -}}
-{{ include "common.selectorLabels" .root }}
+{{- define "dox-asdlc.metrics.selectorLabels" -}}
+{{ include "dox-asdlc.selectorLabels" .root }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{- define "metrics.labels" -}}
-{{ include "common.labels" .root }}
+{{- define "dox-asdlc.metrics.labels" -}}
+{{ include "dox-asdlc.labels" .root }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}

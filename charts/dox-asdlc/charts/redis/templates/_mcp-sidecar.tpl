@@ -1,5 +1,5 @@
 {{/* Where the sidecar finds its Redis: in the same pod, with the password of Redis itself. */}}
-{{- define "redis.mcpSidecar.env" -}}
+{{- define "dox-asdlc.redis.mcpSidecar.env" -}}
 - name: REDIS_HOST
   value: localhost
 - name: REDIS_PORT

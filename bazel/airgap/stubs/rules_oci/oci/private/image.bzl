@@ -64,16 +64,11 @@ oci_image = rule(
 def _index_impl(ctx):
     args = ctx.actions.args()
     args.add_all(ctx.files.images, before_each = "--image", expand_directories = False)
-    inputs = list(ctx.files.images)
-    if ctx.file.annotations:
-        args.add("--annotations", ctx.file.annotations)
-        inputs.append(ctx.file.annotations)
-    return _write(ctx, "index", inputs, args)
+    return _write(ctx, "index", ctx.files.images, args)
 
 oci_image_index = rule(
     implementation = _index_impl,
     attrs = {
-        "annotations": attr.label(allow_single_file = True),
         "images": attr.label_list(allow_files = True, mandatory = True),
         "_layout": _LAYOUT,
     },

@@ -1,7 +1,7 @@
-"""Writes OCI layouts, byte for byte as rules_oci 2.3.2 writes them with jq and regctl.
+"""Writes OCI layouts, byte for byte as rules_oci 2.3.0 writes them with jq and regctl.
 
 layout.py image --platform JSON [--layer FILE LABEL]... [--entrypoint FILE]... LAYOUT DIGEST_FILE
-layout.py index [--image LAYOUT]... [--annotations FILE] LAYOUT DIGEST_FILE
+layout.py index [--image LAYOUT]... LAYOUT DIGEST_FILE
 layout.py archive LAYOUT TAGS_FILE ARCHIVE
 
 Specification: https://github.com/opencontainers/image-spec v1.1. What goes beyond it is what upstream does: the order of
@@ -163,8 +163,6 @@ def index(options: argparse.Namespace) -> None:
         for blob in (folder / "blobs/sha256").iterdir():
             shutil.copyfile(blob, layout.blobs / blob.name)
     whole: dict[str, Any] = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
-    if options.annotations:
-        whole["annotations"] = pairs(options.annotations)
     raw = (as_jq(whole) + "\n").encode()
     top = {"manifests": [{"mediaType": INDEX, "size": len(raw), "digest": layout.put(raw)}]}
     layout.finish('{"imageLayoutVersion": "1.0.0"}\n', as_jq(top) + "\n", options.digest_file)
@@ -205,11 +203,10 @@ def main() -> None:
     for name, function in (("image", image), ("index", index)):
         command = commands.add_parser(name)
         command.set_defaults(function=function)
-        command.add_argument("--annotations", type=Path)
         if name == "image":
             command.add_argument("--platform", required=True)
             command.add_argument("--layer", nargs=2, action="append", default=[])
-            for option in ("created", "entrypoint", "cmd", "exposed_ports", "volumes", "env", "labels"):
+            for option in ("annotations", "created", "entrypoint", "cmd", "exposed_ports", "volumes", "env", "labels"):
                 command.add_argument("--" + option, type=Path)
             command.add_argument("--user")
             command.add_argument("--workdir")

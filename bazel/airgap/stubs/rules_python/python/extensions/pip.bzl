@@ -56,6 +56,8 @@ _hub = repository_rule(
 def _pip_impl(ctx):
     for module in ctx.modules:
         for tag in module.tags.parse:
+            if not tag.enable_implicit_namespace_pkgs:
+                fail("rules_python stand-in: the hub %s needs enable_implicit_namespace_pkgs = True: wheels stay as they are here" % tag.hub_name)
             _hub(
                 name = tag.hub_name,
                 extra_pip_args = tag.extra_pip_args,
@@ -68,8 +70,12 @@ pip = module_extension(
     implementation = _pip_impl,
     tag_classes = {"parse": tag_class(attrs = {
         "download_only": attr.bool(doc = "Wheels are always downloaded, never built."),
+        "enable_implicit_namespace_pkgs": attr.bool(doc = "True only: no file is added to a namespace package."),
+        "envsubst": attr.string_list(doc = "For upstream; pip reads its variables itself."),
+        "experimental_index_url": attr.string(doc = "For upstream; pip has the machine's own settings."),
         "extra_pip_args": attr.string_list(),
         "hub_name": attr.string(mandatory = True),
+        "isolated": attr.bool(doc = "For upstream; pip has the machine's own settings."),
         "python_version": attr.string(mandatory = True),
         "requirements_lock": attr.label(mandatory = True),
         "target_platforms": attr.string_list(doc = "For upstream; here the --platform arguments say it."),

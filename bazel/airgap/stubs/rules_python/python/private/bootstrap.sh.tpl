@@ -23,7 +23,15 @@ while [ -n "$imports" ]; do
   [ "$import" = "$imports" ] && break
   imports=${imports#*:}
 done
-export RUNFILES_DIR="$runfiles" PYTHONPATH="$path${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSERSITE=1
+# As upstream: imports come after the standard library and before site-packages, and children do not inherit them.
+export RUNFILES_DIR="$runfiles" PYTHONSAFEPATH=1
 python='%python_binary%'
 case $python in /*) ;; *) python=$runfiles/$python ;; esac
-exec "$python" "$runfiles/%main%" "$@"
+exec "$python" -c '
+import runpy, sys
+_, imports, *sys.argv = sys.argv
+places = [place for place, folder in enumerate(sys.path) if folder.endswith("-packages")]
+place = places[0] if places else len(sys.path)
+sys.path[place:place] = imports.split(":")
+runpy.run_path(sys.argv[0], run_name="__main__")
+' "$path" "$runfiles/%main%" "$@"
