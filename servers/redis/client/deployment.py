@@ -1,0 +1,337 @@
+"""How Redis is deployed: one server, one that sentinels name, or a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import redis
+from redis.asyncio.client import Redis
+from redis.asyncio.connection import BlockingConnectionPool, Connection, ConnectionPool, SSLConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.crc import key_slot
+from redis.credentials import CredentialProvider
+from redis.driver_info import DriverInfo
+from redis.exceptions import AskError, AuthenticationError, MovedError
+
+from servers.common.settings import Secret
+from servers.redis.settings import RedisSettings
+
+if TYPE_CHECKING:
+    # Imported at run time by the one deployment that needs them: a single server starts without them.
+    from redis.asyncio.cluster import RedisCluster
+    from redis.asyncio.sentinel import Sentinel
+
+CONNECT_TIMEOUT = 3.0
+"""Seconds to connect, and for a sentinel or a cluster node to tell where the masters are."""
+
+COMMAND_CONNECTIONS = 32
+"""Connections to one server for commands. A command waits for one until its call's deadline."""
+
+LISTENER_CONNECTIONS = 128
+"""Connections to one server that listen to channels. One more is refused at once."""
+
+CHECK_CONNECTIONS = 2
+"""Connections to one server for the checks whether it serves."""
+
+SOCKET_OPTIONS = {
+    getattr(socket, name): value
+    for name, value in (
+        ("TCP_KEEPIDLE", 30),
+        ("TCP_KEEPINTVL", 5),
+        ("TCP_KEEPCNT", 3),
+        # Milliseconds until the kernel gives up a connection whose other side takes nothing more.
+        ("TCP_USER_TIMEOUT", 10_000),
+    )
+    if hasattr(socket, name)
+}
+"""A server that is slow is waited for until the call's deadline; one that is gone without a word is noticed in seconds."""
+
+
+ADDRESS_CHECK = "check REDIS_HOST and REDIS_PORT"
+
+
+@dataclass(frozen=True, eq=False)
+class RedisNode:
+    """One server. Each kind of work has connections of its own, so that none waits for another's."""
+
+    host: str
+    commands: Redis
+    listeners: Redis
+    checks: Redis
+
+    async def close(self) -> None:
+        await asyncio.gather(*(client.aclose() for client in (self.commands, self.listeners, self.checks)))
+
+    async def close_idle(self) -> None:
+        """Closes the connections that nobody uses now."""
+        pools = (client.connection_pool for client in (self.commands, self.listeners, self.checks))
+        await asyncio.gather(*(pool.disconnect(inuse_connections=False) for pool in pools))
+
+
+class Deployment(Protocol):
+    """The servers that make up a Redis. Creating one does not connect."""
+
+    address: str
+    """Where Redis is, for people."""
+
+    check: str
+    """The settings to check when it can't be reached."""
+
+    async def node(self, key: bytes | None) -> RedisNode:
+        """The server that has a key; any where none is given."""
+        ...
+
+    async def nodes(self) -> list[RedisNode]:
+        """Every server that has keys of its own, in an order that stays."""
+        ...
+
+    async def redirected(self, error: AskError, asked: RedisNode) -> RedisNode:
+        """The server that an answer ASK or MOVED names."""
+        ...
+
+    async def refresh(self) -> None:
+        """Learns again which server has which keys, after one could not be reached."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class _Credentials(CredentialProvider):
+    """Reads the password at each connect, so that a rotated one is taken up."""
+
+    def __init__(self, username: str, password: Secret) -> None:
+        self._username = username
+        self._password = password
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        try:
+            password = self._password.reveal()
+        except OSError as error:
+            raise AuthenticationError(f"the password file can't be read: {error.strerror}") from None
+        return (self._username, password) if self._username else (password,)
+
+
+def _options(username: str, password: Secret) -> dict[str, Any]:
+    """The options of a connection, wherever it leads."""
+    return {
+        "credential_provider": _Credentials(username, password) if password else None,
+        "decode_responses": False,
+        "protocol": 2,  # its maintenance notifications are of RESP3 only
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "socket_timeout": None,  # the call's deadline bounds its answers
+        "socket_keepalive": True,
+        "socket_keepalive_options": SOCKET_OPTIONS,
+        # Nothing is sent twice unless we say so: a write may have been done before its answer was lost.
+        "retry": Retry(NoBackoff(), 0),
+        "client_name": "mcp-redis",
+        # What redis-py says of itself anyway, without a search of all packages' metadata for it.
+        "driver_info": DriverInfo(lib_version=redis.__version__),
+    }
+
+
+def _server_options(settings: RedisSettings) -> dict[str, Any]:
+    return _options(settings.username, settings.password)
+
+
+def _tls(settings: RedisSettings) -> dict[str, Any]:
+    return {"ssl_ca_certs": str(settings.ca_file) if settings.ca_file else None} if settings.tls else {}
+
+
+Connect = Callable[..., Redis]
+"""Makes a client over a pool: connect(pool_class, **options_of_the_pool)."""
+
+
+def _node(host: str, connect: Connect, waiting: type[ConnectionPool], refusing: type[ConnectionPool]) -> RedisNode:
+    """A server.
+
+    Args:
+        waiting: the pool in which one waits for a free connection
+        refusing: the pool that raises MaxConnectionsError at once
+    """
+    node = RedisNode(
+        host,
+        commands=connect(waiting, max_connections=COMMAND_CONNECTIONS, timeout=None),
+        listeners=connect(refusing, max_connections=LISTENER_CONNECTIONS),
+        checks=connect(refusing, max_connections=CHECK_CONNECTIONS),
+    )
+    for client in (node.commands, node.listeners, node.checks):
+        # Answers stay as Redis gives them: bytes, integers, lists and None, whatever the command.
+        client.response_callbacks.clear()
+    return node
+
+
+def _server(settings: RedisSettings, host: str, port: int, database: int = 0) -> RedisNode:
+    """A server at an address."""
+
+    def connect(pool: type[ConnectionPool], **of_pool: Any) -> Redis:
+        return Redis.from_pool(
+            pool(
+                host=host,
+                port=port,
+                db=database,
+                connection_class=SSLConnection if settings.tls else Connection,
+                **_server_options(settings),
+                **_tls(settings),
+                **of_pool,
+            )
+        )
+
+    return _node(host, connect, BlockingConnectionPool, ConnectionPool)
+
+
+class SingleDeployment:
+    """One server, at an address or where sentinels say."""
+
+    def __init__(self, settings: RedisSettings, node: RedisNode, sentinel: Sentinel | None = None) -> None:
+        self.address, self.check = f"{settings.host}:{settings.port}", ADDRESS_CHECK
+        if sentinel:
+            places = ",".join(f"{host}:{port}" for host, port in settings.sentinels)
+            self.address = f"{settings.sentinel_master} by sentinels {places}"
+            self.check = "check REDIS_SENTINELS and REDIS_SENTINEL_MASTER"
+        self._node = node
+        self._sentinel = sentinel
+
+    async def node(self, key: bytes | None) -> RedisNode:
+        return self._node
+
+    async def nodes(self) -> list[RedisNode]:
+        return [self._node]
+
+    async def redirected(self, error: AskError, asked: RedisNode) -> RedisNode:
+        raise error
+
+    async def refresh(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        await self._node.close()
+        if self._sentinel:
+            await self._sentinel.aclose()
+
+
+def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
+    from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+
+    class WaitingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
+        """Connections to the master that sentinels name, for one of which a command waits."""
+
+    of_sentinels = _options("", settings.sentinel_password) | {"socket_timeout": CONNECT_TIMEOUT}
+    sentinel = Sentinel(list(settings.sentinels), sentinel_kwargs=of_sentinels)
+
+    def connect(pool: Any, **of_pool: Any) -> Redis:
+        tls = {"ssl": True, **_tls(settings)} if settings.tls else {}
+        client: Redis = sentinel.master_for(
+            settings.sentinel_master,
+            connection_pool_class=pool,
+            db=settings.database,
+            **_server_options(settings),
+            **tls,
+            **of_pool,
+        )
+        return client
+
+    return SingleDeployment(
+        settings, _node(settings.sentinel_master, connect, WaitingSentinelPool, SentinelConnectionPool), sentinel
+    )
+
+
+class ClusterDeployment:
+    """The masters of a Redis Cluster.
+
+    redis-py's RedisCluster knows which node has which slot. Commands go over clients of the single nodes, because those of
+    RedisCluster send ASKING over another connection than its command, do not look whether a pooled connection is broken,
+    close those of other calls when a slot has moved, and have no WATCH that runs in our event loop.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self.address, self.check = f"{settings.host}:{settings.port}", ADDRESS_CHECK
+        self._settings = settings
+        self._map: RedisCluster | None = None
+        self._moved: dict[int, tuple[str, int]] = {}
+        """Slots that have moved since the map was made."""
+        self._nodes: dict[tuple[str, int], RedisNode] = {}
+        self._maps_made = 0
+        self._lock = asyncio.Lock()
+
+    async def _known(self) -> RedisCluster:
+        if self._map is None:
+            await self.refresh()
+        assert self._map
+        return self._map
+
+    async def refresh(self) -> None:
+        from redis.asyncio.cluster import ClusterNode, RedisCluster
+
+        seen = self._maps_made
+        async with self._lock:
+            if seen != self._maps_made:
+                return
+            found = RedisCluster(
+                self._settings.host,
+                self._settings.port,
+                startup_nodes=[ClusterNode(node.host, node.port) for node in self._map.get_nodes()]
+                if self._map
+                else [],
+                require_full_coverage=False,
+                ssl=self._settings.tls,
+                **_server_options(self._settings) | {"socket_timeout": CONNECT_TIMEOUT},
+                **_tls(self._settings),
+            )
+            await found.initialize()
+            before, self._map = self._map, found
+            self._moved.clear()
+            self._maps_made += 1
+            left = self._nodes.keys() - {(node.host, int(node.port)) for node in found.get_nodes()}
+            gone = [self._nodes.pop(address) for address in left]
+        closing = [node.close_idle() for node in gone] + ([before.aclose()] if before else [])
+        await asyncio.gather(*closing, return_exceptions=True)  # what is dead may refuse to close
+
+    def _at(self, host: str, port: int) -> RedisNode:
+        if (host, port) not in self._nodes:
+            self._nodes[host, port] = _server(self._settings, host, port)
+        return self._nodes[host, port]
+
+    async def node(self, key: bytes | None) -> RedisNode:
+        topology = await self._known()
+        if key is None:
+            nodes = await self.nodes()
+            return nodes[self._maps_made % len(nodes)]  # another one after each failure
+        if moved := self._moved.get(key_slot(key)):
+            return self._at(*moved)
+        node = topology.get_node_from_key(key)  # type: ignore[arg-type]  # which takes bytes, too
+        assert node  # None is of replicas only
+        return self._at(node.host, int(node.port))
+
+    async def nodes(self) -> list[RedisNode]:
+        topology = await self._known()
+        return [self._at(*at) for at in sorted((node.host, int(node.port)) for node in topology.get_primaries())]
+
+    async def redirected(self, error: AskError, asked: RedisNode) -> RedisNode:
+        address = (error.host or asked.host, error.port)
+        if isinstance(error, MovedError):
+            if address not in self._nodes:
+                await self.refresh()  # the cluster has got a new node
+            self._moved[error.slot_id] = address
+        return self._at(*address)
+
+    async def close(self) -> None:
+        async with self._lock:
+            nodes, self._nodes = list(self._nodes.values()), {}
+            known, self._map = self._map, None
+        await asyncio.gather(*(node.close() for node in nodes))
+        if known:
+            await known.aclose()
+
+
+def deploy(settings: RedisSettings) -> Deployment:
+    """The deployment that the settings describe."""
+    if settings.mode == "cluster":
+        return ClusterDeployment(settings)
+    if settings.mode == "sentinel":
+        return _of_sentinels(settings)
+    return SingleDeployment(settings, _server(settings, settings.host, settings.port, settings.database))
