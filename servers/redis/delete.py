@@ -40,7 +40,7 @@ async def redis_delete(
     for answer in answers:
         if isinstance(answer, Exception):
             raise ToolError(
-                f"{sum(a == 1 for a in answers)} of {len(names)} keys were deleted; for another Redis answered: "
+                f"{sum(a == 1 for a in answers)} of {len(names)} keys were deleted; for another: "
                 f"{words(answer)}{doubt(answer)}"
             )
     missing = [show_key(name) for name, answer in zip(names, answers, strict=True) if not answer]
@@ -92,9 +92,7 @@ async def redis_delete_matching(
         deleted += sum(answer == 1 for answer in answers)
         for answer in answers:
             if isinstance(answer, Exception):
-                raise ToolError(
-                    f"{deleted} keys were deleted; for another Redis answered: {words(answer)}{doubt(answer)}"
-                )
+                raise ToolError(f"{deleted} keys were deleted; for another: {words(answer)}{doubt(answer)}")
         await call.progress(start + len(part), len(names), f"{deleted} keys deleted")
     return {"deleted": deleted}
 

@@ -1,13 +1,24 @@
 "What is rendered to golden files."
 
-_SUBCHARTS = [
-    "elasticsearch",
+_APPLICATIONS = [
     "hitl-ui",
-    "metrics",
     "orchestrator",
-    "redis",
     "workers",
 ]
+
+_STORES = [
+    "elasticsearch",
+    "redis",
+]
+
+_ALONE = [other + ".enabled=false" for other in _STORES + ["metrics"]]
+
+_ELSEWHERE = [
+    "global.redis.host=redis.example",
+    "global.elasticsearch.host=elasticsearch.example",
+]
+
+_APPLICATIONS_ON = [name + ".enabled=true" for name in _APPLICATIONS]
 
 _SIDECARS = [
     "redis.mcpSidecar.enabled=true",
@@ -30,7 +41,6 @@ _OVER_DEFAULTS = {
         "monitoring.rules.labels.release=prometheus",
     ],
     "passwords": _PASSWORDS,
-    "prometheus_off": ["orchestrator.prometheus.enabled=false", "workers.prometheus.enabled=false"],
     "sidecars": _SIDECARS,
     "without_persistence": [
         "elasticsearch.persistence.enabled=false",
@@ -38,12 +48,16 @@ _OVER_DEFAULTS = {
         "redis.persistence.enabled=false",
     ],
 } | {
-    "only_" + subchart.replace("-", "_"): ["%s.enabled=false" % other for other in _SUBCHARTS if other != subchart]
-    for subchart in _SUBCHARTS
+    "only_" + store: ["%s.enabled=false" % other for other in _STORES + ["metrics"] if other != store]
+    for store in _STORES + ["metrics"]
+} | {
+    "only_" + name.replace("-", "_"): _ALONE + _ELSEWHERE + [name + ".enabled=true"]
+    for name in _APPLICATIONS
 }
 
 # The same, with both sidecars on.
 _OVER_SIDECARS = {
+    "applications": _APPLICATIONS_ON,
     "auth_token": _both("authToken.existingSecret=mcp-token"),
     "elasticsearch_cluster": ["elasticsearch.replicas=3"],
     "http_probes": _both("probes.type=http"),
@@ -56,6 +70,7 @@ _OVER_SIDECARS = {
         "monitoring.rules.enabled=true",
     ],
     "network_policy": _both("networkPolicy.enabled=true") +
+                      _both("networkPolicy.storeFrom[0].podSelector.matchLabels.role=indexer") +
                       _both("networkPolicy.from[0].namespaceSelector.matchLabels.mcp-clients=yes") +
                       _both("prometheus.enabled=true"),
     "own_login": _PASSWORDS + [
@@ -65,6 +80,11 @@ _OVER_SIDECARS = {
         "elasticsearch.mcpSidecar.extraVolumes[0].secret.secretName=elasticsearch-mcp",
         "elasticsearch.mcpSidecar.extraVolumeMounts[0].name=login",
         "elasticsearch.mcpSidecar.extraVolumeMounts[0].mountPath=/run/secrets/elasticsearch",
+        "redis.mcpSidecar.extraEnv[0].name=REDIS_USERNAME",
+        "redis.mcpSidecar.extraEnv[0].value=mcp",
+        "redis.mcpSidecar.extraEnv[1].name=REDIS_PASSWORD",
+        "redis.mcpSidecar.extraEnv[1].valueFrom.secretKeyRef.name=redis-mcp",
+        "redis.mcpSidecar.extraEnv[1].valueFrom.secretKeyRef.key=password",
     ],
     "passwords_sidecars": _PASSWORDS,
     "pinned_images": _both("image.digest=sha256:" + "0123456789abcdef" * 4),
@@ -75,6 +95,24 @@ _OVER_SIDECARS = {
            _both("authToken.existingSecret=mcp-tokens") + _both("authToken.several=true"),
 }
 
+# The same, with the applications as well.
+_OVER_APPLICATIONS = {
+    # Names and ports are followed everywhere.
+    "names_and_ports": [
+        "elasticsearch.mcpSidecar.port=9010",
+        "elasticsearch.port=9201",
+        "orchestrator.port=9999",
+        "redis.fullnameOverride=cache",
+        "redis.port=6380",
+        "workers.prometheus.port=9100",
+    ],
+    "passwords_applications": _PASSWORDS + [
+        "workers.stores.redis.auth.existingSecret=workers-redis",
+        "workers.stores.redis.auth.username=workers",
+    ],
+    "prometheus_off": ["orchestrator.prometheus.enabled=false", "workers.prometheus.enabled=false"],
+}
+
 # Name of a golden to (the render that it is compared with, what --set is given).
 CASES = {"defaults": (None, [])} | {
     name: ("defaults", settings)
@@ -82,4 +120,7 @@ CASES = {"defaults": (None, [])} | {
 } | {
     name: ("sidecars", _SIDECARS + settings)
     for name, settings in _OVER_SIDECARS.items()
+} | {
+    name: ("applications", _SIDECARS + _APPLICATIONS_ON + settings)
+    for name, settings in _OVER_APPLICATIONS.items()
 }

@@ -55,7 +55,7 @@ def test_off_renders_as_without_the_feature(chart: Chart, settings: tuple[str, .
     off = chart.template(*settings)
     assert off.returncode == 0, off.stderr
     assert not re.search("mcp", off.stdout, re.I)
-    assert remove_sidecars(chart) == 10, "hooks of the feature in the stores' templates: five in each"
+    assert remove_sidecars(chart) == 12, "hooks of the feature in the stores' templates: six in each"
     without = chart.template(*settings)
     assert without.returncode == 0, without.stderr
     assert without.stdout == off.stdout

@@ -9,25 +9,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mcp.client.stdio import StdioServerParameters
 
 from bazel.python.lock import environment
-from tests.packages.conftest import SERVERS, UV, wheel
-from tests.packages.packages_test import HOSTS, PORTS, call
-from tools.backends.elasticsearch import ElasticsearchNode
-from tools.backends.redis import RedisServer
+from tests.packages.conftest import HOSTS, PORTS, SERVERS, UV, call, wheel
 
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
-
-
-@pytest.fixture(scope="module")
-def stores() -> Iterator[dict[str, int]]:
-    with RedisServer() as redis, ElasticsearchNode() as node:
-        yield {"redis": redis.port, "elasticsearch": node.port}
 
 
 def uv(*arguments: str | Path, check: bool = True) -> str:

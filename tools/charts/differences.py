@@ -17,6 +17,19 @@ LONG = 40
 """Lines of an added text that are shown in full; of a longer one the number of lines is."""
 
 
+class Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as they are, unless they are long."""
+
+
+def text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    if text.count("\n") > LONG:
+        text = f"({len(text.splitlines())} lines)"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+Dumper.add_representer(str, text_node)
+
+
 def objects(text: str) -> dict[str, Any]:
     """Manifests by `Kind/name`."""
     return {f"{m['kind']}/{m['metadata']['name']}": m for m in yaml.safe_load_all(text) if m}
@@ -38,9 +51,7 @@ def entries(value: Any) -> dict[str, Any] | None:
 
 def lines(mark: str, path: str, value: Any) -> Iterator[str]:
     """The lines of a value that only one side has."""
-    if isinstance(value, str) and value.count("\n") > LONG:
-        value = f"({len(value.splitlines())} lines)"
-    text = yaml.safe_dump(value, width=1000, default_flow_style=False, sort_keys=False, explicit_end=False)
+    text = yaml.dump(value, Dumper=Dumper, width=1000, default_flow_style=False, sort_keys=False)
     head, *rest = text.removesuffix("...\n").splitlines()
     if rest or (isinstance(value, (dict, list)) and value):
         yield f"{mark} {path}:"

@@ -37,6 +37,7 @@ def test_what_is_the_same_has_no_differences() -> None:
         ),
         (("text",), "one\nthree\n", ["  text:", "-   two", "+   three"]),
         (("spec", "host"), None, ["+ spec.host: null"]),
+        (("note",), {"lines": "a\nb\n"}, ["+ note:", "+   lines: |", "+     a", "+     b"]),
         (("note",), "a\n" * (LONG + 1), [f"+ note: ({LONG + 1} lines)"]),
     ],
 )  # fmt: skip

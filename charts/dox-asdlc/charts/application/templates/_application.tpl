@@ -1,27 +1,27 @@
 {{/*
-The Deployment, Service and PodDisruptionBudget of an application. The chart that depends on this one includes it, with the
-subchart's context (.Subcharts.NAME): it alone knows the stores' names and ports.
+The Deployment, Service and PodDisruptionBudget of an application, from {root, stores}: the subchart's context (.Subcharts.NAME),
+and a dict of redis and elasticsearch to {host, port}, which the chart that depends on this one knows.
 */}}
 {{- define "dox-asdlc.application" -}}
+{{- $stores := .stores -}}
+{{- with .root -}}
+{{- $metricsPort := .Values.prometheus.port | default .Values.port | int -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: {{ include "dox-asdlc.fullname" . }}
+  name: {{ include "dox-asdlc.fullname" . | quote }}
   labels:
     {{- include "dox-asdlc.labels" . | nindent 4 }}
 spec:
-  replicas: {{ .Values.replicas }}
+  replicas: {{ .Values.replicas | int }}
   selector:
     matchLabels:
       {{- include "dox-asdlc.selectorLabels" . | nindent 6 }}
   template:
     metadata:
       labels:
-        {{- include "dox-asdlc.selectorLabels" . | nindent 8 }}
-        {{- with .Values.podLabels }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
-      {{- $prometheus := include "dox-asdlc.prometheusAnnotations" (.Values.prometheus | default dict) | fromYaml }}
+        {{- include "dox-asdlc.podLabels" (dict "root" . "selector" (include "dox-asdlc.selectorLabels" .)) | nindent 8 }}
+      {{- $prometheus := include "dox-asdlc.prometheusAnnotations" (dict "enabled" .Values.prometheus.enabled "port" $metricsPort "path" .Values.prometheus.path) | fromYaml }}
       {{- with merge (deepCopy .Values.podAnnotations) $prometheus }}
       annotations:
         {{- toYaml . | nindent 8 }}
@@ -32,8 +32,8 @@ spec:
       securityContext:
         {{- toYaml .Values.podSecurityContext | nindent 8 }}
       containers:
-        - name: {{ .Chart.Name }}
-          image: {{ include "dox-asdlc.image" .Values.image }}
+        - name: {{ .Chart.Name | quote }}
+          image: {{ include "dox-asdlc.image" (dict "root" . "image" .Values.image) | quote }}
           imagePullPolicy: {{ .Values.image.pullPolicy }}
           {{- with .Values.args }}
           args:
@@ -43,14 +43,13 @@ spec:
             - name: http
               containerPort: {{ .Values.port }}
               protocol: TCP
-          env:
-            - name: PORT
-              value: {{ .Values.port | quote }}
-            {{- include "dox-asdlc.redisEnv" . | nindent 12 }}
-            {{- include "dox-asdlc.elasticsearchEnv" . | nindent 12 }}
-            {{- with .Values.extraEnv }}
-            {{- toYaml . | nindent 12 }}
+            {{- if and .Values.prometheus.enabled (ne $metricsPort (int .Values.port)) }}
+            - name: metrics
+              containerPort: {{ $metricsPort }}
+              protocol: TCP
             {{- end }}
+          env:
+            {{- include "dox-asdlc.application.env" (dict "root" . "stores" $stores) | nindent 12 }}
           readinessProbe:
             httpGet:
               path: /health
@@ -72,7 +71,7 @@ spec:
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ include "dox-asdlc.fullname" . }}
+  name: {{ include "dox-asdlc.fullname" . | quote }}
   labels:
     {{- include "dox-asdlc.labels" . | nindent 4 }}
 spec:
@@ -88,4 +87,30 @@ spec:
 ---
 {{ . }}
 {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* The container's environment, from {root, stores}. */}}
+{{- define "dox-asdlc.application.env" -}}
+{{- $name := .root.Chart.Name -}}
+{{- $values := .root.Values -}}
+{{- range $values.extraEnv -}}
+{{- if eq .name "PORT" }}{{ fail (printf "%s.extraEnv can't have PORT; set %s.port" $name $name) }}{{ end -}}
+{{- end -}}
+{{- $own := printf "- name: PORT\n  value: %q" (toString $values.port) -}}
+{{- range $store, $prefix := dict "redis" "REDIS" "elasticsearch" "ES" -}}
+{{- $wanted := get $values.stores $store -}}
+{{- include "dox-asdlc.checkLogin" (dict "value" (printf "%s.stores.%s.auth" $name $store) "auth" $wanted.auth "defaults" (dict "username" "")) -}}
+{{- if $wanted.enabled -}}
+{{- $found := get $.stores $store -}}
+{{- if not $found.host -}}
+{{- fail (printf "%s uses a %s, and %s.enabled is false: name the one that it uses in global.%s.host, or set %s.stores.%s.enabled=false" $name $store $store $store $name $store) -}}
+{{- end -}}
+{{- $shared := (get $values.global $store).auth -}}
+{{- $own = printf "%s\n%s" $own (include "dox-asdlc.storeEnv" (dict "store" $found "own" $wanted.auth "shared" $shared "prefix" $prefix)) -}}
+{{- else if $wanted.auth.existingSecret -}}
+{{- fail (printf "%s.stores.%s.auth is set, and %s.stores.%s.enabled is false: it would be ignored" $name $store $name $store) -}}
+{{- end -}}
+{{- end -}}
+{{- include "dox-asdlc.merge" (dict "own" $own "extra" $values.extraEnv "key" "name" "value" (printf "%s.extraEnv" $name)) -}}
 {{- end -}}

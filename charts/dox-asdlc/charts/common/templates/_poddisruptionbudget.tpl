@@ -4,11 +4,11 @@
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  name: {{ include "dox-asdlc.fullname" . }}
+  name: {{ include "dox-asdlc.fullname" . | quote }}
   labels:
     {{- include "dox-asdlc.labels" . | nindent 4 }}
 spec:
-  maxUnavailable: {{ .Values.podDisruptionBudget.maxUnavailable }}
+  maxUnavailable: {{ include "dox-asdlc.text" .Values.podDisruptionBudget.maxUnavailable }}
   {{- /* A single pod that is not ready, for whatever reason, would never be let go: its budget is used up already. */}}
   {{- $single := eq 1 (.Values.replicas | default 1 | int) }}
   unhealthyPodEvictionPolicy: {{ .Values.podDisruptionBudget.unhealthyPodEvictionPolicy | default (ternary "AlwaysAllow" "IfHealthyBudget" $single) }}

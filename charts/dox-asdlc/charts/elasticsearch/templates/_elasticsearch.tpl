@@ -28,6 +28,7 @@ true
   "transport.port" "elasticsearch.transportPort"
   "readiness.port" "elasticsearch.readinessPort"
   "cluster.initial_master_nodes" "nothing: the chart tells the first node alone, so that no other forms a second cluster" -}}
+{{- include "dox-asdlc.checkLogin" (dict "value" "global.elasticsearch.auth" "auth" .Values.global.elasticsearch.auth "defaults" (dict "existingSecretKey" "elastic-password" "username" "elastic")) -}}
 {{- $names := keys .Values.config -}}
 {{- range .Values.extraEnv }}{{ $names = append $names .name }}{{ end -}}
 {{- range $names -}}
@@ -86,7 +87,7 @@ true
 - name: INITIAL_MASTER_NODES
   valueFrom:
     configMapKeyRef:
-      name: {{ $name }}
+      name: {{ $name | quote }}
       key: initial_master_nodes
 {{- end }}
 - name: xpack.security.enabled
@@ -95,8 +96,8 @@ true
 - name: ELASTIC_PASSWORD
   valueFrom:
     secretKeyRef:
-      name: {{ $auth.existingSecret }}
-      key: {{ $auth.existingSecretKey }}
+      name: {{ $auth.existingSecret | quote }}
+      key: {{ $auth.existingSecretKey | quote }}
 {{- end }}
 - name: ES_JAVA_OPTS
   value: -Xms{{ .Values.heapSize }} -Xmx{{ .Values.heapSize }}
@@ -127,7 +128,7 @@ exec:
         curl --silent --insecure --output /dev/null --config - '{{ $scheme | default "http" | lower }}://localhost:{{ .Values.port }}{{ $path }}'
 {{- else -}}
 httpGet:
-  path: {{ $path }}
+  path: {{ $path | quote }}
   port: http
   {{- with $scheme }}
   scheme: {{ . }}

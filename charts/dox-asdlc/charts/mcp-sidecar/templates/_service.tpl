@@ -23,7 +23,7 @@ publishNotReadyAddresses: true
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ include "dox-asdlc.mcp-sidecar.name" . }}
+  name: {{ include "dox-asdlc.mcp-sidecar.name" . | quote }}
   labels:
     {{- include "dox-asdlc.labels" . | nindent 4 }}
     app.kubernetes.io/component: mcp-sidecar
