@@ -92,7 +92,7 @@ def bounded(value: Any, room: Room) -> tuple[Any, bool]:
         for item in value:
             shown, cut = bounded(item, room)
             if cut and shown is None:
-                return items, True
+                return items or None, True
             items.append(shown)
             if cut and room.left < LEAST:
                 return items, True
