@@ -102,6 +102,10 @@ class FakeElasticsearch:
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
+    def newest(self, endpoint: str) -> FakeRequest:
+        """Return the newest request to an endpoint, by a part of its path: health checks ask, too."""
+        return next(request for request in reversed(self.requests) if endpoint in request.path)
+
     def __enter__(self) -> FakeElasticsearch:
         self._thread.start()
         return self

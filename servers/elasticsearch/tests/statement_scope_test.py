@@ -115,11 +115,13 @@ async def test_statements_read_only_what_is_inside(asked: tuple[FakeElasticsearc
         ("FROM logs", "FROM logs"),
     ):
         await ok(client, "es_query", query=query)
-        assert json.loads(fake.requests[-1].body)["query"].startswith(sent)
+        assert json.loads(fake.newest("/_query").body)["query"].startswith(sent)
     await ok(client, "es_query", language="sql", query="SELECT n FROM \"app*\" WHERE x = 'FROM canary'")
-    assert 'FROM "app-1,app-2,app-logs" WHERE x' in json.loads(fake.requests[-1].body)["query"]
+    assert 'FROM "app-1,app-2,app-logs" WHERE x' in json.loads(fake.newest("/_sql").body)["query"]
     await ok(client, "es_query", language="eql", query="any where true", index="*")
-    assert fake.requests[-1].path.startswith("/app-1,app-2,.ds-app-logs-2024.01.01-000001,app-logs/_eql/search")
+    assert fake.newest("/_eql/search").path.startswith(
+        "/app-1,app-2,.ds-app-logs-2024.01.01-000001,app-logs/_eql/search"
+    )
     asked_for = len(fake.requests)
     for language, query in (
         ("esql", "FROM canary"),
@@ -166,7 +168,7 @@ async def test_data_streams(asked: tuple[FakeElasticsearch, Client]) -> None:
         ("l*", "logs"),
     ):
         await ok(client, "es_search", index=index)
-        assert fake.requests[-1].path.startswith(f"/{sent}/_search"), (
+        assert fake.newest("/_search").path.startswith(f"/{sent}/_search"), (
             "its indices and aliases are inside by the stream's name"
         )
     for index in ("canary-logs", ".ds-canary-logs-2024.01.01-000001", "all-logs", ".ds-c*"):
