@@ -47,6 +47,7 @@ WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"] + ["*/dist-pa
     "click/_winconsole.py",
     "mcp/server/apps.py",
     "mcp/server/fastmcp*",
+    "prometheus_client/aiohttp/*",
     "starlette/templating.py",
     # pydantic's first version; commands of Redis' modules as methods, and failover between whole databases.
     "pydantic/v1/*",

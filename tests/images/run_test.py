@@ -235,7 +235,7 @@ async def main():
         settings = OAuthSettings("https://i", "https://r", file, (algorithm,), ("at+jwt",), None)
         claims = {"iss": "https://i", "aud": "https://r", "exp": 2**33, "client_id": "c", "scope": "mcp:read"}
         token = jwt.encode(claims, key, algorithm, {"typ": "at+jwt", "kid": "k"})
-        print((await OAuth(settings).caller(token)).name)
+        print((await OAuth(settings).authenticate(token)).name)
         file.unlink()
 
 asyncio.run(main())
