@@ -21,6 +21,11 @@ SHELLS = {"sh", "bash", "dash", "ash", "zsh", "busybox", "ksh"}
 MANAGERS = {"apt", "apt-get", "dpkg", "pip", "pip3", "easy_install", "apk", "rpm"}
 
 
+def is_ours(name: str) -> bool:
+    """Return whether a file of an image is made of this repository's sources."""
+    return "/dist-packages/servers/" in name or "/dist-packages/examples/" in name
+
+
 def members(image: Image) -> list[tarfile.TarInfo]:
     return [member for layer in image.layers for member in layer.members]
 
@@ -30,9 +35,11 @@ def test_the_configuration(unpacked: Unpacked) -> None:
     run = config["config"]
     assert (config["os"], config["created"]) == ("linux", "1970-01-01T00:00:00Z")
     assert run["User"] == "1000:1000"
-    ports = ("3000", "8080", "8081") if unpacked.name == "demo" else ("9000",)
+    ports, module = ("9000",), f"servers.{unpacked.name}"
+    if unpacked.name == "demo":
+        ports, module = ("3000", "8080", "8081"), "examples.demo"
     assert run["ExposedPorts"] == {f"{port}/tcp": {} for port in ports}
-    assert run["Entrypoint"] == ["/usr/bin/python3.11", "-P", "-m", f"servers.{unpacked.name}"]
+    assert run["Entrypoint"] == ["/usr/bin/python3.11", "-P", "-m", module]
     assert run["Labels"]["org.opencontainers.image.version"] == VERSION
     assert run["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
 
@@ -58,7 +65,7 @@ def test_everything_is_roots_and_nothing_is_setuid_or_writable(unpacked: Unpacke
 
 def test_every_source_of_ours_has_its_bytecode(unpacked: Unpacked) -> None:
     names = {member.name for member in members(unpacked.image)}
-    ours = [n for n in names if "/dist-packages/servers/" in n and n.endswith(".py")]
+    ours = [n for n in names if is_ours(n) and n.endswith(".py")]
     assert len(ours) > 10
     for name in ours:
         path = Path(name)
@@ -67,7 +74,7 @@ def test_every_source_of_ours_has_its_bytecode(unpacked: Unpacked) -> None:
 
 
 def test_of_python_and_the_wheels_there_is_bytecode_alone(unpacked: Unpacked) -> None:
-    names = {member.name for member in members(unpacked.image) if "/dist-packages/servers/" not in member.name}
+    names = {member.name for member in members(unpacked.image) if not is_ours(member.name)}
     # anyio reads its own sources; see bazel/image/defs.bzl.
     assert {n.partition("/dist-packages/")[2] for n in names if n.endswith(".py")} == {
         "anyio/__init__.py",
