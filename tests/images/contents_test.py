@@ -35,9 +35,9 @@ def test_the_configuration(unpacked: Unpacked) -> None:
     run = config["config"]
     assert (config["os"], config["created"]) == ("linux", "1970-01-01T00:00:00Z")
     assert run["User"] == "1000:1000"
-    ports, module = ("9000",), f"servers.{unpacked.name}"
-    if unpacked.name == "demo":
-        ports, module = ("3000", "8080", "8081"), "examples.demo"
+    demo = unpacked.name == "demo"
+    ports = ("3000", "8080", "8081") if demo else ("9000",)
+    module = "examples.demo" if demo else f"servers.{unpacked.name}"
     assert run["ExposedPorts"] == {f"{port}/tcp": {} for port in ports}
     assert run["Entrypoint"] == ["/usr/bin/python3.11", "-P", "-m", module]
     assert run["Labels"]["org.opencontainers.image.version"] == VERSION
