@@ -21,7 +21,7 @@ site = rule(
     doc = "A folder of HTML pages that need nothing from elsewhere; a broken link fails the build.",
     attrs = {
         "config": attr.label(allow_single_file = [".toml"], mandatory = True, doc = "zensical.toml"),
-        "srcs": attr.label_list(allow_files = [".json", ".md", ".png", ".svg"], mandatory = True, doc = "README.md and what is in docs/."),
+        "srcs": attr.label_list(allow_files = [".json", ".md", ".svg"], mandatory = True, doc = "README.md and what is in docs/."),
         "_builder": attr.label(default = "//docs:build_site", executable = True, cfg = "exec"),
     },
 )

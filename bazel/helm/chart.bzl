@@ -12,11 +12,18 @@ def _helm_chart_impl(ctx):
     args.add("--version", ctx.attr.version)
     args.add("--output", package)
     args.add_all(ctx.files.libraries, before_each = "--library")
+    added = []
+    for target, path in ctx.attr.files.items():
+        (file,) = target.files.to_list()
+        added.append(file)
+        args.add("--file")
+        args.add(path)
+        args.add(file)
     args.add_all(ctx.files.srcs)
     ctx.actions.run(
         executable = ctx.executable._package,
         arguments = [args],
-        inputs = ctx.files.srcs + ctx.files.libraries,
+        inputs = ctx.files.srcs + ctx.files.libraries + added,
         mnemonic = "HelmPackage",
         outputs = [package],
         progress_message = "Packaging chart %{label}",
@@ -34,6 +41,10 @@ helm_chart = rule(
 NAME is the chart's. The version is stamped into the chart and into those of its subcharts that have the version
 of the chart's sources, in their dependencies on each other as well.""",
     attrs = {
+        "files": attr.label_keyed_string_dict(
+            allow_files = True,
+            doc = "Further files, such as a generated README.md, and their paths in the chart.",
+        ),
         "helm": MAJOR,
         "libraries": attr.label_list(
             allow_files = True,

@@ -52,6 +52,9 @@ def main() -> None:
     parser.add_argument(
         "--library", type=Path, action="append", default=[], help="file of a library chart, below charts/"
     )
+    parser.add_argument(
+        "--file", nargs=2, action="append", default=[], help="path in the chart, and the file to put there"
+    )
     parser.add_argument("files", type=Path, nargs="+")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -59,6 +62,7 @@ def main() -> None:
         chart = folder / given.root.name
         placed = {file: file.relative_to(given.root) for file in given.files}
         placed |= {file: Path("charts", str(file).rpartition("/charts/")[2]) for file in given.library}
+        placed |= {Path(file): Path(path) for path, file in given.file}
         for file, path in placed.items():
             target = chart / path
             target.parent.mkdir(parents=True, exist_ok=True)

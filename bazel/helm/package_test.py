@@ -80,6 +80,17 @@ def test_a_library_chart_of_another_package_comes_into_charts(tmp_path: Path) ->
         assert "app/charts/part/Chart.yaml" in archive.getnames()
 
 
+def test_a_further_file_has_its_path_in_the_chart(tmp_path: Path) -> None:
+    readme = tmp_path / "generated.md"
+    readme.write_text("# app\n")
+    done = package(tmp_path, ["--file", "README.md", readme, *sources(tmp_path, 1)], "1.2.3")
+    assert done.returncode == 0, done.stderr
+    shown = subprocess.run(
+        [program("HELM"), "show", "readme", tmp_path / "app.tgz"], text=True, capture_output=True, check=True
+    )
+    assert "# app" in shown.stdout
+
+
 def test_what_helm_refuses_is_told(tmp_path: Path) -> None:
     files = sources(tmp_path, 1)
     done = package(tmp_path, [file for file in files if "part" not in file.parts], "1.2.3")

@@ -121,9 +121,9 @@ class Authentication:
             except CredentialRefused as refused:
                 challenge = f'{self._challenge}, error="invalid_token"' if refused.status == 401 else ""
                 return self._refuse(scope, refused.status, str(refused), challenge)
-        if not principal.may(READ):
-            headers = {"WWW-Authenticate": self._insufficient(READ)}
-            return self._refusals.response(scope, "scope", 403, f"the token has no scope {READ}", headers)
+            if not principal.may(READ):
+                headers = {"WWW-Authenticate": self._insufficient(READ)}
+                return self._refusals.response(scope, "scope", 403, f"the token has no scope {READ}", headers)
         return principal
 
     def _refuse(self, scope: Scope, status: int, message: str, challenge: str) -> ASGIApp:

@@ -45,7 +45,7 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
         on_startup: called before the first connection is accepted
     """
     settings = instance.settings
-    endpoint = McpEndpoint(instance.server(), settings.max_request_bytes)
+    endpoint = McpEndpoint(instance.server(), stateless=True, max_request_body_size=settings.max_request_bytes)
     refusals = Refusals(instance.metrics)
     buckets = TokenBuckets(auth.calls_per_minute)
     # The first one sees a request first.

@@ -54,7 +54,7 @@ class LazyPackage(ModuleType):
         submodules = (package.rpartition(".") for package in PACKAGES)
         vars(self).update({last: getattr(self, last) for parent, _, last in submodules if parent == self.__name__})
         assert self.__spec__ and self.__spec__.loader
-        self.__class__ = ModuleType  # as importlib.util.LazyLoader does: from now on an ordinary module
+        self.__class__ = ModuleType  # type: ignore[assignment]  # as importlib.util.LazyLoader does: now an ordinary module
         self.__spec__.loader.exec_module(self)
         return getattr(self, name)
 

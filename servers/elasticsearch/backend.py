@@ -337,21 +337,21 @@ class ElasticsearchBackend:
         most = len(self._pool)
         with self._nodes_by_turns() as used:
             while len(used) < most:
+                # Half of the time that is left; the last node gets all of it.
+                limit = time_left() / 2 if len(used) + 1 < most else float("inf")
                 try:
-                    # The last node gets all the time that is left; each one before it half.
-                    limit = time_left() / (1 if len(used) + 1 >= most else 2)
                     async with asyncio.timeout(None if limit == float("inf") else limit) as attempt:
                         answer = await self._send(request)
                 except TimeoutError:
-                    if not attempt.expired() or len(used) >= most:
+                    if not attempt.expired():
                         raise
                     self._pool.mark_dead(used[-1])
                     failures.append(_silent(used[-1]))
                     continue
                 except NodeFailure as failure:
                     failures.append(failure)
-                    if isinstance(failure, AnswerLost) and len(self._pool) == 1:
-                        most = 2  # The node may have closed a kept connection long ago.
+                    if isinstance(failure, AnswerLost):
+                        most = len(self._pool) + 1  # The node may have closed a kept connection long ago.
                     continue
                 if answer.status not in BUSY:
                     return answer

@@ -326,20 +326,18 @@ def test_an_answer_that_cant_be_unpacked_is_told(start: Start, body: bytes, enco
 
 
 def test_a_warning_reaches_the_caller_once(start: Start, elasticsearch: ElasticsearchNode) -> None:
-    put = {"index": "books", "document": {"a": 1}, "create_index": True}
-    templates = ("/_template/one", "/_template/two")
     sidecar = start(MCP_ALLOW_WRITES="true")
+    template = {"kind": "template", "definition": {"index_patterns": ["books"]}}
     try:
-        for template in templates:
-            elasticsearch.request("PUT", template, {"index_patterns": ["books"]})
-        answer = call(sidecar, "es_index", **put)
+        elasticsearch.request("PUT", "/_template/older", {"index_patterns": ["books*"]})
+        answer = call(sidecar, "es_define", name="newer", **template)
     finally:
-        for template in templates:
-            elasticsearch.request("DELETE", template)
+        elasticsearch.request("DELETE", "/_template/older")
+        elasticsearch.request("DELETE", "/_index_template/newer")
     (warning,) = answer["structuredContent"]["warnings"]
-    assert warning.startswith("index [books] matches multiple legacy templates [")
+    assert warning.startswith("index template [newer] has index patterns [books] matching patterns from existing older")
     assert json.loads(answer["content"][0]["text"])["warnings"] == [warning]
-    assert "warnings" not in call(sidecar, "es_index", **put)["structuredContent"]
+    assert "warnings" not in call(sidecar, "es_health")["structuredContent"]
     text = r'299 Elasticsearch-9.0.0-abc "No limit defined, adding default limit of \"1000\"", 299 a-1-b "\\"'
     with FakeElasticsearch(searches(NOTHING._replace(headers={"Warning": text}))) as fake:
         sidecar = start(ES_PORT=str(fake.port))
@@ -388,7 +386,8 @@ def test_an_http_proxy(start: Start, node: ElasticsearchNode, tmp_path: Path, tl
         password.write_text("new")
         sidecar.wait_until_ready(60)
         assert not call(sidecar, "es_health")["isError"]
-        assert proxy.served == {("CONNECT" if tls else "GET", f"127.0.0.1:{behind.port if tls else node.port}")}
+        place = f"127.0.0.1:{behind.port if tls else node.port}"
+        assert ("CONNECT" if tls else "GET", place) in proxy.served and {where for _, where in proxy.served} == {place}
 
 
 def test_opensearch_is_told_by_its_name(start: Start) -> None:

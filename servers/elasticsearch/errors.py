@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
+import aiohttp
 import elastic_transport
 
 from servers.common.backend import BackendError
@@ -79,6 +80,8 @@ def connection_failure(error: BaseException, timeout: float) -> tuple[str, str]:
         what was seen, and what to do.
     """
     cause: BaseException | None = error
+    while isinstance(cause, aiohttp.ClientConnectorError):  # aiohttp's, around the one that says more
+        cause = cause.__cause__
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return (

@@ -141,7 +141,7 @@ class BoundedNode(AiohttpHttpNode):
         headers: HttpHeaders | None = None,
         request_timeout: Any = None,
     ) -> Any:
-        """Send a request once, and read its answer.
+        """Send a request once, and read its answer. The call's deadline ends it; `request_timeout` is not used.
 
         Returns:
             elastic_transport.TransportApiResponse: the answer, its body as a bytearray.

@@ -267,8 +267,10 @@ async def test_what_cant_be_connected_to_was_sent_nothing() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         closed = unused.getsockname()[1]
+    refused = node(closed)
     with pytest.raises(NotConnected, match="can't be reached \\(Connection refused\\)"):
-        await ask(node(closed))
+        await ask(refused)
+    await refused.close()
     for host in ("no-such-host.invalid", "127.1"):
 
         class Node(BoundedNode):

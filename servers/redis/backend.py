@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from redis.asyncio.client import Pipeline, PubSub
 from redis.crc import key_slot
-from redis.exceptions import AskError, MovedError, RedisError, ResponseError
+from redis.exceptions import AskError, MovedError, NoPermissionError, RedisError, ResponseError
 
 from servers.common.backend import BackendError
 from servers.common.tools import ToolError
@@ -60,17 +60,30 @@ class RedisBackend:
         return self._database
 
     async def check(self) -> str:
-        """Asks Redis whether it serves, over connections that no call uses."""
+        """Ask Redis whether it serves, over connections that no call uses. It serves if it answers at all: a user who may not
+        ask for more than that is told of in the description.
+        """
 
         async def asked(*command: str) -> Any:
+            """The answer; None where this user may not send the command."""
             with self._errors:
-                return await (await self._deployment.node(None)).checks.execute_command(*command)
+                try:
+                    return await (await self._deployment.node(None)).checks.execute_command(*command)
+                except NoPermissionError:
+                    return None
 
-        fields = info(await self._twice(lambda: asked("INFO", "server")))
-        if fields.get("run_id", "") != self._server:
-            found = await self._twice(lambda: asked("COMMAND", "INFO", *MODULES.values()))
-            self._modules = frozenset(name for name, said in zip(MODULES, found, strict=True) if said)
-            self._server = fields.get("run_id", "")
+        try:
+            await self._twice(lambda: asked("PING"))
+            said_of_server = await self._twice(lambda: asked("INFO", "server"))
+            fields = info(said_of_server or b"")
+            if self._modules is None or fields.get("run_id", "") != self._server:
+                found = await self._twice(lambda: asked("COMMAND", "INFO", *MODULES.values()))
+                self._modules = frozenset(name for name, said in zip(MODULES, found or MODULES, strict=True) if said)
+                self._server = fields.get("run_id", "")
+        except ToolError as error:
+            raise BackendError(f"Redis at {self.address}: {error}") from None
+        if said_of_server is None:
+            return "Redis, of which this user may not know more: INFO is not allowed"
         name = "Valkey" if "valkey_version" in fields else fields.get("server_name", "redis").capitalize()
         return f"{name} {fields.get('valkey_version') or fields.get('redis_version', 'of unknown version')}"
 

@@ -210,6 +210,35 @@ async def test_a_server_that_is_no_redis(sent: bytes) -> None:
             assert not failed.value.unknown
 
 
+async def test_a_single_redis_is_no_cluster(redis: Redis, redis_server: RedisServer) -> None:
+    async with connected(redis_server.port, REDIS_MODE="cluster") as backend:
+        with pytest.raises(BackendError, match="set REDIS_MODE=standalone"):
+            await backend.read("GET", b"n")
+    async with connected(redis_server.port, REDIS_MODE="cluster", REDIS_USERNAME="x", REDIS_PASSWORD="y") as backend:
+        with pytest.raises(BackendError, match="refuses our login"):
+            await backend.write("INCR", b"n")
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system has no such option")
+async def test_a_server_that_takes_nothing_more_is_given_up_before_the_deadline() -> None:
+    ended = asyncio.Event()
+
+    async def take_little(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while b"$3\r\nSET\r\n" not in (data := await reader.read(65_536)):
+            writer.write(b"+OK\r\n" * data.count(b"*"))
+        await ended.wait()
+        writer.transport.abort()
+
+    async with (
+        await asyncio.start_server(take_little, "127.0.0.1", 0) as server,
+        connected(server.sockets[0].getsockname()[1]) as backend,
+    ):
+        with pytest.raises(BackendError, match="can't be reached") as lost:
+            await backend.write("SET", b"k", bytes(20_000_000))
+        assert lost.value.unknown
+        ended.set()
+
+
 async def test_long_and_binary_answers_are_whole(redis: Redis, redis_server: RedisServer) -> None:
     long = bytes(range(256)) * 4096
     redis.set("long", long)

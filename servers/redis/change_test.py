@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 from mcp import Client
@@ -75,7 +76,15 @@ async def test_a_command_that_would_wait_does_not_within_a_transaction(client: C
         (["CONFIG", "SET", "dir", "/"], "administrators"),
         (["MULTI"], "transaction"),
         (["EXEC"], "transaction"),
-        (["SELECT", "3"], "connection"),
+        (["SELECT", "3"], "one database"),
+        (["MOVE", "a", "3"], "one database"),
+        (["COPY", "a", "b", "DB", "3"], "one database"),
+        (["copy", "a", "b", "replace", "db", "3"], "one database"),
+        (["SWAPDB", "0", "1"], "one database"),
+        (["GEORADIUS", "a", "0", "0", "1", "m", "STORE", "b"], "GEOSEARCHSTORE"),
+        (["LPOP", "a", "10001"], "a count from 0 to 10000"),
+        (["SRANDMEMBER", "a", "-40000000"], "a count from 0 to 10000"),
+        (["ZUNIONSTORE", "a", "0", "b"], "the number of keys"),
         (["RESTORE", "k", "0", "x"], "dangerous"),
         (["PUBLISH", "c", "m"], "redis_pubsub"),
         (["SCRIPT", "FLUSH"], "scripts"),
@@ -94,8 +103,81 @@ async def test_what_is_refused_undoes_the_whole_transaction(
 async def test_an_error_of_one_command_is_in_its_place(client: Client, redis: Redis) -> None:
     redis.rpush("l", "x")
     done = await ok(client, "redis_transaction", commands=[["SET", "a", "1"], ["INCR", "l"], ["SET", "b", "2"]])
-    assert done["replies"][0] == done["replies"][2] == "OK"
-    assert done["replies"][1].startswith("error: WRONGTYPE")
+    assert done["replies"][0] == done["replies"][2] == "OK" and done["failed"] == 1
+    assert done["replies"][1]["error"].startswith("WRONGTYPE")
+    redis.set("e", "error: no error")
+    assert await ok(client, "redis_transaction", commands=[["GET", "e"]]) == {"replies": ["error: no error"]}
+
+
+async def test_what_was_done_is_told_however_long_the_answer_would_be(client: Client, redis: Redis) -> None:
+    redis.rpush("l", "x" * 1000)
+    done = await ok(client, "redis_transaction", commands=[["INCR", "l"]] * 999 + [["INCR", "n"]])
+    assert redis.get("n") == b"1" and done["failed"] == 999
+    assert done["left_out"] == 1000 - len(done["replies"]) > 0
+    done = await ok(client, "redis_transaction", commands=[["INCR", "n"]] + [["LRANGE", "l", "0", "-1"]] * 999)
+    assert done["replies"][0] == 2 and done["left_out"] > 0 and "failed" not in done
+    redis.set("after", 1)
+    missing = [f"{i:0100}" for i in range(999)]
+    deleted = await ok(client, "redis_delete", keys=["after", *missing])
+    assert not redis.exists("after") and deleted["deleted"] == 1
+    assert deleted["missing"] == missing[: len(deleted["missing"])]
+    assert deleted["left_out"] == 999 - len(deleted["missing"]) > 0
+
+
+async def test_whole_numbers_that_javascript_would_round_are_text(client: Client, redis: Redis) -> None:
+    redis.set("n", 2**53)
+    assert await ok(client, "redis_transaction", commands=[["GET", "n"], ["INCR", "n"], ["INCRBY", "m", 5]]) == {
+        "replies": [str(2**53), str(2**53 + 1), 5]
+    }
+
+
+async def test_on_a_busy_key_what_has_no_condition_never_fails(client: Client, sidecar: Sidecar, redis: Redis) -> None:
+    """Twenty clients: counts, appends, and writes that need the key's TTL, which others change meanwhile."""
+
+    async def work(number: int) -> None:
+        async with Client(sidecar.url + "/mcp") as own:
+            for step in range(5):
+                await ok(own, "redis_transaction", commands=[["INCR", "hot"]])
+                await ok(own, "redis_write", key="list", type="list", value=[f"{number}.{step}"])
+                await ok(own, "redis_write", key="stream", type="stream", value={"n": str(number)})
+                await ok(own, "redis_write", key="string", value=str(number))
+
+    redis.set("string", "", ex=5000)
+    await asyncio.gather(*(work(number) for number in range(20)))
+    assert redis.get("hot") == b"100" and redis.llen("list") == 100 and redis.xlen("stream") == 100
+    assert redis.ttl("string") > 4000
+
+
+async def test_an_absent_ttl_keeps_what_was_there(client: Client, redis: Redis) -> None:
+    redis.set("s", "1", ex=5000)
+    redis.hset("h", "a", "1")
+    redis.expire("h", 5000)
+    await ok(client, "redis_write", key="s", value="2", replace=True)
+    await ok(client, "redis_write", key="h", type="hash", value={"b": "2"}, replace=True)
+    assert redis.hgetall("h") == {b"b": b"2"} and redis.get("s") == b"2"
+    assert redis.ttl("s") > 4000 and redis.ttl("h") > 4000
+    await ok(client, "redis_write", key="h", type="list", value=["x"], replace=True)
+    assert redis.ttl("h") > 4000
+    await ok(client, "redis_write", key="h", type="list", value=["x"], replace=True, ttl_s=0)
+    assert redis.ttl("h") == -1
+
+
+async def test_adding_to_a_key_of_another_type_changes_nothing(client: Client, redis: Redis) -> None:
+    redis.set("s", "1", ex=5000)
+    for ttl in ({}, {"ttl_s": 5}):
+        said = await error(client, "redis_write", key="s", type="list", value=["x"], **ttl)
+        assert "is a string, not a list: nothing was written" in said
+    assert redis.get("s") == b"1" and redis.ttl("s") > 4000
+
+
+@pytest.mark.parametrize("value", [1e400, -1e400])
+def test_numbers_that_json_has_not_are_refused(sidecar: Sidecar, redis: Redis, value: float) -> None:
+    for arguments in ({"value": value}, {"type": "zset", "value": {"m": value}}):
+        params = {"name": "redis_write", "arguments": {"key": "k"} | arguments}
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+        status, answer = sidecar.post(body.replace("Infinity", "1e400").encode())
+        assert status < 500 and ("error" in answer or answer["result"]["isError"])
+    assert not redis.exists("k")
 
 
 async def test_only_what_nobody_has_changed_is_written(client: Client, redis: Redis) -> None:
@@ -169,5 +251,5 @@ async def test_a_pattern_that_matches_too_much_is_refused(client: Client, redis:
 
 
 async def test_a_json_document_needs_its_module(client: Client, redis: Redis) -> None:
-    assert "unknown command 'JSON.SET'" in await error(client, "redis_write", key="d", type="json", value={"a": 1})
+    assert "no JSON module" in await error(client, "redis_write", key="d", type="json", value={"a": 1})
     assert redis.dbsize() == 0

@@ -1,7 +1,8 @@
-"""redis_command and redis_command_docs: what the other tools do not cover, read-only by the server's own word."""
+"""redis_command and redis_command_docs: what the other tools do not cover."""
 
 from __future__ import annotations
 
+import random
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
@@ -9,46 +10,100 @@ from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.redis.backend import RedisBackend
-from servers.redis.commands import check_scope, describe, keys_of
+from servers.redis.command_cost import Planned
+from servers.redis.commands import describe, plan
 from servers.redis.replies import bounded, pairs, plain
-from servers.redis.values import parse_key, show_key
-
-BIG = 8 * 1024 * 1024
-"""Bytes of memory above which a key is not read by a command that may read all of it."""
+from servers.redis.values import Word, parse_key
 
 Words = Annotated[
-    list[str], Field(min_length=1, max_length=1000, description='name and arguments, as ["ZRANGE","k","0","9"]')
+    list[Word], Field(min_length=1, max_length=1000, description='name and arguments, as ["ZRANGE","k","0","9"]')
 ]
 
 
 class Reply(TypedDict):
-    reply: Any
-    cut: Annotated[NotRequired[bool], Field(description="the reply was longer")]
+    reply: NotRequired[Any]
+    replies: Annotated[
+        NotRequired[list[Any]], Field(description="one for each of commands; {error} where Redis refused it")
+    ]
+    cut: Annotated[NotRequired[bool], Field(description="a reply was longer")]
+    left_out: Annotated[NotRequired[int], Field(description="replies that did not fit")]
 
 
 @tool(title="Read-only command")
-async def redis_command(call: Call[RedisBackend], *, command: Words) -> Reply:
-    """Send any command that Redis itself flags as read-only and not dangerous, blocking or administrative."""
-    words = [parse_key(word) for word in command]
-    found = await describe(call.backend, words)
-    found.refuse(writing=False)
-    keys = await keys_of(call.backend, found, words)
-    check_scope(call.backend, found, keys)
-    if "fast" not in found.flags and found.name not in (
-        "memory|usage",
-        "object|encoding",
-        "object|freq",
-        "object|idletime",
-    ):
-        sizes = await call.backend.read_many([("MEMORY", "USAGE", key) for key in keys])
-        for key, size in zip(keys, sizes, strict=True):
-            if isinstance(size, int) and size > BIG:
-                raise ToolError(
-                    f"{show_key(key)!r} has {size} bytes, too many for a command that may read all of it: "
-                    "redis_read gives it in pages"
-                )
-    reply, cut = bounded(await call.backend.read(*words, at=keys[0] if keys else None), Room(call.max_bytes))
-    return {"reply": reply, "cut": True} if cut else {"reply": reply}
+async def redis_command(
+    call: Call[RedisBackend],
+    *,
+    command: Words | None = None,
+    commands: Annotated[
+        list[Annotated[list[Word], Field(min_length=1)]] | None, Field(max_length=200, description="or several")
+    ] = None,
+) -> Reply:
+    """Send a command that Redis flags as read-only and not dangerous or blocking; or up to 200 of them."""
+    if (command is None) == (not commands):
+        raise ToolError("give either command or commands")
+    backend = call.backend
+    planned = await plan(
+        backend, [[parse_key(word) for word in words] for words in commands or [command or []]], writing=False
+    )
+    for one in planned:
+        try:
+            backend.check_slots(one.keys)
+        except ToolError as error:
+            raise ToolError(f"{error}; redis_read_many reads keys of any slots") from None
+    room = Room(call.max_bytes)
+    if not commands:
+        reply, cut = bounded(await _sent(backend, planned[0]), room)
+        return {"reply": reply, "cut": True} if cut else {"reply": reply}
+    replies: list[Any] = []
+    result: Reply = {"replies": replies}
+    for answer in await _sent_many(backend, planned):
+        shown, cut = bounded(answer, room)
+        if cut and shown is None:
+            break
+        replies.append(shown)
+        if cut:
+            result["cut"] = True
+    if left_out := len(planned) - len(replies):
+        result["left_out"] = left_out
+    return result
+
+
+async def _sent_many(backend: RedisBackend, planned: list[Planned]) -> list[Any]:
+    """The answers to several commands, in one round trip as far as they name keys."""
+    keyed = [one for one in planned if one.keys]
+    answers = iter(await backend.read_many([_words(one) for one in keyed]))
+    return [next(answers) if one.keys else await _sent(backend, one) for one in planned]
+
+
+def _words(planned: Planned) -> tuple[bytes, ...]:
+    if planned.name == "pfcount" and len(planned.keys) == 1:
+        # With one key it stores what it has counted; with several it stores nothing, and a key may be named twice.
+        return (*planned.words, planned.keys[0])
+    return planned.words
+
+
+async def _sent(backend: RedisBackend, planned: Planned) -> Any:
+    if backend.clustered and not planned.keys:
+        return await _of_cluster(backend, planned)
+    return await backend.read(*_words(planned), at=planned.keys[0] if planned.keys else None)
+
+
+async def _of_cluster(backend: RedisBackend, planned: Planned) -> Any:
+    """The answer of all servers of a cluster to a command that names no key.
+
+    Raises:
+        ToolError: there is no such answer.
+    """
+    if planned.name.startswith("ft.") or planned.name == "time":
+        return await backend.read(*planned.words)
+    if planned.name == "dbsize":
+        return sum(await backend.each("DBSIZE"))
+    if planned.name == "randomkey":
+        keys = [key for key in await backend.each("RANDOMKEY") if key is not None]
+        return random.choice(keys) if keys else None
+    raise ToolError(
+        f"{planned.name.upper()} would be answered by one server of the cluster for itself: redis_scan goes over all"
+    )
 
 
 class Docs(TypedDict):
@@ -68,8 +123,8 @@ async def redis_command_docs(
     words = [word.encode() for word in command.split()[:2]]
     if not words:
         raise ToolError("give the name of a command")
-    found = await describe(call.backend, words)
-    docs: Docs = {"command": found.name.replace("|", " ").upper(), "allowed": "yes"}
+    (found,) = await describe(call.backend, [words])
+    docs: Docs = {"command": found.shown, "allowed": "yes"}
     try:
         found.refuse(writing=False)
     except ToolError as refusal:

@@ -1,4 +1,4 @@
-"""Which commands of this Redis may be sent for a model, by the server's own description of them (COMMAND INFO)."""
+"""Decide which commands may be sent for a model: by the server's own description of them (COMMAND INFO), and by our table."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from servers.common.tools import ToolError
 from servers.redis.backend import RedisBackend
+from servers.redis.command_cost import Planned, check_cost
+from servers.redis.command_keys import CONTAINERS, FINDERS, keys_in
+from servers.redis.replies import said
+from servers.redis.scope import Scope
 
 NEVER = {
     "blocking": "it blocks its connection",
@@ -19,86 +23,188 @@ NEVER = {
 }
 """ACL categories and flags that are refused, and why."""
 
-KEYLESS = frozenset({"dbsize", "time", "lolwut", "command", "latency|latest"})
-"""Readable without a key that say nothing of any key: also under MCP_KEY_PREFIXES."""
+_ONE_DATABASE = "this server stays in one database, that of REDIS_DB"
+
+REFUSED = {
+    "move": _ONE_DATABASE,
+    "select": _ONE_DATABASE,
+    "swapdb": _ONE_DATABASE,
+    "georadius": "use GEOSEARCH, or GEOSEARCHSTORE to store what it finds",
+    "georadiusbymember": "use GEOSEARCH, or GEOSEARCHSTORE to store what it finds",
+    "stralgo": "use LCS, of Redis 7",
+    "lolwut": "it reads no data",
+    "post": "it is not a command",
+    "host:": "it is not a command",
+}
+"""Commands that are refused whatever Redis says of them, and why."""
+
+INSTEAD = {
+    "keys": "redis_scan finds keys",
+    "info": "redis_info gives the state of Redis",
+    "config|get": "redis_diagnose with topic config shows settings",
+    "slowlog": "redis_diagnose shows the slow log",
+    "client": "redis_diagnose lists clients",
+    "latency": "redis_diagnose shows latency",
+    "memory": "redis_diagnose shows memory",
+    "acl": "redis_diagnose with topic acl shows the rights of this user",
+    "command": "redis_command_docs describes commands",
+    "publish": "redis_publish publishes",
+    "flushdb": "redis_delete_matching deletes by pattern",
+    "flushall": "redis_delete_matching deletes by pattern",
+    "sort": "read the key with redis_read and sort what it gives",
+    "sort_ro": "read the key with redis_read and sort what it gives",
+    "xread": "redis_read reads streams",
+}
+"""The tools that do what a refused command, or a container of commands, is for."""
+
+READS = frozenset({"time"})
+"""Commands that are not flagged as reading, and are allowed."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command of the server's.
+    """A command as the server describes it.
 
-    `name` is lower-case, with its subcommand behind a |; `flags` are its flags and ACL categories without their @.
+    `name` is lower-case, with its subcommand behind a |; `arity` is the number of its words, or the negative of their least
+    number; `flags` are its flags and ACL categories without their @.
     """
 
     name: str
-    words: int
+    arity: int
     flags: frozenset[str]
     keys: bool
 
+    @property
+    def shown(self) -> str:
+        return self.name.replace("|", " ").upper()
+
+    @property
+    def reads(self) -> bool:
+        return self.name in READS or ("readonly" in self.flags and "write" not in self.flags)
+
     def refuse(self, *, writing: bool) -> None:
-        """Raises ToolError when it may not be sent.
+        """Raise ToolError when it may not be sent.
 
         Args:
             writing: within a transaction, where commands that change data may be, and none blocks
         """
+        if reason := self._reason(writing):
+            instead = INSTEAD.get(self.name) or INSTEAD.get(self.name.partition("|")[0])
+            raise ToolError(f"{self.shown} is refused: {reason}" + (f"; {instead}" if instead else ""))
+
+    def _reason(self, writing: bool) -> str | None:
+        if self.name in REFUSED:
+            return REFUSED[self.name]
         for flag, reason in NEVER.items():
             if flag in self.flags and not (writing and flag == "blocking"):
-                raise ToolError(f"{self.name.replace('|', ' ').upper()} is refused: {reason}")
-        if "readonly" in self.flags or (writing and "write" in self.flags):
-            return
-        reason = "it changes data" if "write" in self.flags else "it reads no data"
-        raise ToolError(f"{self.name.replace('|', ' ').upper()} is refused: {reason}")
+                return reason
+        known = self.name in FINDERS
+        if not known and ("module" in self.flags or "." in self.name):
+            return "it is of a module, and this server does not know what it touches"
+        if not known and self.name.partition("|")[0] in CONTAINERS:
+            return "it reads no data"
+        if self.reads or (writing and "write" in self.flags):
+            return None
+        return (
+            "it changes data; redis_transaction sends it, where writes are allowed"
+            if "write" in self.flags
+            else "it reads no data"
+        )
 
 
-async def describe(backend: RedisBackend, words: Sequence[bytes]) -> Command:
-    """The command that some words begin with.
+async def describe(backend: RedisBackend, commands: Sequence[Sequence[bytes]]) -> list[Command]:
+    """Find the commands that some words begin with, in one round trip.
 
     Raises:
         ToolError: this Redis has none of that name.
     """
+    wanted: dict[bytes, None] = {}
+    for words in commands:
+        if len(words[0]) > 100:
+            raise ToolError("the name of a command is not this long")
+        wanted[words[0].lower()] = None
+        if len(words) > 1 and len(words[1]) <= 100:
+            wanted[words[0].lower() + b"|" + words[1].lower()] = None
+    infos = dict(zip(wanted, await backend.read("COMMAND", "INFO", *wanted), strict=True))
+    return [_described(words, infos) for words in commands]
+
+
+def _described(words: Sequence[bytes], infos: dict[bytes, list[object]]) -> Command:
     first = words[0].lower()
-    candidates = [first]
-    if len(words) > 1:
-        candidates.insert(0, first + b"|" + words[1].lower())
-    infos = await backend.read("COMMAND", "INFO", *candidates)
-    for name, info in zip(candidates, infos, strict=True):
-        # A container such as CONFIG describes its subcommands from Redis 7 on.
-        if info:
-            flags = {_word(flag) for flag in [*info[2], *(info[6] if len(info) > 6 else [])]}
-            return Command(
-                name.decode(), name.count(b"|") + 1, frozenset(flags), bool(info[3]) or "movablekeys" in flags
-            )
-    raise ToolError(f"this Redis has no command {words[0][:50].decode('utf-8', 'replace')!r}")
+    second = first + b"|" + words[1].lower() if len(words) > 1 else b""
+    # A container such as CONFIG describes its subcommands from Redis 7 on.
+    info = infos.get(second) or infos.get(first)
+    if not info:
+        raise ToolError(f"this Redis has no command {said(words[0])[:50]!r}")
+    # Redis' own name: an operator may have renamed the command.
+    name = said(info[0]).lower()
+    if name in CONTAINERS and len(words) > 1:
+        name += "|" + said(words[1])[:100].lower()
+    flags = {said(flag).lstrip("@").replace("_", "") for flags in (info[2], *info[6:7]) for flag in flags}  # type: ignore[attr-defined]
+    return Command(name, int(said(info[1])), frozenset(flags), bool(info[3]) or "movablekeys" in flags)
 
 
-async def keys_of(backend: RedisBackend, command: Command, words: Sequence[bytes]) -> list[bytes]:
-    """The keys that a command names, as the server itself finds them.
+async def plan(backend: RedisBackend, commands: Sequence[Sequence[bytes]], *, writing: bool) -> list[Planned]:
+    """Check commands before they are sent: what they are, which keys they touch, what they cost.
+
+    Args:
+        commands: the words of each
+        writing: as in `Command.refuse`
 
     Raises:
-        ToolError: it has too few arguments.
+        ToolError: one may not be sent. Of several, the message says which.
     """
-    if not command.keys and command.words == 1:
-        return []
-    try:
-        found = await backend.read("COMMAND", "GETKEYS", *words)
-    except ToolError as error:
-        if "no key arguments" in str(error):
-            return []
-        raise
-    return [bytes(key) for key in found]
+    described = await describe(backend, commands)
+    planned: list[Planned] = []
+    asked: list[int] = []
+    for index, (command, words) in enumerate(zip(described, commands, strict=True)):
+        try:
+            command.refuse(writing=writing)
+            if len(words) < abs(command.arity) or 0 < command.arity < len(words):
+                raise ToolError("wrong number of arguments; redis_command_docs describes them")
+            keys = keys_in(command.name, words)
+            if keys is None and backend.scope:
+                raise ToolError("this server does not know which keys it touches")
+            if not keys and backend.scope and command.name != "time":
+                raise ToolError(
+                    f"it may reach any key, and this server may touch only keys that begin with {backend.scope.said}"
+                )
+        except ToolError as error:
+            raise _placed(error, command, index, len(commands)) from None
+        if command.keys and (keys is None or backend.scope):
+            asked.append(index)
+        planned.append(Planned(command.name, tuple(words), tuple(keys or ()), command.reads))
+    answers = await backend.read_many([("COMMAND", "GETKEYS", *commands[index]) for index in asked])
+    for index, answer in zip(asked, answers, strict=True):
+        try:
+            planned[index] = _agreed(planned[index], answer, backend.scope)
+        except ToolError as error:
+            raise _placed(error, described[index], index, len(commands)) from None
+    if backend.scope:
+        backend.scope.check(key for command in planned for key in command.keys)
+    await check_cost(backend, planned)
+    return planned
 
 
-def check_scope(backend: RedisBackend, command: Command, keys: Sequence[bytes]) -> None:
-    """Raises ToolError for a command that reaches beyond MCP_KEY_PREFIXES."""
-    if not backend.scope:
-        return
-    if command.name.startswith("ft.") or (not keys and command.name not in KEYLESS):
-        raise ToolError(
-            f"{command.name.replace('|', ' ').upper()} may reach any key, and this server may touch only keys that begin with "
-            f"{backend.scope.said}"
-        )
-    backend.scope.check(keys)
+def _agreed(planned: Planned, answer: object, scope: Scope) -> Planned:
+    """A command with the keys that Redis finds in it. Under MCP_KEY_PREFIXES our table has to find the same.
+
+    Raises:
+        ToolError: Redis takes the command for a wrong one, or finds other keys.
+    """
+    if isinstance(answer, Exception):
+        if "no key arguments" not in str(answer):
+            raise ToolError(str(answer)[:300])
+        answer = []
+    assert isinstance(answer, list)
+    keys = tuple(bytes(key) for key in answer)
+    if scope and set(keys) != set(planned.keys):
+        raise ToolError("Redis finds other keys in it than this server: write it in its plain form")
+    return planned if scope else Planned(planned.name, planned.words, keys, planned.reads)
 
 
-def _word(flag: bytes) -> str:
-    return flag.decode().lstrip("@").replace("_", "") if isinstance(flag, bytes) else str(flag)
+def _placed(error: ToolError, command: Command, index: int, count: int) -> ToolError:
+    """A refusal that says of which command it is."""
+    text = str(error)
+    named = text if text.startswith(command.shown) else f"{command.shown}: {text}"
+    return ToolError(f"command {index + 1}: {named}; nothing was done" if count > 1 else named)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from typing import Annotated, NotRequired
 
 from pydantic import Field
@@ -11,8 +12,9 @@ from typing_extensions import TypedDict
 from servers.common.backend import BackendError
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.redis.backend import RedisBackend
+from servers.redis.replies import words
 from servers.redis.scan import SCAN_COUNT
-from servers.redis.values import show_key
+from servers.redis.values import Pattern, show_key, show_name
 
 MOST_LOOKED_AT = 1_000_000
 """Keys looked at for a pattern."""
@@ -23,6 +25,7 @@ SAMPLE = 20
 class Deleted(TypedDict):
     deleted: int
     missing: Annotated[list[str], Field(description="keys that were not there")]
+    left_out: Annotated[NotRequired[int], Field(description="further ones that were not there")]
 
 
 @tool(title="Delete keys", write=True, destructive=True)
@@ -36,9 +39,17 @@ async def redis_delete(
     answers = await call.backend.write_many([("UNLINK", name) for name in names])
     for answer in answers:
         if isinstance(answer, Exception):
-            raise ToolError(f"{sum(a == 1 for a in answers)} keys were deleted; for another: {answer}{doubt(answer)}")
+            raise ToolError(
+                f"{sum(a == 1 for a in answers)} of {len(names)} keys were deleted; for another: "
+                f"{words(answer)}{doubt(answer)}"
+            )
     missing = [show_key(name) for name, answer in zip(names, answers, strict=True) if not answer]
-    return {"deleted": len(names) - len(missing), "missing": missing}
+    room = Room(call.max_bytes)
+    told = list(itertools.takewhile(room.take, missing))
+    deleted: Deleted = {"deleted": len(names) - len(missing), "missing": told}
+    if len(told) < len(missing):
+        deleted["left_out"] = len(missing) - len(told)
+    return deleted
 
 
 class Matched(TypedDict):
@@ -52,7 +63,7 @@ class Matched(TypedDict):
 async def redis_delete_matching(
     call: Call[RedisBackend],
     *,
-    pattern: Annotated[str, Field(min_length=2, description="glob")],
+    pattern: Annotated[Pattern, Field(min_length=2, description="glob")],
     most: Annotated[int, Field(ge=1, le=100_000, description="refuse if more keys match")] = 1000,
     confirm: Annotated[str | None, Field(description="from the dry run")] = None,
 ) -> Matched:
@@ -63,7 +74,7 @@ async def redis_delete_matching(
     token = _token(names)
     if confirm is None:
         room = Room(call.max_bytes)
-        sample = [show_key(name)[:200] for name in names[:SAMPLE]]
+        sample = [show_name(name) for name in names[:SAMPLE]]
         return {"matched": len(names), "sample": [key for key in sample if room.take(key)], "confirm": token}
     if confirm != token:
         raise ToolError(
@@ -81,7 +92,7 @@ async def redis_delete_matching(
         deleted += sum(answer == 1 for answer in answers)
         for answer in answers:
             if isinstance(answer, Exception):
-                raise ToolError(f"{deleted} keys were deleted; for another: {answer}{doubt(answer)}")
+                raise ToolError(f"{deleted} keys were deleted; for another: {words(answer)}{doubt(answer)}")
         await call.progress(start + len(part), len(names), f"{deleted} keys deleted")
     return {"deleted": deleted}
 

@@ -6,20 +6,11 @@ import asyncio
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import redis
-import redis.asyncio.sentinel
-from redis.asyncio import (
-    BlockingConnectionPool,
-    Connection,
-    ConnectionPool,
-    Redis,
-    RedisCluster,
-    Sentinel,
-    SSLConnection,
-)
-from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.client import Redis
+from redis.asyncio.connection import BlockingConnectionPool, Connection, ConnectionPool, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
@@ -29,6 +20,11 @@ from redis.exceptions import AskError, AuthenticationError, MovedError
 
 from servers.common.settings import Secret
 from servers.redis.settings import RedisSettings
+
+if TYPE_CHECKING:
+    # Imported at run time by the one deployment that needs them: a single server starts without them.
+    from redis.asyncio.cluster import RedisCluster
+    from redis.asyncio.sentinel import Sentinel
 
 CONNECT_TIMEOUT = 3.0
 """Seconds to connect, and for a sentinel or a cluster node to tell where the masters are."""
@@ -219,12 +215,13 @@ class SingleDeployment:
 
 
 def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
+    from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+
+    class WaitingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
+        """Connections to the master that sentinels name, for one of which a command waits."""
+
     of_sentinels = _options("", settings.sentinel_password) | {"socket_timeout": CONNECT_TIMEOUT}
     sentinel = Sentinel(list(settings.sentinels), sentinel_kwargs=of_sentinels)
-    refusing = redis.asyncio.sentinel.SentinelConnectionPool
-
-    class WaitingSentinelPool(refusing, BlockingConnectionPool):  # type: ignore[valid-type, misc]
-        """Connections to the master, for one of which a command waits."""
 
     def connect(pool: Any, **of_pool: Any) -> Redis:
         tls = {"ssl": True, **_tls(settings)} if settings.tls else {}
@@ -238,7 +235,9 @@ def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
         )
         return client
 
-    return SingleDeployment(settings, _node(settings.sentinel_master, connect, WaitingSentinelPool, refusing), sentinel)
+    return SingleDeployment(
+        settings, _node(settings.sentinel_master, connect, WaitingSentinelPool, SentinelConnectionPool), sentinel
+    )
 
 
 class ClusterDeployment:
@@ -266,6 +265,8 @@ class ClusterDeployment:
         return self._map
 
     async def refresh(self) -> None:
+        from redis.asyncio.cluster import ClusterNode, RedisCluster
+
         seen = self._maps_made
         async with self._lock:
             if seen != self._maps_made:
@@ -287,9 +288,8 @@ class ClusterDeployment:
             self._maps_made += 1
             left = self._nodes.keys() - {(node.host, int(node.port)) for node in found.get_nodes()}
             gone = [self._nodes.pop(address) for address in left]
-        await asyncio.gather(*(node.close_idle() for node in gone))
-        if before:
-            await before.aclose()
+        closing = [node.close_idle() for node in gone] + ([before.aclose()] if before else [])
+        await asyncio.gather(*closing, return_exceptions=True)  # what is dead may refuse to close
 
     def _at(self, host: str, port: int) -> RedisNode:
         if (host, port) not in self._nodes:

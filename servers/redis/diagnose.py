@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal, NotRequired
@@ -12,9 +13,9 @@ from typing_extensions import TypedDict
 from servers.common.backend import BackendError
 from servers.common.tools import Call, Room, tool
 from servers.redis.backend import RedisBackend
-from servers.redis.replies import pairs, plain, said
+from servers.redis.replies import info, number, pairs, parts, plain, said
 
-Topic = Literal["slowlog", "latency", "clients", "memory", "acl"]
+Topic = Literal["slowlog", "latency", "clients", "memory", "acl", "config", "commands"]
 
 
 class Diagnosis(TypedDict):
@@ -25,9 +26,9 @@ class Diagnosis(TypedDict):
 
 @tool(title="Diagnose")
 async def redis_diagnose(
-    call: Call[RedisBackend], *, topic: Topic, limit: Annotated[int, Field(ge=1, le=200)] = 20
+    call: Call[RedisBackend], *, topic: Topic, limit: Annotated[int, Field(ge=1, le=500)] = 20
 ) -> Diagnosis:
-    """Why Redis is slow or full: slowlog (slowest first, arguments left out), latency events, clients, memory by use with Redis' doctor, or what this user may do (acl)."""  # noqa: E501
+    """Find out why Redis is slow or full: slowlog (slowest first, without arguments), latency events, clients, memory by use with Redis' doctor, what this user may do (acl), its settings (config), time by command (commands)."""  # noqa: E501
     diagnosis = await _TOPICS[topic](call, limit)
     if "rows" in diagnosis:
         room = Room(call.max_bytes, 2048)
@@ -96,7 +97,7 @@ async def _clients(call: Call[RedisBackend], limit: int) -> Diagnosis:
     rows = [
         {
             "address": client.get("addr", ""),
-            "name": client.get("name", ""),
+            "name": client.get("name", "")[:100],
             "user": client.get("user", ""),
             "last_command": client.get("cmd", ""),
             "age_s": int(client.get("age", 0)),
@@ -155,10 +156,49 @@ async def _config(call: Call[RedisBackend], name: str) -> Any:
     return int(found[1]) if found and found[1].lstrip(b"-").isdigit() else None
 
 
+SECRET_SETTINGS = re.compile("pass|secret|auth|key|user|token")
+"""Names of settings that may hold secrets."""
+
+
+async def _settings(call: Call[RedisBackend], limit: int) -> Diagnosis:
+    """CONFIG GET, of one server; what may be a secret is masked."""
+    found = pairs(await call.backend.read("CONFIG", "GET", "*"))
+    return {
+        "rows": [
+            {"name": name, "value": "(masked)" if value and SECRET_SETTINGS.search(name) else said(value)[:200]}
+            for name, value in sorted(found.items())
+        ]
+    }
+
+
+async def _commands(call: Call[RedisBackend], limit: int) -> Diagnosis:
+    """INFO commandstats, summed over the servers, those that took most time first."""
+    totals: dict[str, Counter[str]] = {}
+    for reply in await call.backend.each("INFO", "commandstats"):
+        for name, text in info(reply).items():
+            fields = parts(text)
+            totals.setdefault(name.removeprefix("cmdstat_").upper(), Counter()).update(
+                {field: number(fields, field) for field in ("calls", "usec", "failed_calls", "rejected_calls")}
+            )
+    rows: list[dict[str, Any]] = [
+        {
+            "command": name,
+            "calls": total["calls"],
+            "microseconds": total["usec"],
+            "per_call": round(total["usec"] / max(total["calls"], 1), 2),
+            "failed": total["failed_calls"] + total["rejected_calls"],
+        }
+        for name, total in totals.items()
+    ]
+    return {"rows": sorted(rows, key=lambda row: -row["microseconds"])}
+
+
 _TOPICS: dict[str, Callable[[Call[RedisBackend], int], Awaitable[Diagnosis]]] = {
     "slowlog": _slowlog,
     "latency": _latency,
     "clients": _clients,
     "memory": _memory,
     "acl": _acl,
+    "config": _settings,
+    "commands": _commands,
 }

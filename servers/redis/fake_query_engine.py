@@ -64,6 +64,11 @@ class FakeQueryEngine:
         self._server.shutdown()
         self._server.server_close()
 
+    def _in_transaction(self) -> bool:
+        """Whether the last MULTI has no EXEC yet."""
+        names = [words[0] for words in self.sent]
+        return b"MULTI" in names and b"EXEC" not in names[names.index(b"MULTI") :]
+
     def answer(self, words: list[bytes]) -> Any:
         name = words[0].upper()
         self.sent.append([name, *words[1:]])
@@ -83,6 +88,8 @@ class FakeQueryEngine:
                         b"doc:2", [b"title", b"Two"]]  # fmt: skip
             case [b"FT.AGGREGATE", *_]:
                 return [2, [b"title", b"One", b"n", b"5"], [b"title", b"Two", b"n", b"2"]]
+            case _ if name not in (b"MULTI", b"EXEC", b"PING") and self._in_transaction():
+                return b"QUEUED"
             case [b"TYPE", key]:
                 return {b"doc": b"ReJSON-RL", b"ts": b"TSDB-TYPE"}.get(key, b"none")
             case [b"PTTL", _]:
@@ -99,7 +106,8 @@ class FakeQueryEngine:
             case [b"OBJECT", b"ENCODING", _]:
                 return b"raw"
             case [b"EXEC"]:
-                return [b"OK"]
+                queued = len(self.sent) - 2 - [words[0] for words in self.sent].index(b"MULTI")
+                return [b"none", *[b"OK"] * (queued - 1)]
         return b"OK"
 
 

@@ -10,8 +10,8 @@ from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, tool
 from servers.redis.backend import RedisBackend
-from servers.redis.replies import said, seconds
-from servers.redis.values import show
+from servers.redis.replies import said, seconds, words
+from servers.redis.values import parse_key, show, show_name
 
 SHORT = 1024
 """Bytes of a value, and of all elements of a collection, that are shown of a key."""
@@ -23,6 +23,8 @@ class Short(TypedDict):
     key: str
     type: Annotated[str, Field(description="none: no such key")]
     value: Annotated[NotRequired[Any], Field(description="short, or the first elements")]
+    too_big: Annotated[NotRequired[bool], Field(description="its elements are too big for a listing")]
+    error: NotRequired[str]
     length: NotRequired[int]
     masked: Annotated[NotRequired[bool], Field(description="looks like a secret; redis_read shows it")]
     encoding: NotRequired[str]
@@ -45,14 +47,37 @@ _ABOUT: tuple[tuple[str, tuple[str, ...], tuple[Any, ...]], ...] = (
     ("frequency", ("OBJECT", "FREQ"), ()),
 )
 
-_PEEK: dict[str, Callable[[bytes], tuple[tuple[Any, ...], tuple[Any, ...]]]] = {
-    "string": lambda name: (("GETRANGE", name, 0, SHORT - 1), ("STRLEN", name)),
-    "hash": lambda name: (("HSCAN", name, 0, "COUNT", ELEMENTS), ("HLEN", name)),
-    "list": lambda name: (("LRANGE", name, 0, ELEMENTS - 1), ("LLEN", name)),
-    "set": lambda name: (("SRANDMEMBER", name, ELEMENTS), ("SCARD", name)),
-    "zset": lambda name: (("ZRANGE", name, 0, ELEMENTS - 1, "WITHSCORES"), ("ZCARD", name)),
-    "stream": lambda name: (("XREVRANGE", name, "+", "-", "COUNT", 3), ("XLEN", name)),
+_LENGTHS = {"string": "STRLEN", "hash": "HLEN", "list": "LLEN", "set": "SCARD", "zset": "ZCARD", "stream": "XLEN"}
+
+_PEEK: dict[str, Callable[[bytes, int], tuple[tuple[Any, ...], tuple[Any, ...]]]] = {
+    "string": lambda name, count: (("GETRANGE", name, 0, SHORT - 1), ("STRLEN", name)),
+    "hash": lambda name, count: (("HSCAN", name, 0, "COUNT", count), ("HLEN", name)),
+    "list": lambda name, count: (("LRANGE", name, 0, count - 1), ("LLEN", name)),
+    "set": lambda name, count: (("SRANDMEMBER", name, count), ("SCARD", name)),
+    "zset": lambda name, count: (("ZRANGE", name, 0, count - 1, "WITHSCORES"), ("ZCARD", name)),
+    "stream": lambda name, count: (("XREVRANGE", name, "+", "-", "COUNT", min(count, 3)), ("XLEN", name)),
 }
+"""The first elements of a key, as many as are given, and its length."""
+
+SMALL = 64 * 1024
+"""Bytes of memory of a key whose first elements are read without a look at their size."""
+
+
+async def _counts(
+    call: Call[RedisBackend], names: list[bytes], kinds: list[str], knowns: list[dict[str, Any]]
+) -> list[int]:
+    """How many elements of each key to read, so that they have no more than SMALL bytes together; 0 where one has more."""
+    counts = [ELEMENTS] * len(names)
+    big = [
+        index
+        for index, (kind, known) in enumerate(zip(kinds, knowns, strict=True))
+        if known.get("memory_bytes", 0) > SMALL and kind in _LENGTHS and kind != "string"
+    ]
+    lengths = await call.backend.read_many([(_LENGTHS[kinds[index]], names[index]) for index in big])
+    for index, length in zip(big, lengths, strict=True):
+        each = knowns[index]["memory_bytes"] // max(length, 1) if isinstance(length, int) else SMALL
+        counts[index] = min(ELEMENTS, SMALL // max(each, 1))
+    return counts
 
 
 @tool(title="Read many keys")
@@ -60,24 +85,61 @@ async def redis_read_many(
     call: Call[RedisBackend],
     *,
     keys: Annotated[list[str], Field(min_length=1, max_length=200)],
+    fields: Annotated[
+        list[str] | None, Field(min_length=1, max_length=20, description="of hashes: only these fields")
+    ] = None,
     values: Annotated[bool, Field(description="false: only what is known about them")] = True,
 ) -> Many:
-    """Up to 200 keys in two round trips: type, encoding, memory, TTL, idle time, and the beginnings of their values."""
+    """Read up to 200 keys at once: type, encoding, memory, TTL, idle time, and the beginnings of their values."""
     names = [call.backend.scope.key(key) for key in keys]
+    chosen = [parse_key(field) for field in fields or ()]
     first = iter(await call.backend.read_many([command for name in names for command in _about(name)]))
     abouts = [[next(first) for _ in range(1 + len(_ABOUT))] for _ in names]
     kinds = [said(about[0]) for about in abouts]
-    peeks = [_PEEK[kind](name) if values and kind in _PEEK else None for name, kind in zip(names, kinds, strict=True)]
-    replies = iter(await call.backend.read_many([command for peek in peeks if peek for command in peek]))
+    knowns = [_known(about[1:]) for about in abouts]
+    counts = await _counts(call, names, kinds, knowns) if values else []
+    peeks = (
+        [
+            _PEEK[kind](name, count) if kind in _PEEK and count else None
+            for name, kind, count in zip(names, kinds, counts, strict=True)
+        ]
+        if values
+        else [None] * len(names)
+    )
+    replies = iter(
+        await call.backend.read_many(
+            [
+                command
+                for name, kind, peek in zip(names, kinds, peeks, strict=True)
+                if peek
+                for command in (
+                    ("HMGET", name, *chosen) if chosen and kind == "hash" else peek[0],
+                    peek[1],
+                    ("EXISTS", name),
+                )
+            ]
+        )
+    )
     room = Room(call.max_bytes)
     found: list[Short] = []
-    for key, name, kind, about, peek in zip(keys, names, kinds, abouts, peeks, strict=True):
-        short: dict[str, Any] = {"key": key, "type": kind} | _known(about[1:])
-        if peek:
-            value, length = next(replies), next(replies)
+    for key, name, about, kind, known, peek in zip(keys, names, abouts, kinds, knowns, peeks, strict=True):
+        short: dict[str, Any] = {"key": key, "type": kind} | known
+        if isinstance(about[0], Exception):
+            short = {"key": key, "type": "unknown", "error": words(about[0])}
+        elif peek:
+            value, length, there = (next(replies) for _ in range(3))
             if isinstance(length, int):
                 short["length"] = length
-            short |= _shown(call, name, kind, value)
+            # A key that expires between two commands looks empty.
+            if chosen and kind == "hash" and isinstance(value, list):
+                # As HSCAN gives them.
+                value = [
+                    b"0",
+                    [word for pair in zip(chosen, value, strict=True) if pair[1] is not None for word in pair],
+                ]
+            short = {"key": key, "type": "none"} if there == 0 else short | _shown(call, name, kind, value)
+        elif values and kind in _PEEK:
+            short["too_big"] = True
         if not room.take(short):
             return {"keys": found, "left_out": len(keys) - len(found)}
         found.append(short)  # type: ignore[arg-type]
@@ -102,7 +164,7 @@ def _known(answers: list[Any]) -> dict[str, Any]:
 def _shown(call: Call[RedisBackend], name: bytes, kind: str, value: Any) -> dict[str, Any]:
     hides = call.backend.mask.hides
     if isinstance(value, Exception):
-        return {"value": f"error: {value}"}
+        return {"error": words(value)}
     if kind == "string":
         return {"masked": True} if hides(name, value=value) else {"value": show(value, SHORT)}
     if hides(name):
@@ -112,7 +174,7 @@ def _shown(call: Call[RedisBackend], name: bytes, kind: str, value: Any) -> dict
         pairs = list(zip(flat[::2], flat[1::2], strict=True))[:ELEMENTS]
         return {
             "value": {
-                said(one): "(masked)" if kind == "hash" and hides(one, value=other) else show(other, 128)
+                show_name(one): "(masked)" if kind == "hash" and hides(one, value=other) else show(other, 128)
                 for one, other in pairs
             }
         }
@@ -121,7 +183,7 @@ def _shown(call: Call[RedisBackend], name: bytes, kind: str, value: Any) -> dict
             "value": [
                 {"id": said(identifier)}
                 | {
-                    said(one): "(masked)" if hides(one, value=other) else show(other, 128)
+                    show_name(one): "(masked)" if hides(one, value=other) else show(other, 128)
                     for one, other in zip(fields[::2], fields[1::2], strict=True)
                 }
                 for identifier, fields in value

@@ -23,10 +23,10 @@ pytestmark = pytest.mark.anyio
 
 READING = """
     bitcount bitfield_ro bitpos dbsize dump exists expiretime geodist geohash geopos georadius_ro georadiusbymember_ro
-    geosearch get getbit getrange hexists hget hgetall hkeys hlen hmget hrandfield hscan hstrlen hvals lcs lindex llen lolwut
+    geosearch get getbit getrange hexists hget hgetall hkeys hlen hmget hrandfield hscan hstrlen hvals lcs lindex llen
     lpos lrange memory|usage mget object|encoding object|freq object|idletime object|refcount pexpiretime pfcount pttl
-    randomkey scan scard sdiff sinter sintercard sismember smembers smismember srandmember sscan strlen substr sunion touch
-    ttl type xinfo|consumers xinfo|groups xinfo|stream xlen xpending xrange xrevrange zcard zcount zdiff zinter zintercard
+    randomkey scan scard sdiff sinter sintercard sismember smembers smismember srandmember sscan strlen substr sunion time
+    touch ttl type xinfo|consumers xinfo|groups xinfo|stream xlen xpending xrange xrevrange zcard zcount zdiff zinter zintercard
     zlexcount zmscore zrandmember zrange zrangebylex zrangebyscore zrank zrevrange zrevrangebylex zrevrangebyscore zrevrank
     zscan zscore zunion
 """
@@ -34,8 +34,8 @@ READING = """
 
 WRITING = """
     append bitfield bitop blmove blmpop blpop brpop brpoplpush bzmpop bzpopmax bzpopmin copy decr decrby del expire expireat
-    geoadd georadius georadiusbymember geosearchstore getdel getex getset hdel hincrby hincrbyfloat hmset hset hsetnx incr
-    incrby incrbyfloat linsert lmove lmpop lpop lpush lpushx lrem lset ltrim move mset msetnx persist pexpire pexpireat pfadd
+    geoadd geosearchstore getdel getex getset hdel hincrby hincrbyfloat hmset hset hsetnx incr
+    incrby incrbyfloat linsert lmove lmpop lpop lpush lpushx lrem lset ltrim mset msetnx persist pexpire pexpireat pfadd
     pfmerge psetex rename renamenx rpop rpoplpush rpush rpushx sadd sdiffstore set setbit setex setnx setrange sinterstore
     smove spop srem sunionstore unlink xack xadd xautoclaim xclaim xdel xgroup|create xgroup|createconsumer
     xgroup|delconsumer xgroup|destroy xgroup|setid xread xreadgroup xsetid xtrim zadd zdiffstore zincrby zinterstore zmpop
@@ -52,7 +52,7 @@ async def allowed(port: int, names: Iterable[bytes], *, writing: bool) -> set[st
     store = backend(port)
     found = set()
     for name in names:
-        command = await describe(store, name.split(b"|"))
+        (command,) = await describe(store, [name.split(b"|")])
         try:
             command.refuse(writing=writing)
         except ToolError as refusal:
@@ -110,6 +110,33 @@ async def test_an_acl_user_of_few_rights_is_served_what_it_may(start: Start, red
         redis.acl_deluser("reader")
 
 
+async def test_a_user_without_info_is_ready(start: Start, redis: Redis) -> None:
+    redis.execute_command("ACL", "SETUSER", "plain", "on", ">plain-password", "~*", "&*", "+@all", "-@dangerous")
+    try:
+        redis.set("k", "v")
+        sidecar = start(REDIS_USERNAME="plain", REDIS_PASSWORD="plain-password")
+        status, body = sidecar.get("/ready")
+        assert status == 200 and "INFO is not allowed" in body
+        async with Client(sidecar.url + "/mcp") as client:
+            assert (await ok(client, "redis_read", key="k"))["value"] == "v"
+            assert "does not allow it to this user" in await error(client, "redis_info")
+    finally:
+        redis.acl_deluser("plain")
+
+
+async def test_a_database_that_is_not_there_is_named_as_the_cause(start: Start) -> None:
+    sidecar = start(ready=False, REDIS_DB="99")
+    sidecar.wait_until(lambda: "DB index is out of range" in sidecar.get("/ready")[1], 30)
+
+
+@pytest.mark.parametrize("value", [",", " , ", "app:,", "base64:?"])
+def test_prefixes_that_name_nothing_stop_the_start(value: str) -> None:
+    env = Environment({"MCP_KEY_PREFIXES": value})
+    RedisSettings.read(env)
+    (problem,) = env.problems
+    assert problem.startswith("MCP_KEY_PREFIXES: ")
+
+
 async def test_tls(start: Start, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     certificate, key = authority.issue("redis")
@@ -130,4 +157,4 @@ async def test_tls(start: Start, tmp_path: Path) -> None:
         strict.wait_until(lambda: "can't be reached" in strict.get("/ready")[1], 10)
         assert "certificate" in strict.get("/ready")[1].lower(), "an unknown CA is refused, and named as the cause"
         plain = start(ready=False, REDIS_PORT=str(server.port), REDIS_TLS="true", REDIS_PASSWORD="over-tls")
-        plain.wait_until(lambda: "did not answer in time" in plain.get("/ready")[1], 10)
+        plain.wait_until(lambda: "did not answer" in plain.get("/ready")[1], 10)

@@ -12,14 +12,20 @@ from typing_extensions import TypedDict
 from servers.common.tools import Call, Room, tool
 from servers.redis.backend import RedisBackend
 from servers.redis.replies import said
-from servers.redis.values import show_key
+from servers.redis.values import Pattern, show_key, show_name
 
 BATCH = 500
 
-_VARIABLE = re.compile(
-    r"^([0-9]+|[0-9a-f]{8,}|[0-9a-f]{8}-[0-9a-f]{4}-.*|[0-9A-HJKMNP-TV-Z]{26}|.*[0-9].*[0-9].*[0-9].*|.{33,})$", re.I
-)
-"""A part of a key's name that stands for one of many: a number, a hash, a UUID, a ULID, what is long or has many digits."""
+LONGEST_PART = 32
+"""Characters of a part of a key's name that can be a word."""
+
+MANY_DIGITS = 3
+
+NAME_BYTES = 1000
+"""Bytes of a key's name that are looked at for its group."""
+
+_ID = re.compile(r"[0-9]+|[0-9a-f]{8,}|[0-9a-hjkmnp-tv-z]{26}", re.I)
+"""A number, a hash, or a ULID (https://github.com/ulid/spec)."""
 
 
 class Group(TypedDict):
@@ -35,7 +41,7 @@ class Group(TypedDict):
 
 
 class Profile(TypedDict):
-    keys: Annotated[int, Field(description="in the database")]
+    keys: Annotated[NotRequired[int], Field(description="in the database; not where prefixes limit this server")]
     sampled: int
     memory_bytes: Annotated[int, Field(description="of the sampled keys")]
     groups: Annotated[list[Group], Field(description="by memory")]
@@ -54,13 +60,14 @@ class _Group:
 async def redis_profile(
     call: Call[RedisBackend],
     *,
-    pattern: Annotated[str, Field(description="glob")] = "*",
+    pattern: Pattern = "*",
     separator: Annotated[str, Field(min_length=1, max_length=5)] = ":",
     sample: Annotated[int, Field(ge=100, le=100_000, description="keys to look at")] = 10_000,
 ) -> Profile:
     """Which groups of keys there are, by prefix: counts, types, memory, TTLs, the biggest key and the longest idle. Looks at a sample with SCAN."""  # noqa: E501
     groups: dict[str, _Group] = {}
-    total = sum(await call.backend.each("DBSIZE"))
+    # How many keys others have is not for those who may see only some.
+    total = None if call.backend.scope else sum(await call.backend.each("DBSIZE"))
     sampled, server, position = 0, 0, 0
     words = ["MATCH", call.backend.scope.pattern(pattern), "COUNT", BATCH]
     # A pattern that few keys have is not to look at all of them.
@@ -69,7 +76,7 @@ async def redis_profile(
         names = [name for name in names if call.backend.scope.has(name)][: sample - sampled]
         await _add(call, groups, names, separator)
         sampled += len(names)
-        await call.progress(sampled, min(total, sample), f"{sampled} keys looked at")
+        await call.progress(sampled, sample if total is None else min(total, sample), f"{sampled} keys looked at")
         if server < 0 or sampled >= sample:
             break
         # Others are served meanwhile: a long scan is not to keep Redis busy alone.
@@ -77,18 +84,19 @@ async def redis_profile(
     rows = sorted(groups.items(), key=lambda item: -item[1].memory)
     room = Room(call.max_bytes)
     profile: Profile = {
-        "keys": total,
         "sampled": sampled,
         "memory_bytes": sum(group.memory for _, group in rows),
         "groups": [],
     }
+    if total is not None:
+        profile = {"keys": total, **profile}
     for index, (prefix, group) in enumerate(rows):
         row: Group = {
             "prefix": prefix,
             "keys": group.keys,
             "types": group.types,
             "memory_bytes": group.memory,
-            "biggest": show_key(group.biggest),
+            "biggest": show_name(group.biggest),
             "biggest_bytes": group.biggest_bytes,
             "expiring": len(group.ttls),
             "idlest_s": group.idlest,
@@ -134,11 +142,20 @@ async def _add(call: Call[RedisBackend], groups: dict[str, _Group], names: list[
 
 
 def prefix(name: bytes, separator: str) -> str:
-    """What a key's name has in common with its group: the last part stands for one of many, and so do numbers and ids."""
-    parts = show_key(name).split(separator)
+    """Tell what a key's name has in common with its group: the last part stands for one of many, and so do numbers and ids."""
+    parts = show_key(name[:NAME_BYTES]).split(separator)
+    kept = ["*" if _is_variable(part) else part for part in parts[:4]]
     if len(parts) == 1:
-        return "*" if _VARIABLE.match(parts[0]) else parts[0]
-    kept = ["*" if _VARIABLE.match(part) else part for part in parts[:4]]
+        return kept[0]
     if len(parts) <= 4:
         kept[-1] = "*"
     return separator.join(kept)
+
+
+def _is_variable(part: str) -> bool:
+    """Whether a part of a key's name stands for one of many. Takes time in proportion to the part's length, whatever it holds."""
+    return (
+        len(part) > LONGEST_PART
+        or sum(character in "0123456789" for character in part) >= MANY_DIGITS
+        or _ID.fullmatch(part) is not None
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import AsyncExitStack
 from typing import Annotated, Any, NotRequired
 
@@ -12,9 +13,12 @@ from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.redis.backend import RedisBackend
-from servers.redis.values import parse, show, show_key
+from servers.redis.values import LONGEST_PATTERN, parse, show, show_key
 
 GLOB = frozenset(b"*?[")
+
+NOTIFICATION = re.compile(rb"__key(?:space|event)@(\d+)__:")
+"""Channels of keyspace notifications, with the number of the database."""
 
 
 class Heard(TypedDict):
@@ -37,6 +41,8 @@ async def redis_pubsub(
     if not listen:
         return await _channels(call, limit)
     names = [call.backend.scope.key(name) for name in listen]
+    if any(GLOB & set(name) and len(name) > LONGEST_PATTERN for name in names):
+        raise ToolError(f"a glob may have {LONGEST_PATTERN} bytes")
     if call.backend.scope and any(GLOB & set(prefix) for prefix in call.backend.scope.prefixes):
         for name in names:
             if GLOB & set(name):
@@ -50,7 +56,7 @@ async def redis_pubsub(
         with call.backend.translated():
             for name in names:
                 await (connection.psubscribe(name) if GLOB & set(name) else connection.subscribe(name))
-        task = asyncio.create_task(_hear(connection, heard))
+        task = asyncio.create_task(_hear(connection, call.backend.database, heard))
         try:
             return await _collect(call, heard, task, seconds, limit)
         finally:
@@ -76,10 +82,14 @@ async def _channels(call: Call[RedisBackend], limit: int) -> Heard:
     return {"channels": kept, "cut": True} if len(kept) < len(found) else {"channels": kept}
 
 
-async def _hear(connection: PubSub, into: asyncio.Queue[dict[str, Any]]) -> None:
+async def _hear(connection: PubSub, database: int, into: asyncio.Queue[dict[str, Any]]) -> None:
+    own = b"%d" % database
     async for message in connection.listen():
         if message["type"] in ("message", "pmessage"):
-            await into.put(message)
+            of = NOTIFICATION.match(message["channel"])
+            # Channels are common to all databases; what they tell of the keys of another one is not for this server.
+            if of is None or of[1] == own:
+                await into.put(message)
 
 
 async def _collect(

@@ -11,6 +11,12 @@ from servers.redis.values import show
 LONGEST = 4096
 """Bytes of one value in a reply."""
 
+LEAST = 16
+"""Bytes of room below which nothing more is shown."""
+
+EXACT = 2**53
+"""The biggest whole number that JavaScript keeps exactly."""
+
 
 def said(value: Any) -> str:
     """A short reply as text."""
@@ -65,22 +71,34 @@ def plain(value: Any) -> Any:
     return value
 
 
+def words(error: Any) -> str:
+    """What an error says, cut to a length that always fits."""
+    return str(error)[:300]
+
+
 def bounded(value: Any, room: Room) -> tuple[Any, bool]:
-    """A reply as JSON as far as there is room, and whether something of it was left out."""
+    """Show a reply as JSON as far as there is room, and tell whether something of it was left out; None where all of it was.
+
+    An error is {"error": ...}, which no reply of another kind is. A whole number that JavaScript would round is text.
+    """
     if isinstance(value, bytes):
-        shown = show(value, min(LONGEST, max(room.left, 16)))
-        return (shown, len(value) > LONGEST) if room.take(shown) else (None, True)
+        limit = min(LONGEST, max(room.left, LEAST))
+        shown = show(value, limit)
+        return (shown, len(value) > limit) if room.take(shown) else (None, True)
     if isinstance(value, list | tuple):
+        if not room.take([]):
+            return None, True
         items: list[Any] = []
         for item in value:
-            if room.left < 16:
-                return items, True
             shown, cut = bounded(item, room)
+            if cut and shown is None:
+                return items, True
             items.append(shown)
-            if cut and room.left < 16:
+            if cut and room.left < LEAST:
                 return items, True
         return items, False
     if isinstance(value, Exception):
-        value = f"error: {value}"
-    room.take(value)
-    return value, False
+        value = {"error": words(value)}
+    elif isinstance(value, int) and abs(value) > EXACT:
+        value = str(value)
+    return (value, False) if room.take(value) else (None, True)

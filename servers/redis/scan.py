@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from servers.common.tools import Call, Room, ToolError, size, tool
 from servers.redis.backend import RedisBackend
 from servers.redis.replies import said, seconds
-from servers.redis.values import show_key
+from servers.redis.values import LONGEST_NAME, Pattern, show_name
 
 T = TypeVar("T")
 
@@ -57,21 +57,23 @@ class Cursor:
 async def redis_scan(
     call: Call[RedisBackend],
     *,
-    pattern: Annotated[str, Field(description="glob: * ? [ab]; escape with \\")] = "*",
+    pattern: Annotated[Pattern, Field(description="glob: * ? [ab]; escape with \\")] = "*",
     type: Annotated[str | None, Field(max_length=40, description="only this type, as string or zset")] = None,
     order: Annotated[
-        Literal["memory", "idle"] | None, Field(description="biggest or longest idle first, of the keys looked at")
+        Literal["memory", "idle", "ttl"] | None,
+        Field(description="biggest, longest idle, soonest to expire"),
     ] = None,
+    ttl_below_s: Annotated[int | None, Field(ge=1, description="only keys that expire sooner")] = None,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
     cursor: str = "0",
 ) -> Keys:
-    """Find keys by pattern and type, with type and TTL. Uses SCAN, never KEYS. A page may be short, even empty, with more to come: only a result without cursor is the end."""  # noqa: E501
+    """Find keys by pattern and type, with type and TTL. Uses SCAN, never KEYS. A page may be short, even empty: only one without cursor is the last."""  # noqa: E501
     at = Cursor(cursor)
     words: list[Any] = ["MATCH", call.backend.scope.pattern(pattern)]
     if type:
-        words += ["TYPE", type]
-    if order:
-        return await _ordered(call, at, words, order, limit)
+        words += ["TYPE", _type(type)]
+    if order or ttl_below_s is not None:
+        return await _ordered(call, at, words, order or "ttl", limit, ttl_below_s)
 
     async def step(server: int, position: int, count: int) -> tuple[int, int, list[bytes]]:
         server, position, names = await call.backend.scan(server, position, *words, "COUNT", count)
@@ -82,9 +84,35 @@ async def redis_scan(
     return {"keys": keys, "cursor": following} if following else {"keys": keys}
 
 
+TYPES = {
+    **{name: name for name in ("string", "list", "set", "zset", "hash", "stream", "vectorset")},
+    "sorted set": "zset",
+    "json": "ReJSON-RL",
+    "timeseries": "TSDB-TYPE",
+    "bloom": "MBbloom--",
+    "cuckoo": "MBbloomCF",
+    "cms": "CMSk-TYPE",
+    "topk": "TopK-TYPE",
+    "tdigest": "TDIS-TYPE",
+}
+"""Types by the names that people give them, and by Redis' own."""
+
+
+def _type(text: str) -> str:
+    """Redis' own name of a type.
+
+    Raises:
+        ToolError: there is no such type. Redis would find nothing, as if there were no such keys.
+    """
+    known = {name.lower(): own for name, own in TYPES.items()} | {own.lower(): own for own in TYPES.values()}
+    if text.lower() not in known:
+        raise ToolError(f"there is no type {text!r}: the types are {', '.join(TYPES)}")
+    return known[text.lower()]
+
+
 def _longest(name: bytes) -> Key:
     """What a key has in a result at the most."""
-    return {"key": show_key(name), "type": "of a module", "ttl_s": 10**16}
+    return {"key": show_name(name, LONGEST_NAME), "type": "of a module", "ttl_s": 10**16}
 
 
 Step = Callable[[int, int, int], Awaitable[tuple[int, int, list[T]]]]
@@ -92,7 +120,12 @@ Step = Callable[[int, int, int], Awaitable[tuple[int, int, list[T]]]]
 
 
 async def scanned(
-    call: Call[RedisBackend], scan: Step[T], at: Cursor, limit: int, shown: Callable[[T], Any] = lambda item: item
+    call: Call[RedisBackend],
+    scan: Step[T],
+    at: Cursor,
+    limit: int,
+    shown: Callable[[T], Any] = lambda item: item,
+    room: int | None = None,
 ) -> tuple[list[T], str | None]:
     """A page of what a scan finds, and the cursor behind it; None at the end.
 
@@ -102,8 +135,9 @@ async def scanned(
 
     Args:
         shown: what an item becomes in the result
+        room: bytes that the items may have; None for those of a result
     """
-    room = Room(call.max_bytes)
+    left_over = Room(call.max_bytes) if room is None else Room(room, 64)
     found: list[T] = []
     server, position, skip = at.server, at.position, at.skip
     count = 1 if skip else _count(limit, 1, 1)
@@ -111,14 +145,14 @@ async def scanned(
         next_server, following, items = await scan(server, position, count)
         items = items[skip:]
         left = limit - len(found)
-        fits = len(items) <= left and sum(size(shown(item)) + 1 for item in items) <= room.left
+        fits = len(items) <= left and sum(size(shown(item)) + 1 for item in items) <= left_over.left
         if not fits and found:
             return found, Cursor.text(server, position)
         if not fits and count > 1:
             count = min(count // 2, _count(left, count, len(items)))
             continue
         for index, item in enumerate(items):
-            if len(found) == limit or not room.take(shown(item)):
+            if len(found) == limit or not left_over.take(shown(item)):
                 return found, Cursor.text(server, position, skip + index)
             found.append(item)
         server, position, skip = next_server, following, 0
@@ -136,15 +170,36 @@ def _count(wanted: int, looked_at: int, had: int) -> int:
     return min(max(wanted * looked_at * 3 // (4 * had), 1), SCAN_COUNT) if had else SCAN_COUNT
 
 
-async def _ordered(call: Call[RedisBackend], at: Cursor, words: list[Any], order: str, limit: int) -> Keys:
-    field, command = ("memory_bytes", "MEMORY USAGE") if order == "memory" else ("idle_s", "OBJECT IDLETIME")
+_ORDERS = {
+    "memory": ("memory_bytes", ("MEMORY", "USAGE")),
+    "idle": ("idle_s", ("OBJECT", "IDLETIME")),
+    "ttl": ("ttl_s", ("PTTL",)),
+}
+"""What keys are ordered by: a field of Key, and the command that tells it."""
+
+
+async def _ordered(
+    call: Call[RedisBackend], at: Cursor, words: list[Any], order: str, limit: int, ttl_below_s: int | None
+) -> Keys:
+    field, command = _ORDERS[order]
     top: list[tuple[int, bytes]] = []
     server, position = at.server, at.position
     for step in range(SCAN_STEPS):
         server, position, names = await call.backend.scan(server, position, *words, "COUNT", SCAN_COUNT)
         names = [name for name in names if call.backend.scope.has(name)]
-        answers = await call.backend.read_many([(*command.split(), name) for name in names])
-        known = ((answer, name) for answer, name in zip(answers, names, strict=True) if isinstance(answer, int))
+        if ttl_below_s is not None:
+            ttls = await call.backend.read_many([("PTTL", name) for name in names])
+            names = [
+                name
+                for name, ttl in zip(names, ttls, strict=True)
+                if isinstance(ttl, int) and 0 <= ttl < ttl_below_s * 1000
+            ]
+        answers = await call.backend.read_many([(*command, name) for name in names])
+        known = (
+            (-answer if order == "ttl" else answer, name)
+            for answer, name in zip(answers, names, strict=True)
+            if isinstance(answer, int) and answer >= 0
+        )
         top = heapq.nlargest(limit, [*top, *known])
         if server < 0:
             break
@@ -153,7 +208,8 @@ async def _ordered(call: Call[RedisBackend], at: Cursor, words: list[Any], order
     keys: list[Key] = []
     for (measured, _), key in zip(top, await described(call, [name for _, name in top]), strict=True):
         if key is not None:
-            key[field] = measured  # type: ignore[literal-required]
+            if order != "ttl":
+                key[field] = measured  # type: ignore[literal-required]
             if not room.take(key):
                 break
             keys.append(key)
@@ -168,7 +224,7 @@ async def described(call: Call[RedisBackend], names: list[bytes]) -> list[Key | 
         if not isinstance(ttl, int) or ttl == -2 or not call.backend.scope.has(name):
             keys.append(None)
             continue
-        key: Key = {"key": show_key(name), "type": said(kind)}
+        key: Key = {"key": show_name(name, LONGEST_NAME), "type": said(kind)}
         if (left := seconds(ttl)) is not None:
             key["ttl_s"] = left
         keys.append(key)

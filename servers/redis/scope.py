@@ -6,15 +6,21 @@ import re
 from collections.abc import Iterable
 
 from servers.common.tools import ToolError
-from servers.redis.values import parse_key, show_key
+from servers.redis.values import LONGEST_NAME, LONGEST_PATTERN, encode, parse_key, show_key, show_name
 
 SECRET = r"(?i)(^|[^a-z])(passw(or)?d|passphrase|secret|token|api[-_]?key|credentials?|private[-_]?key|auth)([^a-z]|$)"
 """Names of keys and fields that by default are taken to hold secrets."""
 
 SECRET_VALUE = re.compile(
-    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}|\bAKIA[0-9A-Z]{16}\b|\bsk-[\w-]{20,}"
+    rb"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"
+    rb"|(?<![\w-])(?=[\w-]*?\beyJ)[\w-]{13,}+\.[\w-]{10,}+\.[\w-]{10}"
+    rb"|\bAKIA[0-9A-Z]{16}\b"
+    rb"|\bsk-[\w-]{20}"
 )
-"""Values that say themselves that they are secrets: private keys, JSON Web Tokens, access keys of cloud services."""
+"""Values that are recognisable as secrets: private keys, JSON Web Tokens, access keys of cloud services.
+
+A token starts where no other of its characters precedes it, and its repetitions are possessive: the search takes linear time.
+"""
 
 
 class Scope:
@@ -30,12 +36,14 @@ class Scope:
         return not self.prefixes or name.startswith(self.prefixes)
 
     def key(self, text: str) -> bytes:
-        """A key's name from an argument.
+        """Read a key's name from an argument.
 
         Raises:
-            ToolError: it is outside of the prefixes, or no name.
+            ToolError: it is outside of the prefixes, too long, or not valid base64.
         """
         name = parse_key(text)
+        if len(name) > LONGEST_NAME:
+            raise ToolError(f"a name of {len(name)} bytes is too long: names may have {LONGEST_NAME} bytes")
         self.check([name])
         return name
 
@@ -44,7 +52,7 @@ class Scope:
         for name in names:
             if not self.has(name):
                 raise ToolError(
-                    f"{show_key(name)[:200]!r} is outside of what this server may touch: keys that begin with {self.said}"
+                    f"{show_name(name)!r} is outside of what this server may touch: keys that begin with {self.said}"
                 )
 
     @property
@@ -52,10 +60,17 @@ class Scope:
         return " or ".join(repr(show_key(prefix)) for prefix in self.prefixes)
 
     def pattern(self, pattern: str) -> bytes:
-        """The pattern for SCAN: that of the one prefix where all keys are asked for, so that Redis itself leaves out others."""
+        """Make the pattern for SCAN: that of the one prefix where all keys are asked for, so that Redis leaves out others.
+
+        Raises:
+            ToolError: it is too long.
+        """
         if pattern == "*" and len(self.prefixes) == 1:
             return re.sub(rb"([*?\[\]^\\-])", rb"\\\1", self.prefixes[0]) + b"*"
-        return pattern.encode("utf-8", "surrogateescape")
+        encoded = encode(pattern)
+        if len(encoded) > LONGEST_PATTERN:
+            raise ToolError(f"a glob may have {LONGEST_PATTERN} bytes")
+        return encoded
 
 
 class Mask:
@@ -68,6 +83,6 @@ class Mask:
         """Whether a value is taken for a secret, by the names that lead to it or by itself."""
         if self._names is None:
             return False
-        return any(self._names.search(name.decode("utf-8", "replace")) for name in names) or bool(
+        return any(self._names.search(name[:LONGEST_NAME].decode("utf-8", "replace")) for name in names) or bool(
             SECRET_VALUE.search(value[:4096])
         )

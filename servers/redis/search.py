@@ -147,15 +147,15 @@ async def redis_search(
         field, blob = _vector(about, vector_field, vector)
         nearest = f"[KNN {cursor + limit} @{field} $vector AS vector_distance]"
         words += [encode(f"({query})=>{nearest}" if query != "*" else f"*=>{nearest}"), "PARAMS", 2, "vector", blob]
-        words += ["SORTBY", *(sort.split() if sort else ["vector_distance"])]
+        words += ["SORTBY", *(_order(sort) if sort else ["vector_distance"])]
         if fields is not None:
             fields = [*fields, "vector_distance"]
     else:
         words.append(encode(query))
         if sort:
-            words += ["SORTBY", *sort.split()]
+            words += ["SORTBY", *_order(sort)]
     if fields is not None:
-        words += ["RETURN", len(fields), *fields]
+        words += ["RETURN", len(fields), *map(encode, fields)]
     words += ["LIMIT", cursor, limit]
     if vector:
         words += ["DIALECT", 2]
@@ -172,6 +172,18 @@ async def redis_search(
     if cursor + len(found["documents"]) < total and found["documents"]:
         found["cursor"] = cursor + len(found["documents"])
     return found
+
+
+def _order(sort: str) -> list[bytes]:
+    """The words of SORTBY.
+
+    Raises:
+        ToolError: there is more than a field and a direction.
+    """
+    field, *direction = sort.split() or [""]
+    if not field or len(direction) > 1 or (direction and direction[0].lower() not in ("asc", "desc")):
+        raise ToolError("sort has to be a field, or a field and asc or desc")
+    return [encode(field), *(encode(word) for word in direction)]
 
 
 def _shown(call: Call[RedisBackend], field: str, value: Any, vector: bool) -> Any:

@@ -154,6 +154,13 @@ async def test_a_vector_that_does_not_fit_is_explained(faked: tuple[FakeQueryEng
     assert "which has v" in await error(client, "redis_search", index="docs", vector=[1, 2, 3], vector_field="title")
 
 
+@pytest.mark.parametrize("sort", ["title desc LIMIT 0 1000000", "title up", " ", "a b c"])
+async def test_sort_is_a_field_and_a_direction(faked: tuple[FakeQueryEngine, Client], sort: str) -> None:
+    fake, client = faked
+    assert "sort has to be" in await error(client, "redis_search", index="docs", sort=sort)
+    assert b"FT.SEARCH" not in [words[0] for words in fake.sent]
+
+
 async def test_an_index_of_vectors_is_created(faked: tuple[FakeQueryEngine, Client]) -> None:
     fake, client = faked
     fields = {

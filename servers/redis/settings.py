@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from servers.common.settings import Environment, Secret, check_host
+from servers.common.tools import ToolError
 from servers.redis.scope import SECRET
+from servers.redis.values import parse_key
 
 MODES = ("standalone", "sentinel", "cluster")
 
@@ -48,7 +50,7 @@ class RedisSettings:
             ),
             sentinel_master=env.text("REDIS_SENTINEL_MASTER", "mymaster", "name of the master that sentinels watch"),
             sentinel_password=env.secret("REDIS_SENTINEL_PASSWORD", "the password of sentinels"),
-            key_prefixes=env.names("MCP_KEY_PREFIXES", "see and touch only keys that begin so, comma-separated"),
+            key_prefixes=_prefixes(env),
             mask=env.text(
                 "MCP_MASK_PATTERN", SECRET, "names of keys and fields whose values listings hide; ^$ for none"
             ),
@@ -66,6 +68,20 @@ class RedisSettings:
         if settings.mode == "cluster" and settings.database:
             env.problems.append("REDIS_DB: a cluster has only database 0")
         return settings
+
+
+def _prefixes(env: Environment) -> tuple[str, ...]:
+    """Read MCP_KEY_PREFIXES. A value that names no prefix never means all keys."""
+    text = env.text("MCP_KEY_PREFIXES", "", "see and touch only keys that begin so, comma-separated")
+    prefixes = tuple(part.strip() for part in text.split(",")) if text else ()
+    for prefix in prefixes:
+        try:
+            if not parse_key(prefix):
+                raise ToolError("a prefix is empty: name prefixes, or leave the setting out for all keys")
+        except ToolError as error:
+            env.problems.append(f"MCP_KEY_PREFIXES: {error}")
+            return ()
+    return prefixes
 
 
 def _addresses(env: Environment, name: str, texts: tuple[str, ...]) -> tuple[tuple[str, int], ...]:

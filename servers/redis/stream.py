@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
@@ -10,11 +11,16 @@ from typing_extensions import TypedDict
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.redis.backend import RedisBackend
 from servers.redis.replies import pairs, plain, said
-from servers.redis.values import KeyName, encode
+from servers.redis.scan import SCAN_COUNT, SCAN_STEPS, Cursor
+from servers.redis.values import LONGEST_NAME, KeyName, Pattern, encode, show_name
+
+GROUPS = 20
+"""Groups of a stream in the overview."""
 
 
 class StreamState(TypedDict):
-    stream: dict[str, Any]
+    streams: Annotated[NotRequired[list[dict[str, Any]]], Field(description="of the pattern, most pending first")]
+    stream: NotRequired[dict[str, Any]]
     groups: NotRequired[list[dict[str, Any]]]
     consumers: NotRequired[list[dict[str, Any]]]
     pending: Annotated[NotRequired[list[dict[str, Any]]], Field(description="oldest first")]
@@ -25,13 +31,18 @@ class StreamState(TypedDict):
 async def redis_stream(
     call: Call[RedisBackend],
     *,
-    key: KeyName,
+    key: Annotated[KeyName | None, Field(description="absent: all streams of pattern")] = None,
+    pattern: Pattern = "*",
     group: Annotated[str | None, Field(description="its consumers and pending entries")] = None,
-    idle_s: Annotated[int, Field(ge=0, le=10**9, description="only entries pending at least so long")] = 0,
+    idle_s: Annotated[int, Field(ge=0, le=10**9, description="least time pending")] = 0,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
     cursor: str = "-",
 ) -> StreamState:
-    """A stream's groups with their lag; of one group its consumers and its pending entries. redis_read gives the entries themselves."""  # noqa: E501
+    """Show a stream's groups with their lag, or a group's consumers and pending entries, or all streams. redis_read gives the entries."""  # noqa: E501
+    if key is None:
+        if group is not None:
+            raise ToolError("give the key of the group's stream")
+        return await _overview(call, pattern, limit, cursor)
     name = call.backend.scope.key(key)
     try:
         about = pairs(await call.backend.read("XINFO", "STREAM", name))
@@ -60,7 +71,7 @@ async def redis_stream(
     state["pending"] = []
     room = Room(call.max_bytes - call.max_bytes // 5)
     for identifier, consumer, idle, deliveries in waiting:
-        row = {"id": said(identifier), "consumer": said(consumer), "idle_ms": idle, "deliveries": deliveries}
+        row = {"id": said(identifier), "consumer": show_name(consumer), "idle_ms": idle, "deliveries": deliveries}
         if len(state["pending"]) == limit or not room.take(row):
             state["cursor"] = "(" + str(state["pending"][-1]["id"])
             break
@@ -68,5 +79,39 @@ async def redis_stream(
     return state
 
 
+async def _overview(call: Call[RedisBackend], pattern: str, limit: int, cursor: str) -> StreamState:
+    """All streams that match a pattern, with what is pending in their groups, most pending first."""
+    at = Cursor("0" if cursor == "-" else cursor)
+    server, position = at.server, at.position
+    words = ("MATCH", call.backend.scope.pattern(pattern), "COUNT", SCAN_COUNT, "TYPE", "stream")
+    rows: list[dict[str, Any]] = []
+    for step in range(SCAN_STEPS):
+        server, position, found = await call.backend.scan(server, position, *words)
+        names = [name for name in found if call.backend.scope.has(name)]
+        answers = iter(
+            await call.backend.read_many([c for name in names for c in (("XLEN", name), ("XINFO", "GROUPS", name))])
+        )
+        for name in names:
+            length, groups = next(answers), next(answers)
+            if isinstance(length, int) and isinstance(groups, list):  # else it is gone
+                of = [
+                    {key: row[key] for key in ("name", "consumers", "pending", "lag") if key in row}
+                    for row in map(_row, groups[:GROUPS])
+                ]
+                pending = sum(row["pending"] for row in map(_row, groups))
+                rows.append({"key": show_name(name, LONGEST_NAME), "length": length, "pending": pending, "groups": of})
+        if server < 0:
+            break
+        await call.progress(step + 1, SCAN_STEPS, f"{len(rows)} streams")
+    rows.sort(key=lambda row: (-row["pending"], -row["length"], row["key"]))
+    room = Room(call.max_bytes)
+    state: StreamState = {"streams": list(itertools.takewhile(room.take, rows[:limit]))}
+    if server >= 0:
+        state["cursor"] = Cursor.text(server, position)
+    return state
+
+
 def _row(flat: Any) -> dict[str, Any]:
-    return {field: plain(value) for field, value in pairs(flat).items()}
+    return {
+        field: show_name(value) if isinstance(value, bytes) else plain(value) for field, value in pairs(flat).items()
+    }

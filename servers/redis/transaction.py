@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, NotRequired, TypeVar
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from servers.common.tools import Call, Room, ToolError, tool
 from servers.redis.backend import RedisBackend
-from servers.redis.commands import check_scope, describe, keys_of
+from servers.redis.commands import plan
+from servers.redis.errors import Conflict
 from servers.redis.replies import bounded
-from servers.redis.values import parse_key
+from servers.redis.values import Word, parse_key
 from servers.redis.version import check_versions
+
+T = TypeVar("T")
+
+ATTEMPTS = 30
+"""Times that a transaction is tried whose keys others change meanwhile."""
 
 
 class Done(TypedDict):
-    replies: Annotated[list[Any], Field(description="one for each command")]
+    replies: Annotated[list[Any], Field(description="one for each command; {error} where Redis refused it")]
+    failed: Annotated[NotRequired[int], Field(description="commands that Redis refused; the others were done and stay")]
+    left_out: Annotated[
+        NotRequired[int], Field(description="replies that did not fit: their commands were sent as well")
+    ]
 
 
 @tool(title="Transaction", write=True, destructive=True, idempotent=False)
@@ -24,7 +37,7 @@ async def redis_transaction(
     call: Call[RedisBackend],
     *,
     commands: Annotated[
-        list[Annotated[list[str], Field(min_length=1, max_length=10_000)]],
+        list[Annotated[list[Word], Field(min_length=1, max_length=10_000)]],
         Field(
             min_length=1,
             max_length=1000,
@@ -36,20 +49,46 @@ async def redis_transaction(
     ] = None,
 ) -> Done:
     """Send reading and writing commands as one MULTI: INCR, HDEL, ZREM, LSET, RENAME, COPY, EXPIRE, JSON.SET, XACK, XGROUP, XREADGROUP, XTRIM ... Refused: scripts, and what Redis counts as dangerous or administrative."""  # noqa: E501
-    words = [[parse_key(word) for word in command] for command in commands]
-    touched: list[bytes] = []
-    for command in words:
-        found = await describe(call.backend, command)
-        found.refuse(writing=True)
-        keys = await keys_of(call.backend, found, command)
-        check_scope(call.backend, found, keys)
-        touched += keys
-    versions = {call.backend.scope.key(key): version for key, version in (if_versions or {}).items()}
-    if not touched and not versions:
+    backend = call.backend
+    versions = {backend.scope.key(key): version for key, version in (if_versions or {}).items()}
+    planned = await plan(backend, [[parse_key(word) for word in command] for command in commands], writing=True)
+    keys = [*versions, *(key for command in planned for key in command.keys)]
+    if not keys:
         raise ToolError("none of the commands names a key: redis_command is for those")
-    call.backend.check_slots([*touched, *versions])
-    async with call.backend.transaction(*versions or touched[:1]) as transaction:
-        await check_versions(transaction, versions)
-        answers = await transaction.execute([tuple(command) for command in words])
+    backend.check_slots(keys)
+    words = [command.words for command in planned]
+
+    async def conditional() -> list[Any]:
+        async with backend.transaction(*versions) as transaction:
+            await check_versions(transaction, versions)
+            return await transaction.execute(words)
+
+    answers = await retried(conditional) if versions else await backend.multi(words, keys[0])
     room = Room(call.max_bytes)
-    return {"replies": [bounded(answer, room)[0] for answer in answers]}
+    done: Done = {"replies": []}
+    for answer in answers:
+        shown, cut = bounded(answer, room)
+        if cut and shown is None:
+            break
+        done["replies"].append(shown)
+    if failed := sum(isinstance(answer, Exception) for answer in answers):
+        done["failed"] = failed
+    if left_out := len(answers) - len(done["replies"]):
+        done["left_out"] = left_out
+    return done
+
+
+async def retried(work: Callable[[], Awaitable[T]]) -> T:
+    """Try a transaction again whose watched keys were changed by others meanwhile.
+
+    Raises:
+        ToolError: what `work` raises; after ATTEMPTS that the keys are changed too often.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return await work()
+        except Conflict:
+            await asyncio.sleep(random.uniform(0, 0.005 * (attempt + 1)))
+    raise ToolError(
+        f"other clients changed the key during each of {ATTEMPTS} attempts, and nothing was done: try again later"
+    )

@@ -6,12 +6,21 @@ import base64
 import binascii
 from typing import Annotated, Any, NotRequired
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from typing_extensions import TypedDict
 
-from servers.common.tools import ToolError
+from servers.common.tools import ToolError, to_json
 
 _PREFIX = "base64:"
+
+LONGEST_NAME = 4096
+"""Bytes of a name (of a key, channel, index ...) that tools take, and show whole."""
+
+LONGEST_PATTERN = 1000
+"""Bytes of a glob. Redis before 7.0.16 and 6.2.16 can be crashed by long ones (CVE-2024-31228)."""
+
+Pattern = str
+"""A glob in an argument; its length is checked where it is used."""
 
 
 class Binary(TypedDict):
@@ -35,6 +44,14 @@ KeyName = str
 """A key's name in an argument; one that is no text is written base64:..., as the server's instructions say."""
 
 
+def _number_as_text(value: Any) -> Any:
+    return to_json(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Word = Annotated[str, BeforeValidator(_number_as_text)]
+"""A word of a command in an argument: text, or base64:...; models write numbers as well."""
+
+
 def show_key(name: bytes) -> str:
     """A key as a string. One that is no UTF-8, or looks as if it were so written, becomes base64:..."""
     try:
@@ -42,6 +59,11 @@ def show_key(name: bytes) -> str:
     except UnicodeDecodeError:
         text = _PREFIX
     return _PREFIX + base64.b64encode(name).decode() if text.startswith(_PREFIX) else text
+
+
+def show_name(name: bytes, limit: int = 200) -> str:
+    """Show a name in a message, or beside other values: one of more than `limit` bytes is cut and says its length."""
+    return show_key(name) if len(name) <= limit else f"{show_key(name[: limit - 10])}... ({len(name)} bytes)"
 
 
 def parse_key(name: str) -> bytes:

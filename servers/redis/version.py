@@ -22,7 +22,7 @@ def version(dump: bytes | None) -> str:
 
 
 async def check_versions(transaction: Transaction, versions: Mapping[bytes, str]) -> None:
-    """Compares keys that are watched with the versions they are to have.
+    """Compare watched keys with the versions that they are to have.
 
     Args:
         transaction: that watches the keys

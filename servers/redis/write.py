@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
@@ -10,8 +12,9 @@ from typing_extensions import TypedDict
 
 from servers.common.tools import Call, ToolError, to_json, tool
 from servers.redis.backend import RedisBackend
-from servers.redis.replies import said
-from servers.redis.values import KeyName, encode, parse, show_key
+from servers.redis.replies import said, words
+from servers.redis.transaction import retried
+from servers.redis.values import KeyName, encode, parse, show_key, show_name
 from servers.redis.version import check_versions
 
 MOST_ELEMENTS = 10_000
@@ -26,6 +29,10 @@ _LENGTHS: dict[str, tuple[str, ...]] = {
     "zset": ("ZCARD",),
     "stream": ("XLEN",),
 }
+
+
+_ADDED = frozenset({"hash", "list", "set", "zset", "stream"})
+"""Types whose commands add to what is there."""
 
 
 class Written(TypedDict):
@@ -59,6 +66,8 @@ async def redis_write(
     ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="expire after; 0: never; absent: as before")] = None,
 ) -> Written:
     """Write one key, atomically. A key of another type is refused unless replace is true. Other changes: redis_transaction."""
+    if type == "json" and not call.backend.has("json"):
+        raise ToolError("this Redis has no JSON module: write the document as text, with type string")
     command = _COMMANDS[type](value, lambda text: parse(text, base64))
     if prepend:
         if type != "list":
@@ -66,44 +75,85 @@ async def redis_write(
         command[0] = "LPUSH"
     name = call.backend.scope.key(key)
     own = "ReJSON-RL" if type == "json" else type
-    async with call.backend.transaction(name) as transaction:
-        if if_version is not None:
-            await check_versions(transaction, {name: if_version})
-        found = said(await transaction.read("TYPE", name))
-        if condition == "absent" and found != "none":
-            raise ToolError(f"{key!r} is there already, as a {found}: nothing was written")
-        if condition == "present" and found == "none":
-            raise ToolError(f"there is no key {key!r}: nothing was written")
-        if found not in ("none", own) and not replace:
+    change = _Change(name, type, own, tuple(command), replace, ttl_s)
+
+    async def conditional() -> Written:
+        async with call.backend.transaction(name) as transaction:
+            if if_version is not None:
+                await check_versions(transaction, {name: if_version})
+            found = said(await transaction.read("TYPE", name))
+            if condition == "absent" and found != "none":
+                raise ToolError(f"{key!r} is there already, as a {found}: nothing was written")
+            if condition == "present" and found == "none":
+                raise ToolError(f"there is no key {key!r}: nothing was written")
+            if not replace:
+                change.check(found)
+            left = await transaction.read("PTTL", name) if ttl_s is None else -1
+            return change.written(await transaction.execute(change.commands(left)))
+
+    # To add to a collection takes no lock: Redis itself refuses a key of another type.
+    if if_version is None and condition == "always" and not replace and ttl_s is None and type in _ADDED:
+        return change.written(await call.backend.multi(change.commands(-1), name))
+    return await retried(conditional)
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What is to be written."""
+
+    name: bytes
+    type: str
+    own: str
+    command: tuple[Any, ...]
+    replace: bool
+    ttl_s: int | None
+
+    def check(self, found: str) -> None:
+        """Raise ToolError where the key is of another type."""
+        if found not in ("none", self.own):
             raise ToolError(
-                f"{key!r} is a {found}, not a {type}: nothing was written; replace=true would delete it first"
+                f"{show_name(self.name)!r} is a {found}, not a {self.type}: nothing was written; "
+                "replace=true would delete it first"
             )
-        # SET and JSON.SET take the TTL away; absent means as before.
-        ttl = -1
-        if type in ("string", "json") and ttl_s is None and not replace:
-            ttl = await transaction.read("PTTL", name)
-        commands: list[tuple[Any, ...]] = []
-        if replace:
-            commands.append(("UNLINK", name))
-        commands.append((command[0], name, *command[1:]))
-        if ttl_s:
-            commands.append(("EXPIRE", name, ttl_s))
-        elif ttl_s == 0:
-            commands.append(("PERSIST", name))
-        elif ttl > 0:
-            commands.append(("PEXPIRE", name, ttl))
-        if type in _LENGTHS:
-            commands.append((*_LENGTHS[type], name))
-        answers = await transaction.execute(commands)
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-    written: Written = {"key": show_key(name), "type": type, "created": found == "none"}
-    if type in _LENGTHS:
-        written["length"] = answers[-1]
-    if type == "stream":
-        written["id"] = said(answers[1 if replace else 0])
-    return written
+
+    def commands(self, left: int) -> list[tuple[Any, ...]]:
+        """The commands of the transaction.
+
+        Args:
+            left: milliseconds that the key has to live, of PTTL; it keeps them where no TTL is given
+        """
+        commands: list[tuple[Any, ...]] = [("TYPE", self.name)]
+        if self.replace:
+            commands.append(("UNLINK", self.name))
+        commands.append((self.command[0], self.name, *self.command[1:]))
+        if self.ttl_s:
+            commands.append(("EXPIRE", self.name, self.ttl_s))
+        elif self.ttl_s == 0:
+            commands.append(("PERSIST", self.name))
+        elif left > 0:
+            commands.append(("PEXPIRE", self.name, left))
+        if self.type in _LENGTHS:
+            commands.append((*_LENGTHS[self.type], self.name))
+        return commands
+
+    def written(self, answers: list[Any]) -> Written:
+        """What the answers to the commands say.
+
+        Raises:
+            ToolError: Redis refused the command.
+        """
+        found, answer = said(answers[0]), answers[2 if self.replace else 1]
+        if isinstance(answer, Exception):
+            if not self.replace:
+                self.check(found)
+            was = ", and what the key held is deleted" if self.replace and found != "none" else ""
+            raise ToolError(f"nothing was written{was}; Redis answered: {words(answer)}")
+        written: Written = {"key": show_key(self.name), "type": self.type, "created": found == "none"}
+        if self.type in _LENGTHS and isinstance(answers[-1], int):
+            written["length"] = answers[-1]
+        if self.type == "stream":
+            written["id"] = said(answer)
+        return written
 
 
 Parse = Callable[[str], bytes]
@@ -112,6 +162,8 @@ Parse = Callable[[str], bytes]
 def _text(value: Any, place: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ToolError(f"{place} has to be text or a number; for nested data use type json, or write it as JSON text")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ToolError(f"{place} is a number that is too big for JSON: give it as text")
     return value if isinstance(value, str) else to_json(value)
 
 
@@ -147,12 +199,14 @@ def _elements(command: str, kind: str) -> Callable[[Any, Parse], list[Any]]:
 def _scores(value: Any, parsed: Parse) -> list[Any]:
     if not isinstance(value, dict) or not 0 < len(value) <= MOST_ELEMENTS:
         raise ToolError(f"value of a zset has to be an object of 1 to {MOST_ELEMENTS} members to their scores")
-    words: list[Any] = ["ZADD"]
+    command: list[Any] = ["ZADD"]
     for member, score in value.items():
-        if isinstance(score, bool) or (not isinstance(score, int | float) and score not in ("inf", "-inf", "+inf")):
-            raise ToolError("a score has to be a number, or inf or -inf")
-        words += [score, parsed(member)]
-    return words
+        if score not in ("inf", "-inf", "+inf") and (
+            isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score)
+        ):
+            raise ToolError('a score has to be a number, or "inf" or "-inf"')
+        command += [score, parsed(member)]
+    return command
 
 
 def _json(value: Any, parsed: Parse) -> list[Any]:

@@ -1,14 +1,13 @@
-"""What is measured: our servers from their images' files, and the peers from their wheels, over the same stores."""
+"""What is measured: our servers from their images' files, the peers from their wheels, and a bare server on our SDK."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import shutil
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,10 @@ from tools.backends.runfiles import program
 from tools.images.container import command_line
 from tools.images.layout import Image
 
-NEW = "2026-07-28"
+NEW, OLD = "2026-07-28", "2025-06-18"
+PROTOCOLS = (NEW, OLD)
+"""Versions of the protocol that are measured."""
+
 LIMITS = {
     "MCP_MAX_CONCURRENT_CALLS": "1024",
     "MCP_MAX_CONNECTIONS": "1024",
@@ -35,10 +37,15 @@ class Subject:
     """A server."""
 
     name: str
-    store: str
-    """redis or elasticsearch."""
+    kind: str
+    """ours, peer or bare."""
 
-    ours: bool
+    store: str
+    """redis or elasticsearch; empty for the bare server."""
+
+    protocols: Sequence[str]
+    """Those of PROTOCOLS that it speaks."""
+
     command: Callable[[int, int], tuple[list[str], dict[str, str]]]
     """The command line and environment, from the server's port and its store's."""
 
@@ -79,10 +86,14 @@ class Running(Process):
             total += sum(int(field) for field in fields[11:15])
         return total / os.sysconf("SC_CLK_TCK")
 
-    def resident(self) -> float:
-        """MiB resident, of the server's own process: the last that its launchers started."""
+    def status(self, field: str) -> float:
+        """Return MiB of a field of proc(5)'s status, of the server's own process: the last that its launchers started."""
         lines = Path(f"/proc/{_descendants(self.pid)[-1]}/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+        return int(next(line for line in lines if line.startswith(f"{field}:")).split()[1]) / 1024
+
+    def resident(self) -> float:
+        """Return MiB that are resident, of the server's own process."""
+        return self.status("VmRSS")
 
     def memory(self) -> float | None:
         """MiB of its control group's working set; None without one."""
@@ -119,56 +130,58 @@ def running(
             yield server
 
 
-def _image(store: str, folder: Path) -> Subject:
-    image = Image(program(f"{store.upper()}_IMAGE"))
+def image(store: str, folder: Path) -> Subject:
+    """Return our server, from the files of its image, which are unpacked into a folder."""
+    layout = Image(program(f"{store.upper()}_IMAGE"))
     root = folder / store
     root.mkdir()
-    image.unpack(root)
+    layout.unpack(root)
     prefix = "REDIS" if store == "redis" else "ES"
 
     def command(port: int, store_port: int) -> tuple[list[str], dict[str, str]]:
         env = {"MCP_HOST": "127.0.0.1", "MCP_PORT": str(port)}
         env |= {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(store_port)} | LIMITS
-        return command_line(image, root, env)
+        return command_line(layout, root, env)
 
-    return Subject(f"mcp/{store}", store, True, command, "/ready")
+    return Subject(f"mcp/{store}", "ours", store, PROTOCOLS, command, "/ready")
 
 
-def _other(name: str, store: str, folder: Path, ready: str, variable: str) -> Subject:
+def _other(
+    name: str, kind: str, store: str, protocols: Sequence[str], folder: Path, ready: str, variable: str
+) -> Subject:
     def command(port: int, store_port: int) -> tuple[list[str], dict[str, str]]:
         kept = {key: os.environ[key] for key in ("HOME", "PATH", "RUNFILES_DIR", "LIBSTDCXX") if key in os.environ}
         address = {"ELASTICSEARCH_HOSTS": f"http://127.0.0.1:{store_port}", "PEER_STORE": str(store_port)}
         bytecode = {"PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
         return [str(program(variable))], kept | address | bytecode | {"PEER_PORT": str(port)}
 
-    return Subject(name, store, False, command, ready)
+    return Subject(name, kind, store, protocols, command, ready)
 
 
-def subjects(folder: Path) -> dict[str, list[Subject]]:
-    """Ours and its peer, for each store."""
-    return {
-        "redis": [
-            _image("redis", folder),
-            _other("redis-mcp-server 0.5.1", "redis", folder, "/health", "PEER_REDIS"),
-        ],
-        "elasticsearch": [
-            _image("elasticsearch", folder),
-            _other("elasticsearch-mcp-server 2.1.6", "elasticsearch", folder, "/healthz", "PEER_ELASTICSEARCH"),
-        ],
-    }
+def subjects(store: str, folder: Path) -> list[Subject]:
+    """Return ours of a store, its peer, and the bare server. The peers' SDKs do not speak NEW."""
+    name, ready = {
+        "redis": ("redis-mcp-server 0.5.1", "/health"),
+        "elasticsearch": ("elasticsearch-mcp-server 2.1.6", "/healthz"),
+    }[store]
+    return [
+        image(store, folder),
+        _other(name, "peer", store, (OLD,), folder, ready, f"PEER_{store.upper()}"),
+        _other(f"bare, mcp {importlib.metadata.version('mcp')}", "bare", "", PROTOCOLS, folder, "/health", "BARE"),
+    ]
 
 
-def naive(folder: Path) -> Subject:
-    """A server with one tool that needs no store, of the same SDK as ours."""
-    return _other(f"naive, mcp {importlib.metadata.version('mcp')}", "none", folder, "/health", "NAIVE")
-
-
-def call(subject: Subject, tool: str, arguments: Mapping[str, Any], version: str = "2025-11-25") -> bytes:
-    """A call of a tool, as a request of HTTP, in a protocol that both servers speak."""
-    return message(subject, "tools/call", {"name": tool, "arguments": arguments}, version)
-
-
-def message(subject: Subject, method: str, params: Any, version: str = "2025-11-25") -> bytes:
-    """A request of MCP, as one of HTTP."""
-    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-    return http_request("/mcp", json.loads(json.dumps(body)), {"MCP-Protocol-Version": version})
+def call(tool: str, arguments: Mapping[str, Any], version: str) -> bytes:
+    """Return a call of a tool in a version of the protocol, as a request of HTTP."""
+    params: dict[str, Any] = {"name": tool, "arguments": dict(arguments)}
+    headers = {"MCP-Protocol-Version": version}
+    if version == NEW:
+        prefix = "io.modelcontextprotocol/"
+        client = {"name": "benchmark", "version": "1"}
+        params["_meta"] = {
+            f"{prefix}protocolVersion": version,
+            f"{prefix}clientInfo": client,
+            f"{prefix}clientCapabilities": {},
+        }
+        headers |= {"Mcp-Method": "tools/call", "Mcp-Name": tool}
+    return http_request("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}, headers)

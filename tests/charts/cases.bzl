@@ -1,13 +1,24 @@
 "What is rendered to golden files."
 
-SUBCHARTS = [
-    "elasticsearch",
+_APPLICATIONS = [
     "hitl-ui",
-    "metrics",
     "orchestrator",
-    "redis",
     "workers",
 ]
+
+_STORES = [
+    "elasticsearch",
+    "redis",
+]
+
+_ALONE = [other + ".enabled=false" for other in _STORES + ["metrics"]]
+
+_ELSEWHERE = [
+    "global.redis.host=redis.example",
+    "global.elasticsearch.host=elasticsearch.example",
+]
+
+_APPLICATIONS_ON = [name + ".enabled=true" for name in _APPLICATIONS]
 
 _SIDECARS = [
     "redis.mcpSidecar.enabled=true",
@@ -22,47 +33,94 @@ _PASSWORDS = [
 def _both(setting):
     return [store + ".mcpSidecar." + setting for store in ("redis", "elasticsearch")]
 
-# Name of the golden to what --set is given, over the production values.
-CASES = {
-    "auth_token": _SIDECARS + _both("authToken.existingSecret=mcp-token"),
-    "defaults": [],
-    "elasticsearch_cluster": ["elasticsearch.replicas=3"] + _SIDECARS,
-    "http_probes": _SIDECARS + _both("probes.type=http"),
-    "metrics_tls": _SIDECARS + _both("tls.existingSecret=mcp-tls") + _both("prometheus.enabled=true") + [
-        "metrics.vmagent.tls.existingSecret=mcp-tls",
-        "metrics.vmagent.tls.serverName=mcp.example.com",
-    ],
-    "monitoring": _SIDECARS + _both("prometheus.enabled=true") +
-                  ["monitoring.dashboard.enabled=true", "monitoring.rules.enabled=true"],
+# Name of a golden to what --set is given.
+_OVER_DEFAULTS = {
     "monitoring_operator": [
         "monitoring.rules.enabled=true",
         "monitoring.rules.kind=PrometheusRule",
         "monitoring.rules.labels.release=prometheus",
     ],
-    "network_policy": _SIDECARS + _both("networkPolicy.enabled=true") +
+    "passwords": _PASSWORDS,
+    "sidecars": _SIDECARS,
+    "without_persistence": [
+        "elasticsearch.persistence.enabled=false",
+        "metrics.persistence.enabled=false",
+        "redis.persistence.enabled=false",
+    ],
+} | {
+    "only_" + store: ["%s.enabled=false" % other for other in _STORES + ["metrics"] if other != store]
+    for store in _STORES + ["metrics"]
+} | {
+    "only_" + name.replace("-", "_"): _ALONE + _ELSEWHERE + [name + ".enabled=true"]
+    for name in _APPLICATIONS
+}
+
+# The same, with both sidecars on.
+_OVER_SIDECARS = {
+    "applications": _APPLICATIONS_ON,
+    "auth_token": _both("authToken.existingSecret=mcp-token"),
+    "elasticsearch_cluster": ["elasticsearch.replicas=3"],
+    "http_probes": _both("probes.type=http"),
+    "metrics_tls": _both("tls.existingSecret=mcp-tls") + _both("prometheus.enabled=true") + [
+        "metrics.vmagent.tls.existingSecret=mcp-tls",
+        "metrics.vmagent.tls.serverName=mcp.example.com",
+    ],
+    "monitoring": _both("prometheus.enabled=true") + [
+        "monitoring.dashboard.enabled=true",
+        "monitoring.rules.enabled=true",
+    ],
+    "network_policy": _both("networkPolicy.enabled=true") +
+                      _both("networkPolicy.storeFrom[0].podSelector.matchLabels.role=indexer") +
                       _both("networkPolicy.from[0].namespaceSelector.matchLabels.mcp-clients=yes") +
                       _both("prometheus.enabled=true"),
-    "own_login": _PASSWORDS + _SIDECARS + [
+    "own_login": _PASSWORDS + [
         "elasticsearch.mcpSidecar.extraEnv[0].name=ES_API_KEY_FILE",
         "elasticsearch.mcpSidecar.extraEnv[0].value=/run/secrets/elasticsearch/api-key",
         "elasticsearch.mcpSidecar.extraVolumes[0].name=login",
         "elasticsearch.mcpSidecar.extraVolumes[0].secret.secretName=elasticsearch-mcp",
         "elasticsearch.mcpSidecar.extraVolumeMounts[0].name=login",
         "elasticsearch.mcpSidecar.extraVolumeMounts[0].mountPath=/run/secrets/elasticsearch",
+        "redis.mcpSidecar.extraEnv[0].name=REDIS_USERNAME",
+        "redis.mcpSidecar.extraEnv[0].value=mcp",
+        "redis.mcpSidecar.extraEnv[1].name=REDIS_PASSWORD",
+        "redis.mcpSidecar.extraEnv[1].valueFrom.secretKeyRef.name=redis-mcp",
+        "redis.mcpSidecar.extraEnv[1].valueFrom.secretKeyRef.key=password",
     ],
-    "passwords": _PASSWORDS,
-    "passwords_sidecars": _PASSWORDS + _SIDECARS,
-    "pinned_images": _SIDECARS + _both("image.digest=sha256:" + "0123456789abcdef" * 4),
-    "prometheus_off": ["orchestrator.prometheus.enabled=false", "workers.prometheus.enabled=false"],
-    "sidecars": _SIDECARS,
-    "sidecars_everything": _SIDECARS + _both("prometheus.enabled=true") + _both("allowWrites=true") +
-                           _both("tmp.enabled=true") + _both("allowedHosts={mcp.example.com}") +
-                           _both("extraEnv[0].name=MCP_LOG_LEVEL") + _both("extraEnv[0].value=debug"),
-    "tls": _SIDECARS + _both("tls.existingSecret=mcp-tls") + _both("tls.clientCAKey=ca.crt") + _both("probes.type=http") +
+    "passwords_sidecars": _PASSWORDS,
+    "pinned_images": _both("image.digest=sha256:" + "0123456789abcdef" * 4),
+    "sidecars_everything": _both("prometheus.enabled=true") + _both("allowWrites=true") + _both("tmp.enabled=true") +
+                           _both("allowedHosts={mcp.example.com}") + _both("extraEnv[0].name=MCP_LOG_LEVEL") +
+                           _both("extraEnv[0].value=debug"),
+    "tls": _both("tls.existingSecret=mcp-tls") + _both("tls.clientCAKey=ca.crt") + _both("probes.type=http") +
            _both("authToken.existingSecret=mcp-tokens") + _both("authToken.several=true"),
-    "without_persistence": [
-        "elasticsearch.persistence.enabled=false",
-        "metrics.persistence.enabled=false",
-        "redis.persistence.enabled=false",
+}
+
+# The same, with the applications as well.
+_OVER_APPLICATIONS = {
+    # Names and ports are followed everywhere.
+    "names_and_ports": [
+        "elasticsearch.mcpSidecar.port=9010",
+        "elasticsearch.port=9201",
+        "orchestrator.port=9999",
+        "redis.fullnameOverride=cache",
+        "redis.port=6380",
+        "workers.prometheus.port=9100",
     ],
+    "passwords_applications": _PASSWORDS + [
+        "workers.stores.redis.auth.existingSecret=workers-redis",
+        "workers.stores.redis.auth.username=workers",
+    ],
+    "prometheus_off": ["orchestrator.prometheus.enabled=false", "workers.prometheus.enabled=false"],
+}
+
+# Name of a golden to (the render that it is compared with, what --set is given).
+CASES = {"defaults": (None, [])} | {
+    name: ("defaults", settings)
+    for name, settings in _OVER_DEFAULTS.items()
+} | {
+    name: ("sidecars", _SIDECARS + settings)
+    for name, settings in _OVER_SIDECARS.items()
+} | {
+    name: ("applications", _SIDECARS + _APPLICATIONS_ON + settings)
+    for name, settings in _OVER_APPLICATIONS.items()
 }

@@ -20,7 +20,8 @@ PASSWORDS = ("global.redis.auth.existingSecret=a", "global.elasticsearch.auth.ex
 
 def remove_sidecars(chart: Chart) -> int:
     """Takes the feature out of the chart; how many lines of templates had it."""
-    shutil.rmtree(chart.folder / "charts/mcp-sidecar")
+    for library in list(chart.folder.rglob("mcp-sidecar")):
+        shutil.rmtree(library)
     (chart.folder / "templates/NOTES.txt").unlink()
     lines = 0
     for file in chart.folder.rglob("*"):
@@ -43,7 +44,7 @@ def remove_sidecars(chart: Chart) -> int:
             file.write_text(json.dumps(schema))
         elif file.parent.name == "templates":
             text = file.read_text()
-            kept = [line for line in text.splitlines(keepends=True) if '"mcp-sidecar.' not in line]
+            kept = [line for line in text.splitlines(keepends=True) if '"dox-asdlc.mcp-sidecar.' not in line]
             lines += len(text.splitlines()) - len(kept)
             file.write_text("".join(kept))
     return lines
@@ -54,7 +55,7 @@ def test_off_renders_as_without_the_feature(chart: Chart, settings: tuple[str, .
     off = chart.template(*settings)
     assert off.returncode == 0, off.stderr
     assert not re.search("mcp", off.stdout, re.I)
-    assert remove_sidecars(chart) == 10, "hooks of the feature in the stores' templates: five in each"
+    assert remove_sidecars(chart) == 12, "hooks of the feature in the stores' templates: six in each"
     without = chart.template(*settings)
     assert without.returncode == 0, without.stderr
     assert without.stdout == off.stdout

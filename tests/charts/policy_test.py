@@ -4,78 +4,51 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
-import referencing
-import yaml
 from runfiles import Runfiles
 
-from tools.backends.runfiles import program
-
-# Its schemas are 17,000 files: it is imported from its wheel, as zipimport does it.
-sys.path.insert(0, str(program("KUBERNETES_VALIDATE")))
-import kubernetes_validate.utils as kubernetes
-
-VERSIONS = sorted({v for v in kubernetes.all_versions() if v >= "1.28"})
-
-Manifest = dict[str, Any]
+from tests.charts.kubernetes_api import VERSIONS, Manifest, manifests, problems
 
 
 def rendered() -> dict[str, list[Manifest]]:
     runfiles = Runfiles.Create()
     assert runfiles
     files = [Path(runfiles.Rlocation(name) or name) for name in os.environ["RENDERED"].split()]
-    return {
-        file.name.removesuffix("_rendered.yaml"): [m for m in yaml.safe_load_all(file.read_text()) if m]
-        for file in files
-    }
+    return {file.name.removesuffix("_rendered.yaml"): manifests(file.read_text()) for file in files}
 
 
 RENDERED = rendered()
 each = pytest.mark.parametrize("name", RENDERED)
 
 
-def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
+def pods(found: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
     """Kind and name of what makes pods, and the pods' spec."""
-    for manifest in manifests:
+    for manifest in found:
         if manifest["kind"] in ("StatefulSet", "Deployment"):
             yield f"{manifest['kind']}/{manifest['metadata']['name']}", manifest["spec"]["template"]["spec"]
 
 
-def containers(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest, Manifest]]:
-    for what, pod in pods(manifests):
+def containers(found: list[Manifest]) -> Iterator[tuple[str, Manifest, Manifest]]:
+    for what, pod in pods(found):
         for container in pod.get("initContainers", []) + pod["containers"]:
             yield f"{what}/{container['name']}", pod, container
 
 
 def unique() -> dict[str, Manifest]:
-    """What is of the Kubernetes API itself, each once."""
-    found = {json.dumps(m, sort_keys=True): m for manifests in RENDERED.values() for m in manifests}
-    return {text: m for text, m in found.items() if m["apiVersion"] != "monitoring.coreos.com/v1"}
-
-
-def schema(version: str, name: str) -> Any:
-    return kubernetes.schema_contents(f"kubernetes-json-schema/v{version}-local-strict/{name}.json", version)
+    """All manifests, each once."""
+    return {json.dumps(m, sort_keys=True): m for found in RENDERED.values() for m in found}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_everything_is_valid_in_the_api_of(version: str) -> None:
     """Strictly: fields that the API does not know are refused."""
     assert len(RENDERED) > 15
-    registry = referencing.Resource.from_contents(schema(version, "_definitions")) @ referencing.Registry()
-    validators: dict[str, jsonschema.Draft202012Validator] = {}
     for manifest in unique().values():
-        group, _, api = manifest["apiVersion"].rpartition("/")
-        name = "-".join([manifest["kind"].lower(), *([group.partition(".")[0]] if group else []), api])
-        if name not in validators:
-            validators[name] = jsonschema.Draft202012Validator(schema(version, name), registry=registry)
-        problems = [f"{error.json_path}: {error.message}" for error in validators[name].iter_errors(manifest)]
-        assert problems == [], f"{manifest['kind']}/{manifest['metadata']['name']}"
+        assert problems(manifest, version) == [], f"{manifest['kind']}/{manifest['metadata']['name']}"
 
 
 def test_the_versions_reach_from_1_28_to_the_newest() -> None:

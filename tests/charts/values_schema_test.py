@@ -10,7 +10,7 @@ import yaml
 
 from tests.charts.conftest import Chart
 
-SUBCHARTS = ("elasticsearch", "hitl-ui", "metrics", "orchestrator", "redis", "workers")
+SUBCHARTS = ("application", "elasticsearch", "metrics", "redis")
 
 
 @pytest.mark.parametrize(
@@ -38,26 +38,134 @@ SUBCHARTS = ("elasticsearch", "hitl-ui", "metrics", "orchestrator", "redis", "wo
         ("metrics.vmagent.tls.caKey=../ca", "caKey"),
         ("global.redis.auth.existingsecret=x", "existingsecret"),
         ("global.redis.port=x", "port"),
-        ("hitl-ui.prometheus.enabled=true", "prometheus"),
+        ("hitl-ui.prometheus.enabled=yes", "enabled"),
         ("redis.persistence.size=big", "size"),
         ("monitoring.rules.kind=VMRule", "kind"),
         ("monitoring.dashboards.enabled=true", "dashboards"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(chart: Chart, setting: str, key: str) -> None:
-    done = chart.template(setting)
+    # Helm asks the schemas of what is installed.
+    done = chart.template("orchestrator.enabled=true", "workers.enabled=true", "hitl-ui.enabled=true", setting)
     assert done.returncode != 0
     assert key in done.stderr.partition("schema")[2]
     assert done.stdout == ""
 
 
-def test_several_elasticsearch_nodes_with_a_login_need_tls_between_them(chart: Chart) -> None:
-    login = "global.elasticsearch.auth.existingSecret=x"
-    done = chart.template(login, "elasticsearch.replicas=3")
-    assert done.returncode != 0
-    assert "xpack.security.transport.ssl.enabled" in done.stderr
-    tls = r"elasticsearch.config.xpack\.security\.transport\.ssl\.enabled=true"
-    assert chart.template(login, "elasticsearch.replicas=3", tls).returncode == 0
+SIDECAR = "redis.mcpSidecar.enabled=true"
+LOGIN = "global.elasticsearch.auth.existingSecret=x"
+ORCHESTRATOR = "orchestrator.enabled=true"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        # Ignored otherwise.
+        ((SIDECAR, "redis.mcpSidecar.tls.clientCAKey=ca.crt"), "redis.mcpSidecar.tls.existingSecret"),
+        ((SIDECAR, "redis.mcpSidecar.authToken.several=true"), "redis.mcpSidecar.authToken.existingSecret"),
+        ((SIDECAR, "redis.mcpSidecar.authToken.existingSecretKey=k"), "redis.mcpSidecar.authToken.existingSecret"),
+        ((SIDECAR, "redis.mcpSidecar.networkPolicy.from[0].podSelector.matchLabels.a=b"), "networkPolicy.enabled"),
+        ((SIDECAR, "redis.mcpSidecar.networkPolicy.enabled=true"), "redis.mcpSidecar.networkPolicy.storeFrom"),
+        (("global.redis.auth.existingSecretKey=k",), "global.redis.auth.existingSecret"),
+        (("global.elasticsearch.auth.username=me",), "global.elasticsearch.auth.existingSecret"),
+        (("metrics.vmagent.tls.caKey=k",), "metrics.vmagent.tls.existingSecret"),
+        ((ORCHESTRATOR, "orchestrator.stores.redis.auth.username=me"), "orchestrator.stores.redis.auth.existingSecret"),
+        # The chart has to know it by another name.
+        ((SIDECAR, "redis.mcpSidecar.extraEnv[0].name=MCP_PORT"), "redis.mcpSidecar.port"),
+        ((ORCHESTRATOR, "orchestrator.extraEnv[0].name=PORT"), "orchestrator.port"),
+        ((r"elasticsearch.config.http\.port=1",), "elasticsearch.port"),
+        (("elasticsearch.extraEnv[0].name=cluster.initial_master_nodes",), "cluster.initial_master_nodes"),
+        # Collisions.
+        ((SIDECAR, "redis.mcpSidecar.port=6379"), "redis.port"),
+        (("elasticsearch.transportPort=9399",), "elasticsearch.readinessPort"),
+        (("redis.fullnameOverride=metrics-store",), "metrics.fullnameOverride"),
+        (("metrics.vmagent.fullnameOverride=redis-headless",), "redis.fullnameOverride"),
+        ((r"redis.podLabels.app\.kubernetes\.io/name=x",), "redis.podLabels"),
+        (("redis.extraEnv[0].name=A", "redis.extraEnv[1].name=A"), "redis.extraEnv"),
+        ((SIDECAR, "redis.mcpSidecar.extraVolumes[0].name=data", "redis.mcpSidecar.extraVolumes[0].emptyDir.medium="),
+         "redis.mcpSidecar.extraVolumes"),
+        # Data.
+        ((LOGIN, "elasticsearch.replicas=3"), "xpack.security.transport.ssl.enabled"),
+        ((LOGIN, "elasticsearch.replicas=3", r"elasticsearch.config.xpack\.security\.transport\.ssl\.enabled=false"),
+         "xpack.security.transport.ssl.enabled"),
+        (("elasticsearch.replicas=3", r"elasticsearch.config.discovery\.type=single-node"), "discovery.type"),
+        (("elasticsearch.image.tag=7.17.29",), "elasticsearch.readinessPort=0"),
+        # Stores that nobody knows.
+        ((ORCHESTRATOR, "redis.enabled=false"), "global.redis.host"),
+        (("redis.port=6380", "global.redis.port=6379"), "redis.port"),
+    ],
+)  # fmt: skip
+def test_what_can_not_work_together_is_refused_with_what_to_set(
+    chart: Chart, settings: tuple[str, ...], said: str
+) -> None:
+    done = chart.template(*settings)
+    assert done.returncode != 0 and done.stdout == ""
+    assert said in done.stderr.partition("execution error")[2]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (LOGIN, "elasticsearch.replicas=3", r"elasticsearch.config.xpack\.security\.transport\.ssl\.enabled=true"),
+        (r"elasticsearch.config.discovery\.type=single-node",),
+        ("elasticsearch.image.tag=7.17.29", "elasticsearch.readinessPort=0"),
+        (r"elasticsearch.config.node\.roles={master,data}",),
+        ("redis.resources.limits.cpu=0.5", "metrics.victoriaMetrics.retentionPeriod=3"),
+        ("global.storageClass=fast", "global.env.name=production"),
+        (ORCHESTRATOR, "redis.enabled=false", "orchestrator.stores.redis.enabled=false"),
+        ("redis.image.repository=localhost:5000/redis",),
+    ],
+)
+def test_what_can_is_taken(chart: Chart, settings: tuple[str, ...]) -> None:
+    done = chart.template(*settings)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_the_user_sets_takes_the_place_of_the_charts_own(chart: Chart) -> None:
+    done = chart.template(
+        SIDECAR, "redis.mcpSidecar.extraEnv[0].name=MCP_ALLOWED_HOSTS", "redis.mcpSidecar.extraEnv[0].value=mine",
+        r"elasticsearch.config.cluster\.name=mine", "elasticsearch.extraEnv[0].name=ES_JAVA_OPTS",
+        "elasticsearch.extraEnv[0].value=-Xmx2g",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = [m for m in yaml.safe_load_all(done.stdout) if m and m["kind"] == "StatefulSet"]
+    env = [
+        (v["name"], v.get("value"))
+        for m in found
+        for c in m["spec"]["template"]["spec"]["containers"]
+        for v in c.get("env", [])
+    ]
+    for name, value in (("MCP_ALLOWED_HOSTS", "mine"), ("cluster.name", "mine"), ("ES_JAVA_OPTS", "-Xmx2g")):
+        assert [v for n, v in env if n == name] == [value]
+
+
+def test_a_version_of_the_chart_alone_restarts_nothing(chart: Chart) -> None:
+    def templates() -> list[Any]:
+        done = chart.template(SIDECAR, ORCHESTRATOR)
+        return [m["spec"]["template"] for m in yaml.safe_load_all(done.stdout) if m and "template" in m.get("spec", {})]
+
+    before = templates()
+    for file in chart.folder.rglob("Chart.yaml"):
+        file.write_text(file.read_text().replace("0.1.0", "0.2.0"))
+    assert len(before) == 5 and templates() == before
+
+
+def test_two_releases_in_a_namespace_share_no_name(chart: Chart) -> None:
+    everything = (
+        SIDECAR,
+        ORCHESTRATOR,
+        "workers.enabled=true",
+        "hitl-ui.enabled=true",
+        "elasticsearch.mcpSidecar.enabled=true",
+    )
+
+    def names(*words: str) -> set[tuple[str, str]]:
+        settings = [word for setting in everything for word in ("--set", setting)]
+        done = chart.helm("template", *words, str(chart.folder), *settings)
+        assert done.returncode == 0, done.stderr
+        return {(m["kind"], m["metadata"]["name"]) for m in yaml.safe_load_all(done.stdout) if m}
+
+    assert not names("a") & names("b", "--set", "global.namePrefix=b-")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +182,8 @@ def properties(schema: dict[str, Any], path: str, definitions: dict[str, Any]) -
     found = set()
     if "$ref" in schema:
         schema = definitions[schema["$ref"].rsplit("/", 1)[1]]
-    for name, inner in schema.get("properties", {}).items():
+    # Without required keys it is a part of the API, such as a security context.
+    for name, inner in schema["properties"].items() if "required" in schema else ():
         found |= {path + name} | properties(inner, f"{path}{name}.", definitions)
     return found
 
@@ -85,7 +194,7 @@ def closed(schema: dict[str, Any], values: Any, path: str, definitions: dict[str
         schema = definitions[schema["$ref"].rsplit("/", 1)[1]]
     if not isinstance(values, dict) or "properties" not in schema:
         return []
-    open_ones = [] if schema.get("additionalProperties") is False else [path]
+    open_ones = [] if schema.get("additionalProperties") is False or path == "global." else [path]
     unknown = [f"{path}{key}" for key in values if key not in schema["properties"]]
     return (
         open_ones
@@ -104,9 +213,9 @@ def test_a_schema_knows_each_value_and_no_others(chart: Chart, name: str) -> Non
     folder = chart.folder / "charts" / name if name else chart.folder
     schema = json.loads((folder / "values.schema.json").read_text())
     values = yaml.safe_load((folder / "values.yaml").read_text())
-    assert closed(schema, values, "", schema["$defs"]) == []
+    assert closed(schema, values, "", schema.get("$defs", {})) == []
     libraries = {"common", "mcp-sidecar", "global"}
-    known = {path for path in properties(schema, "", schema["$defs"]) if path.split(".")[0] not in libraries}
+    known = {path for path in properties(schema, "", schema.get("$defs", {})) if path.split(".")[0] not in libraries}
 
     def has(path: str) -> bool:
         value = values
@@ -124,4 +233,4 @@ def test_what_charts_share_is_the_same_in_all(chart: Chart, name: str) -> None:
     parent = yaml.safe_load((chart.folder / "values.yaml").read_text())["global"]
     own = yaml.safe_load((chart.folder / "charts" / name / "values.yaml").read_text()).get("global", {})
     for key, value in own.items():
-        assert parent[key] == value
+        assert parent[key]["auth"] == value["auth"]

@@ -27,7 +27,7 @@ from servers.common.main import run
 from servers.common.prompts import Prompt
 from servers.common.resources import Changed, Resource, Resources, Template
 from servers.common.sidecar import Instance, Sidecar
-from servers.common.starting import begin
+from servers.common.startup import begin
 from servers.common.tools import Call, ToolError, tool
 
 Answer = types.CallToolResult | types.InputRequiredResult

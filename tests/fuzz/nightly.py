@@ -1,5 +1,6 @@
 """The nightly tier: `bazel run //tests/fuzz:nightly -- --inputs 200000`.
 
+A part of `--commands` goes to Redis of several versions, Valkey and a cluster: see redis_commands.py.
 A quarter of the inputs goes to each of both servers, with writes and without. Every batch of 500 has its own seed, which is
 printed when a rule is broken: `--server redis --writes off --first SEED --inputs 500` repeats it, with the smallest input
 that breaks the rule.
@@ -11,7 +12,12 @@ import argparse
 import signal
 import sys
 import time
+from functools import partial
 
+import anyio
+
+from tests.fuzz import redis_commands
+from tests.fuzz.redis_commands import CLUSTER, STORES, Tried
 from tests.fuzz.run import BATCH, batch, batches
 from tests.fuzz.target import TARGETS, Broken, grown
 
@@ -52,9 +58,34 @@ def fuzz(server: str, writes: bool, first: int, inputs: int, most: int) -> tuple
     return target.sent, broken
 
 
+def fuzz_commands(store: str, first: int, commands: int) -> int:
+    """Send commands to one store past the policy of MCP_KEY_PREFIXES, in batches with a seed each.
+
+    Returns:
+        how many rules were broken.
+    """
+    broken = 0
+    tried = Tried()
+    with redis_commands.running(store) as (redis, port):
+        for seed, count in batches(first, commands):
+            try:
+                one = anyio.run(partial(redis_commands.fuzz, redis, port, seed, count, cluster=store == CLUSTER))
+                tried.made, tried.passed, tried.done = (
+                    tried.made + one.made,
+                    tried.passed + one.passed,
+                    tried.done + one.done,
+                )
+            except Broken as error:
+                broken += 1
+                print(f"{store}, seed {seed}: {error}", flush=True)
+    print(f"{store}: {tried}, {broken} rules broken", flush=True)
+    return broken
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="nightly", description="Fuzzes the servers on real stores.")
     parser.add_argument("--inputs", type=int, default=200_000, help="together [200000]")
+    parser.add_argument("--commands", type=int, default=100_000, help="of Redis under prefixes, together [100000]")
     parser.add_argument("--first", type=int, default=0, help="seed of the first batch: where to go on [0]")
     parser.add_argument("--server", choices=sorted(TARGETS), help="only this one")
     parser.add_argument("--writes", choices=("on", "off"), help="only so")
@@ -70,8 +101,12 @@ def main() -> None:
     ]
     each = -(-arguments.inputs // len(chosen))
     results = [fuzz(server, writes, arguments.first, each, arguments.most) for server, writes in chosen]
-    print(f"{sum(sent for sent, _ in results)} inputs, {sum(broken for _, broken in results)} rules broken")
-    sys.exit(any(broken for _, broken in results))
+    escapes = 0
+    if arguments.commands and arguments.server in (None, "redis"):
+        each = -(-arguments.commands // len(STORES))
+        escapes = sum(fuzz_commands(store, arguments.first, each) for store in STORES)
+    print(f"{sum(sent for sent, _ in results)} inputs, {sum(broken for _, broken in results) + escapes} rules broken")
+    sys.exit(escapes > 0 or any(broken for _, broken in results))
 
 
 if __name__ == "__main__":

@@ -139,10 +139,10 @@ def test_every_module_of_the_image_can_be_imported(server: Unpacked) -> None:
     """Nothing misses its source, a docstring or a module that was left out; no part is there that nothing could import."""
     code = """
 import os, sys
-from servers.common import lean
-# Only what is left out: names that stand for others are for modules that a server imports.
-lean.PACKAGES, lean.LATER = ("mcp", "mcp.server"), ()
-lean.import_sdk()
+from servers.common import lazy_imports
+# Only these can't run: the images leave out what they import.
+lazy_imports.PACKAGES = {"mcp": {}, "mcp.server": {}}
+lazy_imports.enable(metrics=True)
 import importlib
 
 def names(folder, prefix=""):
@@ -173,8 +173,8 @@ print("tried", tried)
 def test_tools_are_listed_as_their_sources_say(server: Unpacked) -> None:
     """Byte for byte: descriptions are docstrings of ours, and schemas could have some of a library's."""
     code = f"""
-from servers.common import lean
-lean.import_sdk()
+from servers.common import lazy_imports
+lazy_imports.enable(metrics=False)
 import json
 from servers.{server.name}.server import SIDECAR
 print(json.dumps([t.definition.model_dump(by_alias=True, exclude_none=True, mode="json") for t in SIDECAR.tools]))
@@ -256,27 +256,9 @@ def test_help_tells_the_settings(server: Unpacked) -> None:
 def test_what_is_compiled_is_what_is_run(server: Unpacked) -> None:
     done = inside(
         server,
-        "from servers.common import lean; lean.import_sdk(); "
+        "from servers.common import lazy_imports; lazy_imports.enable(metrics=False); "
         "import servers.common.app as m; print(m.__cached__); import mcp.server.lowlevel as n; print(n.__cached__)",
     )
     ours, sdk = done.stdout.split()
     assert ours.endswith("/__pycache__/app.cpython-311.pyc"), done.stderr
     assert sdk.endswith("/mcp/server/lowlevel/__init__.pyc")
-
-
-def test_what_was_compiled_ahead_is_what_its_texts_compile_to(server: Unpacked) -> None:
-    code = """
-import _sre, re
-from servers.common.compiled import FILE, Compiled
-
-found = Compiled.read(FILE)
-for (mode, text), code in found.codes.items():
-    assert code == compile(text, "<string>", mode, dont_inherit=True), text
-for (text, flags), arguments in found.patterns.items():
-    made, compiled = _sre.compile(text, *arguments), re.compile(text, flags)
-    assert made == compiled and made.groupindex == compiled.groupindex, text
-print(len(found.codes), len(found.patterns))
-"""
-    done = inside(server, code, "-X", "no_debug_ranges")
-    codes, patterns = done.stdout.split() or (0, 0)
-    assert int(codes) > 700 and int(patterns) > 50, done.stderr

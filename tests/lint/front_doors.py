@@ -85,7 +85,9 @@ class Module(ast.NodeVisitor):
                         for target in statement.targets:
                             yield from bound(target)
                             if "__slots__" in bound(target):
-                                yield from (c.value for c in ast.walk(statement.value) if isinstance(c, ast.Constant))
+                                yield from (
+                                    str(c.value) for c in ast.walk(statement.value) if isinstance(c, ast.Constant)
+                                )
                     elif isinstance(statement, ast.AnnAssign):
                         yield from bound(statement.target)
                 for inner in ast.walk(node):

@@ -1,18 +1,27 @@
-"""A machine without our sources: uv, a folder with the locked wheels and ours, and no index to reach."""
+"""The stores, a client of a wheel's program, and a machine without our sources, which has uv and a folder of wheels."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uv
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
 
+from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.redis import RedisServer
 from tools.backends.runfiles import program
 
 SERVERS = ("redis", "elasticsearch")
+CALLS: dict[str, tuple[str, dict[str, Any]]] = {"redis": ("redis_info", {}), "elasticsearch": ("es_health", {})}
+PORTS = {"redis": "REDIS_PORT", "elasticsearch": "ES_PORT"}
+HOSTS = {"redis": "REDIS_HOST", "elasticsearch": "ES_HOST"}
 UV = Path(uv.__file__).parents[2] / "bin/uv"
 """Where the rules of pip.parse put a wheel's programs."""
 
@@ -75,3 +84,21 @@ class Laptop:
 @pytest.fixture(scope="session")
 def laptop(tmp_path_factory: pytest.TempPathFactory) -> Laptop:
     return Laptop(tmp_path_factory.mktemp("laptop"))
+
+
+@pytest.fixture(scope="session")
+def stores() -> Iterator[dict[str, int]]:
+    with RedisServer() as redis, ElasticsearchNode() as node:
+        yield {"redis": redis.port, "elasticsearch": node.port}
+
+
+async def call(name: str, parameters: StdioServerParameters, mode: Any = "legacy") -> None:
+    """The server starts, lists its reading tools only, and answers from a real store."""
+    async with Client(parameters, mode=mode) as client:
+        tools = {tool.name for tool in (await client.list_tools()).tools}
+        tool, arguments = CALLS[name]
+        assert tool in tools
+        assert not tools & {"redis_write", "redis_delete", "es_index", "es_delete"}
+        answer = await client.call_tool(tool, arguments)
+        assert not answer.is_error, answer.content
+        assert answer.structured_content

@@ -1,32 +1,54 @@
-"""What a wheel of ours requires, from requirements.in and the lock."""
+"""What a wheel of ours requires: compatible releases of what is locked."""
 
 from __future__ import annotations
 
 import pytest
+from packaging.requirements import Requirement
 
 from bazel.python.requires import requirement, versions
 
-SOURCE = versions("# why\nmcp==2.3.0  # pinned\nredis\nElastic_Search>=8.11,<9 # why\n")
 LOCK = versions(
     "# Made by a tool\nmcp==2.3.0 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\nredis==8.1.0 \\\n"
-    "    --hash=sha256:22\nuvicorn==0.54.0 \\\npyjwt[crypto]==2.15.1 \\\nelastic-search==8.19.0 \\\n"
+    "    --hash=sha256:22\nuvicorn==0.54.0 \\\npyjwt[crypto]==2.15.1 \\\nElastic_Search[async]==8.19.3 \\\n"
+    "idna==3.20\nopentelemetry-api==0.66b1\ncertifi==2026.10.19.post1\nodd==head\n"
 )
 
 
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("mcp", "mcp==2.3.0"),
-        ("redis", "redis>=8.1.0,<9"),
-        ("uvicorn", "uvicorn>=0.54.0,<1"),
-        ("pyjwt", "pyjwt>=2.15.1,<3"),
-        ("elastic_search", "elastic-search>=8.11,<9"),
+        ("mcp", "mcp~=2.3.0"),
+        ("redis", "redis~=8.1.0"),
+        ("uvicorn", "uvicorn~=0.54.0"),
+        ("pyjwt", "pyjwt[crypto]~=2.15.1"),
+        ("elastic.search", "elastic-search[async]~=8.19.3"),
+        ("idna", "idna~=3.20.0"),
+        ("opentelemetry_api", "opentelemetry-api~=0.66.0b1"),
+        ("certifi", "certifi~=2026.10.19.post1"),
     ],
 )
-def test_a_pin_holds_else_the_locked_version_is_the_least(name: str, wanted: str) -> None:
-    assert requirement(name, SOURCE, LOCK) == wanted
+def test_a_requirement_is_the_compatible_release_of_the_locked_version(name: str, wanted: str) -> None:
+    assert requirement(name, LOCK) == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "refused"),
+    [
+        ("redis", ["8.1.0", "8.1.7"], ["8.0.9", "8.2.0", "9.0.0"]),
+        ("uvicorn", ["0.54.1"], ["0.53.0", "0.55.0", "1.0"]),
+        ("idna", ["3.20", "3.20.1"], ["3.21"]),
+    ],
+)
+def test_patch_releases_are_taken_and_minor_releases_are_not(name: str, taken: list[str], refused: list[str]) -> None:
+    specifier = Requirement(requirement(name, LOCK)).specifier
+    assert [version for version in taken + refused if version in specifier] == taken
 
 
 def test_a_wheel_that_is_not_locked_is_refused_by_name() -> None:
     with pytest.raises(SystemExit, match="the lock has no wheel flask"):
-        requirement("flask", SOURCE, LOCK)
+        requirement("flask", LOCK)
+
+
+def test_a_version_without_numbers_is_refused() -> None:
+    with pytest.raises(SystemExit, match="the locked version head is not of the kind"):
+        requirement("odd", LOCK)

@@ -42,11 +42,16 @@ class Server(Sidecar):
         self.mcp_name = f"mcp-{name}"
 
 
-@pytest.fixture(scope="session", params=CALLS)
+@pytest.fixture(
+    scope="session",
+    params=[(name, lazy) for name in CALLS for lazy in ("true", "false")],
+    ids=lambda param: f"{param[0]}-{'lazy' if param[1] == 'true' else 'plain'}-imports",
+)
 def server(
     request: pytest.FixtureRequest, stores: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    with Server(request.param, stores[request.param], tmp_path_factory.mktemp("server")) as running:
+    name, lazy = request.param
+    with Server(name, stores[name] | {"MCP_LAZY_IMPORTS": lazy}, tmp_path_factory.mktemp("server")) as running:
         running.wait_until_ready()
         yield running
 

@@ -19,7 +19,7 @@ HUGE = 10**18
 """More than every bound: what a model enforces without saying so shows at it."""
 
 LONG_TEXT, LONG_LIST = 150_000, 40_000
-"""The same for lengths."""
+"""The same for lengths, where a schema has no bound."""
 
 
 def of(schema: Mapping[str, Any]) -> Any:
@@ -61,6 +61,12 @@ def around(bound: float | None) -> Iterator[Any]:
         yield from (bound - 1, bound, bound + 1)
 
 
+def bounds(schema: Mapping[str, Any], least: str, most: str, beyond: int) -> list[int]:
+    """Lengths at the bounds of a schema and beside them, and one beyond all where it says none."""
+    found = {0, 1, *around(schema.get(least)), *(around(schema[most]) if most in schema else [beyond])}
+    return sorted(length for length in found if length >= 0)
+
+
 def probes(schema: Mapping[str, Any]) -> Iterator[Any]:
     """Values of all types at the bounds of a schema, beside and far beyond them."""
     yield of(schema)
@@ -78,14 +84,14 @@ def probes(schema: Mapping[str, Any]) -> Iterator[Any]:
         for name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
             yield from around(schema.get(name))
     elif kind == "string":
-        lengths = {0, 1, LONG_TEXT, *around(schema.get("minLength")), *around(schema.get("maxLength"))}
+        lengths = bounds(schema, "minLength", "maxLength", LONG_TEXT)
         # Characters count, not bytes or UTF-16 units.
-        yield from (character * length for length in lengths if length >= 0 for character in ("a", "\N{GRINNING FACE}"))
+        yield from (character * length for length in lengths for character in ("a", "\N{GRINNING FACE}"))
         yield 5
     elif kind == "array":
         items = schema.get("items", {})
-        lengths = {0, 1, LONG_LIST, *around(schema.get("minItems")), *around(schema.get("maxItems"))}
-        yield from ([of(items)] * length for length in lengths if length >= 0)
+        lengths = bounds(schema, "minItems", "maxItems", LONG_LIST)
+        yield from ([of(items)] * length for length in lengths)
         enough = max(schema.get("minItems", 1), 1)
         yield from ([probe] * enough for probe in probes(items))
         yield "x"
@@ -96,8 +102,8 @@ def probes(schema: Mapping[str, Any]) -> Iterator[Any]:
         yield from ({k: v for k, v in least.items() if k != name} for name in required(schema))
         yield least | {"unknown": 1}
         if "properties" not in schema:
-            lengths = {0, 1, LONG_LIST, *around(schema.get("minProperties")), *around(schema.get("maxProperties"))}
-            yield from (entries(schema, length) for length in lengths if length >= 0)
+            lengths = bounds(schema, "minProperties", "maxProperties", LONG_LIST)
+            yield from (entries(schema, length) for length in lengths)
         if isinstance(inner := schema.get("additionalProperties"), Mapping):
             yield from ({"a": probe} for probe in probes(inner))
         yield "x"

@@ -1,4 +1,4 @@
-"""What a person reads of the chart's values: the parent's values.yaml with all of its subcharts', and the table in docs.
+"""The table of a chart's values, with those of its subcharts.
 
 Values are documented by the comment lines right above each key, in YAML that keeps to block style for what is documented.
 """
@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import yaml
 
-MARK = "# --- The values of the subcharts follow"
 KEY = re.compile(r"^( *)([\w.-]+):(?: |$)")
 
 
@@ -87,34 +86,6 @@ def indentation(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def body(text: str) -> str:
-    """A subchart's values without its head line and without `global`, which the parent has."""
-    blocks = re.split(r"\n\n(?=\S)", text.strip("\n"))
-    return "\n\n".join(b for b in blocks[1:] if not re.search(r"^global:", b, re.M))
-
-
-def head(block: str) -> str:
-    """The first paragraph, which says what the file is."""
-    return re.split(r"\n\n", block, maxsplit=1)[0]
-
-
-def parent(text: str, subcharts: dict[str, tuple[str, str]]) -> str:
-    """The parent's values.yaml.
-
-    Args:
-        text: as it is now; what stands above the mark is kept
-        subcharts: name to (description, values.yaml)
-    """
-    above, mark, rest = text.partition(MARK)
-    if not mark:
-        raise ValuesError(f"the parent's values.yaml has no line {MARK!r}")
-    parts = [above + mark + rest.split("\n", 1)[0]]
-    for name, (description, values) in subcharts.items():
-        inner = "\n".join("  " + line if line else line for line in body(values).splitlines())
-        parts.append(f"# {description}.\n{name}:\n{inner}")
-    return "\n\n".join(parts) + "\n"
-
-
 def shown(default: Any) -> str:
     if isinstance(default, str) and "\n" in default:
         default = "; ".join(default.strip().splitlines())
@@ -122,36 +93,68 @@ def shown(default: Any) -> str:
     return "`" + text.replace("|", "\\|") + "`"
 
 
-def table(text: str) -> Iterator[str]:
-    """docs/values.md: a section for each top key of the parent's values."""
-    yield "# Values of the chart\n"
-    yield "Made by `bazel run //tools:update_goldens` from the comments in `charts/dox-asdlc`; do not edit.\n"
-    for value in documented(text):
-        name, _, path = value.path.partition(".")
-        if not path:
-            yield f"\n## {name}\n\n{value.comment}\n\n| key | default | meaning |\n|---|---|---|"
-        elif not value.section:
-            yield f"| `{path}` | {shown(value.default)} | {value.comment.replace('|', chr(92) + '|')} |"
+def lookup(tree: Any, path: str, default: Any) -> Any:
+    """The value at a dotted path, or `default` where there is none."""
+    for name in path.split("."):
+        if not isinstance(tree, dict) or name not in tree:
+            return default
+        tree = tree[name]
+    return tree
+
+
+def row(path: str, defaults: dict[str, Any], comment: str) -> str:
+    """A row of the table; `defaults` are by section, and shown once where all sections have the same."""
+    cells = {name: shown(default) for name, default in defaults.items()}
+    if len(set(cells.values())) == 1:
+        cell = next(iter(cells.values()))
+    else:
+        cell = ", ".join(f"{name}: {cell}" for name, cell in cells.items())
+    return f"| `{path}` | {cell} | {comment.replace('|', chr(92) + '|')} |"
+
+
+def table(folder: Path) -> Iterator[str]:
+    """Lines of docs/values.md: a section for each top key of a chart's values.
+
+    Subcharts that are one chart under several names share a section.
+    """
+    chart = yaml.safe_load((folder / "Chart.yaml").read_text())
+    text = (folder / "values.yaml").read_text()
+    values, tree = documented(text), yaml.safe_load(text)
+    yield f"# Values of the chart {chart['name']}\n"
+    yield f"{chart['description']}. An unknown key is refused.\n"
+    yield f"<!-- Made by `bazel run //tools:update_goldens` from the comments in `charts/{chart['name']}`; do not edit. -->"
+    subcharts: dict[str, list[str]] = {}
+    for dependency in chart["dependencies"]:
+        if "condition" in dependency:
+            subcharts.setdefault(dependency["name"], []).append(dependency.get("alias", dependency["name"]))
+    used = {name for names in subcharts.values() for name in names}
+    comments = {value.path: value.comment for value in values}
+    for section in (name for name in tree if name not in used):
+        yield from heading([section], comments)
+        for value in values:
+            name, _, path = value.path.partition(".")
+            if name == section and path and not value.section:
+                yield row(path, {section: value.default}, value.comment)
+    for subchart, names in subcharts.items():
+        yield from heading(names, comments)
+        for value in documented((folder / "charts" / subchart / "values.yaml").read_text()):
+            if not value.section and not value.path.startswith("global."):
+                defaults = {name: lookup(tree[name], value.path, value.default) for name in names}
+                yield row(value.path, defaults, value.comment)
+
+
+def heading(names: list[str], comments: dict[str, str]) -> Iterator[str]:
+    yield f"\n## {', '.join(names)}\n"
+    yield from (f"{comments[name]}\n" for name in names)
+    yield "| key | default | meaning |\n|---|---|---|"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["parent", "table"])
     parser.add_argument("--chart", type=Path, required=True, help="the parent's Chart.yaml")
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args()
-    folder = given.chart.parent
-    text = (folder / "values.yaml").read_text()
-    if given.what == "parent":
-        subcharts = {}
-        for dependency in yaml.safe_load(given.chart.read_text())["dependencies"]:
-            if "condition" in dependency:
-                subchart = folder / "charts" / dependency["name"]
-                description = yaml.safe_load((subchart / "Chart.yaml").read_text())["description"]
-                subcharts[dependency["name"]] = (description, (subchart / "values.yaml").read_text())
-        given.output.write_text(parent(text, subcharts))
-    else:
-        given.output.write_text("\n".join(table(text)).replace("\n\n\n", "\n\n") + "\n")
+    given.output.write_text("\n".join(table(given.chart.parent)) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from tools.charts.values import MARK, ValuesError, documented, parent, table
+import pytest
+import yaml
+
+from tools.charts.values import ValuesError, documented, table
 
 SUBCHART = """\
 # Values of the chart store.
@@ -35,7 +38,29 @@ global:
   # Host.
   host: store
 """
-PARENT = f"# Values.\n\n# Shared.\nglobal:\n  # Host.\n  host: store\n\n{MARK}, made. ---\n\nold: 1\n"
+PARENT = """\
+# Values.
+
+# Shared.
+global:
+  # Host.
+  host: store
+
+# The store.
+store:
+  # Install it.
+  enabled: true
+
+# One.
+one:
+  # Port.
+  port: 1
+
+# Two.
+two:
+  # Port.
+  port: 2
+"""
 
 
 def test_keys_with_their_comments_and_defaults() -> None:
@@ -55,24 +80,29 @@ def test_a_key_without_a_comment_is_refused(line: str) -> None:
         documented(SUBCHART.replace(line, "", 1))
 
 
-def test_the_parent_has_all_but_the_shared_settings() -> None:
-    text = parent(PARENT, {"store": ("A store", SUBCHART)})
-    assert text.startswith(PARENT.partition("old")[0])
-    assert "old" not in text
-    assert "\n# A store.\nstore:\n  # Install this chart.\n  enabled: true\n" in text
-    assert text.count("global:") == 1
-    assert parent(text, {"store": ("A store", SUBCHART)}) == text, "made again, it stays as it is"
-    assert [v.path for v in documented(text)][:3] == ["global", "global.host", "store"]
-
-
-def test_a_parent_without_the_mark_is_refused() -> None:
-    with pytest.raises(ValuesError, match="has no line"):
-        parent("a: 1\n", {})
-
-
-def test_the_table_has_a_row_for_each_value() -> None:
-    text = "\n".join(table(parent(PARENT, {"store": ("A store", SUBCHART)})))
-    assert "## store\n\nA store." in text
+def test_the_table_has_a_row_for_each_value_of_each_subchart(tmp_path: Path) -> None:
+    dependencies = [
+        {"name": "store", "condition": "store.enabled"},
+        {"name": "app", "alias": "one", "condition": "one.enabled"},
+        {"name": "app", "alias": "two", "condition": "two.enabled"},
+        {"name": "library"},
+    ]
+    files = {
+        "Chart.yaml": yaml.safe_dump({"name": "all", "description": "All", "dependencies": dependencies}),
+        "values.yaml": PARENT,
+        "charts/store/values.yaml": SUBCHART,
+        "charts/app/values.yaml": "# Values.\n\n# Port.\nport: 0\n\n# Arguments.\nargs: []\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    text = "\n".join(table(tmp_path))
+    assert text.count("global") == 1
+    assert "| `host` | `store` | Host. |" in text
+    assert "## store\n\nThe store.\n\n| key" in text
     assert "| `image.tag` | `1\\|2` | Tag. |" in text
     assert "| `config` | `a: 1; b` | Lines. |" in text
     assert "`image` |" not in text
+    assert "## one, two\n\nOne.\n\nTwo.\n" in text
+    assert "| `port` | one: `1`, two: `2` | Port. |" in text
+    assert "| `args` | `[]` | Arguments. |" in text

@@ -50,7 +50,7 @@ def install(cluster: Cluster, settings: list[str]) -> None:
 
 def turn_sidecars_off(cluster: Cluster) -> None:
     """Upgrades the release with its own values, but for the sidecars."""
-    words = ["upgrade", RELEASE, str(program("CHART")), "--reuse-values"]
+    words = ["upgrade", RELEASE, str(program("CHART")), "--reset-then-reuse-values"]
     helm(cluster, *words, *(word for store in STORES for word in ("--set", f"{store}.mcpSidecar.enabled=false")))
 
 

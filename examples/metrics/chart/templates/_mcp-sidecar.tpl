@@ -1,5 +1,5 @@
 {{/* Where the sidecar finds its store: all that a chart says of a sidecar of its own. */}}
-{{- define "metrics-example.mcpSidecar.env" -}}
+{{- define "dox-asdlc.metrics-example.mcpSidecar.env" -}}
 - name: METRICS_HOST
   value: localhost
 - name: METRICS_PORT

@@ -1,28 +1,56 @@
 {{/* The name of a chart's objects, which is also its host name for others in the namespace. */}}
-{{- define "common.fullname" -}}
-{{- .Values.fullnameOverride | default .Chart.Name | trunc 52 | trimSuffix "-" -}}
+{{- define "dox-asdlc.fullname" -}}
+{{- include "dox-asdlc.prefixed" (dict "root" . "name" (.Values.fullnameOverride | default .Chart.Name)) -}}
+{{- end -}}
+
+{{/* A name with global.namePrefix before it. Pods' names and those of further Services are longer by up to 11 characters. */}}
+{{- define "dox-asdlc.prefixed" -}}
+{{- $name := printf "%s%s" ((.root.Values.global | default dict).namePrefix | default "") .name -}}
+{{- if gt (len $name) 52 -}}
+{{- fail (printf "%s: the name %q is longer than 52 characters: shorten global.namePrefix or fullnameOverride" .root.Chart.Name $name) -}}
+{{- end -}}
+{{- $name -}}
 {{- end -}}
 
 {{/* Labels that select the pods of a chart; they can't change once a release is installed. */}}
-{{- define "common.selectorLabels" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+{{- define "dox-asdlc.selectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Labels of all objects. */}}
-{{- define "common.labels" -}}
-{{ include "common.selectorLabels" . }}
+{{- define "dox-asdlc.labels" -}}
+{{ include "dox-asdlc.selectorLabels" . }}
 app.kubernetes.io/part-of: dox-asdlc
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") | quote }}
 {{- end -}}
 
-{{/* An image's reference, from {repository, tag, digest}: a digest wins over a tag. */}}
-{{- define "common.image" -}}
-{{- if .digest -}}
-{{ .repository }}@{{ .digest }}
+{{/* Labels of the pods, from {root, selector}: those that select them, and podLabels. */}}
+{{- define "dox-asdlc.podLabels" -}}
+{{- $selector := fromYaml .selector -}}
+{{- range $label, $value := .root.Values.podLabels -}}
+{{- if hasKey $selector $label -}}
+{{- fail (printf "%s.podLabels can't have %s: the pods are selected by it" $.root.Chart.Name $label) -}}
+{{- end -}}
+{{- end -}}
+{{- merge (deepCopy .root.Values.podLabels) $selector (dict "app.kubernetes.io/part-of" "dox-asdlc") | toYaml -}}
+{{- end -}}
+
+{{/*
+An image's reference, from {root, image}, the latter with {repository, tag, digest}: a digest wins over a tag, and
+global.imageRegistry comes before a repository that names no registry.
+*/}}
+{{- define "dox-asdlc.image" -}}
+{{- $registry := (.root.Values.global | default dict).imageRegistry | default "" | trimSuffix "/" -}}
+{{- if and $registry (not (regexMatch "^([^/]*[.:][^/]*|localhost)/" .image.repository)) }}{{ $registry }}/{{ end -}}
+{{- if .image.digest -}}
+{{ .image.repository }}@{{ .image.digest }}
 {{- else -}}
-{{ .repository }}:{{ .tag }}
+{{- if not .image.tag -}}
+{{- fail (printf "%s: the image %s has neither a tag nor a digest" .root.Chart.Name .image.repository) -}}
+{{- end -}}
+{{ .image.repository }}:{{ .image.tag }}
 {{- end -}}
 {{- end -}}

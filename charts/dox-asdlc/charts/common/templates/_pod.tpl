@@ -1,23 +1,23 @@
 {{/* The annotations by which vmagent finds a pod's metrics; a dict of {enabled, port, path, scheme}, the last http where it is left out. */}}
-{{- define "common.prometheusAnnotations" -}}
+{{- define "dox-asdlc.prometheusAnnotations" -}}
 {{- if .enabled -}}
 prometheus.io/scrape: "true"
 prometheus.io/port: {{ .port | quote }}
 prometheus.io/path: {{ .path | quote }}
 {{- with .scheme }}
-prometheus.io/scheme: {{ . }}
+prometheus.io/scheme: {{ . | quote }}
 {{- end }}
 {{- end -}}
 {{- end -}}
 
-{{/* Where pods may run: what all charts take alike from their values. Several replicas are spread over nodes and zones. */}}
-{{- define "common.placement" -}}
-{{- with .Values.imagePullSecrets }}
+{{/* Where pods may run: what all charts take alike from their values. Replicas are spread over nodes and zones; one alone is as well, so that more of them do not change it. */}}
+{{- define "dox-asdlc.placement" -}}
+{{- with include "dox-asdlc.merge" (dict "own" ((.Values.global | default dict).imagePullSecrets | default list | toYaml) "extra" .Values.imagePullSecrets "key" "name" "value" (printf "%s.imagePullSecrets" .Chart.Name)) }}
 imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
+  {{- . | nindent 2 }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:
@@ -31,7 +31,7 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- if gt (int (.Values.replicas | default 1)) 1 }}
+{{- if hasKey .Values "replicas" }}
 topologySpreadConstraints:
   {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - maxSkew: 1
@@ -39,43 +39,55 @@ topologySpreadConstraints:
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels:
-        {{- include "common.selectorLabels" $ | nindent 8 }}
+        {{- include "dox-asdlc.selectorLabels" $ | nindent 8 }}
   {{- end }}
 {{- end }}
 {{- end -}}
 
-{{/* How Redis is reached: settings of a container, from global.redis. */}}
-{{- define "common.redisEnv" -}}
-- name: REDIS_HOST
-  value: {{ .Values.global.redis.host | quote }}
-- name: REDIS_PORT
-  value: {{ .Values.global.redis.port | quote }}
-{{- with .Values.global.redis.auth }}
-{{- if .existingSecret }}
-- name: REDIS_PASSWORD
+{{/*
+Environment variables that tell an application of a store, from {store, own, shared, prefix}: the store's host and port; the
+application's own login, else the shared one; and what the variables' names begin with.
+*/}}
+{{- define "dox-asdlc.storeEnv" -}}
+{{- $auth := empty .own.existingSecret | ternary .shared .own -}}
+- name: {{ .prefix }}_HOST
+  value: {{ .store.host | quote }}
+- name: {{ .prefix }}_PORT
+  value: {{ .store.port | quote }}
+{{- if $auth.existingSecret }}
+{{- with $auth.username }}
+- name: {{ $.prefix }}_USERNAME
+  value: {{ . | quote }}
+{{- end }}
+- name: {{ .prefix }}_PASSWORD
   valueFrom:
     secretKeyRef:
-      name: {{ .existingSecret }}
-      key: {{ .existingSecretKey }}
-{{- end }}
+      name: {{ $auth.existingSecret | quote }}
+      key: {{ $auth.existingSecretKey | quote }}
 {{- end }}
 {{- end -}}
 
-{{/* How Elasticsearch is reached: settings of a container, from global.elasticsearch. */}}
-{{- define "common.elasticsearchEnv" -}}
-- name: ES_HOST
-  value: {{ .Values.global.elasticsearch.host | quote }}
-- name: ES_PORT
-  value: {{ .Values.global.elasticsearch.port | quote }}
-{{- with .Values.global.elasticsearch.auth }}
-{{- if .existingSecret }}
-- name: ES_USERNAME
-  value: {{ .username | quote }}
-- name: ES_PASSWORD
-  valueFrom:
-    secretKeyRef:
-      name: {{ .existingSecret }}
-      key: {{ .existingSecretKey }}
-{{- end }}
-{{- end }}
+{{/* Refuses ports of one pod that are the same: from a dict of the values' names to their ports. */}}
+{{- define "dox-asdlc.distinctPorts" -}}
+{{- $taken := dict -}}
+{{- range $value, $port := . -}}
+{{- if $port -}}
+{{- $key := toString (int $port) -}}
+{{- if hasKey $taken $key -}}
+{{- fail (printf "%s and %s are both %s: containers of a pod share its ports" (get $taken $key) $value $key) -}}
+{{- end -}}
+{{- $_ := set $taken $key $value -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Refuses what is set of a login, from {value, auth, defaults}, where no Secret is named: it would be ignored. */}}
+{{- define "dox-asdlc.checkLogin" -}}
+{{- if not .auth.existingSecret -}}
+{{- range $key, $default := .defaults -}}
+{{- if ne (get $.auth $key | toString) (toString $default) -}}
+{{- fail (printf "%s.%s is set without %s.existingSecret, and would be ignored" $.value $key $.value) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}

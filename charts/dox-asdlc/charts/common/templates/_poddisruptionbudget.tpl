@@ -1,19 +1,19 @@
 {{/* One pod of a chart may be away at a time: a drain goes on, and never takes several. */}}
-{{- define "common.podDisruptionBudget" -}}
+{{- define "dox-asdlc.podDisruptionBudget" -}}
 {{- if .Values.podDisruptionBudget.enabled -}}
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  name: {{ include "common.fullname" . }}
+  name: {{ include "dox-asdlc.fullname" . | quote }}
   labels:
-    {{- include "common.labels" . | nindent 4 }}
+    {{- include "dox-asdlc.labels" . | nindent 4 }}
 spec:
-  maxUnavailable: {{ .Values.podDisruptionBudget.maxUnavailable }}
+  maxUnavailable: {{ include "dox-asdlc.text" .Values.podDisruptionBudget.maxUnavailable }}
   {{- /* A single pod that is not ready, for whatever reason, would never be let go: its budget is used up already. */}}
   {{- $single := eq 1 (.Values.replicas | default 1 | int) }}
   unhealthyPodEvictionPolicy: {{ .Values.podDisruptionBudget.unhealthyPodEvictionPolicy | default (ternary "AlwaysAllow" "IfHealthyBudget" $single) }}
   selector:
     matchLabels:
-      {{- include "common.selectorLabels" . | nindent 6 }}
+      {{- include "dox-asdlc.selectorLabels" . | nindent 6 }}
 {{- end -}}
 {{- end -}}

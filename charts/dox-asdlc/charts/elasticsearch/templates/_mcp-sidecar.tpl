@@ -1,8 +1,8 @@
 {{/* Where the sidecar finds its Elasticsearch: in the same pod, with the login of the charts' other clients unless it has its own. */}}
-{{- define "elasticsearch.mcpSidecar.env" -}}
+{{- define "dox-asdlc.elasticsearch.mcpSidecar.env" -}}
 {{- $own := false -}}
 {{- range .Values.mcpSidecar.extraEnv -}}
-{{- $own = or $own (regexMatch "^ES_(API_KEY|BEARER_TOKEN|USERNAME|PASSWORD)(_FILE)?$" .name) -}}
+{{- $own = or $own (regexMatch "^ES_(API_KEY|BEARER_TOKEN|PASSWORD)(_FILE)?$" .name) -}}
 {{- end -}}
 - name: ES_HOST
   value: localhost
@@ -15,8 +15,8 @@
 - name: ES_PASSWORD
   valueFrom:
     secretKeyRef:
-      name: {{ .existingSecret }}
-      key: {{ .existingSecretKey }}
+      name: {{ .existingSecret | quote }}
+      key: {{ .existingSecretKey | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}

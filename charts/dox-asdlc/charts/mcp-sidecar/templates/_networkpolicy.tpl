@@ -1,21 +1,21 @@
 {{/*
 Admits only chosen peers to the sidecar's port. A pod that any policy selects takes nothing that no policy admits, so the
-store's own ports, a list, are admitted here for everybody, as they are without a policy.
+store's own ports, a list, are admitted here for the pods of the release and other chosen peers.
 */}}
-{{- define "mcp-sidecar.networkPolicy" -}}
+{{- define "dox-asdlc.mcp-sidecar.networkPolicy" -}}
 {{- $sidecar := .root.Values.mcpSidecar -}}
 {{- if and $sidecar.enabled $sidecar.networkPolicy.enabled -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: {{ include "mcp-sidecar.name" .root }}
+  name: {{ include "dox-asdlc.mcp-sidecar.name" .root | quote }}
   labels:
-    {{- include "common.labels" .root | nindent 4 }}
+    {{- include "dox-asdlc.labels" .root | nindent 4 }}
     app.kubernetes.io/component: mcp-sidecar
 spec:
   podSelector:
     matchLabels:
-      {{- include "common.selectorLabels" .root | nindent 6 }}
+      {{- include "dox-asdlc.selectorLabels" .root | nindent 6 }}
   policyTypes:
     - Ingress
   ingress:
@@ -24,6 +24,13 @@ spec:
         - port: {{ . }}
           protocol: TCP
         {{- end }}
+      {{- if not $sidecar.networkPolicy.storeFromAll }}
+      from:
+        - podSelector:
+            matchLabels:
+              app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+        {{- toYaml $sidecar.networkPolicy.storeFrom | nindent 8 }}
+      {{- end }}
     {{- with $sidecar.networkPolicy.from }}
     - from:
         {{- toYaml . | nindent 8 }}
@@ -37,6 +44,7 @@ spec:
             matchLabels:
               app.kubernetes.io/name: metrics
               app.kubernetes.io/component: vmagent
+              app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
       ports:
         - port: mcp
           protocol: TCP

@@ -2,13 +2,13 @@
 What the store's own Service gets with the sidecar on. A pod is ready only when all its containers are, so a sick sidecar
 would take the store's ports out of service: not-ready pods are published too. docs/architecture.md weighs the other ways.
 */}}
-{{- define "mcp-sidecar.storeService" -}}
+{{- define "dox-asdlc.mcp-sidecar.storeService" -}}
 {{- if .Values.mcpSidecar.enabled -}}
 publishNotReadyAddresses: true
 {{- end -}}
 {{- end -}}
 
-{{- define "mcp-sidecar.storeServicePort" -}}
+{{- define "dox-asdlc.mcp-sidecar.storeServicePort" -}}
 {{- if .Values.mcpSidecar.enabled -}}
 - name: mcp
   port: {{ .Values.mcpSidecar.port }}
@@ -18,19 +18,19 @@ publishNotReadyAddresses: true
 {{- end -}}
 
 {{/* The sidecar's own Service: it leads to a sidecar only while its pod is ready. Clients should use this one. */}}
-{{- define "mcp-sidecar.service" -}}
+{{- define "dox-asdlc.mcp-sidecar.service" -}}
 {{- if .Values.mcpSidecar.enabled -}}
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ include "mcp-sidecar.name" . }}
+  name: {{ include "dox-asdlc.mcp-sidecar.name" . | quote }}
   labels:
-    {{- include "common.labels" . | nindent 4 }}
+    {{- include "dox-asdlc.labels" . | nindent 4 }}
     app.kubernetes.io/component: mcp-sidecar
 spec:
   type: ClusterIP
   selector:
-    {{- include "common.selectorLabels" . | nindent 4 }}
+    {{- include "dox-asdlc.selectorLabels" . | nindent 4 }}
   ports:
     - name: mcp
       port: {{ .Values.mcpSidecar.port }}

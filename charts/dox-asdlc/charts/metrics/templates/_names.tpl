@@ -1,9 +1,14 @@
-{{- define "metrics.selectorLabels" -}}
-{{ include "common.selectorLabels" .root }}
-app.kubernetes.io/component: {{ .component }}
+{{- define "dox-asdlc.metrics.selectorLabels" -}}
+{{ include "dox-asdlc.selectorLabels" .root }}
+app.kubernetes.io/component: {{ .component | quote }}
 {{- end -}}
 
-{{- define "metrics.labels" -}}
-{{ include "common.labels" .root }}
-app.kubernetes.io/component: {{ .component }}
+{{- define "dox-asdlc.metrics.labels" -}}
+{{ include "dox-asdlc.labels" .root }}
+app.kubernetes.io/component: {{ .component | quote }}
+{{- end -}}
+
+{{/* The name of vmagent's objects. */}}
+{{- define "dox-asdlc.metrics.vmagent" -}}
+{{- include "dox-asdlc.prefixed" (dict "root" . "name" .Values.vmagent.fullnameOverride) -}}
 {{- end -}}

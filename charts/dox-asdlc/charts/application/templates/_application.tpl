@@ -1,0 +1,116 @@
+{{/*
+The Deployment, Service and PodDisruptionBudget of an application, from {root, stores}: the subchart's context (.Subcharts.NAME),
+and a dict of redis and elasticsearch to {host, port}, which the chart that depends on this one knows.
+*/}}
+{{- define "dox-asdlc.application" -}}
+{{- $stores := .stores -}}
+{{- with .root -}}
+{{- $metricsPort := .Values.prometheus.port | default .Values.port | int -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ include "dox-asdlc.fullname" . | quote }}
+  labels:
+    {{- include "dox-asdlc.labels" . | nindent 4 }}
+spec:
+  replicas: {{ .Values.replicas | int }}
+  selector:
+    matchLabels:
+      {{- include "dox-asdlc.selectorLabels" . | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- include "dox-asdlc.podLabels" (dict "root" . "selector" (include "dox-asdlc.selectorLabels" .)) | nindent 8 }}
+      {{- $prometheus := include "dox-asdlc.prometheusAnnotations" (dict "enabled" .Values.prometheus.enabled "port" $metricsPort "path" .Values.prometheus.path) | fromYaml }}
+      {{- with merge (deepCopy .Values.podAnnotations) $prometheus }}
+      annotations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+    spec:
+      automountServiceAccountToken: false
+      {{- with include "dox-asdlc.placement" . | trim }}{{ . | nindent 6 }}{{ end }}
+      securityContext:
+        {{- toYaml .Values.podSecurityContext | nindent 8 }}
+      containers:
+        - name: {{ .Chart.Name | quote }}
+          image: {{ include "dox-asdlc.image" (dict "root" . "image" .Values.image) | quote }}
+          imagePullPolicy: {{ .Values.image.pullPolicy }}
+          {{- with .Values.args }}
+          args:
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
+          ports:
+            - name: http
+              containerPort: {{ .Values.port }}
+              protocol: TCP
+            {{- if and .Values.prometheus.enabled (ne $metricsPort (int .Values.port)) }}
+            - name: metrics
+              containerPort: {{ $metricsPort }}
+              protocol: TCP
+            {{- end }}
+          env:
+            {{- include "dox-asdlc.application.env" (dict "root" . "stores" $stores) | nindent 12 }}
+          readinessProbe:
+            httpGet:
+              path: /health
+              port: http
+            periodSeconds: 10
+            timeoutSeconds: 5
+          livenessProbe:
+            httpGet:
+              path: /health
+              port: http
+            initialDelaySeconds: 15
+            periodSeconds: 20
+            timeoutSeconds: 5
+          resources:
+            {{- toYaml .Values.resources | nindent 12 }}
+          securityContext:
+            {{- toYaml .Values.securityContext | nindent 12 }}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "dox-asdlc.fullname" . | quote }}
+  labels:
+    {{- include "dox-asdlc.labels" . | nindent 4 }}
+spec:
+  type: ClusterIP
+  selector:
+    {{- include "dox-asdlc.selectorLabels" . | nindent 4 }}
+  ports:
+    - name: http
+      port: {{ .Values.port }}
+      targetPort: http
+      protocol: TCP
+{{- with include "dox-asdlc.podDisruptionBudget" . }}
+---
+{{ . }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* The container's environment, from {root, stores}. */}}
+{{- define "dox-asdlc.application.env" -}}
+{{- $name := .root.Chart.Name -}}
+{{- $values := .root.Values -}}
+{{- range $values.extraEnv -}}
+{{- if eq .name "PORT" }}{{ fail (printf "%s.extraEnv can't have PORT; set %s.port" $name $name) }}{{ end -}}
+{{- end -}}
+{{- $own := printf "- name: PORT\n  value: %q" (toString $values.port) -}}
+{{- range $store, $prefix := dict "redis" "REDIS" "elasticsearch" "ES" -}}
+{{- $wanted := get $values.stores $store -}}
+{{- include "dox-asdlc.checkLogin" (dict "value" (printf "%s.stores.%s.auth" $name $store) "auth" $wanted.auth "defaults" (dict "username" "")) -}}
+{{- if $wanted.enabled -}}
+{{- $found := get $.stores $store -}}
+{{- if not $found.host -}}
+{{- fail (printf "%s uses a %s, and %s.enabled is false: name the one that it uses in global.%s.host, or set %s.stores.%s.enabled=false" $name $store $store $store $name $store) -}}
+{{- end -}}
+{{- $shared := (get $values.global $store).auth -}}
+{{- $own = printf "%s\n%s" $own (include "dox-asdlc.storeEnv" (dict "store" $found "own" $wanted.auth "shared" $shared "prefix" $prefix)) -}}
+{{- else if $wanted.auth.existingSecret -}}
+{{- fail (printf "%s.stores.%s.auth is set, and %s.stores.%s.enabled is false: it would be ignored" $name $store $name $store) -}}
+{{- end -}}
+{{- end -}}
+{{- include "dox-asdlc.merge" (dict "own" $own "extra" $values.extraEnv "key" "name" "value" (printf "%s.extraEnv" $name)) -}}
+{{- end -}}

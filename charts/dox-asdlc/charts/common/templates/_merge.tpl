@@ -1,0 +1,36 @@
+{{/*
+A list that the API merges by a key, which it refuses to have twice: the entries of `own`, YAML of the chart's, whose key no
+entry of `extra` has, and then those of `extra`, a list of the user's. `value` is the name of the user's value, for messages.
+*/}}
+{{- define "dox-asdlc.merge" -}}
+{{- $taken := dict -}}
+{{- range .extra -}}
+{{- $key := get . $.key | toString -}}
+{{- if hasKey $taken $key -}}
+{{- fail (printf "%s: the %s %q is given twice" $.value $.key $key) -}}
+{{- end -}}
+{{- $_ := set $taken $key true -}}
+{{- end -}}
+{{- $entries := list -}}
+{{- range .own | fromYamlArray -}}
+{{- if not (hasKey $taken (get . $.key | toString)) -}}
+{{- $entries = append $entries . -}}
+{{- end -}}
+{{- end -}}
+{{- with concat $entries (.extra | default list) -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A value as text: a list's entries with commas between them, and a whole number without an exponent. */}}
+{{- define "dox-asdlc.text" -}}
+{{- if kindIs "slice" . -}}
+{{- $texts := list -}}
+{{- range . }}{{ $texts = append $texts (include "dox-asdlc.text" .) }}{{ end -}}
+{{- join "," $texts -}}
+{{- else if and (kindIs "float64" .) (eq (float64 (int64 .)) .) -}}
+{{- int64 . -}}
+{{- else -}}
+{{- . -}}
+{{- end -}}
+{{- end -}}

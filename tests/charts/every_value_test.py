@@ -1,0 +1,200 @@
+"""Every value of every schema: what can't be meant is refused by name, and all else renders to what the API takes.
+
+The values are made from the schemas, so a new one is tried as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.charts.conftest import Chart
+from tests.charts.kubernetes_api import VERSIONS, manifests, problems
+
+Schema = dict[str, Any]
+Values = dict[str, Any]
+
+SIDECAR = {
+    "enabled": True,
+    "authToken": {"existingSecret": "token"},
+    "tls": {"existingSecret": "tls"},
+    "tmp": {"enabled": True},
+    "prometheus": {"enabled": True},
+    "networkPolicy": {"enabled": True, "storeFromAll": True},
+}
+STORES = {"redis": {"auth": {"existingSecret": "own"}}, "elasticsearch": {"auth": {"existingSecret": "own"}}}
+
+ON: dict[str, Values] = {
+    "redis": {"mcpSidecar": SIDECAR},
+    "elasticsearch": {"mcpSidecar": SIDECAR},
+    "metrics": {"vmagent": {"tls": {"existingSecret": "tls"}}},
+    "orchestrator": {"stores": STORES, "prometheus": {"enabled": True}},
+}
+"""Sections of values that are subcharts, and what has to be set so that each of their values counts."""
+
+SHARED: Values = {
+    "global": {
+        "redis": {"host": "r", "auth": {"existingSecret": "redis"}},
+        "elasticsearch": {"host": "e", "auth": {"existingSecret": "elastic"}},
+    },
+    "monitoring": {"dashboard": {"enabled": True}, "rules": {"enabled": True}},
+}
+SECTIONS = [*ON, *SHARED]
+
+TEXTS = ("", "123", "true", 'a "b": {c} #d')
+
+
+def schema_of(section: str) -> tuple[Schema, Schema]:
+    """A section's schema, and the definitions that it refers to."""
+    chart = Path("charts/dox-asdlc")
+    if section in ON:
+        name = "application" if section == "orchestrator" else section
+        found = json.loads((chart / "charts" / name / "values.schema.json").read_text())
+        return found, found["$defs"]
+    return json.loads((chart / "values.schema.json").read_text())["properties"][section], {}
+
+
+def leaves(described: Schema, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Schema]]:
+    """Paths of the values of a schema that are no sections, with their schemas."""
+    for key, inner in described["properties"].items():
+        if key in described["required"]:
+            if "required" in inner:
+                yield from leaves(inner, (*path, key))
+            else:
+                yield (*path, key), inner
+
+
+def sections(described: Schema, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for key, inner in described["properties"].items():
+        if key in described["required"] and "required" in inner:
+            yield (*path, key)
+            yield from sections(inner, (*path, key))
+
+
+def merged(values: Values, path: tuple[str, ...], value: Any) -> Values:
+    """A copy of values with another value at a path."""
+    key, *rest = path
+    inner = values.get(key)
+    changed = merged(inner if isinstance(inner, dict) else {}, tuple(rest), value) if rest else value
+    return {**values, key: changed}
+
+
+def base(section: str) -> Values:
+    """Values that install what a section is of, and make each of its values count."""
+    others = {
+        name: {"enabled": False} for name in ("redis", "elasticsearch", "metrics", "orchestrator", "workers", "hitl-ui")
+    }
+    if section in ON:
+        return {**others, **SHARED, section: {"enabled": True, **ON[section]}}
+    return {name: {"enabled": True, **ON.get(name, {})} for name in others} | SHARED
+
+
+def template(chart: Chart, values: Values) -> tuple[str, str]:
+    """What Helm renders, or what it says."""
+    file = chart.folder.parent / "values.yaml"
+    file.write_text(yaml.safe_dump(values))
+    done = chart.helm("template", "dox", str(chart.folder), "--namespace", "dox-asdlc", "--values", str(file))
+    assert (done.returncode == 0) or not done.stdout
+    return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_key_without_a_value_is_refused_by_its_name(chart: Chart, section: str) -> None:
+    """As where the lines below a key are commented out."""
+    described, _ = schema_of(section)
+    paths = [path for path, _ in leaves(described, (section,))]
+    inner = list(sections(described, (section,)))
+    by_depth = [[path for path in inner if len(path) == depth] for depth in {len(path) for path in inner}]
+    for group in (paths, *by_depth):
+        values = base(section)
+        for path in group:
+            values = merged(values, path, None)
+        output, said = template(chart, values)
+        assert output == ""
+        # The stores' own charts have a default for the login that they share, which Helm takes then.
+        named = [path for path in group if path[0] != "global" or "auth" not in path]
+        assert [path for path in named if f"'{path[-1]}'" not in said] == [], said
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_value_of_the_wrong_type_is_refused_by_its_path(chart: Chart, section: str) -> None:
+    described, definitions = schema_of(section)
+    values, expected = base(section), []
+    for path, leaf in leaves(described, (section,)):
+        if path[-1] == "enabled" and len(path) == 2:
+            continue  # A subchart that is not installed has no schema.
+        wrong: Any = (
+            "wrong type" if "object" in types(leaf, definitions) or "array" in types(leaf, definitions) else {"a": 1}
+        )
+        values = merged(values, path, wrong)
+        inside = path[1:] if section in ON else path
+        expected.append(f"at '/{'/'.join(inside)}'")
+    output, said = template(chart, values)
+    assert output == ""
+    assert [path for path in expected if path not in said] == [], said
+
+
+def types(leaf: Schema, definitions: Schema) -> list[str]:
+    if "$ref" in leaf:
+        leaf = definitions[leaf["$ref"].rpartition("/")[2]]
+    found = leaf.get("type", "string")
+    return found if isinstance(found, list) else [found]
+
+
+def odd(leaf: Schema, definitions: Schema) -> Iterator[Any]:
+    """Values that the schema takes, and that are easily rendered wrong."""
+    numbers: list[Any] = [0, 1, 0.5, 65535, 1000000]
+    tried = {
+        "string": list(TEXTS),
+        "integer": numbers,
+        "number": numbers,
+        "boolean": [True, False],
+        "array": [[]],
+        "object": [{}],
+    }
+    if "enum" in leaf:
+        tried = {"string": leaf["enum"]}
+    accepts = jsonschema.Draft7Validator({**leaf, "$defs": definitions}).is_valid
+    for kind in types(leaf, definitions):
+        yield from (value for value in tried.get(kind, []) if accepts(value))
+
+
+def without_named(batch: dict[tuple[str, ...], Any], said: str) -> dict[tuple[str, ...], Any]:
+    """The values of a batch but for those that a refusal names: by the whole path, else by the key."""
+    named = [path for path in batch if ".".join(path) in said] or [path for path in batch if path[-1] in said]
+    assert named, f"none of {batch} is named: {said}"
+    return {path: value for path, value in batch.items() if path not in named}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_what_is_taken_renders_to_what_the_api_takes(chart: Chart, section: str) -> None:
+    """Many values at once; where the templates refuse some of them, by their names, the others are tried again."""
+    described, definitions = schema_of(section)
+    values = {path: list(odd(leaf, definitions)) for path, leaf in leaves(described, (section,))}
+    # Those that turn something off would hide the others.
+    switches = {path for path in values if path[-1] == "enabled"}
+    batches = [
+        {path: tried[number] for path, tried in values.items() if number < len(tried) and (path in switches) is off}
+        for off in (False, True)
+        for number in range(max(map(len, values.values())))
+    ]
+    rendered = 0
+    for batch in filter(None, batches):
+        output = ""
+        while batch and not output:
+            given = base(section)
+            for path, value in batch.items():
+                given = merged(given, path, value)
+            output, said = template(chart, given)
+            if not output:
+                batch = without_named(batch, said)
+        rendered += len(batch)
+        found = [problem for manifest in manifests(output) for problem in problems(manifest, VERSIONS[-1])]
+        assert found == []
+    assert rendered > 5

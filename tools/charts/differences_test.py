@@ -1,0 +1,54 @@
+"""Differences between two renders are shown by object and path."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from tools.charts.differences import LONG, compare
+
+POD = {
+    "kind": "Pod",
+    "metadata": {"name": "a", "labels": {}},
+    "spec": {"containers": [{"name": "x", "args": ["1", "2"]}, {"name": "y", "tty": True}]},
+    "text": "one\ntwo\n",
+}
+SERVICE = {"kind": "Service", "metadata": {"name": "s"}}
+
+
+def dump(*manifests: object) -> str:
+    return yaml.safe_dump_all(manifests)
+
+
+def test_what_is_the_same_has_no_differences() -> None:
+    assert compare(dump(POD, SERVICE), dump(SERVICE, POD)) == "No differences.\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "lines"),
+    [
+        (("spec", "containers", 0, "args", 1), "3", ["- spec.containers[x].args[1]: '2'", "+ spec.containers[x].args[1]: '3'"]),
+        (("spec", "containers", 1, "tty"), 1, ["- spec.containers[y].tty: true", "+ spec.containers[y].tty: 1"]),
+        (("metadata", "labels"), {"b": "c"}, ["- metadata.labels: {}", "+ metadata.labels:", "+   b: c"]),
+        (
+            ("spec", "containers", 1),
+            {"name": "z"},
+            ["- spec.containers[y]:", "-   name: y", "-   tty: true", "+ spec.containers[z]:", "+   name: z"],
+        ),
+        (("text",), "one\nthree\n", ["  text:", "-   two", "+   three"]),
+        (("spec", "host"), None, ["+ spec.host: null"]),
+        (("note",), {"lines": "a\nb\n"}, ["+ note:", "+   lines: |", "+     a", "+     b"]),
+        (("note",), "a\n" * (LONG + 1), [f"+ note: ({LONG + 1} lines)"]),
+    ],
+)  # fmt: skip
+def test_a_change_is_shown_with_its_path(path: tuple[str | int, ...], value: object, lines: list[str]) -> None:
+    changed = yaml.safe_load(dump(POD))
+    inner = changed
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    assert compare(dump(POD, SERVICE), dump(changed, SERVICE)).splitlines() == ["  Pod/a", *lines]
+
+
+def test_whole_objects_come_and_go() -> None:
+    assert compare(dump(POD), dump(SERVICE)) == ("- Pod/a\n\n+ Service/s\n+ kind: Service\n+ metadata:\n+   name: s\n")
