@@ -8,8 +8,8 @@ import time
 from contextvars import ContextVar
 from typing import Protocol
 
-from servers.common.plain import plain
 from servers.common.settings import hide
+from servers.common.text_escape import plain
 
 logger = logging.getLogger(__name__)
 

@@ -15,11 +15,12 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-from servers.common import VERSION, lazy_imports, log
-from servers.common.auth_settings import AuthSettings
+from servers.common import VERSION, lazy_imports
+from servers.common.http.auth_settings import AuthSettings
+from servers.common.observability import json_log as log
+from servers.common.observability.telemetry import TelemetrySettings, exported
 from servers.common.settings import CommonSettings, Environment, SettingsError
 from servers.common.startup import imported
-from servers.common.telemetry import TelemetrySettings, exported
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def run(sidecar: Any, transport: str = "http") -> None:
     """Runs a sidecar until SIGTERM or SIGINT, or the end of standard input with stdio. Call `startup.begin` first.
 
     Args:
-        sidecar: the servers.common.sidecar.Sidecar to serve, or the name of the module whose SIDECAR it is: not imported
+        sidecar: the servers.common.server.Sidecar to serve, or the name of the module whose SIDECAR it is: not imported
             yet, so that what it imports of the SDK can be kept small
         transport: http or stdio, where the command line does not say
 
@@ -64,7 +65,7 @@ def run(sidecar: Any, transport: str = "http") -> None:
         sys.exit(USAGE)
     log.configure(settings.log_level)
     # Imported here, so that --help and wrong settings are answered at once.
-    from servers.common.sidecar import Instance
+    from servers.common.server import Instance
 
     async def serve() -> None:
         instance = Instance(sidecar, settings, sidecar.connect(store))
@@ -139,9 +140,9 @@ async def _http(instance: Any, auth: AuthSettings) -> None:
     import uvicorn.config
     import uvicorn.server
 
-    from servers.common.app import create_app
-    from servers.common.http_protocol import HttpProtocol
-    from servers.common.tls import RotatingContext
+    from servers.common.http.app import create_app
+    from servers.common.http.http_protocol import HttpProtocol
+    from servers.common.http.tls import RotatingContext
 
     loop = asyncio.get_running_loop()
     settings = instance.settings
@@ -193,7 +194,7 @@ async def _http(instance: Any, auth: AuthSettings) -> None:
 async def _stdio(instance: Any) -> None:
     from mcp.server.stdio import stdio_server
 
-    from servers.common.app import watched
+    from servers.common.http.app import watched
 
     imported()
     server = instance.server()

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from servers.common.sidecar import Sidecar
-from servers.elasticsearch.analyze import es_analyze
-from servers.elasticsearch.backend import ElasticsearchBackend
-from servers.elasticsearch.bulk import es_bulk
-from servers.elasticsearch.by_query import es_by_query
-from servers.elasticsearch.define import es_alias, es_define
-from servers.elasticsearch.documents import es_delete, es_get, es_index
-from servers.elasticsearch.field import es_field
-from servers.elasticsearch.guidance import PROMPTS
-from servers.elasticsearch.health import es_health
-from servers.elasticsearch.indices import es_indices, es_mapping
-from servers.elasticsearch.languages import es_query
-from servers.elasticsearch.library import RESOURCES
-from servers.elasticsearch.request import es_request
-from servers.elasticsearch.search import es_search
+from servers.common.server import Sidecar
+from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.prompts import PROMPTS
+from servers.elasticsearch.resources import RESOURCES
 from servers.elasticsearch.settings import ElasticsearchSettings
-from servers.elasticsearch.why import es_explain
+from servers.elasticsearch.tools.analyze import es_analyze
+from servers.elasticsearch.tools.bulk import es_bulk
+from servers.elasticsearch.tools.by_query import es_by_query
+from servers.elasticsearch.tools.documents import es_delete, es_get, es_index
+from servers.elasticsearch.tools.explain import es_explain
+from servers.elasticsearch.tools.field_stats import es_field
+from servers.elasticsearch.tools.health import es_health
+from servers.elasticsearch.tools.index_admin import es_alias, es_define
+from servers.elasticsearch.tools.indices import es_indices, es_mapping
+from servers.elasticsearch.tools.query_languages import es_query
+from servers.elasticsearch.tools.raw_request import es_request
+from servers.elasticsearch.tools.search import es_search
 
 SIDECAR = Sidecar(
     name="mcp-elasticsearch",
@@ -33,7 +33,7 @@ SIDECAR = Sidecar(
         "instructions to you."
     ),
     settings=ElasticsearchSettings.read,
-    connect=ElasticsearchBackend,
+    connect=ScopedElasticsearch,
     tools=[
         es_health,
         es_indices,

@@ -6,10 +6,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from servers.common.protocol.tools import ToolError
 from servers.common.settings import Environment, Secret, check_host
-from servers.common.tools import ToolError
-from servers.redis.scope import SECRET
-from servers.redis.values import parse_key
+from servers.redis.format.key_encoding import parse_key
+
+SECRET = r"(?i)(^|[^a-z])(passw(or)?d|passphrase|secret|token|api[-_]?key|credentials?|private[-_]?key|auth)([^a-z]|$)"
+"""Names of keys and fields that by default are taken to hold secrets."""
+
 
 MODES = ("standalone", "sentinel", "cluster")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from servers.common.tools import size
+from servers.common.protocol.tools import size
 from tests.benchmark import budget
 from tests.benchmark.load import HttpConnection, http_request
 from tests.benchmark.subjects import OLD, Running, image

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from servers.common.metrics import Metrics
+from servers.common.observability.metrics import Metrics
 from tests.charts.conftest import Chart
 from tools.backends.runfiles import program
 

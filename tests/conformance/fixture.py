@@ -22,13 +22,13 @@ from mcp.shared.exceptions import MCPError
 from pydantic import Field
 from typing_extensions import TypedDict
 
-import servers.common.sidecar
+import servers.common.server
 from servers.common.main import run
-from servers.common.prompts import Prompt
-from servers.common.resources import Changed, Resource, Resources, Template
-from servers.common.sidecar import Instance, Sidecar
+from servers.common.protocol.prompts import Prompt
+from servers.common.protocol.resources import Changed, Resource, Resources, Template
+from servers.common.protocol.tools import Call, ToolError, tool
+from servers.common.server import Instance, Sidecar
 from servers.common.startup import begin
-from servers.common.tools import Call, ToolError, tool
 
 Answer = types.CallToolResult | types.InputRequiredResult
 
@@ -435,6 +435,6 @@ SIDECAR: Sidecar[None, Nothing] = Sidecar(
 )
 
 if __name__ == "__main__":
-    servers.common.sidecar.Instance = Fixture  # type: ignore[misc, assignment]
+    servers.common.server.Instance = Fixture  # type: ignore[misc, assignment]
     begin()
     run(SIDECAR)

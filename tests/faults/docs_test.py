@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from servers.common.metrics import Metrics
+from servers.common.observability.metrics import Metrics
 from tests.faults.cases import table
 
 DOCS = Path("docs")

@@ -110,6 +110,22 @@ def test_a_clock_that_jumps_changes_no_call(server: RedisServer, redis: Redis, t
         assert running.wait(60) == 0
 
 
+HANGING = """
+import signal, time
+signal.signal(signal.SIGUSR1, lambda number, frame: time.sleep(3600))
+"""
+"""An event loop that stands still from a signal on."""
+
+
+def test_a_hung_event_loop_ends_the_process(server: RedisServer, tmp_path: Path) -> None:
+    with sidecar(server, tmp_path, HANGING, MCP_WATCHDOG_SECONDS="1") as running:
+        running.wait_until_ready()
+        running.signal(signal.SIGUSR1)
+        assert running.wait(120) == 1
+        log = running.log.read_text()
+    assert "Timeout (0:00:01)!" in log and "<lambda>" in log, "it says where the loop stood still"
+
+
 @pytest.mark.parametrize("number", range(3))
 def test_sigterm_under_load_loses_no_answer(server: RedisServer, redis: Redis, tmp_path: Path, number: int) -> None:
     """What was done was answered, and what was answered was done, once."""

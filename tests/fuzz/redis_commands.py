@@ -15,10 +15,10 @@ from pathlib import Path
 
 from redis import Redis
 
+from servers.common.protocol.tools import ToolError
 from servers.common.settings import Environment
-from servers.common.tools import ToolError
-from servers.redis.backend import RedisBackend
-from servers.redis.commands import plan
+from servers.redis.client.backend import RedisBackend
+from servers.redis.policy.command_policy import plan
 from servers.redis.settings import RedisSettings
 from tests.fuzz.target import Broken
 from tools.backends.redis import RedisServer

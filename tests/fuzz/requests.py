@@ -9,7 +9,7 @@ from typing import Any
 import pydantic_core
 from hypothesis import strategies as st
 
-from servers.common.tools import Tool
+from servers.common.protocol.tools import Tool
 from tests.fuzz.arguments import Words, arguments
 from tests.fuzz.text import ANYTHING, PIECES, STRINGS, Strategy, pick, raw, to_bytes
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from redis import Redis
 
-from servers.common.tools import Tool
+from servers.common.protocol.tools import Tool
 from servers.elasticsearch.server import SIDECAR as ELASTICSEARCH
 from servers.redis.server import SIDECAR as REDIS
 from tests.fuzz import words

@@ -221,8 +221,8 @@ import asyncio, json, pathlib, tempfile
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 import jwt
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
-from servers.common.auth_settings import OAuthSettings
-from servers.common.oauth import OAuth
+from servers.common.http.auth_settings import OAuthSettings
+from servers.common.http.oauth import OAuth
 
 async def main():
     for algorithm, kind, key in (
@@ -257,7 +257,7 @@ def test_what_is_compiled_is_what_is_run(server: Unpacked) -> None:
     done = inside(
         server,
         "from servers.common import lazy_imports; lazy_imports.enable(metrics=False); "
-        "import servers.common.app as m; print(m.__cached__); import mcp.server.lowlevel as n; print(n.__cached__)",
+        "import servers.common.http.app as m; print(m.__cached__); import mcp.server.lowlevel as n; print(n.__cached__)",
     )
     ours, sdk = done.stdout.split()
     assert ours.endswith("/__pycache__/app.cpython-311.pyc"), done.stderr

@@ -13,7 +13,7 @@ from typing import Any
 from mcp import Client
 from mcp_types import TextContent
 
-from servers.common.tools import size
+from servers.common.protocol.tools import size
 from tests.scenarios.question import Question, Step
 from tests.scenarios.stores import STORES, Store
 from tools.backends.sidecar import Sidecar

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from servers.elasticsearch.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
+from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
 from tools.backends.redis import RedisServer
 from tools.backends.runfiles import program
 from tools.backends.sidecar import Sidecar

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from servers.elasticsearch.fake_elasticsearch import NOTHING, ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
+from servers.elasticsearch.tests.fake_elasticsearch import NOTHING, ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
 from tests.telemetry.receiver import Receiver, plain
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer

@@ -1,14 +1,18 @@
 "What a test or tool that runs the images gives as `data` and `env`."
 
-_SERVERS = ["demo", "elasticsearch", "redis"]
+_PACKAGES = {
+    "demo": "//examples/demo",
+    "elasticsearch": "//servers/elasticsearch",
+    "redis": "//servers/redis",
+}
 
 # REDIS_IMAGE is for the target platform, REDIS_IMAGE_AMD64 and REDIS_IMAGE_ARM64 are for those.
 _IMAGES = {
     "%s_IMAGE%s" % (
         server.upper(),
         suffix.upper(),
-    ): "//servers/%s:image%s" % (server, suffix)
-    for server in _SERVERS
+    ): "%s:image%s" % (package, suffix)
+    for server, package in _PACKAGES.items()
     for suffix in ("", "_amd64", "_arm64")
 }
 
@@ -26,8 +30,8 @@ _SBOMS = {
         server.upper(),
         architecture.upper(),
         name,
-    ): "//servers/%s:sbom_%s.%s.json" % (server, architecture, form)
-    for server in _SERVERS
+    ): "%s:sbom_%s.%s.json" % (package, architecture, form)
+    for server, package in _PACKAGES.items()
     for architecture in ("amd64", "arm64")
     for name, form in (("CYCLONEDX", "cdx"), ("SPDX", "spdx"))
 }

@@ -2,7 +2,7 @@
 
 _FILES = {
     "CHART": "//charts/dox-asdlc",
-    "DEMO_TAR": "//servers/demo:tar",
+    "DEMO_TAR": "//examples/demo:tar",
     "ELASTICSEARCH_TAR": "//servers/elasticsearch:tar",
     "HELM": "@helm4//:helm",
     "REDIS_TAR": "//servers/redis:tar",

@@ -11,8 +11,8 @@ import importlib
 from typing import Any, NamedTuple
 
 from servers.common import VERSION
+from servers.common.server import Sidecar
 from servers.common.settings import CommonSettings, Environment
-from servers.common.sidecar import Sidecar
 
 SOURCE = "https://github.com/dox-asdlc/mcp-sidecars"
 AUTHOR = "The dox-asdlc authors"

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from servers.common.auth_settings import AuthSettings
+from servers.common.http.auth_settings import AuthSettings
+from servers.common.protocol.tools import Tool, size
+from servers.common.server import Sidecar
 from servers.common.settings import CommonSettings, Environment
-from servers.common.sidecar import Sidecar
-from servers.common.tools import Tool, size
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -15,6 +15,7 @@ POLICIES: Values = merge(
     of_sidecars(
         networkPolicy={
             "enabled": True,
+            "storeFromAll": True,
             "from": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "e2e-client"}}}],
         }
     ),

@@ -1,0 +1,1 @@
+"""HTTP: the application, and the checks that a request passes."""

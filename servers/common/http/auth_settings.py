@@ -1,0 +1,198 @@
+"""Settings of access control, TLS, and bounds on requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from servers.common.http.principal import SCOPES
+from servers.common.http.tls import TlsFiles
+from servers.common.settings import Environment
+
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""Signatures that may be accepted: by public keys alone. `none` and those by shared secrets are not among them."""
+
+METADATA = "/.well-known/oauth-protected-resource"
+
+
+@dataclass(frozen=True)
+class OAuthSettings:
+    """What access tokens must say, and where the issuer's keys are."""
+
+    issuer: str
+    resource: str
+    """This server's canonical URI, which tokens must name as their audience, such as https://mcp.example/mcp."""
+
+    keys: str | Path
+    """The address of the issuer's key set, or a file with it."""
+
+    algorithms: tuple[str, ...]
+    token_types: tuple[str, ...]
+    """Accepted `typ` headers, in lower case and without `application/`."""
+
+    ca_file: Path | None
+
+    @property
+    def host(self) -> str:
+        """The name that clients call this server by."""
+        return urlsplit(self.resource).hostname or ""
+
+    @property
+    def metadata_paths(self) -> tuple[str, ...]:
+        """Where the metadata is: at the well-known path, and with the resource's own path behind it (RFC 9728, 3.1)."""
+        path = urlsplit(self.resource).path.rstrip("/")
+        return (METADATA, METADATA + path) if path else (METADATA,)
+
+    @property
+    def metadata_url(self) -> str:
+        parts = urlsplit(self.resource)
+        return f"{parts.scheme}://{parts.netloc}{self.metadata_paths[-1]}"
+
+    def metadata(self, title: str) -> dict[str, Any]:
+        """The metadata of the protected resource (RFC 9728, 2)."""
+        return {
+            "resource": self.resource,
+            "resource_name": title,
+            "authorization_servers": [self.issuer],
+            "scopes_supported": list(SCOPES),
+            "bearer_methods_supported": ["header"],
+        }
+
+
+def is_safe(url: str) -> bool:
+    """Whether keys may come from there: over TLS, or from this machine."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    local = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return bool(parts.hostname) and not parts.username and not parts.fragment and (parts.scheme == "https" or local)
+
+
+@dataclass(frozen=True)
+class AuthSettings:
+    """Access control, TLS and bounds on requests. Times are seconds."""
+
+    token_file: Path | None
+    tokens_file: Path | None
+    oauth: OAuthSettings | None
+    tls: TlsFiles | None
+    calls_per_minute: int
+    max_connections: int
+    request_seconds: int
+
+    @property
+    def kinds(self) -> list[str]:
+        """Return the kinds of credentials in use, for the log."""
+        found = {"token": self.token_file, "tokens": self.tokens_file, "oauth": self.oauth}
+        return [name for name, setting in found.items() if setting] + (
+            ["certificate"] if self.tls and self.tls.client_authorities else []
+        )
+
+    @classmethod
+    def read(cls, env: Environment) -> AuthSettings:
+        settings = cls(
+            token_file=env.file(
+                "MCP_AUTH_TOKEN_FILE", "file with the bearer token that clients must send, read again when it changes"
+            ),
+            tokens_file=env.file(
+                "MCP_AUTH_TOKENS_FILE", "file with several bearer tokens, a line each: NAME read|write|read,write TOKEN"
+            ),
+            oauth=_oauth(env),
+            tls=_tls(env),
+            calls_per_minute=env.number(
+                "MCP_RATE_LIMIT_PER_MINUTE",
+                0,
+                "requests of one client in a minute; 0 for any number",
+                least=0,
+                most=1_000_000,
+            ),
+            max_connections=env.number(
+                "MCP_MAX_CONNECTIONS",
+                256,
+                "requests to /mcp at once; one more gets 503, and every request does at 4 times as many open connections",
+                least=4,
+                most=100_000,
+            ),
+            request_seconds=env.number(
+                "MCP_REQUEST_SECONDS",
+                30,
+                "longest time in which a request's body arrives, and for which a client may read nothing of its answer",
+                least=1,
+                most=3600,
+            ),
+        )
+        ways = [name for name in settings.kinds if name != "certificate"]
+        if len(ways) > 1:
+            env.problems.append("MCP_AUTH_TOKEN_FILE, MCP_AUTH_TOKENS_FILE, MCP_OAUTH_ISSUER: set one of them alone")
+        for path, many in ((settings.token_file, False), (settings.tokens_file, True)):
+            if path:
+                _check_tokens(env, path, many)
+        return settings
+
+
+def _check_tokens(env: Environment, path: Path, many: bool) -> None:
+    from servers.common.http.static_tokens import TokenFile, TokensError
+
+    try:
+        TokenFile(path, many).load()
+    except (OSError, TokensError) as error:
+        env.problems.append(f"MCP_AUTH_TOKEN{'S' if many else ''}_FILE: '{path}' {error}")
+
+
+def _tls(env: Environment) -> TlsFiles | None:
+    certificate = env.file("MCP_TLS_CERT_FILE", "certificate of this server, PEM; with it /mcp and all else is HTTPS")
+    key = env.file("MCP_TLS_KEY_FILE", "its private key, PEM")
+    authorities = env.certificates(
+        "MCP_TLS_CLIENT_CA_FILE", "certificates that sign those which clients must show at /mcp, PEM"
+    )
+    if not certificate or not key:
+        if certificate or key or authorities:
+            env.problems.append("MCP_TLS_CERT_FILE, MCP_TLS_KEY_FILE: TLS needs both")
+        return None
+    files = TlsFiles(certificate, key, authorities)
+    try:
+        files.context()
+    except OSError:  # ssl.SSLError is one
+        env.problems.append("MCP_TLS_CERT_FILE, MCP_TLS_KEY_FILE: they are not a certificate and its key in PEM")
+    return files
+
+
+def _oauth(env: Environment) -> OAuthSettings | None:
+    issuer = env.text(
+        "MCP_OAUTH_ISSUER", "", "issuer of the OAuth access tokens that clients must send, as tokens name it"
+    )
+    resource = env.text("MCP_OAUTH_RESOURCE", "", "this server's URL as clients call it, which tokens name as audience")
+    url = env.text("MCP_OAUTH_JWKS_URL", "", "where the issuer publishes its keys; https, or on this machine")
+    file = env.file("MCP_OAUTH_JWKS_FILE", "file with the issuer's keys, in place of their address")
+    algorithms = env.names(
+        "MCP_OAUTH_ALGORITHMS", "accepted signatures, comma-separated; default RS256,PS256,ES256,EdDSA"
+    )
+    types = env.names(
+        "MCP_OAUTH_TOKEN_TYPES", "accepted typ headers of tokens, comma-separated; default at+jwt (RFC 9068)"
+    )
+    ca_file = env.certificates("MCP_OAUTH_CA_FILE", "certificates that sign the issuer's, PEM; default: the system's")
+    if not issuer:
+        if resource or url or file:
+            env.problems.append("MCP_OAUTH_ISSUER: set it as well")
+        return None
+    if not is_safe(resource):
+        env.problems.append("MCP_OAUTH_RESOURCE: an https URL such as https://mcp.example/mcp is needed")
+    if bool(url) == bool(file):
+        env.problems.append("MCP_OAUTH_JWKS_URL, MCP_OAUTH_JWKS_FILE: set one of them")
+    elif url and not is_safe(url):
+        env.problems.append(
+            "MCP_OAUTH_JWKS_URL: an https URL is needed, otherwise anyone on the network path could forge tokens"
+        )
+    if unknown := [name for name in algorithms if name not in ALGORITHMS]:
+        env.problems.append(f"MCP_OAUTH_ALGORITHMS: '{unknown[0]}' is not one of {', '.join(ALGORITHMS)}")
+    return OAuthSettings(
+        issuer,
+        resource,
+        file or url,
+        algorithms or ("RS256", "PS256", "ES256", "EdDSA"),
+        tuple(name.lower().removeprefix("application/") for name in types) or ("at+jwt",),
+        ca_file,
+    )

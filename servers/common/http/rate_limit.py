@@ -1,0 +1,219 @@
+"""Bounds on HTTP requests: how many a client may send in a minute, and how many, how long and how slow they may be.
+
+Each bound is ASGI middleware. A refused request is answered by `Refusals`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ipaddress
+import logging
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from servers.common.http.principal import ANONYMOUS, PRINCIPAL
+from servers.common.observability.metrics import Metrics
+
+audit = logging.getLogger("servers.audit")
+
+MAX_CLIENTS = 4096
+"""Clients with a token bucket. The least recently seen ones are forgotten first, and start again with a full bucket."""
+
+
+class Refusals:
+    """Answer refused requests, count them, and log the first one of each reason in a second: a flood must not fill the log."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+        self._logged: dict[str, float] = {}
+
+    def response(
+        self, scope: Scope, reason: str, status: int, message: str, headers: Mapping[str, str] | None = None
+    ) -> JSONResponse:
+        """Return the answer to a refused request.
+
+        Args:
+            scope: of the request
+            reason: for the metrics and the log
+            status: HTTP status code
+            message: for the client; says what to do
+            headers: further headers of the answer
+        """
+        self.metrics.rejected.labels(reason).inc()
+        now = time.monotonic()
+        if now - self._logged.get(reason, -math.inf) >= 1:
+            self._logged[reason] = now
+            audit.warning("refused", extra={"reason": reason, "status": status, "address": client_network(scope)})
+        return JSONResponse({"error": message}, status, headers)
+
+
+def client_network(scope: Scope) -> str:
+    """Return the address that identifies a client without a name: its IPv4 address, or its IPv6 network of 64 bits."""
+    return network(scope["client"][0]) if scope.get("client") else "unknown"
+
+
+@functools.lru_cache(1024)
+def network(address: str) -> str:
+    """Return an IPv4 address as it is, and the 64-bit network of an IPv6 address."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4:
+        return str(found)
+    if found.ipv4_mapped:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, 64), strict=False))
+
+
+class TokenBuckets:
+    """A token bucket for each client. It holds the tokens of one minute, and is refilled evenly.
+
+    Args:
+        per_minute: requests of a client in a minute; 0 for any number
+        clock: monotonic seconds
+    """
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._capacity = float(per_minute)
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens left, and when
+
+    def take(self, client: str) -> int:
+        """Take one token from the client's bucket.
+
+        Returns:
+            0, or the seconds after which there is a token again.
+        """
+        if not self._capacity:
+            return 0
+        now = self._clock()
+        left, then = self._buckets.pop(client, (self._capacity, now))
+        left = min(self._capacity, left + (now - then) * self._capacity / 60)
+        taken = left >= 1
+        self._buckets[client] = (left - 1 if taken else left, now)
+        if len(self._buckets) > MAX_CLIENTS:
+            self._buckets.popitem(last=False)
+        return 0 if taken else max(1, math.ceil((1 - left) * 60 / self._capacity))
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+
+class RateLimit:
+    """ASGI middleware: answer 429 to a client that sends too many requests. It comes after authentication."""
+
+    def __init__(self, app: ASGIApp, buckets: TokenBuckets, refusals: Refusals) -> None:
+        self._app, self._buckets, self._refusals = app, buckets, refusals
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        principal = PRINCIPAL.get()
+        client = f"address {client_network(scope)}" if principal is ANONYMOUS else f"name {principal.name}"
+        app: ASGIApp = self._app
+        if seconds := self._buckets.take(client):
+            app = too_many_requests(self._refusals, scope, seconds)
+        await app(scope, receive, send)
+
+
+def too_many_requests(refusals: Refusals, scope: Scope, seconds: int) -> JSONResponse:
+    """Return the answer to a client without a token in its bucket."""
+    retry = {"Retry-After": str(seconds)}
+    return refusals.response(scope, "rate", 429, f"too many requests: try again in {seconds} s", retry)
+
+
+class RequestLimits:
+    """ASGI middleware: read the whole body within bounds, and pass it on as one message.
+
+    It answers 413 to a body that is too long, 408 to one that arrives too slowly, and 503 where too many requests are under
+    way, or their bodies would take too much memory together.
+
+    Args:
+        app: the application
+        refusals: answers refused requests
+        max_requests: requests under way at once
+        max_bytes: bytes of a body
+        seconds: time for a body to arrive
+    """
+
+    def __init__(self, app: ASGIApp, refusals: Refusals, max_requests: int, max_bytes: int, seconds: float) -> None:
+        self._app, self._refusals = app, refusals
+        self._max_requests, self._max_bytes, self._seconds = max_requests, max_bytes, seconds
+        self._requests = 0
+        self._free = max(16 * 1024 * 1024, 4 * max_bytes)  # bytes, for the bodies of all requests under way
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        parts: list[bytes] = []
+        self._requests += 1
+        try:
+            answer = await self._read(scope, receive, parts)
+            if answer:
+                await answer(scope, receive, send)
+            else:
+                await self._app(scope, _replay(b"".join(parts), receive), send)
+        finally:
+            self._requests -= 1
+            self._free += sum(map(len, parts))
+
+    async def _read(self, scope: Scope, receive: Receive, parts: list[bytes]) -> ASGIApp | None:
+        """Append the parts of the body as they arrive.
+
+        Returns:
+            None, or the answer to a request that ends here.
+        """
+        length = Headers(scope=scope).get("content-length", "")
+        if length.isdigit() and int(length) > self._max_bytes:
+            return self._refuse(scope, "length")
+        if self._requests > self._max_requests:
+            return self._refuse(scope, "busy")
+        left, more = self._max_bytes, True
+        try:
+            async with asyncio.timeout(self._seconds):
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return _no_answer
+                    part, more = message.get("body", b""), message.get("more_body", False)
+                    left -= len(part)
+                    if left < 0:
+                        return self._refuse(scope, "length")
+                    if len(part) > self._free:
+                        return self._refuse(scope, "busy")
+                    self._free -= len(part)
+                    parts.append(part)
+        except TimeoutError:
+            return self._refuse(scope, "slow")
+        return None
+
+    def _refuse(self, scope: Scope, reason: str) -> JSONResponse:
+        if reason == "length":
+            return self._refusals.response(scope, reason, 413, f"a request's body may have {self._max_bytes} bytes")
+        if reason == "slow":
+            error = f"the request's body did not arrive within {self._seconds} s"
+            return self._refusals.response(scope, reason, 408, error, {"Connection": "close"})
+        error = "too many requests are under way at once: try again"
+        return self._refusals.response(scope, reason, 503, error, {"Retry-After": "1"})
+
+
+async def _no_answer(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send nothing: the client has closed the connection."""
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives the body first."""
+    first = True
+
+    async def replay() -> Message:
+        nonlocal first
+        if first:
+            first = False
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return replay

@@ -1,0 +1,124 @@
+"""Bearer tokens kept in a file: one that may do all, or several with a name and scopes each."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from servers.common.http.principal import READ, SCOPES, WRITE, CredentialRefused, Principal
+
+logger = logging.getLogger(__name__)
+
+MOST_TOKENS = 1000
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+_SCOPES = {"read": READ, "write": WRITE}
+
+
+class TokensError(ValueError):
+    """A file of tokens that can't be used; the message names the line and holds nothing of a token."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token as it is kept here: by its hash, so that comparing takes the same time whatever its length."""
+
+    name: str
+    scopes: frozenset[str]
+    digest: bytes
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def single(text: str) -> list[Token]:
+    """The one token that is all of a file's content, for everything that the server allows.
+
+    Raises:
+        TokensError: there is none.
+    """
+    token = text.strip()
+    if not token:
+        raise TokensError("is empty")
+    return [Token("token", frozenset(SCOPES), _digest(token))]
+
+
+def several(text: str) -> list[Token]:
+    """The tokens of a file with a line for each: a name, scopes, and the token or its hash.
+
+        # name      scopes      token, or sha256: and the hash of it in hexadecimal
+        dashboard   read        4cTgm0nJ2m3v...
+        operator    read,write  sha256:9f86d081884c7d65...
+
+    Raises:
+        TokensError: a line is written otherwise, or there is no token.
+    """
+    found: list[Token] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if len(words) != 3:
+            raise TokensError(f"line {number} is not NAME SCOPES TOKEN")
+        name, scopes, token = words
+        if not _NAME.fullmatch(name) or name in (t.name for t in found):
+            raise TokensError(
+                f"line {number}: a name has letters, digits, '.', '_' and '-', 64 at most, and comes once"
+            )
+        if not set(scopes.split(",")) <= set(_SCOPES):
+            raise TokensError(f"line {number}: scopes are read, write, or both with a comma between")
+        match = _DIGEST.fullmatch(token)
+        if not match and len(token) < 16:
+            raise TokensError(f"line {number}: the token is shorter than 16 characters")
+        digest = bytes.fromhex(match[1]) if match else _digest(token)
+        found.append(Token(name, frozenset(_SCOPES[s] for s in scopes.split(",")), digest))
+    if not found:
+        raise TokensError("has no token")
+    if len(found) > MOST_TOKENS:
+        raise TokensError(f"has more than {MOST_TOKENS} tokens")
+    return found
+
+
+class TokenFile:
+    """The tokens of a file as it is now: it is read at each request, so that a rotated secret is taken up at once."""
+
+    def __init__(self, path: Path, many: bool) -> None:
+        self._path = path
+        self._parse = several if many else single
+        self._text: str | None = None
+        self._tokens: list[Token] = []
+
+    def load(self) -> list[Token]:
+        """The file's tokens.
+
+        Raises:
+            OSError: it can't be read.
+            TokensError: its content can't be used.
+        """
+        try:
+            text = self._path.read_text("utf-8")
+        except UnicodeDecodeError:
+            raise TokensError("is not UTF-8") from None
+        if text != self._text:
+            self._tokens, self._text = self._parse(text), text
+        return self._tokens
+
+    async def authenticate(self, token: str) -> Principal:
+        """The caller that a token belongs to; see Authenticator."""
+        try:
+            tokens = self.load()
+        except (OSError, TokensError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            logger.error("the token file can't be used", extra={"path": str(self._path), "reason": reason})
+            raise CredentialRefused("this server can't read its token file", 503) from None
+        given = _digest(token)
+        # All are compared, each in constant time: the time taken tells nothing of a token, nor of which one it was.
+        found = [known for known in tokens if hmac.compare_digest(known.digest, given)]
+        if not found:
+            raise CredentialRefused("the bearer token is wrong")
+        return Principal(found[0].name, found[0].scopes)

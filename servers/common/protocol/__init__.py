@@ -1,0 +1,1 @@
+"""What MCP clients see: tools, schemas, resources, prompts and the endpoint."""

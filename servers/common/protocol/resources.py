@@ -1,0 +1,149 @@
+"""Resources: what a client can attach to a conversation without calling a tool, and be told of when it changes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import unquote
+
+import mcp_types
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
+
+from servers.common.protocol.tools import Call, to_json
+
+B = TypeVar("B")
+
+Content = Mapping[str, Any]
+
+MOST_COMPLETIONS = 100
+"""Values of a completion, by the specification."""
+
+Changed = Callable[[str], Awaitable[None]]
+"""Called with the URI of a resource that has changed."""
+
+
+@dataclass(frozen=True)
+class Resource(Generic[B]):
+    """A resource at a fixed URI."""
+
+    uri: str
+    name: str
+    description: str
+    read: Callable[[Call[B]], Awaitable[Content]]
+
+
+@dataclass(frozen=True)
+class Template(Generic[B]):
+    """Resources whose URIs are a prefix, a percent-encoded name, and a suffix."""
+
+    prefix: str
+    variable: str
+    name: str
+    description: str
+    read: Callable[[Call[B], str], Awaitable[Content]]
+    complete: Callable[[Call[B], str], Awaitable[Sequence[str]]]
+    """Names that go on from what was typed."""
+
+    suffix: str = ""
+
+    @property
+    def uri_template(self) -> str:
+        return f"{self.prefix}{{{self.variable}}}{self.suffix}"
+
+    def name_in(self, uri: str) -> str:
+        """The name in a URI; empty where it is none of these."""
+        if not uri.startswith(self.prefix) or not uri.endswith(self.suffix):
+            return ""
+        return unquote(uri.removeprefix(self.prefix).removesuffix(self.suffix))
+
+
+@dataclass(frozen=True)
+class Resources(Generic[B]):
+    """The resources of a sidecar."""
+
+    fixed: Sequence[Resource[B]]
+    templates: Sequence[Template[B]]
+    watch: Callable[[B, Sequence[str], Changed], AbstractAsyncContextManager[Sequence[str]]] | None = None
+    """Watches URIs as long as its context lasts, and yields those that it can watch."""
+
+    def find(self, uri: str) -> Callable[[Call[B]], Awaitable[Content]] | None:
+        """What reads a URI; None where there is no such resource."""
+        for resource in self.fixed:
+            if resource.uri == uri:
+                return resource.read
+        for template in self.templates:
+            if name := template.name_in(uri):
+                read = template.read
+                return lambda call: read(call, name)
+        return None
+
+    def template(self, uri_template: str) -> Template[B] | None:
+        return next((t for t in self.templates if t.uri_template == uri_template), None)
+
+    def listing(self) -> mcp_types.ListResourcesResult:
+        return mcp_types.ListResourcesResult(
+            resources=[
+                mcp_types.Resource(uri=r.uri, name=r.name, description=r.description, mime_type="application/json")
+                for r in self.fixed
+            ]
+        )
+
+    def templates_listing(self) -> mcp_types.ListResourceTemplatesResult:
+        return mcp_types.ListResourceTemplatesResult(
+            resource_templates=[
+                mcp_types.ResourceTemplate(
+                    uri_template=t.uri_template, name=t.name, description=t.description, mime_type="application/json"
+                )
+                for t in self.templates
+            ]
+        )
+
+
+def contents(uri: str, value: Content) -> mcp_types.ReadResourceResult:
+    """The answer to resources/read."""
+    text = to_json(value).encode("utf-8", "replace").decode()
+    return mcp_types.ReadResourceResult(
+        contents=[mcp_types.TextResourceContents(uri=uri, mime_type="application/json", text=text)]
+    )
+
+
+@dataclass
+class Listeners(Generic[B]):
+    """The clients that listen to changes of resources (subscriptions/listen of protocol 2026-07-28)."""
+
+    resources: Resources[B]
+    backend: B
+    most: int
+    """Listeners at once; one more is refused."""
+
+    _bus: InMemorySubscriptionBus = field(default_factory=InMemorySubscriptionBus)
+
+    def __post_init__(self) -> None:
+        self._handler = ListenHandler(self._bus, max_subscriptions=self.most)
+
+    async def listen(
+        self, ctx: Any, params: mcp_types.SubscriptionsListenRequestParams
+    ) -> mcp_types.SubscriptionsListenResult:
+        """Serves one listener until it goes away; acknowledges only what can be watched."""
+        wanted = params.notifications.resource_subscriptions or []
+        async with self._watch(wanted) as watched:
+            honoured = params.notifications.model_copy(update={"resource_subscriptions": list(watched)})
+            return await self._handler(ctx, params.model_copy(update={"notifications": honoured}))
+
+    @asynccontextmanager
+    async def _watch(self, uris: Sequence[str]) -> AsyncIterator[Sequence[str]]:
+        watch = self.resources.watch
+        if not watch or not uris:
+            yield []
+            return
+        async with watch(self.backend, uris, self._changed) as watched:
+            yield watched
+
+    async def _changed(self, uri: str) -> None:
+        await self._bus.publish(ResourceUpdated(uri))
+
+    def close(self) -> None:
+        """Ends all listening."""
+        self._handler.close()

@@ -1,0 +1,262 @@
+"""Tools: typed async functions, what clients are told of them, and how a call is checked, bounded and answered.
+
+A tool's arguments and result are described by its Python types, from which the JSON Schemas that clients see are made.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+import mcp_types
+import orjson
+import pydantic_core
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+
+from servers.common.protocol.schemas import ArgumentsSchema, ResultSchema
+from servers.common.settings import hide
+from servers.common.text_escape import escaped, plain
+
+B = TypeVar("B")
+
+LONGEST_FAILURE = 4000
+"""Characters of a message that says what went wrong."""
+
+
+class ToolError(Exception):
+    """A call that can't be answered. The message goes to the model: what is wrong, and what to do next."""
+
+
+class TooLong(ToolError):
+    """A result over the limit that the tool could not cut."""
+
+
+Report = Callable[[float, float | None, str | None], Awaitable[None]]
+"""Tells a client how far a call is: what is done, of how much, in words."""
+
+
+async def _nobody(done: float, total: float | None, message: str | None) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True)
+class Call(Generic[B]):
+    """What a tool is given beside its arguments."""
+
+    backend: B
+    max_bytes: int
+    """What the result may have as JSON, in bytes."""
+
+    progress: Report = _nobody
+    """Does nothing where the client has not asked for progress."""
+
+
+ToolFunction = Callable[..., Awaitable[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool as it is served.
+
+    The models and schemas of its types are made when they are first asked for: not one of them is needed to start.
+    """
+
+    function: ToolFunction
+    title: str
+    write: bool
+    destructive: bool
+    idempotent: bool
+    needs: Callable[[Any], bool]
+    """Whether a backend, as far as it is known, can do it."""
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return typing.get_type_hints(self.function, include_extras=True)
+
+    @cached_property
+    def arguments(self) -> type[BaseModel]:
+        """The model that checks the arguments."""
+        fields: dict[str, Any] = {}
+        for name, parameter in inspect.signature(self.function).parameters.items():
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                fields[name] = (self._hints[name], ... if parameter.default is parameter.empty else parameter.default)
+        return create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)
+
+    @cached_property
+    def results(self) -> dict[str, Any]:
+        """The JSON Schema of each part of a result, with its meaning: for people. Models see results themselves."""
+        schema = TypeAdapter(self._hints["return"]).json_schema(schema_generator=ResultSchema, mode="serialization")
+        properties: dict[str, Any] = schema["properties"]
+        return properties
+
+    @cached_property
+    def definition(self) -> mcp_types.Tool:
+        """What clients are told."""
+        return mcp_types.Tool(
+            name=self.name,
+            title=self.title,
+            description=inspect.getdoc(self.function),
+            input_schema=self.arguments.model_json_schema(schema_generator=ArgumentsSchema),
+            output_schema={
+                "type": "object",
+                "properties": {
+                    name: {k: part[k] for k in part if k != "description"} for name, part in self.results.items()
+                },
+            },
+            annotations=mcp_types.ToolAnnotations(
+                read_only_hint=not self.write,
+                destructive_hint=self.destructive if self.write else None,
+                idempotent_hint=True if self.write and self.idempotent else None,
+                open_world_hint=False,
+            ),
+        )
+
+    @cached_property
+    def mirrored_schema(self) -> dict[str, Any] | None:
+        """The input schema if clients mirror an argument of the tool in a header (SEP-2243); None if they mirror none."""
+        schema = self.definition.input_schema
+        return schema if "x-mcp-header" in json.dumps(schema) else None
+
+
+def tool(
+    *,
+    title: str,
+    write: bool = False,
+    destructive: bool = False,
+    idempotent: bool = True,
+    needs: Callable[[Any], bool] = lambda backend: True,
+) -> Callable[[ToolFunction], Tool]:
+    """Makes a tool of a function `async def name(call, *, argument: type = default, ...) -> typing_extensions.TypedDict`.
+
+    The function's name is the tool's, its docstring the description. Arguments are described with
+    `Annotated[type, Field(description=...)]`; unknown ones are refused.
+
+    Args:
+        title: for people
+        write: changes data; served only where writes are allowed
+        destructive: with write: may overwrite or delete (the hint's meaning in the MCP specification)
+        idempotent: calling it twice is as calling it once
+        needs: whether a backend can do it; the tool is not listed where it can't
+    """
+
+    return lambda function: Tool(function, title, write, destructive, idempotent, needs)
+
+
+def problems(error: ValidationError) -> str:
+    """What is wrong with the arguments, a clause each: their names and the reasons, not their values."""
+    found = []
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        place = ".".join(str(part) for part in item["loc"])
+        reason = item["msg"]
+        found.append(f"{place}: {reason[0].lower()}{reason[1:]}" if place else reason)
+    return "; ".join(found)
+
+
+def encoded(value: Any) -> bytes:
+    """Compact JSON in UTF-8 of whatever a tool gives; null for numbers that JSON has not.
+
+    Raises:
+        pydantic_core.PydanticSerializationError: it has half of a surrogate pair.
+    """
+    try:
+        return orjson.dumps(value, option=_EXACTLY)
+    except TypeError:
+        # pydantic's is slower, and takes more: integers over 64 bits, keys and values of other types.
+        return pydantic_core.to_json(value, inf_nan_mode="null", fallback=str)
+
+
+_EXACTLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+"""Types that both know are left to pydantic, so that there is one way to write each."""
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON, in which characters that would hide or act in a terminal are escapes."""
+    try:
+        return escaped(pydantic_core.to_json(value, fallback=str).decode())
+    except pydantic_core.PydanticSerializationError:  # a lone surrogate has no UTF-8
+        return escaped(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
+
+
+def from_json(text: bytes | bytearray) -> Any:
+    """What JSON in UTF-8 says.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return pydantic_core.from_json(text)
+    except ValueError:
+        # Python's own is slower, and takes some more: deep nesting, half of a surrogate pair.
+        return json.loads(text)
+
+
+def size(value: Any) -> int:
+    """Bytes of a value as it is in a result's text."""
+    try:
+        text = escaped(encoded(value).decode())
+    except pydantic_core.PydanticSerializationError:
+        text = to_json(value)
+    return _length(text)
+
+
+def _length(text: str) -> int:
+    """Bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+class Room:
+    """How much of a result is left to fill, in bytes.
+
+    `room.take(item)` is False when the item does not fit any more; the first always does, so that a page is never empty.
+    """
+
+    def __init__(self, limit: int, reserve: int = 512) -> None:
+        self._left = limit - reserve
+        self._first = True
+
+    def take(self, item: Any) -> bool:
+        need = size(item) + 1
+        if need > self._left and not self._first:
+            return False
+        self._first = False
+        self._left -= need
+        return True
+
+    @property
+    def left(self) -> int:
+        return max(self._left, 0)
+
+
+def result(value: Mapping[str, Any], limit: int) -> mcp_types.CallToolResult:
+    """The answer to a call: the structured content, and the same as text for clients that know no other.
+
+    Raises:
+        TooLong: it has more than `limit` bytes.
+    """
+    try:
+        content = encoded(value)
+    except pydantic_core.PydanticSerializationError:
+        # A lone surrogate has no UTF-8; it can only come from a client's own escape.
+        content = encoded(json.loads(to_json(value).encode("utf-8", "replace")))
+    text = escaped(content.decode())
+    length = _length(text)
+    if length > limit:
+        raise TooLong(f"the result has {length} bytes, more than the {limit} allowed: ask for less of it")
+    return mcp_types.CallToolResult(
+        content=[mcp_types.TextContent(type="text", text=text)], structured_content=orjson.loads(content)
+    )
+
+
+def failure(message: str) -> mcp_types.CallToolResult:
+    """An answer that says what went wrong, as a result that the model sees."""
+    text = plain(hide(message), LONGEST_FAILURE)  # what a store says may be in it
+    return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=text)], is_error=True)

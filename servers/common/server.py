@@ -1,0 +1,322 @@
+"""A sidecar: its tools, its store, and the MCP server that puts them together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import mcp_types
+from mcp.server.context import ServerMiddleware
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+from pydantic import ValidationError
+from starlette.middleware import Middleware
+
+from servers.common import VERSION
+from servers.common.backend import Backend, BackendError, Monitor, deadline, warnings
+from servers.common.http.principal import PRINCIPAL, WRITE
+from servers.common.observability.metrics import Metrics
+from servers.common.protocol.prompts import Prompt, PromptError
+from servers.common.protocol.resources import MOST_COMPLETIONS, Listeners, Resources, contents
+from servers.common.protocol.tools import LONGEST_FAILURE, Call, Tool, ToolError, TooLong, failure, problems, result
+from servers.common.settings import CommonSettings, Environment, hide
+from servers.common.text_escape import plain
+
+S = TypeVar("S")
+B = TypeVar("B", bound=Backend)
+T = TypeVar("T")
+
+audit = logging.getLogger("servers.audit")
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sidecar(Generic[S, B]):
+    """What makes one sidecar differ from another."""
+
+    name: str
+    """The server's name in MCP, such as mcp-redis."""
+
+    title: str
+    instructions: str
+    """For the model: what the server is for and where to begin."""
+
+    settings: Callable[[Environment], S]
+    """Reads the settings of the store."""
+
+    connect: Callable[[S], B]
+    """Makes the backend; must not connect yet."""
+
+    tools: Sequence[Tool]
+    resources: Resources[B] | None = None
+    prompts: Sequence[Prompt] = ()
+
+
+class _Failed(Exception):
+    """A request that can't be answered; the message is for the client."""
+
+
+class Instance(Generic[B]):
+    """A sidecar at work: counts and bounds its calls."""
+
+    def __init__(self, sidecar: Sidecar[Any, B], settings: CommonSettings, backend: B) -> None:
+        self.sidecar = sidecar
+        self.settings = settings
+        self.backend = backend
+        self.monitor = Monitor(backend)
+        self.metrics = Metrics(sidecar.name, VERSION)
+        self.metrics.backend_up.set_function(lambda: self.monitor.up)
+        self._tools = {t.name: t for t in sidecar.tools if settings.allow_writes or not t.write}
+        self._prompts = {p.name: p for p in sidecar.prompts}
+        self.listeners = (
+            Listeners(sidecar.resources, backend, settings.max_concurrent_calls) if sidecar.resources else None
+        )
+        self._under_way = 0
+        self._deadlines: set[asyncio.Timeout] = set()
+        self._stop_at: float | None = None
+        self.middleware: list[ServerMiddleware[Any]] = []
+        """The SDK's middleware around each message."""
+        self.http_middleware: list[Middleware] = []
+        """ASGI middleware of /mcp, behind access control."""
+
+    def stop(self, grace: float) -> None:
+        """Lets calls under way go on for `grace` seconds more; then they are answered that the server stops."""
+        self._stop_at = asyncio.get_running_loop().time() + grace
+        for timeout in self._deadlines:
+            timeout.reschedule(self._stop_at)
+        if self.listeners:
+            self.listeners.close()
+
+    def server(self) -> Server[Any]:
+        """The MCP server. Stateless: any number of clients, of any protocol version, at once."""
+        more: dict[str, Any] = {}
+        if self.sidecar.resources:
+            more |= {
+                "on_list_resources": self._list_resources,
+                "on_list_resource_templates": self._list_templates,
+                "on_read_resource": self._read_resource,
+                "on_completion": self._complete,
+            }
+        if self.listeners and self.listeners.resources.watch:
+            more["on_subscriptions_listen"] = self.listeners.listen
+        if self._prompts:
+            more |= {"on_list_prompts": self._list_prompts, "on_get_prompt": self._get_prompt}
+        server: Server[Any] = Server(
+            self.sidecar.name,
+            version=VERSION,
+            title=self.sidecar.title,
+            instructions=self.sidecar.instructions,
+            on_list_tools=self._list_tools,
+            on_call_tool=self._call_tool,
+            get_tool_input_schema=lambda name: t.mirrored_schema if (t := self._tools.get(name)) else None,
+            **more,
+        )
+        if self.middleware:
+            server.middleware += self.middleware
+        else:
+            server.middleware.clear()  # the SDK's opt-out of spans, which nobody exports here
+        return server
+
+    async def _list_tools(self, ctx: Any, params: Any) -> mcp_types.ListToolsResult:
+        may_write = PRINCIPAL.get().may(WRITE)
+        listed = [t for t in self._tools.values() if t.needs(self.backend) and (may_write or not t.write)]
+        return mcp_types.ListToolsResult(tools=[t.definition for t in listed])
+
+    async def _call_tool(self, ctx: Any, params: mcp_types.CallToolRequestParams) -> mcp_types.CallToolResult:
+        tool = self._tools.get(params.name)
+        if tool is None:
+            hint = ""
+            if any(t.name == params.name for t in self.sidecar.tools):
+                hint = ": it changes data, and this server only reads (MCP_ALLOW_WRITES)"
+            raise MCPError(mcp_types.INVALID_PARAMS, f"no tool is called {params.name[:100]!r}{hint}")
+        principal = PRINCIPAL.get()
+        if tool.write and not principal.may(WRITE):
+            principal.missing = WRITE
+            self._audit(params.name, "forbidden", 0)
+            raise MCPError(
+                mcp_types.INVALID_REQUEST, f"{params.name} changes data: it needs a token with scope {WRITE}"
+            )
+        limit = self.settings.max_result_bytes
+
+        async def work() -> mcp_types.CallToolResult:
+            try:
+                checked = tool.arguments.model_validate(params.arguments or {})
+            except ValidationError as error:
+                raise ToolError(f"wrong arguments: {problems(error)}") from None
+            values = {name: getattr(checked, name) for name in type(checked).model_fields}
+            warnings.set([])
+            value = await tool.function(self._call(ctx), **values)
+            if found := warnings.get():
+                # The tool has left no room for them. A result is worth more than its warnings.
+                with suppress(TooLong):
+                    return result({**value, "warnings": found}, limit)
+            return result(value, limit)
+
+        try:
+            return await self._counted(params.name, work)
+        except _Failed as error:
+            return failure(str(error))
+
+    def _call(self, ctx: Any) -> Call[B]:
+        return Call(self.backend, self.settings.max_result_bytes, ctx.session.report_progress)
+
+    async def _counted(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Does the work of a request within the limits, and counts it.
+
+        Raises:
+            _Failed: it could not be done.
+        """
+        if self._under_way >= self.settings.max_concurrent_calls:
+            self.metrics.calls.labels(name, "busy").inc()
+            self._audit(name, "busy", 0)
+            raise _Failed(f"{self._under_way} calls are under way, as many as this server takes: try again in a second")
+        started = time.perf_counter()
+        self._under_way += 1
+        self.metrics.under_way.set(self._under_way)
+        outcome = "cancelled"
+        try:
+            answer = await self._bounded(name, work)
+            outcome = "ok"
+            return answer
+        except _Failed as error:
+            outcome = "timeout" if isinstance(error.__cause__, TimeoutError) else "error"
+            raise
+        except MCPError:
+            outcome = "error"
+            raise
+        finally:
+            self._under_way -= 1
+            duration = time.perf_counter() - started
+            self.metrics.under_way.set(self._under_way)
+            self.metrics.calls.labels(name, outcome).inc()
+            self.metrics.seconds.labels(name).observe(duration)
+            self._audit(name, outcome, duration)
+
+    def _audit(self, name: str, outcome: str, seconds: float) -> None:
+        """Names and outcomes only: what was asked for or found never gets into a log."""
+        fields = {
+            "tool": name,
+            "outcome": outcome,
+            "duration_ms": round(seconds * 1000, 1),
+            "caller": PRINCIPAL.get().name,
+        }
+        audit.info("call", extra=fields)
+
+    async def _bounded(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        end = asyncio.get_running_loop().time() + self.settings.call_timeout
+        end = end if self._stop_at is None else min(end, self._stop_at)
+        deadline.set(end)
+        try:
+            async with asyncio.timeout_at(end) as timeout:
+                self._deadlines.add(timeout)
+                try:
+                    return await work()
+                finally:
+                    self._deadlines.discard(timeout)
+        except MCPError:
+            raise  # an error of the protocol, made by who knows it
+        except ToolError as error:
+            raise _Failed(str(error)) from error
+        except BackendError as error:
+            self.monitor.doubt()
+            raise _Failed(str(error) + (self._doubt(name) if error.unknown else "")) from error
+        except TimeoutError as error:
+            if self._stop_at is not None:
+                raise _Failed(
+                    "the server is stopping, so the call was given up: connect again and repeat it" + self._doubt(name)
+                ) from error
+            self.monitor.doubt()
+            raise _Failed(
+                f"no answer within {self.settings.call_timeout} s, so the call was given up: ask for less, "
+                "or have MCP_CALL_TIMEOUT_SECONDS raised" + self._doubt(name)
+            ) from error
+        except Exception as error:
+            if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+                # Only a client's own escape in its JSON can bring one.
+                raise _Failed(
+                    "an argument has half of a surrogate pair, which is no character: leave it out"
+                ) from error
+            # A bug of ours: the log has the place; values stay out of it, and of the answer.
+            logger.error("a tool failed", extra={"tool": name, "error": type(error).__name__, "place": _place(error)})
+            raise _Failed(f"the server failed inside ({type(error).__name__}); its log says where") from error
+
+    def _doubt(self, name: str) -> str:
+        """What to add where the answer to a change was lost."""
+        tool = self._tools.get(name)
+        return (
+            "; what was asked for may have been done or not: look before you repeat it" if tool and tool.write else ""
+        )
+
+    async def _list_resources(self, ctx: Any, params: Any) -> mcp_types.ListResourcesResult:
+        return self._resources.listing()
+
+    async def _list_templates(self, ctx: Any, params: Any) -> mcp_types.ListResourceTemplatesResult:
+        return self._resources.templates_listing()
+
+    @property
+    def _resources(self) -> Resources[B]:
+        assert self.sidecar.resources
+        return self.sidecar.resources
+
+    async def _read_resource(
+        self, ctx: Any, params: mcp_types.ReadResourceRequestParams
+    ) -> mcp_types.ReadResourceResult:
+        read = self._resources.find(params.uri)
+        if read is None:
+            raise MCPError(
+                mcp_types.INVALID_PARAMS, f"there is no resource {params.uri[:200]!r}", {"uri": params.uri[:200]}
+            )
+
+        async def work() -> mcp_types.ReadResourceResult:
+            return contents(params.uri, await read(self._call(ctx)))
+
+        try:
+            return await self._counted("resources/read", work)
+        except _Failed as error:
+            code = mcp_types.INVALID_PARAMS if isinstance(error.__cause__, ToolError) else mcp_types.INTERNAL_ERROR
+            raise MCPError(code, plain(hide(str(error)), LONGEST_FAILURE)) from None
+
+    async def _complete(self, ctx: Any, params: mcp_types.CompleteRequestParams) -> mcp_types.CompleteResult:
+        template = None
+        if isinstance(params.ref, mcp_types.ResourceTemplateReference):
+            template = self._resources.template(params.ref.uri)
+            if template is None:
+                raise MCPError(mcp_types.INVALID_PARAMS, f"there is no resource template {params.ref.uri[:200]!r}")
+        values: Sequence[str] = []
+        if template and params.argument.name == template.variable:
+            with suppress(_Failed):  # a completion is a convenience
+                values = await self._counted(
+                    "completion/complete", lambda: template.complete(self._call(ctx), params.argument.value)
+                )
+        completion = mcp_types.Completion(
+            values=list(values[:MOST_COMPLETIONS]), has_more=len(values) > MOST_COMPLETIONS
+        )
+        return mcp_types.CompleteResult(completion=completion)
+
+    async def _list_prompts(self, ctx: Any, params: Any) -> mcp_types.ListPromptsResult:
+        return mcp_types.ListPromptsResult(prompts=[p.definition() for p in self._prompts.values()])
+
+    async def _get_prompt(self, ctx: Any, params: mcp_types.GetPromptRequestParams) -> mcp_types.GetPromptResult:
+        prompt = self._prompts.get(params.name)
+        if prompt is None:
+            raise MCPError(mcp_types.INVALID_PARAMS, f"no prompt is called {params.name[:100]!r}")
+        try:
+            return prompt.get(params.arguments or {})
+        except PromptError as error:
+            raise MCPError(mcp_types.INVALID_PARAMS, str(error)) from None
+
+
+def _place(error: BaseException) -> list[str]:
+    """Where an exception came from, innermost last, without its message."""
+    places = []
+    trace = error.__traceback__
+    while trace:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename.rsplit('/', 3)[-1]}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return places[-6:]

@@ -1,0 +1,75 @@
+"""Names in Host headers, and browser origins."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from servers.common.http.access_control import HostCheck, host_name
+from servers.common.http.auth_settings import AuthSettings
+from servers.common.http.rate_limit import Refusals
+from servers.common.observability.metrics import Metrics
+from servers.common.settings import CommonSettings, Environment
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("localhost", "localhost"),
+        ("LocalHost:9000", "localhost"),
+        ("127.0.0.1:9000", "127.0.0.1"),
+        ("[::1]:9000", "::1"),
+        ("redis.data.svc:9000", "redis.data.svc"),
+        ("", ""),
+        ("[::1", ""),
+        ("localhost@evil.example", "evil.example"),
+        ("evil.example/localhost", "evil.example"),
+        ("localhost.evil.example", "localhost.evil.example"),
+    ],
+)
+def test_host_name(value: str, name: str) -> None:
+    assert host_name(value) == name
+
+
+def status(*headers: tuple[str, str]) -> int:
+    """The status that HostCheck answers with, or 200 where it lets the request through."""
+    found: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        found.append(200)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            found.append(message["status"])
+
+    lines = [(name.encode(), value.encode()) for name, value in headers]
+    env = Environment({})
+    check = HostCheck(app, CommonSettings.read(env), AuthSettings.read(env), Refusals(Metrics("test", "1")))
+    asyncio.run(check({"type": "http", "method": "POST", "path": "/mcp", "headers": lines}, receive, send))
+    (only,) = found
+    return only
+
+
+def test_a_request_has_one_host() -> None:
+    assert status(("host", "localhost")) == 200
+    assert status() == 421
+    assert status(("host", "localhost"), ("host", "localhost")) == 400
+    assert status(("host", "localhost"), ("host", "evil.example")) == 400
+
+
+@pytest.mark.parametrize("origin", ["http://localhost", "https://127.0.0.1:8080", "http://[::1]:1", "HTTP://LOCALHOST"])
+def test_local_origins(origin: str) -> None:
+    assert status(("host", "localhost"), ("origin", origin)) == 200
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["null", "", "//", "http://", "http://[", "http://[::1", "http://evil.example", "http://localhost@evil.example", "ftp://localhost"],
+)  # fmt: skip
+def test_origins_that_are_refused(origin: str) -> None:
+    assert status(("host", "localhost"), ("origin", origin)) == 403

@@ -1,0 +1,202 @@
+"""Token buckets, and the bounds on requests under way."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from servers.common.http.rate_limit import MAX_CLIENTS, Refusals, RequestLimits, TokenBuckets, network
+from servers.common.observability.metrics import Metrics
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_minutes_worth_then_one_at_a_time() -> None:
+    clock = Clock()
+    limit = TokenBuckets(60, clock)
+    assert [limit.take("a") for _ in range(61)] == [0] * 60 + [1]
+    assert limit.take("b") == 0, "another client has a bucket of its own"
+    clock.now += 1
+    assert [limit.take("a"), limit.take("a")] == [0, 1]
+    clock.now += 3600
+    assert [limit.take("a") for _ in range(61)].count(0) == 60, "a bucket never holds more than a minute's worth"
+
+
+def test_it_says_how_long_to_wait() -> None:
+    clock = Clock()
+    limit = TokenBuckets(2, clock)
+    assert [limit.take("a") for _ in range(3)] == [0, 0, 30]
+    clock.now += 29
+    assert limit.take("a") == 1
+    clock.now += 1
+    assert limit.take("a") == 0
+
+
+def test_none() -> None:
+    limit = TokenBuckets(0)
+    assert {limit.take("a") for _ in range(1000)} == {0}
+    assert len(limit) == 0
+
+
+def test_the_memory_is_bounded() -> None:
+    limit = TokenBuckets(1, Clock())
+    for number in range(3 * MAX_CLIENTS):
+        limit.take(str(number))
+    assert len(limit) == MAX_CLIENTS
+    assert limit.take(str(3 * MAX_CLIENTS - 1)) > 0, "who came last is remembered"
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("10.1.2.3", "10.1.2.3"),
+        ("::ffff:10.1.2.3", "10.1.2.3"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_what_counts_as_one_client(address: str, client: str) -> None:
+    assert network(address) == client
+
+
+class Post:
+    """A request to RequestLimits, whose body arrives as the test puts its parts."""
+
+    def __init__(self, app: RequestLimits, length: int | None = None) -> None:
+        headers = [] if length is None else [(b"content-length", str(length).encode())]
+        self._parts: asyncio.Queue[Message] = asyncio.Queue()
+        self.status: int | None = None
+        self.headers: dict[bytes, bytes] = {}
+        self.done = asyncio.create_task(app({"type": "http", "headers": headers}, self._parts.get, self._send))
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], dict(message["headers"])
+
+    async def put(self, part: bytes, more: bool) -> None:
+        """Have a part of the body arrive."""
+        self._parts.put_nowait({"type": "http.request", "body": part, "more_body": more})
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    async def leave(self) -> None:
+        """Close the client's connection."""
+        self._parts.put_nowait({"type": "http.disconnect"})
+        await self.done
+
+
+class App:
+    """The application behind the bounds. It answers when the test lets it."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.answer = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        message = await receive()
+        assert not message["more_body"]
+        self.bodies.append(message["body"])
+        await self.answer.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+
+def limits(app: App, most: int = 10, length: int = 1000, seconds: float = 3600) -> RequestLimits:
+    return RequestLimits(app, Refusals(Metrics("test", "1")), most, length, seconds)
+
+
+@pytest.mark.anyio
+async def test_the_body_arrives_whole() -> None:
+    app = App()
+    app.answer.set()
+    post = Post(limits(app))
+    await post.put(b"one ", True)
+    assert not app.bodies
+    await post.put(b"two", False)
+    await post.done
+    assert app.bodies == [b"one two"] and post.status == 200
+
+
+@pytest.mark.anyio
+async def test_a_body_is_bounded_by_its_length_and_while_it_arrives() -> None:
+    app = App()
+    told = Post(limits(app), length=1001)
+    await told.done
+    assert told.status == 413, "nothing of it was read"
+    untold = Post(limits(app))
+    await untold.put(b"x" * 600, True)
+    assert untold.status is None
+    await untold.put(b"x" * 401, True)
+    await untold.done
+    assert untold.status == 413 and not app.bodies
+    app.answer.set()
+    fits = Post(limits(app), length=1000)
+    await fits.put(b"x" * 1000, False)
+    await fits.done
+    assert fits.status == 200
+
+
+@pytest.mark.anyio
+async def test_a_body_that_does_not_arrive_in_time() -> None:
+    app = App()
+    post = Post(limits(app, seconds=0.01))
+    await post.put(b"x", True)
+    await post.done
+    assert post.status == 408 and post.headers[b"connection"] == b"close" and not app.bodies
+
+
+@pytest.mark.anyio
+async def test_a_client_that_leaves_before_its_body_is_there_gets_no_answer() -> None:
+    app = App()
+    post = Post(limits(app))
+    await post.put(b"x", True)
+    await post.leave()
+    assert post.status is None and not app.bodies
+
+
+@pytest.mark.anyio
+async def test_requests_under_way_are_bounded() -> None:
+    app = App()
+    bounds = limits(app, most=2)
+    slow, answering = Post(bounds), Post(bounds)
+    await answering.put(b"", False)
+    extra = Post(bounds)
+    await extra.done
+    assert extra.status == 503 and extra.headers[b"retry-after"] == b"1"
+    await slow.leave()
+    app.answer.set()
+    await answering.done
+    for _ in range(3):
+        again = Post(bounds)
+        await again.put(b"", False)
+        await again.done
+        assert again.status == 200, "the places of those that are gone are free"
+
+
+@pytest.mark.anyio
+async def test_the_bytes_of_all_bodies_are_bounded() -> None:
+    app = App()
+    bounds = limits(app, length=8 * 1024 * 1024)
+    half = b"x" * 8 * 1024 * 1024  # of the least that all bodies may have: four of the longest
+    held = [Post(bounds) for _ in range(4)]
+    for post in held:
+        await post.put(half, False)
+    assert len(app.bodies) == 4
+    extra = Post(bounds)
+    await extra.put(b"x", False)
+    await extra.done
+    assert extra.status == 503 and len(app.bodies) == 4
+    app.answer.set()
+    await asyncio.gather(*(post.done for post in held))
+    again = Post(bounds)
+    await again.put(half, False)
+    await again.done
+    assert again.status == 200

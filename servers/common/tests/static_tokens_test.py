@@ -1,0 +1,100 @@
+"""Files of bearer tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from pathlib import Path
+
+import pytest
+
+from servers.common.http.principal import READ, WRITE, CredentialRefused, Principal
+from servers.common.http.static_tokens import TokenFile, TokensError, several, single
+
+ONE, TWO = "one-0123456789abcdef", "two-0123456789abcdef"
+
+
+def caller(file: TokenFile, token: str) -> Principal:
+    return asyncio.run(file.authenticate(token))
+
+
+def test_a_single_token_may_do_all(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("short\n")
+    found = caller(TokenFile(path, many=False), "short")
+    assert found.name == "token" and found.may(READ) and found.may(WRITE)
+
+
+def test_names_and_scopes(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    digest = hashlib.sha256(TWO.encode()).hexdigest()
+    path.write_text(f"# name scopes token\n\ndashboard read {ONE}\noperator  read,write\tsha256:{digest}\n")
+    file = TokenFile(path, many=True)
+    assert caller(file, ONE) == Principal("dashboard", frozenset({READ}))
+    assert caller(file, TWO) == Principal("operator", frozenset({READ, WRITE}))
+    assert not caller(file, ONE).may(WRITE)
+    for wrong in ("", "x", ONE[:-1], ONE + "x", digest, f"sha256:{digest}", "\udcff"):
+        with pytest.raises(CredentialRefused) as refused:
+            caller(file, wrong)
+        assert refused.value.status == 401
+
+
+def test_a_writer_may_read(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"w write {ONE}")
+    assert caller(TokenFile(path, many=True), ONE).may(READ)
+
+
+def test_a_rotated_file_is_taken_up_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"a read {ONE}")
+    file = TokenFile(path, many=True)
+    assert caller(file, ONE).name == "a"
+    path.write_text(f"b read {TWO}")
+    assert caller(file, TWO).name == "b"
+    with pytest.raises(CredentialRefused, match="wrong"):
+        caller(file, ONE)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"a read", b"\xff\xfe"])
+def test_a_file_that_can_not_be_used_lets_nobody_in_and_tells_no_token(
+    tmp_path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"a read {ONE}")
+    file = TokenFile(path, many=True)
+    file.load()
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with caplog.at_level(logging.DEBUG), pytest.raises(CredentialRefused) as refused:
+        caller(file, ONE)
+    assert refused.value.status == 503
+    assert ONE not in caplog.text + str(refused.value) and "can't be used" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "has no token"),
+        ("# none\n", "has no token"),
+        (f"a read {ONE} more", "line 1 is not NAME SCOPES TOKEN"),
+        (f"\na {ONE}", "line 2 is not"),
+        (f"a admin {ONE}", "line 1: scopes are"),
+        (f"a read, {ONE}", "line 1: scopes are"),
+        (f"a/b read {ONE}", "line 1: a name has"),
+        (f"a read {ONE}\na read {TWO}", "line 2: a name has"),
+        ("a read 0123456789", "line 1: the token is shorter"),
+    ],
+)
+def test_what_is_wrong_is_told_without_a_token(text: str, problem: str) -> None:
+    with pytest.raises(TokensError) as raised:
+        several(text)
+    assert problem in str(raised.value)
+    assert ONE not in str(raised.value) and TWO not in str(raised.value)
+
+
+def test_an_empty_token_is_none() -> None:
+    with pytest.raises(TokensError):
+        single(" \n")

@@ -1,0 +1,117 @@
+"""What a tool becomes: its schemas, the check of its arguments, the bounds of its result."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, NotRequired
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field, ValidationError
+from typing_extensions import TypedDict
+
+from servers.common.protocol.tools import Call, Room, TooLong, from_json, problems, result, size, to_json, tool
+
+
+class Answer(TypedDict):
+    title: Annotated[str, Field(description="a property may be called title")]
+    more: NotRequired[list[int]]
+
+
+@tool(title="An example", write=True, destructive=True)
+async def example(
+    call: Call[Any],
+    *,
+    name: Annotated[str, Field(description="whose")],
+    count: Annotated[int, Field(ge=1, le=9)] = 3,
+    note: str | None = None,
+    either: str | int | None = None,
+) -> Answer:
+    """Does it."""
+    return {"title": name}
+
+
+def test_the_definition() -> None:
+    definition = example.definition
+    assert (definition.name, definition.title, definition.description) == ("example", "An example", "Does it.")
+    assert definition.input_schema == {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["name"],
+        "properties": {
+            "name": {"type": "string", "description": "whose"},
+            "count": {"type": "integer", "minimum": 1, "maximum": 9, "default": 3},
+            "note": {"type": "string"},
+            "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+        },
+    }
+    assert definition.output_schema == {
+        "type": "object",
+        "properties": {
+            "title": {"type": "string"},
+            "more": {"type": "array"},
+        },
+    }
+    assert example.results == {
+        "title": {"type": "string", "description": "a property may be called title"},
+        "more": {"type": "array"},
+    }
+
+
+def test_the_hints() -> None:
+    hints = example.definition.annotations
+    assert hints
+    assert (hints.read_only_hint, hints.destructive_hint, hints.open_world_hint) == (False, True, False)
+
+
+def test_problems_name_arguments_and_not_their_values() -> None:
+    with pytest.raises(ValidationError) as raised:
+        example.arguments.model_validate({"count": 99, "other": "canary"})
+    text = problems(raised.value)
+    assert "name: field required" in text
+    assert "count: input should be less than or equal to 9" in text
+    assert "other: extra inputs are not permitted" in text
+    assert "canary" not in text and "99" not in text
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(), lambda children: st.lists(children), max_leaves=20))
+def test_size_is_that_of_the_text(value: Any) -> None:
+    text = to_json(value)
+    assert json.loads(text) == value
+    assert size(value) == len(text.encode("utf-8", "surrogatepass"))
+
+
+def test_room_takes_the_first_whatever_its_size() -> None:
+    room = Room(1000, reserve=0)
+    assert room.take("x" * 5000)
+    assert not room.take("y")
+    room = Room(100, reserve=0)
+    assert room.take("x" * 40) and room.take("x" * 40) and not room.take("x" * 40)
+
+
+def test_a_result_is_given_as_structure_and_text_and_is_bounded() -> None:
+    answer = result({"a": "é"}, 100)
+    assert answer.structured_content == {"a": "é"}
+    assert getattr(answer.content[0], "text", None) == '{"a":"é"}'
+    with pytest.raises(TooLong, match="108 bytes, more than the 100 allowed"):
+        result({"a": "x" * 100}, 100)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b'{"a": [1.5, null, "\xc3\xbc", 100000000000000000000]}', {"a": [1.5, None, "ü", 10**20]}),
+        (b'"\\ud800"', "\ud800"),
+        (b"[" * 300 + b"]" * 300, None),
+    ],
+)
+def test_json_of_a_store(text: bytes, said: object) -> None:
+    found = from_json(bytearray(text))
+    assert found == (said if said is not None else json.loads(text))
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"nothing"])
+def test_what_is_no_json(text: bytes) -> None:
+    with pytest.raises(ValueError):
+        from_json(text)

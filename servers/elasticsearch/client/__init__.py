@@ -1,0 +1,1 @@
+"""The connection to Elasticsearch: the official client, and nothing else, talks to it."""

@@ -1,0 +1,202 @@
+"""Errors of Elasticsearch and of the way to it, in words that a model can act on.
+
+Elasticsearch's own errors have this shape: {"error": {"type", "reason", "root_cause": [...], "caused_by": {...}}, "status"}.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import elastic_transport
+
+from servers.common.backend import BackendError
+from servers.common.protocol.tools import ToolError
+
+_MOST = 400
+"""Characters of Elasticsearch's own words that are passed on."""
+
+_ADVICE = {
+    "cluster_block_exception": "an operator must lift the block (a full disk makes indices read-only)",
+    "circuit_breaking_exception": "Elasticsearch lacks memory for it: ask for less, or try later",
+    "es_rejected_execution_exception": "Elasticsearch is overloaded: try again in a while",
+    "index_closed_exception": "the index is closed, and nothing can be read from it",
+    "invalid_index_name_exception": "es_indices lists the names there are",
+    "search_context_missing_exception": "what it went on from has expired",
+    "too_many_buckets_exception": "ask for fewer buckets: a smaller size, a longer interval, or a narrower query",
+    "too_many_clauses": "the query has too many clauses: narrow it",
+    "unavailable_shards_exception": "a shard is not available: es_health says which and why",
+    "no_shard_available_action_exception": "a shard is not available: es_health says which and why",
+}
+
+_STRANGE = re.compile(
+    r"unrecognized parameter|no handler found|incorrect HTTP method|unknown (key|query|field)|invalid index name \[_",
+    re.I,
+)
+"""OpenSearch's words for what it does not know; a path of an API is the name of an index to it."""
+
+
+class NodeFailure(elastic_transport.ConnectionError):
+    """One attempt at one node failed. The client sets the node aside for it.
+
+    `said` is what was seen, and `advice` what to do; neither names the node, which is at `address`.
+    """
+
+    def __init__(self, address: str, said: str, advice: str) -> None:
+        super().__init__(said)
+        self.address, self.said, self.advice = address, said, advice
+
+    def __str__(self) -> str:
+        return f"Elasticsearch at {self.address} {self.said}: {self.advice}"
+
+
+class NotConnected(NodeFailure):
+    """There was no connection, so nothing was sent."""
+
+
+class AnswerLost(NodeFailure):
+    """The request was sent, and there is no whole answer. What was asked for may have been done."""
+
+
+class AnswerTooLong(ToolError):
+    """The answer is too long to be read. What was asked for may have been done."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Elasticsearch's answer is longer than {limit} bytes: ask for fewer or for less of them")
+
+
+def connection_failure(error: BaseException, timeout: float) -> tuple[str, str]:
+    """Say why there is no connection.
+
+    Args:
+        error: as it was raised
+        timeout: the seconds that connecting may take
+
+    Returns:
+        what was seen, and what to do.
+    """
+    cause: BaseException | None = error
+    while isinstance(cause, aiohttp.ClientConnectorError):  # aiohttp's, around the one that says more
+        cause = cause.__cause__
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"shows a certificate that we do not trust ({cause.verify_message})",
+                "check ES_CA_FILE or ES_CA_FINGERPRINT, and the host's name",
+            )
+        if isinstance(cause, ssl.SSLError):
+            reason = cause.reason or "no reason"
+            if "ALERT" in reason:
+                return f"refuses us over TLS ({reason})", "check ES_CLIENT_CERT_FILE"
+            return f"does not speak TLS with us ({reason})", "check ES_SCHEME"
+        if isinstance(cause, OSError) and cause.strerror:
+            break
+        cause = cause.__cause__ or cause.__context__
+    detail = "it closed the connection"
+    if isinstance(error, TimeoutError):
+        detail = f"no answer within {timeout:g} s"
+    elif isinstance(cause, OSError):
+        # A resolver's numbers are negative. asyncio's own words for the others repeat the address.
+        number = cause.errno or 0
+        detail = os.strerror(number) if number > 0 else str(cause.strerror)
+    return f"can't be reached ({detail})", "try again, or check ES_HOST, ES_PORT and ES_SCHEME"
+
+
+class ElasticsearchError(ToolError):
+    """Elasticsearch answered with an error.
+
+    `type` is the error's type, `index` the index it is about where it names one, `status` the HTTP status.
+    """
+
+    def __init__(self, message: str, type: str, status: int, index: str | None = None) -> None:
+        super().__init__(message)
+        self.type, self.status, self.index = type, status, index
+
+
+def explain(status: int, answer: Any, sent: bytes, opensearch: str = "") -> Exception:
+    """The exception for an answer that is an error.
+
+    Args:
+        status: of HTTP
+        answer: the body's JSON
+        sent: the JSON that was sent, to point at the place of a mistake
+        opensearch: name and version of the OpenSearch that answered; nothing where it is Elasticsearch
+
+    Returns:
+        an ElasticsearchError; a BackendError where the cluster as a whole can't serve.
+    """
+    error = answer.get("error") if isinstance(answer, Mapping) else None
+    if not isinstance(error, Mapping):
+        said = _short(error or answer)
+        text = f"Elasticsearch answered with HTTP status {status}: {said}{_foreign(opensearch, said)}"
+        return ElasticsearchError(text, "", status)
+    cause = _root(error)
+    type, reason = str(cause.get("type") or ""), str(cause.get("reason") or "")
+    if type == "master_not_discovered_exception" or (status == 503 and "state not recovered" in reason):
+        return BackendError(f"Elasticsearch has no elected master now ({_short(reason)}): try again in a while")
+    if status == 403 and type == "security_exception":
+        return ElasticsearchError(f"Elasticsearch does not allow it to this user: {_short(reason)}", type, status)
+    words = [_short(reason or type) + _place(cause, sent)]
+    if advice := _advice(type, reason):
+        words.append(advice)
+    told = "; ".join(words) + _foreign(opensearch, reason)
+    return ElasticsearchError(f"Elasticsearch answered: {told}", type, status, cause.get("index"))
+
+
+def of_item(error: Any) -> str:
+    """Why one item of a bulk request was refused, from its `error`."""
+    if not isinstance(error, Mapping):
+        return _short(error)
+    cause = error.get("caused_by")
+    inner = f" ({cause.get('reason')})" if isinstance(cause, Mapping) else ""
+    return _short(f"{error.get('type')}: {error.get('reason')}{inner}")
+
+
+def _foreign(opensearch: str, reason: str) -> str:
+    """What OpenSearch does not know of Elasticsearch's API is said to be so, for a caller could only guess."""
+    if not opensearch or not _STRANGE.search(reason):
+        return ""
+    return f"; this cluster is {opensearch}, which lacks parts of Elasticsearch's API"
+
+
+def _root(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The cause that says most: the first root cause, or the innermost where that one only says that something failed."""
+    causes = error.get("root_cause") or [error]
+    cause: Mapping[str, Any] = causes[0]
+    if cause.get("type") in (None, "search_phase_execution_exception", "exception"):
+        while isinstance(error.get("caused_by"), Mapping):
+            error = error["caused_by"]
+        return error
+    return cause
+
+
+def _place(cause: Mapping[str, Any], sent: bytes) -> str:
+    """Where in the JSON that was sent a parser stopped: ` (at ...{"mtch"▶:{...)`."""
+    line, column = cause.get("line"), cause.get("col")
+    if line is None and (found := re.match(r"\[(\d+):(\d+)\]", str(cause.get("reason", "")))):
+        line, column = int(found[1]), int(found[2])
+    # What we send is one line; columns count its bytes, from 1.
+    if line != 1 or not isinstance(column, int) or not 0 < column <= len(sent):
+        return ""
+    at = column - 1
+    before, after = sent[max(at - 40, 0) : at].decode("utf-8", "ignore"), sent[at : at + 25].decode("utf-8", "ignore")
+    return f" (at {'...' if at > 40 else ''}{before}▶{after}{'...' if at + 25 < len(sent) else ''})"
+
+
+def _advice(type: str, reason: str) -> str:
+    if "Fielddata is disabled" in reason:
+        return "sort and aggregate on a keyword sub-field in its place: es_mapping shows whether it has one"
+    if "Result window is too large" in reason:
+        return "narrow the query, or go on by the cursor"
+    if "unknown query [query]" in reason:
+        return 'give the query clause itself, such as {"match": {...}}, without {"query": ...} around it'
+    return _ADVICE.get(type, "")
+
+
+def _short(text: object) -> str:
+    line = " ".join(str(text).split())
+    return line if len(line) <= _MOST else line[: _MOST - 3] + "..."

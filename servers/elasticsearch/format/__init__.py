@@ -1,0 +1,1 @@
+"""How long values are shortened."""

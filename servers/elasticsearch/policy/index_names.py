@@ -1,0 +1,318 @@
+"""Names of indices: which can be written to, and which was meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from servers.common.backend import BackendError
+from servers.common.protocol.tools import ToolError
+from servers.elasticsearch.client.backend import path
+from servers.elasticsearch.client.errors import ElasticsearchError
+from servers.elasticsearch.policy.index_scope import ScopedElasticsearch, indices_in
+from servers.elasticsearch.policy.query_bodies import refuse_scripts
+
+# What these take is said once, in the server's instructions.
+IndexPattern = Annotated[str, Field(min_length=1, max_length=4096)]
+"""Index, alias or data stream; several by commas; * matches any."""
+
+IndexName = Annotated[str, Field(min_length=1, max_length=255)]
+"""The exact name of an index, alias or data stream."""
+
+DocumentId = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+def writable(name: str) -> str:
+    """The name of one index that may be written to.
+
+    Raises:
+        ToolError: it could mean several, or is Elasticsearch's own.
+    """
+    if name == "_all" or any(c in name for c in '*?,<>:"\\/| #'):
+        raise ToolError(f"{name!r} is not the exact name of one index: nothing was done; es_indices lists names")
+    if name.startswith((".", "_", "-", "+")):
+        raise ToolError(
+            f"{name!r} can't be written to: names with . in front are Elasticsearch's own; nothing was done"
+        )
+    return name
+
+
+@asynccontextmanager
+async def near_names(backend: ScopedElasticsearch) -> AsyncIterator[None]:
+    """Completes the error of an index that is not there by the names that are like it."""
+    try:
+        yield
+    except ElasticsearchError as error:
+        # ES|QL says it in its own way.
+        unknown = re.search(r"Unknown index \[([^\]]+)\]", str(error))
+        if error.type != "index_not_found_exception" and not unknown:
+            raise
+        missing = unknown[1] if unknown else error.index or "?"
+        raise ToolError(f"there is no index {missing!r}: {await _meant(backend, missing)}") from None
+
+
+@asynccontextmanager
+async def near_fields_of(backend: ScopedElasticsearch, index: str) -> AsyncIterator[None]:
+    """Completes the error of a field that is not there, or that can't be sorted on, by the fields that were meant."""
+    try:
+        async with near_names(backend):
+            yield
+    except ElasticsearchError as error:
+        said = str(error)
+        if found := re.search(r"Fielddata is disabled on \[([^\]]+)\]", said):
+            field = found[1]
+            subs = await known_fields(backend, index, f"{field}.*")
+            able = [name for name, types in subs.items() if aggregatable(types)]
+            instead = f"use {' or '.join(able)}" if able else "it has no keyword sub-field to use in its place"
+            raise ToolError(f"{field!r} is a text field, which can't be sorted or aggregated on: {instead}") from None
+        if found := re.search(r"No mapping found for \[([^\]]+)\]", said):
+            raise ToolError(*await unknown_fields(backend, index, found[1])) from None
+        raise
+
+
+async def write_target(backend: ScopedElasticsearch, name: str, *, create: bool = False) -> str:
+    """The name of one index, alias or data stream that may be written to.
+
+    Args:
+        create: it need not be there yet; else it has to be, for a write would make one of a misspelled name
+
+    Raises:
+        ToolError: it may not be, or is not there.
+    """
+    writable(name)
+    if create and not backend.scope:
+        return name
+    async with near_names(backend):
+        try:
+            if backend.scope:
+                await _inside(backend, [name])
+            else:
+                await _reached(backend, name, "open")
+        except ElasticsearchError as error:
+            if not (create and error.type == "index_not_found_exception"):
+                raise
+    return name
+
+
+LONGEST = 3000
+"""Bytes of names that a request's path may have; Elasticsearch takes lines of 4096."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """An index, alias or data stream that an expression leads to."""
+
+    name: str
+    members: tuple[str, ...] = ()
+    """The indices of an alias or a data stream."""
+
+    stream: str = ""
+    """The data stream that an index belongs to, or is."""
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it is an index or a data stream; else it is an alias."""
+        return bool(self.stream) or not self.members
+
+
+async def within(backend: ScopedElasticsearch, expression: str, expand: str = "open") -> str:
+    """What to send in place of an expression of indices, such that nothing outside of MCP_INDEX_PATTERNS is reached.
+
+    Elasticsearch resolves aliases, wildcards, exclusions and date math; names that are sent are then those of indices and
+    data streams, or of aliases all of whose indices are inside, so that their filters hold.
+
+    Args:
+        expression: names, aliases, data streams, date math, by commas, with * and exclusions
+        expand: what wildcards match: open, closed, hidden, all
+
+    Raises:
+        ToolError: a name leads outside, or nothing inside matches.
+    """
+    if not backend.scope:
+        return expression
+    async with near_names(backend):
+        reached = await inside(backend, expression, expand)
+    if not reached:
+        raise ToolError(f"no index that this server may touch matches {expression[:200]!r}: {backend.scope.said}")
+    # An alias adds nothing to its indices where these are there themselves.
+    there = {name for found in reached if found.is_index for name in (found.name, *found.members)}
+    names = [found.name for found in reached if found.is_index or not there.issuperset(found.members)]
+    joined = ",".join(names)
+    return joined if len(path(joined)) <= LONGEST else await _as_it_is(backend, expression, len(names))
+
+
+async def inside(backend: ScopedElasticsearch, expression: str, expand: str = "open") -> list[Reached]:
+    """What of an expression is inside of MCP_INDEX_PATTERNS, by name.
+
+    Raises:
+        ElasticsearchError: a name is of no index.
+        ToolError: a name leads outside.
+    """
+    parts = [part for part in expression.split(",") if part] or ["*"]
+    for part in parts:
+        # A colon may be of date math's time zone.
+        if ":" in part and not part.lstrip("-").startswith("<"):
+            raise backend.scope.outside(part)
+    exact = await _inside(backend, [part for part in parts if not _several(part) and not part.startswith("-")])
+    if not any(map(_several, parts)):
+        return exact
+    reached = await _reached(backend, ",".join(parts), expand)
+    streams = await _streams(backend) if backend.scope else frozenset()
+    return [found for found in reached if _is_inside(backend, found, streams)]
+
+
+def _several(part: str) -> bool:
+    return "*" in part or part == "_all"
+
+
+async def _inside(backend: ScopedElasticsearch, names: Sequence[str]) -> list[Reached]:
+    """What exact names are, all of them inside.
+
+    Raises:
+        ElasticsearchError: there is none of a name that would be inside.
+        ToolError: one is outside.
+    """
+    if not names:
+        return []
+    try:
+        reached = await _reached(backend, ",".join(names), "all")
+    except ElasticsearchError as error:
+        if error.type == "index_not_found_exception" and not backend.scope.has(error.index or ""):
+            raise backend.scope.outside(error.index or names[0]) from None
+        raise
+    streams: frozenset[str] | None = None
+    for found in reached:
+        if not _is_inside(backend, found, streams or frozenset()):
+            streams = await _streams(backend) if streams is None else streams
+            if not _is_inside(backend, found, streams):
+                raise backend.scope.outside(found.name)
+    return reached
+
+
+async def _reached(backend: ScopedElasticsearch, expression: str, expand: str) -> list[Reached]:
+    answer = await backend.read("GET", path("_resolve", "index", expression), params={"expand_wildcards": expand})
+    return [
+        *(Reached(i["name"], (), i.get("data_stream", "")) for i in answer["indices"]),
+        *(Reached(a["name"], tuple(a["indices"])) for a in answer["aliases"]),
+        *(Reached(s["name"], listed(s.get("backing_indices")), s["name"]) for s in answer["data_streams"]),
+    ]
+
+
+def listed(names: Any) -> tuple[str, ...]:
+    """The answer has one of a list as it is."""
+    return (names,) if isinstance(names, str) else tuple(names or ())
+
+
+async def _streams(backend: ScopedElasticsearch) -> frozenset[str]:
+    """The indices of the data streams that are inside."""
+    answer = await backend.read(
+        "GET", path("_resolve", "index", "*"), params={"expand_wildcards": "all", "filter_path": "data_streams"}
+    )
+    found = answer.get("data_streams", ())
+    return frozenset(n for s in found if backend.scope.has(s["name"]) for n in listed(s.get("backing_indices")))
+
+
+def _is_inside(backend: ScopedElasticsearch, found: Reached, streams: frozenset[str]) -> bool:
+    has = backend.scope.has
+    if found.is_index:
+        return has(found.name) or (bool(found.stream) and has(found.stream))
+    return all(has(member) or member in streams for member in found.members)
+
+
+async def _as_it_is(backend: ScopedElasticsearch, expression: str, count: int) -> str:
+    """An expression whose names are too many to send, where nothing that it matches can be outside.
+
+    Raises:
+        ToolError: something can.
+    """
+    # Its wildcards match only names that are inside, and no alias leads out; indices that come meanwhile are inside, too.
+    if all(backend.scope.has(part) for part in expression.split(",") if _several(part)):
+        everything = await _reached(backend, expression, "all")
+        streams = await _streams(backend)
+        if all(_is_inside(backend, found, streams) for found in everything):
+            return expression
+    raise ToolError(f"{count} indices match {expression[:200]!r}, more than one request can name: narrow the pattern")
+
+
+async def check_bodies(backend: ScopedElasticsearch, *bodies: Any) -> None:
+    """Raises ToolError where a part of a request has a script, or names an index outside of MCP_INDEX_PATTERNS."""
+    for body in bodies:
+        refuse_scripts(body)
+    if not backend.scope:
+        return
+    names = sorted({name for body in bodies for name in indices_in(body)})
+    for name in names:
+        if re.search(r'[*?,<>:"\\/| #]|^[-+_]|^$', name):
+            raise backend.scope.outside(name)
+    async with near_names(backend):
+        await _inside(backend, names)
+
+
+def shown(backend: ScopedElasticsearch, names: Iterable[str]) -> list[str]:
+    """The names of indices that may be told."""
+    return [name for name in names if backend.scope.has(name)]
+
+
+async def known_fields(backend: ScopedElasticsearch, index: str, *fields: str) -> dict[str, dict[str, Any]]:
+    """The fields of an index that match patterns: dotted path to type to what can be done with it (_field_caps)."""
+    answer = await backend.read(
+        "GET",
+        path(index, "_field_caps"),
+        params={"fields": ",".join(fields), "allow_no_indices": "false", "filters": "-metadata"},
+    )
+    return {
+        name: {type: caps for type, caps in types.items() if type != "unmapped"}
+        for name, types in answer.get("fields", {}).items()
+    }
+
+
+def aggregatable(types: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a field of `known_fields` can be sorted and aggregated on in every index that has it."""
+    return bool(types) and all(caps["aggregatable"] for caps in types.values())
+
+
+async def unknown_fields(backend: ScopedElasticsearch, index: str, *missing: str) -> list[str]:
+    """A sentence for each name of a field that is not there: which may have been meant."""
+    try:
+        known = [name for name, types in (await known_fields(backend, index, "*")).items() if "object" not in types]
+    except (ToolError, BackendError):
+        known = []
+    return [f"no field is called {name!r}: {_near_field(name, known)}" for name in missing]
+
+
+async def missing_fields(backend: ScopedElasticsearch, index: str, names: Iterable[str]) -> list[str]:
+    """A sentence for each of some fields that is in none of the indices: which may have been meant."""
+    asked = sorted(names)[:20]
+    if not asked:
+        return []
+    try:
+        known = await known_fields(backend, index, *asked)
+        missing = [name for name in asked if not known.get(name)]
+        return await unknown_fields(backend, index, *missing[:3]) if missing else []
+    except (ToolError, BackendError):
+        return []  # what it is asked for was answered
+
+
+def _near_field(missing: str, known: Sequence[str]) -> str:
+    last = missing.rpartition(".")[2].lower()
+    near = difflib.get_close_matches(missing, known, 5, 0.6)
+    near += [name for name in sorted(known) if name.rpartition(".")[2].lower() == last and name not in near]
+    return f"did you mean {' or '.join(near[:5])}? es_mapping lists all" if near else "es_mapping lists them"
+
+
+async def _meant(backend: ScopedElasticsearch, missing: str) -> str:
+    try:
+        names = [found.name for found in await inside(backend, "*")]
+    except (ToolError, BackendError):
+        return "es_indices lists them"
+    if not names:
+        return "there is none at all that this user may see"
+    wanted = missing.strip("*")
+    near = difflib.get_close_matches(wanted, names, 5, 0.6) or [n for n in sorted(names) if wanted and wanted in n][:5]
+    return f"did you mean {' or '.join(near)}? es_indices lists all" if near else "es_indices lists them"

@@ -1,0 +1,109 @@
+"""Which indices this server may see and touch, and which of them a request is about."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from servers.common.protocol.tools import ToolError
+from servers.common.settings import Secret
+from servers.elasticsearch.client.backend import ElasticsearchBackend
+from servers.elasticsearch.policy.query_bodies import LEAVES
+from servers.elasticsearch.settings import ElasticsearchSettings
+
+
+class IndexScope:
+    """The patterns of MCP_INDEX_PATTERNS: names of indices and data streams, * matches any; without any, all of them.
+
+    An index is inside by its own name or by that of the data stream that it belongs to, never by an alias.
+    """
+
+    def __init__(self, patterns: Iterable[str], secret: Secret | None = None) -> None:
+        """
+        Args:
+            patterns: what is inside
+            secret: that servers of the same store share, to seal cursors; without one each process has its own
+        """
+        self.patterns = tuple(patterns)
+        # A colon is of another cluster's index.
+        self._names = re.compile("|".join(re.escape(p).replace(r"\*", "[^:]*") for p in self.patterns))
+        self._secret, self._random = secret, os.urandom(16)
+
+    def __bool__(self) -> bool:
+        return bool(self.patterns)
+
+    def has(self, name: str) -> bool:
+        """Whether a name, or each name that a pattern with * may match, is one of an index inside."""
+        return not self.patterns or bool(self._names.fullmatch(name))
+
+    def outside(self, name: str) -> ToolError:
+        """The refusal of a name; the same whether or not there is such an index."""
+        return ToolError(f"{name[:200]!r} is, or leads to, no index that this server may touch: {self.said}")
+
+    @property
+    def said(self) -> str:
+        return f"indices named {' or '.join(map(repr, self.patterns))}"
+
+    def seal(self, text: str) -> str:
+        """A text that a client keeps for us, such that it can't make one itself."""
+        return f"{text}.{self._sign(text)}" if self.patterns else text
+
+    def opened(self, sealed: str) -> str | None:
+        """The text of a seal; None where it is not ours."""
+        if not self.patterns:
+            return sealed
+        text, _, signature = sealed.rpartition(".")
+        return text if hmac.compare_digest(signature.encode(), self._sign(text).encode()) else None
+
+    def _sign(self, text: str) -> str:
+        key = self._random
+        if self._secret:
+            key = hashlib.blake2b(self._secret.reveal().encode(), digest_size=32).digest()
+        return hmac.new(key, text.encode(), "blake2s").hexdigest()[:16]
+
+
+_OF_FIELDS = LEAVES | {"exists", "range", "sort", "terms"}
+"""What has names of fields for keys. Whatever leads to an index has more keys beside."""
+
+
+def indices_in(body: Any, parent: str = "") -> Iterator[str]:
+    """The indices that a request's body names: terms lookup, more_like_this, percolate, indexed_shape, lookup fields,
+    documents of a multi-get, boosts of indices and the like.
+
+    A field that is called index is told from these by the query that it is the only key of.
+
+    Raises:
+        ToolError: it has a part whose indices can't be told.
+    """
+    if isinstance(body, list):
+        for item in body:
+            yield from indices_in(item, parent)
+        return
+    if not isinstance(body, dict):
+        return
+    if len(body) == 1 and parent in _OF_FIELDS:
+        yield from indices_in(*body.values(), *body)
+        return
+    for key, value in body.items():
+        if key in ("pit", "enrich") or (key == "pipeline" and isinstance(value, dict) and "name" in value):
+            raise ToolError(f"{key!r} is refused where MCP_INDEX_PATTERNS limits this server: it may lead to any index")
+        if key in ("_index", "index", "indices", "target_index"):
+            yield from (name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str))
+        elif key == "indices_boost":
+            for boosted in value if isinstance(value, list) else [value]:
+                yield from boosted if isinstance(boosted, dict) else ()
+        elif key == "indexed_shape" and isinstance(value, dict):
+            yield str(value.get("index", "shapes"))  # as Elasticsearch has it by default
+        yield from indices_in(value, key)
+
+
+class ScopedElasticsearch(ElasticsearchBackend):
+    """The Elasticsearch backend with the indices that its settings allow."""
+
+    def __init__(self, settings: ElasticsearchSettings) -> None:
+        super().__init__(settings)
+        self.scope = IndexScope(settings.index_patterns, settings.api_key or settings.bearer_token or settings.password)

@@ -1,0 +1,228 @@
+"""Which requests of Elasticsearch's REST API a model may send: those that read, by method and path.
+
+The patterns are taken from the REST API specification of 8.11 to 8.19 (rest-api-spec in Elasticsearch's repository). In them
+{index} stands for an expression of indices, another {name} for one part, and ** for any parts or none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from servers.common.protocol.tools import ToolError
+
+_GET = """
+    /
+    /_alias /_alias/{name} /{index}/_alias /{index}/_alias/{name}
+    /_application/search_application/**
+    /_cat /_cat/aliases /_cat/aliases/{name} /_cat/allocation /_cat/allocation/{node} /_cat/component_templates
+    /_cat/component_templates/{name} /_cat/count /_cat/count/{index} /_cat/fielddata /_cat/fielddata/{fields} /_cat/health
+    /_cat/indices /_cat/indices/{index} /_cat/master /_cat/ml/** /_cat/nodeattrs /_cat/nodes /_cat/pending_tasks /_cat/plugins
+    /_cat/recovery /_cat/recovery/{index} /_cat/repositories /_cat/segments /_cat/segments/{index} /_cat/shards
+    /_cat/shards/{index} /_cat/snapshots /_cat/snapshots/{repository} /_cat/tasks /_cat/templates /_cat/templates/{name}
+    /_cat/thread_pool /_cat/thread_pool/{pools} /_cat/transforms /_cat/transforms/{id}
+    /_ccr/auto_follow /_ccr/auto_follow/{name} /_ccr/stats /{index}/_ccr/info /{index}/_ccr/stats
+    /_cluster/health /_cluster/health/{index} /_cluster/pending_tasks /_cluster/settings /_cluster/stats
+    /_cluster/stats/nodes/{node} /_cluster/state/{metric} /_cluster/state/{metric}/{index}
+    /_component_template /_component_template/{name} /_index_template /_index_template/{name} /_template /_template/{name}
+    /_data_stream /_data_stream/_stats /_data_stream/{index} /_data_stream/{index}/{part}
+    /_enrich/_stats /_enrich/policy /_enrich/policy/{name}
+    /_health_report /_health_report/{feature} /_info/{target}
+    /_ilm/policy /_ilm/policy/{name} /_ilm/status /{index}/_ilm/explain /_lifecycle/stats /{index}/_lifecycle/explain
+    /_ingest/geoip/stats /_ingest/pipeline /_ingest/pipeline/{name} /_ingest/processor/grok
+    /_license /_license/basic_status /_license/trial_status
+    /_mapping /_mapping/field/{fields} /{index}/_mapping /{index}/_mapping/field/{fields}
+    /_migration/deprecations /_migration/system_features /{index}/_migration/deprecations
+    /_ml/**
+    /_nodes /_nodes/**
+    /_query_rules /_query_rules/** /_synonyms /_synonyms/**
+    /_recovery /{index}/_recovery /_segments /{index}/_segments /_shard_stores /{index}/_shard_stores
+    /_remote/info /_resolve/cluster /_resolve/cluster/{index} /_resolve/index/{index}
+    /_rollup/data /_rollup/data/{index} /_rollup/job /_rollup/job/{id} /{index}/_rollup/data
+    /_script_context /_script_language /_scripts/{id}
+    /_searchable_snapshots/** /{index}/_searchable_snapshots/stats
+    /_settings /_settings/{name} /{index}/_settings /{index}/_settings/{name}
+    /_slm/policy /_slm/policy/{name} /_slm/stats /_slm/status /_snapshot /_snapshot/**
+    /_stats /_stats/{metric} /{index}/_stats /{index}/_stats/{metric} /{index}/_field_usage_stats
+    /_tasks /_tasks/{id} /_transform /_transform/** /_xpack /_xpack/usage
+    /{index} /{index}/_doc/{id} /{index}/_source/{id}
+"""
+
+_POST = """
+    /_analyze /{index}/_analyze
+    /_cluster/allocation/explain
+    /_count /{index}/_count /_search /{index}/_search /_search_shards /{index}/_search_shards
+    /_field_caps /{index}/_field_caps /{index}/_terms_enum
+    /_index_template/_simulate /_index_template/_simulate/{name} /_index_template/_simulate_index/{index}
+    /_ingest/pipeline/_simulate /_ingest/pipeline/{name}/_simulate
+    /_mget /{index}/_mget /_mtermvectors /{index}/_mtermvectors /{index}/_termvectors /{index}/_termvectors/{id}
+    /_ml/anomaly_detectors/{id}/results/**
+    /_query_rules/{id}/_test
+    /_rank_eval /{index}/_rank_eval
+    /_sql/translate /_text_structure/test_grok_pattern
+    /_validate/query /{index}/_validate/query /{index}/_explain/{id} /{index}/_graph/explore
+"""
+
+_ABOUT_NO_INDEX = """
+    / /_analyze /_cat /_cat/allocation /_cat/allocation/{node} /_cat/health /_cat/master /_cat/nodeattrs /_cat/nodes /_cat/plugins
+    /_cat/thread_pool /_cat/thread_pool/{pools} /_cluster/stats /_cluster/stats/nodes/{node} /_ingest/processor/grok
+    /_license /_license/basic_status /_license/trial_status /_nodes /_nodes/** /_script_context /_script_language
+    /_text_structure/test_grok_pattern /_xpack /_xpack/usage
+    /_cluster/allocation/explain /_ingest/pipeline/_simulate /_mget /_mtermvectors
+"""
+"""Requests whose answers show no index but those that their bodies name."""
+
+_ABOUT_MORE = """
+    /_cluster/state/{metric}/{index} /_data_stream/{index} /_data_stream/{index}/{part} /_index_template/_simulate_index/{index}
+    /_resolve/cluster/{index} /_rollup/data/{index}
+    /{index}/_ccr/info /{index}/_ccr/stats /{index}/_migration/deprecations /{index}/_rollup/data
+"""
+"""Requests whose answers show other indices than those of their paths."""
+
+_DEEPER = frozenset({"level", "include_disk_info"})
+"""Parameters that make an answer show indices."""
+
+_INSTEAD = {
+    "_cat": "es_indices, or a path with an index such as /_cat/shards/my-index",
+    "_cluster": "es_health",
+    "_health_report": "es_health",
+    "_tasks": "es_health",
+    "_snapshot": "es_health",
+    "_slm": "es_health",
+    "_ilm": "/my-index/_ilm/explain",
+    "_index_template": "es_indices",
+    "_template": "es_indices",
+    "_component_template": "es_indices",
+    "_data_stream": "es_indices",
+    "_nodes": "/_nodes/stats or es_health",
+}
+"""What may be used in place of what is refused, by the first part of a path."""
+
+PARAMETERS = {
+    "alias": "it belongs into the path",
+    "index": "it belongs into the path",
+    "indices": "it belongs into the path",
+    "name": "it belongs into the path",
+    "target": "it belongs into the path",
+    "refresh": "it makes Elasticsearch refresh the index",
+    "scroll": "it leaves a search open: es_search goes on by its cursor",
+    "source": "give the body as body",
+    "source_content_type": "give the body as body",
+    "format": "answers are JSON",
+}
+"""Parameters that are refused, and why."""
+
+
+@dataclass(frozen=True)
+class RestEndpoint:
+    """A request that is allowed: its pattern, and the parts of the path."""
+
+    pattern: str
+    parts: tuple[str, ...]
+
+    @property
+    def indices(self) -> list[str]:
+        """What of the path names indices."""
+        names = self.pattern.strip("/").split("/")
+        return [part for name, part in zip(names, self.parts, strict=False) if name == "{index}"]
+
+    def limited(self, params: Mapping[str, Any]) -> RestEndpoint:
+        """The same request where MCP_INDEX_PATTERNS limits this server: one that names its indices, or is about none.
+
+        Raises:
+            ToolError: it would show other indices.
+        """
+        if "hot_threads" in self.parts or (self.pattern in _FREE and not params.keys().isdisjoint(_DEEPER)):
+            raise self._refused()
+        if self.pattern in _FREE or ("{index}" in self.pattern and self.pattern not in _TELLING):
+            return self
+        # Elasticsearch takes the indices in front of most commands, and behind some.
+        for pattern, parts in (
+            ("/{index}" + self.pattern, ("*", *self.parts)),
+            (self.pattern + "/{index}", (*self.parts, "*")),
+        ):
+            if pattern in _KNOWN and pattern not in _TELLING:
+                return RestEndpoint(pattern, parts)
+        raise self._refused()
+
+    def _refused(self) -> ToolError:
+        instead = _INSTEAD.get(self.parts[0] if self.parts else "", "a path with an index, or another tool")
+        return ToolError(
+            f"/{'/'.join(self.parts)[:200]} is refused: it would show indices that MCP_INDEX_PATTERNS keeps from this server; "
+            f"use {instead}"
+        )
+
+    def of(self, indices: str) -> tuple[str, ...]:
+        """The parts of the path, for these indices."""
+        names = self.pattern.strip("/").split("/")
+        named = [indices if name == "{index}" else part for name, part in zip(names, self.parts, strict=False)]
+        return (*named, *self.parts[len(named) :])
+
+
+@cache
+def _compiled(method: str) -> list[tuple[str, re.Pattern[str]]]:
+    """The requests of a method that are allowed. There are many, and es_request alone needs them: not before it is called."""
+    found = []
+    for pattern in _ALLOWED.get(method, "").split():
+        # A part that begins with _ is a command of Elasticsearch's, save _all and _local.
+        text = re.sub(r"\{\w+\}", r"(?:(?!_)[^/]+|_all|_local)", pattern).replace("/**", r"(?:/[^/]+)*")
+        found.append((pattern, re.compile(text)))
+    # The more of a pattern is said outright, the sooner it is tried.
+    return sorted(found, key=lambda item: ("**" in item[0], item[0].count("{")))
+
+
+_FREE, _TELLING = frozenset(_ABOUT_NO_INDEX.split()), frozenset(_ABOUT_MORE.split())
+_KNOWN = frozenset((_GET + _POST).split())
+
+_ALLOWED = {"GET": _GET, "POST": _POST}
+
+
+def endpoint(method: str, path: str) -> RestEndpoint:
+    """What a request is.
+
+    Args:
+        method: GET or POST
+        path: as in the reference, not percent-encoded
+
+    Raises:
+        ToolError: it is not one that only reads.
+    """
+    parts = tuple(part for part in path.split("/") if part)
+    if (
+        not path.startswith("/")
+        or "//" in path
+        or any(part in (".", "..") for part in parts)
+        or re.search(r"[?#%\\\s]", path)
+    ):
+        raise ToolError(f"{path[:200]!r} is not a path such as /my-index/_stats: parameters go into params")
+    plain = "/" + "/".join(parts)
+    for pattern, expression in _compiled(method):
+        if expression.fullmatch(plain):
+            return RestEndpoint(pattern, parts)
+    raise ToolError(f"{method} {path[:200]} is refused: {_reason(method, plain)}")
+
+
+def _reason(method: str, path: str) -> str:
+    first = path.split("/")[1] if len(path) > 1 else ""
+    if first in ("_security", "_watcher", "_connector", "_ssl", "_logstash", "_inference"):
+        return f"what is under /{first} may hold secrets"
+    if method not in _ALLOWED:
+        return "only GET and POST are sent, and no request that changes anything"
+    if "script" in path or "template" in path or path.endswith("/_knn_search"):
+        return "scripts and stored templates are not run here"
+    other = "POST" if method == "GET" else "GET"
+    if any(expression.fullmatch(path) for _, expression in _compiled(other)):
+        return f"send it by {other}"
+    if re.search(r"/_(async_search|query|sql|eql)", path):
+        return "es_query and es_search do that"
+    return "it is not known to read only"
+
+
+def check_parameters(params: Mapping[str, Any]) -> None:
+    """Raises ToolError for a parameter that is refused."""
+    for name in params:
+        if name in PARAMETERS:
+            raise ToolError(f"parameter {name} is refused: {PARAMETERS[name]}")

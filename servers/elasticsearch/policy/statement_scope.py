@@ -1,0 +1,111 @@
+"""ES|QL and SQL as far as MCP_INDEX_PATTERNS needs to know them: which indices a statement reads.
+
+What is not known to read only the indices it is said to read is refused; no attempt is made at the whole grammars
+(https://www.elastic.co/guide/en/elasticsearch/reference/8.11/esql-syntax.html, sql-syntax-select.html).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from servers.common.protocol.tools import ToolError
+
+_COMMANDS = frozenset(
+    {
+        "CHANGE_POINT", "DISSECT", "DROP", "EVAL", "GROK", "INLINESTATS", "KEEP", "LIMIT", "MV_EXPAND", "RENAME", "SAMPLE",
+        "SORT", "STATS", "WHERE",
+    }
+)  # fmt: skip
+"""Commands of ES|QL, behind the first, that read no index. Not ENRICH, LOOKUP JOIN and FORK."""
+
+_NAMES = r"[\w.*+-]+(?:[ \t\r\n]*,[ \t\r\n]*[\w.*+-]+)*"
+_FROM = re.compile(
+    rf"[ \t\r\n]*FROM[ \t\r\n]+({_NAMES})(?:[ \t\r\n]+METADATA[ \t\r\n]+{_NAMES}|[ \t\r\n]*\[[ \t\r\n]*METADATA[ \t\r\n]+{_NAMES}"
+    r"[ \t\r\n]*\])?[ \t\r\n]*",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement around the indices that it reads; none where `indices` is empty."""
+
+    before: str
+    indices: str
+    behind: str
+
+    def reading(self, indices: str) -> str:
+        """The statement for other indices."""
+        return self.before + indices + self.behind
+
+
+def esql(query: str) -> Statement:
+    """A statement of ES|QL.
+
+    Raises:
+        ToolError: it can't be told what it reads.
+    """
+    if '"""' in query:
+        raise _unclear('strings in """; use "')
+    plain = _without_quotes(query, r'"(?:[^"\\\r\n]|\\.)*"|`(?:[^`]|``)*`')
+    if "//" in plain or "/*" in plain:
+        raise _unclear("comments")
+    if re.search(r"\([ \t\r\n]*(?:FROM|TS|ROW)\b", plain, re.IGNORECASE):
+        raise _unclear("subqueries")
+    first, *rest = plain.split("|")
+    for piece in (first, *rest):
+        if piece.count("(") != piece.count(")"):
+            raise _unclear("| within parentheses")
+    for piece in rest:
+        word = (re.findall(r"^[ \t\r\n]*([A-Za-z_]+)", piece) or [piece.strip()[:20]])[0].upper()
+        if word not in _COMMANDS:
+            raise _unclear(f"{word or 'an empty command'}, but {', '.join(sorted(_COMMANDS))}")
+    if re.match(r"[ \t\r\n]*(ROW|SHOW)[ \t\r\n]", first, re.IGNORECASE):
+        return Statement(query, "", "")
+    if not (found := _FROM.fullmatch(first)):
+        raise _unclear("a beginning that is not FROM and plain names, without quotes, other clusters and date math")
+    return Statement(query[: found.start(1)], re.sub(r"[ \t\r\n]", "", found[1]), query[found.end(1) :])
+
+
+def sql(query: str) -> Statement:
+    """A statement of SQL.
+
+    Raises:
+        ToolError: it can't be told what it reads.
+    """
+    plain = _without_quotes(query, r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`""")
+    if "--" in plain or "/*" in plain:
+        raise _unclear("comments")
+    if re.search(r"[{};?]", plain):
+        raise _unclear("any of { } ; ?")
+    if not re.match(r"\s*SELECT\b", plain, re.IGNORECASE):
+        raise _unclear("other than SELECT; es_indices and es_mapping show what there is")
+    if re.search(r"\b(JOIN|FROZEN|NATURAL|UNION|WITH)\b", plain, re.IGNORECASE):
+        raise _unclear("joins and the like")
+    words = list(re.finditer(r"\bFROM\b", plain, re.IGNORECASE))
+    if not words:
+        return Statement(query, "", "")
+    # In place, for quoted names are blank in `plain`.
+    table = re.compile(r'\s+(?:"([\w.*,+-]+)"|([\w.+-]+))(?![^\s)])', re.ASCII).match(query, words[0].end())
+    if len(words) > 1 or not table or plain[table.end() :].lstrip().startswith(","):
+        raise _unclear('other than one FROM and one table, as FROM "logs-*"')
+    return Statement(query[: table.start()] + ' "', table[1] or table[2], '"' + query[table.end() :])
+
+
+def _without_quotes(query: str, quoted: str) -> str:
+    """The statement with blanks for what is quoted, as long as it was.
+
+    Raises:
+        ToolError: a quote is not closed.
+    """
+    plain = re.sub(quoted, lambda found: " " * len(found[0]), query, flags=re.DOTALL)
+    if re.search(r"[\"'`]", plain):
+        raise _unclear("quotes that are not closed")
+    return plain
+
+
+def _unclear(what: str) -> ToolError:
+    return ToolError(
+        f"MCP_INDEX_PATTERNS limits this server, and which indices are read can't be told of {what}: refused"
+    )

@@ -1,0 +1,49 @@
+"""The resources es://cluster and es://index/{name}/mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from servers.common.protocol.resources import Resource, Resources, Template
+from servers.common.protocol.tools import Call, ToolError
+from servers.elasticsearch.policy.index_names import inside
+from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.tools.health import es_health
+from servers.elasticsearch.tools.indices import es_mapping
+
+
+async def _cluster(call: Call[ScopedElasticsearch]) -> Mapping[str, Any]:
+    return await es_health.function(call, about=[])
+
+
+async def _mapping(call: Call[ScopedElasticsearch], name: str) -> Mapping[str, Any]:
+    return await es_mapping.function(call, index=name, fields="*", full=False)
+
+
+async def _complete(call: Call[ScopedElasticsearch], typed: str) -> Sequence[str]:
+    """Names of indices, aliases and data streams that go on from what was typed."""
+    if any(c in typed for c in '*?,<>"\\/| '):
+        return []  # no name has these
+    try:
+        return sorted(found.name for found in await inside(call.backend, f"{typed}*"))
+    except ToolError:
+        return []
+
+
+RESOURCES = Resources(
+    fixed=[
+        Resource("es://cluster", "State of the cluster", "What es_health gives: its state, and what is wrong", _cluster)
+    ],
+    templates=[
+        Template(
+            "es://index/",
+            "name",
+            "Fields of an index",
+            "What es_mapping gives: the fields of an index and their types",
+            _mapping,
+            _complete,
+            "/mapping",
+        )
+    ],
+)

@@ -1,0 +1,191 @@
+"""es_bulk against a real Elasticsearch 8.11.4."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mcp import Client
+
+from servers.common.protocol.tools import ToolError
+from servers.elasticsearch.tests.conftest import error, ok
+from servers.elasticsearch.tools.bulk import parsed
+from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.sidecar import Sidecar
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS: dict[str, str] = {"MCP_ALLOW_WRITES": "true"}
+
+
+@pytest.fixture
+async def client(sidecar: Sidecar, elasticsearch: ElasticsearchNode) -> AsyncIterator[Client]:
+    elasticsearch.request("PUT", "/books", {"mappings": {"properties": {"pages": {"type": "integer"}}}})
+    async with Client(sidecar.url + "/mcp") as connected:
+        yield connected
+
+
+def stored(node: ElasticsearchNode) -> dict[str, Any]:
+    hits = node.request("GET", "/books/_search?size=1000")["hits"]["hits"]
+    return {hit["_id"]: hit["_source"] for hit in hits}
+
+
+async def test_each_operation(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    first = [
+        {"id": "1", "document": {"pages": 1}},
+        {"op": "create", "id": "2", "document": {"pages": 2}},
+        {"document": {}},
+    ]
+    done = await ok(client, "es_bulk", index="books", operations=first, refresh=True)
+    assert done["done"] == {"created": 3} and len(done["ids"]) == 1 and "failed" not in done
+    second: list[dict[str, Any]] = [
+        {"id": "1", "document": {"pages": 10}},
+        {"op": "update", "id": "2", "document": {"title": "T"}},
+        {"op": "delete", "id": done["ids"][0]},
+        {"op": "delete", "id": "gone"},
+        {"op": "update", "id": "2", "document": {"title": "T"}},
+    ]
+    done = await ok(client, "es_bulk", index="books", operations=second, refresh=True)
+    assert done == {"done": {"updated": 2, "deleted": 1, "not_found": 1, "noop": 1}}
+    assert stored(elasticsearch) == {"1": {"pages": 10}, "2": {"pages": 2, "title": "T"}}
+
+
+async def test_each_fails_alone(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    await ok(client, "es_bulk", index="books", operations=[{"id": "1", "document": {"pages": 1}}], refresh=True)
+    operations = [
+        {"op": "create", "id": "1", "document": {"pages": 2}},
+        {"id": "2", "document": {"pages": "many"}},
+        {"id": "3", "document": {"pages": 3}},
+        {"id": "1", "document": {"pages": 9}, "if_seq_no": 77, "if_primary_term": 1},
+        {"op": "update", "id": "none", "document": {}},
+    ]
+    done = await ok(client, "es_bulk", index="books", operations=operations, refresh=True)
+    assert done["done"] == {"created": 1}
+    errors = {failed["position"]: failed["error"] for failed in done["failed"]}
+    assert sorted(errors) == [0, 1, 3, 4]
+    assert "version_conflict" in errors[0] and "pages" in errors[1] and "many" in errors[1]
+    assert "version_conflict" in errors[3] and "document_missing" in errors[4]
+    assert stored(elasticsearch) == {"1": {"pages": 1}, "3": {"pages": 3}}
+
+
+async def test_more_failures_than_fit_are_counted(client: Client) -> None:
+    operations = [{"id": str(i), "document": {"pages": "x" * 300}} for i in range(100)]
+    done = await ok(client, "es_bulk", index="books", operations=operations)
+    assert done["failures"] == 100 and 5 < len(done["failed"]) < 100
+
+
+async def test_ndjson(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    text = '{"index":{"_id":"1"}}\n{"pages":1}\n\n{"update":{"_id":"1"}}\n{"doc":{"a":2}}\n{"delete":{"_id":"9"}}\n'
+    done = await ok(client, "es_bulk", index="books", operations=text, refresh=True)
+    assert done == {"done": {"created": 1, "updated": 1, "not_found": 1}}
+    assert stored(elasticsearch) == {"1": {"pages": 1, "a": 2}}
+
+
+@pytest.mark.parametrize(
+    ("operations", "reason"),
+    [
+        ([], "give 1 to"),
+        ([{"op": "drop", "id": "1"}], "operation 0: op has to be one of"),
+        ([{"id": "1", "document": {}}, {"op": "delete"}], "operation 1: delete needs an id"),
+        ([{"op": "update", "document": {}}], "update needs an id"),
+        ([{"id": "1"}], "needs a document"),
+        ([{"op": "delete", "id": "1", "document": {}}], "takes no document"),
+        ([{"id": 1, "document": {}}], "id has to be text"),
+        ([{"id": "x" * 600, "document": {}}], "id has to be text"),
+        ([{"id": "1", "document": [1]}], "needs a document"),
+        ([{"id": "1", "document": {}, "if_seq_no": 1}], "go together"),
+        ([{"id": "1", "document": {}, "index": "other"}], "'index' is none of"),
+        ('{"index":{"_index":"other","_id":"1"}}\n{}', "another index"),
+        ('{"index":{"_id":"1","pipeline":"p"}}\n{}', "'pipeline' is not supported"),
+        ('{"index":{}}', "has no document"),
+        ('{"index":', "line 1 is not JSON"),
+        ('{"update":{"_id":"1"}}\n{"script":"x"}', "an update is"),
+    ],
+)
+async def test_what_is_wrong_is_told_and_nothing_is_done(
+    client: Client, elasticsearch: ElasticsearchNode, operations: Any, reason: str
+) -> None:
+    assert reason in await error(client, "es_bulk", index="books", operations=operations)
+    elasticsearch.request("POST", "/books/_refresh")
+    assert stored(elasticsearch) == {}
+
+
+async def test_the_index_is_an_exact_name(client: Client) -> None:
+    operations = [{"id": "1", "document": {}}]
+    assert "did you mean books" in await error(client, "es_bulk", index="boks", operations=operations)
+    for name in ("*", "_all", "books,other", ".security", "<books-{now/d}>"):
+        assert "nothing was done" in await error(client, "es_bulk", index=name, operations=operations)
+    assert (await ok(client, "es_bulk", index="fresh", operations=operations, create_index=True))["done"] == {
+        "created": 1
+    }
+
+
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id": st.text(min_size=1, max_size=20),
+            "document": st.dictionaries(st.text(max_size=8), st.integers() | st.text()),
+        }
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@given(ROWS)
+def test_ndjson_is_read_as_it_was_written(rows: list[dict[str, Any]]) -> None:
+    lines = [
+        json.dumps(part, ensure_ascii=False)
+        for row in rows
+        for part in ({"index": {"_id": row["id"]}}, row["document"])
+    ]
+    assert parsed("\n".join(lines), "i") == [{"op": "index", **row} for row in rows]
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        parsed(text, "i")
+    except ToolError as refusal:
+        assert "nothing was done" in str(refusal)
+
+
+IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(IDS, st.text(st.characters(exclude_categories=["Cs"]), max_size=50), min_size=1, max_size=20))
+def test_what_was_written_comes_back(
+    sidecar: Sidecar, elasticsearch: ElasticsearchNode, values: dict[str, str]
+) -> None:
+    operations = [{"id": identifier, "document": {"v": value}} for identifier, value in values.items()]
+    params = {"name": "es_bulk", "arguments": {"index": "prop", "operations": operations, "create_index": True}}
+    status, answer = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    assert status == 200 and not answer["result"]["isError"], answer
+    assert "failed" not in answer["result"]["structuredContent"]
+    got = elasticsearch.request("POST", "/prop/_mget", {"ids": list(values)})["docs"]
+    assert {doc["_id"]: doc["_source"]["v"] for doc in got} == values
+
+
+async def test_many_operations_are_sent_in_parts_and_tell_how_far_they_are(
+    client: Client, elasticsearch: ElasticsearchNode
+) -> None:
+    told: list[tuple[float, float | None]] = []
+
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, total))
+
+    operations = [{"id": str(i), "document": {"n": i}} for i in range(2500)]
+    operations[1700] = {"op": "create", "id": "5", "document": {"n": 5}}
+    answer = await client.call_tool(
+        "es_bulk", {"index": "many", "operations": operations, "create_index": True}, progress_callback=tell
+    )
+    assert answer.structured_content and answer.structured_content["done"] == {"created": 2499}
+    assert [row["position"] for row in answer.structured_content["failed"]] == [1700]
+    assert told == [(1000, 2500), (2000, 2500), (2500, 2500)]
+    elasticsearch.request("POST", "/many/_refresh")
+    assert elasticsearch.request("GET", "/many/_count")["count"] == 2499

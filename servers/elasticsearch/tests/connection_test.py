@@ -1,0 +1,412 @@
+"""The way to Elasticsearch: several nodes, one of which fails; what is sent again and what is not; compression."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import signal
+import ssl
+import threading
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from servers.elasticsearch.client.node import CONNECTIONS_PER_NODE
+from servers.elasticsearch.tests.conftest import Start, call, ready, told
+from servers.elasticsearch.tests.fake_elasticsearch import NOTHING, ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
+from tools.backends.certificates import Authority
+from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.http_proxy import HttpProxy
+from tools.backends.process import free_port
+from tools.backends.sidecar import Sidecar
+from tools.backends.tls_proxy import TlsProxy
+
+
+def refusal(status: int, **headers: str) -> FakeAnswer:
+    cause = {"type": "es_rejected_execution_exception", "reason": "rejected execution of task"}
+    body = {"error": cause | {"root_cause": [cause]}, "status": status}
+    return FakeAnswer(status, body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def searches(
+    search: FakeAnswer | Callable[[FakeRequest], FakeAnswer], root: FakeAnswer = ROOT
+) -> Callable[[FakeRequest], FakeAnswer]:
+    """Answers every _search with one answer, and all else as a node does."""
+
+    def answer(request: FakeRequest) -> FakeAnswer:
+        if "_search" not in request.path:
+            return root
+        return search if isinstance(search, FakeAnswer) else search(request)
+
+    return answer
+
+
+def count(fake: FakeElasticsearch, part: str, method: str = "") -> int:
+    return sum(part in request.path and (not method or request.method == method) for request in fake.requests)
+
+
+def hosts(*ports: int) -> str:
+    return ",".join(f"127.0.0.1:{port}" for port in ports)
+
+
+def requests_of_ours(node: ElasticsearchNode) -> int:
+    """How many requests of sidecars a node has had, by its own count."""
+    (stats,) = node.request("GET", "/_nodes/_local/stats/http")["nodes"].values()
+    return sum(c["request_count"] for c in stats["http"]["clients"] if c.get("x_opaque_id") == "mcp-elasticsearch")
+
+
+def test_a_node_of_a_real_cluster_goes_and_comes_back(start: Start) -> None:
+    transport = free_port()
+    place = f"127.0.0.1:{transport}"
+    common = {"discovery.type": "multi-node", "discovery.seed_hosts": [place]}
+    master = common | {"transport.port": transport, "cluster.initial_master_nodes": [place]}
+    with (
+        ElasticsearchNode(cluster="pair", settings=master) as first,
+        # Not one that could be master, so that the cluster goes on without it.
+        ElasticsearchNode(cluster="pair", settings=common | {"node.roles": ["data"]}) as second,
+    ):
+        first.request("PUT", "/books", {"settings": {"number_of_shards": 1, "number_of_replicas": 1}})
+        first.request("PUT", "/books/_doc/1?refresh=true", {"title": "A fox"})
+        assert first.request("GET", "/_cluster/health/books?wait_for_status=green&timeout=60s")["number_of_nodes"] == 2
+        sidecar = start(ES_HOSTS=hosts(first.port, second.port), MCP_ALLOW_WRITES="true")
+
+        def search() -> None:
+            answer = call(sidecar, "es_search", index="books", query={"match": {"title": "fox"}})
+            assert answer["structuredContent"]["total"] == 1, answer
+
+        before = [requests_of_ours(node) for node in (first, second)]
+        for _ in range(6):
+            search()
+        assert all(requests_of_ours(n) - b >= 3 for n, b in zip((first, second), before, strict=True)), "by turns"
+
+        second.signal(signal.SIGKILL)
+        second.wait(20)
+        for number in range(6):
+            search()
+            written = call(sidecar, "es_index", index="books", id=f"w{number}", document={"title": "A dog"})
+            assert not written["isError"], written
+        sidecar.wait_until(lambda: f"without 127.0.0.1:{second.port}" in ready(sidecar), 20)
+        assert sidecar.get("/ready")[0] == 200
+        assert first.request("GET", "/books/_doc/w5")["_version"] == 1
+
+        second.stop()
+        second.start()
+        sidecar.wait_until(lambda: "without" not in ready(sidecar), 60)
+        before_second = requests_of_ours(second)
+        for _ in range(6):
+            search()
+        assert requests_of_ours(second) - before_second >= 3, "it has its turns again"
+
+
+def test_a_busy_node_is_passed_over_and_asked_again(start: Start) -> None:
+    refusals = 2
+
+    def sometimes(request: FakeRequest) -> FakeAnswer:
+        nonlocal refusals
+        refusals -= 1
+        return refusal(429) if refusals >= 0 else NOTHING
+
+    statuses = [200]
+    with (
+        FakeElasticsearch(searches(lambda request: refusal(statuses[-1]))) as busy,
+        FakeElasticsearch(searches(NOTHING)) as free,
+    ):
+        sidecar = start(ES_HOSTS=hosts(busy.port, free.port))
+        for status in (429, 502, 503, 504):
+            statuses.append(status)
+            before = count(busy, "_search"), count(free, "_search")
+            for _ in range(4):
+                assert not call(sidecar, "es_search", index="a")["isError"]
+            assert count(free, "_search") == before[1] + 4
+            assert count(busy, "_search") <= before[0] + 2, "it has its turns at most"
+        assert count(busy, "_search") > 0
+    with FakeElasticsearch(searches(sometimes)) as fake:
+        assert not call(start(ES_PORT=str(fake.port)), "es_search", index="a")["isError"]
+        assert count(fake, "_search") == 3
+
+
+def test_a_read_leaves_a_node_that_hangs(start: Start) -> None:
+    held = threading.Event()
+
+    def hang(request: FakeRequest) -> FakeAnswer:
+        held.wait()
+        return NOTHING
+
+    with FakeElasticsearch(searches(hang)) as hanging, FakeElasticsearch(searches(NOTHING)) as other:
+        try:
+            sidecar = start(ES_HOSTS=hosts(hanging.port, other.port))
+            for number in range(2):
+                assert not call(sidecar, "es_search", index="a")["isError"]
+                assert count(other, "_search") == number + 1
+            assert count(hanging, "_search") == 1
+        finally:
+            held.set()
+
+
+def test_checks_never_wait_for_calls_and_calls_wait_for_connections(start: Start) -> None:
+    held = threading.Event()
+    now, most, lock = 0, 0, threading.Lock()
+
+    def hang(request: FakeRequest) -> FakeAnswer:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        held.wait()
+        with lock:
+            now -= 1
+        return NOTHING
+
+    answers: list[dict[str, Any]] = []
+    with FakeElasticsearch(searches(hang)) as fake:
+        try:
+            sidecar = start(ES_PORT=str(fake.port))
+            calls = [
+                threading.Thread(target=lambda: answers.append(call(sidecar, "es_search", index="a")))
+                for _ in range(CONNECTIONS_PER_NODE + 8)
+            ]
+            for thread in calls:
+                thread.start()
+            sidecar.wait_until(lambda: now == CONNECTIONS_PER_NODE, 60)
+            checked = count(fake, "/") - count(fake, "_search")
+            sidecar.wait_until(lambda: count(fake, "/") - count(fake, "_search") > checked + 1, 60)
+            assert sidecar.get("/ready")[0] == 200
+        finally:
+            held.set()
+        for thread in calls:
+            thread.join()
+        assert [answer["isError"] for answer in answers] == [False] * len(calls)
+        assert most == CONNECTIONS_PER_NODE
+
+
+def test_retry_after_is_kept_and_not_waited_for_in_vain(start: Start) -> None:
+    waits = iter(["1", "Wed, 21 Oct 2015 07:28:00 GMT"])
+    with FakeElasticsearch(
+        searches(lambda request: refusal(503, Retry_After=after) if (after := next(waits, "")) else NOTHING)
+    ) as fake:
+        assert not call(start(ES_PORT=str(fake.port)), "es_search", index="a")["isError"]
+        assert count(fake, "_search") == 3
+    with FakeElasticsearch(searches(refusal(429, Retry_After="3600"))) as fake:
+        # Longer than the call may take: it is told at once.
+        assert "overloaded: try again in a while" in told(start(ES_PORT=str(fake.port)), "es_search", index="a")
+        assert count(fake, "_search") == 1
+
+
+def test_a_write_goes_past_a_dead_node_and_is_never_sent_twice(start: Start) -> None:
+    put = {"index": "a", "id": "1", "document": {}, "create_index": True}
+    done = FakeAnswer(
+        201, {"_index": "a", "_id": "1", "result": "created", "_version": 1, "_seq_no": 0, "_primary_term": 1}
+    )
+
+    def breaks(request: FakeRequest) -> FakeAnswer:
+        return FakeAnswer(0) if request.method == "PUT" else ROOT
+
+    def serves(request: FakeRequest) -> FakeAnswer:
+        return done if request.method == "PUT" else ROOT
+
+    with FakeElasticsearch(serves) as fake:
+        sidecar = start(ES_HOSTS=hosts(free_port(), fake.port), MCP_ALLOW_WRITES="true")
+        for _ in range(2):
+            assert not call(sidecar, "es_index", **put)["isError"]
+        assert count(fake, "/a/_doc/1", "PUT") == 2
+    for answer, said in (
+        (breaks, "broke the connection"),
+        (lambda r: FakeAnswer(504, b"<html>", "text/html") if r.method == "PUT" else ROOT, "HTTP status 504"),
+    ):
+        with FakeElasticsearch(answer) as first, FakeElasticsearch(answer) as second:
+            sidecar = start(ES_HOSTS=hosts(first.port, second.port), MCP_ALLOW_WRITES="true")
+            text = told(sidecar, "es_index", **put)
+            assert said in text and "may have been done or not, and was not sent again" in text
+            assert count(first, "/a/_doc/1", "PUT") + count(second, "/a/_doc/1", "PUT") == 1
+
+
+def test_when_all_nodes_are_away_each_is_told(start: Start) -> None:
+    ports = [free_port(), free_port()]
+    sidecar = start(ready=False, ES_HOSTS=hosts(*ports))
+    refused = " can't be reached (Connection refused)"
+    assert told(sidecar, "es_health") in {
+        f"no node of Elasticsearch serves us: 127.0.0.1:{one}{refused}; 127.0.0.1:{two}{refused}: try again, or check ES_HOSTS"
+        for one, two in (ports, ports[::-1])
+    }
+    assert sidecar.get("/ready")[0] == 503
+
+
+def test_nodes_of_different_clusters_are_not_mixed(start: Start) -> None:
+    roots = [FakeAnswer(200, ROOT.body | {"cluster_uuid": name}) for name in ("one", "two")]
+    with FakeElasticsearch(searches(NOTHING, roots[0])) as one, FakeElasticsearch(searches(NOTHING, roots[1])) as two:
+        sidecar = start(ready=False, ES_HOSTS=hosts(one.port, two.port))
+        sidecar.wait_until(lambda: "different clusters" in ready(sidecar), 10)
+        assert "different clusters" in told(sidecar, "es_search", index="a")
+        assert count(one, "_search") + count(two, "_search") == 0
+
+
+def test_a_path_before_elasticsearchs_own(start: Start) -> None:
+    with FakeElasticsearch(searches(NOTHING)) as fake:
+        sidecar = start(ES_HOSTS=f"http://127.0.0.1:{fake.port}/es/")
+        assert not call(sidecar, "es_search", index="a")["isError"]
+        assert {request.path.partition("?")[0] for request in fake.requests} >= {"/es/", "/es/a/_search"}
+
+
+def test_compression_with_a_real_node(start: Start, elasticsearch: ElasticsearchNode) -> None:
+    sidecar = start(ES_HTTP_COMPRESS="true", MCP_ALLOW_WRITES="true")
+    text = "a quick fox " * 2000
+    written = call(sidecar, "es_index", index="books", id="1", document={"text": text}, create_index=True, refresh=True)
+    assert not written["isError"], written
+    assert elasticsearch.request("GET", "/books/_doc/1")["_source"] == {"text": text}
+    assert call(sidecar, "es_get", index="books", id="1")["structuredContent"]["source"] == {"text": text}
+
+
+@pytest.mark.parametrize("wanted", ["true", "false", "auto"])
+def test_what_is_compressed(start: Start, wanted: str) -> None:
+    done = FakeAnswer(
+        201, {"_index": "a", "_id": "1", "result": "created", "_version": 1, "_seq_no": 0, "_primary_term": 1}
+    )
+    packed = gzip.compress(json.dumps(NOTHING.body).encode())
+
+    def answer(request: FakeRequest) -> FakeAnswer:
+        if request.method == "PUT":
+            return done
+        if "_search" in request.path and "gzip" in request.headers["accept-encoding"]:
+            return FakeAnswer(200, packed, headers={"Content-Encoding": "gzip"})
+        return NOTHING if "_search" in request.path else ROOT
+
+    with FakeElasticsearch(answer) as fake:
+        sidecar = start(ES_PORT=str(fake.port), ES_HTTP_COMPRESS=wanted, MCP_ALLOW_WRITES="true")
+        put = {"index": "a", "id": "1", "create_index": True}
+        for document in ({"n": 1}, {"text": "x" * 10_000}):
+            assert not call(sidecar, "es_index", document=document, **put)["isError"]
+        assert call(sidecar, "es_search", index="a")["structuredContent"]["total"] == 0
+        small, large = [r for r in fake.requests if r.method == "PUT"]
+        assert "content-encoding" not in small.headers
+        if wanted == "true":
+            assert large.headers["content-encoding"] == "gzip" and len(large.body) < 1000
+            large = large._replace(body=gzip.decompress(large.body))
+        else:  # auto: the node is on loopback
+            assert "content-encoding" not in large.headers
+            assert {request.headers["accept-encoding"] for request in fake.requests} == {"identity"}
+        assert json.loads(large.body) == {"text": "x" * 10_000}
+
+
+def high_water(sidecar: Sidecar) -> int:
+    """The most memory that a process has had, MiB."""
+    status = Path(f"/proc/{sidecar.pid}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert found
+    return int(found[1]) // 1024
+
+
+def test_a_bomb_is_not_unpacked(start: Start) -> None:
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = b"".join(packer.compress(b" " * (1 << 20)) for _ in range(512)) + packer.flush()
+    assert len(bomb) < 1 << 20
+    with FakeElasticsearch(searches(FakeAnswer(200, bomb, headers={"Content-Encoding": "gzip"}))) as fake:
+        sidecar = start(ES_PORT=str(fake.port), ES_HTTP_COMPRESS="true")
+        before = high_water(sidecar)
+        assert "is longer than 8388608 bytes" in told(sidecar, "es_search", index="a")
+        assert high_water(sidecar) - before < 64, "of 512 MiB"
+        assert sidecar.get("/ready")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "text"),
+    [
+        (b"no gzip at all", "gzip", "invalid gzip"),
+        (gzip.compress(b'{"hits": ' + bytes(range(256)) * 9)[:-20], "gzip", "ended its gzip answer too early"),
+        (b"{}", "br", "the encoding 'br', which was not requested"),
+    ],
+)
+def test_an_answer_that_cant_be_unpacked_is_told(start: Start, body: bytes, encoding: str, text: str) -> None:
+    with FakeElasticsearch(searches(FakeAnswer(200, body, headers={"Content-Encoding": encoding}))) as fake:
+        assert text in told(start(ES_PORT=str(fake.port), ES_HTTP_COMPRESS="true"), "es_search", index="a")
+
+
+def test_a_warning_reaches_the_caller_once(start: Start, elasticsearch: ElasticsearchNode) -> None:
+    sidecar = start(MCP_ALLOW_WRITES="true")
+    template = {"kind": "template", "definition": {"index_patterns": ["books"]}}
+    try:
+        elasticsearch.request("PUT", "/_template/older", {"index_patterns": ["books*"]})
+        answer = call(sidecar, "es_define", name="newer", **template)
+    finally:
+        elasticsearch.request("DELETE", "/_template/older")
+        elasticsearch.request("DELETE", "/_index_template/newer")
+    (warning,) = answer["structuredContent"]["warnings"]
+    assert warning.startswith("index template [newer] has index patterns [books] matching patterns from existing older")
+    assert json.loads(answer["content"][0]["text"])["warnings"] == [warning]
+    assert "warnings" not in call(sidecar, "es_health")["structuredContent"]
+    text = r'299 Elasticsearch-9.0.0-abc "No limit defined, adding default limit of \"1000\"", 299 a-1-b "\\"'
+    with FakeElasticsearch(searches(NOTHING._replace(headers={"Warning": text}))) as fake:
+        sidecar = start(ES_PORT=str(fake.port))
+        answer = call(sidecar, "es_search", index="a")
+        assert answer["structuredContent"]["warnings"] == ['No limit defined, adding default limit of "1000"', "\\"]
+        assert "No limit" not in sidecar.log.read_text()
+
+
+def test_a_redirect_is_told_and_not_followed(start: Start) -> None:
+    with FakeElasticsearch(lambda request: ROOT) as other:
+        location = {"Location": f"http://127.0.0.1:{other.port}/"}
+        with FakeElasticsearch(lambda request: FakeAnswer(301, b"", headers=location)) as fake:
+            sidecar = start(ready=False, ES_PORT=str(fake.port), ES_API_KEY="secret-key")
+            sidecar.wait_until(lambda: "redirects to another address" in ready(sidecar), 60)
+            assert "redirects to another address" in told(sidecar, "es_search", index="a")
+        assert not other.requests
+
+
+def test_a_proxy_that_removes_the_name_of_the_product_is_no_hindrance(start: Start) -> None:
+    done = FakeAnswer(
+        201, {"_index": "a", "_id": "1", "result": "created", "_version": 1, "_seq_no": 0, "_primary_term": 1}
+    )
+    put = {"index": "a", "id": "1", "document": {}, "create_index": True}
+    with FakeElasticsearch(lambda r: done if r.method == "PUT" else ROOT, product=False) as fake:
+        assert not call(start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true"), "es_index", **put)["isError"]
+        (request,) = [request for request in fake.requests if request.method == "PUT"]
+        assert request.headers["content-type"] == "application/vnd.elasticsearch+json; compatible-with=8"
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_an_http_proxy(start: Start, node: ElasticsearchNode, tmp_path: Path, tls: bool) -> None:
+    authority = Authority(tmp_path / "ca")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("node"))
+    password = tmp_path / "password"
+    password.write_text("old")
+    login = "Basic " + base64.b64encode(b"ada:new").decode()
+    with HttpProxy(login) as proxy, TlsProxy(node.port, context) as behind:
+        env = {"ES_PROXY_URL": f"http://127.0.0.1:{proxy.port}", "ES_PROXY_USERNAME": "ada"}
+        env["ES_PROXY_PASSWORD_FILE"] = str(password)
+        if tls:
+            env |= {"ES_PORT": str(behind.port), "ES_SCHEME": "https", "ES_CA_FILE": str(authority.file)}
+        sidecar = start(ready=False, **env)
+        sidecar.wait_until(lambda: "407" in ready(sidecar), 60)
+        assert not proxy.served
+        password.write_text("new")
+        sidecar.wait_until_ready(60)
+        assert not call(sidecar, "es_health")["isError"]
+        place = f"127.0.0.1:{behind.port if tls else node.port}"
+        assert ("CONNECT" if tls else "GET", place) in proxy.served and {where for _, where in proxy.served} == {place}
+
+
+def test_opensearch_is_told_by_its_name(start: Start) -> None:
+    # The root of OpenSearch 2.11.1, and the words with which it refuses a parameter that it does not know.
+    root = {"version": {"distribution": "opensearch", "number": "2.11.1"}, "tagline": "The OpenSearch Project"}
+    cause = {
+        "type": "illegal_argument_exception",
+        "reason": "request [/a/_search] contains unrecognized parameter: [x]",
+    }
+    strange = FakeAnswer(400, {"error": cause | {"root_cause": [cause]}, "status": 400})
+    with FakeElasticsearch(searches(strange, FakeAnswer(200, root)), product=False) as fake:
+        sidecar = start(ES_PORT=str(fake.port))
+        assert "OpenSearch 2.11.1" in ready(sidecar)
+        text = told(sidecar, "es_search", index="a")
+        assert "this cluster is OpenSearch 2.11.1, which lacks parts of Elasticsearch's API" in text
+        tools = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})[1]["result"]["tools"]
+        assert "es_query" not in [tool["name"] for tool in tools]
+        assert count(fake, "_xpack") == 0
+        told(sidecar, "es_field", index="a", field="b")
+        assert count(fake, "_field_caps") > count(fake, "filters=") == 0, "a parameter that it refuses"
+        sent = {(r.headers["accept"], r.headers.get("content-type", "application/json")) for r in fake.requests}
+        assert sent == {("application/json", "application/json")}, "it knows no other"

@@ -1,0 +1,339 @@
+"""The tools that explore unknown data and explain queries, against a real Elasticsearch 8.11.4."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from mcp import Client, MCPError
+from mcp_types import ResourceTemplateReference, TextContent, TextResourceContents
+
+from servers.elasticsearch.policy.query_bodies import combined, fields_of
+from servers.elasticsearch.tests.conftest import BOOKS, BOOKS_MAPPING, error, fill, ok
+from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.sidecar import Sidecar
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS: dict[str, str] = {}
+
+WEATHER_MAPPING = {
+    "properties": {
+        "city": {"type": "text", "fields": {"raw": {"type": "keyword"}}},
+        "note": {"type": "text"},
+        "kind": {"type": "keyword"},
+        "degrees": {"type": "double"},
+        "seen": {"type": "date"},
+        "dry": {"type": "boolean"},
+    }
+}
+WEATHER = {
+    str(i): {
+        "city": ["Oslo", "Rome", "Cairo"][i % 3],
+        "note": f"observation {i}",
+        "kind": "report" if i % 4 else "alert",
+        "degrees": float(i),
+        "seen": f"2024-01-{1 + i % 28:02}T00:00:00Z",
+        "dry": i % 2 == 0,
+    }
+    | ({} if i % 5 else {"kind": None})
+    for i in range(100)
+}
+
+
+@pytest.fixture
+async def client(sidecar: Sidecar, elasticsearch: ElasticsearchNode) -> AsyncIterator[Client]:
+    fill(elasticsearch, "books", BOOKS, BOOKS_MAPPING)
+    fill(elasticsearch, "weather", WEATHER, WEATHER_MAPPING)
+    async with Client(sidecar.url + "/mcp") as connected:
+        yield connected
+
+
+async def test_the_values_of_a_keyword(client: Client) -> None:
+    found = await ok(client, "es_field", index="weather", field="kind")
+    assert found == {
+        "type": "keyword", "sampled": 100, "missing": 20, "distinct": 2,
+        "top": [{"value": "report", "docs": 60}, {"value": "alert", "docs": 20}],
+    }  # fmt: skip
+
+
+async def test_the_values_of_numbers_dates_and_booleans(client: Client) -> None:
+    degrees = await ok(client, "es_field", index="weather", field="degrees", top=2)
+    assert degrees["range"]["min"] == 0 and degrees["range"]["max"] == 99 and degrees["range"]["avg"] == 49.5
+    assert 45 <= degrees["range"]["p50"] <= 55 and len(degrees["top"]) == 2
+    seen = await ok(client, "es_field", index="weather", field="seen")
+    assert seen["range"] == {"min": "2024-01-01T00:00:00.000Z", "max": "2024-01-28T00:00:00.000Z"}
+    assert seen["distinct"] == 28 and seen["top"][0]["value"].startswith("2024-01-")
+    dry = await ok(client, "es_field", index="weather", field="dry")
+    assert dry["top"] == [{"value": "false", "docs": 50}, {"value": "true", "docs": 50}]
+
+
+async def test_a_text_is_counted_by_its_sub_field_or_shown_by_examples(client: Client) -> None:
+    city = await ok(client, "es_field", index="weather", field="city")
+    assert city["type"] == "text" and city["aggregate_on"] == "city.raw" and city["distinct"] == 3
+    note = await ok(client, "es_field", index="weather", field="note")
+    assert len(note["examples"]) == 5 and note["examples"][0].startswith("observation") and "top" not in note
+
+
+async def test_the_values_of_a_part_and_of_a_sample(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    found = await ok(client, "es_field", index="weather", field="degrees", query={"term": {"kind": "alert"}})
+    assert found["sampled"] == 20 and found["missing"] == 0
+    fill(elasticsearch, "many", {str(i): {"n": i} for i in range(1000)})
+    assert (await ok(client, "es_field", index="many", field="n", sample=100))["sampled"] == 100
+
+
+async def test_a_field_that_is_not_there(client: Client) -> None:
+    assert "did you mean degrees" in await error(client, "es_field", index="weather", field="degree")
+    assert "did you mean author.name" in await error(client, "es_field", index="books", field="name")
+    assert "did you mean weather" in await error(client, "es_field", index="wether", field="kind")
+    assert "scripts are not allowed" in await error(
+        client, "es_field", index="weather", field="kind", query={"script": {"script": "1"}}
+    )
+
+
+async def test_a_search_by_words_and_conditions(client: Client) -> None:
+    async def ids(**arguments: Any) -> list[str]:
+        hits = (await ok(client, "es_search", source=[], **arguments))["hits"]
+        return sorted(hit["id"] for hit in hits)
+
+    assert await ids(index="books", text="fox") == ["1", "3"]
+    assert await ids(index="books", text="fox -dog") == ["1"]
+    assert await ids(index="books", text='"lazy dog" | "brown fox"') == ["1", "2"]
+    assert await ids(index="books", where={"author.name": "Ada"}) == ["1", "3"]
+    assert await ids(index="books", where={"author.name": ["Ada", "Bob"], "pages": {"gte": 100, "lt": 300}}) == ["1"]
+    assert await ids(index="books", where={"published": {"gte": "2005-01-01"}}, text="dog") == ["2", "3"]
+    assert await ids(index="books", where={"author.name": None}) == []
+    assert await ids(index="books", where={"title": "dog lazy"}) == ["2"], "all words of a text, in any order"
+    assert await ids(index="books", where={"pages": 80}, query={"match_all": {}}) == ["2"]
+    assert len(await ids(index="weather", where={"kind": None}, size=100)) == 20
+    assert "bounds are gte" in await error(client, "es_search", index="books", where={"pages": {"above": 3}})
+    assert "a list is of values" in await error(client, "es_search", index="books", where={"pages": [[1]]})
+
+
+async def test_a_search_by_words_goes_on_in_pages(client: Client) -> None:
+    seen: list[str] = []
+    arguments: dict[str, Any] = {"index": "weather", "text": "observation", "size": 30, "source": []}
+    while True:
+        page = await ok(client, "es_search", **arguments)
+        seen += [hit["id"] for hit in page["hits"]]
+        if "cursor" not in page:
+            break
+        arguments["cursor"] = page["cursor"]
+    assert len(seen) == len(set(seen)) == 100
+
+
+async def test_a_search_that_finds_nothing_names_the_fields_that_are_not_there(client: Client) -> None:
+    found = await ok(client, "es_search", index="books", where={"page": 80})
+    assert found["total"] == 0 and found["notes"] == [
+        "no field is called 'page': did you mean pages? es_mapping lists all"
+    ]
+    found = await ok(client, "es_search", index="books", query={"bool": {"filter": [{"term": {"name": "Ada"}}]}})
+    assert "did you mean author.name" in found["notes"][0]
+    assert "notes" not in await ok(client, "es_search", index="books", where={"pages": 1})
+
+
+async def test_a_sort_that_can_not_be_names_the_field_that_can(client: Client) -> None:
+    assert "use title.raw" in await error(client, "es_search", index="books", sort=["title"])
+    assert "use city.raw" in await error(client, "es_search", index="weather", aggs={"c": {"terms": {"field": "city"}}})
+    assert "no keyword sub-field" in await error(client, "es_search", index="weather", sort=["note"])
+    assert "did you mean pages" in await error(client, "es_search", index="books", sort=["page"])
+
+
+async def test_a_query_is_checked(client: Client) -> None:
+    why = await ok(client, "es_explain", index="books", query={"match": {"title": "Quick FOX"}})
+    assert why == {"valid": True, "meaning": ["title:quick title:fox"]}
+    wrong = await ok(client, "es_explain", index="books", query={"mtch": {"title": "x"}})
+    assert not wrong["valid"] and "mtch" in wrong["error"]
+    wrong = await ok(client, "es_explain", index="books", query={"range": {"published": {"gte": "yesterday"}}})
+    assert not wrong["valid"] and "yesterday" in wrong["error"]
+    assert "did you mean books" in await error(client, "es_explain", index="boks", query={"match_all": {}})
+
+
+async def test_why_a_document_matches_or_not(client: Client) -> None:
+    query = {"bool": {"must": [{"match": {"title": "fox"}}], "filter": [{"range": {"pages": {"gte": 200}}}]}}
+    yes = await ok(client, "es_explain", index="books", query=query, id="3")
+    assert yes["matched"] and yes["score"] > 0 and any("title:fox" in line for line in yes["reasons"])
+    no = await ok(client, "es_explain", index="books", query=query, id="1")
+    assert not no["matched"] and "score" not in no
+    assert any("pages:[200" in line and "no match" in line.lower() for line in no["reasons"]), no["reasons"]
+    assert "there is no document '9'" in await error(client, "es_explain", index="books", query=query, id="9")
+
+
+async def test_what_makes_a_query_slow(client: Client) -> None:
+    query = {"bool": {"should": [{"wildcard": {"city.raw": "*o*"}}, {"match": {"note": "observation"}}]}}
+    why = await ok(client, "es_explain", index="weather", query=query, profile=True)
+    assert why["took_ms"] >= 0 and len(why["slowest"]) >= 2
+    times = [row["ms"] for row in why["slowest"]]
+    assert times == sorted(times, reverse=True)
+    assert any("city.raw" in row["part"] for row in why["slowest"])
+    assert all(row["index"] == "weather" and row["shard"] == 0 for row in why["slowest"])
+
+
+async def test_where_the_time_of_a_search_goes(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    fill(elasticsearch, "spread", WEATHER, WEATHER_MAPPING, shards=3)
+    aggs = {"by": {"terms": {"field": "city.raw"}, "aggs": {"warm": {"avg": {"field": "degrees"}}}}}
+    why = await ok(
+        client, "es_explain", index="spread", query={"wildcard": {"city.raw": "*o*"}}, aggs=aggs, profile=True
+    )
+    whole, part = why["summary"][:2]
+    assert " ms on 3 shards: " in whole and "aggregations " in whole and "finding matches " in whole, whole
+    assert "% is one part on shard " in part and " of spread: " in part
+    assert {row["shard"] for row in why["slowest"]} == {0, 1, 2}
+    assert any("Aggregator: by" in row["part"] for row in why["slowest"])
+
+
+async def test_a_field_that_is_not_there_is_named_wherever_it_is_asked_for(client: Client) -> None:
+    note = ["no field is called 'page': did you mean pages? es_mapping lists all"]
+    why = await ok(client, "es_explain", index="books", query={"term": {"page": 80}})
+    assert why["valid"] and why["notes"] == note
+    for aggs in (
+        {"a": {"terms": {"field": "page"}}},
+        {"a": {"avg": {"field": "page"}}},
+        {"a": {"stats": {"field": "page"}}},
+    ):
+        assert (await ok(client, "es_search", index="books", size=0, aggs=aggs))["notes"] == note
+    assert "notes" not in await ok(client, "es_search", index="books", size=0, aggs={"a": {"avg": {"field": "pages"}}})
+
+
+async def test_indices_by_size_and_health_and_templates(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    elasticsearch.request("PUT", "/lonely", {"settings": {"number_of_replicas": 1}})
+    names = [row["index"] for row in (await ok(client, "es_indices", order="docs"))["indices"]]
+    assert names == ["weather", "books", "lonely"]
+    sizes = [row["bytes"] for row in (await ok(client, "es_indices", order="bytes"))["indices"]]
+    assert sizes == sorted(sizes, reverse=True)
+    page = await ok(client, "es_indices", order="docs", limit=1)
+    after = await ok(client, "es_indices", order="docs", limit=1, cursor=page["cursor"])
+    assert [row["index"] for row in after["indices"]] == ["books"]
+    assert "begin again" in await error(client, "es_indices", cursor="gone")
+    assert [row["index"] for row in (await ok(client, "es_indices", health="yellow"))["indices"]] == ["lonely"]
+    template = {"index_patterns": ["logs-*"], "priority": 3, "template": {"settings": {"number_of_shards": 2}}}
+    elasticsearch.request("PUT", "/_index_template/logs", template)
+    try:
+        assert await ok(client, "es_indices", kind="templates", pattern="l*") == {
+            "total": 1, "templates": [{"name": "logs", "index_patterns": ["logs-*"], "priority": 3}]
+        }  # fmt: skip
+    finally:
+        elasticsearch.request("DELETE", "/_index_template/logs")
+    assert await ok(client, "es_indices", kind="data_streams") == {"total": 0, "data_streams": []}
+    assert "are for kind indices" in await error(client, "es_indices", kind="templates", order="bytes")
+
+
+async def test_which_terms_a_text_becomes(client: Client) -> None:
+    assert await ok(client, "es_analyze", text="The QUICK Fox-es", index="books", field="title") == {
+        "tokens": ["the", "quick", "fox", "es"]
+    }
+    assert await ok(client, "es_analyze", text="Quick Fox", index="books", field="title.raw") == {
+        "tokens": ["Quick Fox"]
+    }
+    assert (await ok(client, "es_analyze", text="Quick Fox", analyzer="whitespace"))["tokens"] == ["Quick", "Fox"]
+    assert "give either field" in await error(client, "es_analyze", text="x")
+    assert "give the index" in await error(client, "es_analyze", text="x", field="title")
+    long = await ok(client, "es_analyze", text="word " * 3000, analyzer="standard")
+    assert long["cut"] and len(long["tokens"]) < 3000
+
+
+def test_the_fields_of_a_query() -> None:
+    query = {
+        "bool": {
+            "must": [{"match": {"a": "x"}}, {"terms": {"b": [1], "boost": 2}}],
+            "should": {"nested": {"path": "n", "query": {"range": {"n.c": {"gte": 1}}}}},
+            "must_not": [{"exists": {"field": "d"}}, {"wildcard": {"e*": "x"}}],
+        }
+    }
+    assert fields_of(query) == {"a", "b", "n.c", "d"}
+
+
+def test_what_is_combined() -> None:
+    assert combined(None, None, None) is None
+    assert combined(None, {}, {"match_all": {}}) == {"match_all": {}}
+    assert combined(None, {"a": 1}, None) == {"bool": {"filter": [{"match": {"a": {"query": 1, "operator": "and"}}}]}}
+
+
+async def test_requests_that_only_read(client: Client) -> None:
+    rows = (await ok(client, "es_request", path="/_cat/indices/books", params={"h": "index,docs.count"}))["answer"]
+    assert rows == [{"index": "books", "docs.count": "3"}]
+    stats = await ok(client, "es_request", path="/books/_stats/docs", params={"filter_path": "_all.total.docs.count"})
+    assert stats == {"answer": {"_all": {"total": {"docs": {"count": 3}}}}}
+    count = await ok(client, "es_request", method="POST", path="/books/_count", body={"query": {"match_all": {}}})
+    assert count["answer"]["count"] == 3
+    simulated = await ok(
+        client,
+        "es_request",
+        method="POST",
+        path="/_ingest/pipeline/_simulate",
+        body={"pipeline": {"processors": []}, "docs": [{"_source": {"a": 1}}]},
+    )
+    assert simulated["answer"]["docs"][0]["doc"]["_source"] == {"a": 1}
+    long = await ok(client, "es_request", path="/_nodes/stats")
+    assert long["cut"], "what is long is cut, and says where"
+
+
+async def test_requests_that_do_not_only_read(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    for method, path, body in (
+        ("POST", "/books/_doc", {"a": 1}),
+        ("POST", "/books/_delete_by_query", {"query": {"match_all": {}}}),
+        ("POST", "/_aliases", {"actions": []}),
+        ("GET", "/_security/user", None),
+    ):
+        assert "is refused: " in await error(client, "es_request", method=method, path=path, body=body)
+    script = {"query": {"script": {"script": {"source": "true"}}}}
+    assert "scripts are not allowed" in await error(
+        client, "es_request", method="POST", path="/books/_search", body=script
+    )
+    assert "input should be 'GET' or 'POST'" in await error(client, "es_request", method="DELETE", path="/books")
+    assert "did you mean books" in await error(client, "es_request", path="/bok/_stats")
+    assert elasticsearch.request("GET", "/books/_count")["count"] == 3
+
+
+async def test_resources_and_their_completion(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    elasticsearch.request("PUT", "/books/_alias/bookshelf")
+    assert [r.uri for r in (await client.list_resources()).resources] == ["es://cluster"]
+    (template,) = (await client.list_resource_templates()).resource_templates
+    assert template.uri_template == "es://index/{name}/mapping"
+
+    async def read(uri: str) -> Any:
+        (contents,) = (await client.read_resource(uri)).contents
+        assert isinstance(contents, TextResourceContents)
+        return json.loads(contents.text)
+
+    assert (await read("es://cluster"))["status"] in ("green", "yellow")
+    assert (await read("es://index/books/mapping"))["mappings"][0]["fields"]["pages"] == "integer"
+    for uri, reason in (
+        ("es://index/books", "there is no resource"),
+        ("es://index//mapping", "there is no resource"),
+        ("es://index/boks/mapping", "did you mean books"),
+        ("es://index/..%2F_security/mapping", "there is no index|can't be|Elasticsearch answered"),
+    ):
+        with pytest.raises(MCPError, match=reason):
+            await client.read_resource(uri)
+    ref = ResourceTemplateReference(uri=template.uri_template)
+    assert (await client.complete(ref, {"name": "name", "value": "bo"})).completion.values == ["books", "bookshelf"]
+    assert (await client.complete(ref, {"name": "name", "value": "*"})).completion.values == []
+
+
+async def test_prompts_name_tools_that_are_there(client: Client) -> None:
+    listed = {tool.name for tool in (await client.list_tools()).tools} | {"es_query"}
+    prompts = (await client.list_prompts()).prompts
+    assert sorted(p.name for p in prompts) == ["explore_index", "tune_query", "why_yellow", "write_esql"]
+    for prompt in prompts:
+        (message,) = (await client.get_prompt(prompt.name)).messages
+        assert isinstance(message.content, TextContent)
+        named = set(re.findall(r"\bes_\w+", message.content.text))
+        assert named and named <= listed
+    assert "books" in str(await client.get_prompt("explore_index", {"index": "books"}))
+
+
+async def test_several_documents_at_once(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    found = await ok(client, "es_get", index="books", id=["1", "9", "3", "1"], source=["pages"])
+    assert [d["id"] for d in found["documents"]] == ["1", "9", "3"]
+    assert found["documents"][0]["source"] == {"pages": 120} and "seq_no" in found["documents"][0]
+    assert found["documents"][1] == {"id": "9", "found": False}
+    fill(elasticsearch, "big", {str(i): {"text": "x" * 5000} for i in range(30)})
+    many = await ok(client, "es_get", index="big", id=[str(i) for i in range(30)])
+    assert many["documents"][0]["cut"] == {"text": 5000} and many["left_out"]
+    assert len(many["documents"]) + len(many["left_out"]) == 30
+    assert "did you mean books" in await error(client, "es_get", index="boks", id=["1", "2"])
+    assert "field is of one document" in await error(client, "es_get", index="books", id=["1"], field="title")

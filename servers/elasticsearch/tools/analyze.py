@@ -1,0 +1,43 @@
+"""es_analyze: which terms a text becomes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.elasticsearch.client.backend import path
+from servers.elasticsearch.policy.index_names import IndexName, near_names, within
+from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+
+
+class Tokens(TypedDict):
+    tokens: list[str]
+    cut: NotRequired[bool]
+
+
+@tool(title="Analyze a text")
+async def es_analyze(
+    call: Call[ScopedElasticsearch],
+    *,
+    text: Annotated[str, Field(max_length=20_000)],
+    index: IndexName | None = None,
+    field: Annotated[str | None, Field(description="by its analyzer")] = None,
+    analyzer: Annotated[str | None, Field(description="as english")] = None,
+) -> Tokens:
+    """Which terms a text becomes in a field."""
+    if field and not index:
+        raise ToolError("give the index of the field")
+    if bool(field) == bool(analyzer):
+        raise ToolError("give either field, with its index, or analyzer")
+    if index:
+        index = await within(call.backend, index)
+    body: dict[str, Any] = {"text": text} | ({"field": field} if field else {"analyzer": analyzer})
+    async with near_names(call.backend):
+        answer = await call.backend.read("POST", path(*([index] if index else []), "_analyze"), body=body)
+    room = Room(call.max_bytes)
+    terms = [token["token"] for token in answer["tokens"]]
+    kept = [term for term in terms if room.take(term)]
+    return {"tokens": kept, "cut": True} if len(kept) < len(terms) else {"tokens": kept}

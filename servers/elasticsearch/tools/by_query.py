@@ -1,0 +1,125 @@
+"""es_by_query: change or delete what a query finds, after a dry run.
+
+Elasticsearch's own _delete_by_query and _update_by_query are not used: the first can't promise to touch what was shown and
+nothing else, the second needs a script. Here each document is changed only as long as it is as the dry run saw it, by its
+sequence number (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/optimistic-concurrency-control.html).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.protocol.tools import Call, Room, ToolError, to_json, tool
+from servers.elasticsearch.client.backend import path
+from servers.elasticsearch.client.errors import of_item
+from servers.elasticsearch.format.truncate import shorten
+from servers.elasticsearch.policy.index_names import IndexName, check_bodies, near_fields_of, write_target
+from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.tools.documents import Refresh, refreshing
+
+CHUNK = 500
+"""Documents of one bulk request."""
+
+SAMPLE = 5
+
+
+class ByQuery(TypedDict):
+    matched: NotRequired[int]
+    sample: NotRequired[list[dict[str, Any]]]
+    confirm: Annotated[NotRequired[str], Field(description="to do it: call again with it")]
+    done: NotRequired[int]
+    conflicts: Annotated[NotRequired[int], Field(description="changed meanwhile, left alone")]
+
+
+@tool(title="Change or delete by query", write=True, destructive=True, idempotent=False)
+async def es_by_query(
+    call: Call[ScopedElasticsearch],
+    *,
+    index: IndexName,
+    query: dict[str, Any],
+    set: Annotated[dict[str, Any] | None, Field(description="fields to merge in; default: delete")] = None,
+    most: Annotated[int, Field(ge=1, le=10_000, description="refuse if more match")] = 1000,
+    confirm: Annotated[str | None, Field(description="from the dry run")] = None,
+    refresh: Refresh = False,
+) -> ByQuery:
+    """Delete or change what a query finds, in two calls: the first only counts and shows some."""
+    await write_target(call.backend, index)
+    await check_bodies(call.backend, query)
+    if query in ({}, {"match_all": {}}) and set is None:
+        raise ToolError("the query matches every document: give one that says which")
+    hits = await _matching(call, index, query, most)
+    token = hashlib.blake2b(
+        to_json([index, set, [[h["_index"], h["_id"], h["_seq_no"], h["_primary_term"]] for h in hits]]).encode(
+            "utf-8", "replace"
+        ),
+        digest_size=8,
+    ).hexdigest()
+    if confirm is None:
+        return await _shown(call, hits, token)
+    if confirm != token:
+        raise ToolError(
+            f"nothing was done: now {len(hits)} documents match, and not those of the dry run as they were; call without "
+            "confirm to see them"
+        )
+    result: ByQuery = {"done": 0, "conflicts": 0}
+    for start in range(0, len(hits), CHUNK):
+        chunk = hits[start : start + CHUNK]
+        lines: list[dict[str, Any]] = []
+        for hit in chunk:
+            action = {"_index": hit["_index"], "_id": hit["_id"]}
+            action |= {"if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
+            lines += [{"delete": action}] if set is None else [{"update": action}, {"doc": set}]
+        answer = await call.backend.write("POST", path("_bulk"), params=refreshing(refresh), body=lines)
+        for item in answer["items"]:
+            ((_, said),) = item.items()
+            if "error" not in said:
+                result["done"] += said.get("result") != "not_found"
+            elif said.get("status") in (404, 409):
+                result["conflicts"] += 1
+            else:
+                raise ToolError(f"{result['done']} documents were done, and then: {of_item(said['error'])}")
+        await call.progress(start + len(chunk), len(hits), f"{result['done']} documents done")
+    if not result["conflicts"]:
+        del result["conflicts"]
+    return result
+
+
+async def _matching(
+    call: Call[ScopedElasticsearch], index: str, query: dict[str, Any], most: int
+) -> list[dict[str, Any]]:
+    """The documents that match, without their sources, in an order that stays.
+
+    Raises:
+        ToolError: there are too many, or not all could be looked at.
+    """
+    body = {
+        "query": query, "size": most, "_source": False, "seq_no_primary_term": True, "track_total_hits": most + 1,
+        "sort": ["_doc"], "timeout": "20s",
+    }  # fmt: skip
+    async with near_fields_of(call.backend, index):
+        answer = await call.backend.read(
+            "POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body
+        )
+    if answer.get("timed_out") or answer["_shards"].get("failed"):
+        raise ToolError("not all documents could be looked at: nothing was done; narrow the query, or see es_health")
+    if answer["hits"]["total"]["value"] > most:
+        raise ToolError(f"more than {most} documents match: nothing was done; narrow the query, or raise most")
+    return sorted(answer["hits"]["hits"], key=lambda hit: (hit["_index"], hit["_id"]))
+
+
+async def _shown(call: Call[ScopedElasticsearch], hits: list[dict[str, Any]], token: str) -> ByQuery:
+    if not hits:
+        return {"matched": 0}
+    result: ByQuery = {"matched": len(hits), "sample": [], "confirm": token}
+    docs = [{"_index": hit["_index"], "_id": hit["_id"]} for hit in hits[:SAMPLE]]
+    answer = await call.backend.read("POST", "/_mget", body={"docs": docs})
+    room = Room(call.max_bytes)
+    for raw in answer["docs"]:
+        source, _ = shorten(raw.get("_source", {}), call.max_bytes // (2 * SAMPLE))
+        if room.take(row := {"id": raw["_id"], "source": source}):
+            result["sample"].append(row)
+    return result

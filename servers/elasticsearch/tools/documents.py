@@ -1,0 +1,239 @@
+"""es_get, es_index and es_delete: single documents. The last two are served only where writes are allowed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.protocol.tools import Call, Room, ToolError, size, tool
+from servers.elasticsearch.client.backend import path
+from servers.elasticsearch.client.errors import AnswerTooLong, ElasticsearchError, of_item
+from servers.elasticsearch.format.truncate import shorten, strings
+from servers.elasticsearch.policy.index_names import DocumentId, IndexName, near_names, within, writable, write_target
+from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+
+# What these mean is said once, in the server's instructions.
+SeqNo = Annotated[int | None, Field(ge=0)]
+PrimaryTerm = Annotated[int | None, Field(ge=1)]
+Refresh = bool
+CreateIndex = bool
+
+
+class Document(TypedDict):
+    index: str
+    id: NotRequired[str]
+    seq_no: NotRequired[int]
+    primary_term: NotRequired[int]
+    source: NotRequired[dict[str, Any]]
+    cut: Annotated[NotRequired[dict[str, int]], Field(description="of source, with whole lengths")]
+    text: NotRequired[str]
+    cursor: NotRequired[str]
+    documents: Annotated[NotRequired[list[dict[str, Any]]], Field(description="of several ids")]
+    left_out: NotRequired[list[str]]
+
+
+@tool(title="Get documents")
+async def es_get(
+    call: Call[ScopedElasticsearch],
+    *,
+    index: IndexName,
+    id: DocumentId | Annotated[list[DocumentId], Field(min_length=1, max_length=200)],
+    source: list[str] | None = None,
+    field: Annotated[str | None, Field(description="one text, whole, in pieces")] = None,
+    cursor: str | None = None,
+) -> Document:
+    """Get documents by id, as they are now. Long values are cut: read one whole by field."""
+    index = await within(call.backend, index)
+    if isinstance(id, list):
+        if field is not None:
+            raise ToolError("field is of one document: give one id")
+        return await _several(call, index, id, source)
+    params = {}
+    if field is None and source is not None:
+        params["_source"] = ",".join(source or ["false"])
+    if cursor is not None and not cursor.isdigit():
+        raise ToolError(f"cursor {cursor[:50]!r} is not one from a result: begin without a cursor")
+    async with near_names(call.backend):
+        try:
+            answer = await _one(call, path(index, "_doc", id), params, field)
+        except ElasticsearchError as error:
+            if error.status != 404 or error.type:
+                raise
+            raise ToolError(f"there is no document {id!r} in {index!r}: find ids with es_search") from None
+    document: Document = {"index": answer["_index"], "id": answer["_id"]}
+    if "_seq_no" in answer:
+        document["seq_no"], document["primary_term"] = answer["_seq_no"], answer["_primary_term"]
+    content = answer.get("_source", {})
+    room = Room(call.max_bytes, 512 + size(document))
+    if field is None:
+        document["source"], cut = shorten(content, room.left)
+        if cut:
+            document["cut"] = cut
+        return document
+    found = list(strings(content, field))
+    if not found:
+        raise ToolError(f"{field!r} is no text in this document: get it without field to see what it has")
+    text = "\n".join(found)
+    document["text"], end = piece(text, int(cursor or 0), room.left)
+    if end < len(text):
+        document["cursor"] = str(end)
+    return document
+
+
+async def _one(call: Call[ScopedElasticsearch], where: str, params: dict[str, str], field: str | None) -> Any:
+    """A document. Of one field too the whole is asked for: Elasticsearch takes longer to cut it out than to send all."""
+    try:
+        return await call.backend.read("GET", where, params=params)
+    except AnswerTooLong:
+        if field is None:
+            raise
+        return await call.backend.read("GET", where, params={"_source": field})
+
+
+async def _several(call: Call[ScopedElasticsearch], index: str, ids: list[str], source: list[str] | None) -> Document:
+    body = {"docs": [{"_id": i} | ({} if source is None else {"_source": source or False}) for i in dict.fromkeys(ids)]}
+    async with near_names(call.backend):
+        answer = await call.backend.read("POST", path(index, "_mget"), body=body)
+    room = Room(call.max_bytes)
+    result: Document = {"index": index, "documents": []}
+    most = max(call.max_bytes // len(body["docs"]), 1024)
+    for raw in answer["docs"]:
+        row: dict[str, Any] = {"id": raw["_id"]}
+        if "error" in raw:
+            if raw["error"].get("type") == "index_not_found_exception":
+                await write_target(call.backend, index)  # which says what may have been meant
+            row["error"] = of_item(raw["error"])
+        elif not raw.get("found"):
+            row["found"] = False
+        else:
+            row |= {"seq_no": raw["_seq_no"], "primary_term": raw["_primary_term"]}
+            row["source"], cut = shorten(raw.get("_source", {}), most)
+            if cut:
+                row["cut"] = cut
+        if room.take(row):
+            result["documents"].append(row)
+        else:
+            result.setdefault("left_out", []).append(raw["_id"])
+    return result
+
+
+def piece(text: str, start: int, most: int) -> tuple[str, int]:
+    """As much of a text from a character on as has at most `most` bytes as JSON, and the character behind it."""
+    end = min(len(text), start + most)
+    # No character has more than twelve bytes: an escaped pair of surrogates.
+    while end - start > 1 and 12 * (end - start) + 2 > most and size(text[start:end]) > most:
+        end = start + (end - start) // 2
+    return text[start:end], end
+
+
+class Indexed(TypedDict):
+    index: str
+    id: str
+    result: Annotated[str, Field(description="created, updated or noop")]
+    seq_no: int
+    primary_term: int
+
+
+@tool(title="Index a document", write=True, destructive=True, idempotent=False)
+async def es_index(
+    call: Call[ScopedElasticsearch],
+    *,
+    index: IndexName,
+    document: Annotated[dict[str, Any], Field(description="op update: only what changes")],
+    id: Annotated[DocumentId | None, Field(description="default: a new one")] = None,
+    op: Annotated[
+        Literal["index", "create", "update"],
+        Field(description="index: replaces; create: only if the id is new; update: merges"),
+    ] = "index",
+    if_seq_no: SeqNo = None,
+    if_primary_term: PrimaryTerm = None,
+    refresh: Refresh = False,
+    create_index: CreateIndex = False,
+) -> Indexed:
+    """Add, replace or change one document."""
+    writable(index)
+    params = _conditions(if_seq_no, if_primary_term, refresh)
+    if id is None and (op == "update" or if_seq_no is not None):
+        raise ToolError("give the id of the document: only a new one can do without")
+    if op == "create" and if_seq_no is not None:
+        raise ToolError("op create is for a new document, which has no seq_no: leave out if_seq_no, or use op index")
+    await write_target(call.backend, index, create=create_index)
+    body: dict[str, Any] = document
+    if op == "update":
+        method, place, body = "POST", path(index, "_update", id or ""), {"doc": document}
+    elif id is None:
+        method, place = "POST", path(index, "_doc")
+    else:
+        method, place = "PUT", path(index, "_doc", id)
+    if op == "create":
+        params["op_type"] = "create"
+    async with near_names(call.backend):
+        try:
+            answer = await call.backend.write(method, place, params=params, body=body)
+        except ElasticsearchError as error:
+            raise _conflict(error, index, id, op) from None
+    return {
+        "index": answer["_index"],
+        "id": answer["_id"],
+        "result": answer["result"],
+        "seq_no": answer["_seq_no"],
+        "primary_term": answer["_primary_term"],
+    }
+
+
+class DocumentDeleted(TypedDict):
+    index: str
+    id: str
+    deleted: Annotated[bool, Field(description="false: it was not there")]
+
+
+@tool(title="Delete a document", write=True, destructive=True)
+async def es_delete(
+    call: Call[ScopedElasticsearch],
+    *,
+    index: IndexName,
+    id: DocumentId,
+    if_seq_no: SeqNo = None,
+    if_primary_term: PrimaryTerm = None,
+    refresh: Refresh = False,
+) -> DocumentDeleted:
+    """Delete one document by its id. It can't be undone: get it first."""
+    writable(index)
+    params = _conditions(if_seq_no, if_primary_term, refresh)
+    # A delete makes an index of a misspelled name, as any write does.
+    await write_target(call.backend, index)
+    try:
+        answer = await call.backend.write("DELETE", path(index, "_doc", id), params=params)
+    except ElasticsearchError as error:
+        if error.status == 404 and not error.type:
+            return {"index": index, "id": id, "deleted": False}
+        raise _conflict(error, index, id, "delete") from None
+    return {"index": answer["_index"], "id": answer["_id"], "deleted": answer["result"] == "deleted"}
+
+
+def refreshing(refresh: bool) -> dict[str, str]:
+    """The parameters of a write that waits for searches, or does not."""
+    return {"refresh": "wait_for"} if refresh else {}
+
+
+def _conditions(if_seq_no: int | None, if_primary_term: int | None, refresh: bool) -> dict[str, str]:
+    if (if_seq_no is None) != (if_primary_term is None):
+        raise ToolError("if_seq_no and if_primary_term go together: es_get gives both")
+    params = refreshing(refresh)
+    if if_seq_no is not None:
+        params |= {"if_seq_no": str(if_seq_no), "if_primary_term": str(if_primary_term)}
+    return params
+
+
+def _conflict(error: ElasticsearchError, index: str, id: str | None, op: str) -> ToolError:
+    if error.type == "version_conflict_engine_exception":
+        if op == "create":
+            return ToolError(f"{index!r} has a document {id!r} already: nothing was written; op index would replace it")
+        return ToolError(
+            f"document {id!r} has changed since it was read, and nothing was done: es_get it, and decide again"
+        )
+    if error.type == "document_missing_exception":
+        return ToolError(f"there is no document {id!r} in {index!r} to update: op index would add it")
+    return error

@@ -1,0 +1,178 @@
+"""What es_health tells of when it is asked for: tasks, hot threads, lifecycle management, snapshots; a line each."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Literal
+
+from servers.common.protocol.tools import Call, ToolError
+from servers.elasticsearch.client.backend import path
+from servers.elasticsearch.policy.index_names import within
+from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+
+MOST = 20
+"""Lines of a section."""
+
+About = Literal["tasks", "pending_tasks", "hot_threads", "ilm", "snapshots", "pipelines"]
+
+Lines = AsyncIterator[str]
+
+_HIDDEN = "refused: it would show indices that MCP_INDEX_PATTERNS keeps from this server"
+
+
+async def optional(call: Call[ScopedElasticsearch], path: str, **params: str) -> Mapping[str, Any]:
+    """What a user may be forbidden, and a server may lack (_health_report is of 8.7, ILM and SLM of x-pack)."""
+    try:
+        answer = await call.backend.read("GET", path, params=params)
+    except ToolError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+async def _tasks(call: Call[ScopedElasticsearch]) -> Lines:
+    answer = await call.backend.read("GET", "/_tasks", params={"detailed": "true", "group_by": "parents"})
+    tasks = sorted(answer["tasks"].values(), key=lambda task: -task["running_time_in_nanos"])
+    for task in [t for t in tasks if not t["action"].startswith("cluster:monitor/") and t["type"] != "persistent"][
+        :MOST
+    ]:
+        # What it is doing may name any index.
+        what = "" if call.backend.scope else " ".join(str(task.get("description", "")).split())[:300]
+        state = (
+            ", is being cancelled" if task.get("cancelled") else "" if task["cancellable"] else ", can't be cancelled"
+        )
+        words = f"{task['running_time_in_nanos'] / 1e9:.1f} s: {task['action']}, {task['node']}:{task['id']}{state}"
+        yield f"{words}: {what}" if what else words
+
+
+async def _pending(call: Call[ScopedElasticsearch]) -> Lines:
+    for task in (await call.backend.read("GET", "/_cluster/pending_tasks"))["tasks"][:MOST]:
+        what = "a change" if call.backend.scope else str(task["source"])[:300]
+        doing = "is under way" if task.get("executing") else "waits"
+        yield f"{what} {doing} for {task['time_in_queue_millis'] / 1000:.1f} s ({task['priority']})"
+
+
+async def _hot_threads(call: Call[ScopedElasticsearch]) -> Lines:
+    if call.backend.scope:
+        yield _HIDDEN
+        return
+    text = await call.backend.read("GET", "/_nodes/hot_threads", params={"threads": "3"})
+    for line in hot_threads(text if isinstance(text, str) else "")[:MOST]:
+        yield line
+
+
+def hot_threads(text: str) -> list[str]:
+    """A line a thread: node, share of CPU, what kind of thread it is, and where it is, innermost call of Elasticsearch first
+    (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/cluster-nodes-hot-threads.html).
+    """
+    found: list[str] = []
+    node, calls = "?", 0
+    for line in text.splitlines():
+        if name := re.match(r"::: \{([^}]*)\}", line):
+            node = name[1]
+        elif thread := re.match(r"\s+([\d.]+)% .*(?:cpu|wait|block|mem).* usage by thread '([^']*)'", line):
+            found.append(f"{node}: {float(thread[1]):.0f}% {re.sub(r'^elasticsearch', '', thread[2])}")
+            calls = 0
+        elif (
+            found
+            and calls < 3
+            and (place := re.match(r"\s+(?:\S+/)?(org\.(?:elasticsearch|apache\.lucene)\.\S+)\(", line))
+        ):
+            found[-1] += f"{' in' if not calls else ' <-'} {'.'.join(place[1].split('.')[-2:])}"
+            calls += 1
+    return found
+
+
+async def _ilm(call: Call[ScopedElasticsearch]) -> Lines:
+    if mode := (await optional(call, "/_ilm/status")).get("operation_mode"):
+        yield f"lifecycle management is {mode}"
+    else:
+        yield "this cluster has no lifecycle management, or this user may not ask"
+        return
+    answer = await optional(
+        call, path(await within(call.backend, "*", "all"), "_ilm", "explain"), only_errors="true", only_managed="true"
+    )
+    for name, index in list(answer.get("indices", {}).items())[:MOST]:
+        reason = index.get("step_info", {}).get("reason") or index.get("step_info")
+        yield (
+            f"{name}: policy {index.get('policy')}, phase {index.get('phase')}, action {index.get('action')}: "
+            f"{index.get('failed_step', index.get('step'))} failed, {str(reason)[:300]}"
+        )
+
+
+async def _snapshots(call: Call[ScopedElasticsearch]) -> Lines:
+    repositories = await optional(call, "/_snapshot")
+    if not repositories:
+        yield "there is no snapshot repository: nothing is backed up that way"
+    for repository in list(repositories)[:5]:
+        params = {
+            "size": "5",
+            "sort": "start_time",
+            "order": "desc",
+            "index_names": "false",
+            "ignore_unavailable": "true",
+        }
+        answer = await optional(call, path("_snapshot", repository, "_all"), **params)
+        for snapshot in answer.get("snapshots", ()):
+            shards = snapshot.get("shards", {})
+            yield (
+                f"{repository}: {snapshot['snapshot']} {snapshot.get('state')}, {str(snapshot.get('start_time'))[:19]}, "
+                f"{shards.get('successful', '?')} of {shards.get('total', '?')} shards"
+            )
+    for name, policy in (await optional(call, "/_slm/policy")).items():
+        success, failed = policy.get("last_success", {}), policy.get("last_failure", {})
+        words = f"policy {name}: last success {success.get('time_string') or success.get('time') or 'never'}"
+        if failed.get("time", 0) > success.get("time", 0):
+            words += (
+                f"; failed since, {'' if call.backend.scope else ' '.join(str(failed.get('details')).split())[:300]}"
+            )
+        yield words.rstrip(", ")
+
+
+async def _pipelines(call: Call[ScopedElasticsearch]) -> Lines:
+    if call.backend.scope:
+        yield _HIDDEN
+        return
+    definitions = await optional(call, "/_ingest/pipeline")
+    stats = await optional(call, "/_nodes/stats/ingest", filter_path="nodes.*.ingest.pipelines")
+    for line in pipelines(definitions, stats)[:MOST]:
+        yield line
+
+
+def pipelines(definitions: Mapping[str, Any], stats: Mapping[str, Any]) -> list[str]:
+    """A line an ingest pipeline: its processors, what went through, and which of them failed; those that fail most first.
+
+    Args:
+        definitions: the answer of _ingest/pipeline
+        stats: of _nodes/stats/ingest
+    """
+    count: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    failing: dict[str, Counter[str]] = {}
+    for node in stats.get("nodes", {}).values():
+        for name, pipeline in node.get("ingest", {}).get("pipelines", {}).items():
+            count[name] += pipeline.get("count", 0)
+            failed[name] += pipeline.get("failed", 0)
+            for processor in pipeline.get("processors", ()):
+                for label, said in processor.items():
+                    if number := said.get("stats", {}).get("failed", 0):
+                        failing.setdefault(name, Counter())[label] += number
+    lines = []
+    for name, definition in sorted(definitions.items(), key=lambda item: (-failed[item[0]], -count[item[0]], item[0])):
+        kinds = " > ".join(kind for processor in definition.get("processors", ()) for kind in processor)
+        words = f"{name}: {kinds[:200] or 'no processor'}; {count[name]} documents, {failed[name]} failed"
+        if name in failing:
+            words += f" ({', '.join(f'{label} {number}' for label, number in failing[name].most_common(5))})"
+        lines.append(words)
+    return lines
+
+
+SECTIONS: Mapping[About, Callable[[Call[ScopedElasticsearch]], Lines]] = {
+    "tasks": _tasks,
+    "pending_tasks": _pending,
+    "hot_threads": _hot_threads,
+    "ilm": _ilm,
+    "snapshots": _snapshots,
+    "pipelines": _pipelines,
+}

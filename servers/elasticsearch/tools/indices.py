@@ -1,0 +1,277 @@
+"""es_indices and es_mapping: which indices there are, and which fields their documents have."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.protocol.tools import Call, Room, ToolError, size, tool
+from servers.elasticsearch.client.backend import path
+from servers.elasticsearch.policy.index_names import LONGEST, IndexPattern, inside, listed, near_names, within
+from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.tools.health_sections import optional
+
+
+class IndexSummary(TypedDict):
+    index: str
+    docs: NotRequired[int]
+    bytes: NotRequired[int]
+    health: NotRequired[str]
+    shards: Annotated[str, Field(description="primaries x copies")]
+    aliases: NotRequired[list[str]]
+    closed: NotRequired[bool]
+
+
+class Indices(TypedDict):
+    total: int
+    indices: NotRequired[list[IndexSummary]]
+    data_streams: NotRequired[list[dict[str, Any]]]
+    templates: NotRequired[list[dict[str, Any]]]
+    cursor: NotRequired[str]
+
+
+@tool(title="List indices")
+async def es_indices(
+    call: Call[ScopedElasticsearch],
+    *,
+    pattern: IndexPattern = "*",
+    kind: Literal["indices", "data_streams", "templates"] = "indices",
+    order: Literal["name", "bytes", "docs"] = "name",
+    health: Literal["green", "yellow", "red"] | None = None,
+    hidden: bool = False,
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100,
+    cursor: str | None = None,
+) -> Indices:
+    """Indices with documents, size, health and aliases; data streams; or index templates."""
+    rows: list[Any]
+    if kind != "indices":
+        if order != "name" or health:
+            raise ToolError("order and health are for kind indices")
+        rows = await (_data_streams(call, pattern, hidden) if kind == "data_streams" else _templates(call, pattern))
+        return _page(call, kind, rows, "name", limit, cursor)
+    rows = await _indices(call, pattern, "open,closed,hidden" if hidden else "open,closed", health)
+    if order != "name":
+        rows.sort(key=lambda row: -row.get(order, 0))
+    answer = _page(call, "indices", rows, "index", limit, cursor)
+    if cursor is None and (streams := await _data_streams(call, pattern, hidden, brief=True)):
+        answer["data_streams"] = streams[:20]
+    return answer
+
+
+def _page(
+    call: Call[ScopedElasticsearch], kind: str, rows: list[Any], key: str, limit: int, cursor: str | None
+) -> Indices:
+    """The rows behind the one that the cursor names."""
+    start = 0
+    if cursor is not None:
+        start = next((i for i, row in enumerate(rows, 1) if row[key] == cursor), 0)
+        if not start:
+            raise ToolError(f"{cursor[:100]!r} is not there any more: begin again without a cursor")
+    room = Room(call.max_bytes, 2048)
+    kept = [row for row in rows[start : start + limit] if room.take(row)]
+    answer: Indices = {"total": len(rows), kind: kept}  # type: ignore[misc]
+    if start + len(kept) < len(rows) and kept:
+        answer["cursor"] = kept[-1][key]
+    return answer
+
+
+async def _indices(
+    call: Call[ScopedElasticsearch], pattern: str, expand: str, health: str | None
+) -> list[IndexSummary]:
+    pattern = await within(call.backend, pattern, expand)
+    params = {"format": "json", "bytes": "b", "h": "index,health,status,docs.count,store.size,pri,rep", "s": "index"}
+    async with near_names(call.backend):
+        rows, resolved = await asyncio.gather(
+            call.backend.read(
+                "GET",
+                path("_cat", "indices", pattern),
+                params=params | {"expand_wildcards": expand} | ({"health": health} if health else {}),
+            ),
+            call.backend.read("GET", path("_resolve", "index", pattern), params={"expand_wildcards": expand}),
+        )
+    aliases = {entry["name"]: entry.get("aliases", []) for entry in resolved["indices"]}
+    return [_index(row, aliases.get(row["index"], [])) for row in rows]
+
+
+async def _data_streams(
+    call: Call[ScopedElasticsearch], pattern: str, hidden: bool, brief: bool = False
+) -> list[dict[str, Any]]:
+    """Data streams: name and number of indices; if not brief what else is known of them, where the cluster has x-pack."""
+    async with near_names(call.backend):
+        found = [f for f in await inside(call.backend, pattern, "all" if hidden else "open") if f.stream == f.name]
+    rows: dict[str, dict[str, Any]] = {f.name: {"name": f.name, "indices": len(f.members)} for f in found}
+    if rows and not brief:
+        names = ",".join(rows) if len(",".join(rows)) <= LONGEST else pattern
+        described, stats = await asyncio.gather(
+            optional(call, path("_data_stream", names)), optional(call, path("_data_stream", names, "_stats"))
+        )
+        for stream in described.get("data_streams", ()):
+            if row := rows.get(stream["name"]):
+                row |= {key: stream[key] for key in ("status", "template", "ilm_policy", "hidden") if stream.get(key)}
+        for stream in stats.get("data_streams", ()):
+            if row := rows.get(stream["data_stream"]):
+                row["bytes"] = stream["store_size_bytes"]
+                row["newest"] = datetime.fromtimestamp(stream.get("maximum_timestamp", 0) / 1000, UTC).isoformat()
+    return sorted(rows.values(), key=lambda row: str(row["name"]))
+
+
+async def _templates(call: Call[ScopedElasticsearch], pattern: str) -> list[dict[str, Any]]:
+    """Index templates: which names they are for, which of those that match comes first, and what they are made of."""
+    answer = await call.backend.read("GET", "/_index_template")
+    rows = []
+    for entry in answer["index_templates"]:
+        name, template = entry["name"], entry["index_template"]
+        patterns = listed(template.get("index_patterns"))
+        if not any(fnmatchcase(name, part) for part in pattern.split(",")) or not all(
+            map(call.backend.scope.has, patterns)
+        ):
+            continue
+        row: dict[str, Any] = {"name": name, "index_patterns": list(patterns), "priority": template.get("priority", 0)}
+        if template.get("composed_of"):
+            row["composed_of"] = template["composed_of"]
+        if "data_stream" in template:
+            row["data_stream"] = True
+        rows.append(row)
+    return sorted(rows, key=lambda row: str(row["name"]))
+
+
+def _index(row: Mapping[str, str | None], aliases: list[str]) -> IndexSummary:
+    index: IndexSummary = {"index": row["index"] or "", "shards": f"{row['pri']}x{int(row['rep'] or 0) + 1}"}
+    # A closed index, and one whose primaries are missing, has no numbers.
+    if row.get("docs.count"):
+        index["docs"] = int(row["docs.count"] or 0)
+    if row.get("store.size"):
+        index["bytes"] = int(row["store.size"] or 0)
+    if row.get("health"):
+        index["health"] = row["health"] or ""
+    if aliases:
+        index["aliases"] = aliases[:20]
+    if row.get("status") == "close":
+        index["closed"] = True
+    return index
+
+
+class MappingGroup(TypedDict):
+    indices: Annotated[list[str], Field(description="that have this mapping; 20 are named at the most")]
+    count: Annotated[int, Field(description="of indices")]
+    dynamic: Annotated[NotRequired[str], Field(description="what becomes of unknown fields, where not the default")]
+    fields: Annotated[
+        NotRequired[dict[str, str]],
+        Field(description="dotted path to type; +.x: sub-field; [..]: parameters that matter to queries"),
+    ]
+    left_out: Annotated[NotRequired[int], Field(description="fields that did not fit: ask for some by `fields`")]
+    mapping: Annotated[NotRequired[dict[str, Any]], Field(description="with full: as Elasticsearch has it")]
+
+
+class Mappings(TypedDict):
+    mappings: list[MappingGroup]
+    left_out: Annotated[NotRequired[int], Field(description="groups that did not fit")]
+
+
+@tool(title="Fields of an index")
+async def es_mapping(
+    call: Call[ScopedElasticsearch],
+    *,
+    index: IndexPattern,
+    fields: Annotated[str, Field(description="only these paths, as user.*")] = "*",
+    full: Annotated[bool, Field(description="as JSON")] = False,
+) -> Mappings:
+    """The fields of an index and their types, in short. text is for match, keyword for term, sort and aggs."""
+    asked, index = index, await within(call.backend, index, "open,closed,hidden")
+    async with near_names(call.backend):
+        answer = await call.backend.read(
+            "GET",
+            path(index, "_mapping"),
+            params={"allow_no_indices": "false", "expand_wildcards": "open,closed,hidden"},
+        )
+    groups: dict[str, tuple[list[str], dict[str, Any]]] = {}
+    for name, entry in sorted(answer.items()):
+        mapping = entry.get("mappings", {})
+        groups.setdefault(repr(mapping), ([], mapping))[0].append(name)
+    room = Room(call.max_bytes)
+    found: list[MappingGroup] = []
+    for names, mapping in groups.values():
+        group: MappingGroup = {"indices": names[:20], "count": len(names)}
+        if "dynamic" in mapping:
+            group["dynamic"] = str(mapping["dynamic"])
+        if full:
+            if fields != "*":
+                raise ToolError("fields narrows the digest only: leave out full, or fields")
+            group["mapping"] = mapping
+            if not found and size(group) > room.left:
+                raise ToolError(
+                    f"the mapping has {size(group)} bytes, more than fit: leave out full, and narrow the digest by fields"
+                )
+            if not room.take(group):
+                break
+        else:
+            if size(group) + 100 > room.left and found:
+                break
+            room.take(group)
+            group["fields"] = {}
+            missing = 0
+            for field, type in field_types(mapping):
+                if not fnmatchcase(field, fields):
+                    continue
+                if missing or size({field: type}) > room.left or not room.take({field: type}):
+                    missing += 1
+                else:
+                    group["fields"][field] = type
+            if missing:
+                group["left_out"] = missing
+        found.append(group)
+    if fields != "*" and not any(group.get("fields") or group.get("left_out") for group in found):
+        raise ToolError(f"no field of {asked!r} matches {fields!r}: es_mapping without fields lists all")
+    result: Mappings = {"mappings": found}
+    if len(found) < len(groups):
+        result["left_out"] = len(groups) - len(found)
+    return result
+
+
+_TELLING = (
+    "format",
+    "analyzer",
+    "search_analyzer",
+    "normalizer",
+    "dims",
+    "similarity",
+    "path",
+    "scaling_factor",
+    "null_value",
+)
+"""Parameters that change what a query of the field means."""
+
+
+def field_types(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted path and description of each field of a mapping, as Elasticsearch orders them.
+
+    Args:
+        mapping: {"properties": {...}}, of an index or an object
+        prefix: the path of the object, with a dot behind it
+    """
+    for name, field in mapping.get("properties", {}).items():
+        type = field.get("type", "object")
+        if type != "object" or not field.get("properties"):
+            yield prefix + name, _describe(field, type)
+        yield from field_types(field, f"{prefix}{name}.")
+    if not prefix:
+        for name, field in mapping.get("runtime", {}).items():
+            yield name, f"{field.get('type', '?')} (runtime)"
+
+
+def _describe(field: Mapping[str, Any], type: str) -> str:
+    details = [f"{key}={field[key]}" for key in _TELLING if key in field]
+    if field.get("index") is False:
+        details.append("not indexed")
+    if field.get("doc_values") is False:
+        details.append("no sort or aggregation")
+    if field.get("enabled") is False:
+        details.append("not parsed")
+    subs = "".join(f" +.{name}: {sub.get('type', '?')}" for name, sub in field.get("fields", {}).items())
+    return type + (f" [{', '.join(details)}]" if details else "") + subs

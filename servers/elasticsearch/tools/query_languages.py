@@ -1,0 +1,122 @@
+"""es_query: ES|QL, SQL and EQL, where the cluster has them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.elasticsearch.client.backend import path
+from servers.elasticsearch.client.errors import ElasticsearchError
+from servers.elasticsearch.format.truncate import shorten
+from servers.elasticsearch.policy.index_names import IndexPattern, near_names, within
+from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.policy.statement_scope import esql, sql
+
+LANGUAGES = ("esql", "sql", "eql")
+
+EVENT_BYTES = 4096
+
+
+def has_language(backend: ScopedElasticsearch) -> bool:
+    return any(backend.has(language) for language in LANGUAGES)
+
+
+class Table(TypedDict):
+    columns: NotRequired[list[str]]
+    """name: type"""
+    rows: list[Any]
+    cut: NotRequired[bool]
+
+
+@tool(title="Query language", needs=has_language)
+async def es_query(
+    call: Call[ScopedElasticsearch],
+    *,
+    language: Literal["esql", "sql", "eql"] = "esql",
+    query: Annotated[str, Field(min_length=1, max_length=100_000)],
+    index: Annotated[IndexPattern | None, Field(description="of EQL")] = None,
+    limit: Annotated[int, Field(ge=1, le=10_000)] = 100,
+) -> Table:
+    """Ask in ES|QL (FROM logs | STATS n = COUNT(*) BY host), SQL, or EQL for sequences of events."""
+    if not call.backend.has(language):
+        there = [name for name in LANGUAGES if call.backend.has(name)]
+        raise ToolError(f"this cluster has no {language}: it has {', '.join(there)}, and es_search")
+    if (language == "eql") != (index is not None):
+        raise ToolError("give index with EQL, and only then: ES|QL and SQL name it in the query (FROM)")
+    if index:
+        index = await within(call.backend, index)
+    elif call.backend.scope:
+        statement = esql(query) if language == "esql" else sql(query)
+        if statement.indices:
+            query = statement.reading(await within(call.backend, statement.indices))
+    try:
+        async with near_names(call.backend):
+            return await (_events(call, query, index, limit) if index else _rows(call, language, query, limit))
+    except ElasticsearchError as error:
+        raise ToolError(f"{error}{_place(query, str(error))}") from None
+
+
+def _place(query: str, said: str) -> str:
+    """Where in a query a parser stopped, which says it as `line 1:23`: ` (at ...LIMIT ▶x)`."""
+    found = re.search(r"\bline (\d+):(\d+)", said)
+    lines = query.splitlines()
+    if not found or not 0 < int(found[1]) <= len(lines):
+        return ""
+    line, at = lines[int(found[1]) - 1], max(int(found[2]) - 1, 0)
+    if at > len(line):
+        return ""
+    return f" (at {'...' if at > 40 else ''}{line[max(at - 40, 0) : at]}▶{line[at : at + 25]})"
+
+
+async def _rows(call: Call[ScopedElasticsearch], language: str, query: str, limit: int) -> Table:
+    if language == "esql":
+        answer = await call.backend.read("POST", "/_query", params={"format": "json"}, body={"query": query})
+        values = answer["values"]
+    else:
+        # One more than is asked for, so that it is known whether there are more.
+        body = {"query": query, "fetch_size": limit + 1, "request_timeout": "20s", "page_timeout": "20s"}
+        answer = await call.backend.read("POST", "/_sql", params={"format": "json"}, body=body)
+        values = answer["rows"]
+        if cursor := answer.get("cursor"):
+            await call.backend.read("POST", "/_sql/close", body={"cursor": cursor})
+    room = Room(call.max_bytes, 1024)
+    table: Table = {"columns": [f"{column['name']}: {column['type']}" for column in answer["columns"]], "rows": []}
+    room.take(table["columns"])
+    for row in values:
+        short, _ = shorten(row, EVENT_BYTES)
+        if len(table["rows"]) == limit or not room.take(short):
+            table["cut"] = True
+            break
+        table["rows"].append(short)
+    return table
+
+
+async def _events(call: Call[ScopedElasticsearch], query: str, index: str, limit: int) -> Table:
+    """Events, or sequences: each a list of its events."""
+    answer = await call.backend.read(
+        "POST",
+        path(index, "_eql", "search"),
+        params={"allow_no_indices": "false"},
+        body={"query": query, "size": limit, "wait_for_completion_timeout": "20s"},
+    )
+    hits = answer.get("hits", {})
+    found: list[Any]
+    if "sequences" in hits:
+        found = [[_event(event) for event in sequence["events"]] for sequence in hits["sequences"]]
+    else:
+        found = [_event(event) for event in hits.get("events", ())]
+    room = Room(call.max_bytes)
+    kept = [event for event in found if room.take(event)]
+    table: Table = {"rows": kept}
+    if len(kept) < len(found) or hits.get("total", {}).get("value", 0) > len(kept):
+        table["cut"] = True
+    return table
+
+
+def _event(event: dict[str, Any]) -> dict[str, Any]:
+    source, _ = shorten(event.get("_source", {}), EVENT_BYTES)
+    return {"index": event["_index"], "id": event["_id"], "source": source}

@@ -1,0 +1,59 @@
+"""es_request: what the other tools do not cover, as far as it only reads."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.elasticsearch.client.backend import path as joined
+from servers.elasticsearch.format.truncate import shorten
+from servers.elasticsearch.policy.index_names import check_bodies, near_names, within
+from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.policy.rest_policy import check_parameters, endpoint
+
+
+class RawAnswer(TypedDict):
+    answer: Any
+    cut: Annotated[NotRequired[dict[str, int]], Field(description="whole lengths of what was cut")]
+
+
+@tool(title="Read-only request")
+async def es_request(
+    call: Call[ScopedElasticsearch],
+    *,
+    path: Annotated[str, Field(min_length=1, max_length=4096, description="as /_cat/shards/logs-*")],
+    method: Literal["GET", "POST"] = "GET",
+    params: Annotated[dict[str, Any] | None, Field(description="filter_path picks parts")] = None,
+    body: dict[str, Any] | None = None,
+) -> RawAnswer:
+    """Any request of the REST API that only reads, as _cat, _tasks, _ilm/policy, _snapshot, _ingest/pipeline/_simulate."""
+    found = endpoint(method, path)
+    given = params or {}
+    check_parameters(given)
+    if wrong := [name for name, value in given.items() if not isinstance(value, str | int | float)]:
+        raise ToolError(
+            f"params: {wrong[0][:100]!r} has to be text, a number, true or false; what is sent goes into body"
+        )
+    await check_bodies(call.backend, body)
+    sent = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
+    parts = found.parts
+    if call.backend.scope:
+        found = found.limited(given)
+        parts = found.parts
+        if found.indices:
+            parts = found.of(await within(call.backend, found.indices[0], sent.pop("expand_wildcards", "open,closed")))
+        elif found.pattern == "/_cluster/allocation/explain" and not (body or {}).get("index"):
+            raise ToolError("name index, shard and primary in the body: without, any shard is explained")
+        elif found.parts[:1] == ("_nodes",):
+            # The last requests of HTTP clients have indices in their paths.
+            sent["filter_path"] = ",".join(filter(None, [sent.get("filter_path"), "-nodes.*.http.clients"]))
+    if found.parts[:1] == ("_cat",):
+        sent["format"] = "json"
+    async with near_names(call.backend):
+        answer = await call.backend.read(method, joined(*parts), params=sent, body=body)
+    room = Room(call.max_bytes)
+    shown, cut = shorten({"answer": answer}, room.left)
+    return {"answer": shown.get("answer"), "cut": cut} if cut else {"answer": shown["answer"]}

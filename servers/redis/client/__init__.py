@@ -1,0 +1,1 @@
+"""The connection to Redis: redis-py, and nothing else, talks to it."""

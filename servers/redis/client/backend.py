@@ -1,0 +1,363 @@
+"""Commands to Redis, wherever the server is that has their keys."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+from redis.asyncio.client import Pipeline, PubSub
+from redis.crc import key_slot
+from redis.exceptions import AskError, MovedError, NoPermissionError, RedisError, ResponseError
+
+from servers.common.backend import BackendError
+from servers.common.protocol.tools import ToolError
+from servers.redis.client.deployment import RedisNode, deploy
+from servers.redis.client.errors import CROSS_SLOT, ConnectionLost, RedisErrors
+from servers.redis.format.replies import info
+from servers.redis.settings import RedisSettings
+
+T = TypeVar("T")
+
+Command = tuple[Any, ...]
+"""A command's words. Keys and values are bytes, everything else is str, int or float."""
+
+Send = Callable[[RedisNode, Sequence[Command]], Awaitable[list[Any]]]
+"""Sends commands to a server in one round trip. An answer that is an error is an exception in the list."""
+
+MODULES = {"search": "FT.SEARCH", "json": "JSON.GET", "timeseries": "TS.GET", "vectors": "VSIM"}
+"""What Redis may have beside its core, and a command that only then is there."""
+
+UNWATCH_TIMEOUT = 1.0
+"""Seconds for the end of a transaction that was not executed; then its connection is closed."""
+
+
+class RedisBackend:
+    """One Redis: a server, a master that sentinels name, or a cluster.
+
+    Answers are as Redis gives them in RESP2: bytes, int, list and None. In a cluster a command goes to the server that has
+    the key: `at`, or else the first of its words that is bytes. A call's deadline bounds every command.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self.clustered = settings.mode == "cluster"
+        self._deployment = deploy(settings)
+        self._errors = RedisErrors(self._deployment.address, self._deployment.check, clustered=self.clustered)
+        self._database = settings.database
+        self._modules: frozenset[str] | None = None
+        self._server = ""
+
+    @property
+    def address(self) -> str:
+        return self._deployment.address
+
+    @property
+    def database(self) -> int:
+        return self._database
+
+    async def check(self) -> str:
+        """Ask Redis whether it serves, over connections that no call uses. It serves if it answers at all: a user who may not
+        ask for more than that is told of in the description.
+        """
+
+        async def asked(*command: str) -> Any:
+            """The answer; None where this user may not send the command."""
+            with self._errors:
+                try:
+                    return await (await self._deployment.node(None)).checks.execute_command(*command)
+                except NoPermissionError:
+                    return None
+
+        try:
+            await self._twice(lambda: asked("PING"))
+            said_of_server = await self._twice(lambda: asked("INFO", "server"))
+            fields = info(said_of_server or b"")
+            if self._modules is None or fields.get("run_id", "") != self._server:
+                found = await self._twice(lambda: asked("COMMAND", "INFO", *MODULES.values()))
+                self._modules = frozenset(name for name, said in zip(MODULES, found or MODULES, strict=True) if said)
+                self._server = fields.get("run_id", "")
+        except ToolError as error:
+            raise BackendError(f"Redis at {self.address}: {error}") from None
+        if said_of_server is None:
+            return "Redis, of which this user may not know more: INFO is not allowed"
+        name = "Valkey" if "valkey_version" in fields else fields.get("server_name", "redis").capitalize()
+        return f"{name} {fields.get('valkey_version') or fields.get('redis_version', 'of unknown version')}"
+
+    def has(self, module: str) -> bool:
+        """Whether there is a module, a name of MODULES; true as long as Redis was not reached."""
+        return self._modules is None or module in self._modules
+
+    async def close(self) -> None:
+        await self._deployment.close()
+
+    def translated(self) -> RedisErrors:
+        """A context that turns redis-py's exceptions into ours."""
+        return self._errors
+
+    async def read(self, *command: Any, at: bytes | None = None) -> Any:
+        """Sends a command that changes nothing; once more when the connection turns out to be dead.
+
+        Raises:
+            BackendError: Redis can't be reached or refuses us.
+            ToolError: Redis refuses the command.
+        """
+        (answer,) = await self._twice(lambda: self._send(self._ask, [command], at))
+        return self._unfailed(answer)
+
+    async def read_many(self, commands: Sequence[Command]) -> list[Any]:
+        """Sends commands that change nothing, in one round trip to each server. An answer that is an error is an exception
+        in the list."""
+        return await self._twice(lambda: self._send(self._ask, commands))
+
+    async def write(self, *command: Any, at: bytes | None = None) -> Any:
+        """Sends a command that changes something, never twice.
+
+        Raises:
+            BackendError: as `read`; it is `unknown` whether the command was done if its answer was lost.
+            ToolError: Redis refuses the command.
+        """
+        (answer,) = await self._twice(lambda: self._send(self._tell, [command], at))
+        return self._unfailed(answer)
+
+    async def write_many(self, commands: Sequence[Command]) -> list[Any]:
+        """As `read_many` for commands that change something: each is sent once, and they are no transaction. Where one server
+        of a cluster fails and another does not, the list has the BackendError for the commands of the one that fails."""
+        return await self._twice(lambda: self._send(self._tell, commands))
+
+    async def each(self, *command: Any) -> list[Any]:
+        """The answers of every server to a command that changes nothing."""
+
+        async def asked() -> list[Any]:
+            with self._errors:
+                nodes = await self._deployment.nodes()
+                return await asyncio.gather(*(node.commands.execute_command(*command) for node in nodes))
+
+        return await self._twice(asked)
+
+    async def scan(self, server: int, position: int, *words: Any) -> tuple[int, int, list[bytes]]:
+        """One SCAN on one of the servers.
+
+        Returns:
+            the server and the position to go on with, server -1 at the end; and the names found.
+        """
+
+        async def asked() -> tuple[int, int, list[bytes]]:
+            with self._errors:
+                nodes = await self._deployment.nodes()
+                if server >= len(nodes):
+                    return -1, 0, []
+                following, names = await nodes[server].commands.execute_command("SCAN", position, *words)
+            if int(following):
+                return server, int(following), names
+            return (server + 1 if server + 1 < len(nodes) else -1), 0, names
+
+        return await self._twice(asked)
+
+    async def pubsub(self, key: bytes | None = None) -> PubSub:
+        """A connection that listens, to the server that has a key. Close it."""
+        with self._errors:
+            return (await self._deployment.node(key)).listeners.pubsub()
+
+    async def pubsubs(self) -> list[PubSub]:
+        """A connection that listens to each server. Close them."""
+        with self._errors:
+            return [node.listeners.pubsub() for node in await self._deployment.nodes()]
+
+    async def multi(self, commands: Sequence[Command], at: bytes) -> list[Any]:
+        """Does commands as one (MULTI and EXEC), without watching any key. An answer that is an error is an exception in the
+        list.
+
+        Args:
+            at: a key that decides which server of a cluster does them
+
+        Raises:
+            BackendError: as `write`.
+            ToolError: nothing was done.
+        """
+
+        async def sent() -> list[Any]:
+            with self._errors:
+                node = await self._deployment.node(at)
+                answers = await self._tell(node, commands, transaction=True)
+                if self.clustered and isinstance(answers[0], MovedError):
+                    node = await self._deployment.redirected(answers[0], node)
+                    answers = await self._tell(node, commands, transaction=True)
+                if isinstance(answers[0], AskError):
+                    raise answers[0]
+                return answers
+
+        return await self._twice(sent)
+
+    @asynccontextmanager
+    async def transaction(self, *keys: bytes) -> AsyncIterator[Transaction]:
+        """A MULTI over watched keys. Nothing is done unless it is executed, and it is executed once.
+
+        Args:
+            keys: to watch; in a cluster all of one slot
+
+        Raises:
+            ToolError: a key was changed by somebody else meanwhile, and nothing was done.
+        """
+        with self._errors:
+            pipeline = await self._twice(lambda: self._watching(keys))
+            try:
+                yield Transaction(pipeline, self._errors.after_sending(atomic=True))
+            finally:
+                await _end(pipeline)
+
+    async def _watching(self, keys: Sequence[bytes]) -> Pipeline:
+        """A pipeline that watches keys."""
+        with self._errors:
+            node = await self._deployment.node(keys[0])
+            for moved in (False, True):
+                pipeline = _pipeline(node, transaction=True)
+                try:
+                    await pipeline.watch(*keys)
+                    return pipeline
+                except BaseException as error:
+                    await _end(pipeline)
+                    if moved or not self.clustered or not isinstance(error, MovedError):
+                        raise
+                    node = await self._deployment.redirected(error, node)
+        raise AssertionError("the loop above returns or raises")
+
+    def check_slots(self, keys: Iterable[bytes]) -> None:
+        """Raises ToolError for keys that a cluster keeps in different slots, where they can't be used together."""
+        if self.clustered and len({key_slot(key) for key in keys}) > 1:
+            raise ToolError(CROSS_SLOT)
+
+    async def _twice(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Does something; once more when the connection turned out to be dead, and nothing can have been done."""
+        try:
+            return await work()
+        except ConnectionLost as error:
+            if error.unknown:
+                raise
+            with self._errors:
+                await self._deployment.refresh()
+            return await work()
+
+    def _unfailed(self, answer: Any) -> Any:
+        """Raises an answer that is an error."""
+        if isinstance(answer, Exception):
+            with self._errors:
+                raise answer
+        return answer
+
+    async def _ask(self, node: RedisNode, commands: Sequence[Command]) -> list[Any]:
+        """Sends commands that change nothing."""
+        with self._errors:
+            if len(commands) == 1:
+                try:
+                    return [await node.commands.execute_command(*commands[0])]
+                except ResponseError as error:
+                    return [error]
+            pipeline = _pipeline(node, transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
+            return await pipeline.execute(raise_on_error=False)
+
+    async def _tell(self, node: RedisNode, commands: Sequence[Command], *, transaction: bool = False) -> list[Any]:
+        """Sends commands that change something, over a connection that has just answered: one that broke while nobody used it
+        fails nothing. Where a slot has moved away, a transaction has the redirection for its only answer."""
+        with self._errors:
+            async with _pipeline(node, transaction=transaction) as pipeline:
+                with suppress(ResponseError):  # a user who may not PING is answered, too
+                    await pipeline.immediate_execute_command("PING")
+                for command in commands:
+                    pipeline.execute_command(*command)
+                with self._errors.after_sending(atomic=transaction or len(commands) == 1):
+                    try:
+                        return await pipeline.execute(raise_on_error=False)
+                    except AskError as error:
+                        return [error]
+
+    async def _send(self, send: Send, commands: Sequence[Command], at: bytes | None = None) -> list[Any]:
+        """Sends commands to the servers that have their keys."""
+        if not commands:
+            return []
+        with self._errors:
+            if not self.clustered:
+                return await send(await self._deployment.node(None), commands)
+            asked = [await self._deployment.node(at if at is not None else _key(command)) for command in commands]
+        groups: dict[RedisNode, list[int]] = {}
+        for index, node in enumerate(asked):
+            groups.setdefault(node, []).append(index)
+        found = await asyncio.gather(
+            *(send(node, [commands[index] for index in indices]) for node, indices in groups.items()),
+            return_exceptions=True,
+        )
+        answers: list[Any] = [None] * len(commands)
+        for indices, part in zip(groups.values(), found, strict=True):
+            if not isinstance(part, list | BackendError):
+                raise part
+            for index, answer in zip(indices, part if isinstance(part, list) else [part] * len(indices), strict=True):
+                answers[index] = answer
+        for index, answer in enumerate(answers):
+            if isinstance(answer, AskError):  # or MovedError, which is one: it was not done, so a write goes on, too
+                answers[index] = await self._redirected(send, answer, asked[index], commands[index])
+        failures = [answer for answer in answers if isinstance(answer, BackendError)]
+        if failures and (send == self._ask or len(failures) == len(answers)):
+            raise next((failure for failure in failures if failure.unknown), failures[0])
+        return answers
+
+    async def _redirected(self, send: Send, error: AskError, asked: RedisNode, command: Command) -> Any:
+        """The answer to a command from where its slot is moving to, or has moved to."""
+        try:
+            with self._errors:
+                node = await self._deployment.redirected(error, asked)
+            _, answer = await send(node, [("ASKING",), command])
+        except (BackendError, ToolError) as failure:
+            return failure
+        return self._errors.translate(answer) if isinstance(answer, AskError) else answer
+
+
+class _TersePipeline(Pipeline):
+    """A pipeline whose errors are Redis' own words alone."""
+
+    def annotate_exception(self, exception: Exception, number: int, command: Iterable[object]) -> None:
+        pass
+
+
+def _pipeline(node: RedisNode, *, transaction: bool) -> Pipeline:
+    return _TersePipeline(node.commands.connection_pool, node.commands.response_callbacks, transaction, None)
+
+
+class Transaction:
+    """A MULTI over watched keys, before it is executed."""
+
+    def __init__(self, pipeline: Pipeline, after_sending: RedisErrors) -> None:
+        self._pipeline = pipeline
+        self._after_sending = after_sending
+
+    async def read(self, *command: Any) -> Any:
+        """Sends a command that changes nothing at once, before the transaction."""
+        return await self._pipeline.immediate_execute_command(*command)
+
+    async def execute(self, commands: Iterable[Command]) -> list[Any]:
+        """Does commands as one. An answer that is an error is an exception in the list.
+
+        Raises:
+            BackendError: it is `unknown` whether they were done if the answer was lost.
+            ToolError: nothing was done.
+        """
+        self._pipeline.multi()
+        for command in commands:
+            self._pipeline.execute_command(*command)
+        with self._after_sending:
+            return await self._pipeline.execute(raise_on_error=False)
+
+
+async def _end(pipeline: Pipeline) -> None:
+    """Gives a pipeline's connection back. One that still watches has to say so to Redis; where that takes long, it is closed."""
+    try:
+        async with asyncio.timeout(UNWATCH_TIMEOUT):
+            await pipeline.aclose()
+    except (RedisError, OSError):
+        pass  # the connection is closed, and with it the watch is over
+
+
+def _key(command: Command) -> bytes | None:
+    """The key that decides where a command goes."""
+    return next((word for word in command[1:] if isinstance(word, bytes)), None)

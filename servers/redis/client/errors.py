@@ -1,0 +1,175 @@
+"""Turn redis-py's exceptions into ours, by their type and by the code word of Redis' answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterCrossSlotError,
+    ClusterDownError,
+    InvalidResponse,
+    MasterDownError,
+    MaxConnectionsError,
+    MovedError,
+    NoPermissionError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+    SlotNotCoveredError,
+    TryAgainError,
+    WatchError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from servers.common.backend import BackendError
+from servers.common.protocol.tools import ToolError
+
+CROSS_SLOT = "in a cluster, keys used together must be in one slot: give them a common {hash tag}"
+
+SLOT_MOVES = "the key's slot is moving from one node of the cluster to another: try again in a second"
+
+
+class ConnectionLost(BackendError):
+    """The connection could not be made, or it broke. A command that changes nothing may be sent again."""
+
+    def __init__(self, message: str, *, unknown: bool) -> None:
+        super().__init__(message)
+        self.unknown = unknown
+
+
+class Conflict(ToolError):
+    """Another client changed a watched key, and nothing was done."""
+
+
+class RedisErrors:
+    """Turn redis-py's exceptions into ours, without anything secret in them. Use it with `with`."""
+
+    def __init__(self, address: str, check: str, *, clustered: bool, sent: bool = False, atomic: bool = False) -> None:
+        """
+        Args:
+            address: where Redis is, for people
+            check: the settings to check when Redis can't be reached
+            clustered: we know that it is a cluster
+            sent: a change has been sent, so that it may have been done when the answer is lost
+            atomic: the change is done as a whole or not at all
+        """
+        self._address = address
+        self._check = check
+        self._clustered = clustered
+        self._sent = sent
+        self._atomic = atomic
+
+    def after_sending(self, *, atomic: bool) -> RedisErrors:
+        """The same from the moment on when a change is sent."""
+        return RedisErrors(self._address, self._check, clustered=self._clustered, sent=True, atomic=atomic)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, RedisError | RedisClusterException | OSError):
+            raise self.translate(error) from None
+
+    def translate(self, error: BaseException) -> Exception:
+        """Our exception for one of redis-py's."""
+        address = self._address
+        if isinstance(error, WatchError) and not isinstance(
+            error.__context__, RedisConnectionError | RedisTimeoutError
+        ):
+            return Conflict(
+                "another client changed the key at the same time, and nothing was done: read it and try again"
+            )
+        if isinstance(error, RedisClusterException):
+            return self._of_cluster(error)
+        if (isinstance(error, AskError) and self._clustered) or isinstance(error, TryAgainError):
+            return ToolError(SLOT_MOVES)
+        if isinstance(error, MovedError):
+            return ToolError(f"Redis at {address} is a cluster node that does not own this key: set REDIS_MODE=cluster")
+        if isinstance(error, NoPermissionError):
+            return ToolError(f"Redis does not allow it to this user: {error}")
+        if isinstance(error, AuthenticationError):
+            return BackendError(
+                f"Redis at {address} refuses our login: check REDIS_PASSWORD (or REDIS_PASSWORD_FILE) and REDIS_USERNAME"
+            )
+        if isinstance(error, BusyLoadingError):
+            return BackendError(f"Redis at {address} is still loading its data: try again in a while")
+        if isinstance(error, MasterDownError):
+            return BackendError(f"Redis at {address} is a replica that has lost its master: try again in a while")
+        if isinstance(error, ClusterDownError):
+            return BackendError(
+                f"the cluster of {address} is down: redis-cli --cluster check shows which slots are not served"
+            )
+        if isinstance(error, MaxConnectionsError):
+            return BackendError(f"all our connections to Redis at {address} are in use: try again in a second")
+        if isinstance(error, ReadOnlyError):
+            return ToolError("this Redis is a read-only replica: connect to its master to write")
+        if isinstance(error, ClusterCrossSlotError):
+            return ToolError(CROSS_SLOT)
+        if isinstance(error, ResponseError):
+            if code(error) == "WRONGTYPE":
+                return ToolError("the key holds another type than this needs: redis_scan shows the types of keys")
+            return ToolError(f"Redis answered: {str(error)[:300]}")
+        return self._of_connection(error)
+
+    def _of_cluster(self, error: RedisClusterException) -> Exception:
+        """What redis-py raises while it looks for the node of a key. It names what happened as the cause."""
+        if isinstance(error, SlotNotCoveredError):
+            return self.translate(ClusterDownError(""))
+        for cause in _chain(error):
+            if isinstance(cause, ResponseError):
+                return BackendError(
+                    f"Redis at {self._address} does not tell the cluster's nodes ({str(cause)[:100]}): "
+                    "set REDIS_MODE=standalone where it is no cluster"
+                )
+            if isinstance(cause, RedisError | OSError):
+                return self.translate(cause)
+        return BackendError(
+            f"the nodes of the cluster of {self._address} can't be learned: try again, or {self._check}"
+        )
+
+    def _of_connection(self, error: BaseException) -> Exception:
+        address, check, unknown = self._address, self._check, self._sent
+        if any(isinstance(cause, ReadOnlyError) for cause in _chain(error)):
+            # A master that sentinels have replaced: redis-py has closed the connection.
+            return ConnectionLost(
+                f"{address} has just got another master: try again in a second", unknown=unknown and not self._atomic
+            )
+        if isinstance(error, RedisConnectionError) and error.status_code:
+            return BackendError(f"Redis at {address} refuses our connection: {str(error)[:100]}")
+        if isinstance(error, InvalidResponse):
+            return ConnectionLost(
+                f"what answers at {address} does not speak Redis' protocol: try again, or {check}", unknown=unknown
+            )
+        reason = error.__cause__ or error.__context__ or error
+        # ssl.SSLError, without the import where TLS is not used.
+        if failed := getattr(reason, "verify_message", None) or getattr(reason, "reason", None):
+            return ConnectionLost(
+                f"Redis at {address} can't be reached with TLS ({failed}): check REDIS_CA_FILE and that this port speaks TLS",
+                unknown=unknown,
+            )
+        if isinstance(error, RedisTimeoutError) and not getattr(reason, "errno", None):
+            # Our own time-out, which is of making a connection. In a cluster another node may have the key by now.
+            message = f"Redis at {address} did not answer in time: try again, or {check}"
+            return ConnectionLost(message, unknown=unknown) if self._clustered else BackendError(message)
+        detail = getattr(reason, "strerror", None) or type(reason).__name__
+        return ConnectionLost(f"Redis at {address} can't be reached ({detail}): try again, or {check}", unknown=unknown)
+
+
+def code(error: RedisError) -> str:
+    """The code word of Redis' answer, such as WRONGTYPE."""
+    return error.status_code or str(error).partition(" ")[0]
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception, and those that it was raised from."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__

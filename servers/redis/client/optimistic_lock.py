@@ -1,0 +1,39 @@
+"""Versions of keys: to write only what nobody else has changed since it was read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from servers.common.protocol.tools import ToolError
+from servers.redis.client.backend import Transaction
+from servers.redis.format.key_encoding import show_key
+
+ABSENT = "none"
+"""The version of a key that is not there."""
+
+MOST = 1024 * 1024
+"""Bytes of memory of a key that is given a version: all of it has to be read for that."""
+
+
+def version(dump: bytes | None) -> str:
+    """The version of a key, from what DUMP says of it; the same value has the same version."""
+    return ABSENT if dump is None else hashlib.blake2b(dump, digest_size=8).hexdigest()
+
+
+async def check_versions(transaction: Transaction, versions: Mapping[bytes, str]) -> None:
+    """Compare watched keys with the versions that they are to have.
+
+    Args:
+        transaction: that watches the keys
+        versions: names of keys to their versions
+
+    Raises:
+        ToolError: one has another version.
+    """
+    for name, wanted in versions.items():
+        now = version(await transaction.read("DUMP", name))
+        if now != wanted:
+            raise ToolError(
+                f"{show_key(name)!r} has changed: its version is {now} and not {wanted[:40]!r}; nothing was done: read it again"
+            )

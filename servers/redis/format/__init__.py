@@ -1,0 +1,1 @@
+"""How keys, replies and versions are written."""

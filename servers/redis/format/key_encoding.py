@@ -1,0 +1,119 @@
+"""How Redis' bytes are said in JSON, and read from it, exactly."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any, NotRequired
+
+from pydantic import BeforeValidator, Field
+from typing_extensions import TypedDict
+
+from servers.common.protocol.tools import ToolError, to_json
+
+_PREFIX = "base64:"
+
+LONGEST_NAME = 4096
+"""Bytes of a name (of a key, channel, index ...) that tools take, and show whole."""
+
+LONGEST_PATTERN = 1000
+"""Bytes of a glob. Redis before 7.0.16 and 6.2.16 can be crashed by long ones (CVE-2024-31228)."""
+
+Pattern = str
+"""A glob in an argument; its length is checked where it is used."""
+
+
+class Binary(TypedDict):
+    """Bytes that are no text."""
+
+    base64: str
+
+
+class Part(TypedDict):
+    """The beginning of a value too long to be given whole."""
+
+    text: NotRequired[str]
+    base64: NotRequired[str]
+    bytes: Annotated[int, Field(description="length of the whole value")]
+
+
+Value = str | Binary | Part
+"""A value in a result."""
+
+KeyName = str
+"""A key's name in an argument; one that is no text is written base64:..., as the server's instructions say."""
+
+
+def _number_as_text(value: Any) -> Any:
+    return to_json(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Word = Annotated[str, BeforeValidator(_number_as_text)]
+"""A word of a command in an argument: text, or base64:...; models write numbers as well."""
+
+
+def show_key(name: bytes) -> str:
+    """A key as a string. One that is no UTF-8, or looks as if it were so written, becomes base64:..."""
+    try:
+        text = name.decode()
+    except UnicodeDecodeError:
+        text = _PREFIX
+    return _PREFIX + base64.b64encode(name).decode() if text.startswith(_PREFIX) else text
+
+
+def show_name(name: bytes, limit: int = 200) -> str:
+    """Show a name in a message, or beside other values: one of more than `limit` bytes is cut and says its length."""
+    return show_key(name) if len(name) <= limit else f"{show_key(name[: limit - 10])}... ({len(name)} bytes)"
+
+
+def parse_key(name: str) -> bytes:
+    """The inverse of show_key.
+
+    Raises:
+        ToolError: what follows base64: is no base64.
+    """
+    return _decode(name[len(_PREFIX) :]) if name.startswith(_PREFIX) else encode(name)
+
+
+def encode(text: str) -> bytes:
+    """UTF-8.
+
+    Raises:
+        ToolError: the text has a lone surrogate.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ToolError("the text has half of a surrogate pair, which is no character: give it as base64") from None
+
+
+def show(value: bytes, limit: int) -> Any:
+    """A value for a result: text where it is UTF-8, else base64; cut to about `limit` bytes."""
+    if len(value) <= limit:
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return {"base64": base64.b64encode(value).decode()}
+    return show_part(value[:limit]) | {"bytes": len(value)}
+
+
+def show_part(part: bytes) -> dict[str, Any]:
+    """A piece of a value as text or base64; up to three bytes of a cut character are left out of text."""
+    for end in range(len(part), max(len(part) - 4, -1), -1):
+        try:
+            return {"text": part[:end].decode()}
+        except UnicodeDecodeError:
+            continue
+    return {"base64": base64.b64encode(part).decode()}
+
+
+def parse(value: str, base64: bool) -> bytes:
+    """A value from an argument: text, or base64."""
+    return _decode(value) if base64 else encode(value)
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ToolError(f"not base64: {text[:40]!r}") from None

@@ -1,0 +1,182 @@
+"""Find the keys that a command names, by our own table.
+
+The store's parser (COMMAND GETKEYS) is not trusted alone: Redis 7 and 8 report the first STORE of a GEORADIUS and execute the
+last. What this table does not cover is refused wherever it matters which keys a command touches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from servers.common.protocol.tools import ToolError
+
+Words = Sequence[bytes]
+"""A command's words, its name first."""
+
+Finder = Callable[[Words], list[bytes]]
+"""Finds the keys in a command's words. Raises ToolError or IndexError where they can't be found."""
+
+
+def keys_in(name: str, words: Words) -> list[bytes] | None:
+    """Find the keys that a command names.
+
+    Args:
+        name: lower-case, with its subcommand behind a |
+        words: the command
+
+    Returns:
+        the keys, as often as they are named; None for a command that is not in the table.
+
+    Raises:
+        ToolError: the words are not of a form that the table knows.
+    """
+    finder = FINDERS.get(name)
+    if finder is None:
+        return None
+    try:
+        return [bytes(key) for key in finder(words)]
+    except IndexError:
+        raise ToolError("too few arguments") from None
+
+
+def names(text: str) -> list[str]:
+    """Read names that are separated by white space."""
+    return text.split()
+
+
+def _at(index: int) -> Finder:
+    return lambda words: [words[index]]
+
+
+def _from(first: int, step: int = 1, last: int | None = None) -> Finder:
+    def find(words: Words) -> list[bytes]:
+        keys = list(words[first:last:step])
+        if not keys:
+            raise IndexError
+        return keys
+
+    return find
+
+
+def _counted(before: int, step: int = 1, destination: bool = False) -> Finder:
+    """A number of keys, and then the keys.
+
+    Args:
+        before: place of the number
+        step: words that each key takes
+        destination: the first argument is a key, too
+    """
+
+    def find(words: Words) -> list[bytes]:
+        text = words[before]
+        if not text.isdigit() or len(text) > 6 or text.startswith(b"0"):
+            raise ToolError(f"the number of keys has to be a number of at least 1, not {text[:40]!r}")
+        keys = words[before + 1 : before + 1 + int(text) * step : step]
+        if len(keys) != int(text):
+            raise IndexError
+        return [words[1], *keys] if destination else list(keys)
+
+    return find
+
+
+def _copied(words: Words) -> list[bytes]:
+    """COPY source destination [REPLACE]. With DB it would leave the database that this server is for."""
+    if any(word.upper() != b"REPLACE" for word in words[3:]):
+        raise ToolError("COPY takes a source, a destination and REPLACE here: this server stays in one database")
+    return [words[1], words[2]]
+
+
+def _streams(options: dict[bytes, int]) -> Finder:
+    """XREAD and XREADGROUP: options, then STREAMS, then as many keys as ids.
+
+    Args:
+        options: to the number of words that follow each
+    """
+
+    def find(words: Words) -> list[bytes]:
+        at = 1
+        while (option := words[at].upper()) != b"STREAMS":
+            if option not in options:
+                raise ToolError(f"{option[:40]!r} is not an option that is known here: put STREAMS last")
+            at += 1 + options[option]
+        rest = words[at + 1 :]
+        if not rest or len(rest) % 2:
+            raise ToolError("give as many ids as streams")
+        return list(rest[: len(rest) // 2])
+
+    return find
+
+
+def _none(words: Words) -> list[bytes]:
+    return []
+
+
+FINDERS: dict[str, Finder] = {
+    **dict.fromkeys(
+        names("""
+        append bitcount bitfield bitfield_ro bitpos decr decrby expire expireat expiretime geoadd geodist geohash geopos
+        georadius_ro georadiusbymember_ro geosearch get getbit getdel getex getrange getset hdel hexists hexpire hexpireat
+        hexpiretime hget hgetall hgetdel hgetex hincrby hincrbyfloat hkeys hlen hmget hmset hpersist hpexpire hpexpireat
+        hpexpiretime hpttl hrandfield hscan hset hsetex hsetnx hstrlen httl hvals incr incrby incrbyfloat lindex linsert llen
+        lpop lpos lpush lpushx lrange lrem lset ltrim persist pexpire pexpireat pexpiretime pfadd psetex pttl rpop rpush
+        rpushx sadd scard set setbit setex setnx setrange sismember smembers smismember spop srandmember srem sscan strlen
+        substr ttl type xack xackdel xadd xautoclaim xclaim xdel xdelex xlen xpending xrange xrevrange xsetid xtrim zadd zcard
+        zcount zincrby zlexcount zmscore zpopmax zpopmin zrandmember zrange zrangebylex zrangebyscore zrank zrem
+        zremrangebylex zremrangebyrank zremrangebyscore zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore
+        delex delifeq digest
+        vadd vcard vdim vemb vgetattr vinfo vismember vlinks vrandmember vrange vrem vsetattr vsim
+        json.arrappend json.arrindex json.arrinsert json.arrlen json.arrpop json.arrtrim json.clear json.del json.forget
+        json.get json.merge json.numincrby json.nummultby json.objkeys json.objlen json.resp json.set json.strappend
+        json.strlen json.toggle json.type
+        ts.add ts.alter ts.create ts.decrby ts.del ts.get ts.incrby ts.info ts.range ts.revrange
+        bf.add bf.card bf.exists bf.info bf.insert bf.madd bf.mexists bf.reserve
+        cf.add cf.addnx cf.count cf.del cf.exists cf.info cf.insert cf.insertnx cf.mexists cf.reserve
+        cms.incrby cms.info cms.initbydim cms.initbyprob cms.query
+        topk.add topk.count topk.incrby topk.info topk.list topk.query topk.reserve
+        tdigest.add tdigest.byrank tdigest.byrevrank tdigest.cdf tdigest.create tdigest.info tdigest.max tdigest.min
+        tdigest.quantile tdigest.rank tdigest.reset tdigest.revrank tdigest.trimmed_mean
+        """),
+        _at(1),
+    ),
+    **dict.fromkeys(
+        names("""
+        memory|usage object|encoding object|freq object|idletime object|refcount xgroup|create xgroup|createconsumer
+        xgroup|delconsumer xgroup|destroy xgroup|setid xinfo|consumers xinfo|groups xinfo|stream
+        """),
+        _at(2),
+    ),
+    **dict.fromkeys(
+        names("del exists mget pfcount pfmerge sdiff sdiffstore sinter sinterstore sunion sunionstore touch unlink"),
+        _from(1),
+    ),
+    **dict.fromkeys(
+        names("""
+        blmove brpoplpush geosearchstore lcs lmove rename renamenx rpoplpush smove zrangestore ts.createrule ts.deleterule
+        """),
+        lambda words: [words[1], words[2]],
+    ),
+    **dict.fromkeys(names("blpop brpop bzpopmax bzpopmin json.mget"), _from(1, last=-1)),
+    **dict.fromkeys(names("mset msetnx"), _from(1, 2)),
+    **dict.fromkeys(names("json.mset ts.madd"), _from(1, 3)),
+    **dict.fromkeys(names("lmpop sintercard zdiff zinter zintercard zmpop zunion"), _counted(1)),
+    **dict.fromkeys(names("blmpop bzmpop"), _counted(2)),
+    **dict.fromkeys(names("cms.merge tdigest.merge zdiffstore zinterstore zunionstore"), _counted(2, destination=True)),
+    "msetex": _counted(1, 2),
+    "bitop": _from(2),
+    "copy": _copied,
+    "xread": _streams({b"COUNT": 1, b"BLOCK": 1}),
+    "xreadgroup": _streams({b"GROUP": 2, b"COUNT": 1, b"BLOCK": 1, b"NOACK": 0}),
+    **dict.fromkeys(names("dbsize randomkey scan time"), _none),
+    **dict.fromkeys(
+        names("""
+        ft._list ft.aggregate ft.aliasadd ft.aliasdel ft.aliasupdate ft.alter ft.dictadd ft.dictdel ft.dictdump ft.dropindex
+        ft.explain ft.info ft.search ft.spellcheck ft.syndump ft.synupdate ft.tagvals
+        """),
+        _none,
+    ),
+    **dict.fromkeys(names("ft.sugadd ft.sugdel ft.sugget ft.suglen"), _at(1)),
+}
+"""The commands whose keys are known: of Redis 6.2 to 8, of Valkey 9, and of the modules of Redis Stack."""
+
+CONTAINERS = frozenset(name.partition("|")[0] for name in FINDERS if "|" in name)
+"""Commands with subcommands. Redis describes each subcommand from version 7 on."""

@@ -1,0 +1,141 @@
+"""The resources: redis://info, redis://keyspace and redis://key/{name}, and who is told when a key changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+from urllib.parse import unquote
+
+from redis.asyncio.client import PubSub
+
+from servers.common.backend import BackendError
+from servers.common.protocol.resources import Changed, Resource, Resources, Template
+from servers.common.protocol.tools import Call, ToolError
+from servers.redis.format.key_encoding import parse_key, show_key
+from servers.redis.policy.key_scope import ScopedRedis
+from servers.redis.tools.info import redis_info
+from servers.redis.tools.profile import redis_profile
+from servers.redis.tools.read import redis_read
+from servers.redis.tools.scan import SCAN_COUNT
+
+PREFIX = "redis://key/"
+
+SAMPLE = 1000
+"""Keys that redis://keyspace looks at."""
+
+SUBSCRIBE_TIMEOUT = 10.0
+"""Seconds to begin to listen."""
+
+COMPLETION_STEPS = 20
+"""SCANs for a completion."""
+
+
+async def _info(call: Call[ScopedRedis]) -> Mapping[str, Any]:
+    return await redis_info.function(call)
+
+
+async def _keyspace(call: Call[ScopedRedis]) -> Mapping[str, Any]:
+    return await redis_profile.function(call, pattern="*", separator=":", sample=SAMPLE)
+
+
+async def _key(call: Call[ScopedRedis], name: str) -> Mapping[str, Any]:
+    arguments = {"field": None, "view": None, "limit": 1000, "cursor": "0", "version": False}
+    return await redis_read.function(call, key=name, **arguments)
+
+
+async def _complete(call: Call[ScopedRedis], typed: str) -> Sequence[str]:
+    """Names of keys that go on from what was typed, from a bounded scan."""
+    try:
+        begin = parse_key(typed)
+    except ToolError:
+        return []
+    pattern = b"".join(b"\\" + bytes([c]) if c in b"*?[]^\\" else bytes([c]) for c in begin) + b"*"
+    names: set[bytes] = set()
+    server, position = 0, 0
+    for _ in range(COMPLETION_STEPS):
+        server, position, found = await call.backend.scan(server, position, "MATCH", pattern, "COUNT", SCAN_COUNT * 4)
+        names.update(name for name in found if call.backend.scope.has(name))
+        if server < 0 or len(names) > 100:
+            break
+    return [show_key(name) for name in sorted(names)]
+
+
+@asynccontextmanager
+async def _watch(backend: ScopedRedis, uris: Sequence[str], changed: Changed) -> AsyncIterator[Sequence[str]]:
+    """Tells of changes of keys, by keyspace notifications (https://redis.io/docs/latest/develop/pubsub/keyspace-notifications/).
+
+    Yields the URIs of keys, and none where notifications are off.
+    """
+    keys: dict[bytes, str] = {}
+    for uri in uris:
+        if uri.startswith(PREFIX):
+            try:
+                keys[backend.scope.key(unquote(uri.removeprefix(PREFIX)))] = uri
+            except ToolError:
+                continue
+    if not keys:
+        yield []
+        return
+    channel = f"__keyspace@{backend.database}__:".encode()
+    async with AsyncExitStack() as stack:
+        # A listener has no deadline that would bound these.
+        async with asyncio.timeout(SUBSCRIBE_TIMEOUT):
+            if not await _enabled(backend):
+                keys = {}
+            # Each server of a cluster tells of its own keys only.
+            connections = [await stack.enter_async_context(c) for c in await backend.pubsubs()] if keys else []
+            with backend.translated():
+                for connection in connections:
+                    await connection.subscribe(*(channel + key for key in keys))
+        for connection in connections:
+            task = asyncio.create_task(_tell(connection, channel, keys, changed))
+            stack.push_async_callback(asyncio.wait, [task])
+            stack.callback(task.cancel)
+        yield list(keys.values())
+
+
+async def _tell(connection: PubSub, channel: bytes, keys: Mapping[bytes, str], changed: Changed) -> None:
+    while True:
+        try:
+            async for message in connection.listen():
+                if message["type"] == "message":
+                    uri = keys.get(message["channel"].removeprefix(channel))
+                    if uri:
+                        await changed(uri)
+        except Exception:
+            # The connection is made again by listening again; what happened meanwhile is lost, so all may have changed.
+            await asyncio.sleep(1)
+            for uri in keys.values():
+                await changed(uri)
+
+
+async def _enabled(backend: ScopedRedis) -> bool:
+    """Whether Redis tells of changes of keys; true where this user may not ask."""
+    try:
+        found = await backend.read("CONFIG", "GET", "notify-keyspace-events")
+    except (ToolError, BackendError):
+        return True
+    return len(found) < 2 or b"K" in found[1]
+
+
+RESOURCES = Resources(
+    fixed=[
+        Resource(
+            "redis://info", "State of Redis", "What redis_info gives: the state of Redis, and what looks wrong", _info
+        ),
+        Resource(
+            "redis://keyspace",
+            "Keyspace",
+            "What redis_profile gives: groups of keys by prefix, from a sample",
+            _keyspace,
+        ),
+    ],
+    templates=[
+        Template(
+            PREFIX, "name", "Key", "What redis_read gives: a key's type, TTL and value, its first page", _key, _complete
+        )
+    ],
+    watch=_watch,
+)

@@ -1,0 +1,160 @@
+"""Which commands may be sent, and as whom: the whole command table, ACL users, TLS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from mcp import Client
+from redis import Redis
+
+from servers.common.protocol.tools import ToolError
+from servers.common.settings import Environment
+from servers.redis.policy.command_policy import describe
+from servers.redis.policy.key_scope import ScopedRedis
+from servers.redis.settings import RedisSettings
+from servers.redis.tests.conftest import Start, error, ok
+from tools.backends.certificates import Authority
+from tools.backends.process import free_port
+from tools.backends.redis import RedisServer
+
+pytestmark = pytest.mark.anyio
+
+READING = """
+    bitcount bitfield_ro bitpos dbsize dump exists expiretime geodist geohash geopos georadius_ro georadiusbymember_ro
+    geosearch get getbit getrange hexists hget hgetall hkeys hlen hmget hrandfield hscan hstrlen hvals lcs lindex llen
+    lpos lrange memory|usage mget object|encoding object|freq object|idletime object|refcount pexpiretime pfcount pttl
+    randomkey scan scard sdiff sinter sintercard sismember smembers smismember srandmember sscan strlen substr sunion time
+    touch ttl type xinfo|consumers xinfo|groups xinfo|stream xlen xpending xrange xrevrange zcard zcount zdiff zinter zintercard
+    zlexcount zmscore zrandmember zrange zrangebylex zrangebyscore zrank zrevrange zrevrangebylex zrevrangebyscore zrevrank
+    zscan zscore zunion
+"""
+"""All that redis_command may send to Redis 7.0. Whoever changes this list has looked at each command's documentation."""
+
+WRITING = """
+    append bitfield bitop blmove blmpop blpop brpop brpoplpush bzmpop bzpopmax bzpopmin copy decr decrby del expire expireat
+    geoadd geosearchstore getdel getex getset hdel hincrby hincrbyfloat hmset hset hsetnx incr
+    incrby incrbyfloat linsert lmove lmpop lpop lpush lpushx lrem lset ltrim mset msetnx persist pexpire pexpireat pfadd
+    pfmerge psetex rename renamenx rpop rpoplpush rpush rpushx sadd sdiffstore set setbit setex setnx setrange sinterstore
+    smove spop srem sunionstore unlink xack xadd xautoclaim xclaim xdel xgroup|create xgroup|createconsumer
+    xgroup|delconsumer xgroup|destroy xgroup|setid xread xreadgroup xsetid xtrim zadd zdiffstore zincrby zinterstore zmpop
+    zpopmax zpopmin zrangestore zrem zremrangebylex zremrangebyrank zremrangebyscore zunionstore
+"""
+"""What redis_transaction may send beside these."""
+
+
+def backend(port: int) -> ScopedRedis:
+    return ScopedRedis(RedisSettings.read(Environment({"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)})))
+
+
+async def allowed(port: int, names: Iterable[bytes], *, writing: bool) -> set[str]:
+    store = backend(port)
+    found = set()
+    for name in names:
+        (command,) = await describe(store, [name.split(b"|")])
+        try:
+            command.refuse(writing=writing)
+        except ToolError as refusal:
+            assert "is refused: " in str(refusal)
+        else:
+            found.add(name.decode())
+    await store.close()
+    return found
+
+
+async def test_every_command_is_allowed_or_refused_as_the_policy_says(redis_server: RedisServer) -> None:
+    store = backend(redis_server.port)
+    table = await store.read("COMMAND")
+    await store.close()
+    names = [entry[0] for entry in table] + [sub[0] for entry in table for sub in entry[9]]
+    assert len(names) > 350
+    reading = await allowed(redis_server.port, names, writing=False)
+    assert reading == set(READING.split())
+    assert await allowed(redis_server.port, names, writing=True) == reading | set(WRITING.split())
+
+
+def test_what_may_be_sent_is_neither_dangerous_nor_administrative_by_redis_own_word(redis: Redis) -> None:
+    for category in ("dangerous", "admin", "scripting", "connection", "pubsub"):
+        members = {str(name, "ascii") for name in redis.execute_command("ACL", "CAT", category)}
+        assert not members & set((READING + WRITING).split()), category
+    writes = {str(name, "ascii") for name in redis.execute_command("ACL", "CAT", "write")}
+    assert not writes & set(READING.split())
+    assert set(WRITING.split()) - writes <= {"xread"}, "which only reads, and blocks where it may"
+
+
+ACL_USER = ["on", ">reader-password", "~app:*", "+@read", "+@connection", "+info", "+command|info", "-randomkey"]
+
+
+async def test_an_acl_user_of_few_rights_is_served_what_it_may(start: Start, redis: Redis) -> None:
+    redis.acl_setuser("reader", reset=True)
+    redis.execute_command("ACL", "SETUSER", "reader", *ACL_USER)
+    try:
+        redis.mset({"app:1": "1", "other": "2"})
+        sidecar = start(REDIS_USERNAME="reader", REDIS_PASSWORD="reader-password", MCP_ALLOW_WRITES="true")
+        async with Client(sidecar.url + "/mcp") as client:
+            assert (await ok(client, "redis_info"))["role"] == "master"
+            assert (await ok(client, "redis_read", key="app:1"))["value"] == "1"
+            for tool, arguments in (
+                ("redis_read", {"key": "other"}),
+                ("redis_write", {"key": "app:2", "value": "x"}),
+                ("redis_diagnose", {"topic": "slowlog"}),
+                ("redis_command", {"command": ["RANDOMKEY"]}),
+            ):
+                said = await error(client, tool, **arguments)
+                assert "not allow" in said or "no permissions" in said.lower(), (tool, said)
+            keys = {key["key"]: key for key in (await ok(client, "redis_read_many", keys=["app:1", "other"]))["keys"]}
+            assert keys["app:1"]["value"] == "1" and "2" not in str(keys["other"].get("value", ""))
+        assert redis.get("app:2") is None
+    finally:
+        redis.acl_deluser("reader")
+
+
+async def test_a_user_without_info_is_ready(start: Start, redis: Redis) -> None:
+    redis.execute_command("ACL", "SETUSER", "plain", "on", ">plain-password", "~*", "&*", "+@all", "-@dangerous")
+    try:
+        redis.set("k", "v")
+        sidecar = start(REDIS_USERNAME="plain", REDIS_PASSWORD="plain-password")
+        status, body = sidecar.get("/ready")
+        assert status == 200 and "INFO is not allowed" in body
+        async with Client(sidecar.url + "/mcp") as client:
+            assert (await ok(client, "redis_read", key="k"))["value"] == "v"
+            assert "does not allow it to this user" in await error(client, "redis_info")
+    finally:
+        redis.acl_deluser("plain")
+
+
+async def test_a_database_that_is_not_there_is_named_as_the_cause(start: Start) -> None:
+    sidecar = start(ready=False, REDIS_DB="99")
+    sidecar.wait_until(lambda: "DB index is out of range" in sidecar.get("/ready")[1], 30)
+
+
+@pytest.mark.parametrize("value", [",", " , ", "app:,", "base64:?"])
+def test_prefixes_that_name_nothing_stop_the_start(value: str) -> None:
+    env = Environment({"MCP_KEY_PREFIXES": value})
+    RedisSettings.read(env)
+    (problem,) = env.problems
+    assert problem.startswith("MCP_KEY_PREFIXES: ")
+
+
+async def test_tls(start: Start, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("redis")
+    config = {
+        "tls-port": (port := free_port()),
+        "tls-cert-file": certificate,
+        "tls-key-file": key,
+        "tls-ca-cert-file": authority.file,
+        "tls-auth-clients": "no",
+    }
+    with RedisServer(password="over-tls", config=config) as server:
+        tls = {"REDIS_PORT": str(port), "REDIS_TLS": "true", "REDIS_PASSWORD": "over-tls"}
+        sidecar = start(**tls, REDIS_CA_FILE=str(authority.file))
+        async with Client(sidecar.url + "/mcp") as client:
+            clients = await ok(client, "redis_diagnose", topic="clients")
+            assert clients["summary"]["by_name"]["mcp-redis"] >= 1
+        strict = start(ready=False, **tls)
+        strict.wait_until(lambda: "can't be reached" in strict.get("/ready")[1], 10)
+        assert "certificate" in strict.get("/ready")[1].lower(), "an unknown CA is refused, and named as the cause"
+        plain = start(ready=False, REDIS_PORT=str(server.port), REDIS_TLS="true", REDIS_PASSWORD="over-tls")
+        plain.wait_until(lambda: "did not answer" in plain.get("/ready")[1], 10)

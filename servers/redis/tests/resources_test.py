@@ -1,0 +1,176 @@
+"""Resources, prompts, completion, subscriptions, progress, and what happens when a client goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from mcp import Client, MCPError
+from mcp_types import PromptReference, ResourceTemplateReference, TextContent, TextResourceContents
+from redis import Redis
+
+from servers.redis.tests.conftest import ok
+from tools.backends.sidecar import Sidecar
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS = {"MCP_MAX_RESULT_BYTES": "16384"}
+
+KEY = ResourceTemplateReference(uri="redis://key/{name}")
+
+
+@pytest.fixture(params=["auto", "legacy"])
+async def client(request: pytest.FixtureRequest, sidecar: Sidecar, redis: Redis) -> AsyncIterator[Client]:
+    async with Client(sidecar.url + "/mcp", mode=request.param) as connected:
+        yield connected
+
+
+async def read(client: Client, uri: str) -> dict[str, object]:
+    (contents,) = (await client.read_resource(uri)).contents
+    assert isinstance(contents, TextResourceContents)
+    assert contents.uri == uri and contents.mime_type == "application/json"
+    return dict(json.loads(contents.text))
+
+
+async def test_resources_are_listed_and_read(client: Client, redis: Redis) -> None:
+    redis.hset("user:1/é", mapping={"name": "Ada"})
+    listed = (await client.list_resources()).resources
+    assert [r.uri for r in listed] == ["redis://info", "redis://keyspace"] and all(r.description for r in listed)
+    (template,) = (await client.list_resource_templates()).resource_templates
+    assert template.uri_template == KEY.uri
+    assert str((await read(client, "redis://info"))["version"]).startswith("redis 7.")
+    assert (await read(client, "redis://keyspace"))["keys"] == 1
+    content = await read(client, "redis://key/user%3A1%2F%C3%A9")
+    assert content["fields"] == [{"field": "name", "value": "Ada"}]
+
+
+@pytest.mark.parametrize("uri", ["redis://nothing", "redis://key/", "file:///etc/passwd", "redis://key/missing"])
+async def test_a_resource_that_is_not_there_is_an_error(client: Client, uri: str) -> None:
+    with pytest.raises(MCPError) as caught:
+        await client.read_resource(uri)
+    assert caught.value.error.code == -32602
+    assert "no resource" in str(caught.value) or "there is no key 'missing'" in str(caught.value)
+
+
+async def test_names_of_keys_are_completed(client: Client, redis: Redis) -> None:
+    redis.mset({"user:1": "", "user:2": "", "us*r": "", "other": ""})
+
+    async def complete(typed: str) -> list[str]:
+        return list((await client.complete(KEY, {"name": "name", "value": typed})).completion.values)
+
+    assert await complete("user:") == ["user:1", "user:2"]
+    assert await complete("us*") == ["us*r"], "what was typed is no glob"
+    assert await complete("nothing") == []
+    assert len(await complete("")) == 4
+    redis.mset({f"many:{i}": "" for i in range(500)})
+    completion = (await client.complete(KEY, {"name": "name", "value": "many:"})).completion
+    assert len(completion.values) == 100 and completion.has_more
+    prompt = PromptReference(name="diagnose_memory")
+    assert (await client.complete(prompt, {"name": "pattern", "value": "x"})).completion.values == []
+    with pytest.raises(MCPError, match="no resource template"):
+        await client.complete(ResourceTemplateReference(uri="redis://x/{y}"), {"name": "y", "value": ""})
+
+
+async def test_prompts_name_tools_that_are_there(client: Client) -> None:
+    prompts = {prompt.name: prompt for prompt in (await client.list_prompts()).prompts}
+    assert sorted(prompts) == ["design_data_model", "diagnose_memory", "explain_slow_log", "find_hot_or_big_keys"]
+    for prompt in prompts.values():
+        needed = {argument.name: "a shop" for argument in prompt.arguments or [] if argument.required}
+        (message,) = (await client.get_prompt(prompt.name, needed)).messages
+        assert message.role == "user" and isinstance(message.content, TextContent)
+        named = {word.strip(".,;:") for word in message.content.text.split() if word.startswith("redis_")}
+        listed = {tool.name for tool in (await client.list_tools()).tools} | {"redis_indexes"}
+        assert named and named <= listed
+
+
+async def test_the_arguments_of_prompts(client: Client) -> None:
+    assert "jobs:*" in str(await client.get_prompt("diagnose_memory", {"pattern": "jobs:*"}))
+    assert "match" not in str(await client.get_prompt("diagnose_memory"))
+    for name, arguments in (("no_such", {}), ("diagnose_memory", {"nonsense": "1"})):
+        with pytest.raises(MCPError) as caught:
+            await client.get_prompt(name, arguments)
+        assert caught.value.error.code == -32602
+
+
+async def test_progress_is_told_to_who_asks(client: Client, redis: Redis) -> None:
+    with redis.pipeline() as pipeline:
+        for i in range(20_000):
+            pipeline.set(f"k:{i}", "")
+        pipeline.execute()
+    told: list[tuple[float, float | None, str | None]] = []
+
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, total, message))
+
+    answer = await client.call_tool("redis_profile", {"sample": 5000}, progress_callback=tell)
+    assert not answer.is_error and answer.structured_content and answer.structured_content["sampled"] == 5000
+    done = [part[0] for part in told]
+    assert len(done) >= 5 and done == sorted(done) and done[-1] <= 5000
+    assert told[0][1] == 5000 and "keys looked at" in str(told[0][2])
+
+
+def test_a_client_that_goes_away_frees_its_call_and_its_connection(sidecar: Sidecar, redis: Redis) -> None:
+    """The connection to Redis too, so that no work goes on that nobody waits for."""
+    body = json.dumps(
+        {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "redis_pubsub", "arguments": {"listen": ["quiet"], "seconds": 25}},
+        }
+    ).encode()
+    with socket.create_connection(("127.0.0.1", sidecar.port)) as connection:
+        connection.sendall(
+            b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Accept: application/json, text/event-stream\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        wait_until(lambda: redis.pubsub_channels() == [b"quiet"])
+        assert "mcp_tool_calls_under_way 1.0" in sidecar.get("/metrics")[1]
+    wait_until(lambda: redis.pubsub_channels() == [])
+    wait_until(lambda: "mcp_tool_calls_under_way 0.0" in sidecar.get("/metrics")[1])
+    wait_until(lambda: 'outcome="cancelled",tool="redis_pubsub"' in sidecar.get("/metrics")[1])
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 5) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+async def test_subscribers_are_told_when_a_key_changes(sidecar: Sidecar, redis: Redis) -> None:
+    redis.config_set("notify-keyspace-events", "KA")
+    try:
+        async with Client(sidecar.url + "/mcp") as client:
+            uris = ["redis://key/a%3Ab", "redis://key/c"]
+            async with client.listen(resource_subscriptions=[*uris, "redis://info"]) as changes:
+                assert changes.honored.resource_subscriptions == uris, "only keys can be watched"
+                redis.set("unwatched", "1")
+                redis.set("a:b", "1")
+                assert await next_uri(changes) == uris[0]
+                redis.hset("c", "f", "1")
+                assert await next_uri(changes) == uris[1]
+                redis.delete("c")
+                assert await next_uri(changes) == uris[1]
+                assert (await ok(client, "redis_read", key="a:b"))["value"] == "1"
+        wait_until(lambda: redis.pubsub_numsub("__keyspace@0__:c")[0][1] == 0)
+    finally:
+        redis.config_set("notify-keyspace-events", "")
+
+
+async def next_uri(changes: AsyncIterator[object]) -> str:
+    event = await asyncio.wait_for(anext(changes), 5)
+    return str(getattr(event, "uri", event))
+
+
+async def test_without_notifications_of_redis_nothing_is_promised(sidecar: Sidecar, redis: Redis) -> None:
+    redis.config_set("notify-keyspace-events", "")
+    async with (
+        Client(sidecar.url + "/mcp") as client,
+        client.listen(resource_subscriptions=["redis://key/a"]) as changes,
+    ):
+        assert not changes.honored.resource_subscriptions

@@ -1,0 +1,227 @@
+"""The sidecar as a service: without its store, with wrong settings, while it stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+from redis import Redis
+
+from servers.redis.server import SIDECAR
+from servers.redis.tests.conftest import Start
+from tools.backends.process import accepts, free_port
+from tools.backends.redis import RedisServer
+from tools.backends.sidecar import Sidecar
+
+TOOLS = {tool.definition.name: tool for tool in SIDECAR.tools}
+
+CANARY = "canary-5fd1c0e7"
+
+
+def call(sidecar: Sidecar, tool: str, **arguments: Any) -> dict[str, Any]:
+    status, answer = sidecar.post(
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+    )
+    assert status == 200, answer
+    return dict(answer["result"])
+
+
+def run(**env: str) -> subprocess.CompletedProcess[str]:
+    """Runs the server with settings that end it at once."""
+    kept = {k: v for k, v in os.environ.items() if k.startswith("PYTHON")}
+    return subprocess.run(
+        [sys.executable, "-m", "servers.redis"], env=kept | env, text=True, capture_output=True, timeout=30, check=False
+    )
+
+
+def test_writing_tools_are_hidden_and_refused_by_default(start: Start, redis: Redis) -> None:
+    sidecar = start()
+    names = [t["name"] for t in sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})[1]["result"]["tools"]]
+    assert not [name for name in names if TOOLS[name].write] and "redis_read" in names
+    redis.set("k", "v")
+    _, answer = sidecar.post(
+        {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "redis_delete", "arguments": {"keys": ["k"]}},
+        }
+    )
+    assert "MCP_ALLOW_WRITES" in answer["error"]["message"]
+    assert redis.get("k") == b"v"
+
+
+def test_it_starts_without_redis_and_recovers_when_it_comes(start: Start) -> None:
+    port = free_port()
+    sidecar = start(ready=False, REDIS_PORT=str(port))
+    assert sidecar.get("/health")[0] == 200
+    assert sidecar.get("/ready")[0] == 503
+    sidecar.wait_until(lambda: "can't be reached" in sidecar.get("/ready")[1], 10)
+    refused = call(sidecar, "redis_info")
+    assert refused["isError"]
+    assert f"Redis at 127.0.0.1:{port} can't be reached" in refused["content"][0]["text"]
+    with RedisServer(port):
+        sidecar.wait_until_ready(10)
+        assert not call(sidecar, "redis_info")["isError"]
+        assert "mcp_backend_up 1.0" in sidecar.get("/metrics")[1]
+    sidecar.wait_until(lambda: sidecar.get("/ready")[0] == 503, 10)
+    assert sidecar.get("/health")[0] == 200
+    with RedisServer(port):
+        sidecar.wait_until_ready(10)
+        assert not call(sidecar, "redis_info")["isError"]
+
+
+def test_a_read_goes_on_over_a_connection_that_died(start: Start) -> None:
+    port = free_port()
+    with RedisServer(port):
+        sidecar = start(REDIS_PORT=str(port))
+        assert not call(sidecar, "redis_info")["isError"]
+    with RedisServer(port):
+        assert not call(sidecar, "redis_info")["isError"], "the dead connection is replaced within the call"
+
+
+def test_a_wrong_password_is_one_clear_line_without_it(start: Start) -> None:
+    with RedisServer(password="right") as server:
+        sidecar = start(ready=False, REDIS_PORT=str(server.port), REDIS_PASSWORD=CANARY)
+        sidecar.wait_until(lambda: "refuses our login" in sidecar.get("/ready")[1], 10)
+        text = call(sidecar, "redis_info")["content"][0]["text"]
+        assert text == (
+            f"Redis at 127.0.0.1:{server.port} refuses our login: "
+            "check REDIS_PASSWORD (or REDIS_PASSWORD_FILE) and REDIS_USERNAME"
+        )
+        assert [line["detail"] for line in sidecar.logs() if line["msg"] == "backend is away"] == [text]
+        seen = sidecar.log.read_text() + sidecar.get("/metrics")[1] + sidecar.get("/health")[1]
+        assert CANARY not in seen
+        assert CANARY.encode() not in Path(f"/proc/{sidecar.pid}/cmdline").read_bytes()
+
+
+def test_a_password_file_is_read_again(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("wrong\n")
+    with RedisServer(password=CANARY) as server:
+        sidecar = start(ready=False, REDIS_PORT=str(server.port), REDIS_PASSWORD_FILE=str(file))
+        sidecar.wait_until(lambda: "refuses our login" in sidecar.get("/ready")[1], 10)
+        file.write_text(CANARY + "\n")
+        sidecar.wait_until_ready(10)
+
+
+def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.touch()
+    no_name = "is no host's name: it has 253 characters at most, and 1 to 63 between dots"
+    done = run(
+        MCP_PORT="http", REDIS_PORT="70000", MCP_ALLOW_WRITES="maybe", MCP_LOG_LEVEL="loud",
+        MCP_AUTH_TOKEN_FILE="/nowhere/token", REDIS_PASSWORD_FILE=str(empty), REDIS_PASSWORD=CANARY,
+        REDIS_HOST="a..b", REDIS_SENTINELS="one:26379,.two:26379",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "mcp-redis: MCP_PORT: 'http' is not a whole number",
+        "mcp-redis: MCP_ALLOW_WRITES: 'maybe' is neither true nor false",
+        "mcp-redis: MCP_LOG_LEVEL: 'loud' is not one of debug, info, warning, error",
+        "mcp-redis: MCP_AUTH_TOKEN_FILE: can't read '/nowhere/token': No such file or directory",
+        f"mcp-redis: REDIS_HOST: 'a..b' {no_name}",
+        "mcp-redis: REDIS_PORT: 70000 is not between 1 and 65535",
+        "mcp-redis: REDIS_PASSWORD: set it or REDIS_PASSWORD_FILE, not both",
+        f"mcp-redis: REDIS_PASSWORD_FILE: '{empty}' is empty",
+        f"mcp-redis: REDIS_SENTINELS: '.two' {no_name}",
+    ]
+
+
+def test_a_port_in_use_is_one_line(start: Start) -> None:
+    sidecar = start()
+    done = run(MCP_HOST="127.0.0.1", MCP_PORT=str(sidecar.port))
+    assert done.returncode == 2
+    assert done.stderr == f"mcp-redis: 127.0.0.1:{sidecar.port} is in use: set MCP_HOST or MCP_PORT to another\n"
+
+
+def under_way(sidecar: Sidecar, calls: int) -> None:
+    """Waits until so many calls are under way."""
+    sidecar.wait_until(lambda: f"mcp_tool_calls_under_way {calls}.0" in sidecar.get("/metrics")[1], 60)
+
+
+def test_sigterm_lets_a_call_finish(start: Start, redis_server: RedisServer, redis: Redis) -> None:
+    redis.set("k", "v")
+    sidecar = start()
+    answers: list[dict[str, Any]] = []
+    caller = threading.Thread(target=lambda: answers.append(call(sidecar, "redis_read", key="k")))
+    with redis_server.silent():
+        caller.start()
+        under_way(sidecar, 1)
+        sidecar.signal(signal.SIGTERM)
+        sidecar.wait_until(lambda: not accepts(sidecar.port), 60)
+    assert sidecar.wait(60) == 0
+    caller.join(60)
+    assert answers and answers[0]["structuredContent"]["value"] == "v"
+    assert sidecar.logs()[-1]["msg"] == "stopped"
+
+
+def test_sigterm_gives_up_a_call_that_lasts(start: Start, redis_server: RedisServer) -> None:
+    sidecar = start()
+    answers: list[dict[str, Any]] = []
+    caller = threading.Thread(target=lambda: answers.append(call(sidecar, "redis_read", key="k")))
+    with redis_server.silent():
+        caller.start()
+        under_way(sidecar, 1)
+        sidecar.signal(signal.SIGTERM)
+        assert sidecar.wait(60) == 0
+    caller.join(60)
+    assert answers[0]["isError"] and "the server is stopping" in answers[0]["content"][0]["text"]
+
+
+def test_a_call_that_takes_too_long_is_given_up(start: Start, redis_server: RedisServer) -> None:
+    sidecar = start(MCP_CALL_TIMEOUT_SECONDS="1")
+    with redis_server.silent():
+        text = call(sidecar, "redis_read", key="k")["content"][0]["text"]
+    assert text.startswith("no answer within 1 s")
+    assert 'mcp_tool_calls_total{outcome="timeout",tool="redis_read"} 1.0' in sidecar.get("/metrics")[1]
+
+
+def test_one_call_too_many_is_refused_at_once(start: Start, redis_server: RedisServer) -> None:
+    sidecar = start(MCP_MAX_CONCURRENT_CALLS="2")
+    callers = [threading.Thread(target=call, args=(sidecar, "redis_info")) for _ in range(2)]
+    with redis_server.silent():
+        for caller in callers:
+            caller.start()
+        under_way(sidecar, 2)
+        # Redis is silent all the while: an answer that had waited for it would not come.
+        assert "2 calls are under way" in call(sidecar, "redis_info")["content"][0]["text"]
+    for caller in callers:
+        caller.join()
+
+
+def test_the_log_is_json_and_the_audit_has_no_values(start: Start, redis: Redis) -> None:
+    redis.set(CANARY, CANARY)
+    sidecar = start()
+    call(sidecar, "redis_read", key=CANARY)
+    call(sidecar, "redis_read", key=CANARY, nonsense=CANARY)
+    text = sidecar.log.read_text()
+    assert CANARY not in text
+    assert [json.loads(line)["msg"] for line in text.splitlines()][:2] == ["serving", "backend is up"]
+    entries = [line for line in sidecar.logs() if line["logger"] == "servers.audit"]
+    assert [(e["tool"], e["outcome"]) for e in entries] == [("redis_read", "ok"), ("redis_read", "error")]
+    assert all(e["duration_ms"] >= 0 for e in entries)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_stdio(redis_server: RedisServer, redis: Redis, mode: Any) -> None:
+    redis.set("k", "v")
+    env = {k: v for k, v in os.environ.items() if k.startswith("PYTHON")} | {"REDIS_PORT": str(redis_server.port)}
+    parameters = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "servers.redis", "--transport", "stdio"],
+        env=env | {"REDIS_HOST": "127.0.0.1"},
+    )
+    async with Client(parameters, mode=mode) as client:
+        answer = await client.call_tool("redis_read", {"key": "k"})
+        assert answer.structured_content and answer.structured_content["value"] == "v"

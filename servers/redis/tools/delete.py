@@ -1,0 +1,128 @@
+"""redis_delete and redis_delete_matching: by exact names, or by a pattern that was tried before."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from typing import Annotated, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.backend import BackendError
+from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.redis.format.key_encoding import Pattern, show_key, show_name
+from servers.redis.format.replies import words
+from servers.redis.policy.key_scope import ScopedRedis
+from servers.redis.tools.scan import SCAN_COUNT
+
+MOST_LOOKED_AT = 1_000_000
+"""Keys looked at for a pattern."""
+
+SAMPLE = 20
+
+
+class DeletedKeys(TypedDict):
+    deleted: int
+    missing: Annotated[list[str], Field(description="keys that were not there")]
+    left_out: Annotated[NotRequired[int], Field(description="further ones that were not there")]
+
+
+@tool(title="Delete keys", write=True, destructive=True)
+async def redis_delete(
+    call: Call[ScopedRedis],
+    *,
+    keys: Annotated[list[str], Field(min_length=1, max_length=1000, description="exact names; no patterns")],
+) -> DeletedKeys:
+    """Delete keys by their exact names. It can't be undone: read them first."""
+    names = list(dict.fromkeys(call.backend.scope.key(key) for key in keys))
+    answers = await call.backend.write_many([("UNLINK", name) for name in names])
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise ToolError(
+                f"{sum(a == 1 for a in answers)} of {len(names)} keys were deleted; for another: "
+                f"{words(answer)}{doubt(answer)}"
+            )
+    missing = [show_key(name) for name, answer in zip(names, answers, strict=True) if not answer]
+    room = Room(call.max_bytes)
+    told = list(itertools.takewhile(room.take, missing))
+    deleted: DeletedKeys = {"deleted": len(names) - len(missing), "missing": told}
+    if len(told) < len(missing):
+        deleted["left_out"] = len(missing) - len(told)
+    return deleted
+
+
+class Matched(TypedDict):
+    matched: Annotated[NotRequired[int], Field(description="keys that would be deleted")]
+    sample: NotRequired[list[str]]
+    confirm: Annotated[NotRequired[str], Field(description="to delete these: call again with it")]
+    deleted: NotRequired[int]
+
+
+@tool(title="Delete keys by pattern", write=True, destructive=True)
+async def redis_delete_matching(
+    call: Call[ScopedRedis],
+    *,
+    pattern: Annotated[Pattern, Field(min_length=2, description="glob")],
+    most: Annotated[int, Field(ge=1, le=100_000, description="refuse if more keys match")] = 1000,
+    confirm: Annotated[str | None, Field(description="from the dry run")] = None,
+) -> Matched:
+    """Delete keys by pattern, in two calls: the first only counts and names some; the second, with its confirm, deletes, if the very same keys match still."""  # noqa: E501
+    if not pattern.strip("*?"):
+        raise ToolError("the pattern matches every key: give one that says which")
+    names = await _matching(call, pattern, most)
+    token = _token(names)
+    if confirm is None:
+        room = Room(call.max_bytes)
+        sample = [show_name(name) for name in names[:SAMPLE]]
+        return {"matched": len(names), "sample": [key for key in sample if room.take(key)], "confirm": token}
+    if confirm != token:
+        raise ToolError(
+            f"nothing was deleted: now {len(names)} keys match, and not those of the dry run; call without confirm to see them"
+        )
+    deleted = 0
+    for start in range(0, len(names), SCAN_COUNT):
+        part = names[start : start + SCAN_COUNT]
+        try:
+            answers = await call.backend.write_many([("UNLINK", name) for name in part])
+        except BackendError as error:
+            if not deleted:
+                raise
+            raise ToolError(f"{deleted} keys were deleted, and then: {error}{doubt(error)}") from None
+        deleted += sum(answer == 1 for answer in answers)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise ToolError(f"{deleted} keys were deleted; for another: {words(answer)}{doubt(answer)}")
+        await call.progress(start + len(part), len(names), f"{deleted} keys deleted")
+    return {"deleted": deleted}
+
+
+def doubt(answer: Exception) -> str:
+    """What to add where it is unknown whether a key was deleted."""
+    return "; it may have been deleted or not" if isinstance(answer, BackendError) and answer.unknown else ""
+
+
+async def _matching(call: Call[ScopedRedis], pattern: str, most: int) -> list[bytes]:
+    names: set[bytes] = set()
+    server, position = 0, 0
+    for step in range(MOST_LOOKED_AT // SCAN_COUNT):
+        server, position, found = await call.backend.scan(
+            server, position, "MATCH", call.backend.scope.pattern(pattern), "COUNT", SCAN_COUNT
+        )
+        names.update(name for name in found if call.backend.scope.has(name))
+        if len(names) > most:
+            raise ToolError(f"more than {most} keys match: nothing was deleted; narrow the pattern, or raise most")
+        if server < 0:
+            return sorted(names)
+        await call.progress(step * SCAN_COUNT, None, f"{len(names)} keys match")
+    raise ToolError(
+        f"after {MOST_LOOKED_AT} keys the end was not reached: nothing was deleted; find the keys with redis_scan and delete "
+        "them by name"
+    )
+
+
+def _token(names: list[bytes]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for name in names:
+        digest.update(len(name).to_bytes(8, "big") + name)
+    return digest.hexdigest()

@@ -1,0 +1,204 @@
+"""redis_diagnose: slow commands, latency, clients, memory and rights, digested."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.backend import BackendError
+from servers.common.protocol.tools import Call, Room, tool
+from servers.redis.format.replies import as_json, info, number, pairs, parts, said
+from servers.redis.policy.key_scope import ScopedRedis
+
+Topic = Literal["slowlog", "latency", "clients", "memory", "acl", "config", "commands"]
+
+
+class Diagnosis(TypedDict):
+    advice: Annotated[NotRequired[str], Field(description="Redis' own")]
+    summary: NotRequired[dict[str, Any]]
+    rows: NotRequired[list[dict[str, Any]]]
+
+
+@tool(title="Diagnose")
+async def redis_diagnose(
+    call: Call[ScopedRedis], *, topic: Topic, limit: Annotated[int, Field(ge=1, le=500)] = 20
+) -> Diagnosis:
+    """Find out why Redis is slow or full: slowlog (slowest first, without arguments), latency events, clients, memory by use with Redis' doctor, what this user may do (acl), its settings (config), time by command (commands)."""  # noqa: E501
+    diagnosis = await _TOPICS[topic](call, limit)
+    if "rows" in diagnosis:
+        room = Room(call.max_bytes, 2048)
+        diagnosis["rows"] = [row for row in diagnosis["rows"][:limit] if room.take(row)]
+    return diagnosis
+
+
+async def _slowlog(call: Call[ScopedRedis], limit: int) -> Diagnosis:
+    entries = [entry for server in await call.backend.each("SLOWLOG", "GET", 1000) for entry in server]
+    threshold = await _config(call, "slowlog-log-slower-than")
+    rows = [
+        {
+            "command": _command(entry[3]),
+            "key": _key(call, entry[3]),
+            "microseconds": entry[1],
+            "at": entry[0],
+            "client": said(entry[5]) if len(entry) > 5 else "",
+        }
+        for entry in sorted(entries, key=lambda e: -e[1])
+    ]
+    by_command = Counter(row["command"] for row in rows)
+    return {
+        "summary": {
+            "logged": len(entries),
+            "threshold_microseconds": threshold,
+            "commands": dict(by_command.most_common(10)),
+        },
+        "rows": rows,
+    }
+
+
+def _command(words: list[Any]) -> str:
+    return said(words[0]).upper()[:50]
+
+
+def _key(call: Call[ScopedRedis], words: list[Any]) -> str:
+    """The first argument, most often the key; other arguments are values."""
+    if len(words) < 2 or not call.backend.scope.has(words[1]) or call.backend.mask.hides(words[1]):
+        return ""
+    return (
+        said(words[1])[:100]
+        if len(words[0]) < 20 and _command(words) not in ("EVAL", "AUTH", "CONFIG", "HELLO")
+        else ""
+    )
+
+
+async def _latency(call: Call[ScopedRedis], limit: int) -> Diagnosis:
+    rows = [
+        {"event": said(event), "at": at, "latest_ms": latest, "worst_ms": worst}
+        for server in await call.backend.each("LATENCY", "LATEST")
+        for event, at, latest, worst, *_ in server
+    ]
+    doctor = _joined(await call.backend.each("LATENCY", "DOCTOR"))
+    return {
+        "advice": doctor,
+        "summary": {"threshold_ms": await _config(call, "latency-monitor-threshold")},
+        "rows": sorted(rows, key=lambda row: -row["worst_ms"]),
+    }
+
+
+async def _clients(call: Call[ScopedRedis], limit: int) -> Diagnosis:
+    texts = [said(server) for server in await call.backend.each("CLIENT", "LIST")]
+    clients = [
+        dict(part.partition("=")[::2] for part in line.split(" ")) for text in texts for line in text.splitlines()
+    ]
+    rows = [
+        {
+            "address": client.get("addr", ""),
+            "name": client.get("name", "")[:100],
+            "user": client.get("user", ""),
+            "last_command": client.get("cmd", ""),
+            "age_s": int(client.get("age", 0)),
+            "idle_s": int(client.get("idle", 0)),
+            "memory_bytes": int(client.get("tot-mem") or client.get("omem") or 0),
+            "flags": client.get("flags", ""),
+        }
+        for client in clients
+    ]
+    return {
+        "summary": {
+            "clients": len(rows),
+            "by_name": dict(Counter(row["name"] or "-" for row in rows).most_common(10)),
+            "by_command": dict(Counter(row["last_command"] for row in rows).most_common(10)),
+            "max": await _config(call, "maxclients"),
+        },
+        "rows": sorted(rows, key=lambda row: -row["memory_bytes"]),
+    }
+
+
+async def _memory(call: Call[ScopedRedis], limit: int) -> Diagnosis:
+    servers = [
+        {name.replace(".", "_"): as_json(value) for name, value in pairs(stats).items() if not isinstance(value, list)}
+        for stats in await call.backend.each("MEMORY", "STATS")
+    ]
+    summary = servers[0] if len(servers) == 1 else {f"server_{index}": kept for index, kept in enumerate(servers)}
+    return {"advice": _joined(await call.backend.each("MEMORY", "DOCTOR")), "summary": summary}
+
+
+def _joined(replies: list[Any]) -> str:
+    """What the servers say, once each."""
+    return "\n".join(dict.fromkeys(said(reply).strip() for reply in replies))
+
+
+async def _acl(call: Call[ScopedRedis], limit: int) -> Diagnosis:
+    user = said(await call.backend.read("ACL", "WHOAMI"))
+    summary: dict[str, Any] = {"user": user}
+    try:
+        rights = pairs(await call.backend.read("ACL", "GETUSER", user))
+        summary |= {name: as_json(rights[name]) for name in ("flags", "commands", "keys", "channels") if name in rights}
+    except Exception as error:
+        if isinstance(error, BackendError):
+            raise
+        summary["rights"] = "this user may not ask for its own rights"
+    return {"summary": summary}
+
+
+async def _config(call: Call[ScopedRedis], name: str) -> Any:
+    """A setting of the server's; None where this user may not ask."""
+    try:
+        found = await call.backend.read("CONFIG", "GET", name)
+    except Exception as error:
+        if isinstance(error, BackendError):
+            raise
+        return None
+    return int(found[1]) if found and found[1].lstrip(b"-").isdigit() else None
+
+
+SECRET_SETTINGS = re.compile("pass|secret|auth|key|user|token")
+"""Names of settings that may hold secrets."""
+
+
+async def _settings(call: Call[ScopedRedis], limit: int) -> Diagnosis:
+    """CONFIG GET, of one server; what may be a secret is masked."""
+    found = pairs(await call.backend.read("CONFIG", "GET", "*"))
+    return {
+        "rows": [
+            {"name": name, "value": "(masked)" if value and SECRET_SETTINGS.search(name) else said(value)[:200]}
+            for name, value in sorted(found.items())
+        ]
+    }
+
+
+async def _commands(call: Call[ScopedRedis], limit: int) -> Diagnosis:
+    """INFO commandstats, summed over the servers, those that took most time first."""
+    totals: dict[str, Counter[str]] = {}
+    for reply in await call.backend.each("INFO", "commandstats"):
+        for name, text in info(reply).items():
+            fields = parts(text)
+            totals.setdefault(name.removeprefix("cmdstat_").upper(), Counter()).update(
+                {field: number(fields, field) for field in ("calls", "usec", "failed_calls", "rejected_calls")}
+            )
+    rows: list[dict[str, Any]] = [
+        {
+            "command": name,
+            "calls": total["calls"],
+            "microseconds": total["usec"],
+            "per_call": round(total["usec"] / max(total["calls"], 1), 2),
+            "failed": total["failed_calls"] + total["rejected_calls"],
+        }
+        for name, total in totals.items()
+    ]
+    return {"rows": sorted(rows, key=lambda row: -row["microseconds"])}
+
+
+_TOPICS: dict[str, Callable[[Call[ScopedRedis], int], Awaitable[Diagnosis]]] = {
+    "slowlog": _slowlog,
+    "latency": _latency,
+    "clients": _clients,
+    "memory": _memory,
+    "acl": _acl,
+    "config": _settings,
+    "commands": _commands,
+}

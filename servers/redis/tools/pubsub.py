@@ -1,0 +1,132 @@
+"""redis_pubsub and redis_publish: messages as they pass."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import AsyncExitStack
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field
+from redis.asyncio.client import PubSub
+from typing_extensions import TypedDict
+
+from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.redis.format.key_encoding import LONGEST_PATTERN, parse, show, show_key
+from servers.redis.policy.key_scope import ScopedRedis
+
+GLOB = frozenset(b"*?[")
+
+NOTIFICATION = re.compile(rb"__key(?:space|event)@(\d+)__:")
+"""Channels of keyspace notifications, with the number of the database."""
+
+
+class Heard(TypedDict):
+    channels: Annotated[NotRequired[list[dict[str, Any]]], Field(description="active, with subscribers")]
+    messages: NotRequired[list[dict[str, Any]]]
+    cut: Annotated[NotRequired[bool], Field(description="there were more")]
+
+
+@tool(title="Listen to channels", idempotent=False)
+async def redis_pubsub(
+    call: Call[ScopedRedis],
+    *,
+    listen: Annotated[
+        list[str], Field(max_length=50, description="channels or globs to listen to; none: list active channels")
+    ] = [],  # noqa: B006 - pydantic copies it
+    seconds: Annotated[float, Field(gt=0, le=25)] = 5,
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100,
+) -> Heard:
+    """List active pub/sub channels, or listen to some for a while. Messages from before are not kept by Redis."""
+    if not listen:
+        return await _channels(call, limit)
+    names = [call.backend.scope.key(name) for name in listen]
+    if any(GLOB & set(name) and len(name) > LONGEST_PATTERN for name in names):
+        raise ToolError(f"a glob may have {LONGEST_PATTERN} bytes")
+    if call.backend.scope and any(GLOB & set(prefix) for prefix in call.backend.scope.prefixes):
+        for name in names:
+            if GLOB & set(name):
+                raise ToolError(
+                    f"{show_key(name)!r}: where prefixes have glob characters, give whole names of channels"
+                )
+    heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue(limit + 1)
+    async with AsyncExitStack() as stack:
+        # Any server of a cluster hands on what is published on another.
+        connection = await stack.enter_async_context(await call.backend.pubsub(names[0]))
+        with call.backend.translated():
+            for name in names:
+                await (connection.psubscribe(name) if GLOB & set(name) else connection.subscribe(name))
+        task = asyncio.create_task(_hear(connection, call.backend.database, heard))
+        try:
+            return await _collect(call, heard, task, seconds, limit)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def _channels(call: Call[ScopedRedis], limit: int) -> Heard:
+    found = {
+        name
+        for server in await call.backend.each("PUBSUB", "CHANNELS")
+        for name in server
+        if call.backend.scope.has(name)
+    }
+    names = sorted(found)[:limit]
+    counts: dict[bytes, int] = {}
+    for flat in await call.backend.each("PUBSUB", "NUMSUB", *names):
+        for name, count in zip(flat[::2], flat[1::2], strict=True):
+            counts[name] = counts.get(name, 0) + count
+    room = Room(call.max_bytes)
+    rows = [{"channel": show_key(name), "subscribers": counts.get(name, 0)} for name in names]
+    kept = [row for row in rows if room.take(row)]
+    return {"channels": kept, "cut": True} if len(kept) < len(found) else {"channels": kept}
+
+
+async def _hear(connection: PubSub, database: int, into: asyncio.Queue[dict[str, Any]]) -> None:
+    own = b"%d" % database
+    async for message in connection.listen():
+        if message["type"] in ("message", "pmessage"):
+            of = NOTIFICATION.match(message["channel"])
+            # Channels are common to all databases; what they tell of the keys of another one is not for this server.
+            if of is None or of[1] == own:
+                await into.put(message)
+
+
+async def _collect(
+    call: Call[ScopedRedis], heard: asyncio.Queue[dict[str, Any]], task: asyncio.Task[None], seconds: float, limit: int
+) -> Heard:
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    room = Room(call.max_bytes)
+    messages: list[dict[str, Any]] = []
+    while (left := start + seconds - loop.time()) > 0:
+        try:
+            message = await asyncio.wait_for(heard.get(), min(left, 1.0))
+        except TimeoutError:
+            if task.done():
+                with call.backend.translated():
+                    task.result()
+            await call.progress(loop.time() - start, seconds, f"{len(messages)} messages")
+            continue
+        row = {"channel": show_key(message["channel"]), "message": show(message["data"], 4096)}
+        if len(messages) == limit or not room.take(row):
+            return {"messages": messages, "cut": True}
+        messages.append(row)
+    return {"messages": messages}
+
+
+class Published(TypedDict):
+    received_by: Annotated[int, Field(description="subscribers, in a cluster those of one server")]
+
+
+@tool(title="Publish a message", write=True, idempotent=False)
+async def redis_publish(
+    call: Call[ScopedRedis],
+    *,
+    channel: str,
+    message: str,
+    base64: Annotated[bool, Field(description="message is base64")] = False,
+) -> Published:
+    """Publish a message on a pub/sub channel. Redis keeps no message: only those who listen now receive it."""
+    name = call.backend.scope.key(channel)
+    return {"received_by": await call.backend.write("PUBLISH", name, parse(message, base64))}

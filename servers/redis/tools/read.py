@@ -1,0 +1,476 @@
+"""redis_read: what a key holds."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.protocol.tools import Call, Room, ToolError, size, tool
+from servers.redis.client import optimistic_lock as versions
+from servers.redis.client.sorted_set import SortedSet
+from servers.redis.format.key_encoding import KeyName, Value, encode, parse_key, show, show_key, show_name, show_part
+from servers.redis.format.replies import as_json, pairs, said, score, seconds, words
+from servers.redis.policy.command_cost import MOST_BYTES
+from servers.redis.policy.key_scope import ScopedRedis
+from servers.redis.tools.scan import SCAN_STEPS, Cursor, scanned
+
+ELEMENT_BYTES = 4096
+"""An element of a collection is given up to this length."""
+
+RESERVE = 700
+"""Bytes of a result beside the key's name and what it holds."""
+
+
+class FieldValue(TypedDict):
+    field: Value
+    value: Value
+    ttl_s: NotRequired[int]
+
+
+class ScoredMember(TypedDict):
+    member: Value
+    score: float | Literal["inf", "-inf"]
+
+    longitude: NotRequired[float]
+    latitude: NotRequired[float]
+
+
+class Entry(TypedDict):
+    id: NotRequired[str]
+    fields: NotRequired[list[FieldValue]]
+    time_ms: NotRequired[int]
+    value: NotRequired[float | str]
+
+
+class KeyContent(TypedDict):
+    key: str
+    type: str
+    length: Annotated[NotRequired[int], Field(description="bytes of a string, else elements")]
+    ttl_s: NotRequired[int]
+    encoding: str
+    value: Annotated[NotRequired[Value], Field(description="a string, or the field asked for")]
+    items: Annotated[NotRequired[list[Value | int]], Field(description="of a list or set, or positions of set bits")]
+    fields: NotRequired[list[FieldValue]]
+    members: Annotated[NotRequired[list[ScoredMember]], Field(description="by score")]
+    entries: Annotated[NotRequired[list[Entry]], Field(description="of a stream or time series")]
+    about: Annotated[NotRequired[dict[str, Any]], Field(description="what is particular to its type")]
+    version: NotRequired[str]
+    cursor: Annotated[NotRequired[str], Field(description="there is more: call again with it")]
+
+
+@tool(title="Read a key")
+async def redis_read(
+    call: Call[ScopedRedis],
+    *,
+    key: KeyName,
+    field: Annotated[
+        str | None,
+        Field(description="of a hash, at full length; of JSON a path, as $.a[0]"),
+    ] = None,
+    view: Annotated[
+        Literal["bits", "geo"] | None, Field(description="string as bitmap, sorted set with positions")
+    ] = None,
+    reverse: Annotated[bool, Field(description="from the end")] = False,
+    start: Annotated[str | None, Field(description="least score, or first stream id")] = None,
+    end: Annotated[str | None, Field(description="greatest score, or last id")] = None,
+    limit: Annotated[int, Field(ge=1, le=1000, description="elements")] = 100,
+    cursor: str = "0",
+    version: Annotated[bool, Field(description="also give its version, for redis_write's if_version")] = False,
+) -> KeyContent:
+    """Read a key of any type (string, hash, list, set, sorted set, stream, JSON, HyperLogLog, bitmap, geo, time series) in pages. Long elements are cut and say their length; what is not valid UTF-8 comes as base64."""  # noqa: E501
+    name = call.backend.scope.key(key)
+    kind_raw, ttl, encoding, memory = await call.backend.read_many(
+        [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name), ("MEMORY", "USAGE", name, "SAMPLES", 20)]
+    )
+    if isinstance(kind_raw, Exception):
+        raise ToolError(f"Redis answered: {words(kind_raw)}")
+    kind = said(kind_raw)
+    if kind == "none":
+        raise _gone(name)
+    reader = _VIEWS.get((kind, view)) if view else _READERS.get(kind)
+    if view and not reader:
+        raise ToolError(f"{key!r} is a {kind}: view bits is for strings, geo for sorted sets")
+    if reader is None:
+        raise ToolError(f"{key!r} is of type {kind}, which redis_read does not know: redis_command may read it")
+    if field is not None and kind not in ("hash", "ReJSON-RL"):
+        raise ToolError(f"{key!r} is a {kind}: only a hash has fields, and a JSON document paths")
+    if reverse and kind not in _REVERSIBLE:
+        raise ToolError(f"{key!r} is a {kind}, which has no order: reverse is for lists, sorted sets and streams")
+    if (start is not None or end is not None) and kind not in ("zset", "stream"):
+        raise ToolError(f"{key!r} is a {kind}: start and end are for sorted sets (scores) and streams (ids)")
+    shown = show_key(name)
+    content: dict[str, Any] = {"key": shown, "type": kind}
+    if isinstance(encoding, bytes):
+        content["encoding"] = said(encoding)
+    if (left := seconds(ttl)) is not None:
+        content["ttl_s"] = left
+    if version:
+        content["version"] = await _version(call, name)
+    page = _ReadWindow(
+        limit=limit,
+        cursor=cursor,
+        field=field,
+        reverse=reverse,
+        start=start,
+        end=end,
+        memory=memory if isinstance(memory, int) else 0,
+        encoding=content.get("encoding", ""),
+        room=max(call.max_bytes - size(shown) - RESERVE, 256),
+    )
+    content |= await reader(call, name, page)
+    elements = next((content[part] for part in ("items", "fields", "members", "entries") if part in content), None)
+    # A key that expires between two commands looks empty, and no collection is empty.
+    if (content.get("length") == 0 or elements == []) and await call.backend.read("TYPE", name) == b"none":
+        raise _gone(name)
+    return content  # type: ignore[return-value]
+
+
+def _gone(name: bytes) -> ToolError:
+    return ToolError(
+        f"there is no key {show_name(name)!r} (any more): find keys with redis_scan, for names are exact and case matters"
+    )
+
+
+async def _version(call: Call[ScopedRedis], name: bytes) -> str:
+    size = await call.backend.read("MEMORY", "USAGE", name)
+    if isinstance(size, int) and size > versions.MOST:
+        raise ToolError(f"the key has {size} bytes, too many to be given a version: read it without")
+    return versions.version(await call.backend.read("DUMP", name))
+
+
+@dataclass(frozen=True)
+class _ReadWindow:
+    """What of a key is asked for.
+
+    `memory` is the key's size in bytes, 0 where it is not known; `room` is what its part of the result may have, in bytes.
+    """
+
+    limit: int
+    cursor: str
+    field: str | None
+    reverse: bool
+    start: str | None
+    end: str | None
+    memory: int
+    encoding: str
+    room: int
+
+    @property
+    def offset(self) -> int:
+        if not self.cursor.isdigit() or len(self.cursor) > 18:
+            raise self.foreign()
+        return int(self.cursor)
+
+    def foreign(self) -> ToolError:
+        return ToolError(f"cursor {self.cursor[:50]!r} is not one of this key: begin without a cursor")
+
+    def count(self, length: int) -> int:
+        """The number of elements to ask Redis for, so that what it sends is not much more than there is room for.
+
+        Args:
+            length: elements that the key has
+
+        Raises:
+            ToolError: its elements are too big.
+        """
+        each = self.memory // max(length, 1)
+        if each > MOST_BYTES:
+            raise ToolError(
+                f"the key has {self.memory} bytes in {length} elements: they are too big to be read through this server"
+            )
+        return min(self.limit, max(4 * self.room // max(each, 1), 1))
+
+    def shown(self, value: bytes) -> Any:
+        """An element, cut so that two of them fit into a result."""
+        shown = show(value, ELEMENT_BYTES)
+        most = self.room // 2 - 64
+        while (need := size(shown)) > most:
+            value_bytes = len(value) if isinstance(shown, str) else len(value[:ELEMENT_BYTES])
+            shown = show_part(value[: value_bytes * most // need - 16]) | {"bytes": len(value)}
+        return shown
+
+
+async def _string(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+    length, part = await _answers(call, ("STRLEN", name), ("GETRANGE", name, page.offset, page.offset + page.room - 1))
+    answer = {"length": length} | _slice(part, page, length)
+    if part.startswith(b"HYLL") and page.offset == 0:
+        # Only Redis can tell one from a text that begins alike. It stores the count of one key, but not that of several.
+        (counted,) = await call.backend.read_many([("PFCOUNT", name, name)])
+        if isinstance(counted, int):
+            answer["about"] = {"hyperloglog_cardinality": counted}
+    return answer
+
+
+async def _answers(call: Call[ScopedRedis], *commands: tuple[Any, ...]) -> list[Any]:
+    """Several commands in one round trip, none of which may fail."""
+    answers = await call.backend.read_many(commands)
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise ToolError(f"Redis answered: {words(answer)}")
+    return answers
+
+
+async def _bits(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+    """Positions as GETBIT counts them: the highest bit of the first byte is 0."""
+    length, count = await _answers(call, ("STRLEN", name), ("BITCOUNT", name))
+    positions: list[int] = []
+    first, step = page.offset, 64 * 1024
+    for _ in range(SCAN_STEPS):
+        start = first // 8
+        part = await call.backend.read("GETRANGE", name, start, start + step - 1)
+        for index, byte in enumerate(part, start):
+            for bit in range(8) if byte else ():
+                if byte & (0x80 >> bit) and index * 8 + bit >= first:
+                    if len(positions) == page.limit:
+                        return _bitmap(length, count, positions) | {"cursor": str(index * 8 + bit)}
+                    positions.append(index * 8 + bit)
+        first = (start + step) * 8
+        if first >= length * 8:
+            return _bitmap(length, count, positions)
+    return _bitmap(length, count, positions) | {"cursor": str(first)}
+
+
+def _bitmap(length: int, count: int, positions: list[int]) -> dict[str, Any]:
+    return {"length": length, "about": {"bits_set": count}, "items": positions}
+
+
+def _slice(part: bytes, page: _ReadWindow, length: int) -> dict[str, Any]:
+    """As much of a long value as fits, and the cursor behind it; a character is never cut in two.
+
+    Args:
+        part: the value from the page's offset on, or its beginning
+        length: of the whole value, in bytes
+    """
+    if page.offset == 0 and len(part) == length and size(whole := show(part, length)) <= page.room:
+        return {"value": whole}
+    shown = show_part(part)
+    # base64 and JSON's escapes make it longer than it is.
+    while (need := size(shown)) > page.room - 32 and len(part) > 16:
+        part = part[: max(len(part) * (page.room - 32) // need - 4, 16)]
+        shown = show_part(part)
+    used = len(shown["text"].encode()) if "text" in shown else len(part)
+    answer: dict[str, Any] = {"value": shown | {"bytes": length}}
+    if page.offset + used < length:
+        answer["cursor"] = str(page.offset + used)
+    return answer
+
+
+async def _hash(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+    length = await call.backend.read("HLEN", name)
+    if page.field is not None:
+        return {"length": length} | await _hash_field(call, name, page, parse_key(page.field))
+    answer = await _scanned(call, "HSCAN", name, page, length, "fields", lambda flat: _fields(flat, page))
+    if length and "cursor" not in answer and page.cursor == "0":
+        # HLEN counts fields that have expired and are not yet removed.
+        length = min(length, len(answer["fields"]))
+    if page.encoding not in ("listpack", "ziplist") and answer["fields"]:
+        await _add_ttls(call, name, answer["fields"])
+    return {"length": length} | answer
+
+
+async def _hash_field(call: Call[ScopedRedis], name: bytes, page: _ReadWindow, field: bytes) -> dict[str, Any]:
+    bytes_ = await call.backend.read("HSTRLEN", name, field)
+    if bytes_ > MOST_BYTES:
+        raise ToolError(f"the field has {bytes_} bytes: Redis reads a field only whole, and {MOST_BYTES} are allowed")
+    value = await call.backend.read("HGET", name, field)
+    if value is None:
+        raise ToolError(f"the hash has no field {page.field!r}: read it without field to see which there are")
+    return _slice(value[page.offset : page.offset + page.room], page, len(value))
+
+
+async def _add_ttls(call: Call[ScopedRedis], name: bytes, fields: list[Any]) -> None:
+    """Add what fields have to live, where the server knows TTLs of fields (Redis 7.4, Valkey 9)."""
+    named = [row for row in fields if isinstance(row["field"], str)]
+    (ttls,) = await call.backend.read_many(
+        [("HTTL", name, "FIELDS", len(named), *(encode(row["field"]) for row in named))]
+    )
+    if isinstance(ttls, list) and len(ttls) == len(named):
+        for row, ttl in zip(named, ttls, strict=True):
+            if ttl >= 0:
+                row["ttl_s"] = ttl
+
+
+def _fields(flat: Any, page: _ReadWindow) -> list[Any]:
+    """Names and values, in turn."""
+    named = zip(flat[::2], flat[1::2], strict=True)
+    return [{"field": page.shown(f), "value": page.shown(v)} for f, v in named]
+
+
+async def _set(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+    length = await call.backend.read("SCARD", name)
+    members = await _scanned(
+        call, "SSCAN", name, page, length, "items", lambda found: [page.shown(member) for member in found]
+    )
+    return {"length": length} | members
+
+
+async def _scanned(
+    call: Call[ScopedRedis], command: str, name: bytes, page: _ReadWindow, length: int, into: str, make: Any
+) -> dict[str, Any]:
+    """Pages of HSCAN or SSCAN."""
+    most = page.count(length)
+
+    async def step(server: int, position: int, count: int) -> tuple[int, int, list[Any]]:
+        following, raw = await call.backend.read(command, name, position, "COUNT", min(count, most))
+        return (0 if int(following) else -1), int(following), make(raw)
+
+    found, cursor = await scanned(call, step, Cursor(page.cursor), page.limit, room=page.room)
+    return {into: found, "cursor": cursor} if cursor else {into: found}
+
+
+async def _list(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+    """A page of a list. The cursor is the index that follows, and a digest of the element before it: where that is another one
+    now, the list was changed at its beginning (reverse: its end), and nobody can tell what was missed.
+    """
+    at, _, digest = page.cursor.partition("-")
+    if not at.isdigit() or len(at) > 18:
+        raise page.foreign()
+    offset = int(at)
+    count = page.count(await call.backend.read("LLEN", name))
+    first, last = max(offset - 1, 0), offset + count - 1
+    bounds = (-last - 1, -first - 1) if page.reverse else (first, last)
+    length, raw = await _answers(call, ("LLEN", name), ("LRANGE", name, *bounds))
+    if page.reverse:
+        raw.reverse()
+    before = raw.pop(0) if offset and raw else None
+    kept = _kept([page.shown(item) for item in raw], page)
+    answer: dict[str, Any] = {"length": length, "items": kept}
+    if digest and (before is None or _digest(before) != digest):
+        answer["about"] = {"changed": "the list was changed between two pages: elements may be missing, or there twice"}
+    if kept and offset + len(kept) < length:
+        answer["cursor"] = f"{offset + len(kept)}-{_digest(raw[len(kept) - 1])}"
+    return answer
+
+
+def _digest(element: bytes) -> str:
+    return hashlib.blake2b(element, digest_size=4).hexdigest()
+
+
+async def _zset(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+    length, found, cursor = await _members(call, name, page)
+    answer: dict[str, Any] = {
+        "length": length,
+        "members": [{"member": page.shown(member), "score": score(text)} for member, text in found],
+    }
+    return answer | cursor
+
+
+async def _geo(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+    length, found, cursor = await _members(call, name, page)
+    places = await call.backend.read("GEOPOS", name, *(member for member, _ in found)) if found else []
+    members = []
+    for (member, text), place in zip(found, places, strict=True):
+        row: dict[str, Any] = {"member": page.shown(member), "score": score(text)}
+        if place:
+            row["longitude"], row["latitude"] = (round(float(degrees), 6) for degrees in place)
+        members.append(row)
+    return {"length": length, "members": members} | cursor
+
+
+async def _members(
+    call: Call[ScopedRedis], name: bytes, page: _ReadWindow
+) -> tuple[int, list[tuple[bytes, bytes]], dict[str, str]]:
+    """A page of a sorted set, by score and member, and not by rank, for ranks move.
+
+    Returns:
+        the length of the set, members with their scores, and a cursor if there are more.
+    """
+    order = SortedSet(call.backend, name, reverse=page.reverse, least=page.start, greatest=page.end)
+    length = await call.backend.read("ZCARD", name)
+    found, more = await order.page(page.cursor, page.count(length))
+    room = Room(page.room, 64)
+    kept = list(
+        itertools.takewhile(
+            lambda pair: room.take({"member": page.shown(pair[0]), "score": 0.1, "at": [0.1] * 8}), found
+        )
+    )
+    if kept and (more or len(kept) < len(found)):
+        return length, kept, {"cursor": order.cursor(kept[-1])}
+    return length, kept, {}
+
+
+def _kept(items: list[Any], page: _ReadWindow) -> list[Any]:
+    """As many items as there is room for."""
+    return list(itertools.takewhile(Room(page.room, 64).take, items))
+
+
+async def _stream(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+    first, last = page.start or "-", page.end or "+"
+    if page.cursor != "0":
+        first, last = (first, "(" + page.cursor) if page.reverse else ("(" + page.cursor, last)
+    count = page.count(await call.backend.read("XLEN", name))
+    length, raw = await _answers(
+        call,
+        ("XLEN", name),
+        ("XREVRANGE", name, last, first, "COUNT", count + 1)
+        if page.reverse
+        else ("XRANGE", name, first, last, "COUNT", count + 1),
+    )
+    entries = _kept(
+        [{"id": said(identifier), "fields": _fields(fields or [], page)} for identifier, fields in raw], page
+    )
+    entries = entries[:count]
+    answer: dict[str, Any] = {"length": length, "entries": entries}
+    return answer | {"cursor": entries[-1]["id"]} if len(entries) < len(raw) else answer
+
+
+async def _json(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+    if page.memory > MOST_BYTES and page.field is None:
+        raise ToolError(f"the document has {page.memory} bytes: read a part of it, with a path as field")
+    path = () if page.field is None else (encode(page.field),)
+    raw = await call.backend.read("JSON.GET", name, *path)
+    if raw is None:
+        raise ToolError(f"the document has nothing at {page.field!r}")
+    return {"length": len(raw)} | _slice(raw[page.offset : page.offset + page.room], page, len(raw))
+
+
+async def _series(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+    about, raw = await _answers(
+        call, ("TS.INFO", name), ("TS.RANGE", name, page.offset or "-", "+", "COUNT", page.limit + 1)
+    )
+    answer: dict[str, Any] = {"about": _about(about), "length": pairs(about).get("totalSamples", 0)}
+    samples = [{"time_ms": int(time), "value": score(as_json(value))} for time, value in raw]
+    answer["entries"] = samples[: page.limit]
+    if len(samples) > page.limit:
+        answer["cursor"] = str(samples[-1]["time_ms"])
+    return answer
+
+
+def _info(*command: str) -> Any:
+    """A reader of what can only be described."""
+
+    async def read(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+        return {"about": _about(await call.backend.read(*command, name))}
+
+    return read
+
+
+def _about(flat: Any) -> dict[str, Any]:
+    return {name: as_json(value) for name, value in pairs(flat).items()}
+
+
+_READERS = {
+    "string": _string,
+    "hash": _hash,
+    "list": _list,
+    "set": _set,
+    "zset": _zset,
+    "stream": _stream,
+    "ReJSON-RL": _json,
+    "TSDB-TYPE": _series,
+    "MBbloom--": _info("BF.INFO"),
+    "MBbloomCF": _info("CF.INFO"),
+    "CMSk-TYPE": _info("CMS.INFO"),
+    "TopK-TYPE": _info("TOPK.INFO"),
+    "TDIS-TYPE": _info("TDIGEST.INFO"),
+    "vectorset": _info("VINFO"),
+}
+
+_REVERSIBLE = frozenset({"list", "zset", "stream"})
+
+_VIEWS = {("string", "bits"): _bits, ("zset", "geo"): _geo}

@@ -1,0 +1,231 @@
+"""redis_scan: which keys there are."""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal, NotRequired, TypeVar
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.protocol.tools import Call, Room, ToolError, size, tool
+from servers.redis.format.key_encoding import LONGEST_NAME, Pattern, show_name
+from servers.redis.format.replies import said, seconds
+from servers.redis.policy.key_scope import ScopedRedis
+
+T = TypeVar("T")
+
+SCAN_COUNT = 250
+"""COUNT of a SCAN: elements looked at in one step."""
+
+SCAN_STEPS = 200
+"""SCANs in one call at the most: 50,000 keys looked at."""
+
+
+class Key(TypedDict):
+    key: str
+    type: str
+    ttl_s: Annotated[NotRequired[int], Field(description="absent: does not expire")]
+    memory_bytes: NotRequired[int]
+    idle_s: NotRequired[int]
+
+
+class KeyPage(TypedDict):
+    keys: list[Key]
+    cursor: Annotated[NotRequired[str], Field(description="there may be more: call again with it")]
+
+
+class Cursor:
+    """Where a scan goes on: the server of a cluster, SCAN's own cursor, and how many of its next step were given already."""
+
+    _FORM = re.compile(r"(?:(\d{1,4})\.)?(\d{1,20})(?:\+(\d{1,6}))?")
+
+    def __init__(self, text: str) -> None:
+        match = self._FORM.fullmatch(text)
+        if not match:
+            raise ToolError(f"cursor {text[:50]!r} is not one from a result: begin without a cursor")
+        self.server, self.position, self.skip = (int(part or 0) for part in match.groups())
+
+    @staticmethod
+    def text(server: int, position: int, skip: int = 0) -> str:
+        return (f"{server}." if server else "") + str(position) + (f"+{skip}" if skip else "")
+
+
+@tool(title="Find keys")
+async def redis_scan(
+    call: Call[ScopedRedis],
+    *,
+    pattern: Annotated[Pattern, Field(description="glob: * ? [ab]; escape with \\")] = "*",
+    type: Annotated[str | None, Field(max_length=40, description="only this type, as string or zset")] = None,
+    order: Annotated[
+        Literal["memory", "idle", "ttl"] | None,
+        Field(description="biggest, longest idle, soonest to expire"),
+    ] = None,
+    ttl_below_s: Annotated[int | None, Field(ge=1, description="only keys that expire sooner")] = None,
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100,
+    cursor: str = "0",
+) -> KeyPage:
+    """Find keys by pattern and type, with type and TTL. Uses SCAN, never KEYS. A page may be short, even empty: only one without cursor is the last."""  # noqa: E501
+    at = Cursor(cursor)
+    words: list[Any] = ["MATCH", call.backend.scope.pattern(pattern)]
+    if type:
+        words += ["TYPE", _type(type)]
+    if order or ttl_below_s is not None:
+        return await _ordered(call, at, words, order or "ttl", limit, ttl_below_s)
+
+    async def step(server: int, position: int, count: int) -> tuple[int, int, list[bytes]]:
+        server, position, names = await call.backend.scan(server, position, *words, "COUNT", count)
+        return server, position, [name for name in names if call.backend.scope.has(name)]
+
+    names, following = await scanned(call, step, at, limit, _longest)
+    keys = [key for key in await described(call, names) if key is not None]
+    return {"keys": keys, "cursor": following} if following else {"keys": keys}
+
+
+TYPES = {
+    **{name: name for name in ("string", "list", "set", "zset", "hash", "stream", "vectorset")},
+    "sorted set": "zset",
+    "json": "ReJSON-RL",
+    "timeseries": "TSDB-TYPE",
+    "bloom": "MBbloom--",
+    "cuckoo": "MBbloomCF",
+    "cms": "CMSk-TYPE",
+    "topk": "TopK-TYPE",
+    "tdigest": "TDIS-TYPE",
+}
+"""Types by the names that people give them, and by Redis' own."""
+
+
+def _type(text: str) -> str:
+    """Redis' own name of a type.
+
+    Raises:
+        ToolError: there is no such type. Redis would find nothing, as if there were no such keys.
+    """
+    known = {name.lower(): own for name, own in TYPES.items()} | {own.lower(): own for own in TYPES.values()}
+    if text.lower() not in known:
+        raise ToolError(f"there is no type {text!r}: the types are {', '.join(TYPES)}")
+    return known[text.lower()]
+
+
+def _longest(name: bytes) -> Key:
+    """What a key has in a result at the most."""
+    return {"key": show_name(name, LONGEST_NAME), "type": "of a module", "ttl_s": 10**16}
+
+
+Step = Callable[[int, int, int], Awaitable[tuple[int, int, list[T]]]]
+"""A step of a scan: from a server's position, with a COUNT, to where it goes on (server -1: the end) and what was found."""
+
+
+async def scanned(
+    call: Call[ScopedRedis],
+    scan: Step[T],
+    at: Cursor,
+    limit: int,
+    shown: Callable[[T], Any] = lambda item: item,
+    room: int | None = None,
+) -> tuple[list[T], str | None]:
+    """A page of what a scan finds, and the cursor behind it; None at the end.
+
+    A step is given whole or left to the next page, for what one cursor gives may change while Redis rehashes: no place inside
+    of a step stays. Only what comes in one piece whatever COUNT says, a bucket or a small collection, is cut inside, and the
+    cursor says how much of it was given. So that few steps are left, each looks at as much as will probably be found room for.
+
+    Args:
+        shown: what an item becomes in the result
+        room: bytes that the items may have; None for those of a result
+    """
+    left_over = Room(call.max_bytes) if room is None else Room(room, 64)
+    found: list[T] = []
+    server, position, skip = at.server, at.position, at.skip
+    count = 1 if skip else _count(limit, 1, 1)
+    for done in range(SCAN_STEPS):
+        next_server, following, items = await scan(server, position, count)
+        items = items[skip:]
+        left = limit - len(found)
+        fits = len(items) <= left and sum(size(shown(item)) + 1 for item in items) <= left_over.left
+        if not fits and found:
+            return found, Cursor.text(server, position)
+        if not fits and count > 1:
+            count = min(count // 2, _count(left, count, len(items)))
+            continue
+        for index, item in enumerate(items):
+            if len(found) == limit or not left_over.take(shown(item)):
+                return found, Cursor.text(server, position, skip + index)
+            found.append(item)
+        server, position, skip = next_server, following, 0
+        if server < 0:
+            return found, None
+        count = _count(limit - len(found), count, len(items))
+        if len(found) == limit or (len(found) * 2 >= limit and count < SCAN_COUNT // 4):
+            break
+        await call.progress(done + 1, SCAN_STEPS, f"{len(found)} found")
+    return found, Cursor.text(server, position)
+
+
+def _count(wanted: int, looked_at: int, had: int) -> int:
+    """The COUNT by which a step finds somewhat less than is wanted, if there is as much as where one was looked at before."""
+    return min(max(wanted * looked_at * 3 // (4 * had), 1), SCAN_COUNT) if had else SCAN_COUNT
+
+
+_ORDERS = {
+    "memory": ("memory_bytes", ("MEMORY", "USAGE")),
+    "idle": ("idle_s", ("OBJECT", "IDLETIME")),
+    "ttl": ("ttl_s", ("PTTL",)),
+}
+"""What keys are ordered by: a field of Key, and the command that tells it."""
+
+
+async def _ordered(
+    call: Call[ScopedRedis], at: Cursor, words: list[Any], order: str, limit: int, ttl_below_s: int | None
+) -> KeyPage:
+    field, command = _ORDERS[order]
+    top: list[tuple[int, bytes]] = []
+    server, position = at.server, at.position
+    for step in range(SCAN_STEPS):
+        server, position, names = await call.backend.scan(server, position, *words, "COUNT", SCAN_COUNT)
+        names = [name for name in names if call.backend.scope.has(name)]
+        if ttl_below_s is not None:
+            ttls = await call.backend.read_many([("PTTL", name) for name in names])
+            names = [
+                name
+                for name, ttl in zip(names, ttls, strict=True)
+                if isinstance(ttl, int) and 0 <= ttl < ttl_below_s * 1000
+            ]
+        answers = await call.backend.read_many([(*command, name) for name in names])
+        known = (
+            (-answer if order == "ttl" else answer, name)
+            for answer, name in zip(answers, names, strict=True)
+            if isinstance(answer, int) and answer >= 0
+        )
+        top = heapq.nlargest(limit, [*top, *known])
+        if server < 0:
+            break
+        await call.progress(step + 1, SCAN_STEPS, "looking at keys")
+    room = Room(call.max_bytes)
+    keys: list[Key] = []
+    for (measured, _), key in zip(top, await described(call, [name for _, name in top]), strict=True):
+        if key is not None:
+            if order != "ttl":
+                key[field] = measured  # type: ignore[literal-required]
+            if not room.take(key):
+                break
+            keys.append(key)
+    return {"keys": keys} if server < 0 else {"keys": keys, "cursor": Cursor.text(server, position)}
+
+
+async def described(call: Call[ScopedRedis], names: list[bytes]) -> list[Key | None]:
+    """Type and TTL of keys; None for one that is gone, or out of scope."""
+    details = await call.backend.read_many([c for name in names for c in (("TYPE", name), ("PTTL", name))])
+    keys: list[Key | None] = []
+    for name, kind, ttl in zip(names, details[::2], details[1::2], strict=True):
+        if not isinstance(ttl, int) or ttl == -2 or not call.backend.scope.has(name):
+            keys.append(None)
+            continue
+        key: Key = {"key": show_name(name, LONGEST_NAME), "type": said(kind)}
+        if (left := seconds(ttl)) is not None:
+            key["ttl_s"] = left
+        keys.append(key)
+    return keys

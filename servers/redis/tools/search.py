@@ -1,0 +1,278 @@
+"""redis_indexes, redis_search, redis_aggregate and redis_create_index: what the query engine (FT.*) does.
+
+Served where Redis has it: Redis 8, Redis Stack, or the RediSearch module.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.redis.format.key_encoding import encode, show, show_key
+from servers.redis.format.replies import as_json, pairs, said
+from servers.redis.policy.key_scope import ScopedRedis
+
+VALUE_BYTES = 2048
+"""Of one field of a document found."""
+
+ELEMENTS = {"FLOAT64": "d", "FLOAT32": "f", "FLOAT16": "e"}
+"""Types of a vector's elements, as struct writes them."""
+
+
+def has_search(backend: ScopedRedis) -> bool:
+    return backend.has("search")
+
+
+class SearchIndex(TypedDict):
+    name: str
+    documents: int
+    prefixes: list[str]
+    on: str
+    fields: Annotated[list[dict[str, Any]], Field(description="name, type, and what the type needs")]
+    indexing_failures: NotRequired[int]
+
+
+class Indexes(TypedDict):
+    indexes: list[SearchIndex]
+    left_out: NotRequired[list[str]]
+
+
+@tool(title="Search indexes", needs=has_search)
+async def redis_indexes(
+    call: Call[ScopedRedis], *, index: Annotated[str | None, Field(description="only this one")] = None
+) -> Indexes:
+    """Indexes of the query engine: their fields, vector dimensions, key prefixes and document counts. Look here before redis_search."""  # noqa: E501
+    names = [encode(index)] if index else await _names(call)
+    room = Room(call.max_bytes)
+    result: Indexes = {"indexes": []}
+    for name in names:
+        try:
+            found = await _index(call, name)
+        except ToolError:
+            if index:
+                raise
+            continue  # out of scope, or dropped since
+        if not room.take(found):
+            result.setdefault("left_out", []).append(show_key(name))
+            continue
+        result["indexes"].append(found)
+    return result
+
+
+async def _names(call: Call[ScopedRedis]) -> list[bytes]:
+    try:
+        return sorted(await call.backend.read("FT._LIST"))
+    except ToolError as refusal:
+        raise ToolError(f"the indexes can't be listed, give the name of one: {refusal}") from None
+
+
+async def _index(call: Call[ScopedRedis], name: bytes) -> SearchIndex:
+    """What is known of an index.
+
+    Raises:
+        ToolError: there is none of that name, or it reaches beyond MCP_KEY_PREFIXES.
+    """
+    about = pairs(await call.backend.read("FT.INFO", name))
+    definition = pairs(about.get("index_definition", []))
+    prefixes = [bytes(prefix) for prefix in definition.get("prefixes", [])]
+    # Without a prefix it indexes every key.
+    call.backend.scope.check(prefixes or [b""])
+    index: SearchIndex = {
+        "name": show_key(name),
+        "documents": int(float(as_json(about.get("num_docs", 0)))),
+        "prefixes": [show_key(prefix) for prefix in prefixes],
+        "on": said(definition.get("key_type", b"HASH")),
+        "fields": [_field(flat) for flat in about.get("attributes", about.get("fields", []))],
+    }
+    if failures := int(float(as_json(about.get("hash_indexing_failures", 0)))):
+        index["indexing_failures"] = failures
+    return index
+
+
+def _field(flat: list[Any]) -> dict[str, Any]:
+    """A field of FT.INFO's: names and values in turn, then flags. Before RediSearch 2 the name stands alone at the front."""
+    words = [as_json(word) for word in flat]
+    if words and words[0] not in ("identifier", "attribute"):
+        words = ["attribute", *words]
+    field: dict[str, Any] = {}
+    while words:
+        word = str(words.pop(0))
+        if word.isupper() and word.lower() in (
+            "sortable",
+            "nostem",
+            "noindex",
+            "unf",
+            "casesensitive",
+            "withsuffixtrie",
+        ):
+            field[word.lower()] = True
+        elif words:
+            field[word.lower()] = words.pop(0)
+    if field.get("identifier") == field.get("attribute"):
+        field.pop("identifier", None)
+    return field
+
+
+class SearchPage(TypedDict):
+    total: int
+    documents: list[dict[str, Any]]
+    cursor: NotRequired[int]
+    warning: NotRequired[str]
+
+
+@tool(title="Search", needs=has_search)
+async def redis_search(
+    call: Call[ScopedRedis],
+    *,
+    index: str,
+    query: Annotated[str, Field(max_length=10_000, description="as @title:hello @year:[2020 +inf] @tag:{a|b}")] = "*",
+    vector: Annotated[
+        list[float] | None, Field(max_length=32_768, description="its nearest neighbours, of what the query finds")
+    ] = None,
+    vector_field: Annotated[str | None, Field(description="default: the only one")] = None,
+    fields: Annotated[list[str] | None, Field(max_length=100, description="to return; default: all")] = None,
+    sort: Annotated[str | None, Field(description="field, or field desc")] = None,
+    limit: Annotated[int, Field(ge=1, le=1000)] = 10,
+    cursor: Annotated[int, Field(ge=0, le=1_000_000)] = 0,
+) -> SearchPage:
+    """Full-text, tag, numeric, geo and vector search, and all of them in one (FT.SEARCH)."""
+    name = encode(index)
+    about = await _index(call, name)
+    words: list[Any] = ["FT.SEARCH", name]
+    if vector:
+        field, blob = _vector(about, vector_field, vector)
+        nearest = f"[KNN {cursor + limit} @{field} $vector AS vector_distance]"
+        words += [encode(f"({query})=>{nearest}" if query != "*" else f"*=>{nearest}"), "PARAMS", 2, "vector", blob]
+        words += ["SORTBY", *(_order(sort) if sort else ["vector_distance"])]
+        if fields is not None:
+            fields = [*fields, "vector_distance"]
+    else:
+        words.append(encode(query))
+        if sort:
+            words += ["SORTBY", *_order(sort)]
+    if fields is not None:
+        words += ["RETURN", len(fields), *map(encode, fields)]
+    words += ["LIMIT", cursor, limit]
+    if vector:
+        words += ["DIALECT", 2]
+    total, *rest = await call.backend.read(*words, at=name)
+    room = Room(call.max_bytes)
+    found: SearchPage = {"total": total, "documents": []}
+    vectors = {str(field.get("attribute")) for field in about["fields"] if str(field.get("type")).upper() == "VECTOR"}
+    for key, flat in zip(rest[::2], rest[1::2], strict=False):
+        document: dict[str, Any] = {"key": show_key(key)}
+        document |= {field: _shown(call, field, value, field in vectors) for field, value in pairs(flat or []).items()}
+        if not room.take(document):
+            break
+        found["documents"].append(document)
+    if cursor + len(found["documents"]) < total and found["documents"]:
+        found["cursor"] = cursor + len(found["documents"])
+    return found
+
+
+def _order(sort: str) -> list[bytes]:
+    """The words of SORTBY.
+
+    Raises:
+        ToolError: there is more than a field and a direction.
+    """
+    field, *direction = sort.split() or [""]
+    if not field or len(direction) > 1 or (direction and direction[0].lower() not in ("asc", "desc")):
+        raise ToolError("sort has to be a field, or a field and asc or desc")
+    return [encode(field), *(encode(word) for word in direction)]
+
+
+def _shown(call: Call[ScopedRedis], field: str, value: Any, vector: bool) -> Any:
+    if vector and isinstance(value, bytes):
+        return f"(vector of {len(value)} bytes)"
+    if isinstance(value, bytes) and call.backend.mask.hides(field.encode(), value=value):
+        return "(masked)"
+    return show(value, VALUE_BYTES) if isinstance(value, bytes) else as_json(value)
+
+
+def _vector(index: SearchIndex, wanted: str | None, values: list[float]) -> tuple[str, bytes]:
+    """The name of a vector field, and the bytes of a vector of its type."""
+    known = {str(f.get("attribute")): f for f in index["fields"] if str(f.get("type")).upper() == "VECTOR"}
+    name = wanted if wanted or len(known) != 1 else next(iter(known))
+    if name not in known:
+        raise ToolError(f"vector_field has to be a vector field of the index, which has {', '.join(known) or 'none'}")
+    dimension, kind = int(known[name].get("dim", 0)), str(known[name].get("data_type", "FLOAT32")).upper()
+    if dimension and len(values) != dimension:
+        raise ToolError(f"{name} has {dimension} dimensions, and {len(values)} values were given")
+    if kind not in ELEMENTS:
+        raise ToolError(f"elements of type {kind} are not supported: {', '.join(ELEMENTS)}")
+    return name, struct.pack(f"<{len(values)}{ELEMENTS[kind]}", *values)
+
+
+class Aggregated(TypedDict):
+    rows: list[dict[str, Any]]
+    cut: Annotated[NotRequired[bool], Field(description="there were more")]
+
+
+@tool(title="Aggregate", needs=has_search)
+async def redis_aggregate(
+    call: Call[ScopedRedis],
+    *,
+    index: str,
+    query: str = "*",
+    steps: Annotated[
+        list[str],
+        Field(
+            max_length=500, description='words after the query: ["GROUPBY","1","@type","REDUCE","COUNT","0","AS","n"]'
+        ),
+    ],
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100,
+) -> Aggregated:
+    """Group, count, average and sort what a query finds (FT.AGGREGATE)."""
+    if "WITHCURSOR" in (step.upper() for step in steps):
+        raise ToolError("leave out WITHCURSOR: the result is bounded by limit")
+    name = encode(index)
+    await _index(call, name)
+    words = [encode(query), *(encode(step) for step in steps), "LIMIT", 0, limit + 1]
+    _, *found = await call.backend.read("FT.AGGREGATE", name, *words, at=name)
+    room = Room(call.max_bytes)
+    rows: list[dict[str, Any]] = []
+    for flat in found:
+        row = {field: _shown(call, field, value, False) for field, value in pairs(flat).items()}
+        if len(rows) == limit or not room.take(row):
+            return {"rows": rows, "cut": True}
+        rows.append(row)
+    return {"rows": rows}
+
+
+class Created(TypedDict):
+    index: str
+
+
+@tool(title="Create a search index", write=True, idempotent=False, needs=has_search)
+async def redis_create_index(
+    call: Call[ScopedRedis],
+    *,
+    index: str,
+    prefixes: Annotated[list[str], Field(min_length=1, max_length=50, description="keys that begin so are indexed")],
+    fields: Annotated[
+        dict[str, str],
+        Field(
+            min_length=1,
+            max_length=200,
+            description='to type and options: {"title":"TEXT SORTABLE","v":"VECTOR HNSW 6 TYPE FLOAT32 DIM 384 '
+            'DISTANCE_METRIC COSINE"}',
+        ),
+    ],
+    on: Literal["HASH", "JSON"] = "HASH",
+) -> Created:
+    """Create an index of text, tags, numbers, places and vectors (FT.CREATE). Keys that are there are indexed too."""
+    names = [call.backend.scope.key(prefix) for prefix in prefixes]
+    words: list[Any] = ["FT.CREATE", encode(index), "ON", on, "PREFIX", len(names), *names, "SCHEMA"]
+    for name, options in fields.items():
+        given = options.split()
+        if not given:
+            raise ToolError(f"field {name[:100]!r} needs a type: TEXT, TAG, NUMERIC, GEO or VECTOR with its options")
+        # Of JSON the name is a path, and what follows AS the name in queries.
+        words += [encode(name), *given]
+    await call.backend.write(*words, at=encode(index))
+    return {"index": index}

@@ -1,0 +1,117 @@
+"""redis_stream: a stream's consumer groups, and what in them waits to be acknowledged."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.redis.format.key_encoding import LONGEST_NAME, KeyName, Pattern, encode, show_name
+from servers.redis.format.replies import as_json, pairs, said
+from servers.redis.policy.key_scope import ScopedRedis
+from servers.redis.tools.scan import SCAN_COUNT, SCAN_STEPS, Cursor
+
+GROUPS = 20
+"""Groups of a stream in the overview."""
+
+
+class StreamState(TypedDict):
+    streams: Annotated[NotRequired[list[dict[str, Any]]], Field(description="of the pattern, most pending first")]
+    stream: NotRequired[dict[str, Any]]
+    groups: NotRequired[list[dict[str, Any]]]
+    consumers: NotRequired[list[dict[str, Any]]]
+    pending: Annotated[NotRequired[list[dict[str, Any]]], Field(description="oldest first")]
+    cursor: NotRequired[str]
+
+
+@tool(title="State of a stream")
+async def redis_stream(
+    call: Call[ScopedRedis],
+    *,
+    key: Annotated[KeyName | None, Field(description="absent: all streams of pattern")] = None,
+    pattern: Pattern = "*",
+    group: Annotated[str | None, Field(description="its consumers and pending entries")] = None,
+    idle_s: Annotated[int, Field(ge=0, le=10**9, description="least time pending")] = 0,
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100,
+    cursor: str = "-",
+) -> StreamState:
+    """Show a stream's groups with their lag, or a group's consumers and pending entries, or all streams. redis_read gives the entries."""  # noqa: E501
+    if key is None:
+        if group is not None:
+            raise ToolError("give the key of the group's stream")
+        return await _overview(call, pattern, limit, cursor)
+    name = call.backend.scope.key(key)
+    try:
+        about = pairs(await call.backend.read("XINFO", "STREAM", name))
+    except ToolError as error:
+        if "no such key" in str(error):
+            raise ToolError(f"there is no stream {key!r}: redis_scan with type stream finds them") from None
+        raise
+    state: StreamState = {
+        "stream": {field: as_json(value) for field, value in about.items() if not isinstance(value, list)}
+    }
+    for end in ("first", "last"):
+        if entry := about.get(f"{end}-entry"):
+            state["stream"][f"{end}-id"] = said(entry[0])
+    room = Room(call.max_bytes)
+    if group is None:
+        groups = await call.backend.read("XINFO", "GROUPS", name)
+        state["groups"] = [row for row in map(_row, groups) if room.take(row)]
+        return state
+    of = encode(group)
+    # A group has as many consumers as a program forgot to delete: they have a fifth of the room.
+    consumers = await call.backend.read("XINFO", "CONSUMERS", name, of)
+    few = Room(call.max_bytes // 5)
+    state["consumers"] = [row for row in map(_row, consumers) if few.take(row)]
+    words: list[Any] = ["XPENDING", name, of, *(("IDLE", idle_s * 1000) if idle_s else ())]
+    waiting = await call.backend.read(*words, cursor, "+", limit + 1)
+    state["pending"] = []
+    room = Room(call.max_bytes - call.max_bytes // 5)
+    for identifier, consumer, idle, deliveries in waiting:
+        row = {"id": said(identifier), "consumer": show_name(consumer), "idle_ms": idle, "deliveries": deliveries}
+        if len(state["pending"]) == limit or not room.take(row):
+            state["cursor"] = "(" + str(state["pending"][-1]["id"])
+            break
+        state["pending"].append(row)
+    return state
+
+
+async def _overview(call: Call[ScopedRedis], pattern: str, limit: int, cursor: str) -> StreamState:
+    """All streams that match a pattern, with what is pending in their groups, most pending first."""
+    at = Cursor("0" if cursor == "-" else cursor)
+    server, position = at.server, at.position
+    words = ("MATCH", call.backend.scope.pattern(pattern), "COUNT", SCAN_COUNT, "TYPE", "stream")
+    rows: list[dict[str, Any]] = []
+    for step in range(SCAN_STEPS):
+        server, position, found = await call.backend.scan(server, position, *words)
+        names = [name for name in found if call.backend.scope.has(name)]
+        answers = iter(
+            await call.backend.read_many([c for name in names for c in (("XLEN", name), ("XINFO", "GROUPS", name))])
+        )
+        for name in names:
+            length, groups = next(answers), next(answers)
+            if isinstance(length, int) and isinstance(groups, list):  # else it is gone
+                of = [
+                    {key: row[key] for key in ("name", "consumers", "pending", "lag") if key in row}
+                    for row in map(_row, groups[:GROUPS])
+                ]
+                pending = sum(row["pending"] for row in map(_row, groups))
+                rows.append({"key": show_name(name, LONGEST_NAME), "length": length, "pending": pending, "groups": of})
+        if server < 0:
+            break
+        await call.progress(step + 1, SCAN_STEPS, f"{len(rows)} streams")
+    rows.sort(key=lambda row: (-row["pending"], -row["length"], row["key"]))
+    room = Room(call.max_bytes)
+    state: StreamState = {"streams": list(itertools.takewhile(room.take, rows[:limit]))}
+    if server >= 0:
+        state["cursor"] = Cursor.text(server, position)
+    return state
+
+
+def _row(flat: Any) -> dict[str, Any]:
+    return {
+        field: show_name(value) if isinstance(value, bytes) else as_json(value) for field, value in pairs(flat).items()
+    }

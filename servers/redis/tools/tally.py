@@ -1,0 +1,100 @@
+"""redis_tally: hashes counted by the values of a field, without their contents."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from typing import Annotated, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.protocol.tools import Call, Room, ToolError, size, tool
+from servers.redis.format.key_encoding import Pattern, parse_key, show_name
+from servers.redis.policy.key_scope import ScopedRedis
+from servers.redis.tools.scan import SCAN_COUNT, SCAN_STEPS, Cursor
+
+MOST_VALUES = 100_000
+"""Different values that are counted."""
+
+SAMPLE = 5
+
+LONGEST = 4096
+"""Bytes of a value that is counted; hashes with longer ones are left out."""
+
+VALUE_BYTES = 200
+"""Bytes of a value that tell it from others."""
+
+
+class Tallied(TypedDict):
+    hashes: Annotated[int, Field(description="that were counted")]
+    counts: Annotated[
+        list[dict[str, int | str]], Field(description="values with how many hashes have them, most first")
+    ]
+    without: Annotated[int, Field(description="hashes without the field")]
+    sample: Annotated[list[str], Field(description="keys of some that were counted")]
+    left_out: Annotated[NotRequired[int], Field(description="further values")]
+    cursor: Annotated[NotRequired[str], Field(description="there are more keys: call again with it, and add up")]
+
+
+@tool(title="Count hashes by a field")
+async def redis_tally(
+    call: Call[ScopedRedis],
+    *,
+    pattern: Pattern,
+    field: str,
+    where: Annotated[
+        dict[str, str] | None, Field(max_length=10, description="count only hashes with these values of fields")
+    ] = None,
+    limit: Annotated[int, Field(ge=1, le=1000, description="values")] = 100,
+    cursor: str = "0",
+) -> Tallied:
+    """Count hashes by the value of a field, as users by country or duplicate e-mails: 50,000 keys in one call."""
+    at = Cursor(cursor)
+    backend = call.backend
+    conditions = {parse_key(name): parse_key(value) for name, value in (where or {}).items()}
+    fields = [parse_key(field), *conditions]
+    if backend.mask.hides(fields[0]):
+        raise ToolError(f"{field!r} looks like the name of a secret: its values are not listed")
+    words = ("MATCH", backend.scope.pattern(pattern), "COUNT", SCAN_COUNT, "TYPE", "hash")
+    counts: Counter[str] = Counter()
+    sample: list[str] = []
+    without = 0
+    server, position = at.server, at.position
+    for step in range(SCAN_STEPS):
+        server, position, found = await backend.scan(server, position, *words)
+        for name, values in await _values(backend, [name for name in found if backend.scope.has(name)], fields):
+            if any(value != wanted for value, wanted in zip(values[1:], conditions.values(), strict=True)):
+                continue
+            if len(sample) < SAMPLE:
+                sample.append(show_name(name))
+            if values[0] is None:
+                without += 1
+            else:
+                counts["(masked)" if backend.mask.hides(value=values[0]) else show_name(values[0], VALUE_BYTES)] += 1
+        if server < 0 or len(counts) > MOST_VALUES:
+            break
+        await call.progress(step + 1, SCAN_STEPS, f"{counts.total()} hashes")
+    room = Room(call.max_bytes, 512 + size(sample))
+    rows: list[dict[str, int | str]] = [{"value": value, "count": count} for value, count in counts.most_common(limit)]
+    told = list(itertools.takewhile(room.take, rows))
+    tallied: Tallied = {"hashes": counts.total() + without, "counts": told, "without": without, "sample": sample}
+    if len(told) < len(counts):
+        tallied["left_out"] = len(counts) - len(told)
+    if server >= 0:
+        tallied["cursor"] = Cursor.text(server, position)
+    return tallied
+
+
+async def _values(
+    backend: ScopedRedis, names: list[bytes], fields: list[bytes]
+) -> list[tuple[bytes, list[bytes | None]]]:
+    """The values of fields of hashes, without hashes where one is too long for a value that many have."""
+    lengths = iter(await backend.read_many([("HSTRLEN", name, field) for name in names for field in fields]))
+    short = [
+        name
+        for name in names
+        if all(isinstance(length, int) and length <= LONGEST for length in [next(lengths) for _ in fields])
+    ]
+    answers = await backend.read_many([("HMGET", name, *fields) for name in short])
+    return [(name, answer) for name, answer in zip(short, answers, strict=True) if isinstance(answer, list)]

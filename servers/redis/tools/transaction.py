@@ -1,0 +1,94 @@
+"""redis_transaction: any writing commands, all or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, NotRequired, TypeVar
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.redis.client.errors import Conflict
+from servers.redis.client.optimistic_lock import check_versions
+from servers.redis.format.key_encoding import Word, parse_key
+from servers.redis.format.replies import bounded
+from servers.redis.policy.command_policy import plan
+from servers.redis.policy.key_scope import ScopedRedis
+
+T = TypeVar("T")
+
+ATTEMPTS = 30
+"""Times that a transaction is tried whose keys others change meanwhile."""
+
+
+class Done(TypedDict):
+    replies: Annotated[list[Any], Field(description="one for each command; {error} where Redis refused it")]
+    failed: Annotated[NotRequired[int], Field(description="commands that Redis refused; the others were done and stay")]
+    left_out: Annotated[
+        NotRequired[int], Field(description="replies that did not fit: their commands were sent as well")
+    ]
+
+
+@tool(title="Transaction", write=True, destructive=True, idempotent=False)
+async def redis_transaction(
+    call: Call[ScopedRedis],
+    *,
+    commands: Annotated[
+        list[Annotated[list[Word], Field(min_length=1, max_length=10_000)]],
+        Field(
+            min_length=1,
+            max_length=1000,
+            description='[["HINCRBY","k","n","1"],["EXPIRE","k","60"]]; base64:... for bytes',
+        ),
+    ],
+    if_versions: Annotated[
+        dict[str, str] | None, Field(description="keys with versions: nothing is done if one has changed")
+    ] = None,
+) -> Done:
+    """Send reading and writing commands as one MULTI: INCR, HDEL, ZREM, LSET, RENAME, COPY, EXPIRE, JSON.SET, XACK, XGROUP, XREADGROUP, XTRIM ... Refused: scripts, and what Redis counts as dangerous or administrative."""  # noqa: E501
+    backend = call.backend
+    versions = {backend.scope.key(key): version for key, version in (if_versions or {}).items()}
+    planned = await plan(backend, [[parse_key(word) for word in command] for command in commands], writing=True)
+    keys = [*versions, *(key for command in planned for key in command.keys)]
+    if not keys:
+        raise ToolError("none of the commands names a key: redis_command is for those")
+    backend.check_slots(keys)
+    words = [command.words for command in planned]
+
+    async def conditional() -> list[Any]:
+        async with backend.transaction(*versions) as transaction:
+            await check_versions(transaction, versions)
+            return await transaction.execute(words)
+
+    answers = await retried(conditional) if versions else await backend.multi(words, keys[0])
+    room = Room(call.max_bytes)
+    done: Done = {"replies": []}
+    for answer in answers:
+        shown, cut = bounded(answer, room)
+        if cut and shown is None:
+            break
+        done["replies"].append(shown)
+    if failed := sum(isinstance(answer, Exception) for answer in answers):
+        done["failed"] = failed
+    if left_out := len(answers) - len(done["replies"]):
+        done["left_out"] = left_out
+    return done
+
+
+async def retried(work: Callable[[], Awaitable[T]]) -> T:
+    """Try a transaction again whose watched keys were changed by others meanwhile.
+
+    Raises:
+        ToolError: what `work` raises; after ATTEMPTS that the keys are changed too often.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return await work()
+        except Conflict:
+            await asyncio.sleep(random.uniform(0, 0.005 * (attempt + 1)))
+    raise ToolError(
+        f"other clients changed the key during each of {ATTEMPTS} attempts, and nothing was done: try again later"
+    )
