@@ -17,8 +17,8 @@ from redis import Redis
 
 from servers.common.protocol.tools import ToolError
 from servers.common.settings import Environment
-from servers.redis.client.backend import RedisBackend
 from servers.redis.policy.command_policy import plan
+from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.settings import RedisSettings
 from tests.fuzz.target import Broken
 from tools.backends.redis import RedisServer
@@ -149,7 +149,7 @@ async def fuzz(redis: Redis, port: int, seed: int, count: int, *, cluster: bool 
         Broken: a key outside was changed, or what it holds was answered.
     """
     env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "MCP_KEY_PREFIXES": "app:"}
-    backend = RedisBackend(RedisSettings.read(Environment(env | ({"REDIS_MODE": "cluster"} if cluster else {}))))
+    backend = ScopedRedis(RedisSettings.read(Environment(env | ({"REDIS_MODE": "cluster"} if cluster else {}))))
     tried = Tried()
     try:
         before: list[object] = []
@@ -172,7 +172,7 @@ async def fuzz(redis: Redis, port: int, seed: int, count: int, *, cluster: bool 
     return tried
 
 
-async def _send(backend: RedisBackend, words: list[bytes], keys: Sequence[bytes]) -> list[object]:
+async def _send(backend: ScopedRedis, words: list[bytes], keys: Sequence[bytes]) -> list[object]:
     try:
         return await backend.multi([tuple(words)], keys[0] if keys else b"app:{t}")
     except ToolError as error:
