@@ -59,7 +59,10 @@ _REDIS_CALLS: dict[str, list[dict[str, Any]]] = {
     + [{"key": "hash", "field": "field1"}, {"key": "bits", "view": "bits"}, {"key": "geo", "view": "geo"}],
     "redis_read_many": [{"keys": list(KEYS)}, {"keys": ["string", "none"], "values": False}],
     "redis_stream": [{}, {"key": "stream"}, {"key": "stream", "group": "group", "limit": 2}],
-    "redis_tally": [{"pattern": "*", "field": "field1"}, {"pattern": "h*", "field": "field1", "where": {"field1": "value"}, "limit": 1}],
+    "redis_tally": [
+        {"pattern": "*", "field": "field1"},
+        {"pattern": "h*", "field": "field1", "where": {"field1": "value"}, "limit": 1},
+    ],
     "redis_pubsub": [{}, {"listen": ["channel", "c*"], "seconds": 0.001}],
     "redis_diagnose": [{"topic": topic} for topic in ("slowlog", "latency", "clients", "memory", "acl")],
     "redis_indexes": [{}, {"index": "none"}],
