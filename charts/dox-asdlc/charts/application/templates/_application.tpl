@@ -5,7 +5,7 @@ and a dict of redis and elasticsearch to {host, port}, which the chart that depe
 {{- define "dox-asdlc.application" -}}
 {{- $stores := .stores -}}
 {{- with .root -}}
-{{- $metricsPort := .Values.prometheus.port | default .Values.port | int -}}
+{{- $metricsPort := int .Values.prometheus.port | default (int .Values.port) -}}{{- /* int first: to Helm 3 the number 0 of a values file is not empty */ -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:

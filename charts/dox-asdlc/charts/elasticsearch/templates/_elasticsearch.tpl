@@ -42,7 +42,7 @@ true
 {{- end -}}
 {{- fail "elasticsearch: with a login (global.elasticsearch.auth.existingSecret) several replicas need TLS between them: set elasticsearch.config with xpack.security.transport.ssl.enabled=true and its certificates" -}}
 {{- end -}}
-{{- if and .Values.readinessPort (not .Values.image.digest) (regexMatch "^v?([0-7]\\.|8\\.[01]([.-]|$))" .Values.image.tag) -}}
+{{- if and (int .Values.readinessPort) (not .Values.image.digest) (regexMatch "^v?([0-7]\\.|8\\.[01]([.-]|$))" .Values.image.tag) -}}
 {{- fail (printf "elasticsearch.readinessPort needs Elasticsearch 8.2 or later, and elasticsearch.image.tag is %s: set elasticsearch.readinessPort=0" .Values.image.tag) -}}
 {{- end -}}
 {{- $installed := lookup "apps/v1" "StatefulSet" .Release.Namespace $name -}}
@@ -70,7 +70,7 @@ true
   value: {{ .Values.port | quote }}
 - name: transport.port
   value: {{ .Values.transportPort | quote }}
-{{- with .Values.readinessPort }}
+{{- with int .Values.readinessPort }}
 - name: readiness.port
   value: {{ . | quote }}
 {{- end }}
