@@ -6,10 +6,8 @@ what is of the pod's network is replaced: addresses and ports.
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,11 +69,9 @@ class Pods:
     def environment(self, ordinal: int) -> dict[str, str]:
         """The environment in which the start script runs the image's entry point."""
         container = self.container()
-        recorder, record = self._folder / "recorder", self._folder / "record.json"
-        recorder.write_text(
-            f"#!{sys.executable}\nimport json, os, sys\n"
-            f"json.dump([sys.argv[1:], dict(os.environ)], open({str(record)!r}, 'w'))\n"
-        )
+        recorder, record = self._folder / "recorder", self._folder / "record"
+        # By bash and env: this Python is started by a shell that drops variables with a dotted name.
+        recorder.write_text(f"#!/bin/bash\nset -e\n[[ $* == eswrapper ]]\nenv -0 >'{record}'\n")
         recorder.chmod(0o755)
         *shell, script = container["args"]
         assert ENTRYPOINT in script
@@ -83,9 +79,8 @@ class Pods:
         subprocess.run(
             [*shell, script.replace(ENTRYPOINT, str(recorder))], env={"PATH": "/usr/bin:/bin", **env}, check=True
         )
-        words, found = json.loads(record.read_text())
-        assert words == ["eswrapper"]
-        return dict(found)
+        lines = (line.partition("=") for line in record.read_text().split("\0") if line)
+        return {name: value for name, _, value in lines}
 
     def start(self, *ordinals: int) -> None:
         """Starts pods at the same time; does not wait."""
