@@ -282,14 +282,20 @@ class ClusterDeployment:
                 **_server_options(self._settings) | {"socket_timeout": CONNECT_TIMEOUT},
                 **_tls(self._settings),
             )
-            await found.initialize()
-            before, self._map = self._map, found
+            # Not found.initialize(): it also asks the node of the first slot for its commands, and that node may be away.
+            topology = found.nodes_manager
+            try:
+                await topology.initialize()
+            finally:
+                # Only its connections end: what it has learned stays. What is dead may refuse to close.
+                closing = (topology.aclose(), topology.aclose("startup_nodes"))
+                await asyncio.gather(*closing, return_exceptions=True)
+            self._map = found
             self._moved.clear()
             self._maps_made += 1
             left = self._nodes.keys() - {(node.host, int(node.port)) for node in found.get_nodes()}
             gone = [self._nodes.pop(address) for address in left]
-        closing = [node.close_idle() for node in gone] + ([before.aclose()] if before else [])
-        await asyncio.gather(*closing, return_exceptions=True)  # what is dead may refuse to close
+        await asyncio.gather(*(node.close_idle() for node in gone), return_exceptions=True)
 
     def _at(self, host: str, port: int) -> RedisNode:
         if (host, port) not in self._nodes:
@@ -322,10 +328,8 @@ class ClusterDeployment:
     async def close(self) -> None:
         async with self._lock:
             nodes, self._nodes = list(self._nodes.values()), {}
-            known, self._map = self._map, None
+            self._map = None
         await asyncio.gather(*(node.close() for node in nodes))
-        if known:
-            await known.aclose()
 
 
 def deploy(settings: RedisSettings) -> Deployment:

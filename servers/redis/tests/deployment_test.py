@@ -283,6 +283,9 @@ async def test_what_names_no_key_is_asked_of_a_node_that_is_there(cluster: Clust
             for _ in range(6):
                 assert (await backend.check()).startswith("Redis ")
                 assert await backend.read("PING") == b"PONG"
+            # One that starts meanwhile learns the cluster from the nodes that are there.
+            async with connected(cluster.servers[(away + 1) % 3].port, REDIS_MODE="cluster") as fresh:
+                assert (await fresh.check()).startswith("Redis ")
         finally:
             cluster.servers[away].start()
             wait_until(lambda: all("cluster_state:ok" in cluster.info(node) for node in cluster.nodes))
