@@ -98,8 +98,10 @@ def show(value: bytes, limit: int) -> Any:
 
 
 def show_part(part: bytes) -> dict[str, Any]:
-    """A piece of a value as text or base64; up to three bytes of a cut character are left out of text."""
-    for end in range(len(part), max(len(part) - 4, -1), -1):
+    """A piece of a value as text or base64; up to three bytes of a cut character are left out of text, but never all of it."""
+    if not part:
+        return {"text": ""}
+    for end in range(len(part), max(len(part) - 4, 0), -1):
         try:
             return {"text": part[:end].decode()}
         except UnicodeDecodeError:
