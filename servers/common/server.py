@@ -20,6 +20,7 @@ from starlette.middleware import Middleware
 from servers.common import VERSION
 from servers.common.backend import Backend, BackendError, Monitor, deadline, warnings
 from servers.common.http.principal import PRINCIPAL, WRITE
+from servers.common.memory_budget import BUDGET, MemoryBudget, default_size
 from servers.common.observability.metrics import Metrics
 from servers.common.protocol.prompts import Prompt, PromptError
 from servers.common.protocol.resources import MOST_COMPLETIONS, Listeners, Resources, contents
@@ -76,6 +77,7 @@ class Instance(Generic[B]):
         self.listeners = (
             Listeners(sidecar.resources, backend, settings.max_concurrent_calls) if sidecar.resources else None
         )
+        self._memory = MemoryBudget(settings.memory_budget or default_size())
         self._under_way = 0
         self._deadlines: set[asyncio.Timeout] = set()
         self._stop_at: float | None = None
@@ -211,6 +213,7 @@ class Instance(Generic[B]):
         end = asyncio.get_running_loop().time() + self.settings.call_timeout
         end = end if self._stop_at is None else min(end, self._stop_at)
         deadline.set(end)
+        BUDGET.set(self._memory)
         try:
             async with asyncio.timeout_at(end) as timeout:
                 self._deadlines.add(timeout)

@@ -214,6 +214,8 @@ class CommonSettings:
     max_concurrent_calls: int
     call_timeout: int
     watchdog: int
+    memory_budget: int
+    """0: derived from the limit of the process's control group."""
 
     @classmethod
     def read(cls, env: Environment) -> CommonSettings:
@@ -246,5 +248,12 @@ class CommonSettings:
                 "end the process when its event loop hangs this long; 0 never",
                 least=0,
                 most=3600,
+            ),
+            memory_budget=env.number(
+                "MCP_MEMORY_BUDGET_BYTES",
+                0,
+                "memory for the store's answers, over all calls; 0: three sixteenths of the container's limit",
+                least=0,
+                most=64 * 1024**3,
             ),
         )

@@ -1,0 +1,129 @@
+"""A memory budget: the bytes that the store's answers may take in this process at once, over all calls.
+
+A call holds a part of the budget while it asks the store, parses the answer and cuts it. Calls get their parts in the order in
+which they asked, so that a large one is not overtaken for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+from servers.common.backend import time_left
+from servers.common.protocol.tools import ToolError
+
+WITHOUT_LIMIT = 64 * 1024 * 1024
+"""Bytes of the budget where the process has no memory limit."""
+
+LEAST = 4 * 1024 * 1024
+"""Bytes of the smallest budget."""
+
+LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Where a process finds the limit of its control group, in versions 2 and 1."""
+
+
+class Busy(ToolError):
+    """The budget stayed used up until the call's deadline. Nothing was asked."""
+
+
+class TooLarge(ToolError):
+    """An answer takes more than the whole budget. Nothing was asked."""
+
+
+def default_size(files: tuple[Path, ...] = LIMITS) -> int:
+    """Return the bytes of the budget that fit the control group's memory limit: 24 MiB of 128 MiB."""
+    for file in files:
+        try:
+            limit = int(file.read_text("ascii"))
+        except (OSError, ValueError):
+            continue  # no such version, or "max"
+        return min(max(limit * 3 // 16, LEAST), 4 * WITHOUT_LIMIT)
+    return WITHOUT_LIMIT
+
+
+class MemoryBudget:
+    """Bytes that calls share."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        """Bytes in total."""
+
+        self._free = size
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def hold(self, size: int) -> AsyncIterator[None]:
+        """Hold `size` bytes of the budget inside this context. Do not nest: two calls could wait for each other.
+
+        Raises:
+            TooLarge: `size` is more than the whole budget.
+            Busy: other calls hold the budget until the deadline of this one.
+        """
+        if size > self.size:
+            raise TooLarge(
+                f"the answer may take {size} bytes of memory, and this server has {self.size} for answers: ask for a part of it, "
+                "or have MCP_MEMORY_BUDGET_BYTES raised"
+            )
+        await self._take(size)
+        try:
+            yield
+        finally:
+            self._give(size)
+
+    async def _take(self, size: int) -> None:
+        if not self._waiting and size <= self._free:
+            self._free -= size
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append((size, place))
+        try:
+            left = time_left()
+            await asyncio.wait_for(place, None if left == float("inf") else left * 0.9)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if place.done() and not place.cancelled():
+                self._give(size)  # it came at the last moment
+            else:
+                self._waiting = deque(entry for entry in self._waiting if entry[1] is not place)
+                self._admit()
+            if isinstance(error, TimeoutError):
+                raise Busy(
+                    "the answers of other calls take all the memory that this server has for them, so nothing was asked: "
+                    "try again in a few seconds, or ask for less"
+                ) from None
+            raise
+
+    def _give(self, size: int) -> None:
+        self._free += size
+        self._admit()
+
+    def _admit(self) -> None:
+        """Admit those who wait, in turn, as far as the budget goes."""
+        while self._waiting and (self._waiting[0][1].done() or self._waiting[0][0] <= self._free):
+            size, place = self._waiting.popleft()
+            if not place.done():
+                self._free -= size
+                place.set_result(None)
+
+
+BUDGET: ContextVar[MemoryBudget] = ContextVar("BUDGET")
+"""The budget of the process, for the call under way. It is not set outside of calls."""
+
+
+@asynccontextmanager
+async def hold(size: int) -> AsyncIterator[None]:
+    """Hold `size` bytes of the budget of the call under way; without bound outside of calls, such as in health checks.
+
+    Raises:
+        TooLarge: `size` is more than the whole budget.
+        Busy: other calls hold the budget until the deadline of this one.
+    """
+    budget = BUDGET.get(None)
+    if budget is None:
+        yield
+        return
+    async with budget.hold(size):
+        yield
