@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from servers.common.protocol.tools import ToolError
@@ -85,8 +86,10 @@ _COUNTED = {
 }
 """Commands with an option COUNT, and how many elements they answer without it; None: all."""
 
-_OPTIONS_FROM = {"scan": 2, "xautoclaim": 6} | dict.fromkeys(names("hscan sscan zscan"), 3) | dict.fromkeys(
-    names("xrange xrevrange ts.range ts.revrange"), 4
+_OPTIONS_FROM = (
+    {"scan": 2, "xautoclaim": 6}
+    | dict.fromkeys(names("hscan sscan zscan"), 3)
+    | dict.fromkeys(names("xrange xrevrange ts.range ts.revrange"), 4)
 )
 """Where the options of a command begin."""
 
@@ -295,7 +298,7 @@ def _count(command: Planned) -> int | None:
         words = words[:before]
     else:
         words = words[_OPTIONS_FROM.get(command.name, 2) :]
-    given = [_number(value) for word, value in zip(words, words[1:], strict=False) if word.upper() == b"COUNT"]
+    given = [_number(value) for word, value in pairwise(words) if word.upper() == b"COUNT"]
     return max((number for number in given if number is not None), default=None)
 
 
