@@ -174,5 +174,7 @@ def strings(value: Any, path: str) -> Iterator[str]:
         elif isinstance(value, list):
             left += [(item, path) for item in reversed(value)]
         elif isinstance(value, dict) and path:
-            found = [(inner, path[len(name) + 1 :]) for name, inner in value.items() if f"{path}.".startswith(f"{name}.")]
+            found = [
+                (inner, path[len(name) + 1 :]) for name, inner in value.items() if f"{path}.".startswith(f"{name}.")
+            ]
             left += reversed(found)
