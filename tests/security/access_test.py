@@ -277,7 +277,7 @@ def test_a_slow_body_is_refused_and_others_are_served(start: Start) -> None:
 
 
 def established(sidecar: Sidecar, client: int) -> bool:
-    """Whether the server's end of a connection from a client's port is there."""
+    """Return whether the server's end of a connection from a client's port is there."""
     ends = [line.split()[1:4] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     wanted = [f"0100007F:{port:04X}" for port in (sidecar.port, client)]
     return [*wanted, "01"] in ends
@@ -333,7 +333,7 @@ def test_handshakes_that_never_end_stop_nobody(start: Start, tmp_path: Path) -> 
 
 
 def over(connection: socket.socket) -> bool:
-    """Whether the other side has closed it."""
+    """Return whether the other side has closed it."""
     connection.setblocking(False)
     try:
         return connection.recv(1) == b""
