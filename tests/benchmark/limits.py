@@ -78,5 +78,7 @@ class Group:
 
     def killed(self) -> int:
         """How often the kernel has killed here because the memory was used up."""
-        lines = (self._folders[-1] / ("memory.events" if self._unified else "memory.oom_control")).read_text().splitlines()
+        lines = (
+            (self._folders[-1] / ("memory.events" if self._unified else "memory.oom_control")).read_text().splitlines()
+        )
         return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

@@ -106,9 +106,7 @@ class Server(Process):
 
     def __init__(self, store: str, command: Sequence[str], env: Mapping[str, str], port: int, folder: Path) -> None:
         self.port = port
-        self._group = (
-            Group(f"hostile-{store}-{port}", CPUS, MEMORY) if available() else None
-        )
+        self._group = Group(f"hostile-{store}-{port}", CPUS, MEMORY) if available() else None
         self._limited = ExitStack()
         self._read = 0
         if self._group:
@@ -328,7 +326,10 @@ class Attack:
 
 
 def free_server(
-    store: str, command: Callable[[Mapping[str, str], str], tuple[Sequence[str], Mapping[str, str]]], store_port: int, folder: Path
+    store: str,
+    command: Callable[[Mapping[str, str], str], tuple[Sequence[str], Mapping[str, str]]],
+    store_port: int,
+    folder: Path,
 ) -> Server:
     """Return a server for a store on loopback, that is not started.
 

@@ -165,7 +165,11 @@ def test_an_oauth_resource_server(start: Start, issuer: Issuer) -> None:
     status, headers, _ = ask(url, message("tools/list"), Authorization=f"Bearer {issuer.token(scope='openid')}")
     assert status == 403 and 'scope="mcp:read"' in headers["WWW-Authenticate"]
     status, headers, answer = ask(url, message("tools/list"), Authorization=f"Bearer {issuer.token(exp=1)}")
-    assert status == 401 and 'error="invalid_token"' in headers["WWW-Authenticate"] and "expired" in answer["error"]["message"]
+    assert (
+        status == 401
+        and 'error="invalid_token"' in headers["WWW-Authenticate"]
+        and "expired" in answer["error"]["message"]
+    )
     assert issuer.requests == 1
 
     # A token in the address is in logs and histories: it is not looked at (RFC 9700, 4.3.2).
