@@ -55,6 +55,8 @@ class Sidecar(Generic[S, B]):
     tools: Sequence[Tool]
     resources: Resources[B] | None = None
     prompts: Sequence[Prompt] = ()
+    logins: bool = False
+    """Whether a call uses the login at the store that its token has (Principal.login)."""
 
 
 class _Failed(Exception):
