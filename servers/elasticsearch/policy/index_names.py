@@ -27,6 +27,20 @@ IndexName = Annotated[str, Field(min_length=1, max_length=255)]
 
 DocumentId = Annotated[str, Field(min_length=1, max_length=512)]
 
+Routing = Annotated[str | None, Field(min_length=1, max_length=512)]
+"""What a document was indexed with in place of its id, to choose its shard: index, id and routing identify it."""
+
+
+def routed(routing: str | None) -> dict[str, str]:
+    """The parameters of a request about a document."""
+    return {} if routing is None else {"routing": routing}
+
+
+def no_document(id: str, index: str, routing: str | None) -> ToolError:
+    """The error of a document that is not there."""
+    told = "give its routing, if it has one" if routing is None else f"none with routing {routing!r}"
+    return ToolError(f"there is no document {id!r} in {index!r} ({told}): find ids with es_search")
+
 
 def writable(name: str) -> str:
     """The name of one index that may be written to.
