@@ -206,6 +206,11 @@ class ElasticsearchBackend:
     def address(self) -> str:
         return ",".join(self._addresses)
 
+    @property
+    def opensearch(self) -> bool:
+        """Whether it is OpenSearch, as far as it is known."""
+        return self._opensearch
+
     async def check(self) -> str:
         nodes = list(self._probes)
         found = dict(zip(nodes, await asyncio.gather(*map(self._checked, nodes)), strict=True))
