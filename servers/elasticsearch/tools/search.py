@@ -175,7 +175,7 @@ class HitsPage:
     """
 
     def __init__(
-        self, fingerprint: str, offset: int = 0, shown: str = "", pit: str | None = None, after: list[Any] | None = None
+        self, fingerprint: str, offset: int = 0, pit: str | None = None, after: list[Any] | None = None, shown: str = ""
     ) -> None:
         self.fingerprint, self.offset, self.pit, self.after = fingerprint, offset, pit, after
         self.shown = shown
@@ -185,7 +185,7 @@ class HitsPage:
         return self.offset == 0
 
     def cursor(self) -> str:
-        parts = [self.fingerprint, self.offset, self.shown, *([self.pit, self.after] if self.pit else [])]
+        parts = [self.fingerprint, self.offset, self.pit, self.after, self.shown]
         return base64.urlsafe_b64encode(to_json(parts).encode()).decode().rstrip("=")
 
     @classmethod
@@ -200,7 +200,7 @@ class HitsPage:
             return cls(fingerprint)
         try:
             parts = json.loads(base64.urlsafe_b64decode((opened or "") + "=" * (-len(opened or "") % 4)))
-            given, offset, shown, pit, after = parts if len(parts) == 5 else [*parts, None, None]
+            given, offset, pit, after, shown = parts
             well = (
                 isinstance(offset, int)
                 and offset > 0
@@ -215,7 +215,7 @@ class HitsPage:
             raise ToolError(
                 "the cursor is of another search: repeat all arguments as they were, or begin without a cursor"
             )
-        return cls(fingerprint, offset, shown, pit, after)
+        return cls(fingerprint, offset, pit, after, shown)
 
     @property
     def marks(self) -> list[str]:
@@ -293,7 +293,7 @@ def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: i
         met = set(map(mark, passed))
         left = met if page.first else set(marks) - met
         after = passed[-1].get("sort", [])
-        following = HitsPage(page.fingerprint, end, "".join(sorted(left)), page.pit, after)
+        following = HitsPage(page.fingerprint, end, page.pit, after if page.pit else None, "".join(sorted(left)))
         found["cursor"] = call.backend.scope.seal(following.cursor())
     return found
 
