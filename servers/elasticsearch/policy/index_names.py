@@ -312,12 +312,12 @@ async def field_notes(
     if not asked:
         return []
     try:
-        known = await known_fields(backend, index, *asked, *_parents(asked))
-        missing = [name for name in asked if not known.get(name) and not _parent_of(known, name, FLATTENED)]
+        known = await known_fields(backend, index, *asked, *parents(asked))
+        missing = [name for name in asked if not known.get(name) and not parent_of(known, name, FLATTENED)]
         notes = await unknown_fields(backend, index, *missing[:3]) if missing else []
     except (ToolError, BackendError):
         return []  # what it is asked for was answered
-    wrong = {name: path for name in sorted(set(outside)) if (path := _parent_of(known, name, NESTED))}
+    wrong = {name: path for name in sorted(set(outside)) if (path := parent_of(known, name, NESTED))}
     return notes + [
         f"{name!r} is inside of the nested objects {path!r}, where only a nested query or aggregation looks: "
         f'{{"nested":{{"path":"{path}", ...}}}} around it (where does that by itself)'
@@ -332,7 +332,7 @@ async def nested_paths(backend: ScopedElasticsearch, index: str, names: Iterable
         return {}
     # The objects above a field are told with the field.
     known = await known_fields(backend, index, *asked)
-    return {name: path for name in asked if (path := _parent_of(known, name, NESTED))}
+    return {name: path for name in asked if (path := parent_of(known, name, NESTED))}
 
 
 NESTED = frozenset({"nested"})
@@ -341,14 +341,14 @@ FLATTENED = frozenset({"flattened", "flat_object"})
 """Types whose keys are no fields of their own."""
 
 
-def _parents(names: Iterable[str]) -> list[str]:
+def parents(names: Iterable[str]) -> list[str]:
     """The dotted paths above some fields."""
     return sorted({name[:at] for name in names for at, char in enumerate(name) if char == "." and at})
 
 
-def _parent_of(known: Mapping[str, Mapping[str, Any]], name: str, types: frozenset[str]) -> str:
+def parent_of(known: Mapping[str, Mapping[str, Any]], name: str, types: frozenset[str]) -> str:
     """The longest path above a field, of `known_fields`, that has one of some types; empty if there is none."""
-    found = [path for path in _parents([name]) if not types.isdisjoint(known.get(path, ()))]
+    found = [path for path in parents([name]) if not types.isdisjoint(known.get(path, ()))]
     return max(found, key=len, default="")
 
 

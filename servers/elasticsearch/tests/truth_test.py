@@ -162,3 +162,43 @@ async def test_a_long_field_does_not_break_highlighting(client: Client, elastics
     fill(elasticsearch, "long", {"1": {"t": "fox " + "word " * 250_000}})
     found = await ok(client, "es_search", index="long", text="fox", highlight=["t"], source=[])
     assert "<em>fox</em>" in found["hits"][0]["highlight"]["t"][0]
+
+
+OBJECT = {"type": "object", "properties": {"in": {"type": "keyword"}}}
+RAW = {"n": {"type": "long", "ignore_malformed": True}, "raw": {"type": "keyword"}}
+TYPES: dict[str, tuple[dict[str, Any], Any, dict[str, Any]]] = {
+    "point": ({"type": "geo_point"}, {"lat": 1, "lon": 2}, {"missing": 1}),
+    "range": ({"type": "integer_range"}, {"gte": 1, "lt": 5}, {"missing": 1}),
+    "unindexed": ({"type": "keyword", "index": False, "doc_values": False}, "x", {"examples": ["x", "x"]}),
+    "columns": ({"type": "keyword", "index": False}, "x", {"missing": 1, "distinct": 1}),
+    "binary": ({"type": "binary"}, "U29tZQ==", {"examples": ["U29tZQ==", "U29tZQ=="]}),
+    "flat": ({"type": "flattened"}, {"k": "v"}, {"missing": 1, "distinct": 1}),
+    "flat.k": ({}, None, {"missing": 1, "distinct": 1, "top": [{"value": "v", "docs": 2}]}),
+    "multi": ({"type": "text", "fields": RAW}, "x", {"missing": 1, "aggregate_on": "multi.raw", "distinct": 1}),
+    "words": ({"type": "text"}, "x y", {"missing": 1, "examples": ["x y", "x y"]}),
+    "object": (OBJECT, {"in": "x"}, {"missing": 1, "type": "object"}),
+    "flag": ({"type": "boolean"}, True, {"missing": 1, "distinct": 1, "top": [{"value": "true", "docs": 2}]}),
+    "address": ({"type": "ip"}, "::1", {"missing": 1, "distinct": 1}),
+    "vector": ({"type": "dense_vector", "dims": 2}, [1, 2], {"missing": 1}),
+    "completion": ({"type": "completion"}, "x", {}),
+    "lines": (
+        {"type": "nested", "properties": {"sku": {"type": "keyword"}}},
+        [{"sku": "A"}, {"sku": "B"}],
+        {"missing": 1},
+    ),
+    "lines.sku": ({}, None, {"missing": 1, "distinct": 2}),
+}
+
+
+async def test_field_gives_a_right_answer_for_every_type(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    """Of three documents two have a value."""
+    mapping = {"properties": {name: kind for name, (kind, _, _) in TYPES.items() if kind}}
+    document = {name: value for name, (kind, value, _) in TYPES.items() if kind}
+    fill(elasticsearch, "types", {"1": document, "2": document, "3": {"other": 1}}, mapping)
+    for name, (_, _, right) in TYPES.items():
+        stats = await ok(client, "es_field", index="types", field=name)
+        assert stats["sampled"] == 3 and {key: stats.get(key) for key in right} == right, (name, stats)
+        assert "missing" in stats or "not indexed" in stats["notes"][0]
+    assert "nested objects 'lines'" in (await ok(client, "es_field", index="types", field="lines.sku"))["notes"][0]
+    assert "notes" not in await ok(client, "es_search", index="types", where={"flat.nothing": "x"})
+    assert "did you mean flag?" in await error(client, "es_field", index="types", field="flag.keyword")
