@@ -84,7 +84,9 @@ async def es_search(
     query: Annotated[Dsl | None, Field(description='further query DSL clause, as {"match":{"title":"fox"}}')] = None,
     knn: Annotated[Dsl | None, Field(description="field, query_vector, k, num_candidates")] = None,
     aggs: Dsl | None = None,
-    sort: Annotated[list[Any] | None, Field(description='as [{"date":"desc"}]; default: by score')] = None,
+    sort: Annotated[
+        list[dict[str, Any] | str] | None, Field(description='as [{"date":"desc"}]; default: by score')
+    ] = None,
     source: Annotated[list[str] | None, Field(description="fields to give, * allowed; []: none")] = None,
     highlight: list[str] | None = None,
     size: Annotated[int, Field(ge=0, le=1000, description="0: exact total and aggregations only")] = 10,
