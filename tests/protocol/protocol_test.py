@@ -212,10 +212,11 @@ def test_every_legal_id_comes_back(server: Server, id: str, accept: str) -> None
 
 
 def test_no_arguments_however_they_are_written(server: Server) -> None:
-    for params in (None, [], {}):
+    nothing: tuple[Any, ...] = (None, [], {})
+    for params in nothing:
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": params}
         assert server.post(message)[1]["result"]["tools"], params
-    for arguments in (None, [], {}, "", "{}", ' {"toolCallId": "1"}'):
+    for arguments in (*nothing, "", "{}", ' {"toolCallId": "1"}'):
         _, answer = server.post(request("tools/call", {"name": server.tool, "arguments": arguments}))
         assert not answer["result"]["isError"], arguments
 

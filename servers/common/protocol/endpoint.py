@@ -277,7 +277,7 @@ def as_events(send: Send) -> Send:
             content.extend(message.get("body", b""))
             if not message.get("more_body"):
                 kept = [(n, v) for n, v in start["headers"] if n.lower() not in (b"content-type", b"content-length")]
-                await send(start | {"headers": [*kept, (b"content-type", EVENTS.encode())]})
+                await send({**start, "headers": [*kept, (b"content-type", EVENTS.encode())]})
                 await send({"type": "http.response.body", "body": b"event: message\r\ndata: %s\r\n\r\n" % content})
             return
         await send(message)
