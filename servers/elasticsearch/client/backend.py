@@ -439,9 +439,9 @@ class ElasticsearchBackend:
         """
         request = ApiRequest.of(method, path, params, body)
         async with _memory() as memory:
-            return await self._write_somewhere(request, memory)
+            return await self._write_somewhere(request, memory, answers)
 
-    async def _write_somewhere(self, request: ApiRequest, memory: AnswerMemory) -> Any:
+    async def _write_somewhere(self, request: ApiRequest, memory: AnswerMemory, answers: Sequence[str]) -> Any:
         failures: list[NodeFailure] = []
         with self._nodes_by_turns() as used:
             while len(used) < len(self._pool):
