@@ -36,7 +36,12 @@ ON: dict[str, Values] = {
     "metrics": {"vmagent": {"tls": {"existingSecret": "tls"}}},
     "orchestrator": {"stores": STORES, "prometheus": {"enabled": True}},
     "mcpServerDefaults": {
-        "store": {"kind": "redis", "host": "r", "auth": {"existingSecret": "a"}, "tls": {"enabled": True, "existingSecret": "b"}},
+        "store": {
+            "kind": "redis",
+            "host": "r",
+            "auth": {"existingSecret": "a"},
+            "tls": {"enabled": True, "existingSecret": "b"},
+        },
         "server": {**SIDECAR, "networkPolicy": {"enabled": True}},
         "autoscaling": {"enabled": True},
         "ingress": {"enabled": True, "host": "h"},

@@ -23,15 +23,14 @@ def optional(schema: Any, definitions: dict[str, Any]) -> Any:
     if "$ref" in schema:
         return optional(definitions[schema["$ref"].rpartition("/")[2]], definitions)
     closed = set(schema.get("required", [])) == set(schema.get("properties", {})) - {"global", "common"}
-    return {
-        key: optional(inner, definitions) for key, inner in schema.items() if not (key == "required" and closed)
-    }
+    return {key: optional(inner, definitions) for key, inner in schema.items() if not (key == "required" and closed)}
 
 
 def with_servers(folder: Path) -> dict[str, Any]:
     """The schema of the chart in a folder, with the definition of a server as its library charts have it."""
     parent, server, container = (
-        json.loads((folder / path / "values.schema.json").read_text()) for path in (".", "charts/mcp-server", "charts/mcp-sidecar")
+        json.loads((folder / path / "values.schema.json").read_text())
+        for path in (".", "charts/mcp-server", "charts/mcp-sidecar")
     )
     described = optional(server, server["$defs"])["properties"]
     described["server"] = {

@@ -110,4 +110,7 @@ def test_the_table_has_a_row_for_each_value_of_each_subchart(tmp_path: Path) -> 
     assert "## one, two\n\nOne.\n\nTwo.\n" in text
     assert "| `port` | one: `1`, two: `2` | Port. |" in text
     assert "| `args` | `[]` | Arguments. |" in text
-    assert "## store.helper\n\n| key | default | meaning |\n|---|---|---|\n| `image` | `a` | Image. |\n| `port` | `9` | Port. |" in text
+    assert (
+        "## store.helper\n\n| key | default | meaning |\n|---|---|---|\n| `image` | `a` | Image. |\n| `port` | `9` | Port. |"
+        in text
+    )
