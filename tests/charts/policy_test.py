@@ -64,6 +64,14 @@ def test_names_are_given_once(name: str) -> None:
 
 
 @each
+def test_claim_templates_are_as_the_api_gives_them_back(name: str) -> None:
+    """Otherwise Argo CD shows a difference for ever."""
+    for manifest in RENDERED[name]:
+        for claim in manifest.get("spec", {}).get("volumeClaimTemplates", []):
+            assert (claim["apiVersion"], claim["kind"]) == ("v1", "PersistentVolumeClaim")
+
+
+@each
 def test_selectors_select_the_pods_they_are_for(name: str) -> None:
     labels = [m["spec"]["template"]["metadata"]["labels"] for m in RENDERED[name] if "template" in m.get("spec", {})]
     for manifest in RENDERED[name]:

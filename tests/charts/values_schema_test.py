@@ -162,6 +162,15 @@ def test_what_the_user_sets_takes_the_place_of_the_charts_own(chart: Chart) -> N
         assert [v for n, v in env if n == name] == [value]
 
 
+def test_two_renders_are_equal(chart: Chart) -> None:
+    """No random value and no time: Argo CD and Flux see a change only where there is one."""
+    settings = (SIDECAR, ORCHESTRATOR, *SERVER, "monitoring.dashboard.enabled=true", "global.redis.auth.existingSecret=s")
+    words = ["template", "dox", str(chart.folder), "--set", ",".join(settings)]
+    first, upgrade = chart.helm(*words), chart.helm(*words, "--is-upgrade")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == upgrade.stdout
+
+
 def test_a_version_of_the_chart_alone_restarts_nothing(chart: Chart) -> None:
     def templates() -> list[Any]:
         done = chart.template(SIDECAR, ORCHESTRATOR)
