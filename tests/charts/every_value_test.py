@@ -12,7 +12,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from tests.charts.conftest import Chart
 from tests.charts.kubernetes_api import VERSIONS, manifests, problems
@@ -120,9 +119,7 @@ def base(section: str) -> Values:
 
 def template(chart: Chart, values: Values) -> tuple[str, str]:
     """What Helm renders, or what it says."""
-    file = chart.folder.parent / "values.yaml"
-    file.write_text(yaml.safe_dump(values))
-    done = chart.helm("template", "dox", str(chart.folder), "--namespace", "dox-asdlc", "--values", str(file))
+    done = chart.template_values(values)
     assert (done.returncode == 0) or not done.stdout
     return done.stdout, done.stderr
 
