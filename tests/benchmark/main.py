@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bazel.records import dumps
 from servers.common import VERSION
 from tests.benchmark import measure, report
 from tests.benchmark.limits import available
@@ -103,7 +102,6 @@ def main() -> None:
         results["machine"] = machine("quick" if arguments.quick else "full")
         if output:
             output.mkdir(parents=True, exist_ok=True)
-            (output / "results.json").write_text(dumps(results, 2) + "\n")
             (output / "measured.md").write_text("\n".join(report.sections(results)) + "\n")
 
     run(parts, stores, measure.QUICK if arguments.quick else measure.FULL, keep)
