@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import urllib.error
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tests.hostile.attack import Case, Check
@@ -37,7 +37,14 @@ def documents() -> Iterator[tuple[str, str]]:
         yield f"levels{levels}", json.dumps(nested(levels))
         yield f"lists{levels}", '{"a":' + "[" * levels + "]" * levels + "}"
     yield "levels-wide", json.dumps({f"f{n}": nested(90, [0] * 100) for n in range(300)})
-    for name, piece in (("digits", "0"), ("floats", "0.1"), ("objects", '{"":0}'), ("lists", "[0]"), ("empties", "{}"), ("texts", '"ab"')):
+    for name, piece in (
+        ("digits", "0"),
+        ("floats", "0.1"),
+        ("objects", '{"":0}'),
+        ("lists", "[0]"),
+        ("empties", "{}"),
+        ("texts", '"ab"'),
+    ):
         for size in (1, 7):
             yield f"{name}{size}", '{"a":[' + ",".join([piece] * (size * MIB // (len(piece) + 1))) + "]}"
     yield "objects-named", '{"a":[' + ",".join(f'{{"k{n}":0}}' for n in range(600_000)) + "]}"
@@ -73,12 +80,34 @@ def fill(node: ElasticsearchNode, *, indices: int = 300, seconds: float = 30) ->
         except urllib.error.HTTPError as error:
             print(f"{name} can't be stored: {error.read()[:200]!r}")
     node.request("POST", "/wild/_refresh")
-    index(node, "texts", {"mappings": {"properties": {"text": {"type": "text", "fields": {"k": {"type": "keyword", "ignore_above": 100}}}}}, "settings": {"highlight.max_analyzed_offset": 10_000_000}})
+    index(
+        node,
+        "texts",
+        {
+            "mappings": {
+                "properties": {"text": {"type": "text", "fields": {"k": {"type": "keyword", "ignore_above": 100}}}}
+            },
+            "settings": {"highlight.max_analyzed_offset": 10_000_000},
+        },
+    )
     for number in range(8):
         words = " ".join(f"word{number}x{n} fox" for n in range(60_000))
         node.request("PUT", f"/texts/_doc/{number}", {"text": words})
     node.request("POST", "/texts/_refresh")
-    index(node, "many", {"mappings": {"properties": {"n": {"type": "long"}, "k": {"type": "keyword"}, "d": {"type": "date"}, "o": {"type": "nested", "properties": {"v": {"type": "long"}}}}}})
+    index(
+        node,
+        "many",
+        {
+            "mappings": {
+                "properties": {
+                    "n": {"type": "long"},
+                    "k": {"type": "keyword"},
+                    "d": {"type": "date"},
+                    "o": {"type": "nested", "properties": {"v": {"type": "long"}}},
+                }
+            }
+        },
+    )
     for start in range(0, 30_000, 5000):
         lines = "".join(
             f'{{"index":{{"_id":"{n}"}}}}\n{{"n":{n},"k":"{"k" * 200}{n}","d":{n * 10**7},"pad":"{"x" * 200}"}}\n'
@@ -86,7 +115,14 @@ def fill(node: ElasticsearchNode, *, indices: int = 300, seconds: float = 30) ->
         )
         node.request("POST", "/many/_bulk", lines)
     node.request("POST", "/many/_refresh")
-    index(node, "mapped", {"mappings": {"properties": {f"field{n}" + "m" * 50: {"type": "keyword"} for n in range(20_000)}}, "settings": {"mapping.total_fields.limit": 30_000}})
+    index(
+        node,
+        "mapped",
+        {
+            "mappings": {"properties": {f"field{n}" + "m" * 50: {"type": "keyword"} for n in range(20_000)}},
+            "settings": {"mapping.total_fields.limit": 30_000},
+        },
+    )
     index(node, "aliased", {**plain, "aliases": {f"alias{n}" + "a" * 200: {} for n in range(3000)}})
     end, made = time.monotonic() + seconds, 0
     while made < indices and time.monotonic() < end:
@@ -98,6 +134,11 @@ def fill(node: ElasticsearchNode, *, indices: int = 300, seconds: float = 30) ->
             break  # its heap has no more
         made += 1
     return made
+
+
+def neighbour(node: ElasticsearchNode) -> Callable[[], object]:
+    """Return a request of another client."""
+    return lambda: node.request("GET", "/small/_doc/1")
 
 
 def got(node: ElasticsearchNode, id: str) -> Check:
@@ -203,11 +244,31 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         Case("es_search", {"index": "*", "text": "fox " * 1000, "size": 10}),
         Case("es_search", {"index": "texts", "text": "fox", "highlight": ["text", "*"], "size": 8}),
         Case("es_search", {"index": "texts", "text": "(" * 5000}),
-        Case("es_search", {"index": "texts", "query": {"more_like_this": {"fields": ["text"], "like": "fox " * 50_000, "max_query_terms": 100_000, "min_term_freq": 1}}}),
+        Case(
+            "es_search",
+            {
+                "index": "texts",
+                "query": {
+                    "more_like_this": {
+                        "fields": ["text"],
+                        "like": "fox " * 50_000,
+                        "max_query_terms": 100_000,
+                        "min_term_freq": 1,
+                    }
+                },
+            },
+        ),
         Case("es_search", {"index": "many", "where": {f"f{n}": list(range(100)) for n in range(500)}}),
         Case("es_search", {"index": "many", "cursor": "A" * 100_000}),
         Case("es_search", {"index": ",".join(["many"] * 1000)}),
-        Case("es_explain", {"index": "many", "query": {"bool": {"should": [{"wildcard": {"k": f"*{n}*"}} for n in range(100)]}}, "profile": True}),
+        Case(
+            "es_explain",
+            {
+                "index": "many",
+                "query": {"bool": {"should": [{"wildcard": {"k": f"*{n}*"}} for n in range(100)]}},
+                "profile": True,
+            },
+        ),
         Case("es_explain", {"index": "many", "query": queries[6], "id": "1"}),
         Case("es_explain", {"index": "*", "query": {"match_all": {}}, "profile": True}),
         Case("es_analyze", {"text": "fox " * 200_000}),
@@ -221,16 +282,49 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         ("/many/_search", {"params": {"size": 10_000}}),
         ("/many/_search", {"params": {"size": 10_000, "_source": "false", "filter_path": "hits.hits._id"}}),
         ("/many/_search", {"params": {"from": 9000, "size": 1000}}),
-        ("/many/_search", {"method": "POST", "body": {"size": 10_000, "docvalue_fields": ["n", "d"], "_source": False}}),
+        (
+            "/many/_search",
+            {"method": "POST", "body": {"size": 10_000, "docvalue_fields": ["n", "d"], "_source": False}},
+        ),
         ("/many/_search", {"method": "POST", "body": {"size": 0, "aggs": aggs[1]}}),
-        ("/many/_search", {"method": "POST", "body": {"size": 0, "suggest": {"s": {"text": "k" * 10_000, "term": {"field": "k"}}}}}),
+        (
+            "/many/_search",
+            {"method": "POST", "body": {"size": 0, "suggest": {"s": {"text": "k" * 10_000, "term": {"field": "k"}}}}},
+        ),
         ("/many/_search", {"params": {"timeout": "1h", "preference": "x", "batched_reduce_size": 2}}),
         ("/many/_count", {"method": "POST", "body": {"query": queries[1]}}),
-        *((f"/wild/_source/{id}", {}) for id in ("digits7", "objects7", "lists7", "empties7", "floats7", "objects-named", "fields-arrays", "levels900", "lists900", "text20", "fields100000")),
+        *(
+            (f"/wild/_source/{id}", {})
+            for id in (
+                "digits7",
+                "objects7",
+                "lists7",
+                "empties7",
+                "floats7",
+                "objects-named",
+                "fields-arrays",
+                "levels900",
+                "lists900",
+                "text20",
+                "fields100000",
+            )
+        ),
         ("/wild/_mget", {"method": "POST", "body": {"ids": ["digits1", "objects1", "lists1", "empties1"] * 50}}),
         ("/texts/_termvectors/1", {"params": {"fields": "text", "term_statistics": "true"}}),
-        ("/texts/_mtermvectors", {"method": "POST", "body": {"ids": [str(n) for n in range(8)] * 20, "parameters": {"fields": ["text"], "term_statistics": True}}}),
-        ("/many/_terms_enum", {"method": "POST", "body": {"field": "k", "string": "k", "size": 10_000, "timeout": "1h"}}),
+        (
+            "/texts/_mtermvectors",
+            {
+                "method": "POST",
+                "body": {
+                    "ids": [str(n) for n in range(8)] * 20,
+                    "parameters": {"fields": ["text"], "term_statistics": True},
+                },
+            },
+        ),
+        (
+            "/many/_terms_enum",
+            {"method": "POST", "body": {"field": "k", "string": "k", "size": 10_000, "timeout": "1h"}},
+        ),
         ("/_field_caps", {"params": {"fields": "*", "include_unmapped": "true"}}),
         ("/*/_field_caps", {"params": {"fields": "*"}}),
         ("/*/_mapping", {}),
@@ -246,7 +340,10 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         ("/_cluster/stats", {}),
         ("/_nodes/stats", {"params": {"level": "shards"}}),
         ("/_nodes", {}),
-        ("/_nodes/hot_threads", {"params": {"threads": 10_000, "interval": "20s", "snapshots": 100, "ignore_idle_threads": "false"}}),
+        (
+            "/_nodes/hot_threads",
+            {"params": {"threads": 10_000, "interval": "20s", "snapshots": 100, "ignore_idle_threads": "false"}},
+        ),
         ("/_nodes/hot_threads", {"params": {"interval": "1h"}}),
         ("/_cat/indices", {}),
         ("/_cat/shards", {}),
@@ -258,11 +355,29 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         ("/_cluster/health", {"params": {"level": "shards"}}),
         ("/_tasks", {"params": {"wait_for_completion": "true", "timeout": "1h", "detailed": "true"}}),
         ("/_health_report", {}),
-        ("/_rank_eval", {"method": "POST", "body": {"requests": [{"id": str(n), "request": {"query": queries[2]}, "ratings": []} for n in range(200)], "metric": {"precision": {"k": 1000}}}}),
-        ("/many/_validate/query", {"method": "POST", "params": {"explain": "true", "rewrite": "true"}, "body": {"query": queries[7]}}),
+        (
+            "/_rank_eval",
+            {
+                "method": "POST",
+                "body": {
+                    "requests": [{"id": str(n), "request": {"query": queries[2]}, "ratings": []} for n in range(200)],
+                    "metric": {"precision": {"k": 1000}},
+                },
+            },
+        ),
+        (
+            "/many/_validate/query",
+            {"method": "POST", "params": {"explain": "true", "rewrite": "true"}, "body": {"query": queries[7]}},
+        ),
         ("/many/_search_shards", {"method": "POST"}),
         ("/_resolve/index/*", {"params": {"expand_wildcards": "all"}}),
-        ("/_ingest/pipeline/_simulate", {"method": "POST", "body": {"pipeline": {"processors": []}, "docs": [{"_source": {"a": "x" * 1000}}] * 500}}),
+        (
+            "/_ingest/pipeline/_simulate",
+            {
+                "method": "POST",
+                "body": {"pipeline": {"processors": []}, "docs": [{"_source": {"a": "x" * 1000}}] * 500},
+            },
+        ),
         ("/_analyze", {"method": "POST", "body": {"text": ["fox"] * 10_000}}),
         ("/" + "a" * 4000, {}),
         ("/" + "a/" * 2000, {}),
@@ -277,14 +392,27 @@ def cases(node: ElasticsearchNode) -> list[Case]:
             ("es_index", {"index": "wild", "id": "w2", "document": {f"f{n}": n for n in range(40_000)}}),
             ("es_index", {"index": "small", "id": "w3", "document": {"text": "\u200b" * 100_000}}),
             ("es_index", {"index": "wild", "id": "objects7", "op": "update", "document": {"n": 2}}),
-            ("es_bulk", {"index": "small", "operations": [{"op": "index", "id": str(n), "document": {"n": n}} for n in range(10_000)]}),
+            (
+                "es_bulk",
+                {
+                    "index": "small",
+                    "operations": [{"op": "index", "id": str(n), "document": {"n": n}} for n in range(10_000)],
+                },
+            ),
             ("es_bulk", {"index": "small", "operations": '{"index":{}}\n{"n":1}\n' * 30_000}),
             ("es_bulk", {"index": "small", "operations": "\n" * 800_000}),
             ("es_bulk", {"index": "small", "operations": "{" * 500_000}),
             ("es_by_query", {"index": "wild", "query": {"match_all": {}}, "set": {"n": 1}}),
             ("es_by_query", {"index": "many", "query": {"match_all": {}}, "most": 100_000}),
             ("es_delete", {"index": "wild", "id": "x" * 512}),
-            ("es_define", {"kind": "index", "name": "defined", "definition": {"mappings": {"properties": {f"f{n}": {"type": "keyword"} for n in range(15_000)}}}}),
+            (
+                "es_define",
+                {
+                    "kind": "index",
+                    "name": "defined",
+                    "definition": {"mappings": {"properties": {f"f{n}": {"type": "keyword"} for n in range(15_000)}}},
+                },
+            ),
             ("es_define", {"kind": "index", "name": "shards", "definition": {"settings": {"number_of_shards": 1000}}}),
             ("es_alias", {"changes": [{"add": {"index": "many", "alias": f"a{n}"}} for n in range(1000)]}),
         )

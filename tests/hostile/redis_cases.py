@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import redis
@@ -101,14 +101,26 @@ def fill(port: int, *, names: int = 300) -> None:
     """
     client = redis.Redis(port=port, socket_timeout=120)
     for key, (piece, length) in STRINGS.items():
-        client.eval(f"local p = '{piece}' redis.call('set', KEYS[1], string.rep(p, math.ceil({length} / #p)))" if piece else "redis.call('set', KEYS[1], '')", 1, key)
+        client.eval(
+            f"local p = '{piece}' redis.call('set', KEYS[1], string.rep(p, math.ceil({length} / #p)))"
+            if piece
+            else "redis.call('set', KEYS[1], '')",
+            1,
+            key,
+        )
     for key, code in FILL.items():
         client.eval("local K = KEYS[1] " + code, 1, key)
     for name in NAMES:
         client.set(name, "x")
-    client.eval("for i = 1, tonumber(ARGV[1]) do redis.call('set', 'long:' .. i .. string.rep('n', 65536), 'x') end", 0, names)
-    client.eval("for i = 1, 20 do for j = 1, 20 do redis.call('rpush', 'tokens:' .. i, string.rep('eyJ-', 2000)) end end", 0)
-    client.eval("for i = 1, 30 do for j = 1, 20 do redis.call('rpush', 'lists:' .. i, string.rep('x', 2097152 / 20)) end end", 0)
+    client.eval(
+        "for i = 1, tonumber(ARGV[1]) do redis.call('set', 'long:' .. i .. string.rep('n', 65536), 'x') end", 0, names
+    )
+    client.eval(
+        "for i = 1, 20 do for j = 1, 20 do redis.call('rpush', 'tokens:' .. i, string.rep('eyJ-', 2000)) end end", 0
+    )
+    client.eval(
+        "for i = 1, 30 do for j = 1, 20 do redis.call('rpush', 'lists:' .. i, string.rep('x', 2097152 / 20)) end end", 0
+    )
     client.eval("for i = 1, 20 do redis.call('hset', 'hashes:' .. i, 'f', string.rep(i, 1048576), 'g', 'x') end", 0)
     # Reads of other clients leave long lines in these.
     client.config_set("slowlog-log-slower-than", 0)
@@ -120,6 +132,12 @@ def fill(port: int, *, names: int = 300) -> None:
     pipeline.execute()
     client.config_set("slowlog-log-slower-than", 10_000)
     client.close()
+
+
+def neighbour(port: int) -> Callable[[], object]:
+    """Return a request of another client."""
+    client = redis.Redis(port=port, socket_timeout=30)
+    return lambda: client.get("s:1")
 
 
 def _short(value: Any) -> bytes | None:
@@ -136,7 +154,14 @@ def content(port: int, key: str) -> Check:
 
     def check(result: Mapping[str, Any]) -> str | None:
         with redis.Redis(port=port, socket_timeout=60) as client:
-            commands = {"string": "STRLEN", "hash": "HLEN", "list": "LLEN", "set": "SCARD", "zset": "ZCARD", "stream": "XLEN"}
+            commands = {
+                "string": "STRLEN",
+                "hash": "HLEN",
+                "list": "LLEN",
+                "set": "SCARD",
+                "zset": "ZCARD",
+                "stream": "XLEN",
+            }
             kind = client.type(key).decode()
             length = client.execute_command(commands[kind], key)
             if result["type"] != kind or result.get("length") != length:
@@ -172,7 +197,10 @@ def cases(port: int) -> list[Case]:
         Case("redis_profile", {}),
         Case("redis_profile", {"separator": "1", "sample": 100_000}),
         Case("redis_profile", {"pattern": "*a*a*a*a*a*a*b", "separator": "\n"}),
-        *(Case("redis_scan", {"limit": 1000, "pattern": p}) for p in ("*", "long:*", "*" * 999 + "x", "*a" * 400 + "b", "[" + "a-" * 400, "?" * 1000)),
+        *(
+            Case("redis_scan", {"limit": 1000, "pattern": p})
+            for p in ("*", "long:*", "*" * 999 + "x", "*a" * 400 + "b", "[" + "a-" * 400, "?" * 1000)
+        ),
         *(Case("redis_scan", {"order": order, "limit": 1000}) for order in ("memory", "idle", "ttl")),
         Case("redis_scan", {"type": "hash", "cursor": "9" * 20 + "+999999"}),
         Case("redis_scan", {"cursor": "1" * 5000}),
@@ -182,7 +210,10 @@ def cases(port: int) -> list[Case]:
         Case("redis_stream", {}),
         *(Case("redis_stream", {"key": k, "group": "g", "limit": 1000}) for k in ("x:2m", "x:consumers", "x:pending")),
         *(Case("redis_stream", {"key": k}) for k in ("x:groups", "x:skewed", "x:fields")),
-        *(Case("redis_diagnose", {"topic": topic, "limit": 1000}) for topic in ("slowlog", "latency", "clients", "memory", "acl", "config", "commands")),
+        *(
+            Case("redis_diagnose", {"topic": topic, "limit": 1000})
+            for topic in ("slowlog", "latency", "clients", "memory", "acl", "config", "commands")
+        ),
         Case("redis_pubsub", {}),
         Case("redis_pubsub", {"listen": ["*"], "seconds": 5}),
         Case("redis_indexes", {}),
@@ -190,13 +221,19 @@ def cases(port: int) -> list[Case]:
     ]
     for key in keys:
         right = content(port, key)
-        found += [Case("redis_read", {"key": key, "limit": 1000}, right), Case("redis_read", {"key": key, "version": True}, right)]
+        found += [
+            Case("redis_read", {"key": key, "limit": 1000}, right),
+            Case("redis_read", {"key": key, "version": True}, right),
+        ]
         if key.startswith(("l", "z", "x")):
             found.append(Case("redis_read", {"key": key, "reverse": True, "limit": 1000}))
         if key.startswith("h:"):
             found.append(Case("redis_read", {"key": key, "field": "big"}))
         if key.startswith("s:"):
-            found += [Case("redis_read", {"key": key, "cursor": "999999"}), Case("redis_read", {"key": key, "view": "bits", "limit": 1000})]
+            found += [
+                Case("redis_read", {"key": key, "cursor": "999999"}),
+                Case("redis_read", {"key": key, "view": "bits", "limit": 1000}),
+            ]
     found += [Case("redis_read", {"key": name}) for name in short]
     found += [
         Case("redis_read", {"key": "geo", "view": "geo", "limit": 1000}),
@@ -237,7 +274,11 @@ def cases(port: int) -> list[Case]:
         "LINDEX l:first 0",
         "LPOS l:many 99999",
         "LPOS l:64k x COUNT 0 MAXLEN 0",
-        *(f"{command} {key}" for command in ("HGETALL", "HVALS", "HKEYS") for key in ("h:60m", "h:2m", "h:skewed", "h:many", "h:names")),
+        *(
+            f"{command} {key}"
+            for command in ("HGETALL", "HVALS", "HKEYS")
+            for key in ("h:60m", "h:2m", "h:skewed", "h:many", "h:names")
+        ),
         "HGET h:60m big",
         "HGET h:skewed big",
         "HMGET h:60m " + "big " * 200,
@@ -269,7 +310,10 @@ def cases(port: int) -> list[Case]:
         "XPENDING x:pending g - + 10000",
         "XPENDING x:pending g",
         *(f"DUMP {key}" for key in ("s:60m", "h:60m", "l:skewed", "s:1")),
-        *(f"GETRANGE s:512m {a} {b}" for a, b in ((0, -1), (0, -2), (-100, -1), (-536870912, -1), (0, 65535), (0, 65536), (0, 10**17))),
+        *(
+            f"GETRANGE s:512m {a} {b}"
+            for a, b in ((0, -1), (0, -2), (-100, -1), (-536870912, -1), (0, 65535), (0, 65536), (0, 10**17))
+        ),
         "SUBSTR s:512m 0 -1",
         "LCS s:8m s:8m",
         "LCS s:64k s:64k",
