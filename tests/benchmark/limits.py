@@ -15,7 +15,7 @@ PERIOD = 100_000
 
 
 def available() -> bool:
-    """Whether groups can be made here."""
+    """Return whether groups can be made here."""
     unified = (ROOT / "cgroup.controllers").exists()
     needed = [ROOT] if unified else [ROOT / "cpu", ROOT / "memory"]
     return all(folder.is_dir() and os.access(folder, os.W_OK) for folder in needed)
