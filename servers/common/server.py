@@ -247,7 +247,7 @@ class Instance(Generic[B]):
             raise _Failed(f"the server failed inside ({type(error).__name__}); its log says where") from error
 
     def _doubt(self, name: str) -> str:
-        """What to add where the answer to a change was lost."""
+        """Return what to add where the answer to a change was lost."""
         tool = self._tools.get(name)
         return (
             "; what was asked for may have been done or not: look before you repeat it" if tool and tool.write else ""
@@ -313,7 +313,7 @@ class Instance(Generic[B]):
 
 
 def _place(error: BaseException) -> list[str]:
-    """Where an exception came from, innermost last, without its message."""
+    """Return where an exception came from, innermost last, without its message."""
     places = []
     trace = error.__traceback__
     while trace:

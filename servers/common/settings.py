@@ -56,7 +56,7 @@ class Secret:
         self._path = path
 
     def reveal(self) -> str:
-        """The value; from its file as it is now where there is one, so that a rotated secret is taken up.
+        """Return the value. A file is read each time, so that a rotated secret works at once.
 
         Raises:
             OSError: the file can't be read any more.

@@ -85,7 +85,7 @@ def several(text: str) -> list[Token]:
 
 
 class TokenFile:
-    """The tokens of a file as it is now: it is read at each request, so that a rotated secret is taken up at once."""
+    """The tokens of a file as it is now: it is read at each request, so that a rotated secret works at once."""
 
     def __init__(self, path: Path, many: bool) -> None:
         self._path = path
