@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import redis
@@ -132,6 +132,12 @@ def fill(port: int, *, names: int = 300) -> None:
     pipeline.execute()
     client.config_set("slowlog-log-slower-than", 10_000)
     client.close()
+
+
+def neighbour(port: int) -> Callable[[], object]:
+    """Return a request of another client."""
+    client = redis.Redis(port=port, socket_timeout=30)
+    return lambda: client.get("s:1")
 
 
 def _short(value: Any) -> bytes | None:
