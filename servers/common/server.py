@@ -178,7 +178,7 @@ class Instance(Generic[B]):
         return mcp_types.ListToolsResult(tools=[t.definition.model_copy(update={"meta": meta}) for t in listed])
 
     def _serves(self, needs: Callable[[Any], bool] | None) -> bool:
-        """Whether the store has said that it has what is needed."""
+        """Return whether the store has said that it has what is needed."""
         return needs is None or (self.monitor.reached and needs(self.backend))
 
     async def _call_tool(
