@@ -242,7 +242,10 @@ def from_json(text: bytes | bytearray) -> Any:
         return pydantic_core.from_json(text)
     except ValueError:
         # Python's own is slower, and takes some more: deep nesting, half of a surrogate pair.
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except RecursionError:
+            return orjson.loads(text)  # takes 1024 levels, and makes floats of integers over 64 bits
 
 
 def size(value: Any) -> int:

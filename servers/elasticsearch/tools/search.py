@@ -256,8 +256,6 @@ def _hit(raw: Any, several: bool) -> Hit:
 
 def _fitted(hits: list[Hit], room: Room) -> list[Hit]:
     """As many hits as there is room for, and one at least; what is long in them is cut."""
-    if size(hits) <= min(HIT_BYTES, room.left):
-        return hits  # most are, and need not be measured one by one
     fitted: list[Hit] = []
     for hit in hits:
         if "source" in hit:
