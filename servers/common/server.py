@@ -61,6 +61,8 @@ class Sidecar(Generic[S, B]):
     tools: Sequence[Tool]
     resources: Resources[B] | None = None
     prompts: Sequence[Prompt] = ()
+    logins: bool = False
+    """Whether a call uses the login at the store that its token has (Principal.login)."""
 
     def chosen(self, settings: CommonSettings) -> dict[str, Tool]:
         """Return the tools that the settings let clients see, by name."""
