@@ -83,7 +83,7 @@ class Group:
         return int((self._folders[-1] / name).read_text()) / MIB
 
     def killed(self) -> int:
-        """How often the kernel has killed here because the memory was used up."""
+        """Return how often the kernel has killed here because the memory was used up."""
         lines = (
             (self._folders[-1] / ("memory.events" if self._unified else "memory.oom_control")).read_text().splitlines()
         )

@@ -206,7 +206,7 @@ def commands(*lines: str) -> Iterator[Case]:
 
 
 def cases(port: int) -> list[Case]:
-    """What is asked."""
+    """Return what is asked."""
     keys = [*STRINGS, *FILL]
     short = [name.decode("utf-8", "replace") for name in NAMES if len(name) <= 4096 and name and b"\xff" not in name]
     found = [
