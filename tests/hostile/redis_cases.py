@@ -61,12 +61,29 @@ FILL: dict[str, str] = {
     "z:skewed": "for i = 1, 5000 do redis.call('zadd', K, i, i .. 'x') end redis.call('zadd', K, 0, string.rep('x', 62914560))",
     "z:many": "for i = 1, 100000 do redis.call('zadd', K, 1, i) end",
     "geo": "for i = 1, 5000 do redis.call('geoadd', K, i % 180, i % 80, i) end",
-    "x:2m": "for i = 1, 20 do redis.call('xadd', K, i .. '-1', 'f', string.rep('x', 2097152)) end redis.call('xgroup', 'create', K, 'g', 0) redis.call('xreadgroup', 'group', 'g', 'c', 'count', 20, 'streams', K, '>')",
-    "x:skewed": "for i = 1, 5000 do redis.call('xadd', K, i .. '-1', 'f', 'x') end redis.call('xadd', K, '5001-1', 'f', string.rep('x', 62914560))",
+    "x:2m": (
+        "for i = 1, 20 do redis.call('xadd', K, i .. '-1', 'f', string.rep('x', 2097152)) end "
+        "redis.call('xgroup', 'create', K, 'g', 0) redis.call('xreadgroup', 'group', 'g', 'c', 'count', 20, "
+        "'streams', K, '>')"
+    ),
+    "x:skewed": (
+        "for i = 1, 5000 do redis.call('xadd', K, i .. '-1', 'f', 'x') end redis.call('xadd', K, '5001-1', "
+        "'f', string.rep('x', 62914560))"
+    ),
     "x:fields": "local a = {} for i = 1, 7000 do a[i] = 'f' end for i = 1, 30 do redis.call('xadd', K, i .. '-1', unpack(a)) end",
-    "x:groups": "redis.call('xadd', K, '1-1', 'f', 'x') for i = 1, 3000 do redis.call('xgroup', 'create', K, i .. string.rep('g', 4096), 0) end",
-    "x:consumers": "redis.call('xadd', K, '1-1', 'f', 'x') redis.call('xgroup', 'create', K, 'g', 0) for i = 1, 3000 do redis.call('xgroup', 'createconsumer', K, 'g', i .. string.rep('c', 4096)) end",
-    "x:pending": "redis.call('xgroup', 'create', K, 'g', 0, 'mkstream') for i = 1, 400 do redis.call('xadd', K, i .. '-1', 'f', 'x') redis.call('xreadgroup', 'group', 'g', i .. string.rep('c', 65536), 'streams', K, '>') end",
+    "x:groups": (
+        "redis.call('xadd', K, '1-1', 'f', 'x') for i = 1, 3000 do redis.call('xgroup', 'create', K, i .. "
+        "string.rep('g', 4096), 0) end"
+    ),
+    "x:consumers": (
+        "redis.call('xadd', K, '1-1', 'f', 'x') redis.call('xgroup', 'create', K, 'g', 0) for i = 1, 3000 do "
+        "redis.call('xgroup', 'createconsumer', K, 'g', i .. string.rep('c', 4096)) end"
+    ),
+    "x:pending": (
+        "redis.call('xgroup', 'create', K, 'g', 0, 'mkstream') for i = 1, 400 do redis.call('xadd', K, i .. "
+        "'-1', 'f', 'x') redis.call('xreadgroup', 'group', 'g', i .. string.rep('c', 65536), 'streams', K, "
+        "'>') end"
+    ),
     "hll": "for i = 1, 5000 do redis.call('pfadd', K, i) end",
 }
 """Keys and Lua that makes them; K is the key."""
