@@ -28,6 +28,7 @@ def optional(schema: Any, definitions: dict[str, Any]) -> Any:
 
 def with_servers(folder: Path) -> dict[str, Any]:
     """The schema of the chart in a folder, with the definition of a server as its library charts have it."""
+    parent: dict[str, Any]
     parent, server, container = (
         json.loads((folder / path / "values.schema.json").read_text())
         for path in (".", "charts/mcp-server", "charts/mcp-sidecar")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
@@ -84,6 +85,7 @@ def test_ids_and_paths_of_answers_are_no_patterns() -> None:
 
 def test_patterns_of_fields_in_bodies_count_too() -> None:
     check_fields({"query": {"wildcard": {"k": STARS}}, "fields": ["a*", {"field": "b*"}]})
+    body: Any
     for body in (
         {"_source": {"includes": [STARS]}},
         {"docs": [{"_id": "1", "_source": [STARS]}]},

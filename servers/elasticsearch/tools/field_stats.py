@@ -91,7 +91,8 @@ async def es_field(
         fields = await known_fields(call.backend, index, field, f"{field}.*", *parents([field]))
     types = set(fields.get(field, {}))
     if not types and parent_of(fields, field, FLATTENED):
-        types, counted = {"key of a flattened field"}, field
+        types = {"key of a flattened field"}
+        counted: str | None = field
     elif not types:
         raise ToolError(*await unknown_fields(call.backend, index, field))
     else:
