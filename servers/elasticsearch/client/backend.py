@@ -146,7 +146,7 @@ class ApiAnswer:
 
     address: str
     status: int
-    content: bytearray
+    content: bytes
     headers: elastic_transport.HttpHeaders
 
     @property
