@@ -34,6 +34,7 @@ from servers.elasticsearch.client.errors import (
     ElasticsearchError,
     NodeFailure,
     NotConnected,
+    Uncertain,
     explain,
 )
 from servers.elasticsearch.client.node import (
@@ -315,7 +316,13 @@ class ElasticsearchBackend:
             await probe.close()
 
     async def read(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Json | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        answers: Sequence[str] = (),
     ) -> Any:
         """Send a request that changes nothing.
 
@@ -327,6 +334,7 @@ class ElasticsearchBackend:
             path: from `path()`
             params: of the query string
             body: sent as JSON
+            answers: names that the answer has to have
 
         Returns:
             the answer's JSON; text if Elasticsearch has no JSON for it.
@@ -350,7 +358,10 @@ class ElasticsearchBackend:
                 await asyncio.sleep(wait)
                 answer = await self._read_somewhere(request, memory)
             memory.check(answer.content)
-            return self._value(answer, request.content)
+            value = self._value(answer, request.content)
+        if answers and not _has(value, answers):
+            raise BackendError(f"{answer.address} answers, but not as Elasticsearch does: check what is in between")
+        return value
 
     @asynccontextmanager
     async def _lane_of(self, path: str, body: Json | None) -> AsyncIterator[None]:
@@ -417,16 +428,20 @@ class ElasticsearchBackend:
         *,
         params: Mapping[str, str] | None = None,
         body: Json | Sequence[Json] | None = None,
+        answers: Sequence[str] = (),
     ) -> Any:
         """Send a request as `read` does, but never twice: it may have been done before its answer was lost.
 
         Only if there is no connection to a node, another one is asked. A body of several is sent as NDJSON.
+
+        Raises:
+            Uncertain: it may have been done or not.
         """
         request = ApiRequest.of(method, path, params, body)
         async with _memory() as memory:
-            return await self._write_somewhere(request, memory)
+            return await self._write_somewhere(request, memory, answers)
 
-    async def _write_somewhere(self, request: ApiRequest, memory: AnswerMemory) -> Any:
+    async def _write_somewhere(self, request: ApiRequest, memory: AnswerMemory, answers: Sequence[str]) -> Any:
         failures: list[NodeFailure] = []
         with self._nodes_by_turns() as used:
             while len(used) < len(self._pool):
@@ -437,16 +452,22 @@ class ElasticsearchBackend:
                     failures.append(failure)
                     continue
                 except AnswerLost as failure:
-                    raise _uncertain(failure.address, failure.said) from None
+                    raise Uncertain(failure.address, failure.said) from None
                 except (AnswerTooLong, Busy):
-                    raise _uncertain(address(used[-1].config), "gives an answer that is too long to be read") from None
+                    raise Uncertain(address(used[-1].config), "gives an answer that is too long to be read") from None
                 if answer.status in (502, 504):
-                    raise _uncertain(answer.address, f"answers with HTTP status {answer.status}")
+                    raise Uncertain(answer.address, f"answers with HTTP status {answer.status}")
                 try:
-                    return self._value(answer, request.content)
+                    value = self._value(answer, request.content)
                 except BackendError as error:
                     error.unknown = answer.status not in (401, 407)
                     raise
+                # Every answer to a change is an object that says something.
+                if not value or not _has(value, answers):
+                    raise Uncertain(answer.address, "answers, but not as Elasticsearch does")
+                if value.get("acknowledged") is False:
+                    raise Uncertain(answer.address, "says that not all nodes have acknowledged it in time")
+                return value
         raise _away(failures)
 
     @contextmanager
@@ -579,11 +600,8 @@ def _away(failures: Sequence[Exception]) -> BackendError:
     return failure if isinstance(failure, BackendError) else BackendError(str(failure))
 
 
-def _uncertain(place: str, what: str) -> BackendError:
-    return BackendError(
-        f"Elasticsearch at {place} {what}: what was asked for may have been done or not, and was not sent again; look "
-        "before you repeat it"
-    )
+def _has(value: Any, names: Sequence[str]) -> bool:
+    return isinstance(value, Mapping) and all(name in value for name in names)
 
 
 def _some(texts: Sequence[str]) -> str:

@@ -72,6 +72,16 @@ class AnswerTooLong(ToolError):
         )
 
 
+class Uncertain(BackendError):
+    """A change was sent, and what came back does not tell whether it was done."""
+
+    def __init__(self, place: str, what: str) -> None:
+        super().__init__(
+            f"Elasticsearch at {place} {what}: what was asked for may have been done or not, and was not sent again; look "
+            "before you repeat it"
+        )
+
+
 def connection_failure(error: BaseException, timeout: float) -> tuple[str, str]:
     """Say why there is no connection.
 

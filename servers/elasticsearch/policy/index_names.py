@@ -40,6 +40,20 @@ Dsl = Annotated[dict[str, Any], BeforeValidator(_object)]
 
 DocumentId = Annotated[str, Field(min_length=1, max_length=512)]
 
+Routing = Annotated[str | None, Field(min_length=1, max_length=512)]
+"""What a document was indexed with in place of its id, to choose its shard: index, id and routing identify it."""
+
+
+def routed(routing: str | None) -> dict[str, str]:
+    """The parameters of a request about a document."""
+    return {} if routing is None else {"routing": routing}
+
+
+def no_document(id: str, index: str, routing: str | None) -> ToolError:
+    """The error of a document that is not there."""
+    told = "give its routing, if it has one" if routing is None else f"none with routing {routing!r}"
+    return ToolError(f"there is no document {id!r} in {index!r} ({told}): find ids with es_search")
+
 
 def writable(name: str) -> str:
     """The name of one index that may be written to.
@@ -134,6 +148,10 @@ class Reached:
         return bool(self.stream) or not self.members
 
 
+class NothingInside(ToolError):
+    """An expression matches no index inside of MCP_INDEX_PATTERNS."""
+
+
 async def within(backend: ScopedElasticsearch, expression: str, expand: str = "open") -> str:
     """What to send in place of an expression of indices, such that nothing outside of MCP_INDEX_PATTERNS is reached.
 
@@ -148,16 +166,17 @@ async def within(backend: ScopedElasticsearch, expression: str, expand: str = "o
         ToolError: a name leads outside, or nothing inside matches.
     """
     if not backend.scope:
+        backend.scope.refuse_restricted(expression)
         return expression
     async with near_names(backend):
         reached = await inside(backend, expression, expand)
     if not reached:
-        raise ToolError(f"no index that this server may touch matches {expression[:200]!r}: {backend.scope.said}")
+        raise NothingInside(f"no index that this server may touch matches {expression[:200]!r}: {backend.scope.said}")
     # An alias adds nothing to its indices where these are there themselves.
     there = {name for found in reached if found.is_index for name in (found.name, *found.members)}
     names = [found.name for found in reached if found.is_index or not there.issuperset(found.members)]
     joined = ",".join(names)
-    return joined if len(path(joined)) <= LONGEST else await _as_it_is(backend, expression, len(names))
+    return joined if len(path(joined)) <= LONGEST else await _by_patterns(backend, expression, reached)
 
 
 async def inside(backend: ScopedElasticsearch, expression: str, expand: str = "open") -> list[Reached]:
@@ -238,28 +257,55 @@ def _is_inside(backend: ScopedElasticsearch, found: Reached, streams: frozenset[
     return all(has(member) or member in streams for member in found.members)
 
 
-async def _as_it_is(backend: ScopedElasticsearch, expression: str, count: int) -> str:
-    """An expression whose names are too many to send, where nothing that it matches can be outside.
+async def _by_patterns(backend: ScopedElasticsearch, expression: str, reached: Sequence[Reached]) -> str:
+    """An expression for names that are too many to send: its own patterns where these are inside, else those of the scope.
 
     Raises:
-        ToolError: something can.
+        ToolError: it would reach other indices, or fewer.
     """
-    # Its wildcards match only names that are inside, and no alias leads out; indices that come meanwhile are inside, too.
-    if all(backend.scope.has(part) for part in expression.split(",") if _several(part)):
-        everything = await _reached(backend, expression, "all")
-        streams = await _streams(backend)
-        if all(_is_inside(backend, found, streams) for found in everything):
-            return expression
-    raise ToolError(f"{count} indices match {expression[:200]!r}, more than one request can name: narrow the pattern")
+    parts: list[str] = []
+    for part in expression.split(","):
+        if not _several(part) or part.startswith("-") or backend.scope.has(part):
+            parts.append(part)
+        else:
+            wanted = re.compile(re.escape("*" if part == "_all" else part).replace(r"\*", ".*"))
+            parts += [pattern for pattern in backend.scope.patterns if wanted.fullmatch(pattern)]
+    if not any(map(_several, parts)):
+        raise _too_many(expression, len(reached))
+    found = await _reached(backend, ",".join(dict.fromkeys(parts)), "all")
+    streams = await _streams(backend)
+
+    def outside(name: str) -> bool:
+        return not backend.scope.has(name) and name not in streams
+
+    # An alias with a name inside may lead out. Indices that come meanwhile are inside.
+    out = {
+        name for f in found if not _is_inside(backend, f, streams) for name in (f.members or (f.name,)) if outside(name)
+    }
+    narrowed = ",".join(dict.fromkeys([*parts, *(f"-{name}" for name in sorted(out))]))
+    if len(path(narrowed)) > LONGEST:
+        raise _too_many(expression, len(reached))
+    # These are the indices themselves, as Elasticsearch resolves it.
+    indices = await backend.read("GET", path(narrowed, "_settings", "index.uuid"), params={"expand_wildcards": "all"})
+    if any(map(outside, indices)) or not {r.name for r in reached if not r.members} <= indices.keys():
+        raise _too_many(expression, len(reached))
+    return narrowed
+
+
+def _too_many(expression: str, count: int) -> ToolError:
+    return ToolError(f"{count} indices match {expression[:200]!r}, more than one request can name: narrow the pattern")
 
 
 async def check_bodies(backend: ScopedElasticsearch, *bodies: Any) -> None:
     """Raises ToolError where a part of a request has a script, or names an index outside of MCP_INDEX_PATTERNS."""
     for body in bodies:
         refuse_scripts(body)
-    if not backend.scope:
+    limited = bool(backend.scope)
+    names = sorted({name for body in bodies for name in indices_in(body, limited=limited)})
+    if not limited:
+        for name in names:
+            backend.scope.refuse_restricted(name)
         return
-    names = sorted({name for body in bodies for name in indices_in(body)})
     for name in names:
         if re.search(r'[*?,<>:"\\/| #]|^[-+_]|^$', name):
             raise backend.scope.outside(name)

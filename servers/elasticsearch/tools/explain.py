@@ -8,17 +8,20 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.common.protocol.tools import Call, Room, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_names import (
     DocumentId,
     Dsl,
     IndexName,
+    Routing,
     check_bodies,
     field_notes,
     near_fields_of,
     near_names,
+    no_document,
+    routed,
     within,
 )
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
@@ -60,6 +63,7 @@ async def es_explain(
     query: Dsl,
     aggs: Dsl | None = None,
     id: DocumentId | None = None,
+    routing: Routing = None,
     profile: bool = False,
 ) -> Why:
     """Whether a query is valid and what it means; why document id matches or not; with profile what makes it slow."""
@@ -74,7 +78,7 @@ async def es_explain(
     if notes := await field_notes(call.backend, index, fields_of(query) | aggregated(aggs), outside):
         why["notes"] = notes
     if id is not None:
-        why |= await _document(call, room, index, query, id)  # type: ignore[typeddict-item]
+        why |= await _document(call, room, index, query, id, routing)  # type: ignore[typeddict-item]
     if profile:
         profiled = await _profiled(call, room, index, query, aggs)
         if notes := why.get("notes", []) + profiled.pop("notes"):
@@ -108,14 +112,16 @@ async def _validated(call: Call[ScopedElasticsearch], index: str, query: dict[st
 
 
 async def _document(
-    call: Call[ScopedElasticsearch], room: Room, index: str, query: dict[str, Any], id: str
+    call: Call[ScopedElasticsearch], room: Room, index: str, query: dict[str, Any], id: str, routing: str | None
 ) -> dict[str, Any]:
     try:
-        answer = await call.backend.read("POST", path(index, "_explain", id), body={"query": query})
+        answer = await call.backend.read(
+            "POST", path(index, "_explain", id), params=routed(routing), body={"query": query}
+        )
     except ElasticsearchError as refusal:
         if refusal.status != 404 or refusal.type:
             raise
-        raise ToolError(f"there is no document {id!r} in {index!r}: find ids with es_search") from None
+        raise no_document(id, index, routing) from None
     explanation = answer.get("explanation", {})
     found = {"matched": answer["matched"], "reasons": [line for line in _lines(explanation) if room.take(line)]}
     if answer["matched"]:

@@ -52,6 +52,7 @@ HIGHLIGHTED = 1_000_000
 class Hit(TypedDict):
     id: str
     index: Annotated[NotRequired[str], Field(description="where several were searched")]
+    routing: NotRequired[str]
     score: NotRequired[float]
     source: NotRequired[dict[str, Any]]
     cut: Annotated[
@@ -302,6 +303,8 @@ def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: i
 
 def _hit(raw: Any, several: bool) -> Hit:
     hit: Hit = {"id": raw["_id"]}
+    if "_routing" in raw:
+        hit["routing"] = raw["_routing"]
     if several:
         hit["index"] = raw["_index"]
     if raw.get("_score") is not None:
