@@ -199,7 +199,7 @@ class ApiAnswer:
 
     address: str
     status: int
-    content: bytearray
+    content: bytes
     headers: elastic_transport.HttpHeaders
 
     @property
@@ -353,8 +353,8 @@ class ElasticsearchBackend:
         except NodeFailure as failure:
             raise BackendError(str(failure)) from None
         except ToolError as refusal:
-            # A distribution without any does not know the path.
-            return frozenset() if isinstance(refusal, ElasticsearchError) and refusal.status != 403 else None
+            # A distribution without any does not know the path. Serverless has features and no such API: 410.
+            return frozenset() if isinstance(refusal, ElasticsearchError) and refusal.status not in (403, 410) else None
         features = answer.get("features") if isinstance(answer, dict) else None
         return frozenset(n for n, has in (features or {}).items() if has.get("available") and has.get("enabled"))
 

@@ -90,6 +90,7 @@ async def es_field(
     async with near_names(call.backend):
         fields = await known_fields(call.backend, index, field, f"{field}.*", *parents([field]))
     types = set(fields.get(field, {}))
+    counted: str | None
     if not types and parent_of(fields, field, FLATTENED):
         types = {"key of a flattened field"}
         counted: str | None = field
