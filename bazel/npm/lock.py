@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bazel.records import dumps
+
 COMMAND = ["npm", "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
 
 KEPT = (
@@ -51,7 +53,7 @@ def reduced(lock: dict[str, Any]) -> dict[str, Any]:
 
 
 def resolve(manifest: str) -> dict[str, Any]:
-    """What npm makes of a package.json.
+    """Return what npm makes of a package.json.
 
     Raises:
         LockError: there is no npm, or it can't resolve a package.
@@ -74,7 +76,7 @@ def lock(manifest: str, resolve: Callable[[str], dict[str, Any]] = resolve) -> s
     Raises:
         LockError: a package can't be had.
     """
-    return json.dumps(reduced(resolve(manifest)), indent=2) + "\n"
+    return dumps(reduced(resolve(manifest)), 2) + "\n"
 
 
 def main() -> None:

@@ -53,6 +53,7 @@ def run(sidecar: Any, transport: str = "http") -> None:
         sidecar = importlib.import_module(sidecar).SIDECAR
     settings = CommonSettings.read(env)
     auth = AuthSettings.read(env, logins=sidecar.logins)
+    env.problems += sidecar.problems(settings)
     store = sidecar.settings(env)
     # In a container there are none, and no need of a parser for them.
     if sys.argv[1:]:

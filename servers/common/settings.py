@@ -13,6 +13,8 @@ from servers.common.text_escape import plain
 
 T = TypeVar("T")
 
+CONFIRM = ("never", "possible", "always")
+
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -281,6 +283,9 @@ class CommonSettings:
     host: str
     port: int
     allow_writes: bool
+    tools: tuple[str, ...]
+    tools_except: tuple[str, ...]
+    confirm: str
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     log_level: str
@@ -298,6 +303,16 @@ class CommonSettings:
             host=env.host("MCP_HOST", "0.0.0.0", "address to listen on"),  # a pod's probes come to its own address
             port=env.port("MCP_PORT", 9000, "port to listen on"),
             allow_writes=env.flag("MCP_ALLOW_WRITES", False, "list and allow the tools that change data"),
+            tools=env.names(
+                "MCP_TOOLS", "tools to offer, comma-separated, * for any characters, as redis_search*; default: all"
+            ),
+            tools_except=env.names("MCP_TOOLS_EXCEPT", "tools not to offer, written as in MCP_TOOLS"),
+            confirm=env.choice(
+                "MCP_CONFIRM",
+                "never",
+                CONFIRM,
+                "ask the person before a destructive tool runs; possible: where the client can; always: refuse elsewhere",
+            ),
             allowed_hosts=env.names(
                 "MCP_ALLOWED_HOSTS",
                 "further names in Host that are answered beside localhost, comma-separated; * for all",
@@ -308,7 +323,7 @@ class CommonSettings:
             ),
             log_level=env.choice("MCP_LOG_LEVEL", "info", LOG_LEVELS, "least severe log level"),
             max_result_bytes=env.number(
-                "MCP_MAX_RESULT_BYTES", 65_536, "longest result of a tool, as JSON", least=1024, most=64 * 1024 * 1024
+                "MCP_MAX_RESULT_BYTES", 32_768, "longest result of a tool, as JSON", least=1024, most=64 * 1024 * 1024
             ),
             max_request_bytes=env.number(
                 "MCP_MAX_REQUEST_BYTES", 1_048_576, "longest request body", least=1024, most=64 * 1024 * 1024

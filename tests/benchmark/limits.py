@@ -15,7 +15,7 @@ PERIOD = 100_000
 
 
 def available() -> bool:
-    """Whether groups can be made here."""
+    """Return whether groups can be made here."""
     unified = (ROOT / "cgroup.controllers").exists()
     needed = [ROOT] if unified else [ROOT / "cpu", ROOT / "memory"]
     return all(folder.is_dir() and os.access(folder, os.W_OK) for folder in needed)
@@ -39,12 +39,10 @@ class Group:
     def __enter__(self) -> Group:
         for folder in self._folders:
             folder.mkdir()
+        self.limit_cpus(self._cpus)
         if self._unified:
-            (self._folders[0] / "cpu.max").write_text(f"{int(PERIOD * self._cpus) if self._cpus else 'max'} {PERIOD}")
             (self._folders[0] / "memory.max").write_text(str(self._bytes or "max"))
         else:
-            (self._folders[0] / "cpu.cfs_period_us").write_text(str(PERIOD))
-            (self._folders[0] / "cpu.cfs_quota_us").write_text(str(int(PERIOD * self._cpus) if self._cpus else -1))
             (self._folders[1] / "memory.limit_in_bytes").write_text(str(self._bytes or -1))
         return self
 
@@ -58,6 +56,14 @@ class Group:
                     break
                 time.sleep(0.1)
 
+    def limit_cpus(self, cpus: float | None) -> None:
+        """Set the CPU seconds a second at most; None for no limit."""
+        if self._unified:
+            (self._folders[0] / "cpu.max").write_text(f"{int(PERIOD * cpus) if cpus else 'max'} {PERIOD}")
+        else:
+            (self._folders[0] / "cpu.cfs_period_us").write_text(str(PERIOD))
+            (self._folders[0] / "cpu.cfs_quota_us").write_text(str(int(PERIOD * cpus) if cpus else -1))
+
     def command(self, command: list[str]) -> list[str]:
         """A command that starts another inside the group."""
         joins = " && ".join(f"echo $$ > {folder / 'cgroup.procs'}" for folder in self._folders)
@@ -70,3 +76,15 @@ class Group:
         key = "inactive_file" if self._unified else "total_inactive_file"
         lines = (folder / "memory.stat").read_text().splitlines()
         return (used - next(int(line.split()[1]) for line in lines if line.startswith(key + " "))) / MIB
+
+    def peak(self) -> float:
+        """MiB in use at the most so far, with what the kernel could have taken back."""
+        name = "memory.peak" if self._unified else "memory.max_usage_in_bytes"
+        return int((self._folders[-1] / name).read_text()) / MIB
+
+    def killed(self) -> int:
+        """Return how often the kernel has killed here because the memory was used up."""
+        lines = (
+            (self._folders[-1] / ("memory.events" if self._unified else "memory.oom_control")).read_text().splitlines()
+        )
+        return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

@@ -10,7 +10,7 @@ import yaml
 
 from tests.charts.conftest import Chart
 
-SUBCHARTS = ("application", "elasticsearch", "metrics", "redis")
+SUBCHARTS = ("application", "elasticsearch", "mcp-server", "mcp-sidecar", "metrics", "redis")
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,10 @@ SUBCHARTS = ("application", "elasticsearch", "metrics", "redis")
         ("redis.persistence.size=big", "size"),
         ("monitoring.rules.kind=VMRule", "kind"),
         ("monitoring.dashboards.enabled=true", "dashboards"),
+        ("mcpServers.a.stor.kind=redis", "stor"),
+        ("mcpServers.a.server.port=0", "port"),
+        ("mcpServerDefaults.server.image.pullPolicy=always", "pullPolicy"),
+        ("mcpServers.Aa.store.kind=redis", "Aa"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(chart: Chart, setting: str, key: str) -> None:
@@ -54,6 +58,7 @@ def test_a_wrong_value_is_refused_by_its_key(chart: Chart, setting: str, key: st
 
 SIDECAR = "redis.mcpSidecar.enabled=true"
 LOGIN = "global.elasticsearch.auth.existingSecret=x"
+SERVER = ("mcpServers.a.store.kind=elasticsearch", "mcpServers.a.store.host=e")
 ORCHESTRATOR = "orchestrator.enabled=true"
 
 
@@ -75,7 +80,25 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         ((ORCHESTRATOR, "orchestrator.extraEnv[0].name=PORT"), "orchestrator.port"),
         ((r"elasticsearch.config.http\.port=1",), "elasticsearch.port"),
         (("elasticsearch.extraEnv[0].name=cluster.initial_master_nodes",), "cluster.initial_master_nodes"),
+        ((SIDECAR, "redis.mcpSidecar.indexPatterns={a}"), "redis.mcpSidecar.indexPatterns"),
+        ((SIDECAR, "redis.mcpSidecar.oauth.issuer=https://i"), "redis.mcpSidecar.oauth"),
+        ((*SERVER, "mcpServers.a.server.keyPrefixes={a}"), "mcpServers.a.server.keyPrefixes"),
+        ((*SERVER, "mcpServers.a.server.networkPolicy.storeFromAll=true"), "mcpServers.a.server.networkPolicy.enabled"),
+        ((*SERVER, "mcpServers.a.server.enabled=false"), "mcpServers.a"),
+        ((*SERVER, "mcpServers.a.store.auth.username=me"), "mcpServers.a.store.auth.existingSecret"),
+        ((*SERVER, "mcpServers.a.store.auth.existingSecret=s"), "mcpServers.a.store.auth.username"),
+        ((*SERVER, "mcpServers.a.store.tls.existingSecret=s"), "mcpServers.a.store.tls.enabled"),
+        ((*SERVER, "mcpServers.a.ingress.host=h"), "mcpServers.a.ingress.enabled"),
+        ((*SERVER, "mcpServers.a.ingress.enabled=true"), "mcpServers.a.ingress.host"),
+        ((*SERVER, "mcpServers.a.httpRoute.enabled=true"), "mcpServers.a.httpRoute.parentRefs"),
+        ((*SERVER, "mcpServers.a.replicas=2", "mcpServers.a.autoscaling.enabled=true"), "mcpServers.a.replicas"),
+        (("mcpServers.a.store.kind=redis",), "mcpServers.a.store.host"),
+        (("mcpServers.a.store.host=h",), "mcpServers.a.store.kind"),
+        # Open to the world.
+        ((*SERVER, "mcpServers.a.ingress.enabled=true", "mcpServers.a.ingress.host=h", "mcpServers.a.server.allowWrites=true"),
+         "mcpServers.a"),
         # Collisions.
+        ((*SERVER, "mcpServers.a.fullnameOverride=redis"), "redis.fullnameOverride"),
         ((SIDECAR, "redis.mcpSidecar.port=6379"), "redis.port"),
         (("elasticsearch.transportPort=9399",), "elasticsearch.readinessPort"),
         (("redis.fullnameOverride=metrics-store",), "metrics.fullnameOverride"),
@@ -90,6 +113,9 @@ ORCHESTRATOR = "orchestrator.enabled=true"
          "xpack.security.transport.ssl.enabled"),
         (("elasticsearch.replicas=3", r"elasticsearch.config.discovery\.type=single-node"), "discovery.type"),
         (("elasticsearch.image.tag=7.17.29",), "elasticsearch.readinessPort=0"),
+        (("redis.persistence.existingClaim=c", "redis.persistence.enabled=false"), "redis.persistence.enabled"),
+        (("elasticsearch.persistence.existingClaim=c", "elasticsearch.replicas=3"), "elasticsearch.persistence.existingClaim"),
+        (("redis.extraVolumes[0].name=data", "redis.extraVolumes[0].emptyDir.medium="), "redis.extraVolumes"),
         # Stores that nobody knows.
         ((ORCHESTRATOR, "redis.enabled=false"), "global.redis.host"),
         (("redis.port=6380", "global.redis.port=6379"), "redis.port"),
@@ -139,6 +165,103 @@ def test_what_the_user_sets_takes_the_place_of_the_charts_own(chart: Chart) -> N
         assert [v for n, v in env if n == name] == [value]
 
 
+POD: dict[str, Any] = {
+    "serviceAccountName": "mine",
+    "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "mine", "whenUnsatisfiable": "DoNotSchedule"}],
+    "initContainers": [{"name": "mine", "image": "mine:1"}],
+}
+CONTAINER: dict[str, Any] = {
+    "envFrom": [{"secretRef": {"name": "mine"}}],
+    "startupProbe": {"tcpSocket": {"port": 1}},
+    "readinessProbe": {"tcpSocket": {"port": 2}},
+    "livenessProbe": {"tcpSocket": {"port": 3}},
+}
+CLAIM = {"accessModes": ["ReadWriteOncePod"], "annotations": {"a": "b"}, "retentionPolicy": {"whenDeleted": "Delete"}}
+
+
+@pytest.mark.parametrize("section", ["redis", "elasticsearch", "orchestrator", "metrics", "mcpServerDefaults"])
+def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
+    """As it is, and beside what the chart has itself."""
+    given: dict[str, Any] = {"enabled": True, "fullnameOverride": "mine"}
+    if section in ("redis", "elasticsearch", "orchestrator"):
+        given |= POD | CONTAINER | {
+            "extraVolumes": [{"name": "mine", "emptyDir": {}}],
+            "extraVolumeMounts": [{"name": "mine", "mountPath": "/mine"}],
+            "extraContainers": [{"name": "beside", "image": "mine:2"}],
+            "updateStrategy": {"type": "Mine"},
+        }  # fmt: skip
+    if section == "mcpServerDefaults":
+        del given["enabled"]
+        given |= POD | {"store": {"kind": "redis", "host": "r"}}
+    if section == "metrics":
+        given |= {"vmagent": {"remoteWrite": ["https://metrics.example/api/v1/write"]}}
+    if section in ("redis", "elasticsearch", "metrics"):
+        given["persistence"] = CLAIM
+    values = {section: given, "mcpServers": {"a": {}} if section == "mcpServerDefaults" else {}}
+    done = chart.template_values(values)
+    assert done.returncode == 0, done.stderr
+    found = [m for m in yaml.safe_load_all(done.stdout) if m]
+    (workload,) = (m for m in found if m["kind"] in ("StatefulSet", "Deployment") and m["metadata"]["name"] == "mine")
+    pod, spec = workload["spec"]["template"]["spec"], workload["spec"]
+    container = pod["containers"][0]
+    for key, value in given.items():
+        if key in POD:
+            assert pod[key] == value
+        elif key in CONTAINER:
+            assert container[key] == value
+    if "extraVolumes" in given:
+        assert given["extraVolumes"][0] in pod["volumes"] and given["extraVolumeMounts"][0] in container["volumeMounts"]
+        assert given["extraContainers"][0] in pod["containers"]
+        assert spec.get("updateStrategy", spec.get("strategy")) == {"type": "Mine"}
+    if section == "metrics":
+        (vmagent,) = (m for m in found if (m["kind"], m["metadata"]["name"]) == ("Deployment", "vmagent"))
+        args = vmagent["spec"]["template"]["spec"]["containers"][0]["args"]
+        assert "-remoteWrite.url=https://metrics.example/api/v1/write" in args
+    if "persistence" in given:
+        (claim,) = spec["volumeClaimTemplates"]
+        assert claim["metadata"]["annotations"] == CLAIM["annotations"]
+        assert claim["spec"]["accessModes"] == CLAIM["accessModes"]
+        assert spec["persistentVolumeClaimRetentionPolicy"] == CLAIM["retentionPolicy"]
+        values[section]["persistence"] = {"existingClaim": "theirs"}
+        done = chart.template_values(values)
+        (workload,) = (
+            m for m in yaml.safe_load_all(done.stdout)
+            if m and m["kind"] == "StatefulSet" and m["metadata"]["name"] == "mine"
+        )  # fmt: skip
+        assert "volumeClaimTemplates" not in workload["spec"]
+        claims = [v.get("persistentVolumeClaim") for v in workload["spec"]["template"]["spec"]["volumes"]]
+        assert {"claimName": "theirs"} in claims
+
+
+@pytest.mark.parametrize(
+    ("settings", "bytes_"),
+    [((), 805306368), (("redis.resources.limits.memory=1G",), 750000000),
+     (("redis.resources.limits.memory=1.5Gi", "redis.maxmemoryPercent=50"), 805306368), (("redis.maxmemoryPercent=0",), None)],
+)  # fmt: skip
+def test_the_data_of_redis_takes_its_part_of_the_memory_limit(
+    chart: Chart, settings: tuple[str, ...], bytes_: int | None
+) -> None:
+    found = [m for m in yaml.safe_load_all(chart.template(*settings).stdout) if m]
+    (config,) = (m for m in found if (m["kind"], m["metadata"]["name"]) == ("ConfigMap", "redis"))
+    lines = [line for line in config["data"]["redis.conf"].splitlines() if line.startswith("maxmemory ")]
+    assert lines == ([f"maxmemory {bytes_}"] if bytes_ else [])
+
+
+def test_two_renders_are_equal(chart: Chart) -> None:
+    """No random value and no time: Argo CD and Flux see a change only where there is one."""
+    settings = (
+        SIDECAR,
+        ORCHESTRATOR,
+        *SERVER,
+        "monitoring.dashboard.enabled=true",
+        "global.redis.auth.existingSecret=s",
+    )
+    words = ["template", "dox", str(chart.folder), "--set", ",".join(settings)]
+    first, upgrade = chart.helm(*words), chart.helm(*words, "--is-upgrade")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == upgrade.stdout
+
+
 def test_a_version_of_the_chart_alone_restarts_nothing(chart: Chart) -> None:
     def templates() -> list[Any]:
         done = chart.template(SIDECAR, ORCHESTRATOR)
@@ -166,6 +289,22 @@ def test_two_releases_in_a_namespace_share_no_name(chart: Chart) -> None:
         return {(m["kind"], m["metadata"]["name"]) for m in yaml.safe_load_all(done.stdout) if m}
 
     assert not names("a") & names("b", "--set", "global.namePrefix=b-")
+
+
+def test_an_mcp_server_has_what_is_set_of_it_over_the_defaults(chart: Chart) -> None:
+    """Also what is false, 0 or null."""
+    done = chart.template(
+        *SERVER, "mcpServerDefaults.podDisruptionBudget.enabled=true", "mcpServers.a.podDisruptionBudget.enabled=false",
+        "mcpServerDefaults.server.rateLimitPerMinute=600", "mcpServers.a.server.rateLimitPerMinute=0",
+        "mcpServerDefaults.server.logLevel=debug", "mcpServers.a.podSecurityContext.runAsUser=null", "mcpServers.b=null",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = {m["kind"]: m for m in yaml.safe_load_all(done.stdout) if m and m["metadata"]["name"] == "mcp-a"}
+    assert found.keys() == {"Deployment", "Service"}
+    pod = found["Deployment"]["spec"]["template"]["spec"]
+    env = {v["name"]: v["value"] for v in pod["containers"][0]["env"]}
+    assert env["MCP_LOG_LEVEL"] == "debug" and "MCP_RATE_LIMIT_PER_MINUTE" not in env
+    assert "runAsUser" not in pod["securityContext"]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +353,7 @@ def test_a_schema_knows_each_value_and_no_others(chart: Chart, name: str) -> Non
     schema = json.loads((folder / "values.schema.json").read_text())
     values = yaml.safe_load((folder / "values.yaml").read_text())
     assert closed(schema, values, "", schema.get("$defs", {})) == []
-    libraries = {"common", "mcp-sidecar", "global"}
+    libraries = {"common", "mcp-sidecar", "mcpServerDefaults", "mcpSidecar", "server", "global"}
     known = {path for path in properties(schema, "", schema.get("$defs", {})) if path.split(".")[0] not in libraries}
 
     def has(path: str) -> bool:

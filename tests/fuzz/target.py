@@ -13,7 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class Holding:
 
 
 def grown(before: Holding, after: Holding) -> list[str]:
-    """What grew more than caches do: a leak of one thing an input would be thousands."""
+    """Return what grew more than caches do: a leak of one thing an input would be thousands."""
     # files: the pool of connections
     bounds = Holding(tasks=2, objects=60_000, files=34, resident=48 * 1024 * 1024)
     return [
@@ -163,7 +163,7 @@ class Target(ABC):
             _check_status(int(first[9:12]), bytes(answer))
 
     def check_end(self) -> None:
-        """What must hold after many inputs: it serves, and the store is as it was if writes are off.
+        """Check what must hold after many inputs: it serves, and the store is as it was if writes are off.
 
         Raises:
             Broken: it does not.
@@ -182,7 +182,7 @@ class Target(ABC):
             raise Broken(f"the store was changed: {self._before} {after}")
 
     def holding(self) -> Holding:
-        """What the process holds while nobody is connected."""
+        """Return what the process holds while nobody is connected."""
         self._connection.close()
         self.sidecar.wait_until(lambda: "mcp_tool_calls_under_way 0.0" in self.sidecar.get("/metrics")[1], 30)
         time.sleep(0.5)  # connections that were closed are seen so
@@ -231,10 +231,14 @@ def check_answer(sent: Post, status: int, headers: Mapping[str, str], body: byte
         return
     elif kind != "application/json" and sent.id is NO_ID and status >= 400:
         return  # refused for its headers
+    elif body.startswith(b"[") and sent.id is NO_ID:
+        for part in json.loads(body):
+            check_answer(sent, status, headers, json.dumps(part).encode())
+        return
     else:
         answer = _parsed(body.decode())
-        if set(answer) == {"error"} and isinstance(answer["error"], str) and status >= 400:
-            return  # refused before it was read as JSON-RPC: of Host, Origin, token, length
+        if status >= 400 and "error" in answer and answer.get("id") is None:
+            sent = replace(sent, id=NO_ID)  # refused before it was read as JSON-RPC: of Host, Origin, token, length
     if answer.get("jsonrpc") != "2.0" or ("result" in answer) == ("error" in answer):
         raise Broken(f"no JSON-RPC: {body[:300]!r}")
     if error := answer.get("error"):

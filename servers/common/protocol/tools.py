@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -18,6 +19,7 @@ import orjson
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
+from servers.common.protocol.arguments import expected, fitted, nearest, unknown
 from servers.common.protocol.schemas import ArgumentsSchema, ResultSchema
 from servers.common.settings import hide
 from servers.common.text_escape import escaped, plain
@@ -71,8 +73,8 @@ class Tool:
     write: bool
     destructive: bool
     idempotent: bool
-    needs: Callable[[Any], bool]
-    """Whether a backend, as far as it is known, can do it."""
+    needs: Callable[[Any], bool] | None
+    """Whether a backend that was reached can do it; None: every one can."""
 
     @property
     def name(self) -> str:
@@ -92,11 +94,48 @@ class Tool:
         return create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)
 
     @cached_property
+    def input_schema(self) -> dict[str, Any]:
+        """The JSON Schema of the arguments. It says nothing of unknown ones: some are ignored, see `check`."""
+        schema = self.arguments.model_json_schema(schema_generator=ArgumentsSchema)
+        del schema["additionalProperties"]
+        return schema
+
+    def check(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Return the values of all arguments, and the names of unknown arguments that were ignored.
+
+        Raises:
+            ToolError: an argument is wrong, missing or misspelled, or is unknown to a tool that changes data.
+        """
+        strange = unknown(given, self.input_schema)
+        for name in strange:
+            if near := nearest(name, self.arguments.model_fields):
+                raise ToolError(f"wrong arguments: there is no argument {plain(name, 100)!r}: did you mean {near!r}?")
+            if self.write:
+                known = ", ".join(self.arguments.model_fields)
+                raise ToolError(
+                    f"wrong arguments: there is no argument {plain(name, 100)!r}, and nothing was done: leave it out; "
+                    f"the arguments are {known}"
+                )
+        try:
+            checked = self.arguments.model_validate(fitted(given, self.input_schema, write=self.write))
+        except ValidationError as error:
+            wrong = problems(error, self.input_schema)
+            if strange:
+                wrong += f"; there is no argument {plain(strange[0], 100)!r}"
+            raise ToolError(f"wrong arguments: {wrong}") from None
+        return {name: getattr(checked, name) for name in self.arguments.model_fields}, strange
+
+    @cached_property
     def results(self) -> dict[str, Any]:
         """The JSON Schema of each part of a result, with its meaning: for people. Models see results themselves."""
         schema = TypeAdapter(self._hints["return"]).json_schema(schema_generator=ResultSchema, mode="serialization")
         properties: dict[str, Any] = schema["properties"]
         return properties
+
+    @cached_property
+    def integers(self) -> frozenset[str]:
+        """The parts of a result that its schema calls integers."""
+        return frozenset(name for name, part in self.results.items() if part.get("type") == "integer")
 
     @cached_property
     def definition(self) -> mcp_types.Tool:
@@ -105,7 +144,7 @@ class Tool:
             name=self.name,
             title=self.title,
             description=inspect.getdoc(self.function),
-            input_schema=self.arguments.model_json_schema(schema_generator=ArgumentsSchema),
+            input_schema=self.input_schema,
             output_schema={
                 "type": "object",
                 "properties": {
@@ -133,32 +172,39 @@ def tool(
     write: bool = False,
     destructive: bool = False,
     idempotent: bool = True,
-    needs: Callable[[Any], bool] = lambda backend: True,
+    needs: Callable[[Any], bool] | None = None,
 ) -> Callable[[ToolFunction], Tool]:
     """Makes a tool of a function `async def name(call, *, argument: type = default, ...) -> typing_extensions.TypedDict`.
 
     The function's name is the tool's, its docstring the description. Arguments are described with
-    `Annotated[type, Field(description=...)]`; unknown ones are refused.
+    `Annotated[type, Field(description=...)]`; `Tool.check` says what becomes of unknown ones.
 
     Args:
         title: for people
         write: changes data; served only where writes are allowed
         destructive: with write: may overwrite or delete (the hint's meaning in the MCP specification)
         idempotent: calling it twice is as calling it once
-        needs: whether a backend can do it; the tool is not listed where it can't
+        needs: whether a backend that was reached can do it; the tool is listed only where it can; None: every one can
     """
 
     return lambda function: Tool(function, title, write, destructive, idempotent, needs)
 
 
-def problems(error: ValidationError) -> str:
+def problems(error: ValidationError, schema: Mapping[str, Any]) -> str:
     """What is wrong with the arguments, a clause each: their names and the reasons, not their values."""
-    found = []
+    found: dict[str, str] = {}
     for item in error.errors(include_url=False, include_context=False, include_input=False):
-        place = ".".join(str(part) for part in item["loc"])
-        reason = item["msg"]
-        found.append(f"{place}: {reason[0].lower()}{reason[1:]}" if place else reason)
-    return "; ".join(found)
+        reason = f"{item['msg'][0].lower()}{item['msg'][1:]}"
+        node, place = schema, []
+        for part in item["loc"]:
+            if "anyOf" in node:  # pydantic goes on with the names of the alternatives, which are not the caller's
+                reason = f"it has to be {expected(node)}"
+                break
+            place.append(str(part))
+            inner = node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part)
+            node = inner if isinstance(inner, Mapping) else {}
+        found.setdefault(".".join(place), reason)
+    return "; ".join(f"{place}: {reason}" if place else reason for place, reason in found.items())
 
 
 def encoded(value: Any) -> bytes:
@@ -196,7 +242,10 @@ def from_json(text: bytes | bytearray) -> Any:
         return pydantic_core.from_json(text)
     except ValueError:
         # Python's own is slower, and takes some more: deep nesting, half of a surrogate pair.
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except RecursionError:
+            return orjson.loads(text)  # takes 1024 levels, and makes floats of integers over 64 bits
 
 
 def size(value: Any) -> int:
@@ -236,8 +285,26 @@ class Room:
         return max(self._left, 0)
 
 
-def result(value: Mapping[str, Any], limit: int) -> mcp_types.CallToolResult:
+MAX_SAFE_INTEGER = 2**53 - 1
+"""The largest integer that JavaScript, and so many a client, holds exactly (RFC 8259, 6)."""
+
+_LONG_NUMBER = re.compile(r"\d{16}")
+
+
+def _safe(digits: str) -> int | str:
+    """Return an integer of JSON, or its digits where it is beyond 2^53."""
+    return digits if len(digits) > 17 or abs(int(digits)) > MAX_SAFE_INTEGER else int(digits)
+
+
+def result(value: Mapping[str, Any], limit: int, integers: Collection[str] = ()) -> mcp_types.CallToolResult:
     """The answer to a call: the structured content, and the same as text for clients that know no other.
+
+    The text has every integer exactly. The structured content has those beyond 2^53 as strings.
+
+    Args:
+        value: what the tool returned
+        limit: bytes of the text
+        integers: parts that stay integers, for the output schema says so
 
     Raises:
         TooLong: it has more than `limit` bytes.
@@ -251,8 +318,13 @@ def result(value: Mapping[str, Any], limit: int) -> mcp_types.CallToolResult:
     length = _length(text)
     if length > limit:
         raise TooLong(f"the result has {length} bytes, more than the {limit} allowed: ask for less of it")
+    if _LONG_NUMBER.search(text):
+        structured = json.loads(content, parse_int=_safe)
+        structured |= {name: int(structured[name]) for name in integers if name in structured}
+    else:
+        structured = orjson.loads(content)
     return mcp_types.CallToolResult(
-        content=[mcp_types.TextContent(type="text", text=text)], structured_content=orjson.loads(content)
+        content=[mcp_types.TextContent(type="text", text=text)], structured_content=structured
     )
 
 

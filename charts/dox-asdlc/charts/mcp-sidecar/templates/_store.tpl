@@ -1,0 +1,79 @@
+{{/*
+What a server is told of its store, from {root, store, sidecar}; a template for each kind of store. `store` is {kind, port},
+with host (localhost), auth {type, existingSecret, existingSecretKey, username} and tls {enabled, existingSecret, caKey} if need be. A login
+in extraEnv takes the place of that one.
+*/}}
+{{- define "dox-asdlc.mcp-sidecar.store.redis" -}}
+{{- $auth := .store.auth | default dict -}}
+- name: REDIS_HOST
+  value: {{ .store.host | default "localhost" | quote }}
+- name: REDIS_PORT
+  value: {{ .store.port | quote }}
+{{- with .store.tls }}
+{{- if .enabled }}
+- name: REDIS_TLS
+  value: "true"
+{{- if .existingSecret }}
+- name: REDIS_CA_FILE
+  value: /run/secrets/mcp-store/{{ .caKey }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $auth.existingSecret (not (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" .sidecar "name" "^REDIS_PASSWORD(_FILE)?$"))) }}
+{{- with $auth.username }}
+- name: REDIS_USERNAME
+  value: {{ . | quote }}
+{{- end }}
+{{ include "dox-asdlc.mcp-sidecar.secretEnv" (dict "name" "REDIS_PASSWORD" "auth" $auth) }}
+{{- end }}
+{{- with .sidecar.keyPrefixes }}
+- name: MCP_KEY_PREFIXES
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "dox-asdlc.mcp-sidecar.store.elasticsearch" -}}
+{{- $auth := .store.auth | default dict -}}
+- name: ES_HOST
+  value: {{ .store.host | default "localhost" | quote }}
+- name: ES_PORT
+  value: {{ .store.port | quote }}
+{{- with .store.tls }}
+{{- if .enabled }}
+- name: ES_SCHEME
+  value: https
+{{- if .existingSecret }}
+- name: ES_CA_FILE
+  value: /run/secrets/mcp-store/{{ .caKey }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $auth.existingSecret (not (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" .sidecar "name" "^ES_(API_KEY|BEARER_TOKEN|PASSWORD)(_FILE)?$"))) }}
+{{- if eq ($auth.type | default "password") "apiKey" }}
+{{ include "dox-asdlc.mcp-sidecar.secretEnv" (dict "name" "ES_API_KEY" "auth" $auth) }}
+{{- else }}
+- name: ES_USERNAME
+  value: {{ $auth.username | quote }}
+{{ include "dox-asdlc.mcp-sidecar.secretEnv" (dict "name" "ES_PASSWORD" "auth" $auth) }}
+{{- end }}
+{{- end }}
+{{- with .sidecar.indexPatterns }}
+- name: MCP_INDEX_PATTERNS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "dox-asdlc.mcp-sidecar.secretEnv" -}}
+- name: {{ .name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .auth.existingSecret | quote }}
+      key: {{ .auth.existingSecretKey | quote }}
+{{- end -}}
+
+{{/* Whether extraEnv has a name that matches, from {sidecar, name}. */}}
+{{- define "dox-asdlc.mcp-sidecar.hasEnv" -}}
+{{- range .sidecar.extraEnv -}}
+{{- if regexMatch $.name .name -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
