@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from servers.common.http.auth_settings import AuthSettings
 from servers.common.settings import CommonSettings, Environment, Secret, SettingsError
 
 
@@ -24,9 +25,62 @@ def test_nothing_set_gives_the_defaults() -> None:
 
 
 def test_set_but_empty_is_not_set() -> None:
-    env = Environment({"MCP_PORT": "", "MCP_ALLOW_WRITES": " ", "MCP_AUTH_TOKEN_FILE": ""})
+    env = Environment({"MCP_PORT": "", "MCP_ALLOW_WRITES": " ", "MCP_ALLOWED_HOSTS": ""})
     assert CommonSettings.read(env).port == 9000
     env.check()
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_a_restriction_that_is_empty_is_a_problem(text: str) -> None:
+    names = {"MCP_AUTH_TOKEN_FILE", "MCP_AUTH_TOKENS_FILE", "MCP_OAUTH_ISSUER", "MCP_TLS_CLIENT_CA_FILE"}
+    names |= {"MCP_TLS_CERT_FILE", "MCP_RATE_LIMIT_PER_MINUTE"}
+    env = Environment(dict.fromkeys(names, text))
+    AuthSettings.read(env)
+    assert {problem.partition(":")[0] for problem in problems(env)} == names
+
+
+def test_a_list_that_restricts_names_something() -> None:
+    env = Environment({"L": " , "})
+    assert env.names("L", "", restricts=True) == ()
+    assert problems(env) == ["L: it names nothing: give it a value, or leave it out"]
+
+
+LINKS = {
+    "{0}_SERVICE_HOST": "10.96.0.7",
+    "{0}_SERVICE_PORT": "6379",
+    "{0}_SERVICE_PORT_HTTP_METRICS": "9121",
+    "{0}_PORT": "tcp://10.96.0.7:6379",
+    "{0}_PORT_6379_TCP": "tcp://10.96.0.7:6379",
+    "{0}_PORT_6379_TCP_PROTO": "tcp",
+    "{0}_PORT_6379_TCP_PORT": "6379",
+    "{0}_PORT_6379_TCP_ADDR": "fd00::7",
+    "{0}_PORT_53_UDP": "udp://10.96.0.7:53",
+}
+
+
+@pytest.mark.parametrize("service", ["MCP", "MCP_MAX_CONCURRENT", "REDIS", "MY_RELEASE_REDIS_MCP"])
+def test_what_kubernetes_sets_for_services_is_ignored(service: str) -> None:
+    env = Environment({name.format(service): value for name, value in LINKS.items()})
+    assert CommonSettings.read(env).port == 9000
+    env.check()
+    assert env.unknown() == []
+
+
+def test_settings_that_are_none_are_told_with_the_nearest_name_and_without_their_values() -> None:
+    env = Environment(
+        {"MCP_PROT": "canary", "mcp_log_level": "canary", "MCP_QQ": "canary", "MCP_SERVICE_HOST": "canary.example"}
+        | {"OTHER_PORT": "1", "OTEL_SERVICE_NAME": "x", "MCP_X\n\x1b": "canary", "MCP_HOST": "127.0.0.1"}
+    )
+    CommonSettings.read(env)
+    env.text("OTEL_EXPORTER_OTLP_ENDPOINT", "", "")
+    env.check()
+    lines = env.unknown()
+    assert lines[0] == "MCP_PROT is not a setting of this server and has no effect: did you mean MCP_PORT?"
+    assert {line.partition(" ")[0] for line in lines} == {
+        "MCP_PROT", "mcp_log_level", "MCP_QQ", "MCP_SERVICE_HOST", r"MCP_X\x0a\x1b"
+    }  # fmt: skip
+    assert any(line.startswith("mcp_log_level") and line.endswith("MCP_LOG_LEVEL?") for line in lines)
+    assert "canary" not in "".join(lines)
 
 
 @pytest.mark.parametrize("text", ["true", "1", "Yes", "ON"])
