@@ -81,7 +81,7 @@ def schema_of(section: str) -> tuple[Schema, Schema]:
 
 
 def leaves(described: Schema, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Schema]]:
-    """Paths of the values of a schema that are no sections, with their schemas."""
+    """Paths of the values of a schema that are not sections, with their schemas."""
     for key, inner in described["properties"].items():
         if key in described["required"]:
             if "required" in inner:
@@ -118,7 +118,7 @@ def base(section: str) -> Values:
 
 
 def template(chart: Chart, values: Values) -> tuple[str, str]:
-    """What Helm renders, or what it says."""
+    """Return what Helm renders, or what it says."""
     done = chart.template_values(values)
     assert (done.returncode == 0) or not done.stdout
     return done.stdout, done.stderr

@@ -77,7 +77,7 @@ def documented(text: str) -> list[Value]:
 
 
 def documents_inside(lines: list[str], number: int) -> bool:
-    """Whether a comment follows a key's line: then the keys inside are documented one by one."""
+    """Return whether a comment follows a key's line: then the keys inside are documented one by one."""
     after = next((line for line in lines[number + 1 :] if line.strip()), "")
     return after.strip().startswith("#") and indentation(after) > indentation(lines[number])
 
