@@ -40,8 +40,8 @@ def with_servers(folder: Path) -> dict[str, Any]:
     }  # fmt: skip
     for properties in (described, described["server"]["properties"]):
         del properties["global"], properties["common"]
-    parent["$defs"][NAME] = {"type": "object", "additionalProperties": False, "properties": described}
-    return parent
+    definitions = {NAME: {"type": "object", "additionalProperties": False, "properties": described}}
+    return {**parent, "$defs": {**parent["$defs"], **definitions}}
 
 
 def main() -> None:
