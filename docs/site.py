@@ -1,7 +1,7 @@
 """Builds the documentation's site: Zensical (https://zensical.org) on docs/, with the README as its first page.
 
-Links to what is no part of the site, such as sources, become links to the repository. The build fails on a heading that a
-link names and that is not there.
+Links to files outside the site, such as sources, become links to the repository. The build fails if a link names a heading
+that does not exist.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s#]+)(#[^)\s]*)?(\))")
 
 
 def page_of(path: str) -> str | None:
-    """Where a file of the workspace is in the site's sources; None for a file that is no part of it."""
+    """Return the path of a workspace file in the site's sources, or None for a file outside the site."""
     if path == "README.md":
         return "index.md"
     return path.removeprefix("docs/") if path.startswith("docs/") else None

@@ -1,7 +1,7 @@
 """Renews lock.json from packages.toml: which file of Debian's archive each package is, for each architecture.
 
 apt resolves the names and checks the archive's signatures, in a state folder of its own; this machine's packages are not
-looked at. A lock names files relative to the archive (the field Filename) and never a mirror: where they come from is
+used. A lock names files relative to the archive (the field Filename) and never a mirror: where they come from is
 decided when they are fetched.
 """
 

@@ -61,7 +61,7 @@ def main() -> None:
         folder = Path(temporary)
         chart = folder / given.root.name
         placed = {file: file.relative_to(given.root) for file in given.files}
-        placed |= {file: Path("charts", str(file).rpartition("/charts/")[2]) for file in given.library}
+        placed |= {file: Path("charts", str(file).partition("/charts/")[2]) for file in given.library}
         placed |= {Path(file): Path(path) for path, file in given.file}
         for file, path in placed.items():
             target = chart / path

@@ -119,7 +119,7 @@ class Layer:
                     self.add_file(path, stripped(archive.read(member)), bool(member.external_attr >> 16 & 0o111))
 
     def bundle_certificates(self) -> None:
-        """What update-ca-certificates would write on the machine."""
+        """Return what update-ca-certificates would write on the machine."""
         names = sorted(path for path in self.entries if path.startswith(CA_SOURCES))
         if names:
             parts = (self.entries.pop(name).data.decode() for name in names)

@@ -51,7 +51,7 @@ def reduced(lock: dict[str, Any]) -> dict[str, Any]:
 
 
 def resolve(manifest: str) -> dict[str, Any]:
-    """What npm makes of a package.json.
+    """Return what npm makes of a package.json.
 
     Raises:
         LockError: there is no npm, or it can't resolve a package.

@@ -1,7 +1,7 @@
 """Write what a wheel of ours requires, a line each: requires.py --lock LOCK --output OUT NAME...
 
 A requirement is the compatible release (PEP 440, `~=`) of the locked version, which the tests ran with: patch
-releases are taken up, and a minor release when the lock is renewed.
+releases are picked up, and a minor release when the lock is renewed.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class Results:
         await self._elasticsearch.write("PUT", f"/{INDEX}/_doc/{job}", body=result)
 
     async def latest(self, count: int) -> tuple[int, list[dict[str, Any]]]:
-        """How many results there are, and the newest."""
+        """Return how many results there are, and the newest."""
         body = {"size": count, "sort": [{"done": "desc"}], "track_total_hits": True}
         answer = await self._elasticsearch.read("POST", f"/{INDEX}/_search", body=body)
         return answer["hits"]["total"]["value"], [hit["_source"] for hit in answer["hits"]["hits"]]

@@ -14,17 +14,16 @@ import mcp_types
 from mcp.server.context import ServerMiddleware
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
-from pydantic import ValidationError
 from starlette.middleware import Middleware
 
 from servers.common import VERSION
-from servers.common.backend import Backend, BackendError, Monitor, deadline, warnings
+from servers.common.backend import Backend, BackendError, Monitor, deadline, warn, warnings
 from servers.common.http.principal import PRINCIPAL, WRITE
 from servers.common.memory_budget import BUDGET, MemoryBudget, default_size
 from servers.common.observability.metrics import Metrics
 from servers.common.protocol.prompts import Prompt, PromptError
 from servers.common.protocol.resources import MOST_COMPLETIONS, Listeners, Resources, contents
-from servers.common.protocol.tools import LONGEST_FAILURE, Call, Tool, ToolError, TooLong, failure, problems, result
+from servers.common.protocol.tools import LONGEST_FAILURE, Call, Tool, ToolError, TooLong, failure, result
 from servers.common.settings import CommonSettings, Environment, hide
 from servers.common.text_escape import plain
 
@@ -146,12 +145,11 @@ class Instance(Generic[B]):
         limit = self.settings.max_result_bytes
 
         async def work() -> mcp_types.CallToolResult:
-            try:
-                checked = tool.arguments.model_validate(params.arguments or {})
-            except ValidationError as error:
-                raise ToolError(f"wrong arguments: {problems(error)}") from None
-            values = {name: getattr(checked, name) for name in type(checked).model_fields}
+            values, ignored = tool.check(params.arguments or {})
             warnings.set([])
+            if ignored:
+                names = ", ".join(repr(plain(name, 50)) for name in ignored[:5])
+                warn(f"{params.name} has no argument {names}: ignored")
             value = await tool.function(self._call(ctx), **values)
             if found := warnings.get():
                 # The tool has left no room for them. A result is worth more than its warnings.

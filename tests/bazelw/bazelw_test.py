@@ -96,7 +96,7 @@ esac''',
         )
 
     def asked(self) -> int:
-        """How often a Bazel was asked whether it gets its modules."""
+        """Return how often a Bazel was asked whether it gets its modules."""
         return self.calls.read_text().count(" query ") if self.calls.exists() else 0
 
 

@@ -64,7 +64,7 @@ def idle(store: str, folder: Path) -> Iterator[Running]:
 
 
 def anonymous(server: Running) -> float:
-    """Return MiB of memory that is no file's, of the server's own process."""
+    """Return MiB of anonymous memory of the server's process."""
     return server.status("RssAnon")
 
 

@@ -15,7 +15,7 @@ PERIOD = 100_000
 
 
 def available() -> bool:
-    """Whether groups can be made here."""
+    """Return whether groups can be made here."""
     unified = (ROOT / "cgroup.controllers").exists()
     needed = [ROOT] if unified else [ROOT / "cpu", ROOT / "memory"]
     return all(folder.is_dir() and os.access(folder, os.W_OK) for folder in needed)
@@ -70,3 +70,15 @@ class Group:
         key = "inactive_file" if self._unified else "total_inactive_file"
         lines = (folder / "memory.stat").read_text().splitlines()
         return (used - next(int(line.split()[1]) for line in lines if line.startswith(key + " "))) / MIB
+
+    def peak(self) -> float:
+        """MiB in use at the most so far, with what the kernel could have taken back."""
+        name = "memory.peak" if self._unified else "memory.max_usage_in_bytes"
+        return int((self._folders[-1] / name).read_text()) / MIB
+
+    def killed(self) -> int:
+        """How often the kernel has killed here because the memory was used up."""
+        lines = (
+            (self._folders[-1] / ("memory.events" if self._unified else "memory.oom_control")).read_text().splitlines()
+        )
+        return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

@@ -1,7 +1,7 @@
 """The load: clients over HTTP/1.1 that cost little themselves, and what they saw.
 
 A client is one kept connection with one request under way at a time. Requests are written as ready bytes. Answers are received
-into a buffer that their connection keeps, and are looked at where they are, neither copied nor parsed; one thread waits for all
+into a buffer that their connection keeps, and are checked where they are, neither copied nor parsed; one thread waits for all
 connections (epoll(7)). So on a small machine the server is what is measured.
 """
 
@@ -130,7 +130,7 @@ class Connection(ABC):
         return self._end - self._body
 
     def has(self, expected: bytes) -> bool:
-        """Whether the body that was received last has these bytes."""
+        """Return whether the body that was received last has these bytes."""
         return self._buffer.find(expected, self._body, self._end) >= 0
 
     def body(self, most: int | None = None) -> bytes:
@@ -214,7 +214,7 @@ class RedisConnection(Connection):
         self._end = self._reply(0)
 
     def _reply(self, at: int) -> int:
-        """Where a reply ends that begins here; 0 where that can't be told yet."""
+        """Return where a reply ends that begins here; 0 where that can't be told yet."""
         line = self._buffer.find(b"\r\n", at, self._received)
         if line < 0:
             return 0

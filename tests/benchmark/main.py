@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import signal
@@ -103,7 +102,6 @@ def main() -> None:
         results["machine"] = machine("quick" if arguments.quick else "full")
         if output:
             output.mkdir(parents=True, exist_ok=True)
-            (output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
             (output / "measured.md").write_text("\n".join(report.sections(results)) + "\n")
 
     run(parts, stores, measure.QUICK if arguments.quick else measure.FULL, keep)

@@ -65,7 +65,7 @@ class Running(Process):
         super().__init__(subject.name, command, folder / f"{subject.store}-{self.port}.log", env)
 
     def answers(self) -> bool:
-        """Whether it can be called."""
+        """Return whether it can be called."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{self.subject.ready}", timeout=5) as answer:
                 return bool(answer.status == 200)

@@ -56,7 +56,7 @@ class Pods:
         return dict(found)
 
     def _value(self, variable: Manifest, ordinal: int) -> str:
-        """What the kubelet makes of a variable."""
+        """Return what the kubelet makes of a variable."""
         source = variable.get("valueFrom", {})
         if "fieldRef" in source:
             assert source["fieldRef"]["fieldPath"] == "metadata.name"
@@ -160,7 +160,7 @@ class Pods:
             assert self.ask(ordinal, "GET", "/docs/_doc/1")["_source"] == {"text": text}
 
     def drain(self, *ordinals: int) -> None:
-        """What docs/operations.md says to do before nodes go."""
+        """Do what docs/operations.md says to do before nodes go."""
         names = ",".join(f"{NAME}-{ordinal}" for ordinal in ordinals)
         self.ask(0, "PUT", "/*/_settings", {"index.number_of_replicas": 0})
         exclude = {"persistent": {"cluster.routing.allocation.exclude._name": names}}
@@ -174,7 +174,7 @@ class Pods:
         self.wait(f"{names} have no shards", empty)
 
     def undo_drain(self) -> None:
-        """What it says to do once they are gone."""
+        """Do what it says to do once they are gone."""
         self.ask(0, "DELETE", "/_cluster/voting_config_exclusions?wait_for_removal=false")
         self.ask(0, "PUT", "/_cluster/settings", {"persistent": {"cluster.routing.allocation.exclude._name": None}})
 

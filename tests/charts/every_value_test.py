@@ -61,7 +61,7 @@ def schema_of(section: str) -> tuple[Schema, Schema]:
 
 
 def leaves(described: Schema, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Schema]]:
-    """Paths of the values of a schema that are no sections, with their schemas."""
+    """Paths of the values of a schema that are not sections, with their schemas."""
     for key, inner in described["properties"].items():
         if key in described["required"]:
             if "required" in inner:
@@ -96,7 +96,7 @@ def base(section: str) -> Values:
 
 
 def template(chart: Chart, values: Values) -> tuple[str, str]:
-    """What Helm renders, or what it says."""
+    """Return what Helm renders, or what it says."""
     file = chart.folder.parent / "values.yaml"
     file.write_text(yaml.safe_dump(values))
     done = chart.helm("template", "dox", str(chart.folder), "--namespace", "dox-asdlc", "--values", str(file))

@@ -21,28 +21,31 @@ PASSWORDS = ("global.redis.auth.existingSecret=a", "global.elasticsearch.auth.ex
 
 def remove_sidecars(chart: Chart) -> int:
     """Takes the feature out of the chart; how many lines of templates had it."""
-    for library in list(chart.folder.rglob("mcp-sidecar")):
-        shutil.rmtree(library)
-    (chart.folder / "templates/NOTES.txt").unlink()
+    for library in [path for name in ("mcp-server", "mcp-sidecar") for path in chart.folder.rglob(name)]:
+        shutil.rmtree(library, ignore_errors=True)  # one may be in the other
+    for file in ("NOTES.txt", "mcp-servers.yaml"):
+        (chart.folder / "templates" / file).unlink()
     lines = 0
     for file in chart.folder.rglob("*"):
-        if file.name in ("_mcp-sidecar.tpl", "mcp-service.yaml", "mcp-networkpolicy.yaml"):
+        if file.name in ("mcp-service.yaml", "mcp-networkpolicy.yaml"):
             file.unlink()
         elif file.name == "Chart.yaml":
             meta = yaml.safe_load(file.read_text())
             if "dependencies" in meta:
-                meta["dependencies"] = [d for d in meta["dependencies"] if d["name"] != "mcp-sidecar"]
+                meta["dependencies"] = [d for d in meta["dependencies"] if not d["name"].startswith("mcp-")]
                 file.write_text(yaml.safe_dump(meta))
         elif file.name == "values.yaml":
             values = yaml.safe_load(file.read_text())
             for part in (values, *values.values()):
                 if isinstance(part, dict):
                     part.pop("mcpSidecar", None)
+            values.pop("mcpServerDefaults", None)
             file.write_text(yaml.safe_dump(values))
         elif file.name == "values.schema.json":
             schema = json.loads(file.read_text())
-            if schema["properties"].pop("mcpSidecar", None):
-                schema["required"].remove("mcpSidecar")
+            schema["properties"].pop("mcpSidecar", None)
+            if schema["properties"].pop("mcpServerDefaults", None):
+                schema["required"].remove("mcpServerDefaults")
             file.write_text(json.dumps(schema))
         elif file.parent.name == "templates":
             text = file.read_text()

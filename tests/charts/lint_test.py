@@ -11,5 +11,5 @@ def test_the_chart_and_each_subchart_pass_strictly(chart: Chart) -> None:
     done = chart.helm("lint", "--with-subcharts", "--strict", str(chart.folder))
     assert done.returncode == 0, done.stdout
     assert not re.search(r"\[(WARNING|ERROR)\]", done.stdout)
-    for name in ("application", "common", "elasticsearch", "mcp-sidecar", "metrics", "redis"):
+    for name in ("application", "common", "elasticsearch", "mcp-server", "mcp-sidecar", "metrics", "redis"):
         assert f"==> Linting {chart.folder}/charts/{name}\n" in done.stdout

@@ -22,7 +22,7 @@ NAMES = re.compile(r"\b(?:mcp|process)_[a-z_]+\b")
 
 @pytest.fixture
 def objects(chart: Chart) -> dict[str, Any]:
-    """What the chart makes of both."""
+    """Return what the chart makes of both."""
     return rendered(chart)
 
 
@@ -47,7 +47,7 @@ def dashboard(objects: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(tool: str, *words: str | Path, folder: Path) -> str:
-    """What a tool printed; fails with it where the tool does."""
+    """Return what a tool printed; fails with it where the tool does."""
     command = [str(program(tool)), *map(str, words)]
     done = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -123,7 +123,7 @@ def test_every_container_has_requests_and_limits(name: str) -> None:
 
 
 def violations(pod: Manifest, container: Manifest) -> list[str]:
-    """What keeps a container from the restricted Pod Security Standard
+    """Return what keeps a container from the restricted Pod Security Standard
     (https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted)."""
     own, of_pod = container.get("securityContext", {}), pod.get("securityContext", {})
 

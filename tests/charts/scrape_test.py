@@ -45,8 +45,10 @@ def manifests(chart: Chart, *settings: str) -> dict[tuple[str, str], dict[str, A
 
 
 def scraped(chart: Chart, folder: Path, authority: Authority, port: int, *settings: str) -> dict[str, Any]:
-    """What vmagent says of the one target: the sidecar, with the annotations that the chart gives its pod, found by hand for
-    want of a cluster."""
+    """Return vmagent's state of its one target: a sidecar with the annotations of the rendered pod.
+
+    There is no cluster, so the target is configured statically.
+    """
     rendered = manifests(chart, *settings)
     annotations = rendered["StatefulSet", "redis"]["spec"]["template"]["metadata"]["annotations"]
     named = {

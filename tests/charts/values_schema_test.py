@@ -10,7 +10,7 @@ import yaml
 
 from tests.charts.conftest import Chart
 
-SUBCHARTS = ("application", "elasticsearch", "metrics", "redis")
+SUBCHARTS = ("application", "elasticsearch", "mcp-server", "mcp-sidecar", "metrics", "redis")
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,10 @@ SUBCHARTS = ("application", "elasticsearch", "metrics", "redis")
         ("redis.persistence.size=big", "size"),
         ("monitoring.rules.kind=VMRule", "kind"),
         ("monitoring.dashboards.enabled=true", "dashboards"),
+        ("mcpServers.a.stor.kind=redis", "stor"),
+        ("mcpServers.a.server.port=0", "port"),
+        ("mcpServerDefaults.server.image.pullPolicy=always", "pullPolicy"),
+        ("mcpServers.Aa.store.kind=redis", "Aa"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(chart: Chart, setting: str, key: str) -> None:
@@ -54,6 +58,7 @@ def test_a_wrong_value_is_refused_by_its_key(chart: Chart, setting: str, key: st
 
 SIDECAR = "redis.mcpSidecar.enabled=true"
 LOGIN = "global.elasticsearch.auth.existingSecret=x"
+SERVER = ("mcpServers.a.store.kind=elasticsearch", "mcpServers.a.store.host=e")
 ORCHESTRATOR = "orchestrator.enabled=true"
 
 
@@ -75,7 +80,25 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         ((ORCHESTRATOR, "orchestrator.extraEnv[0].name=PORT"), "orchestrator.port"),
         ((r"elasticsearch.config.http\.port=1",), "elasticsearch.port"),
         (("elasticsearch.extraEnv[0].name=cluster.initial_master_nodes",), "cluster.initial_master_nodes"),
+        ((SIDECAR, "redis.mcpSidecar.indexPatterns={a}"), "redis.mcpSidecar.indexPatterns"),
+        ((SIDECAR, "redis.mcpSidecar.oauth.issuer=https://i"), "redis.mcpSidecar.oauth"),
+        ((*SERVER, "mcpServers.a.server.keyPrefixes={a}"), "mcpServers.a.server.keyPrefixes"),
+        ((*SERVER, "mcpServers.a.server.networkPolicy.storeFromAll=true"), "mcpServers.a.server.networkPolicy.enabled"),
+        ((*SERVER, "mcpServers.a.server.enabled=false"), "mcpServers.a"),
+        ((*SERVER, "mcpServers.a.store.auth.username=me"), "mcpServers.a.store.auth.existingSecret"),
+        ((*SERVER, "mcpServers.a.store.auth.existingSecret=s"), "mcpServers.a.store.auth.username"),
+        ((*SERVER, "mcpServers.a.store.tls.existingSecret=s"), "mcpServers.a.store.tls.enabled"),
+        ((*SERVER, "mcpServers.a.ingress.host=h"), "mcpServers.a.ingress.enabled"),
+        ((*SERVER, "mcpServers.a.ingress.enabled=true"), "mcpServers.a.ingress.host"),
+        ((*SERVER, "mcpServers.a.httpRoute.enabled=true"), "mcpServers.a.httpRoute.parentRefs"),
+        ((*SERVER, "mcpServers.a.replicas=2", "mcpServers.a.autoscaling.enabled=true"), "mcpServers.a.replicas"),
+        (("mcpServers.a.store.kind=redis",), "mcpServers.a.store.host"),
+        (("mcpServers.a.store.host=h",), "mcpServers.a.store.kind"),
+        # Open to the world.
+        ((*SERVER, "mcpServers.a.ingress.enabled=true", "mcpServers.a.ingress.host=h", "mcpServers.a.server.allowWrites=true"),
+         "mcpServers.a"),
         # Collisions.
+        ((*SERVER, "mcpServers.a.fullnameOverride=redis"), "redis.fullnameOverride"),
         ((SIDECAR, "redis.mcpSidecar.port=6379"), "redis.port"),
         (("elasticsearch.transportPort=9399",), "elasticsearch.readinessPort"),
         (("redis.fullnameOverride=metrics-store",), "metrics.fullnameOverride"),
@@ -168,6 +191,22 @@ def test_two_releases_in_a_namespace_share_no_name(chart: Chart) -> None:
     assert not names("a") & names("b", "--set", "global.namePrefix=b-")
 
 
+def test_an_mcp_server_has_what_is_set_of_it_over_the_defaults(chart: Chart) -> None:
+    """Also what is false, 0 or null."""
+    done = chart.template(
+        *SERVER, "mcpServerDefaults.podDisruptionBudget.enabled=true", "mcpServers.a.podDisruptionBudget.enabled=false",
+        "mcpServerDefaults.server.rateLimitPerMinute=600", "mcpServers.a.server.rateLimitPerMinute=0",
+        "mcpServerDefaults.server.logLevel=debug", "mcpServers.a.podSecurityContext.runAsUser=null", "mcpServers.b=null",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = {m["kind"]: m for m in yaml.safe_load_all(done.stdout) if m and m["metadata"]["name"] == "mcp-a"}
+    assert found.keys() == {"Deployment", "Service"}
+    pod = found["Deployment"]["spec"]["template"]["spec"]
+    env = {v["name"]: v["value"] for v in pod["containers"][0]["env"]}
+    assert env["MCP_LOG_LEVEL"] == "debug" and "MCP_RATE_LIMIT_PER_MINUTE" not in env
+    assert "runAsUser" not in pod["securityContext"]
+
+
 @pytest.mark.parametrize(
     ("version", "accepted"), [("1.27.9", False), ("1.9.0", False), ("1.28.0", True), ("1.40.0", True)]
 )
@@ -214,7 +253,7 @@ def test_a_schema_knows_each_value_and_no_others(chart: Chart, name: str) -> Non
     schema = json.loads((folder / "values.schema.json").read_text())
     values = yaml.safe_load((folder / "values.yaml").read_text())
     assert closed(schema, values, "", schema.get("$defs", {})) == []
-    libraries = {"common", "mcp-sidecar", "global"}
+    libraries = {"common", "mcp-sidecar", "mcpServerDefaults", "mcpSidecar", "server", "global"}
     known = {path for path in properties(schema, "", schema.get("$defs", {})) if path.split(".")[0] not in libraries}
 
     def has(path: str) -> bool:

@@ -13,7 +13,7 @@ NAME = "e2e-dns"
 
 
 def manifests(namespace: str, address: str) -> list[Manifest]:
-    """What it takes, all under one name."""
+    """Return what it takes, all under one name."""
     labels = {"app.kubernetes.io/name": NAME}
     rules = [
         {"apiGroups": [""], "resources": ["services"], "verbs": ["list"]},

@@ -81,7 +81,7 @@ def restarted(times: int = 1, *, exit_codes: tuple[int, ...] = ()) -> Sign:
 
 
 def answers_nobody(scene: Scene, pod: Pod) -> bool:
-    """The port takes connections and nothing comes back; probes by TCP see nothing of it."""
+    """The port takes connections and nothing comes back; TCP probes do not notice."""
     return pod.ready == "2/2" and scene.client.health(scene.store, wait=3)[0] == 0
 
 

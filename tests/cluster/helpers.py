@@ -138,7 +138,7 @@ class Client:
         return self.traffic(store.kind, store.service, store.port, **more)
 
     def wait_for(self, store: Store) -> None:
-        """Waits until the node's network has taken up a change: each connection is led to a pod that is there."""
+        """Wait until the node's network applies a change: each connection reaches a pod that exists."""
 
         def opens() -> bool:
             return self.connect(store.service, store.port, times=10) == "open"
@@ -156,7 +156,7 @@ class Client:
         return answer["status"], answer["body"]
 
     def health(self, store: Store, path: str = "/health", **more: Any) -> tuple[int, Manifest]:
-        """What a sidecar says of itself, through port 9000 of the store's own Service."""
+        """Return what a sidecar says of itself, through port 9000 of the store's own Service."""
         status, body = self.send(store.service, 9000, path, **more)
         return status, json.loads(body) if status else {"reason": body}
 

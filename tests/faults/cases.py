@@ -1,4 +1,4 @@
-"""What goes wrong between a sidecar and its store, and what is to be seen then. docs/faults.md has this list as a table."""
+"""Faults between a sidecar and its store, and their expected results. docs/faults.md has this list as a table."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def table() -> str:
     """The cases in Markdown."""
     meaning = {
         "answered": "answered",
-        "told": "an error that says so",
-        "either": "answered by a second try, or an error that says so",
+        "told": "an error",
+        "either": "answered by a second try, or an error",
         "told, unsure": "an error that says that it may have been done",
     }
     lines = ["| what happens | a reading call | a writing call |", "|---|---|---|"]

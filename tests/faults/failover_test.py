@@ -30,7 +30,7 @@ class Load:
 
     @contextmanager
     def running(self, threads: int = 4) -> Iterator[None]:
-        """The time in which calls come one after the other; at its end all are answered."""
+        """Send calls one after the other inside this context; at its end all are answered."""
         workers = [threading.Thread(target=self._work, args=(number,)) for number in range(threads)]
         for worker in workers:
             worker.start()

@@ -84,7 +84,7 @@ class Proxy:
         writer.close()
 
     def take(self, data: bytes) -> tuple[bool, Act | None]:
-        """Whether data from the sidecar holds the marker, and what is to happen to it."""
+        """Return whether data from the sidecar holds the marker, and what is to happen to it."""
         if not self._marker or self._marker not in data:
             return False, None
         self.seen += 1

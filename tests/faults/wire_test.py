@@ -55,11 +55,11 @@ class Store(ABC):
 
     @abstractmethod
     def written(self, name: str) -> int:
-        """How often it was changed."""
+        """Return how often it was changed."""
 
     @abstractmethod
     def marker(self, name: str) -> bytes:
-        """What the request that reads or changes it holds, and no other."""
+        """Return what the request that reads or changes it holds, and no other."""
 
     def call(self, tool: str, **arguments: Any) -> tuple[bool, dict[str, Any] | str]:
         params = {"name": tool, "arguments": arguments}

@@ -80,7 +80,7 @@ _IDS = st.one_of(
 
 
 def _readable(body: bytes) -> bool:
-    """Whether a strict reader takes it as JSON; what is none is answered without an id (JSON-RPC 2.0, 5)."""
+    """Return whether a strict reader takes it as JSON; what is none is answered without an id (JSON-RPC 2.0, 5)."""
     try:
         pydantic_core.from_json(body)
     except ValueError:
@@ -99,7 +99,7 @@ def _headers(version: str, method: str, name: str) -> dict[str, str]:
 
 
 def _sendable(value: str) -> bool:
-    """Whether a client could send it as a header."""
+    """Return whether a client could send it as a header."""
     return value.isascii() and value.isprintable() and value == value.strip()
 
 

@@ -52,7 +52,7 @@ class Holding:
 
 
 def grown(before: Holding, after: Holding) -> list[str]:
-    """What grew more than caches do: a leak of one thing an input would be thousands."""
+    """Return what grew more than caches do: a leak of one thing an input would be thousands."""
     # files: the pool of connections
     bounds = Holding(tasks=2, objects=60_000, files=34, resident=48 * 1024 * 1024)
     return [
@@ -163,7 +163,7 @@ class Target(ABC):
             _check_status(int(first[9:12]), bytes(answer))
 
     def check_end(self) -> None:
-        """What must hold after many inputs: it serves, and the store is as it was if writes are off.
+        """Check what must hold after many inputs: it serves, and the store is as it was if writes are off.
 
         Raises:
             Broken: it does not.
@@ -182,7 +182,7 @@ class Target(ABC):
             raise Broken(f"the store was changed: {self._before} {after}")
 
     def holding(self) -> Holding:
-        """What the process holds while nobody is connected."""
+        """Return what the process holds while nobody is connected."""
         self._connection.close()
         self.sidecar.wait_until(lambda: "mcp_tool_calls_under_way 0.0" in self.sidecar.get("/metrics")[1], 30)
         time.sleep(0.5)  # connections that were closed are seen so

@@ -125,7 +125,7 @@ def test_a_wheel_requires_all_that_its_sources_import(name: str) -> None:
 
 
 def validated(manifest: Path) -> subprocess.CompletedProcess[str]:
-    """What the format's own tool says of a manifest."""
+    """Return what the format's own tool says of a manifest."""
     tool = program("NODE_MODULES") / "@anthropic-ai/mcpb/dist/cli/cli.js"
     command: list[str | Path] = [program("NODE"), tool, "validate", manifest]
     return subprocess.run(command, text=True, capture_output=True, check=False, env={"PATH": "/usr/bin:/bin"})

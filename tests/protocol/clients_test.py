@@ -49,7 +49,7 @@ def sidecar(
 
 
 def see(client: str, cases: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
-    """What a client saw in each case."""
+    """Return what a client saw in each case."""
     kind, _, number = client.partition("-")
     if kind == "python":
         command, told = [str(program(f"PYTHON{number}"))], json.dumps(cases)

@@ -141,34 +141,95 @@ def test_an_unknown_tool_is_an_error_of_the_protocol(server: Server) -> None:
 
 
 def test_wrong_arguments_are_told_to_the_model(server: Server) -> None:
-    _, answer = server.post(request("tools/call", {"name": server.tool, "arguments": {"nonsense": 1}}))
+    name, arguments = {"redis_info": ("redis_read", {"keys": "a"}), "es_health": ("es_get", {"idx": 1})}[server.tool]
+    _, answer = server.post(request("tools/call", {"name": name, "arguments": arguments}))
     assert answer["result"]["isError"]
-    assert "nonsense" in answer["result"]["content"][0]["text"]
+    assert "did you mean" in answer["result"]["content"][0]["text"]
 
 
 def test_an_unknown_method_is_an_error_of_the_protocol(server: Server) -> None:
     assert server.post(request("no/such/method"))[1]["error"]["code"] == -32601
 
 
+PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+
+
 @pytest.mark.parametrize(
-    ("body", "extra", "status"),
+    ("body", "extra", "status", "code", "words"),
     [
-        (b"{", {}, 400),
-        (b"[]", {}, 400),
-        (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', {}, 400),
-        (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', {"MCP-Protocol-Version": "2025-03-26"}, 400),
-        (b'{"jsonrpc":"2.0","id":1}', {}, 400),
-        (b'{"jsonrpc":"2.0","id":1,"method":"ping"}', {"MCP-Protocol-Version": NEW}, 400),
-        (b'{"jsonrpc":"2.0","id":1,"method":"ping"}', {"Content-Type": "text/plain"}, 400),
-        (b'{"jsonrpc":"2.0","id":1,"method":"ping"}', {"Accept": "text/html"}, 406),
-        (b'{"jsonrpc":"2.0","id":1,"method":"ping"}', {"MCP-Protocol-Version": "1999-01-01"}, 400),
+        (b"{", {}, 400, -32700, "not JSON"),
+        (b"\xff", {}, 400, -32700, "not JSON"),
+        (b"", {}, 400, -32700, "not JSON"),
+        (b"[" * 100_000, {}, 400, -32700, "not JSON"),
+        (b"[]", {}, 400, -32600, "1 to 20"),
+        (b"[%s]" % b",".join([PING] * 21), {}, 400, -32600, "1 to 20"),
+        (b"[%s]" % PING, {"MCP-Protocol-Version": "2025-06-18"}, 400, -32600, "only protocol version 2025-03-26"),
+        (b"[%s]" % PING, {"MCP-Protocol-Version": NEW}, 400, -32600, "only protocol version 2025-03-26"),
+        (b"1", {}, 400, -32600, "JSON object"),
+        (b'{"id":1,"method":"ping"}', {}, 400, -32600, "jsonrpc"),
+        (b'{"jsonrpc":"2.0","id":1}', {}, 400, -32600, "method"),
+        (b'{"jsonrpc":"2.0","id":1,"method":1}', {}, 400, -32600, "method"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":1}', {}, 400, -32602, "params"),
+        (PING, {"MCP-Protocol-Version": NEW}, 400, -32602, "_meta"),
+        (PING, {"MCP-Protocol-Version": "2099-01-01"}, 400, -32022, "2025-11-25, 2026-07-28"),
+        (PING, {"MCP-Protocol-Version": ""}, 400, -32022, "2025-11-25, 2026-07-28"),
+        (PING, {"Content-Type": "text/plain"}, 415, -32600, "application/json"),
+        (PING, {"Content-Type": "application/json; charset=utf-16"}, 415, -32600, "UTF-8"),
+        (PING, {"Accept": "text/html"}, 406, -32600, "text/event-stream"),
+        (PING, {"Accept": "application/json;q=0"}, 406, -32600, "text/event-stream"),
+        *(
+            (b'{"jsonrpc":"2.0","id":%s,"method":"ping"}' % id, {}, 400, -32600, "string or an integer")
+            for id in (b"null", b"true", b"1.5", b"{}", b"[]")
+        ),
     ],
 )
 def test_bad_requests_are_refused_and_the_server_goes_on(
-    server: Server, body: bytes, extra: dict[str, str], status: int
+    server: Server, body: bytes, extra: dict[str, str], status: int, code: int, words: str
 ) -> None:
-    assert server.post(body, extra)[0] == status
+    answered, answer = server.post(body, extra)
+    assert (answered, answer["jsonrpc"], answer["error"]["code"]) == (status, "2.0", code), answer
+    assert words in answer["error"]["message"] and "id" in answer
     assert server.get("/health")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "id", ["0", "-1", "1", '"1"', '""', '"\\u0000"', '"\u00fc"', str(2**53 + 1), str(2**63), "1.0"]
+)
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+def test_every_legal_id_comes_back(server: Server, id: str, accept: str) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    body = f'{{"jsonrpc":"2.0","id":{id},"method":"ping"}}'.encode()
+    connection.request("POST", "/mcp", body, {"Content-Type": "application/json", "Accept": accept})
+    text = connection.getresponse().read().decode()
+    connection.close()
+    answer = json.loads(text.partition("data: ")[2] or text)
+    assert answer["result"] == {} and answer["id"] == json.loads(id)
+
+
+def test_no_arguments_however_they_are_written(server: Server) -> None:
+    for params in (None, [], {}):
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": params}
+        assert server.post(message)[1]["result"]["tools"], params
+    for arguments in (None, [], {}, "", "{}", ' {"toolCallId": "1"}'):
+        _, answer = server.post(request("tools/call", {"name": server.tool, "arguments": arguments}))
+        assert not answer["result"]["isError"], arguments
+
+
+@pytest.mark.parametrize("extra", [{}, {"MCP-Protocol-Version": "2025-03-26"}])
+def test_a_batch_is_answered_in_the_version_that_has_them(server: Server, extra: dict[str, str]) -> None:
+    batch = [
+        {"jsonrpc": "2.0", "id": "a", "method": "ping"},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        request("tools/call", {"name": server.tool, "arguments": {}}),
+        {"jsonrpc": "2.0", "id": None, "method": "ping"},
+        {"jsonrpc": "2.0", "id": 3, "method": "no/such"},
+        {"jsonrpc": "2.0", "id": 4, "method": "initialize", "params": {}},
+    ]
+    status, answers = server.post(batch, extra)
+    assert status == 200 and [answer["id"] for answer in answers] == ["a", 1, None, 3, 4]
+    assert answers[0]["result"] == {} and not answers[1]["result"]["isError"]
+    assert [answer["error"]["code"] for answer in answers[2:]] == [-32600, -32601, -32600]
+    assert server.post(batch[1:2], extra) == (202, "")
 
 
 def test_a_body_that_is_too_long_is_refused_by_its_length(server: Server) -> None:
@@ -186,20 +247,57 @@ def test_a_body_that_is_too_long_is_refused_by_its_length(server: Server) -> Non
     assert server.get("/health")[0] == 200
 
 
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "OPTIONS", "HEAD"])
-def test_there_are_no_sessions_to_get_or_delete(server: Server, method: str) -> None:
+def test_there_are_no_sessions_to_get_or_delete(server: Server, method: str, path: str) -> None:
     accept = {"Accept": "application/json, text/event-stream", "Mcp-Session-Id": "of another time"}
-    status, answered, _ = ask(server, None, accept, method)
+    status, answered, text = ask(server, None, accept, method, path)
     assert (status, answered["Allow"]) == (405, "POST")
+    assert method == "HEAD" or json.loads(text)["error"]["code"] == -32600
+
+
+def test_the_path_may_end_with_a_slash_and_no_other_is_there(server: Server) -> None:
+    assert ask(server, request("ping"), {"Accept": BOTH}, path="/mcp/")[0] == 200
+    for path in ("/", "/sse", "/mcp/mcp"):
+        status, _, text = ask(server, request("ping"), {"Accept": BOTH}, path=path)
+        assert status == 404 and "/mcp" in json.loads(text)["error"]["message"]
+
+
+def test_a_page_of_an_allowed_origin_reads_the_answer(server: Server) -> None:
+    for origin in ("http://localhost:6274", "http://127.0.0.1:1", "https://[::1]"):
+        wish = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "mcp-method,content-type"}
+        status, answered, _ = ask(server, None, {"Origin": origin} | wish, "OPTIONS")
+        assert status == 200 and answered["Access-Control-Allow-Origin"] == origin
+        assert "POST" in answered["Access-Control-Allow-Methods"]
+        assert "mcp-method" in answered["Access-Control-Allow-Headers"]
+        for method, status in (("POST", 200), ("GET", 405)):
+            message = request("ping") if method == "POST" else None
+            found, answered, _ = ask(server, message, {"Origin": origin, "Accept": BOTH}, method)
+            assert (found, answered["Access-Control-Allow-Origin"]) == (status, origin)
+            assert "Mcp-Session-Id" in answered["Access-Control-Expose-Headers"]
+    for origin in ("null", "http://evil.example", "vscode-webview://1", "http://localhost.evil.example"):
+        for method in ("OPTIONS", "POST", "GET"):
+            status, answered, text = ask(server, None, {"Origin": origin, **wish}, method)
+            assert status == 403 and "MCP_ALLOWED_ORIGINS" in json.loads(text)["error"]["message"]
+            assert "Access-Control-Allow-Origin" not in answered
+
+
+def test_origins_that_the_operator_names(stores: dict[str, dict[str, str]], tmp_path: Path) -> None:
+    named = "https://app.example:8443/,null,vscode-webview://1"
+    with Server("redis", stores["redis"] | {"MCP_ALLOWED_ORIGINS": named}, tmp_path) as server:
+        for origin in ("https://app.example:8443", "null", "vscode-webview://1"):
+            status, answered, _ = ask(server, request("ping"), {"Origin": origin, "Accept": BOTH})
+            assert (status, answered["Access-Control-Allow-Origin"]) == (200, origin)
+        assert ask(server, request("ping"), {"Origin": "https://app.example", "Accept": BOTH})[0] == 403
 
 
 def ask(
-    server: Server, message: Any, sent: dict[str, str], method: str = "POST"
+    server: Server, message: Any, sent: dict[str, str], method: str = "POST", path: str = "/mcp"
 ) -> tuple[int, email.message.Message, str]:
     """Status, headers and body of an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     try:
-        connection.request(method, "/mcp", message and json.dumps(message), {"Content-Type": "application/json"} | sent)
+        connection.request(method, path, message and json.dumps(message), {"Content-Type": "application/json"} | sent)
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read().decode()
     finally:
@@ -218,13 +316,21 @@ def call(server: Server, version: str, accept: str, meta: dict[str, Any], **argu
 BOTH = "application/json, text/event-stream"
 
 
-@pytest.mark.parametrize("accept", [BOTH, "application/json", "*/*"])
+@pytest.mark.parametrize("accept", [BOTH, "application/json", "Application/*;q=0.5", "*/*", ""])
 @pytest.mark.parametrize("version", [*OLD, NEW])
 def test_an_answer_is_json_whatever_words_the_data_has(server: Server, version: str, accept: str) -> None:
     meta = {"about": {"progressToken": 1}}
     status, kind, text = call(server, version, accept, meta, progressToken="progressToken")
     assert (status, kind) == (200, "application/json")
-    assert json.loads(text)["result"]["isError"], "the tool has no such argument"
+    assert "no argument 'progressToken'" in json.loads(text)["result"]["content"][0]["text"]
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "Text/*, text/html"])
+@pytest.mark.parametrize("version", [*OLD, NEW])
+def test_an_answer_is_a_stream_where_the_client_takes_nothing_else(server: Server, version: str, accept: str) -> None:
+    status, kind, text = call(server, version, accept, {})
+    assert (status, kind) == (200, "text/event-stream")
+    assert not json.loads(text.partition("data: ")[2])["result"]["isError"]
 
 
 @pytest.mark.parametrize("version", OLD)
@@ -246,16 +352,16 @@ def test_the_newest_version_streams_only_where_there_is_progress(server: Server)
 def test_an_answer_does_not_depend_on_the_spelling_of_the_content_type(server: Server) -> None:
     answers = [
         ask(server, request("tools/list"), {"Accept": BOTH, "Content-Type": kind})
-        for kind in ("application/json", "application/json; charset=utf-8")
+        for kind in ("application/json", 'application/json; Charset="UTF-8"', "Application/JSON;charset=utf-8")
     ]
-    assert answers[0][0] == 200 and answers[0][2] == answers[1][2]
+    assert answers[0][0] == 200 and answers[0][2] == answers[1][2] == answers[2][2]
 
 
 def test_other_hosts_and_origins_are_refused(server: Server) -> None:
     status, answer = server.post(request("tools/list"), {"Host": "evil.example"})
-    assert status == 421 and "MCP_ALLOWED_HOSTS" in answer["error"]
+    assert status == 421 and "MCP_ALLOWED_HOSTS" in answer["error"]["message"]
     status, answer = server.post(request("tools/list"), {"Origin": "http://evil.example"})
-    assert status == 403 and "MCP_ALLOWED_ORIGINS" in answer["error"]
+    assert status == 403 and "MCP_ALLOWED_ORIGINS" in answer["error"]["message"]
     assert server.post(request("tools/list"), {"Origin": "http://localhost:3000"})[0] == 200
     # A probe comes to the pod's address.
     assert server.get("/health", {"Host": "10.1.2.3:9000"})[0] == 200
@@ -266,8 +372,13 @@ def test_a_bearer_token_from_a_file_that_changes(stores: dict[str, dict[str, str
     file.write_text("canary-first\n")
     with Server("redis", stores["redis"] | {"MCP_AUTH_TOKEN_FILE": str(file)}, tmp_path) as server:
         message = request("tools/list")
-        assert server.post(message)[0] == 401
-        assert server.post(message, {"Authorization": "Bearer wrong"})[0] == 401
+        status, answer = server.post(message)
+        assert status == 401 and "Authorization: Bearer TOKEN" in answer["error"]["message"]
+        status, answer = server.post(message, {"Authorization": "Bearer wrong"})
+        assert status == 401 and answer["jsonrpc"] == "2.0" and "token is wrong" in answer["error"]["message"]
+        for path in ("/register", "/token", "/authorize", "/.well-known/oauth-authorization-server"):
+            status, text = server.get(path)
+            assert status == 404 and "add the header 'Authorization: Bearer TOKEN'" in text
         assert server.post(message, {"Authorization": "Basic canary-first"})[0] == 401
         assert server.post(message, {"Authorization": "Bearer canary-first"})[0] == 200
         file.write_text("canary-second")

@@ -1,4 +1,4 @@
-"""Who is on a port, from a proc folder that says it."""
+"""Who is on a port, read from a proc folder."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class DockerRegistry(Process):
         self.wait_until(self._answers, 60)
 
     def _answers(self) -> bool:
-        """Whether it is this registry that listens: without a login it says 401, and still what it is."""
+        """Return whether it is this registry that listens: without a login it says 401, and still what it is."""
         try:
             with urllib.request.urlopen(f"http://{self.name}/v2/", timeout=5) as answer:
                 return "Docker-Distribution-Api-Version" in answer.headers

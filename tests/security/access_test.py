@@ -165,7 +165,11 @@ def test_an_oauth_resource_server(start: Start, issuer: Issuer) -> None:
     status, headers, _ = ask(url, message("tools/list"), Authorization=f"Bearer {issuer.token(scope='openid')}")
     assert status == 403 and 'scope="mcp:read"' in headers["WWW-Authenticate"]
     status, headers, answer = ask(url, message("tools/list"), Authorization=f"Bearer {issuer.token(exp=1)}")
-    assert status == 401 and 'error="invalid_token"' in headers["WWW-Authenticate"] and "expired" in answer["error"]
+    assert (
+        status == 401
+        and 'error="invalid_token"' in headers["WWW-Authenticate"]
+        and "expired" in answer["error"]["message"]
+    )
     assert issuer.requests == 1
 
     # A token in the address is in logs and histories: it is not looked at (RFC 9700, 4.3.2).
@@ -277,7 +281,7 @@ def test_a_slow_body_is_refused_and_others_are_served(start: Start) -> None:
 
 
 def established(sidecar: Sidecar, client: int) -> bool:
-    """Whether the server's end of a connection from a client's port is there."""
+    """Return whether the server's end of a connection from a client's port is there."""
     ends = [line.split()[1:4] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     wanted = [f"0100007F:{port:04X}" for port in (sidecar.port, client)]
     return [*wanted, "01"] in ends
@@ -305,7 +309,7 @@ def test_more_requests_than_there_may_be(start: Start) -> None:
     held = [trickle(sidecar, begun) for _ in range(8)]
     sidecar.wait_until(lambda: sidecar.post(message("ping"))[0] == 503, 30)
     status, headers, answer = ask(sidecar.url + "/mcp", message("ping"))
-    assert status == 503 and headers["Retry-After"] == "1" and "try again" in answer["error"]
+    assert status == 503 and headers["Retry-After"] == "1" and "try again" in answer["error"]["message"]
     idle = [trickle(sidecar, b"") for _ in range(16)]
     assert sidecar.get("/health")[0] == 200, "probes are answered while /mcp is full"
     assert sidecar.get("/ready")[0] == 200
@@ -333,7 +337,7 @@ def test_handshakes_that_never_end_stop_nobody(start: Start, tmp_path: Path) -> 
 
 
 def over(connection: socket.socket) -> bool:
-    """Whether the other side has closed it."""
+    """Return whether the other side has closed it."""
     connection.setblocking(False)
     try:
         return connection.recv(1) == b""

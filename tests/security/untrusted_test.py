@@ -71,7 +71,7 @@ def ask(sidecar: Sidecar, method: str, **params: Any) -> dict[str, Any]:
 
 
 def shown(text: str) -> bool:
-    """Whether nothing in a text acts or hides where it is shown."""
+    """Return whether nothing in a text acts or hides where it is shown."""
     return not {unicodedata.category(c) for c in text} & {"Cc", "Cf", "Zl", "Zp"} and not re.search(
         "[\U000e0000-\U000e0fff\ufe00-\ufe0e]", text
     )

@@ -25,7 +25,7 @@ OF_MACROS = {"image", "image_amd64", "image_arm64", "index", "load", "push", "sb
 FLAGS_OF_OTHERS = {"//servers/redis:push": ["--repository"], "//servers/elasticsearch:push": ["--repository"]}
 """Programs of upstream's rules."""
 
-WRITTEN = {"docs/benchmarks/README.md": {"measured.md", "results.json"}}
+WRITTEN = {"docs/benchmarks/README.md": {"measured.md"}}
 """What a run of the benchmark writes beside a page; it may not be there yet."""
 
 LINK = re.compile(r"\]\(([^)\s#:]+)(?:#[^)\s]*)?\)")
@@ -42,7 +42,7 @@ def target(label: str) -> tuple[Path, str]:
 
 
 def actual(label: str) -> str:
-    """What an alias stands for; else the label itself."""
+    """Return what an alias stands for; else the label itself."""
     folder, name = target(label)
     found = re.search(
         rf'alias\(\s*name = "{re.escape(name)}",[^)]*?actual = "([^"]+)"', (folder / "BUILD.bazel").read_text()

@@ -92,9 +92,9 @@ class Machine:
             shutil.copy(file, target)
 
     def run(self, commands: Sequence[Command]) -> list[int]:
-        """Runs command lines in the workspace, one after the other; their exit codes.
+        """Run command lines in the workspace, one after the other, and return their exit codes.
 
-        All in one process namespace: what one of them leaves in the background is there for the next, and ends at the end.
+        All share one process namespace: background processes of one are visible to the next, and end with the last.
         """
         lines = [f"cd {WORKSPACE}", 'told() { printf \'walk: exit code %s after %s s\\n\' "$1" "$SECONDS"; }']
         for command in commands:

@@ -141,7 +141,7 @@ class Process:
 
 
 def accepts(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether somebody accepts connections on a port of this machine."""
+    """Return whether somebody accepts connections on a port of this machine."""
     try:
         socket.create_connection((host, port), timeout=1).close()
     except OSError:

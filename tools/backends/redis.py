@@ -69,7 +69,7 @@ class RedisServer(Process):
 
     @contextmanager
     def silent(self) -> Iterator[None]:
-        """The time in which it takes connections and requests, but answers nothing: its process is stopped."""
+        """Stop its process inside this context: it accepts connections and requests, and answers nothing."""
         self.signal(signal.SIGSTOP)
         try:
             yield

@@ -36,7 +36,7 @@ def objects(text: str) -> dict[str, Any]:
 
 
 def entries(value: Any) -> dict[str, Any] | None:
-    """What is inside a mapping or list by its path element: a key, the name of a list's entry, or its index.
+    """Return what is inside a mapping or list by its path element: a key, the name of a list's entry, or its index.
 
     None for a scalar, and for what is empty.
     """

@@ -77,7 +77,7 @@ def documented(text: str) -> list[Value]:
 
 
 def documents_inside(lines: list[str], number: int) -> bool:
-    """Whether a comment follows a key's line: then the keys inside are documented one by one."""
+    """Return whether a comment follows a key's line: then the keys inside are documented one by one."""
     after = next((line for line in lines[number + 1 :] if line.strip()), "")
     return after.strip().startswith("#") and indentation(after) > indentation(lines[number])
 
@@ -112,6 +112,25 @@ def row(path: str, defaults: dict[str, Any], comment: str) -> str:
     return f"| `{path}` | {cell} | {comment.replace('|', chr(92) + '|')} |"
 
 
+def dependencies(folder: Path) -> Iterator[tuple[str, str]]:
+    """Subcharts of the chart in a folder that have a section of its values: their names, and the sections'."""
+    for dependency in yaml.safe_load((folder / "Chart.yaml").read_text()).get("dependencies", []):
+        if "condition" in dependency or "alias" in dependency:
+            yield dependency["name"], dependency.get("alias", dependency["name"])
+
+
+def placed(
+    folder: Path, charts: Path, section: str = "", trees: tuple[Any, ...] = ()
+) -> Iterator[tuple[str, str, Any]]:
+    """Subcharts and theirs by name, with the dotted path of each section and the values that charts above give it."""
+    trees = (*trees, yaml.safe_load((folder / "values.yaml").read_text()))
+    for name, key in dependencies(folder):
+        inner = tuple(tree.get(key, {}) for tree in trees)
+        path = f"{section}.{key}".removeprefix(".")
+        yield name, path, inner
+        yield from placed(charts / name, charts, path, inner)
+
+
 def table(folder: Path) -> Iterator[str]:
     """Lines of docs/values.md: a section for each top key of a chart's values.
 
@@ -123,29 +142,36 @@ def table(folder: Path) -> Iterator[str]:
     yield f"# Values of the chart {chart['name']}\n"
     yield f"{chart['description']}. An unknown key is refused.\n"
     yield f"<!-- Made by `bazel run //tools:update_goldens` from the comments in `charts/{chart['name']}`; do not edit. -->"
-    subcharts: dict[str, list[str]] = {}
-    for dependency in chart["dependencies"]:
-        if "condition" in dependency:
-            subcharts.setdefault(dependency["name"], []).append(dependency.get("alias", dependency["name"]))
-    used = {name for names in subcharts.values() for name in names}
+    subcharts: dict[str, dict[str, Any]] = {}
+    for name, path, above in placed(folder, folder / "charts"):
+        subcharts.setdefault(name, {})[path] = above
     comments = {value.path: value.comment for value in values}
+    used = {key for _, key in dependencies(folder)}
     for section in (name for name in tree if name not in used):
         yield from heading([section], comments)
         for value in values:
             name, _, path = value.path.partition(".")
-            if name == section and path and not value.section:
-                yield row(path, {section: value.default}, value.comment)
-    for subchart, names in subcharts.items():
-        yield from heading(names, comments)
+            if name == section and not value.section:
+                yield row(path or name, {section: value.default}, value.comment)
+    for subchart, sections in subcharts.items():
+        yield from heading(list(sections), comments)
+        inner = {key for _, key in dependencies(folder / "charts" / subchart)}
         for value in documented((folder / "charts" / subchart / "values.yaml").read_text()):
-            if not value.section and not value.path.startswith("global."):
-                defaults = {name: lookup(tree[name], value.path, value.default) for name in names}
+            if not value.section and value.path.partition(".")[0] not in {"global", *inner}:
+                defaults = {name: first(above, value.path, value.default) for name, above in sections.items()}
                 yield row(value.path, defaults, value.comment)
+
+
+def first(trees: tuple[Any, ...], path: str, default: Any) -> Any:
+    """The value at a dotted path in the first of some trees that has it, or `default`."""
+    for tree in reversed(trees):
+        default = lookup(tree, path, default)
+    return default
 
 
 def heading(names: list[str], comments: dict[str, str]) -> Iterator[str]:
     yield f"\n## {', '.join(names)}\n"
-    yield from (f"{comments[name]}\n" for name in names)
+    yield from (f"{comments[name]}\n" for name in names if name in comments)
     yield "| key | default | meaning |\n|---|---|---|"
 
 

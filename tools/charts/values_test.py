@@ -90,7 +90,11 @@ def test_the_table_has_a_row_for_each_value_of_each_subchart(tmp_path: Path) -> 
     files = {
         "Chart.yaml": yaml.safe_dump({"name": "all", "description": "All", "dependencies": dependencies}),
         "values.yaml": PARENT,
-        "charts/store/values.yaml": SUBCHART,
+        "charts/store/Chart.yaml": yaml.safe_dump({"dependencies": [{"name": "sidecar", "alias": "helper"}]}),
+        "charts/store/values.yaml": SUBCHART + "\n# The helper.\nhelper:\n  # Image.\n  image: a\n",
+        "charts/sidecar/Chart.yaml": "{}",
+        "charts/sidecar/values.yaml": "# Image.\nimage: b\n\n# Port.\nport: 9\n",
+        "charts/app/Chart.yaml": "{}",
         "charts/app/values.yaml": "# Values.\n\n# Port.\nport: 0\n\n# Arguments.\nargs: []\n",
     }
     for name, text in files.items():
@@ -102,7 +106,11 @@ def test_the_table_has_a_row_for_each_value_of_each_subchart(tmp_path: Path) -> 
     assert "## store\n\nThe store.\n\n| key" in text
     assert "| `image.tag` | `1\\|2` | Tag. |" in text
     assert "| `config` | `a: 1; b` | Lines. |" in text
-    assert "`image` |" not in text
+    assert "`image` | `{" not in text
     assert "## one, two\n\nOne.\n\nTwo.\n" in text
     assert "| `port` | one: `1`, two: `2` | Port. |" in text
     assert "| `args` | `[]` | Arguments. |" in text
+    assert (
+        "## store.helper\n\n| key | default | meaning |\n|---|---|---|\n| `image` | `a` | Image. |\n| `port` | `9` | Port. |"
+        in text
+    )

@@ -18,7 +18,7 @@ UID = 1000
 
 @functools.cache
 def can_isolate() -> bool:
-    """Whether bubblewrap is here and may make namespaces."""
+    """Return whether bubblewrap is here and may make namespaces."""
     if not shutil.which("bwrap"):
         return False
     command = ["bwrap", "--ro-bind", "/", "/", "--unshare-user", "--uid", str(UID), "--gid", str(UID), "true"]

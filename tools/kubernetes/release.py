@@ -74,7 +74,7 @@ def pods(cluster: Cluster) -> list[tuple[str, ...]]:
 
 
 def rolled_out(cluster: Cluster) -> bool:
-    """Whether every StatefulSet and Deployment has all its pods, of its newest state, ready."""
+    """Return whether every StatefulSet and Deployment has all its pods, of its newest state, ready."""
 
     def complete(controller: dict[str, Any]) -> bool:
         spec, status = controller["spec"], controller.get("status", {})

@@ -182,7 +182,7 @@ class Described:
 
 
 def _asked(setting: Setting) -> dict[str, Any]:
-    """How a desktop client asks for a setting."""
+    """Return how a desktop client asks for a setting."""
     default: Any = setting.default
     if setting.kind == "boolean":
         default = setting.default == "true"

@@ -20,7 +20,7 @@ def text(value: Any) -> bytes:
 
 
 def sources(wheel: Path) -> Iterator[tuple[str, bytes]]:
-    """What a wheel installs, without what describes the wheel itself."""
+    """Return what a wheel installs, without what describes the wheel itself."""
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             if ".dist-info/" not in name:

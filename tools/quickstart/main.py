@@ -150,7 +150,7 @@ def stop(given: argparse.Namespace) -> None:
 
 
 async def ask(url: str, tool: str, arguments: dict[str, Any]) -> str:
-    """What a tool answers, as a client sees it.
+    """Return what a tool answers, as a client sees it.
 
     Raises:
         StartError: it answered with an error.

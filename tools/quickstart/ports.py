@@ -76,7 +76,7 @@ def owner(port: int, proc: Path = Path("/proc")) -> str:
 
 
 def program(process: Path) -> str:
-    """What a process is called: its program's name, also where a loader runs it under the name it was told (--argv0)."""
+    """Return a process' program name, also where a loader runs it under another name (--argv0)."""
     words = (process / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
     if "--argv0" in words[:-1]:
         return Path(words[words.index("--argv0") + 1]).name

@@ -101,7 +101,7 @@ class Stack:
 
 
 def ready(port: int) -> bool:
-    """Whether the server on a port says that it and its store serve."""
+    """Return whether the server on a port says that it and its store serve."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as answer:
             return int(answer.status) == 200

@@ -11,7 +11,7 @@ from tools.release.tree import Tree
 
 
 def changes(tree: Tree, version: str) -> str:
-    """What changed: the version's part of CHANGELOG.md (keepachangelog.com), its Unreleased part, else git's subjects."""
+    """Return the changes: the version's part of CHANGELOG.md (keepachangelog.com), its Unreleased part, else git's subjects."""
     changelog = tree.folder / "CHANGELOG.md"
     if changelog.exists():
         parts = re.split(r"^## +", changelog.read_text(), flags=re.M)[1:]

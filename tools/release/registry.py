@@ -55,7 +55,7 @@ class Registry:
             raise ReleaseError(f"{command[0]} can't be started: {error.strerror}") from None
 
     def _told(self, output: str) -> ReleaseError:
-        """What a client said, in one line that says what to do."""
+        """Return what a client said, in one line that says what to do."""
         lines = output.strip().splitlines() or ["no reason given"]
         last = re.sub(r"^(Error: )+|\x1b\[\S+m", "", lines[-1])
         if re.search(r"UNAUTHORIZED|DENIED|\b40[13]\b|basic credential not found|[Uu]nauthorized", output):

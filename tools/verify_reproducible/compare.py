@@ -17,7 +17,7 @@ def digests(artifacts: Path) -> dict[str, str]:
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """What differs, a line each, as near to the cause as can be said; empty for equal builds."""
+    """Return what differs, a line each, as near to the cause as can be said; empty for equal builds."""
     ours, theirs = digests(one), digests(other)
     if ours == theirs:
         return []

@@ -26,7 +26,7 @@ def layer(files: dict[str, bytes], mtime: int = 0, level: int = 9) -> bytes:
 
 
 def artifacts(folder: Path, data: bytes, config: dict[str, Any] | None = None, chart: bytes = b"chart") -> Path:
-    """What collect.py writes, with one image of one layer."""
+    """Return what collect.py writes, with one image of one layer."""
     blobs = folder / "images/redis/blobs/sha256"
     blobs.mkdir(parents=True)
 

@@ -47,7 +47,7 @@ class Finding(NamedTuple):
 
 
 def component(purl: str) -> Component | None:
-    """What OSV calls a package; None for what is in no ecosystem of the images' (the image itself, our code)."""
+    """Return what OSV calls a package; None for what is in no ecosystem of the images' (the image itself, our code)."""
     parsed = PackageURL.from_string(purl)
     version = parsed.version or ""
     if parsed.type == "pypi":
@@ -101,7 +101,7 @@ def _checked(record: Any, where: str) -> dict[str, Any]:
 
 
 def _order(ecosystem: str, version: str) -> Any:
-    """What versions of an ecosystem are compared by; "0" is before all of them."""
+    """Return what versions of an ecosystem are compared by; "0" is before all of them."""
     if ecosystem == "PyPI":
         return Version("0.dev0") if version == "0" else Version(version)
     return NativeVersion(version)
@@ -138,7 +138,7 @@ def _same_package(affected: dict[str, Any], wanted: Component) -> bool:
 
 
 def affects(affected: dict[str, Any], wanted: Component) -> bool:
-    """Whether an entry of `affected` is about a version of a component.
+    """Return whether an entry of `affected` is about a version of a component.
 
     Raises:
         DatabaseError: a version in it is none of its ecosystem.
@@ -185,7 +185,7 @@ def _fixed(affected: dict[str, Any]) -> tuple[str, ...]:
 
 
 def findings(database: Iterable[dict[str, Any]], components: Iterable[Component]) -> list[Finding]:
-    """What a database knows of components, the worst first; withdrawn records are left out.
+    """Return what a database knows of components, the worst first; withdrawn records are left out.
 
     Raises:
         DatabaseError: a record can't be understood.

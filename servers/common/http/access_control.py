@@ -10,6 +10,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.common.http.auth_settings import AuthSettings
@@ -27,6 +28,8 @@ from servers.common.http.tls import PEER_CERTIFICATE, client_name
 from servers.common.settings import CommonSettings
 from servers.common.text_escape import plain
 
+WANTS_TOKEN = "this server wants a bearer token: add the header 'Authorization: Bearer TOKEN'"
+
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -38,39 +41,67 @@ def host_name(value: str) -> str:
         return ""
 
 
+class OriginCheck(CORSMiddleware):
+    """ASGI middleware: answer pages of origins that are local, or that the operator has named, and let them read the answer.
+
+    A page without an origin of its own (`Origin: null`) is answered only where `null` is named: any page can have that one.
+
+    Args:
+        app: the application
+        settings: with the further origins
+        refusals: answers refused requests
+    """
+
+    def __init__(self, app: ASGIApp, settings: CommonSettings, refusals: Refusals) -> None:
+        # A browser may send GET and DELETE too, so that its client reads 405 and goes on.
+        super().__init__(
+            app,
+            allow_methods=("POST", "GET", "DELETE"),
+            allow_headers=("*",),
+            allow_private_network=True,
+            expose_headers=("Mcp-Session-Id", "Mcp-Protocol-Version", "WWW-Authenticate", "Retry-After"),
+            max_age=7200,
+        )
+        self._refusals = refusals
+        self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        """Return whether pages of an origin are answered."""
+        if "*" in self._origins or origin.lower() in self._origins:
+            return True
+        scheme, _, authority = origin.lower().partition("://")
+        return scheme in ("http", "https") and host_name(authority) in _LOCAL
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        origin = Headers(scope=scope).get("origin")
+        if origin is None or self.is_allowed_origin(origin):
+            await super().__call__(scope, receive, send)
+        else:
+            message = f"browser origin {plain(origin)!r} is not allowed: add it to MCP_ALLOWED_ORIGINS"
+            await self._refusals.response(scope, "origin", 403, message)(scope, receive, send)
+
+
 class HostCheck:
-    """ASGI middleware: answer only for hosts and browser origins that are local, or that the operator has named."""
+    """ASGI middleware: answer only for hosts that are local, or that the operator has named."""
 
     def __init__(self, app: ASGIApp, settings: CommonSettings, auth: AuthSettings, refusals: Refusals) -> None:
         self._app, self._refusals = app, refusals
         self._hosts = _LOCAL | {name.lower() for name in settings.allowed_hosts}
         if auth.oauth:
             self._hosts |= {auth.oauth.host}
-        self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        hosts = headers.getlist("host")
-        origin = headers.get("origin")
+        hosts = Headers(scope=scope).getlist("host")
         app: ASGIApp = self._app
         if len(hosts) > 1:
             app = self._refusals.response(scope, "host", 400, "a request has one Host header (RFC 9112, 3.2)")
         elif not self._serves(host := "".join(hosts)):
             message = f"this server does not answer for host {plain(host_name(host))!r}: add it to MCP_ALLOWED_HOSTS"
             app = self._refusals.response(scope, "host", 421, message)
-        elif origin is not None and not self._allows(origin):
-            message = f"browser origin {plain(origin)!r} is not allowed: add it to MCP_ALLOWED_ORIGINS"
-            app = self._refusals.response(scope, "origin", 403, message)
         await app(scope, receive, send)
 
     def _serves(self, host: str) -> bool:
         return "*" in self._hosts or host_name(host) in self._hosts or host.lower() in self._hosts
-
-    def _allows(self, origin: str) -> bool:
-        if "*" in self._origins or origin.lower() in self._origins:
-            return True
-        scheme, _, authority = origin.lower().partition("://")
-        return scheme in ("http", "https") and host_name(authority) in _LOCAL
 
 
 def authenticator(settings: AuthSettings) -> Authenticator | None:
@@ -123,7 +154,7 @@ class Authentication:
         if self._authenticator:
             scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not token.strip():
-                return self._refuse(scope, 401, "send 'Authorization: Bearer TOKEN'", self._challenge)
+                return self._refuse(scope, 401, WANTS_TOKEN, self._challenge)
             try:
                 principal = await self._authenticator.authenticate(token.strip())
             except CredentialRefused as refused:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from servers.common import VERSION
-from servers.common.http.access_control import Authentication, HostCheck
+from servers.common.http.access_control import WANTS_TOKEN, Authentication, HostCheck, OriginCheck
 from servers.common.http.auth_settings import AuthSettings
-from servers.common.http.rate_limit import RateLimit, Refusals, RequestLimits, TokenBuckets
+from servers.common.http.rate_limit import RateLimit, Refusals, RequestLimits, TokenBuckets, error_response
 from servers.common.protocol.endpoint import McpEndpoint
 from servers.common.server import Instance
+
+PATHS = ("/mcp", "/mcp/")
+"""Where MCP is."""
+
+OAUTH_PATHS = ("/register", "/token", "/authorize")
+"""Where clients look for an authorization server that publishes no metadata (MCP specification of 2025-03-26)."""
 
 
 @asynccontextmanager
@@ -49,13 +56,24 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
     refusals = Refusals(instance.metrics)
     buckets = TokenBuckets(auth.calls_per_minute)
     # The first one sees a request first.
-    middleware = [
-        Middleware(HostCheck, settings, auth, refusals),
-        Middleware(Authentication, auth, buckets, refusals),
-        Middleware(RateLimit, buckets, refusals),
-        Middleware(RequestLimits, refusals, auth.max_connections, settings.max_request_bytes, auth.request_seconds),
-        *instance.http_middleware,
-    ]
+    guarded = _behind(
+        [
+            Middleware(HostCheck, settings, auth, refusals),
+            Middleware(Authentication, auth, buckets, refusals),
+            Middleware(RateLimit, buckets, refusals),
+            Middleware(RequestLimits, refusals, auth.max_connections, settings.max_request_bytes, auth.request_seconds),
+            *instance.http_middleware,
+        ],
+        endpoint,
+    )
+    only_post = error_response(
+        "this server has no sessions and no streams of its own: send POST", 405, {"Allow": "POST"}
+    )
+    mcp = OriginCheck(
+        Router([Route(path, app, methods=m) for path in PATHS for app, m in ((guarded, ["POST"]), (only_post, None))]),
+        settings,
+        refusals,
+    )
 
     def state() -> dict[str, Any]:
         monitor = instance.monitor
@@ -81,7 +99,7 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
         return Response(text, media_type=kind)
 
     routes = [
-        Route("/mcp", endpoint, methods=["POST"], middleware=middleware),
+        *(Route(path, mcp) for path in PATHS),
         Route("/health", health),
         Route("/ready", ready),
         Route("/metrics", metrics_text),
@@ -94,6 +112,18 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
             return JSONResponse(document, headers={"Cache-Control": "max-age=3600"})
 
         routes += [Route(path, metadata) for path in oauth.metadata_paths]
+    login = _login(auth)
+
+    async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path.startswith("/.well-known/") or path in OAUTH_PATHS:
+            # Claude Code and others show the text of this answer.
+            response: Response = PlainTextResponse(
+                f"this server registers no clients and gives no tokens; {login}", 404
+            )
+        else:
+            response = error_response(f"there is nothing at this path: MCP is at {PATHS[0]}", 404)
+        await response(scope, receive, send)
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
@@ -101,4 +131,20 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
             on_startup()
             yield
 
-    return Router(routes, redirect_slashes=False, lifespan=lifespan)
+    return Router(routes, redirect_slashes=False, default=nothing, lifespan=lifespan)
+
+
+def _behind(middleware: Sequence[Middleware], app: ASGIApp) -> ASGIApp:
+    """Return an application behind its middleware."""
+    for layer, arguments, options in reversed(middleware):
+        app = layer(app, *arguments, **options)
+    return app
+
+
+def _login(auth: AuthSettings) -> str:
+    """Return what to say to a client that looks for a login here."""
+    if auth.oauth:
+        return f"get an access token from {auth.oauth.issuer} for {auth.oauth.resource}"
+    if auth.token_file or auth.tokens_file:
+        return WANTS_TOKEN
+    return "it wants a client certificate" if auth.kinds else "it wants no login"

@@ -13,7 +13,10 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
 
+from mcp_types import INTERNAL_ERROR, INVALID_REQUEST
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,6 +28,22 @@ audit = logging.getLogger("servers.audit")
 
 MAX_CLIENTS = 4096
 """Clients with a token bucket. The least recently seen ones are forgotten first, and start again with a full bucket."""
+
+
+TAKE_TOKEN: ContextVar[Callable[[], int]] = ContextVar("TAKE_TOKEN", default=lambda: 0)
+"""Takes a further token from the bucket of the client of the current request, as `TokenBuckets.take` does."""
+
+
+def error_body(message: str, code: int, data: Any = None, id: Any = None) -> dict[str, Any]:
+    """Return a JSON-RPC error (https://www.jsonrpc.org/specification#error_object), which MCP clients show."""
+    error = {"code": code, "message": message} | ({} if data is None else {"data": data})
+    return {"jsonrpc": "2.0", "id": id, "error": error}
+
+
+def error_response(message: str, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Return an HTTP error whose body is a JSON-RPC error, as the SDK answers."""
+    code = INVALID_REQUEST if status < 500 else INTERNAL_ERROR
+    return JSONResponse(error_body(message, code), status, headers)
 
 
 class Refusals:
@@ -51,7 +70,7 @@ class Refusals:
         if now - self._logged.get(reason, -math.inf) >= 1:
             self._logged[reason] = now
             audit.warning("refused", extra={"reason": reason, "status": status, "address": client_network(scope)})
-        return JSONResponse({"error": message}, status, headers)
+        return error_response(message, status, headers)
 
 
 def client_network(scope: Scope) -> str:
@@ -117,6 +136,7 @@ class RateLimit:
         principal = PRINCIPAL.get()
         client = f"address {client_network(scope)}" if principal is ANONYMOUS else f"name {principal.name}"
         app: ASGIApp = self._app
+        TAKE_TOKEN.set(functools.partial(self._buckets.take, client))
         if seconds := self._buckets.take(client):
             app = too_many_requests(self._refusals, scope, seconds)
         await app(scope, receive, send)

@@ -1,19 +1,52 @@
-"""The MCP endpoint: the SDK's session manager behind one route, without sessions."""
+"""The MCP endpoint: the SDK's session manager behind one route, without sessions.
+
+The SDK is strict about what a request looks like. Here a request is checked first, so that each fault is answered with a
+JSON-RPC error that says what to do, and what clients in the field write differently gets the form that the SDK knows.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from contextvars import ContextVar
+from typing import Any
 
 import anyio
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp_types import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, UNSUPPORTED_PROTOCOL_VERSION
+from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from servers.common.http.rate_limit import TAKE_TOKEN, error_body
 from servers.common.protocol.tools import from_json
+from servers.common.text_escape import plain
 
 STREAM: ContextVar[bool] = ContextVar("STREAM", default=False)
 """Whether the current request is answered with an event stream, and not with one JSON body."""
+
+MAX_BATCH = 20
+"""Messages of a JSON-RPC batch."""
+
+BATCH_VERSION = "2025-03-26"
+"""The version that has batches, and that is assumed where a request names none."""
+
+JSON, EVENTS = "application/json", "text/event-stream"
+
+
+class Invalid(Exception):
+    """A request that is not MCP over streamable HTTP. The message is for the client."""
+
+    def __init__(
+        self, message: str, status: int = 400, code: int = INVALID_REQUEST, data: Any = None, id: Any = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.data, self.id = status, code, data, id
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON-RPC error."""
+        return error_body(str(self), self.code, self.data, self.id)
 
 
 class McpEndpoint(StreamableHTTPSessionManager):
@@ -32,29 +65,221 @@ class McpEndpoint(StreamableHTTPSessionManager):
         """Ignore the choice of the constructor."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = (await receive())["body"]
+        headers = Headers(scope=scope)
+        try:
+            takes_json, takes_events = accepted(headers)
+            check_headers(headers)
+            message = decoded(body)
+            batch = isinstance(message, list)
+            check_batch(message, headers) if batch else check_message(message)
+        except Invalid as error:
+            await JSONResponse(error.body(), error.status)(scope, receive, send)
+            return
+        STREAM.set(not batch and takes_events and (not takes_json or asks_progress(message)))
+        if not takes_json:
+            send = as_events(send)
+        scope = dict(scope) | {"headers": _plain_headers(scope)}
         messages: asyncio.Queue[Message] = asyncio.Queue()
-        messages.put_nowait(body := await receive())
-        STREAM.set(wants_stream(Headers(scope=scope), body["body"]))
 
         async def watch() -> None:
-            while (message := await receive())["type"] != "http.disconnect":
+            while (left := await receive())["type"] != "http.disconnect":
                 pass
-            messages.put_nowait(message)
+            messages.put_nowait(left)
             call.cancel()
 
         with anyio.CancelScope() as call:
             watcher = asyncio.create_task(watch())
             try:
-                await self.handle_request(scope, messages.get, send)
+                if batch:
+                    await self._answer_batch(message, scope, messages, send)
+                else:
+                    messages.put_nowait(_request(rewritten(message) or body))
+                    await self.handle_request(scope, messages.get, send)
             finally:
                 watcher.cancel()
 
+    async def _answer_batch(self, batch: list[Any], scope: Scope, messages: asyncio.Queue[Message], send: Send) -> None:
+        """Answer the messages of a batch one after the other, in one JSON array."""
+        answers = []
+        for position, message in enumerate(batch):
+            try:
+                check_message(message)
+                if message.get("method") == "initialize":
+                    raise Invalid("initialize can't be part of a batch: send it alone", id=message.get("id"))
+                # The request itself has taken the first token.
+                if position and (seconds := TAKE_TOKEN.get()()):
+                    raise Invalid(f"too many requests: try again in {seconds} s", id=message.get("id"))
+            except Invalid as error:
+                answers.append(error.body())
+                continue
+            content = bytearray()
 
-def wants_stream(headers: Headers, body: bytes) -> bool:
-    """Return whether a request has a progress token in `params._meta`, and its client accepts event streams."""
-    if not any(kind in headers.get("accept", "").lower() for kind in ("text/event-stream", "*/*")):
-        return False
+            async def collect(part: Message, content: bytearray = content) -> None:
+                content.extend(part.get("body", b""))
+
+            messages.put_nowait(_request(rewritten(message) or json.dumps(message).encode()))
+            await self.handle_request(scope, messages.get, collect)
+            if content:
+                answers.append(from_json(content))
+        response = JSONResponse(answers) if answers else Response(status_code=202)
+        await response(scope, messages.get, send)
+
+
+def _request(body: bytes) -> Message:
+    return {"type": "http.request", "body": body, "more_body": False}
+
+
+def _plain_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Return the headers with the Accept and Content-Type that the SDK asks for."""
+    kept = [(name, value) for name, value in scope["headers"] if name not in (b"accept", b"content-type")]
+    return [*kept, (b"accept", f"{JSON}, {EVENTS}".encode()), (b"content-type", JSON.encode())]
+
+
+def accepted(headers: Headers) -> tuple[bool, bool]:
+    """Return whether a client accepts JSON, and event streams (RFC 9110, 12.5.1). Without Accept it accepts both.
+
+    Raises:
+        Invalid: it accepts neither.
+    """
+    ranges = [part.strip().lower() for value in headers.getlist("accept") for part in value.split(",") if part.strip()]
+    wanted = {name.strip() for name, _, weight in (part.partition(";") for part in ranges) if not _is_zero(weight)}
+    takes_json = not ranges or bool(wanted & {JSON, "application/*", "*/*"})
+    takes_events = not ranges or bool(wanted & {EVENTS, "text/*", "*/*"})
+    if not (takes_json or takes_events):
+        raise Invalid(f"this endpoint answers with {JSON} or {EVENTS}: name both in Accept", 406)
+    return takes_json, takes_events
+
+
+def _is_zero(parameters: str) -> bool:
+    """Return whether a media range's weight says "not acceptable"."""
+    weights = [value for name, _, value in (p.strip().partition("=") for p in parameters.split(";")) if name == "q"]
+    return bool(weights) and not weights[0].strip("0.")
+
+
+def check_headers(headers: Headers) -> None:
+    """Check Content-Type and MCP-Protocol-Version.
+
+    Raises:
+        Invalid: the body is not JSON in UTF-8, or the version is not served.
+    """
+    kind, _, parameters = headers.get("content-type", "").lower().partition(";")
+    charsets = [value.strip(' "') for name, _, value in (p.partition("=") for p in parameters.split(";")) if name.strip() == "charset"]  # noqa: E501  # fmt: skip
+    if kind.strip() != JSON or not set(charsets) <= {"utf-8", "utf8", "us-ascii"}:
+        raise Invalid(f"the body has to be JSON in UTF-8: send 'Content-Type: {JSON}'", 415)
+    version = headers.get("mcp-protocol-version")
+    if version is not None and version not in KNOWN_PROTOCOL_VERSIONS:
+        raise Invalid(
+            f"protocol version {plain(version, 40)!r} is not served: use one of {', '.join(KNOWN_PROTOCOL_VERSIONS)}",
+            code=UNSUPPORTED_PROTOCOL_VERSION,
+            data={"supported": list(KNOWN_PROTOCOL_VERSIONS), "requested": plain(version, 40)},
+        )
+
+
+def decoded(body: bytes) -> Any:
+    """Return what a body says.
+
+    Raises:
+        Invalid: it is not JSON.
+    """
     try:
-        return isinstance(from_json(body)["params"]["_meta"]["progressToken"], str | int)
-    except (ValueError, RecursionError, LookupError, TypeError):
+        return from_json(body)
+    except (ValueError, RecursionError):
+        raise Invalid("the body is not JSON in UTF-8", code=PARSE_ERROR) from None
+
+
+def check_batch(batch: list[Any], headers: Headers) -> None:
+    """Check that a batch may be sent.
+
+    Raises:
+        Invalid: it may not.
+    """
+    if headers.get("mcp-protocol-version", BATCH_VERSION) > BATCH_VERSION:
+        raise Invalid(f"only protocol version {BATCH_VERSION} has batches: send one message in a request")
+    if not 0 < len(batch) <= MAX_BATCH:
+        raise Invalid(f"a batch has 1 to {MAX_BATCH} messages")
+
+
+def check_message(message: Any) -> None:
+    """Check that a message is a JSON-RPC request, notification or response as MCP allows it.
+
+    Raises:
+        Invalid: it is not; with the ID of the request where that is legal.
+    """
+    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+        raise Invalid('a message is a JSON object with "jsonrpc": "2.0"')
+    number = message.get("id")
+    if "id" in message and not is_id(number):
+        raise Invalid("the id of a request has to be a string or an integer")
+    if "method" not in message:
+        if not {"result", "error"} & message.keys():
+            raise Invalid("a message has to have a method", id=number)
+    elif not isinstance(message["method"], str):
+        raise Invalid("the method has to be a string", id=number)
+    elif message.get("params") not in (None, []) and not isinstance(message["params"], dict):
+        raise Invalid("params has to be an object", code=INVALID_PARAMS, id=number)
+
+
+def is_id(value: Any) -> bool:
+    """Return whether a value is a legal request ID: a string, or a number without a fraction."""
+    if isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
+def rewritten(message: dict[str, Any]) -> bytes | None:
+    """Return a message in the form that the SDK knows, or None where it has that form.
+
+    null and [], which some languages write for an empty object, mean no params or arguments. Arguments may be JSON text. An ID
+    of 1.0 is the integer 1.
+    """
+    new = dict(message)
+    if isinstance(new.get("id"), float):
+        new["id"] = int(new["id"])
+    if "params" in new and not new["params"]:
+        del new["params"]
+    params = new.get("params")
+    if new.get("method") == "tools/call" and isinstance(params, dict) and "arguments" in params:
+        arguments = params["arguments"]
+        if isinstance(arguments, str) and arguments.lstrip()[:1] == "{":
+            try:
+                arguments = from_json(arguments.encode("utf-8", "surrogatepass"))
+            except (ValueError, RecursionError):
+                arguments = params["arguments"]
+        if arguments in ([], "", None):
+            arguments = {}
+        if arguments is not params["arguments"]:
+            new["params"] = params | {"arguments": arguments}
+    return None if new == message and type(new.get("id")) is type(message.get("id")) else json.dumps(new).encode()
+
+
+def asks_progress(message: Any) -> bool:
+    """Return whether a request has a progress token in `params._meta`."""
+    try:
+        return isinstance(message["params"]["_meta"]["progressToken"], str | int)
+    except (LookupError, TypeError):
         return False
+
+
+def as_events(send: Send) -> Send:
+    """Return a `send` that writes an answer in JSON as the one event of a stream."""
+    start: Message | None = None
+    content = bytearray()
+
+    async def forward(message: Message) -> None:
+        nonlocal start
+        if message["type"] == "http.response.start":
+            kind = Headers(raw=message["headers"]).get("content-type", "")
+            if message["status"] == 200 and kind.startswith(JSON):
+                start = message
+                return
+        elif start:
+            content.extend(message.get("body", b""))
+            if not message.get("more_body"):
+                kept = [(n, v) for n, v in start["headers"] if n.lower() not in (b"content-type", b"content-length")]
+                await send(start | {"headers": [*kept, (b"content-type", EVENTS.encode())]})
+                await send({"type": "http.response.body", "body": b"event: message\r\ndata: %s\r\n\r\n" % content})
+            return
+        await send(message)
+
+    return forward

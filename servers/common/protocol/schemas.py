@@ -53,11 +53,16 @@ class ArgumentsSchema(InlineSchema):
         return found
 
     def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
-        """Leave out `additionalProperties: true`, the default."""
+        """Leave out the default: any value."""
         found = super().dict_schema(schema)
-        if found.get("additionalProperties") is True:
-            del found["additionalProperties"]
+        if schema.get("values_schema", {}).get("type", "any") == "any":
+            found.pop("additionalProperties", None)
         return found
+
+    def any_schema(self, schema: core_schema.AnySchema) -> JsonSchemaValue:
+        """Name all types: clients refuse a schema without one, and an array without a type for its items."""
+        types = [{"type": name} for name in ("string", "number", "boolean", "object")]
+        return {"anyOf": [*types, {"type": "array", "items": {"anyOf": types}}]}
 
 
 class ResultSchema(InlineSchema):

@@ -18,6 +18,7 @@ import orjson
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
+from servers.common.protocol.arguments import expected, fitted, nearest, unknown
 from servers.common.protocol.schemas import ArgumentsSchema, ResultSchema
 from servers.common.settings import hide
 from servers.common.text_escape import escaped, plain
@@ -92,6 +93,38 @@ class Tool:
         return create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)
 
     @cached_property
+    def input_schema(self) -> dict[str, Any]:
+        """The JSON Schema of the arguments. It says nothing of unknown ones: some are ignored, see `check`."""
+        schema = self.arguments.model_json_schema(schema_generator=ArgumentsSchema)
+        del schema["additionalProperties"]
+        return schema
+
+    def check(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Return the values of all arguments, and the names of unknown arguments that were ignored.
+
+        Raises:
+            ToolError: an argument is wrong, missing or misspelled, or is unknown to a tool that changes data.
+        """
+        strange = unknown(given, self.input_schema)
+        for name in strange:
+            if near := nearest(name, self.arguments.model_fields):
+                raise ToolError(f"wrong arguments: there is no argument {plain(name, 100)!r}: did you mean {near!r}?")
+            if self.write:
+                known = ", ".join(self.arguments.model_fields)
+                raise ToolError(
+                    f"wrong arguments: there is no argument {plain(name, 100)!r}, and nothing was done: leave it out; "
+                    f"the arguments are {known}"
+                )
+        try:
+            checked = self.arguments.model_validate(fitted(given, self.input_schema, write=self.write))
+        except ValidationError as error:
+            wrong = problems(error, self.input_schema)
+            if strange:
+                wrong += f"; there is no argument {plain(strange[0], 100)!r}"
+            raise ToolError(f"wrong arguments: {wrong}") from None
+        return {name: getattr(checked, name) for name in self.arguments.model_fields}, strange
+
+    @cached_property
     def results(self) -> dict[str, Any]:
         """The JSON Schema of each part of a result, with its meaning: for people. Models see results themselves."""
         schema = TypeAdapter(self._hints["return"]).json_schema(schema_generator=ResultSchema, mode="serialization")
@@ -105,7 +138,7 @@ class Tool:
             name=self.name,
             title=self.title,
             description=inspect.getdoc(self.function),
-            input_schema=self.arguments.model_json_schema(schema_generator=ArgumentsSchema),
+            input_schema=self.input_schema,
             output_schema={
                 "type": "object",
                 "properties": {
@@ -138,7 +171,7 @@ def tool(
     """Makes a tool of a function `async def name(call, *, argument: type = default, ...) -> typing_extensions.TypedDict`.
 
     The function's name is the tool's, its docstring the description. Arguments are described with
-    `Annotated[type, Field(description=...)]`; unknown ones are refused.
+    `Annotated[type, Field(description=...)]`; `Tool.check` says what becomes of unknown ones.
 
     Args:
         title: for people
@@ -151,14 +184,21 @@ def tool(
     return lambda function: Tool(function, title, write, destructive, idempotent, needs)
 
 
-def problems(error: ValidationError) -> str:
+def problems(error: ValidationError, schema: Mapping[str, Any]) -> str:
     """What is wrong with the arguments, a clause each: their names and the reasons, not their values."""
-    found = []
+    found: dict[str, str] = {}
     for item in error.errors(include_url=False, include_context=False, include_input=False):
-        place = ".".join(str(part) for part in item["loc"])
-        reason = item["msg"]
-        found.append(f"{place}: {reason[0].lower()}{reason[1:]}" if place else reason)
-    return "; ".join(found)
+        reason = f"{item['msg'][0].lower()}{item['msg'][1:]}"
+        node, place = schema, []
+        for part in item["loc"]:
+            if "anyOf" in node:  # pydantic goes on with the names of the alternatives, which are not the caller's
+                reason = f"it has to be {expected(node)}"
+                break
+            place.append(str(part))
+            inner = node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part)
+            node = inner if isinstance(inner, Mapping) else {}
+        found.setdefault(".".join(place), reason)
+    return "; ".join(f"{place}: {reason}" if place else reason for place, reason in found.items())
 
 
 def encoded(value: Any) -> bytes:
@@ -196,7 +236,10 @@ def from_json(text: bytes | bytearray) -> Any:
         return pydantic_core.from_json(text)
     except ValueError:
         # Python's own is slower, and takes some more: deep nesting, half of a surrogate pair.
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except RecursionError:
+            return orjson.loads(text)  # takes 1024 levels, and makes floats of integers over 64 bits
 
 
 def size(value: Any) -> int:

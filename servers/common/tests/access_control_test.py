@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from servers.common.http.access_control import HostCheck, host_name
+from servers.common.http.access_control import HostCheck, OriginCheck, host_name
 from servers.common.http.auth_settings import AuthSettings
 from servers.common.http.rate_limit import Refusals
 from servers.common.observability.metrics import Metrics
@@ -34,7 +34,7 @@ def test_host_name(value: str, name: str) -> None:
 
 
 def status(*headers: tuple[str, str]) -> int:
-    """The status that HostCheck answers with, or 200 where it lets the request through."""
+    """The status that OriginCheck and HostCheck answer with, or 200 where they let the request through."""
     found: list[int] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,7 +49,8 @@ def status(*headers: tuple[str, str]) -> int:
 
     lines = [(name.encode(), value.encode()) for name, value in headers]
     env = Environment({})
-    check = HostCheck(app, CommonSettings.read(env), AuthSettings.read(env), Refusals(Metrics("test", "1")))
+    settings, refusals = CommonSettings.read(env), Refusals(Metrics("test", "1"))
+    check = OriginCheck(HostCheck(app, settings, AuthSettings.read(env), refusals), settings, refusals)
     asyncio.run(check({"type": "http", "method": "POST", "path": "/mcp", "headers": lines}, receive, send))
     (only,) = found
     return only

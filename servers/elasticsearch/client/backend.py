@@ -13,8 +13,8 @@ import logging
 import random
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
@@ -25,6 +25,7 @@ import elastic_transport
 from elasticsearch import ApiError, AsyncElasticsearch, ElasticsearchWarning
 
 from servers.common.backend import BackendError, time_left, warn
+from servers.common.memory_budget import BUDGET, Busy
 from servers.common.protocol.tools import ToolError, from_json, to_json
 from servers.elasticsearch.client.auth import authorization
 from servers.elasticsearch.client.errors import (
@@ -36,7 +37,16 @@ from servers.elasticsearch.client.errors import (
     Uncertain,
     explain,
 )
-from servers.elasticsearch.client.node import BoundedNode, CheckedNodePool, RawBody, address, node_config, tried
+from servers.elasticsearch.client.node import (
+    AnswerMemory,
+    BoundedNode,
+    CheckedNodePool,
+    RawBody,
+    address,
+    arriving,
+    node_config,
+    tried,
+)
 from servers.elasticsearch.client.tls import Trust
 from servers.elasticsearch.settings import ElasticsearchSettings
 
@@ -326,20 +336,22 @@ class ElasticsearchBackend:
             # It has no such parameter. Its answer holds more then.
             params = {name: value for name, value in (params or {}).items() if name != "filters"}
         request = ApiRequest.of(method, path, params, body)
-        answer = await self._read_somewhere(request)
-        for pause in PAUSES:
-            # Some more or less, so that requests that were refused together do not come back together.
-            wait = max(pause * random.uniform(0.5, 1.5), answer.retry_after)
-            if answer.status not in BUSY or wait >= time_left():
-                break
-            await asyncio.sleep(wait)
-            answer = await self._read_somewhere(request)
-        value = self._value(answer, request.content)
+        async with _memory() as memory:
+            answer = await self._read_somewhere(request, memory)
+            for pause in PAUSES:
+                # Some more or less, so that requests that were refused together do not come back together.
+                wait = max(pause * random.uniform(0.5, 1.5), answer.retry_after)
+                if answer.status not in BUSY or wait >= time_left():
+                    break
+                await asyncio.sleep(wait)
+                answer = await self._read_somewhere(request, memory)
+            memory.check(answer.content)
+            value = self._value(answer, request.content)
         if answers and not _has(value, answers):
             raise BackendError(f"{answer.address} answers, but not as Elasticsearch does: check what is in between")
         return value
 
-    async def _read_somewhere(self, request: ApiRequest) -> ApiAnswer:
+    async def _read_somewhere(self, request: ApiRequest, memory: AnswerMemory) -> ApiAnswer:
         """Return the first answer of a node that is not busy, or of the last busy one if all are."""
         busy: ApiAnswer | None = None
         failures: list[NodeFailure] = []
@@ -348,13 +360,16 @@ class ElasticsearchBackend:
             while len(used) < most:
                 # Half of the time that is left; the last node gets all of it.
                 limit = time_left() / 2 if len(used) + 1 < most else float("inf")
+                await memory.release()
                 try:
                     async with asyncio.timeout(None if limit == float("inf") else limit) as attempt:
                         answer = await self._send(request)
                 except TimeoutError:
                     if not attempt.expired():
                         raise
-                    self._pool.mark_dead(used[-1])
+                    # A node that was not asked, because other calls are, has not failed.
+                    if not memory.waits:
+                        self._pool.mark_dead(used[-1])
                     failures.append(_silent(used[-1]))
                     continue
                 except NodeFailure as failure:
@@ -388,17 +403,22 @@ class ElasticsearchBackend:
             Uncertain: it may have been done or not.
         """
         request = ApiRequest.of(method, path, params, body)
+        async with _memory() as memory:
+            return await self._write_somewhere(request, memory, answers)
+
+    async def _write_somewhere(self, request: ApiRequest, memory: AnswerMemory, answers: Sequence[str]) -> Any:
         failures: list[NodeFailure] = []
         with self._nodes_by_turns() as used:
             while len(used) < len(self._pool):
                 try:
                     answer = await self._send(request)
+                    memory.check(answer.content)
                 except NotConnected as failure:
                     failures.append(failure)
                     continue
                 except AnswerLost as failure:
                     raise Uncertain(failure.address, failure.said) from None
-                except AnswerTooLong:
+                except (AnswerTooLong, Busy):
                     raise Uncertain(address(used[-1].config), "gives an answer that is too long to be read") from None
                 if answer.status in (502, 504):
                     raise Uncertain(answer.address, f"answers with HTTP status {answer.status}")
@@ -504,6 +524,18 @@ class ElasticsearchBackend:
         if answer.success:
             return value
         raise explain(answer.status, value, sent or b"", self._version if self._opensearch else "")
+
+
+@asynccontextmanager
+async def _memory() -> AsyncIterator[AnswerMemory]:
+    """Make room for the answer to one request inside this context."""
+    memory = AnswerMemory(BUDGET.get(None))
+    token = arriving.set(memory)
+    try:
+        yield memory
+    finally:
+        arriving.reset(token)
+        await memory.release()
 
 
 def _silent(node: elastic_transport.BaseNode) -> NodeFailure:

@@ -66,7 +66,10 @@ class AnswerTooLong(ToolError):
     """The answer is too long to be read. What was asked for may have been done."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"Elasticsearch's answer is longer than {limit} bytes: ask for fewer or for less of them")
+        super().__init__(
+            f"Elasticsearch's answer is too long for this server's memory (more than {limit} bytes, or too many values): ask for "
+            "fewer (a smaller size), or for less of each (only the fields you need)"
+        )
 
 
 class Uncertain(BackendError):

@@ -9,7 +9,9 @@ from __future__ import annotations
 import gzip
 import ssl
 import zlib
-from asyncio import get_running_loop
+from asyncio import Semaphore, get_running_loop
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
@@ -27,6 +29,7 @@ from elastic_transport import (
     TransportApiResponse,
 )
 
+from servers.common.memory_budget import Busy, MemoryBudget
 from servers.elasticsearch.client.auth import proxy
 from servers.elasticsearch.client.errors import AnswerLost, AnswerTooLong, NotConnected, connection_failure
 from servers.elasticsearch.client.tls import Trust
@@ -36,12 +39,17 @@ CONNECT_TIMEOUT = 3.0
 """Seconds to connect, TLS handshake included. The call limits how long an answer may take."""
 
 CONNECTIONS_PER_NODE = 32
+"""Requests that a node answers at once. Further ones wait, which is no failure of the node."""
 
 KEEP_ALIVE = 30.0
 """Seconds that an idle connection is kept."""
 
+SHORT_ANSWER_BYTES = 64 * 1024
+"""An answer up to this length holds nothing of the memory budget."""
+
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
-"""Longest answer, before and after decompression. Parsed, it takes six times as much memory."""
+"""Longest answer, before and after decompression, if the memory budget is large."""
+
 
 MAX_ERROR_BYTES = 1024 * 1024
 """Longest answer with an HTTP status from 400 on. The client puts all of it into a message."""
@@ -78,7 +86,6 @@ def node_config(url: str, settings: ElasticsearchSettings) -> NodeConfig:
             "user-agent": "mcp-elasticsearch",
             "x-opaque-id": "mcp-elasticsearch",
         },
-        connections_per_node=CONNECTIONS_PER_NODE,
         http_compress=settings.compress,
         # It trusts nobody. Each request brings the context of the current certificates.
         ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if parts.scheme == "https" else None,
@@ -98,6 +105,83 @@ class RawBody(Serializer):
 
     def dumps(self, data: bytes) -> bytes:
         return data
+
+
+class AnswerMemory:
+    """The memory of the answer to one request, part of the budget of the process.
+
+    A long answer holds the length that an answer may have, a sixth of the budget, while it arrives and is parsed. What it takes
+    when it is parsed is estimated before. That may be half of the budget, because one answer at a time is parsed: neither
+    parsing nor cutting waits for anything.
+    """
+
+    def __init__(self, budget: MemoryBudget | None) -> None:
+        """
+        Args:
+            budget: of the process; without one, as in health checks, answers have to be short
+        """
+        self.longest = min(MAX_ANSWER_BYTES, budget.size // 6) if budget else MAX_ERROR_BYTES
+        """Bytes."""
+
+        self.waits = False
+        """Whether the request waits for others of this process, and not for the node."""
+
+        self._largest = budget.size // 2 if budget else 16 * MAX_ERROR_BYTES
+        self._budget = budget
+        self._held: AbstractAsyncContextManager[None] | None = None
+
+    async def hold(self) -> None:
+        """Hold what the longest answer takes, until `release`.
+
+        Raises:
+            Busy: other answers take all of the budget until the call's deadline.
+        """
+        if self._budget is None or self._held is not None:
+            return
+        held = self._budget.hold(self.longest)
+        self.waits = True
+        try:
+            await held.__aenter__()
+        except Busy:
+            raise Busy(
+                "the answers of other calls take all the memory that this server has for them: try again in a few seconds, or "
+                "ask for less"
+            ) from None
+        self.waits, self._held = False, held
+
+    async def release(self) -> None:
+        """Give back what is held."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            await held.__aexit__(None, None, None)
+
+    def check(self, content: bytes | bytearray) -> None:
+        """Check that an answer fits when it is parsed.
+
+        Raises:
+            AnswerTooLong: it does not.
+        """
+        if parsed_size(content) > self._largest:
+            raise AnswerTooLong(self.longest)
+
+
+def parsed_size(content: bytes | bytearray) -> int:
+    """Estimate the bytes of memory that JSON takes in Python, from its length and from characters that begin values.
+
+    It is an upper bound but for what is in strings, where the same characters count as well.
+    """
+    # One character of these makes all of a string wider (PEP 393).
+    wide = 1
+    if not content.isascii():
+        wide = 4 if any(bytes([lead]) in content for lead in range(0xF0, 0xF5)) else 2
+    if b"\\u" in content:
+        wide = 4
+    count = content.count
+    return len(content) * wide + 200 * count(b"{") + 88 * count(b"[") + 80 * count(b",") + 96 * count(b":")
+
+
+arriving: ContextVar[AnswerMemory] = ContextVar("arriving")
+"""The memory of the answer to the current request."""
 
 
 class CheckedNodePool(NodePool):
@@ -133,6 +217,10 @@ class BoundedNode(AiohttpHttpNode):
     settings: ClassVar[ElasticsearchSettings]
     trust: ClassVar[Trust]
 
+    def __init__(self, config: NodeConfig) -> None:
+        super().__init__(config)
+        self._lane = Semaphore(CONNECTIONS_PER_NODE)
+
     async def perform_request(  # type: ignore[override]  # as in AiohttpHttpNode itself
         self,
         method: str,
@@ -152,8 +240,17 @@ class BoundedNode(AiohttpHttpNode):
             AnswerTooLong: the answer is longer than allowed.
             BackendError: the certificates to use, or the proxy's password, can't be read.
         """
+        memory = arriving.get(None) or AnswerMemory(None)
+        memory.waits = True
+        async with self._lane:
+            memory.waits = False
+            return await self._exchange(method, target, body, headers or {}, memory)
+
+    async def _exchange(
+        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str], memory: AnswerMemory
+    ) -> TransportApiResponse:
         sent = self.headers.copy()
-        sent.update(headers or {})
+        sent.update(headers)
         if body and self.config.http_compress and len(body) >= COMPRESS_FROM:
             body = gzip.compress(body, 1)
             sent["content-encoding"] = "gzip"
@@ -174,7 +271,7 @@ class BoundedNode(AiohttpHttpNode):
                 proxy=via,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
             ) as response:
-                content = await _content(response, place)
+                content = await _content(response, place, memory)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise NotConnected(place, *connection_failure(error, CONNECT_TIMEOUT)) from error
         except aiohttp.ClientHttpProxyError as error:
@@ -198,9 +295,7 @@ class BoundedNode(AiohttpHttpNode):
     def _client_session(self) -> aiohttp.ClientSession:
         if self.session is None:
             self.session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0, limit_per_host=self.config.connections_per_node, keepalive_timeout=KEEP_ALIVE
-                ),
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 skip_auto_headers=("accept", "accept-encoding", "user-agent"),
@@ -222,14 +317,15 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
         raise aiohttp.ClientPayloadError from error
 
 
-async def _content(response: aiohttp.ClientResponse, place: str) -> bytearray:
+async def _content(response: aiohttp.ClientResponse, place: str, memory: AnswerMemory) -> bytearray:
     """Read the body of an answer, decompressed, as far as it is allowed to go.
 
     Raises:
         AnswerTooLong: it is longer.
+        Busy: other answers take all the memory until the call's deadline.
         AnswerLost: it can't be decompressed.
     """
-    limit = MAX_ANSWER_BYTES if response.status < 400 else MAX_ERROR_BYTES
+    limit = memory.longest if response.status < 400 else min(MAX_ERROR_BYTES, memory.longest)
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     if encoding not in ("identity", "gzip"):
         said = f"answers in the encoding {encoding[:40]!r}, which was not requested"
@@ -242,6 +338,8 @@ async def _content(response: aiohttp.ClientResponse, place: str) -> bytearray:
         received += len(data)
         if received > limit:
             raise AnswerTooLong(limit)
+        if len(content) + len(data) > SHORT_ANSWER_BYTES:
+            await memory.hold()  # nothing more is read meanwhile
         if gunzip:
             try:
                 data = gunzip.decompress(data, limit + 1 - len(content))

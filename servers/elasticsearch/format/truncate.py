@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from servers.common.protocol.tools import size
+from pydantic_core import PydanticSerializationError
+
+from servers.common.protocol.tools import encoded, size
 
 _STEPS = ((4096, 200), (1024, 50), (256, 20), (64, 5), (16, 2))
 """Longest string, in characters, and longest array; each step is tried when the one before was not enough."""
+
+_LAST = (64, 5)
+"""The same where fields have to be left out."""
+
+DEEPEST = 64
+"""Levels of objects and arrays that are given. Clients' parsers of JSON stop at 100 to 250."""
+
+_NOTE = 24
+"""Bytes of an entry of what was cut, without its path."""
 
 
 def shorten(document: Any, most: int) -> tuple[Any, dict[str, int]]:
     """A document of at most about `most` bytes as JSON.
 
-    Long strings and arrays lose their ends first; when the shortest are not short enough, last fields are left out.
+    Long strings and arrays lose their ends first; when the shortest are not short enough, last fields are left out. What is
+    nested deeper than `DEEPEST` is left out as well. Each step stops when its room is used up, so the time grows with `most`.
 
     Args:
         document: JSON
@@ -24,58 +36,145 @@ def shorten(document: Any, most: int) -> tuple[Any, dict[str, int]]:
         the document, and what was cut: dotted path to the whole length (characters of a string, items of an array,
         fields of an object). An item of an array is named by the array.
     """
-    if size(document) <= most:
+    if _fits(document, most):
         return document, {}
-    for string, array in _STEPS:
-        cut: dict[str, int] = {}
-        shorter = _cut(document, string, array, "", cut)
-        if size(shorter) + size(cut) <= most:
-            return shorter, cut
-    return _leave_out(shorter, cut, most)
-
-
-def _cut(value: Any, string: int, array: int, path: str, cut: dict[str, int]) -> Any:
-    if isinstance(value, str) and len(value) > string:
-        cut[path] = max(len(value), cut.get(path, 0))
-        return value[:string] + "..."
-    if isinstance(value, list):
-        if len(value) > array:
-            cut[path] = max(len(value), cut.get(path, 0))
-        return [_cut(item, string, array, path, cut) for item in value[:array]]
-    if isinstance(value, dict):
-        return {k: _cut(v, string, array, f"{path}.{k}" if path else k, cut) for k, v in value.items()}
-    return value
-
-
-def _leave_out(document: Any, cut: dict[str, int], most: int) -> tuple[Any, dict[str, int]]:
-    """Keeps as many of an object's first fields as fit; what was cut inside others need not be told."""
-    if not isinstance(document, dict):
-        return None, {"": size(document)}
-    kept: dict[str, Any] = {}
-    for name, value in document.items():
-        inside = {path: length for path, length in cut.items() if path == name or path.startswith(name + ".")}
-        most -= size({name: value}) + size(inside)
-        if most < 64:
+    for string, array in (*_STEPS, _LAST):
+        copy = _Copy(string, array, most)
+        shorter = copy.of(document, _ROOT, 0)
+        if not copy.full:
             break
-        kept[name] = value
-    shown = {p: n for p, n in cut.items() if any(p == name or p.startswith(name + ".") for name in kept)}
-    return kept, {"": len(document)} | shown
+    if shorter is _ABSENT:
+        return None, {"": len(document) if isinstance(document, str | list | dict) else 1}
+    return shorter, copy.cut
+
+
+def _fits(document: Any, most: int) -> bool:
+    try:
+        # Before escapes, which only make it longer, and take longer to count.
+        if len(encoded(document)) > most:
+            return False
+    except PydanticSerializationError:
+        pass  # half of a surrogate pair, or too deep
+    try:
+        return size(document) <= most and not _deep(document)
+    except RecursionError:
+        return False
+
+
+def _deep(value: Any) -> bool:
+    """Whether a value has more levels than are given."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        inner = [v for v in level if isinstance(v, dict | list)]
+        level = [item for v in inner for item in (v.values() if isinstance(v, dict) else v)]
+        if not level:
+            return False
+    return True
+
+
+class _Path(NamedTuple):
+    """A dotted path, which is put together only where something is cut."""
+
+    parent: _Path | None
+    name: str
+    length: int
+    """Bytes of the path as JSON, about."""
+
+    def __str__(self) -> str:
+        names, here = [], self
+        while here.parent is not None:
+            names.append(here.name)
+            here = here.parent
+        return ".".join(reversed(names))
+
+
+_ROOT = _Path(None, "", 2)
+
+_ABSENT = object()
+"""In place of what there is no room for."""
+
+
+class _Copy:
+    """Copies a document as far as it fits. `full` tells that there was no room for all, `cut` what was cut."""
+
+    def __init__(self, string: int, array: int, most: int) -> None:
+        self._string, self._array, self._left = string, array, most
+        self.full = False
+        self.cut: dict[str, int] = {}
+
+    def of(self, value: Any, path: _Path, level: int) -> Any:
+        if isinstance(value, dict):
+            return self._object(value, path, level)
+        if isinstance(value, list):
+            return self._list(value, path, level)
+        if isinstance(value, str) and len(value) > self._string:
+            shorter = value[: self._string] + "..."
+            if not self._take(size(shorter) + path.length + _NOTE):
+                return _ABSENT
+            self._tell(path, len(value))
+            return shorter
+        return value if self._take(size(value)) else _ABSENT
+
+    def _object(self, value: dict[str, Any], path: _Path, level: int) -> Any:
+        # The room to tell that something is missing is given back where nothing is.
+        if not self._take(note := 2 + path.length + _NOTE):
+            return _ABSENT
+        copy: dict[str, Any] = {}
+        for name, inner in value.items() if level < DEEPEST else ():
+            need = size(name) + 2
+            if not self._take(need):
+                break
+            shorter = self.of(inner, _Path(path, name, path.length + need), level + 1)
+            if shorter is _ABSENT:
+                self._left += need
+                break
+            copy[name] = shorter
+        if len(copy) < len(value):
+            self._tell(path, len(value))
+        else:
+            self._left += note - 2
+        return copy
+
+    def _list(self, value: list[Any], path: _Path, level: int) -> Any:
+        if not self._take(note := 2 + path.length + _NOTE):
+            return _ABSENT
+        copy: list[Any] = []
+        for inner in value[: self._array] if level < DEEPEST else ():
+            shorter = self.of(inner, path, level + 1) if self._take(1) else _ABSENT
+            if shorter is _ABSENT:
+                break
+            copy.append(shorter)
+        if len(copy) < len(value):
+            self._tell(path, len(value))
+        else:
+            self._left += note - 2
+        return copy
+
+    def _take(self, need: int) -> bool:
+        if need > self._left:
+            self.full = True
+            return False
+        self._left -= need
+        return True
+
+    def _tell(self, path: _Path, length: int) -> None:
+        name = str(path)
+        if name in self.cut:
+            self._left += path.length + _NOTE
+        self.cut[name] = max(length, self.cut.get(name, 0))
 
 
 def strings(value: Any, path: str) -> Iterator[str]:
     """The strings at a dotted path, in order: through objects, arrays, and names that have dots themselves."""
-    if path == "":
-        if isinstance(value, str):
+    left = [(value, path)]
+    while left:
+        value, path = left.pop()
+        if isinstance(value, str) and not path:
             yield value
         elif isinstance(value, list):
-            for item in value:
-                yield from strings(item, "")
-    elif isinstance(value, list):
-        for item in value:
-            yield from strings(item, path)
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            if name == path:
-                yield from strings(inner, "")
-            elif path.startswith(name + "."):
-                yield from strings(inner, path[len(name) + 1 :])
+            left += [(item, path) for item in reversed(value)]
+        elif isinstance(value, dict) and path:
+            found = [
+                (inner, path[len(name) + 1 :]) for name, inner in value.items() if f"{path}.".startswith(f"{name}.")
+            ]
+            left += reversed(found)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -12,16 +14,21 @@ from typing import Any
 import pytest
 from elastic_transport import BaseNode, HttpHeaders, NodeConfig
 
+from servers.common.memory_budget import MemoryBudget
+from servers.common.protocol.tools import from_json
 from servers.common.settings import Environment
 from servers.elasticsearch.client.errors import AnswerLost, AnswerTooLong, NodeFailure, NotConnected
 from servers.elasticsearch.client.node import (
     CONNECTIONS_PER_NODE,
     MAX_ANSWER_BYTES,
     MAX_ERROR_BYTES,
+    AnswerMemory,
     BoundedNode,
     CheckedNodePool,
     address,
+    arriving,
     node_config,
+    parsed_size,
     tried,
 )
 from servers.elasticsearch.client.tls import Trust
@@ -91,6 +98,7 @@ def node(port: int, **env: str) -> BoundedNode:
 
 
 async def ask(node: BoundedNode, method: str = "GET", body: bytes | None = None) -> Any:
+    arriving.set(AnswerMemory(MemoryBudget(64 * 1024 * 1024)))
     return await node.perform_request(method, "/a", body=body, headers=HttpHeaders({"accept": "application/json"}))
 
 
@@ -155,15 +163,15 @@ async def test_a_header_that_comes_several_times_is_a_list() -> None:
         (OK[:-1], AnswerLost, "broke the connection"),
         (OK.replace(b": 2", b": 2000000"), AnswerLost, "broke the connection"),
         (CHUNKED + b"5\r\n{}", AnswerLost, "broke the connection"),
-        (OK.replace(b": 2", b": %d" % (MAX_ANSWER_BYTES + 1)), AnswerTooLong, "longer than 8388608 bytes"),
-        (CHUNKED + chunked(*[b"a" * 65536] * (MAX_ANSWER_BYTES // 65536 + 1)), AnswerTooLong, "longer"),
-        (b"HTTP/1.0 200 OK\r\n\r\n" + b"a" * (MAX_ANSWER_BYTES + 1), AnswerTooLong, "longer"),
+        (OK.replace(b": 2", b": %d" % (MAX_ANSWER_BYTES + 1)), AnswerTooLong, "more than 8388608 bytes"),
+        (CHUNKED + chunked(*[b"a" * 65536] * (MAX_ANSWER_BYTES // 65536 + 1)), AnswerTooLong, "too long"),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + b"a" * (MAX_ANSWER_BYTES + 1), AnswerTooLong, "too long"),
         (
             b"HTTP/1.1 500 a\r\nContent-Length: %d\r\n\r\n%b" % (MAX_ERROR_BYTES + 1, b"a" * (MAX_ERROR_BYTES + 1)),
             AnswerTooLong,
-            "longer than 1048576",
+            "more than 1048576",
         ),
-        (with_gzip(gzip.compress(b" " * (MAX_ANSWER_BYTES + 1))), AnswerTooLong, "longer"),
+        (with_gzip(gzip.compress(b" " * (MAX_ANSWER_BYTES + 1))), AnswerTooLong, "too long"),
         (with_gzip(b"{} is not gzip"), AnswerLost, "invalid gzip"),
         (with_gzip(gzip.compress(bytes(range(256)) * 9)[:-20]), AnswerLost, "ended its gzip answer too early"),
         (with_gzip(gzip.compress(b"{}") + b"{}"), AnswerLost, "after the end of its gzip"),
@@ -338,3 +346,36 @@ def test_a_node_that_failed_comes_last_until_it_is_found_well() -> None:
 
 def test_a_failure_is_told_with_its_node_and_what_to_do() -> None:
     assert str(NodeFailure("a:1", "hangs", "try again")) == "Elasticsearch at a:1 hangs: try again"
+
+
+def taken(value: Any) -> int:
+    """Bytes of a value and of what is in it, with what the garbage collector adds to containers."""
+    if isinstance(value, dict):
+        return sys.getsizeof(value) + 16 + sum(taken(k) + taken(v) for k, v in value.items())
+    if isinstance(value, list):
+        return sys.getsizeof(value) + 16 + sum(map(taken, value))
+    return sys.getsizeof(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"a": {}}] * 5000,
+        [[]] * 5000,
+        [[1000]] * 5000,
+        [0.5] * 5000,
+        [10**20] * 5000,
+        ["ab"] * 5000,
+        ["é"] * 5000,
+        ["x" * 100 + "😀"] * 5000,
+        {f"k{i}": i for i in range(5000)},
+        {f"k{i}": {"v": str(i)} for i in range(5000)},
+        {f"ключ{i}": "😀" * 20 for i in range(5000)},
+        json.loads('{"a":' * 150 + "1" + "}" * 150),
+    ],
+    ids=lambda value: json.dumps(value)[:20],
+)
+@pytest.mark.parametrize("ascii", [False, True])
+def test_the_memory_of_json_is_estimated_from_above(value: Any, ascii: bool) -> None:
+    content = json.dumps(value, ensure_ascii=ascii, separators=(",", ":")).encode()
+    assert taken(from_json(content)) <= parsed_size(content) <= 80 * len(content) + 4096

@@ -198,7 +198,7 @@ def test_every_parameter_and_body_key_is_known_or_refused() -> None:
                 unknown.add(f"{key}:")
         with pytest.raises(ToolError, match="is refused"):
             found.check_body(request.method, {"surprise": 1})
-        with pytest.raises(ToolError, match="parameter surprise is refused"):
+        with pytest.raises(ToolError, match="parameter 'surprise' is refused"):
             check_parameters({"surprise": 1})
     assert unknown == REFUSED_PARTS
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +41,57 @@ def test_a_document_of_many_fields_keeps_the_first() -> None:
     shorter, cut = shorten({f"field{i}": i for i in range(1000)}, 500)
     assert cut == {"": 1000}
     assert list(shorter) == [f"field{i}" for i in range(len(shorter))] and len(shorter) > 10
+
+
+def test_time_grows_with_what_is_given_not_with_the_document() -> None:
+    """Counted in calls: twice the document takes no more of them."""
+
+    def calls(document: Any) -> int:
+        counted = 0
+
+        def count(frame: Any, event: str, argument: Any) -> None:
+            nonlocal counted
+            counted += event in ("call", "c_call")
+
+        sys.setprofile(count)
+        try:
+            shorten(document, 8192)
+        finally:
+            sys.setprofile(None)
+        return counted
+
+    long = "value of more than sixteen characters"
+    for made in (
+        lambda n: {f"key{i:06}": f"{long} {i}" for i in range(n)},
+        lambda n: {"one": {f"key{i:06}": long for i in range(n)}},
+        lambda n: {f"key{i:06}": {"a": [{"b": long * 3}]} for i in range(n)},
+        lambda n: [[long] * 3] * n,
+        lambda n: nested({"x": long}, n // 100),
+    ):
+        assert calls(made(40_000)) <= calls(made(20_000)) + 100
+
+
+def nested(inner: Any, levels: int) -> Any:
+    for level in range(levels):
+        inner = {"a": inner} if level % 2 else [inner]
+    return inner
+
+
+def test_a_document_of_many_levels_loses_the_inner_ones() -> None:
+    shorter, cut = shorten({"first": 1, "deep": nested("x", 1000), "last": 2}, 8192)
+    assert shorter["first"] == 1 and shorter["last"] == 2
+    ((path, length),) = cut.items()
+    assert path.startswith("deep.a.a.") and length == 1
+    assert orjson.loads(orjson.dumps(shorter)) == shorter
+    assert shorten(nested("x", 60), 8192) == (nested("x", 60), {})
+    assert list(strings({"deep": [[["x"]] * 2]}, "deep")) == ["x", "x"]
+    assert list(strings({"deep": nested("x", 1000)}, ".".join(["deep", *["a"] * 500]))) == ["x"]
+
+
+def test_what_is_left_out_inside_an_object_is_told_there() -> None:
+    shorter, cut = shorten({"a": 1, "in": {"f": {f"field{i}": i for i in range(1000)}}, "z": 1}, 500)
+    assert shorter["a"] == 1 and len(shorter["in"]["f"]) > 10
+    assert shorter["z"] == 1 and cut == {"in.f": 1000}
 
 
 def test_strings_at_a_path() -> None:

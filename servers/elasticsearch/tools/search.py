@@ -81,7 +81,9 @@ async def es_search(
     query: Annotated[Dsl | None, Field(description='further query DSL clause, as {"match":{"title":"fox"}}')] = None,
     knn: Annotated[Dsl | None, Field(description="field, query_vector, k, num_candidates")] = None,
     aggs: Dsl | None = None,
-    sort: Annotated[list[Any] | None, Field(description='as [{"date":"desc"}]; default: by score')] = None,
+    sort: Annotated[
+        list[dict[str, Any] | str] | None, Field(description='as [{"date":"desc"}]; default: by score')
+    ] = None,
     source: Annotated[list[str] | None, Field(description="fields to give, * allowed; []: none")] = None,
     highlight: list[str] | None = None,
     size: Annotated[int, Field(ge=0, le=1000, description="0: exact total and aggregations only")] = 10,
@@ -257,8 +259,6 @@ def _hit(raw: Any, several: bool) -> Hit:
 
 def _fitted(hits: list[Hit], room: Room) -> list[Hit]:
     """As many hits as there is room for, and one at least; what is long in them is cut."""
-    if size(hits) <= min(HIT_BYTES, room.left):
-        return hits  # most are, and need not be measured one by one
     fitted: list[Hit] = []
     for hit in hits:
         if "source" in hit:

@@ -34,7 +34,7 @@ async def redis_pubsub(
     listen: Annotated[
         list[str], Field(max_length=50, description="channels or globs to listen to; none: list active channels")
     ] = [],  # noqa: B006 - pydantic copies it
-    seconds: Annotated[float, Field(gt=0, le=25)] = 5,
+    seconds: Annotated[float, Field(ge=0.1, le=25)] = 5,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
 ) -> Heard:
     """List active pub/sub channels, or listen to some for a while. Messages from before are not kept by Redis."""

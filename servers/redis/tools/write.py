@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.protocol.arguments import fit
 from servers.common.protocol.tools import Call, ToolError, to_json, tool
 from servers.redis.client.optimistic_lock import check_versions
 from servers.redis.format.key_encoding import KeyName, encode, parse, show_key, show_name
@@ -68,6 +69,8 @@ async def redis_write(
     """Write one key, atomically. A key of another type is refused unless replace is true. Other changes: redis_transaction."""
     if type == "json" and not call.backend.has("json"):
         raise ToolError("this Redis has no JSON module: write the document as text, with type string")
+    if shape := _SHAPES.get(type):
+        value = fit(value, shape)
     command = _COMMANDS[type](value, lambda text: parse(text, base64))
     if prepend:
         if type != "list":
@@ -194,6 +197,14 @@ def _elements(command: str, kind: str) -> Callable[[Any, Parse], list[Any]]:
         return [command, *(parsed(_text(element, f"an element of a {kind}")) for element in value)]
 
     return make
+
+
+_PAIRS = {"type": "object", "additionalProperties": {"type": "string"}}
+_LIST = {"type": "array", "items": {"type": "string"}}
+_SHAPES: dict[str, dict[str, Any]] = {
+    "hash": _PAIRS, "list": _LIST, "set": _LIST, "zset": {"type": "object"}, "stream": _PAIRS,
+}  # fmt: skip
+"""The JSON Schema of value by type, where it is not any value."""
 
 
 def _scores(value: Any, parsed: Parse) -> list[Any]:

@@ -215,7 +215,7 @@ def start(kind: str, host: str, port: str, threads: str = "2", interval: str = "
 
 
 def report(name: str) -> dict[str, Any]:
-    """What came of a traffic so far."""
+    """Return what came of a traffic so far."""
     return TRAFFICS[name].report()
 
 
@@ -234,7 +234,7 @@ def now() -> float:
 
 
 def connect(host: str, port: str, times: str = "1") -> str:
-    """Whether a port takes connections, so many one after another: open, refused, or what else happened."""
+    """Return whether a port takes connections, so many one after another: open, refused, or what else happened."""
     try:
         for _ in range(int(times)):
             dial(host, int(port)).close()

@@ -44,7 +44,7 @@ def installed(release: Release) -> None:
 
 @pytest.fixture(scope="module")
 def inside(kube: Kube) -> dict[str, dict[str, Any]]:
-    """What the sidecars find out about themselves."""
+    """Check what the sidecars find out about themselves."""
     return {store.chart: kube.python(store.pod, SIDECAR, LOOK) for store in STORES}
 
 

@@ -100,7 +100,7 @@ def watch(scene: Scene, fault: Fault, seen: Seen) -> None:
     seen.connected = scene.client.connect(store.service, 9000)
 
     def agree() -> bool:
-        """Both are looked at again: it may be well by now, and the controllers follow a moment later."""
+        """Ask again for both: the pod may have recovered, and the controllers follow a moment later."""
         ready, ports = scene.pod.ready, scene.kube.addresses(store.sidecar_service)
         return (ready == "2/2") == bool(ports.get("mcp"))
 

@@ -1,4 +1,4 @@
-"""The other way round: the store dies or refuses the login; the sidecar stays up, says so, and recovers."""
+"""The other way round: the store dies or refuses the login; the sidecar stays up, reports it, and recovers."""
 
 from __future__ import annotations
 

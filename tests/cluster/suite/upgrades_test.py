@@ -110,7 +110,7 @@ def make(release: Release, kube: Kube, client: Client, table: list[str]) -> Make
 
 @pytest.fixture(scope="module")
 def without(release: Release, make: Make, kube: Kube) -> Change:
-    """What the stores' own restart is like without any sidecar."""
+    """Measure the stores' own restart without any sidecar."""
     release.apply(OFF, "1/1")
     return make("restart without sidecars", lambda: restart(kube), "1/1")
 

@@ -1,7 +1,7 @@
 {{/* Where the sidecar finds its store: all that a chart says of a sidecar of its own. */}}
-{{- define "dox-asdlc.metrics-example.mcpSidecar.env" -}}
+{{- define "dox-asdlc.mcp-sidecar.store.metrics" -}}
 - name: METRICS_HOST
-  value: localhost
+  value: {{ .store.host }}
 - name: METRICS_PORT
-  value: {{ .Values.port | quote }}
+  value: {{ .store.port | quote }}
 {{- end -}}

@@ -34,3 +34,19 @@ entry of `extra` has, and then those of `extra`, a list of the user's. `value` i
 {{- . -}}
 {{- end -}}
 {{- end -}}
+
+{{/*
+Lays a dict `over` another one, `onto`, which it changes, as Helm lays files of values: also what is false, 0 or empty counts, and
+null takes a key away.
+*/}}
+{{- define "dox-asdlc.overlay" -}}
+{{- range $key, $value := .over -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := unset $.onto $key -}}
+{{- else if and (kindIs "map" $value) (kindIs "map" (get $.onto $key)) -}}
+{{- include "dox-asdlc.overlay" (dict "over" $value "onto" (get $.onto $key)) -}}
+{{- else -}}
+{{- $_ := set $.onto $key $value -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -10,7 +10,9 @@ metadata:
 spec:
   maxUnavailable: {{ include "dox-asdlc.text" .Values.podDisruptionBudget.maxUnavailable }}
   {{- /* A single pod that is not ready, for whatever reason, would never be let go: its budget is used up already. */}}
-  {{- $single := eq 1 (.Values.replicas | default 1 | int) }}
+  {{- $replicas := .Values.replicas | default 1 }}
+  {{- with .Values.autoscaling }}{{ if .enabled }}{{ $replicas = .minReplicas }}{{ end }}{{ end }}
+  {{- $single := eq 1 (int $replicas) }}
   unhealthyPodEvictionPolicy: {{ .Values.podDisruptionBudget.unhealthyPodEvictionPolicy | default (ternary "AlwaysAllow" "IfHealthyBudget" $single) }}
   selector:
     matchLabels:

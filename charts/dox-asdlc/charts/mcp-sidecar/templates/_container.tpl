@@ -1,20 +1,26 @@
 {{/*
-The sidecar of a store's pod. What it is told of its store comes from the template dox-asdlc.CHART.mcpSidecar.env.
+The container of an MCP server, from {root, store, services}: the context of a chart, whose .Values.mcpSidecar are the values of
+this library; the store, as in _store.tpl; and the names of the Services that lead to the server, which are those of the library's
+templates where they are left out.
 */}}
 {{- define "dox-asdlc.mcp-sidecar.container" -}}
+{{- $store := .store -}}
+{{- $services := .services -}}
+{{- with .root -}}
 {{- $sidecar := .Values.mcpSidecar -}}
 {{- if $sidecar.enabled -}}
-{{- include "dox-asdlc.mcp-sidecar.check" . -}}
-{{- $value := printf "%s.mcpSidecar" .Chart.Name -}}
-- name: mcp-sidecar
-  image: {{ include "dox-asdlc.image" (dict "root" . "image" $sidecar.image) | quote }}
+{{- include "dox-asdlc.mcp-sidecar.check" (dict "root" . "store" $store) -}}
+{{- $value := include "dox-asdlc.mcp-sidecar.path" . -}}
+- name: {{ empty .ServerPath | ternary "mcp-sidecar" "mcp-server" }}
+  image: {{ include "dox-asdlc.mcp-sidecar.image" (dict "root" . "image" $sidecar.image "kind" $store.kind) | quote }}
   imagePullPolicy: {{ $sidecar.image.pullPolicy }}
   ports:
     - name: mcp
       containerPort: {{ $sidecar.port }}
       protocol: TCP
   env:
-    {{- include "dox-asdlc.merge" (dict "own" (include "dox-asdlc.mcp-sidecar.env" .) "extra" $sidecar.extraEnv "key" "name" "value" (printf "%s.extraEnv" $value)) | nindent 4 }}
+    {{- $own := include "dox-asdlc.mcp-sidecar.env" (dict "root" . "store" $store "services" $services) }}
+    {{- include "dox-asdlc.merge" (dict "own" $own "extra" $sidecar.extraEnv "key" "name" "value" (printf "%s.extraEnv" $value)) | nindent 4 }}
   readinessProbe:
     {{- include "dox-asdlc.mcp-sidecar.probe" (dict "sidecar" $sidecar "times" $sidecar.probes.readiness) | nindent 4 }}
   livenessProbe:
@@ -23,24 +29,55 @@ The sidecar of a store's pod. What it is told of its store comes from the templa
     {{- toYaml $sidecar.resources | nindent 4 }}
   securityContext:
     {{- toYaml $sidecar.securityContext | nindent 4 }}
-  {{- with include "dox-asdlc.merge" (dict "own" (include "dox-asdlc.mcp-sidecar.volumeMounts" .) "extra" $sidecar.extraVolumeMounts "key" "mountPath" "value" (printf "%s.extraVolumeMounts" $value)) }}
+  {{- $mounts := include "dox-asdlc.mcp-sidecar.volumeMounts" (dict "sidecar" $sidecar "store" $store) }}
+  {{- with include "dox-asdlc.merge" (dict "own" $mounts "extra" $sidecar.extraVolumeMounts "key" "mountPath" "value" (printf "%s.extraVolumeMounts" $value)) }}
   volumeMounts:
     {{- . | nindent 4 }}
   {{- end }}
 {{- end -}}
 {{- end -}}
+{{- end -}}
 
-{{/* Refuses values of the sidecar that would be ignored, or that the chart has to know by another name. */}}
+{{/* The image's reference, from {root, image, kind}: of this project where the values name none. */}}
+{{- define "dox-asdlc.mcp-sidecar.image" -}}
+{{- $repository := .image.repository | default (printf "mcp/%s" .kind) -}}
+{{- include "dox-asdlc.image" (dict "root" .root "image" (merge (dict "repository" $repository) .image)) -}}
+{{- end -}}
+
+{{/* Path of the library's values, for messages. */}}
+{{- define "dox-asdlc.mcp-sidecar.path" -}}
+{{- .ServerPath | default (printf "%s.mcpSidecar" .Chart.Name) -}}
+{{- end -}}
+
+{{/* Refuses values of the server that would be ignored, or that the chart has to know by another name; from {root, store}. */}}
 {{- define "dox-asdlc.mcp-sidecar.check" -}}
-{{- $sidecar := .Values.mcpSidecar -}}
-{{- $value := printf "%s.mcpSidecar" .Chart.Name -}}
+{{- $sidecar := .root.Values.mcpSidecar -}}
+{{- $value := include "dox-asdlc.mcp-sidecar.path" .root -}}
+{{- $alone := .root.ServerPath -}}
 {{- include "dox-asdlc.checkLogin" (dict "value" (printf "%s.authToken" $value) "auth" $sidecar.authToken "defaults" (dict "existingSecretKey" "token" "several" false)) -}}
 {{- include "dox-asdlc.checkLogin" (dict "value" (printf "%s.tls" $value) "auth" $sidecar.tls "defaults" (dict "clientCAKey" "")) -}}
+{{- with $sidecar.oauth -}}
+{{- if and (or .issuer .resource .jwksUrl) (not (and .issuer .resource .jwksUrl)) -}}
+{{- fail (printf "%s.oauth: set issuer, resource and jwksUrl, or none of them" $value) -}}
+{{- end -}}
+{{- if and .issuer $sidecar.authToken.existingSecret -}}
+{{- fail (printf "%s.oauth.issuer and %s.authToken.existingSecret are two ways in: set one of them" $value $value) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key, $kind := dict "keyPrefixes" "redis" "indexPatterns" "elasticsearch" -}}
+{{- if and (get $sidecar $key) (ne $.store.kind $kind) -}}
+{{- fail (printf "%s.%s is for servers of %s, and would be ignored" $value $key $kind) -}}
+{{- end -}}
+{{- end -}}
 {{- with $sidecar.networkPolicy -}}
 {{- if and (not .enabled) (or .from .storeFrom .storeFromAll) -}}
 {{- fail (printf "%s.networkPolicy has from, storeFrom or storeFromAll, and would be ignored: set %s.networkPolicy.enabled=true" $value $value) -}}
 {{- end -}}
-{{- if and .enabled (not .storeFrom) (not .storeFromAll) -}}
+{{- if $alone -}}
+{{- if or .storeFrom .storeFromAll -}}
+{{- fail (printf "%s.networkPolicy.storeFrom and storeFromAll are for sidecars, and would be ignored: no store is in this pod" $value) -}}
+{{- end -}}
+{{- else if and .enabled (not .storeFrom) (not .storeFromAll) -}}
 {{- fail (printf "%s.networkPolicy.enabled: a policy on the pod is one on the store's ports as well. Name in %s.networkPolicy.storeFrom who reaches those, beside the pods of this release; or set %s.networkPolicy.storeFromAll=true for everybody, even where another policy closes them" $value $value $value) -}}
 {{- end -}}
 {{- if and .storeFrom .storeFromAll -}}
@@ -54,18 +91,44 @@ The sidecar of a store's pod. What it is told of its store comes from the templa
 {{- end -}}
 {{- end -}}
 
-{{/* What the chart tells the sidecar. */}}
+{{/* What the chart tells the server, from {root, store, services}. */}}
 {{- define "dox-asdlc.mcp-sidecar.env" -}}
-{{- $sidecar := .Values.mcpSidecar -}}
+{{- $sidecar := .root.Values.mcpSidecar -}}
 - name: MCP_PORT
   value: {{ $sidecar.port | quote }}
 - name: MCP_ALLOW_WRITES
   value: {{ $sidecar.allowWrites | quote }}
 - name: MCP_ALLOWED_HOSTS
   value: {{ include "dox-asdlc.mcp-sidecar.hosts" . | quote }}
+{{- with $sidecar.logLevel }}
+- name: MCP_LOG_LEVEL
+  value: {{ . }}
+{{- end }}
+{{- with $sidecar.tools }}
+- name: MCP_TOOLS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with $sidecar.toolsExcept }}
+- name: MCP_TOOLS_EXCEPT
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with int $sidecar.rateLimitPerMinute }}
+- name: MCP_RATE_LIMIT_PER_MINUTE
+  value: {{ . | quote }}
+{{- end }}
 {{- if $sidecar.authToken.existingSecret }}
 - name: {{ ternary "MCP_AUTH_TOKENS_FILE" "MCP_AUTH_TOKEN_FILE" $sidecar.authToken.several | quote }}
   value: /run/secrets/mcp/token
+{{- end }}
+{{- with $sidecar.oauth }}
+{{- if .issuer }}
+- name: MCP_OAUTH_ISSUER
+  value: {{ .issuer | quote }}
+- name: MCP_OAUTH_RESOURCE
+  value: {{ .resource | quote }}
+- name: MCP_OAUTH_JWKS_URL
+  value: {{ .jwksUrl | quote }}
+{{- end }}
 {{- end }}
 {{- with $sidecar.tls }}
 {{- if .existingSecret }}
@@ -79,11 +142,16 @@ The sidecar of a store's pod. What it is told of its store comes from the templa
 {{- end }}
 {{- end }}
 {{- end }}
-{{ include (printf "dox-asdlc.%s.mcpSidecar.env" .Chart.Name) . }}
+{{ include (printf "dox-asdlc.mcp-sidecar.store.%s" .store.kind) (dict "root" .root "store" .store "sidecar" $sidecar) }}
 {{- end -}}
 
 {{- define "dox-asdlc.mcp-sidecar.volumeMounts" -}}
-{{- $sidecar := .Values.mcpSidecar -}}
+{{- $sidecar := .sidecar -}}
+{{- if (.store.tls | default dict).existingSecret }}
+- name: mcp-store
+  mountPath: /run/secrets/mcp-store
+  readOnly: true
+{{- end }}
 {{- if $sidecar.authToken.existingSecret }}
 - name: mcp-auth-token
   mountPath: /run/secrets/mcp
@@ -121,22 +189,24 @@ terminationGracePeriodSeconds: {{ . | int }}
 {{- end }}
 {{- end -}}
 
-{{/* Names in `Host` that the sidecar answers: those of the Services that lead to it, and more from values. */}}
+{{/* Names in `Host` that the server answers, from {root, services}: those of the Services that lead to it, and more from values. */}}
 {{- define "dox-asdlc.mcp-sidecar.hosts" -}}
 {{- $hosts := list -}}
-{{- range $name := list (include "dox-asdlc.fullname" .) (include "dox-asdlc.mcp-sidecar.name" .) -}}
-{{- range $suffix := list "" (printf ".%s" $.Release.Namespace) (printf ".%s.svc" $.Release.Namespace) (printf ".%s.svc.%s" $.Release.Namespace $.Values.mcpSidecar.clusterDomain) -}}
+{{- $namespace := .root.Release.Namespace -}}
+{{- $sidecar := .root.Values.mcpSidecar -}}
+{{- range $name := .services | default (list (include "dox-asdlc.fullname" .root) (include "dox-asdlc.mcp-sidecar.name" .root)) -}}
+{{- range $suffix := list "" (printf ".%s" $namespace) (printf ".%s.svc" $namespace) (printf ".%s.svc.%s" $namespace $sidecar.clusterDomain) -}}
 {{- $hosts = append $hosts (printf "%s%s" $name $suffix) -}}
 {{- end -}}
 {{- end -}}
-{{- concat $hosts .Values.mcpSidecar.allowedHosts | join "," -}}
+{{- concat $hosts $sidecar.allowedHosts | uniq | join "," -}}
 {{- end -}}
 
 {{- define "dox-asdlc.mcp-sidecar.name" -}}
-{{- printf "%s-mcp" (include "dox-asdlc.fullname" .) -}}
+{{- include "dox-asdlc.fullname" . }}{{ if not .ServerPath }}-mcp{{ end -}}
 {{- end -}}
 
-{{/* The pod's volumes, from {root, own}: `own`, YAML of the store's, and with the sidecar on those of the sidecar. */}}
+{{/* The pod's volumes, from {root, own}: `own`, YAML of the pod's others, and with the server on those of the server. */}}
 {{- define "dox-asdlc.mcp-sidecar.volumes" -}}
 {{- $own := .own -}}
 {{- with .root -}}
@@ -148,7 +218,7 @@ terminationGracePeriodSeconds: {{ . | int }}
 {{- end -}}
 {{- end -}}
 {{- $own = printf "%s\n%s" $own (include "dox-asdlc.mcp-sidecar.ownVolumes" .) -}}
-{{- include "dox-asdlc.merge" (dict "own" $own "extra" $sidecar.extraVolumes "key" "name" "value" (printf "%s.mcpSidecar.extraVolumes" .Chart.Name)) -}}
+{{- include "dox-asdlc.merge" (dict "own" $own "extra" $sidecar.extraVolumes "key" "name" "value" (printf "%s.extraVolumes" (include "dox-asdlc.mcp-sidecar.path" .))) -}}
 {{- else -}}
 {{- $own -}}
 {{- end -}}

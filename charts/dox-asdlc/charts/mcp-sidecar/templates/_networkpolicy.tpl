@@ -18,7 +18,9 @@ spec:
       {{- include "dox-asdlc.selectorLabels" .root | nindent 6 }}
   policyTypes:
     - Ingress
+  {{- if or .ports $sidecar.networkPolicy.from $sidecar.prometheus.enabled }}
   ingress:
+    {{- if .ports }}
     - ports:
         {{- range .ports }}
         - port: {{ . }}
@@ -31,6 +33,7 @@ spec:
               app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
         {{- toYaml $sidecar.networkPolicy.storeFrom | nindent 8 }}
       {{- end }}
+    {{- end }}
     {{- with $sidecar.networkPolicy.from }}
     - from:
         {{- toYaml . | nindent 8 }}
@@ -49,5 +52,6 @@ spec:
         - port: mcp
           protocol: TCP
     {{- end }}
+  {{- end }}
 {{- end -}}
 {{- end -}}

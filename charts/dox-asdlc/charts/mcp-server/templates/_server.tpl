@@ -1,0 +1,247 @@
+{{/*
+The objects of an MCP server of its own, from a context {Values, Chart, Release, ServerPath}: the values of this library with those
+of the server as Values.mcpSidecar, and the path of the latter for messages.
+*/}}
+{{- define "dox-asdlc.mcp-server" -}}
+{{- include "dox-asdlc.mcp-server.check" . -}}
+{{- $name := include "dox-asdlc.fullname" . -}}
+{{- $server := .Values.mcpSidecar -}}
+{{- $store := merge (dict "port" (int .Values.store.port | default (eq .Values.store.kind "redis" | ternary 6379 9200))) .Values.store -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ $name | quote }}
+  labels:
+    {{- include "dox-asdlc.labels" . | nindent 4 }}
+spec:
+  {{- if not .Values.autoscaling.enabled }}
+  replicas: {{ .Values.replicas | int }}
+  {{- end }}
+  selector:
+    matchLabels:
+      {{- include "dox-asdlc.selectorLabels" . | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- include "dox-asdlc.podLabels" (dict "root" . "selector" (include "dox-asdlc.selectorLabels" .)) | nindent 8 }}
+      {{- with merge (deepCopy .Values.podAnnotations) (include "dox-asdlc.mcp-sidecar.annotations" . | fromYaml) }}
+      annotations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+    spec:
+      automountServiceAccountToken: false
+      terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds | int }}
+      {{- with include "dox-asdlc.placement" . | trim }}{{ . | nindent 6 }}{{ end }}
+      securityContext:
+        {{- toYaml .Values.podSecurityContext | nindent 8 }}
+      containers:
+        {{- include "dox-asdlc.mcp-sidecar.container" (dict "root" . "store" $store) | nindent 8 }}
+      {{- with include "dox-asdlc.mcp-sidecar.volumes" (dict "root" . "own" (include "dox-asdlc.mcp-server.storeVolume" $store)) | trim }}
+      volumes:
+        {{- . | nindent 8 }}
+      {{- end }}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ $name | quote }}
+  labels:
+    {{- include "dox-asdlc.labels" . | nindent 4 }}
+  {{- with .Values.service.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  type: ClusterIP
+  selector:
+    {{- include "dox-asdlc.selectorLabels" . | nindent 4 }}
+  ports:
+    - name: mcp
+      port: {{ $server.port }}
+      targetPort: mcp
+      protocol: TCP
+{{- with include "dox-asdlc.podDisruptionBudget" . }}
+---
+{{ . }}
+{{- end }}
+{{- with include "dox-asdlc.mcp-sidecar.networkPolicy" (dict "root" .) }}
+---
+{{ . }}
+{{- end }}
+{{- with .Values.autoscaling }}
+{{- if .enabled }}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  name: {{ $name | quote }}
+  labels:
+    {{- include "dox-asdlc.labels" $ | nindent 4 }}
+spec:
+  scaleTargetRef:
+    apiVersion: apps/v1
+    kind: Deployment
+    name: {{ $name | quote }}
+  minReplicas: {{ .minReplicas | int }}
+  maxReplicas: {{ .maxReplicas | int }}
+  metrics:
+    - type: Resource
+      resource:
+        name: cpu
+        target:
+          type: Utilization
+          averageUtilization: {{ .targetCPUUtilizationPercentage | int }}
+{{- end }}
+{{- end }}
+{{- with .Values.ingress }}
+{{- if .enabled }}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {{ $name | quote }}
+  labels:
+    {{- include "dox-asdlc.labels" $ | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  {{- with .className }}
+  ingressClassName: {{ . | quote }}
+  {{- end }}
+  {{- with .tlsSecret }}
+  tls:
+    - hosts:
+        - {{ $.Values.ingress.host | quote }}
+      secretName: {{ . | quote }}
+  {{- end }}
+  rules:
+    - host: {{ .host | quote }}
+      http:
+        paths:
+          # Not /metrics, /health and /ready, which ask for no token.
+          - path: /mcp
+            pathType: Prefix
+            backend:
+              service:
+                name: {{ $name | quote }}
+                port:
+                  name: mcp
+          {{- with include "dox-asdlc.mcp-server.metadataPath" $ }}
+          {{- . | nindent 10 }}
+          {{- end }}
+{{- end }}
+{{- end }}
+{{- with .Values.httpRoute }}
+{{- if .enabled }}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata:
+  name: {{ $name | quote }}
+  labels:
+    {{- include "dox-asdlc.labels" $ | nindent 4 }}
+spec:
+  parentRefs:
+    {{- toYaml .parentRefs | nindent 4 }}
+  {{- with .hostnames }}
+  hostnames:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  rules:
+    - matches:
+        - path:
+            type: PathPrefix
+            value: /mcp
+        {{- if $server.oauth.issuer }}
+        - path:
+            type: PathPrefix
+            value: /.well-known/oauth-protected-resource
+        {{- end }}
+      backendRefs:
+        - name: {{ $name | quote }}
+          port: {{ $server.port }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Where OAuth clients learn of the issuer (RFC 9728). */}}
+{{- define "dox-asdlc.mcp-server.metadataPath" -}}
+{{- if .Values.mcpSidecar.oauth.issuer -}}
+- path: /.well-known/oauth-protected-resource
+  pathType: Prefix
+  backend:
+    service:
+      name: {{ include "dox-asdlc.fullname" . | quote }}
+      port:
+        name: mcp
+{{- end -}}
+{{- end -}}
+
+{{- define "dox-asdlc.mcp-server.storeVolume" -}}
+{{- if .tls.existingSecret -}}
+- name: mcp-store
+  secret:
+    secretName: {{ .tls.existingSecret | quote }}
+    defaultMode: 0440
+    items:
+      - key: {{ .tls.caKey | quote }}
+        path: {{ .tls.caKey | quote }}
+{{- end -}}
+{{- end -}}
+
+{{/* Refuses values that can't work, or that would be ignored. */}}
+{{- define "dox-asdlc.mcp-server.check" -}}
+{{- $path := trimSuffix ".server" .ServerPath -}}
+{{- $store := .Values.store -}}
+{{- if not .Values.mcpSidecar.enabled -}}
+{{- fail (printf "%s.server.enabled=false: take %s out, or set it to null" $path $path) -}}
+{{- end -}}
+{{- if not $store.kind -}}
+{{- fail (printf "%s.store.kind: set redis or elasticsearch" $path) -}}
+{{- end -}}
+{{- if not (or $store.host (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" .Values.mcpSidecar "name" "^(ES_HOSTS|ES_CLOUD_ID|REDIS_SENTINELS)$"))) -}}
+{{- fail (printf "%s.store.host: name the host of the %s" $path $store.kind) -}}
+{{- end -}}
+{{- $auth := $store.auth -}}
+{{- include "dox-asdlc.checkLogin" (dict "value" (printf "%s.store.auth" $path) "auth" $auth "defaults" (dict "existingSecretKey" "password" "type" "password" "username" "")) -}}
+{{- if eq $auth.type "apiKey" -}}
+{{- if or $auth.username (eq $store.kind "redis") -}}
+{{- fail (printf "%s.store.auth.type=apiKey is for Elasticsearch, without store.auth.username" $path) -}}
+{{- end -}}
+{{- else if and $auth.existingSecret (not $auth.username) (eq $store.kind "elasticsearch") -}}
+{{- fail (printf "%s.store.auth.username: name the user of the password, or set store.auth.type=apiKey" $path) -}}
+{{- end -}}
+{{- include "dox-asdlc.checkLogin" (dict "value" (printf "%s.store.tls" $path) "auth" $store.tls "defaults" (dict "caKey" "ca.crt")) -}}
+{{- if and $store.tls.existingSecret (not $store.tls.enabled) -}}
+{{- fail (printf "%s.store.tls.existingSecret would be ignored: set %s.store.tls.enabled=true" $path $path) -}}
+{{- end -}}
+{{- with .Values.autoscaling -}}
+{{- if and .enabled (ne (int $.Values.replicas) 1) -}}
+{{- fail (printf "%s.replicas would be ignored: %s.autoscaling has minReplicas and maxReplicas" $path $path) -}}
+{{- end -}}
+{{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) -}}
+{{- fail (printf "%s.autoscaling.minReplicas is more than maxReplicas" $path) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.ingress -}}
+{{- if and (not .enabled) (or .className .annotations .host .tlsSecret) -}}
+{{- fail (printf "%s.ingress would be ignored: set %s.ingress.enabled=true" $path $path) -}}
+{{- end -}}
+{{- if and .enabled (not .host) -}}
+{{- fail (printf "%s.ingress.host: name the host" $path) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.httpRoute -}}
+{{- if and (not .enabled) (or .parentRefs .hostnames) -}}
+{{- fail (printf "%s.httpRoute would be ignored: set %s.httpRoute.enabled=true" $path $path) -}}
+{{- end -}}
+{{- if and .enabled (not .parentRefs) -}}
+{{- fail (printf "%s.httpRoute.parentRefs: name the Gateway" $path) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (or .Values.ingress.enabled .Values.httpRoute.enabled) .Values.mcpSidecar.allowWrites (not (or .Values.mcpSidecar.authToken.existingSecret .Values.mcpSidecar.oauth.issuer .Values.mcpSidecar.tls.clientCAKey)) -}}
+{{- fail (printf "%s would let everybody outside of the cluster change the store's data: set server.authToken.existingSecret or server.oauth, or server.allowWrites=false" $path) -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,170 @@
+"""Arguments as models and frameworks send them, made into what a tool's schema asks for.
+
+Models write lists and objects as JSON text, frameworks fill in null for what a model left out, and add arguments of their own.
+docs/clients.md has the rules. Values are changed only where the schema leaves no doubt about what was meant; pydantic checks the
+result.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pydantic_core
+
+Schema = Mapping[str, Any]
+
+FRAMEWORK_ARGUMENTS = frozenset(
+    {
+        "toolcallid", "toolname", "tool", "sessionid", "action", "chatinput", "arg1", "randomstring", "requestid", "runid",
+        "threadid", "traceid", "userid", "conversationid", "messageid", "callbacks", "runmanager", "config", "kwargs",
+        "metadata", "meta", "thought", "thoughts", "reasoning", "explanation", "purpose", "intent", "dummy", "noargs",
+        "securityrisk", "taskprogress", "waitforprevioustools",
+    }
+)  # fmt: skip
+"""Names that agent frameworks add to a call, in lower case and without `_`: n8n, LangChain, Flowise, Cline and others."""
+
+NEAR = 0.7
+"""How alike two names are, from 0 to 1, where one counts as a misspelling of the other."""
+
+
+_ANY = {"string", "number", "boolean", "object", "array"}
+"""The types of an argument that takes any JSON value."""
+
+
+def plain_name(name: str) -> str:
+    """Return a name in lower case, letters and digits alone."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that another one is a misspelling of; None where it is like none of them."""
+    words = [plain_name(word) for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", name[:100])]
+    plain = {plain_name(other): other for other in known}
+    for candidate in (plain_name(name[:100]), *words):
+        if len(candidate) > 1 and (found := difflib.get_close_matches(candidate, plain, 1, NEAR)):
+            return plain[found[0]]
+    return None
+
+
+def unknown(given: Iterable[str], schema: Schema) -> list[str]:
+    """Return the arguments that neither a tool nor a framework has."""
+    known = schema.get("properties", {})
+    return [name for name in given if name not in known and plain_name(name) not in FRAMEWORK_ARGUMENTS]
+
+
+def fitted(given: Mapping[str, Any], schema: Schema, *, write: bool) -> dict[str, Any]:
+    """Return the arguments of an object's schema as it asks for them, without unknown ones.
+
+    Args:
+        given: as a client sent them
+        schema: JSON Schema of an object, without references
+        write: of a tool that changes data: only for a number, a boolean or one of a few words does "" count as absent
+    """
+    required = schema.get("required", ())
+    found = {}
+    for name, part in schema.get("properties", {}).items():
+        if name not in given:
+            continue
+        value = given[name]
+        kinds = set(_kinds(part))
+        if value is None and not kinds >= _ANY:
+            continue
+        precise = "enum" in part or not kinds & {"string", "object", "array"}
+        if isinstance(value, str) and not value and name not in required and (precise or not write):
+            continue
+        found[name] = fit(value, part)
+    return found
+
+
+def _options(schema: Schema) -> Sequence[Schema]:
+    options: Sequence[Schema] = schema.get("anyOf", [schema])
+    return options
+
+
+def _kinds(schema: Schema) -> list[str]:
+    return [option.get("type", "") for option in _options(schema)]
+
+
+def fit(value: Any, schema: Schema) -> Any:
+    """Return a value as its schema asks for it, or as it is where that can't be told."""
+    kinds = _kinds(schema)
+    if isinstance(value, str):
+        value = _from_text(value, schema, kinds)
+    elif _is_number(value) and "string" in kinds and not {"integer", "number"} & set(kinds):
+        value = _as_text(value)
+    for option in _options(schema):
+        if option.get("type") == "array":
+            value = _as_list(value, option, kinds)
+            if isinstance(value, list):
+                items = option.get("items", {})
+                return [fit(item, items) for item in value]
+        elif option.get("type") == "object" and isinstance(value, Mapping):
+            return _inside(value, option)
+    return value
+
+
+def _inside(value: Mapping[str, Any], schema: Schema) -> Mapping[str, Any]:
+    """Return an object whose members are as the schema asks for them."""
+    if properties := schema.get("properties"):
+        rest = {name: part for name, part in value.items() if name not in properties}
+        return fitted(value, schema, write=True) | rest
+    if isinstance(inner := schema.get("additionalProperties"), Mapping):
+        return {name: fit(part, inner) for name, part in value.items()}
+    return value
+
+
+def _from_text(text: str, schema: Schema, kinds: Sequence[str]) -> Any:
+    """Return the list or object that a text is in JSON, where the schema takes one and not any JSON value."""
+    start = text.lstrip()[:1]
+    if set(kinds) >= _ANY:
+        return text
+    lists_of_objects = "string" not in kinds and any("object" in _kinds(o.get("items", {})) for o in _options(schema))
+    if (start == "[" and "array" in kinds) or (start == "{" and ("object" in kinds or lists_of_objects)):
+        try:
+            return pydantic_core.from_json(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _as_list(value: Any, schema: Schema, kinds: Sequence[str]) -> Any:
+    """Return a list of one for a single value that may be an item of the list, and is nothing else that may be there."""
+    items = schema.get("items", {})
+    inner = _kinds(items)
+    if isinstance(value, list):
+        if inner == ["array"] and value:
+            # The words of one command, where a list of commands is expected.
+            parts = (_from_text(item, items, inner) if isinstance(item, str) else item for item in value)
+            return value if any(isinstance(part, list) for part in parts) else [value]
+        return value
+    if isinstance(value, str):
+        single = value != "" and "string" not in kinds and bool({"string", "number", "integer"} & set(inner))
+    elif isinstance(value, Mapping):
+        single = "object" not in kinds and "object" in inner
+    else:
+        single = _is_number(value) and not {"string", "number", "integer"} & set(kinds)
+    return [value] if single else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _as_text(value: Any) -> str:
+    """Return a number as JSON has it."""
+    return pydantic_core.to_json(value).decode()
+
+
+def expected(schema: Schema) -> str:
+    """Say in words what values a schema takes."""
+    return " or ".join(dict.fromkeys(_WORDS.get(option.get("type", ""), "a value") for option in _options(schema)))
+
+
+_WORDS = {
+    "string": "a string", "number": "a number", "integer": "an integer", "boolean": "true or false",
+    "array": "an array", "object": "an object",
+}  # fmt: skip

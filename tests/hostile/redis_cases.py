@@ -1,0 +1,440 @@
+"""Hostile data for Redis, and what is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import redis
+
+from tests.hostile.attack import Case, Check
+
+KIB, MIB = 1024, 1024 * 1024
+
+STRINGS: dict[str, tuple[str, int]] = {
+    "s:empty": ("", 0),
+    "s:1": ("x", 1),
+    "s:64k": ("x", 64 * KIB),
+    "s:8m": ("x", 8 * MIB),
+    "s:8m+1": ("x", 8 * MIB + 1),
+    "s:60m": ("x", 60 * MIB),
+    "s:nul": (r"\0", MIB),
+    "s:control": (r"\1", MIB),
+    "s:invisible": (r"\226\128\139", MIB),
+    "s:latin": (r"\255", MIB),
+    "s:half": (r"\237\160\128", MIB),
+    "s:quote": ('"', MIB),
+    "s:emoji": (r"\240\159\145\169\226\128\141", MIB),
+    "s:token": ("eyJ-", MIB),
+    "s:token2": ("eyJ.", MIB),
+    "s:token3": ("a.eyJaaaaaaaaaaaaa.", MIB),
+    "s:pem": ("-----BEGIN ", MIB),
+    "s:cloud": ("AKIA", MIB),
+    "s:sk": ("sk-", MIB),
+    "s:deep": ("[", 1000),
+    "s:deeper": ('{"a":', 100_000),
+    "s:hll": ("HYLL", MIB),
+    "hash-of-secrets:password": ("x", MIB),
+}
+"""Strings: what is repeated, as Lua writes it, and the bytes (of repetitions, not fewer)."""
+
+FILL: dict[str, str] = {
+    "s:512m": "redis.call('setrange', K, 536870911, 'x')",
+    "s:ones": "redis.call('set', K, string.rep('\\255', 1048576))",
+    "h:60m": "redis.call('hset', K, 'big', string.rep('x', 62914560), 'small', 'y')",
+    "h:2m": "for i = 1, 40 do redis.call('hset', K, i, string.rep('x', 2097152)) end",
+    "h:skewed": "for i = 1, 5000 do redis.call('hset', K, i, 'x') end redis.call('hset', K, 'big', string.rep('x', 62914560))",
+    "h:many": "for i = 1, 100000 do redis.call('hset', K, i, 'x') end",
+    "h:names": "for i = 1, 100 do redis.call('hset', K, i .. string.rep('n', 65536), 'x') end",
+    "h:token": "for i = 1, 20 do redis.call('hset', K, string.rep('eyJ-', 100) .. i, string.rep('eyJ-', 30000)) end",
+    "l:2m": "for i = 1, 20 do redis.call('rpush', K, string.rep('x', 2097152)) end",
+    "l:skewed": "for i = 1, 5000 do redis.call('rpush', K, 'x') end redis.call('rpush', K, string.rep('x', 62914560))",
+    "l:first": "redis.call('rpush', K, string.rep('x', 62914560)) for i = 1, 5000 do redis.call('rpush', K, 'x') end",
+    "l:many": "for i = 1, 100000 do redis.call('rpush', K, i) end",
+    "l:64k": "for i = 1, 1000 do redis.call('rpush', K, string.rep('\\1', 65536)) end",
+    "set:2m": "for i = 1, 20 do redis.call('sadd', K, i .. string.rep('x', 2097152)) end",
+    "set:skewed": "for i = 1, 5000 do redis.call('sadd', K, i .. 'x') end redis.call('sadd', K, string.rep('x', 62914560))",
+    "set:many": "for i = 1, 100000 do redis.call('sadd', K, i .. 'x') end",
+    "set:int": "for i = 1, 500 do redis.call('sadd', K, i) end",
+    "z:2m": "for i = 1, 20 do redis.call('zadd', K, i, i .. string.rep('x', 2097152)) end",
+    "z:same": "for i = 1, 2000 do redis.call('zadd', K, 0, i .. string.rep('x', 30000)) end",
+    "z:skewed": "for i = 1, 5000 do redis.call('zadd', K, i, i .. 'x') end redis.call('zadd', K, 0, string.rep('x', 62914560))",
+    "z:many": "for i = 1, 100000 do redis.call('zadd', K, 1, i) end",
+    "geo": "for i = 1, 5000 do redis.call('geoadd', K, i % 180, i % 80, i) end",
+    "x:2m": "for i = 1, 20 do redis.call('xadd', K, i .. '-1', 'f', string.rep('x', 2097152)) end redis.call('xgroup', 'create', K, 'g', 0) redis.call('xreadgroup', 'group', 'g', 'c', 'count', 20, 'streams', K, '>')",
+    "x:skewed": "for i = 1, 5000 do redis.call('xadd', K, i .. '-1', 'f', 'x') end redis.call('xadd', K, '5001-1', 'f', string.rep('x', 62914560))",
+    "x:fields": "local a = {} for i = 1, 7000 do a[i] = 'f' end for i = 1, 30 do redis.call('xadd', K, i .. '-1', unpack(a)) end",
+    "x:groups": "redis.call('xadd', K, '1-1', 'f', 'x') for i = 1, 3000 do redis.call('xgroup', 'create', K, i .. string.rep('g', 4096), 0) end",
+    "x:consumers": "redis.call('xadd', K, '1-1', 'f', 'x') redis.call('xgroup', 'create', K, 'g', 0) for i = 1, 3000 do redis.call('xgroup', 'createconsumer', K, 'g', i .. string.rep('c', 4096)) end",
+    "x:pending": "redis.call('xgroup', 'create', K, 'g', 0, 'mkstream') for i = 1, 400 do redis.call('xadd', K, i .. '-1', 'f', 'x') redis.call('xreadgroup', 'group', 'g', i .. string.rep('c', 65536), 'streams', K, '>') end",
+    "hll": "for i = 1, 5000 do redis.call('pfadd', K, i) end",
+}
+"""Keys and Lua that makes them; K is the key."""
+
+NAMES = [
+    b"1" * 400 + b"\nx",
+    b"1" * 64 + b"\nx",
+    b"0123456789abcdef" * 4000 + b"!",
+    b"0" * 26 + b"\n",
+    b":" * 1000,
+    b"a:" * 500 + b"1" * 30 + b"\n",
+    b"a" * 64 * KIB,
+    b"9" * 64 * KIB + b"\n",
+    "\u200b".encode() * 1000,
+    "\U000e0041".encode() * 1000,
+    b"\xff" * 64 * KIB,
+    b"eyJ-" * 1000,
+    b"pass" * 1000,
+    b"",
+    b"base64:",
+    b"*" * 200,
+    b"\\" * 200,
+]
+"""Names of keys that hold a small string."""
+
+
+def fill(port: int, *, names: int = 300) -> None:
+    """Write it all.
+
+    Args:
+        names: keys whose names have 64 KiB
+    """
+    client = redis.Redis(port=port, socket_timeout=120)
+    for key, (piece, length) in STRINGS.items():
+        client.eval(
+            f"local p = '{piece}' redis.call('set', KEYS[1], string.rep(p, math.ceil({length} / #p)))"
+            if piece
+            else "redis.call('set', KEYS[1], '')",
+            1,
+            key,
+        )
+    for key, code in FILL.items():
+        client.eval("local K = KEYS[1] " + code, 1, key)
+    for name in NAMES:
+        client.set(name, "x")
+    client.eval(
+        "for i = 1, tonumber(ARGV[1]) do redis.call('set', 'long:' .. i .. string.rep('n', 65536), 'x') end", 0, names
+    )
+    client.eval(
+        "for i = 1, 20 do for j = 1, 20 do redis.call('rpush', 'tokens:' .. i, string.rep('eyJ-', 2000)) end end", 0
+    )
+    client.eval(
+        "for i = 1, 30 do for j = 1, 20 do redis.call('rpush', 'lists:' .. i, string.rep('x', 2097152 / 20)) end end", 0
+    )
+    client.eval("for i = 1, 20 do redis.call('hset', 'hashes:' .. i, 'f', string.rep(i, 1048576), 'g', 'x') end", 0)
+    # Reads of other clients leave long lines in these.
+    client.config_set("slowlog-log-slower-than", 0)
+    client.config_set("slowlog-max-len", 5000)
+    client.config_set("latency-monitor-threshold", 1)
+    pipeline = client.pipeline(transaction=False)
+    for number in range(5000):
+        pipeline.execute_command("EXISTS", *[f"{number}" + "a" * 200] * 40)
+    pipeline.execute()
+    client.config_set("slowlog-log-slower-than", 10_000)
+    client.close()
+
+
+def _short(value: Any) -> bytes | None:
+    """The beginning of a value that a result shows; None where it shows no text."""
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, Mapping) and "text" in value:
+        return str(value["text"]).encode()
+    return None
+
+
+def content(port: int, key: str) -> Check:
+    """The check of what redis_read gives of a key: its length and the first elements are those that Redis gives to others."""
+
+    def check(result: Mapping[str, Any]) -> str | None:
+        with redis.Redis(port=port, socket_timeout=60) as client:
+            commands = {
+                "string": "STRLEN",
+                "hash": "HLEN",
+                "list": "LLEN",
+                "set": "SCARD",
+                "zset": "ZCARD",
+                "stream": "XLEN",
+            }
+            kind = client.type(key).decode()
+            length = client.execute_command(commands[kind], key)
+            if result["type"] != kind or result.get("length") != length:
+                return f"{result['type']} of {result.get('length')}, and it is {kind} of {length}"
+            if kind == "string" and (shown := _short(result.get("value"))) is not None:
+                if shown != client.getrange(key, 0, len(shown) - 1) and shown:
+                    return "another value"
+                if len(shown) < length and "cursor" not in result:
+                    return "cut without a cursor"
+            if kind == "list":
+                for index, item in enumerate(result["items"][:5]):
+                    if (shown := _short(item)) is not None and not client.lindex(key, index).startswith(shown):
+                        return f"another element {index}"
+            parts = next((result[p] for p in ("items", "fields", "members", "entries") if p in result), None)
+            if parts is not None and len(parts) < length and "cursor" not in result:
+                return f"{len(parts)} of {length} elements without a cursor"
+        return None
+
+    return check
+
+
+def commands(*lines: str) -> Iterator[Case]:
+    for line in lines:
+        yield Case("redis_command", {"command": line.split()})
+
+
+def cases(port: int) -> list[Case]:
+    """What is asked."""
+    keys = [*STRINGS, *FILL]
+    short = [name.decode("utf-8", "replace") for name in NAMES if len(name) <= 4096 and name and b"\xff" not in name]
+    found = [
+        Case("redis_info", {}),
+        Case("redis_profile", {}),
+        Case("redis_profile", {"separator": "1", "sample": 100_000}),
+        Case("redis_profile", {"pattern": "*a*a*a*a*a*a*b", "separator": "\n"}),
+        *(
+            Case("redis_scan", {"limit": 1000, "pattern": p})
+            for p in ("*", "long:*", "*" * 999 + "x", "*a" * 400 + "b", "[" + "a-" * 400, "?" * 1000)
+        ),
+        *(Case("redis_scan", {"order": order, "limit": 1000}) for order in ("memory", "idle", "ttl")),
+        Case("redis_scan", {"type": "hash", "cursor": "9" * 20 + "+999999"}),
+        Case("redis_scan", {"cursor": "1" * 5000}),
+        Case("redis_tally", {"pattern": "h:*", "field": "big"}),
+        Case("redis_tally", {"pattern": "*", "field": "f", "where": {"g": "x"}}),
+        Case("redis_tally", {"pattern": "*", "field": "f" * 100_000}),
+        Case("redis_stream", {}),
+        *(Case("redis_stream", {"key": k, "group": "g", "limit": 1000}) for k in ("x:2m", "x:consumers", "x:pending")),
+        *(Case("redis_stream", {"key": k}) for k in ("x:groups", "x:skewed", "x:fields")),
+        *(
+            Case("redis_diagnose", {"topic": topic, "limit": 1000})
+            for topic in ("slowlog", "latency", "clients", "memory", "acl", "config", "commands")
+        ),
+        Case("redis_pubsub", {}),
+        Case("redis_pubsub", {"listen": ["*"], "seconds": 5}),
+        Case("redis_indexes", {}),
+        *(Case("redis_command_docs", {"command": c}) for c in ("SET", "x" * 100, "\u200b")),
+    ]
+    for key in keys:
+        right = content(port, key)
+        found += [
+            Case("redis_read", {"key": key, "limit": 1000}, right),
+            Case("redis_read", {"key": key, "version": True}, right),
+        ]
+        if key.startswith(("l", "z", "x")):
+            found.append(Case("redis_read", {"key": key, "reverse": True, "limit": 1000}))
+        if key.startswith("h:"):
+            found.append(Case("redis_read", {"key": key, "field": "big"}))
+        if key.startswith("s:"):
+            found += [
+                Case("redis_read", {"key": key, "cursor": "999999"}),
+                Case("redis_read", {"key": key, "view": "bits", "limit": 1000}),
+            ]
+    found += [Case("redis_read", {"key": name}) for name in short]
+    found += [
+        Case("redis_read", {"key": "geo", "view": "geo", "limit": 1000}),
+        Case("redis_read", {"key": "s:512m", "cursor": str(511 * MIB)}),
+        Case("redis_read", {"key": "z:many", "start": "1", "end": "1", "limit": 1000}),
+        Case("redis_read", {"key": "x" * MIB}),
+        Case("redis_read_many", {"keys": keys}),
+        Case("redis_read_many", {"keys": ["l:2m"] * 200}),
+        Case("redis_read_many", {"keys": ["h:skewed", "l:first", "set:skewed", "z:skewed", "x:skewed"] * 40}),
+        Case("redis_read_many", {"keys": [f"tokens:{n}" for n in range(1, 21)]}),
+        Case("redis_read_many", {"keys": [f"lists:{n}" for n in range(1, 31)]}),
+        Case("redis_read_many", {"keys": ["h:60m", "h:2m"] * 100, "fields": ["big", *map(str, range(1, 20))]}),
+        Case("redis_read_many", {"keys": [f"hashes:{n}" for n in range(1, 21)], "fields": ["f"]}),
+        Case("redis_read_many", {"keys": ["\x00" * 4096] * 200}),
+        Case("redis_read_many", {"keys": ["s:token", "s:token2", "s:token3", "s:pem", "s:sk", "s:cloud"] * 33}),
+        Case("redis_read_many", {"keys": short * 10}),
+    ]
+    found += commands(
+        *(f"GET {key}" for key in ("s:8m", "s:60m", "s:512m", "s:deep", "s:deeper", "s:invisible")),
+        "MGET " + "s:8m " * 20,
+        "MGET " + "s:64k " * 128,
+        *(f"SRANDMEMBER {key} -40000000" for key in ("set:int", "set:skewed")),
+        "SRANDMEMBER set:int -9223372036854775807",
+        "SRANDMEMBER set:2m 20",
+        "HRANDFIELD h:skewed -40000000 WITHVALUES",
+        "HRANDFIELD h:skewed 5001 WITHVALUES",
+        "ZRANDMEMBER z:many -40000000",
+        "SUNION " + "set:many " * 400,
+        "SINTER " + "set:many " * 400,
+        "SDIFF " + "set:many " * 400,
+        "SINTERCARD 400 " + "set:many " * 400,
+        "ZUNION 400 " + "z:many " * 400,
+        "ZINTERCARD 400 " + "z:many " * 400,
+        "PFCOUNT " + "hll " * 900,
+        *(f"LRANGE {key} 0 -1" for key in ("l:2m", "l:skewed", "l:many", "l:64k")),
+        "LRANGE l:skewed -1 -1",
+        "LINDEX l:skewed -1",
+        "LINDEX l:first 0",
+        "LPOS l:many 99999",
+        "LPOS l:64k x COUNT 0 MAXLEN 0",
+        *(
+            f"{command} {key}"
+            for command in ("HGETALL", "HVALS", "HKEYS")
+            for key in ("h:60m", "h:2m", "h:skewed", "h:many", "h:names")
+        ),
+        "HGET h:60m big",
+        "HGET h:skewed big",
+        "HMGET h:60m " + "big " * 200,
+        "HMGET h:2m " + "1 2 3 4 " * 200,
+        "HSCAN h:skewed 0 COUNT 10000",
+        "HSCAN h:names 0 COUNT 10000",
+        "HSCAN h:2m 0 COUNT 1000000000",
+        "SSCAN set:skewed 0 COUNT 10000",
+        "ZSCAN z:skewed 0 COUNT 10000",
+        "SCAN 0 COUNT 10000",
+        "SCAN 0 COUNT 1000000000",
+        "SCAN 0 MATCH long:* COUNT 10000",
+        "KEYS *",
+        "RANDOMKEY",
+        *(f"SMEMBERS {key}" for key in ("set:2m", "set:skewed", "set:many")),
+        *(f"ZRANGE {key} 0 -1 WITHSCORES" for key in ("z:2m", "z:skewed", "z:many", "z:same")),
+        "ZRANGE z:skewed 0 0",
+        "ZRANGEBYLEX z:same - +",
+        "ZRANGEBYSCORE z:skewed -inf +inf LIMIT 0 1",
+        *(f"XRANGE {key} - +" for key in ("x:2m", "x:skewed", "x:fields")),
+        "XREVRANGE x:skewed + - COUNT 1",
+        "XREAD COUNT 1 STREAMS x:skewed 5000-1",
+        "XREAD BLOCK 60000 STREAMS x:2m $",
+        "XINFO STREAM x:pending FULL COUNT 0",
+        "XINFO STREAM x:skewed",
+        "XINFO STREAM x:2m FULL",
+        "XINFO GROUPS x:groups",
+        "XINFO CONSUMERS x:consumers g",
+        "XPENDING x:pending g - + 10000",
+        "XPENDING x:pending g",
+        *(f"DUMP {key}" for key in ("s:60m", "h:60m", "l:skewed", "s:1")),
+        *(
+            f"GETRANGE s:512m {a} {b}"
+            for a, b in ((0, -1), (0, -2), (-100, -1), (-536870912, -1), (0, 65535), (0, 65536), (0, 10**17))
+        ),
+        "SUBSTR s:512m 0 -1",
+        "LCS s:8m s:8m",
+        "LCS s:64k s:64k",
+        "LCS s:64k s:1 IDX",
+        "BITCOUNT s:512m",
+        "BITPOS s:512m 1",
+        "BITFIELD_RO s:ones " + "GET u63 0 " * 300,
+        "SORT_RO l:many LIMIT 0 10",
+        "SORT_RO set:int BY nosort GET h:60m->big",
+        "SORT_RO set:int BY nosort " + "GET s:8m " * 100,
+        "SORT_RO set:int BY * GET #",
+        "SORT l:many BY s:* ALPHA",
+        "GEOSEARCH geo FROMLONLAT 0 0 BYRADIUS 40000 km WITHCOORD WITHDIST",
+        "GEORADIUS_RO geo 0 0 40000 km",
+        "GEOHASH geo " + "1 " * 900,
+        "OBJECT HELP",
+        "OBJECT ENCODING s:512m",
+        "MEMORY USAGE h:skewed SAMPLES 0",
+        "MEMORY USAGE l:many SAMPLES 1000000000",
+        "MEMORY STATS",
+        "MEMORY MALLOC-STATS",
+        "COMMAND",
+        "COMMAND DOCS",
+        "COMMAND LIST FILTERBY PATTERN " + "*a" * 300,
+        "CONFIG GET *",
+        "CLIENT LIST",
+        "ACL LIST",
+        "SLOWLOG GET -1",
+        "LATENCY HISTOGRAM",
+        "INFO everything",
+        "PUBSUB CHANNELS",
+        "LOLWUT VERSION 5 1000000000 1000000000 1000000000",
+        "LOLWUT VERSION 6 100000 100000",
+        "STRALGO LCS KEYS s:8m s:8m",
+        "EVAL_RO while(true)do;end 0",
+        "EVAL while(true)do;end 0",
+        "FCALL_RO f 0",
+        "DEBUG SLEEP 10",
+        "DEBUG JMAP",
+        "MONITOR",
+        "SUBSCRIBE x",
+        "SYNC",
+        "PSYNC ? -1",
+        "WAIT 1 0",
+        "BLPOP nothing 0",
+        "CLIENT PAUSE 100000",
+        "CLIENT KILL TYPE normal",
+        "CLIENT REPLY OFF",
+        "CLIENT NO-EVICT on",
+        "RESET",
+        "QUIT",
+        "HELLO 3",
+        "SELECT 1",
+        "SWAPDB 0 1",
+        "MULTI",
+        "WATCH s:1",
+        "READONLY",
+        "SHUTDOWN",
+        "ECHO " + "x" * 500_000,
+        "PING " + "x" * 500_000,
+        "EXISTS " + "s:1 " * 998,
+        "TOUCH " + "h:skewed " * 998,
+        "X" * 500_000,
+        "TTL " + "k" * 900_000,
+    )
+    found += [
+        Case("redis_command", {"commands": [["GET", "s:64k"]] * 200}),
+        Case("redis_command", {"commands": [["HGETALL", "h:skewed"]] * 200}),
+        Case("redis_command", {"commands": [["GETRANGE", "s:60m", "0", "65535"]] * 200}),
+        Case("redis_command", {"commands": [["RANDOMKEY"]] * 200}),
+        Case("redis_command", {"commands": [["SCAN", "0", "COUNT", "10000"]] * 200}),
+        Case("redis_command", {"commands": [["OBJECT", "HELP"]] * 200}),
+        Case("redis_command", {"commands": [["GEOHASH", "geo", *map(str, range(900))]] * 100}),
+        Case("redis_command", {"commands": [["XINFO", "GROUPS", "x:groups"]] * 200}),
+        Case("redis_command", {"commands": [["SMISMEMBER", "set:int", *map(str, range(900))]] * 100}),
+        Case("redis_command", {"commands": [["BITFIELD_RO", "s:ones", *("GET", "u63", "0") * 300]] * 100}),
+    ]
+    found += [
+        Case(tool, arguments, crowd=False)
+        for tool, arguments in (
+            ("redis_write", {"key": "w:1", "type": "string", "value": "\u200b" * 300_000}),
+            ("redis_write", {"key": "w:2", "type": "list", "value": ["x"] * 100_000}),
+            ("redis_write", {"key": "w:3", "type": "hash", "value": {str(n): "x" for n in range(50_000)}}),
+            ("redis_write", {"key": "w:4", "type": "string", "value": "x", "if_version": "x" * 100_000}),
+            ("redis_write", {"key": "h:skewed", "type": "hash", "value": {"a": "b"}, "if_version": "x"}),
+            ("redis_write", {"key": "s:512m", "type": "string", "value": "x", "replace": True, "if_version": "x"}),
+            *(
+                ("redis_transaction", {"commands": [line.split()]})
+                for line in (
+                    "SETRANGE w:huge 536870911 x",
+                    "SETBIT w:huge 4294967295 1",
+                    "APPEND w:5 x",
+                    "SET s:8m+1 x GET",
+                    "GETDEL s:60m",
+                    "GETSET s:60m x",
+                    "GETEX s:60m",
+                    "LPOP l:2m 20",
+                    "RPOP l:skewed",
+                    "LMOVE l:first l:moved LEFT LEFT",
+                    "RPOPLPUSH l:skewed l:moved",
+                    "SPOP set:skewed 5001",
+                    "ZPOPMIN z:skewed",
+                    "ZPOPMAX z:many 100000",
+                    "ZMPOP 1 z:skewed MIN",
+                    "LMPOP 1 l:first LEFT COUNT 5000",
+                    "XREADGROUP GROUP g c STREAMS x:2m 0",
+                    "XCLAIM x:2m g d 0 1-1 2-1 3-1 4-1 5-1",
+                    "XAUTOCLAIM x:2m g d 0 0 COUNT 100",
+                    "BITOP AND w:and s:512m s:512m",
+                    "BITOP OR w:or " + "s:8m " * 500,
+                    "SUNIONSTORE w:u " + "set:many " * 400,
+                    "ZUNIONSTORE w:z 400 " + "z:many " * 400,
+                    "PFMERGE w:p " + "hll " * 900,
+                    "SORT l:many STORE w:sorted",
+                    "COPY s:512m w:copy",
+                    "RESTORE w:r 0 xxxxxxxxxxxx",
+                    "LTRIM l:many 0 1",
+                    "DEL s:512m",
+                    "FLUSHALL",
+                    "EVAL while(true)do;end 0",
+                )
+            ),
+            ("redis_transaction", {"commands": [["SET", f"w:{n}", "x"] for n in range(1000)]}),
+            ("redis_publish", {"channel": "c", "message": "\x00" * 150_000}),
+            ("redis_delete", {"keys": ["h:skewed", *(f"lists:{n}" for n in range(1, 31))]}),
+            ("redis_delete_matching", {"pattern": "*", "most": 100_000}),
+            ("redis_delete_matching", {"pattern": "*a" * 400 + "b"}),
+        )
+    ]
+    return found
