@@ -6,8 +6,10 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tools.backends.runfiles import program
 
@@ -27,6 +29,12 @@ class Chart:
         """`helm template` with --set for each setting."""
         words = [word for setting in settings for word in ("--set", setting)]
         return self.helm("template", "dox", str(self.folder), "--namespace", "dox-asdlc", *words)
+
+    def template_values(self, values: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+        """`helm template` with a file of values."""
+        file = self.folder.parent / "values.yaml"
+        file.write_text(yaml.safe_dump(values))
+        return self.helm("template", "dox", str(self.folder), "--namespace", "dox-asdlc", "--values", str(file))
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from tests.charts.conftest import Chart
 from tests.charts.kubernetes_api import VERSIONS, manifests, problems
@@ -35,6 +34,18 @@ ON: dict[str, Values] = {
     "elasticsearch": {"mcpSidecar": SIDECAR},
     "metrics": {"vmagent": {"tls": {"existingSecret": "tls"}}},
     "orchestrator": {"stores": STORES, "prometheus": {"enabled": True}},
+    "mcpServerDefaults": {
+        "store": {
+            "kind": "redis",
+            "host": "r",
+            "auth": {"existingSecret": "a"},
+            "tls": {"enabled": True, "existingSecret": "b"},
+        },
+        "server": {**SIDECAR, "networkPolicy": {"enabled": True}},
+        "autoscaling": {"enabled": True},
+        "ingress": {"enabled": True, "host": "h"},
+        "httpRoute": {"enabled": True, "parentRefs": [{"name": "g"}]},
+    },
 }
 """Sections of values that are subcharts, and what has to be set so that each of their values counts."""
 
@@ -45,6 +56,9 @@ SHARED: Values = {
     },
     "monitoring": {"dashboard": {"enabled": True}, "rules": {"enabled": True}},
 }
+ALIASES = {"mcpSidecar": "mcp-sidecar", "server": "mcp-sidecar"}
+"""Sections of a subchart's values that are those of a library chart."""
+
 SECTIONS = [*ON, *SHARED]
 
 TEXTS = ("", "123", "true", 'a "b": {c} #d')
@@ -54,9 +68,15 @@ def schema_of(section: str) -> tuple[Schema, Schema]:
     """A section's schema, and the definitions that it refers to."""
     chart = Path("charts/dox-asdlc")
     if section in ON:
-        name = "application" if section == "orchestrator" else section
+        name = {"orchestrator": "application", "mcpServerDefaults": "mcp-server"}.get(section, section)
         found = json.loads((chart / "charts" / name / "values.schema.json").read_text())
-        return found, found["$defs"]
+        definitions = found["$defs"]
+        for alias in ALIASES.keys() & found["properties"]:
+            library = json.loads((chart / "charts" / ALIASES[alias] / "values.schema.json").read_text())
+            found["properties"][alias] = library
+            found["required"].append(alias)
+            definitions |= library["$defs"]
+        return found, definitions
     return json.loads((chart / "values.schema.json").read_text())["properties"][section], {}
 
 
@@ -90,6 +110,8 @@ def base(section: str) -> Values:
     others = {
         name: {"enabled": False} for name in ("redis", "elasticsearch", "metrics", "orchestrator", "workers", "hitl-ui")
     }
+    if section == "mcpServerDefaults":
+        return {**others, **SHARED, section: ON[section], "mcpServers": {"a": {}}}
     if section in ON:
         return {**others, **SHARED, section: {"enabled": True, **ON[section]}}
     return {name: {"enabled": True, **ON.get(name, {})} for name in others} | SHARED
@@ -97,9 +119,7 @@ def base(section: str) -> Values:
 
 def template(chart: Chart, values: Values) -> tuple[str, str]:
     """Return what Helm renders, or what it says."""
-    file = chart.folder.parent / "values.yaml"
-    file.write_text(yaml.safe_dump(values))
-    done = chart.helm("template", "dox", str(chart.folder), "--namespace", "dox-asdlc", "--values", str(file))
+    done = chart.template_values(values)
     assert (done.returncode == 0) or not done.stdout
     return done.stdout, done.stderr
 
@@ -109,7 +129,8 @@ def test_a_key_without_a_value_is_refused_by_its_name(chart: Chart, section: str
     """As where the lines below a key are commented out."""
     described, _ = schema_of(section)
     paths = [path for path, _ in leaves(described, (section,))]
-    inner = list(sections(described, (section,)))
+    # Of a library chart whose values are taken away Helm takes its own.
+    inner = [path for path in sections(described, (section,)) if path[-1] not in ALIASES]
     by_depth = [[path for path in inner if len(path) == depth] for depth in {len(path) for path in inner}]
     for group in (paths, *by_depth):
         values = base(section)
@@ -133,7 +154,7 @@ def test_a_value_of_the_wrong_type_is_refused_by_its_path(chart: Chart, section:
             "wrong type" if "object" in types(leaf, definitions) or "array" in types(leaf, definitions) else {"a": 1}
         )
         values = merged(values, path, wrong)
-        inside = path[1:] if section in ON else path
+        inside = path[2:] if path[1] in ALIASES else path[1:] if section in ON else path
         expected.append(f"at '/{'/'.join(inside)}'")
     output, said = template(chart, values)
     assert output == ""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-import sys
+import json
+import re
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,16 +15,18 @@ import yaml
 
 from tools.backends.runfiles import program
 
-# Its schemas are 17,000 files: it is imported from its wheel, as zipimport does it.
-sys.path.insert(0, str(program("KUBERNETES_VALIDATE")))
-import kubernetes_validate.utils as kubernetes
+# The package kubernetes-validate has 17,000 files with schemas: they are read from its wheel, which is opened once.
+SCHEMAS = zipfile.ZipFile(program("KUBERNETES_VALIDATE"))
+FOLDER = re.compile(r"kubernetes_validate/kubernetes-json-schema/v([0-9.]+)-local-strict/_definitions\.json")
+VERSIONS = sorted(found[1] for found in map(FOLDER.fullmatch, SCHEMAS.namelist()) if found and found[1] >= "1.28")
 
-VERSIONS = sorted({v for v in kubernetes.all_versions() if v >= "1.28"})
+OTHERS = {"gateway.networking.k8s.io", "monitoring.coreos.com"}
+"""Groups of the API that are not of Kubernetes itself."""
 
 Manifest = dict[str, Any]
 
 
-class UniqueKeys(yaml.SafeLoader):
+class UniqueKeys(yaml.CSafeLoader):
     """Refuses a mapping that has a key twice, of which YAML's readers take either."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -43,8 +47,9 @@ def manifests(text: str) -> list[Manifest]:
     return [m for m in yaml.load_all(text, UniqueKeys) if m]
 
 
+@functools.cache
 def schema(version: str, name: str) -> Any:
-    return kubernetes.schema_contents(f"kubernetes-json-schema/v{version}-local-strict/{name}.json", version)
+    return json.loads(SCHEMAS.read(f"kubernetes_validate/kubernetes-json-schema/v{version}-local-strict/{name}.json"))
 
 
 @functools.cache
@@ -63,7 +68,7 @@ def problems(manifest: Manifest, version: str) -> list[str]:
 
     Kinds that are not of Kubernetes itself are not judged.
     """
-    if manifest["apiVersion"] == "monitoring.coreos.com/v1":
+    if manifest["apiVersion"].partition("/")[0] in OTHERS:
         return []
     group, _, api = manifest["apiVersion"].rpartition("/")
     name = "-".join([manifest["kind"].lower(), *([group.partition(".")[0]] if group else []), api])

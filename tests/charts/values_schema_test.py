@@ -113,6 +113,9 @@ ORCHESTRATOR = "orchestrator.enabled=true"
          "xpack.security.transport.ssl.enabled"),
         (("elasticsearch.replicas=3", r"elasticsearch.config.discovery\.type=single-node"), "discovery.type"),
         (("elasticsearch.image.tag=7.17.29",), "elasticsearch.readinessPort=0"),
+        (("redis.persistence.existingClaim=c", "redis.persistence.enabled=false"), "redis.persistence.enabled"),
+        (("elasticsearch.persistence.existingClaim=c", "elasticsearch.replicas=3"), "elasticsearch.persistence.existingClaim"),
+        (("redis.extraVolumes[0].name=data", "redis.extraVolumes[0].emptyDir.medium="), "redis.extraVolumes"),
         # Stores that nobody knows.
         ((ORCHESTRATOR, "redis.enabled=false"), "global.redis.host"),
         (("redis.port=6380", "global.redis.port=6379"), "redis.port"),
@@ -160,6 +163,103 @@ def test_what_the_user_sets_takes_the_place_of_the_charts_own(chart: Chart) -> N
     ]
     for name, value in (("MCP_ALLOWED_HOSTS", "mine"), ("cluster.name", "mine"), ("ES_JAVA_OPTS", "-Xmx2g")):
         assert [v for n, v in env if n == name] == [value]
+
+
+POD: dict[str, Any] = {
+    "serviceAccountName": "mine",
+    "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "mine", "whenUnsatisfiable": "DoNotSchedule"}],
+    "initContainers": [{"name": "mine", "image": "mine:1"}],
+}
+CONTAINER: dict[str, Any] = {
+    "envFrom": [{"secretRef": {"name": "mine"}}],
+    "startupProbe": {"tcpSocket": {"port": 1}},
+    "readinessProbe": {"tcpSocket": {"port": 2}},
+    "livenessProbe": {"tcpSocket": {"port": 3}},
+}
+CLAIM = {"accessModes": ["ReadWriteOncePod"], "annotations": {"a": "b"}, "retentionPolicy": {"whenDeleted": "Delete"}}
+
+
+@pytest.mark.parametrize("section", ["redis", "elasticsearch", "orchestrator", "metrics", "mcpServerDefaults"])
+def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
+    """As it is, and beside what the chart has itself."""
+    given: dict[str, Any] = {"enabled": True, "fullnameOverride": "mine"}
+    if section in ("redis", "elasticsearch", "orchestrator"):
+        given |= POD | CONTAINER | {
+            "extraVolumes": [{"name": "mine", "emptyDir": {}}],
+            "extraVolumeMounts": [{"name": "mine", "mountPath": "/mine"}],
+            "extraContainers": [{"name": "beside", "image": "mine:2"}],
+            "updateStrategy": {"type": "Mine"},
+        }  # fmt: skip
+    if section == "mcpServerDefaults":
+        del given["enabled"]
+        given |= POD | {"store": {"kind": "redis", "host": "r"}}
+    if section == "metrics":
+        given |= {"vmagent": {"remoteWrite": ["https://metrics.example/api/v1/write"]}}
+    if section in ("redis", "elasticsearch", "metrics"):
+        given["persistence"] = CLAIM
+    values = {section: given, "mcpServers": {"a": {}} if section == "mcpServerDefaults" else {}}
+    done = chart.template_values(values)
+    assert done.returncode == 0, done.stderr
+    found = [m for m in yaml.safe_load_all(done.stdout) if m]
+    (workload,) = (m for m in found if m["kind"] in ("StatefulSet", "Deployment") and m["metadata"]["name"] == "mine")
+    pod, spec = workload["spec"]["template"]["spec"], workload["spec"]
+    container = pod["containers"][0]
+    for key, value in given.items():
+        if key in POD:
+            assert pod[key] == value
+        elif key in CONTAINER:
+            assert container[key] == value
+    if "extraVolumes" in given:
+        assert given["extraVolumes"][0] in pod["volumes"] and given["extraVolumeMounts"][0] in container["volumeMounts"]
+        assert given["extraContainers"][0] in pod["containers"]
+        assert spec.get("updateStrategy", spec.get("strategy")) == {"type": "Mine"}
+    if section == "metrics":
+        (vmagent,) = (m for m in found if (m["kind"], m["metadata"]["name"]) == ("Deployment", "vmagent"))
+        args = vmagent["spec"]["template"]["spec"]["containers"][0]["args"]
+        assert "-remoteWrite.url=https://metrics.example/api/v1/write" in args
+    if "persistence" in given:
+        (claim,) = spec["volumeClaimTemplates"]
+        assert claim["metadata"]["annotations"] == CLAIM["annotations"]
+        assert claim["spec"]["accessModes"] == CLAIM["accessModes"]
+        assert spec["persistentVolumeClaimRetentionPolicy"] == CLAIM["retentionPolicy"]
+        values[section]["persistence"] = {"existingClaim": "theirs"}
+        done = chart.template_values(values)
+        (workload,) = (
+            m for m in yaml.safe_load_all(done.stdout)
+            if m and m["kind"] == "StatefulSet" and m["metadata"]["name"] == "mine"
+        )  # fmt: skip
+        assert "volumeClaimTemplates" not in workload["spec"]
+        claims = [v.get("persistentVolumeClaim") for v in workload["spec"]["template"]["spec"]["volumes"]]
+        assert {"claimName": "theirs"} in claims
+
+
+@pytest.mark.parametrize(
+    ("settings", "bytes_"),
+    [((), 805306368), (("redis.resources.limits.memory=1G",), 750000000),
+     (("redis.resources.limits.memory=1.5Gi", "redis.maxmemoryPercent=50"), 805306368), (("redis.maxmemoryPercent=0",), None)],
+)  # fmt: skip
+def test_the_data_of_redis_takes_its_part_of_the_memory_limit(
+    chart: Chart, settings: tuple[str, ...], bytes_: int | None
+) -> None:
+    found = [m for m in yaml.safe_load_all(chart.template(*settings).stdout) if m]
+    (config,) = (m for m in found if (m["kind"], m["metadata"]["name"]) == ("ConfigMap", "redis"))
+    lines = [line for line in config["data"]["redis.conf"].splitlines() if line.startswith("maxmemory ")]
+    assert lines == ([f"maxmemory {bytes_}"] if bytes_ else [])
+
+
+def test_two_renders_are_equal(chart: Chart) -> None:
+    """No random value and no time: Argo CD and Flux see a change only where there is one."""
+    settings = (
+        SIDECAR,
+        ORCHESTRATOR,
+        *SERVER,
+        "monitoring.dashboard.enabled=true",
+        "global.redis.auth.existingSecret=s",
+    )
+    words = ["template", "dox", str(chart.folder), "--set", ",".join(settings)]
+    first, upgrade = chart.helm(*words), chart.helm(*words, "--is-upgrade")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == upgrade.stdout
 
 
 def test_a_version_of_the_chart_alone_restarts_nothing(chart: Chart) -> None:

@@ -112,7 +112,18 @@ def test_all_of_it_is_there_and_a_second_run_changes_nothing(
     ]
     subprocess.run(command, env=env, check=True, capture_output=True)
     package = tmp_path / f"dox-asdlc-{VERSION}.tgz"
-    assert package.read_bytes() == (artifacts / package.name).read_bytes()
+    assert package.read_bytes() == (dist / package.name).read_bytes()
+    settings = [
+        "redis.mcpSidecar.enabled=true", "elasticsearch.mcpSidecar.enabled=true",
+        "mcpServers.cache.store.kind=redis", "mcpServers.cache.store.host=r",
+    ]  # fmt: skip
+    words = [str(program("HELM")), "template", str(package), "--set", ",".join(settings)]
+    rendered = subprocess.run(words, env=env, check=True, capture_output=True, text=True).stdout
+    for image, count in (("redis", 2), ("elasticsearch", 1)):
+        digest = oci.top(artifacts / "images" / image).digest
+        assert rendered.count(f'image: "{registry.name}/mcp/{image}@{digest}"') == count, (
+            "what it installs can be pulled"
+        )
     with tarfile.open(package) as archive:
         file = archive.extractfile("dox-asdlc/Chart.yaml")
         assert file

@@ -42,14 +42,11 @@ def notes(tree: Tree, version: str, registry: str, published: Published) -> str:
 Built from commit `{tree.commit}`. Images are for linux/amd64 and linux/arm64. SBOMs (SPDX 2.3, CycloneDX 1.6) and SLSA provenance
 refer to them: docs/verify.md says how to check each.
 
+The chart has these images and digests as its defaults.
+
 ```sh
 helm install dox oci://{registry}/{CHARTS}/dox-asdlc --version {version} \\
-  --set redis.mcpSidecar.enabled=true \\
-  --set redis.mcpSidecar.image.repository={registry}/mcp/redis \\
-  --set redis.mcpSidecar.image.digest={published.digests["mcp/redis"]} \\
-  --set elasticsearch.mcpSidecar.enabled=true \\
-  --set elasticsearch.mcpSidecar.image.repository={registry}/mcp/elasticsearch \\
-  --set elasticsearch.mcpSidecar.image.digest={published.digests["mcp/elasticsearch"]}
+  --set redis.mcpSidecar.enabled=true,elasticsearch.mcpSidecar.enabled=true
 ```
 """
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from tools.release import oci, provenance
 from tools.release.errors import ReleaseError
 from tools.release.registry import Registry
+from tools.release.stamp import stamp
 
 CHARTS = "charts"
 """Folder of the charts below the registry's name."""
@@ -38,9 +38,11 @@ def repository(image: str) -> str:
     return f"mcp/{image}"
 
 
-def chart_package(artifacts: Path) -> Path:
+def chart_package(artifacts: Path, registry: str) -> tuple[str, bytes]:
+    """Name and content of the chart's package, which names the images of this release in this registry."""
     (package,) = artifacts.glob("*.tgz")
-    return package
+    digests = {layout.name: oci.top(layout).digest for layout in (artifacts / "images").iterdir()}
+    return package.name, stamp(package.read_bytes(), registry, digests)
 
 
 def check_tags(artifacts: Path, registry: Registry, version: str) -> None:
@@ -55,9 +57,9 @@ def check_tags(artifacts: Path, registry: Registry, version: str) -> None:
         theirs = registry.digest(name)
         if theirs not in (None, ours):
             raise ReleaseError(refused.format(f"{registry.name}/{name}", theirs, ours))
-    package = chart_package(artifacts)
+    _, package = chart_package(artifacts, registry.name)
     theirs = _chart_content(registry, version)
-    if theirs not in (None, ours := oci.digest(package.read_bytes())):
+    if theirs not in (None, ours := oci.digest(package)):
         raise ReleaseError(refused.format(f"{registry.name}/{CHARTS}/dox-asdlc:{version}", theirs, ours))
 
 
@@ -122,11 +124,11 @@ def publish(
             )
             refer(name, oci.IN_TOTO, f"{image}.provenance.json", _json(statement), index)
 
-        package = chart_package(artifacts)
+        package_name, package = chart_package(artifacts, registry.name)
         name = f"{CHARTS}/dox-asdlc"
         if registry.digest(f"{name}:{sources.version}") is None:
-            copy = Path(temporary, package.name)
-            shutil.copyfile(package, copy)
+            copy = Path(temporary, package_name)
+            copy.write_bytes(package)
             os.utime(copy, (0, 0))
             registry.push_chart(copy, CHARTS)
             pushed += 1
@@ -135,10 +137,10 @@ def publish(
             raise ReleaseError(f"{registry.name}/{name} lacks {sources.version} right after it was pushed")
         tell(f"chart     {registry.name}/{name}:{sources.version}@{chart}")
         digests[name] = chart
-        files[package.name] = package.read_bytes()
+        files[package_name] = package
         subject = oci.Descriptor(oci.MANIFEST, chart, len(registry.manifest(f"{name}@{chart}")))
         statement = provenance.statement(
-            [(name, chart), (package.name, oci.digest(files[package.name]))],
+            [(name, chart), (package_name, oci.digest(package))],
             sources.commit,
             sources.version,
             sources.folder,

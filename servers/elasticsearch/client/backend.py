@@ -25,7 +25,7 @@ import elastic_transport
 from elasticsearch import ApiError, AsyncElasticsearch, ElasticsearchWarning
 
 from servers.common.backend import BackendError, time_left, warn
-from servers.common.memory_budget import BUDGET, Busy
+from servers.common.memory_budget import BUDGET, Busy, MemoryBudget
 from servers.common.protocol.tools import ToolError, from_json, to_json
 from servers.elasticsearch.client.auth import authorization
 from servers.elasticsearch.client.errors import (
@@ -61,6 +61,12 @@ CHECK_TIMEOUT = 4.0
 
 FEATURES_TIMEOUT = 2.0
 """Seconds that an answer about features may take."""
+
+EXPENSIVE_AT_ONCE = 8
+"""Searches at once that have aggregations or large pages, or are in a query language; further ones wait."""
+
+LARGE_PAGE = 100
+"""Hits from which a page is large."""
 
 MOST_NODES_TOLD = 5
 """Nodes that an error names."""
@@ -194,6 +200,7 @@ class ElasticsearchBackend:
         self._pool = pool
         # Checks have connections of their own, and never wait for those of calls.
         self._probes = {node: Node(node.config) for node in pool.all()}
+        self._expensive = MemoryBudget(EXPENSIVE_AT_ONCE)
         self._settings = settings
         self._addresses = [urlsplit(url).netloc for url in settings.urls]
         self._version = ""
@@ -206,6 +213,11 @@ class ElasticsearchBackend:
     @property
     def address(self) -> str:
         return ",".join(self._addresses)
+
+    @property
+    def opensearch(self) -> bool:
+        """Whether it is OpenSearch, as far as it is known."""
+        return self._opensearch
 
     async def check(self) -> str:
         nodes = list(self._probes)
@@ -336,7 +348,7 @@ class ElasticsearchBackend:
             # It has no such parameter. Its answer holds more then.
             params = {name: value for name, value in (params or {}).items() if name != "filters"}
         request = ApiRequest.of(method, path, params, body)
-        async with _memory() as memory:
+        async with self._lane_of(path, body), _memory() as memory:
             answer = await self._read_somewhere(request, memory)
             for pause in PAUSES:
                 # Some more or less, so that requests that were refused together do not come back together.
@@ -350,6 +362,29 @@ class ElasticsearchBackend:
         if answers and not _has(value, answers):
             raise BackendError(f"{answer.address} answers, but not as Elasticsearch does: check what is in between")
         return value
+
+    @asynccontextmanager
+    async def _lane_of(self, path: str, body: Json | None) -> AsyncIterator[None]:
+        """Have expensive searches wait for each other, so that this server does not use up the nodes' memory.
+
+        Raises:
+            Busy: others are under way until the call's deadline.
+        """
+        if not _is_expensive(path, body):
+            yield
+            return
+        lane = self._expensive.hold(1)
+        try:
+            await lane.__aenter__()
+        except Busy:
+            raise Busy(
+                f"{EXPENSIVE_AT_ONCE} expensive searches of other calls are under way, so nothing was asked: try again in a few "
+                "seconds"
+            ) from None
+        try:
+            yield
+        finally:
+            await lane.__aexit__(None, None, None)
 
     async def _read_somewhere(self, request: ApiRequest, memory: AnswerMemory) -> ApiAnswer:
         """Return the first answer of a node that is not busy, or of the last busy one if all are."""
@@ -524,6 +559,17 @@ class ElasticsearchBackend:
         if answer.success:
             return value
         raise explain(answer.status, value, sent or b"", self._version if self._opensearch else "")
+
+
+def _is_expensive(path: str, body: Json | None) -> bool:
+    if path in ("/_query", "/_sql") or path.endswith("/_eql/search"):
+        return True
+    page = (body or {}).get("size", 0)
+    return bool(
+        body
+        and path.endswith("/_search")
+        and ("aggs" in body or "aggregations" in body or not isinstance(page, int) or page > LARGE_PAGE)
+    )
 
 
 @asynccontextmanager

@@ -203,6 +203,8 @@ def _place(cause: Mapping[str, Any], sent: bytes) -> str:
 def _advice(type: str, reason: str) -> str:
     if "Fielddata is disabled" in reason:
         return "sort and aggregate on a keyword sub-field in its place: es_mapping shows whether it has one"
+    if "to set the [nested] context" in reason:
+        return 'name its path, as in [{"lines.price":{"order":"asc","nested":{"path":"lines"}}}]'
     if "Result window is too large" in reason:
         return "narrow the query, or go on by the cursor"
     if "unknown query [query]" in reason:

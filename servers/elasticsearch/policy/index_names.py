@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from servers.common.backend import BackendError
 from servers.common.protocol.tools import ToolError, to_json
@@ -24,6 +25,18 @@ IndexPattern = Annotated[str, Field(min_length=1, max_length=4096)]
 
 IndexName = Annotated[str, Field(min_length=1, max_length=255)]
 """The exact name of an index, alias or data stream."""
+
+
+def _object(given: Any) -> Any:
+    """Some clients send an object as its JSON text."""
+    try:
+        return json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        return given
+
+
+Dsl = Annotated[dict[str, Any], BeforeValidator(_object)]
+"""A part of the query DSL."""
 
 DocumentId = Annotated[str, Field(min_length=1, max_length=512)]
 
@@ -354,24 +367,73 @@ async def unknown_fields(backend: ScopedElasticsearch, index: str, *missing: str
     return [f"no field is called {name!r}: {_near_field(name, known)}" for name in missing]
 
 
-async def missing_fields(backend: ScopedElasticsearch, index: str, names: Iterable[str]) -> list[str]:
-    """A sentence for each of some fields that is in none of the indices: which may have been meant."""
+async def field_notes(
+    backend: ScopedElasticsearch, index: str, names: Iterable[str], outside: Iterable[str] = ()
+) -> list[str]:
+    """A sentence for each of some fields that is in none of the indices, or is asked in a way that finds nothing.
+
+    Args:
+        names: of fields that a request asks
+        outside: those of them that it asks outside of nested queries and aggregations
+    """
     asked = sorted(names)[:20]
     if not asked:
         return []
     try:
-        known = await known_fields(backend, index, *asked)
-        missing = [name for name in asked if not known.get(name)]
-        return await unknown_fields(backend, index, *missing[:3]) if missing else []
+        known = await known_fields(backend, index, *asked, *parents(asked))
+        missing = [name for name in asked if not known.get(name) and not parent_of(known, name, FLATTENED)]
+        notes = await unknown_fields(backend, index, *missing[:3]) if missing else []
     except (ToolError, BackendError):
         return []  # what it is asked for was answered
+    wrong = {name: path for name in sorted(set(outside)) if (path := parent_of(known, name, NESTED))}
+    return notes + [
+        f"{name!r} is inside of the nested objects {path!r}, where only a nested query or aggregation looks: "
+        f'{{"nested":{{"path":"{path}", ...}}}} around it (where does that by itself)'
+        for name, path in wrong.items()
+    ]
+
+
+async def nested_paths(backend: ScopedElasticsearch, index: str, names: Iterable[str]) -> dict[str, str]:
+    """The fields of some that are inside of nested objects: name to the path of the innermost of these."""
+    asked = sorted(name for name in names if "." in name)[:50]
+    if not asked:
+        return {}
+    # The objects above a field are told with the field.
+    known = await known_fields(backend, index, *asked)
+    return {name: path for name in asked if (path := parent_of(known, name, NESTED))}
+
+
+NESTED = frozenset({"nested"})
+
+FLATTENED = frozenset({"flattened", "flat_object"})
+"""Types whose keys are no fields of their own."""
+
+
+def parents(names: Iterable[str]) -> list[str]:
+    """The dotted paths above some fields."""
+    return sorted({name[:at] for name in names for at, char in enumerate(name) if char == "." and at})
+
+
+def parent_of(known: Mapping[str, Mapping[str, Any]], name: str, types: frozenset[str]) -> str:
+    """The longest path above a field, of `known_fields`, that has one of some types; empty if there is none."""
+    found = [path for path in parents([name]) if not types.isdisjoint(known.get(path, ()))]
+    return max(found, key=len, default="")
 
 
 def _near_field(missing: str, known: Sequence[str]) -> str:
-    last = missing.rpartition(".")[2].lower()
-    near = difflib.get_close_matches(missing, known, 5, 0.6)
+    above, _, last = missing.lower().rpartition(".")
+    # A sub-field that is not there stands for its field.
+    near = [name for name in known if name.lower() == above]
+    near += _like(missing, known)
+    near = list(dict.fromkeys(near))
     near += [name for name in sorted(known) if name.rpartition(".")[2].lower() == last and name not in near]
     return f"did you mean {' or '.join(near[:5])}? es_mapping lists all" if near else "es_mapping lists them"
+
+
+def _like(wanted: str, names: Iterable[str]) -> list[str]:
+    """Up to five names that are like one; comparing takes time, so only as many as can be compared in some tenths of a second."""
+    short = [name for name in names if len(name) <= 100][:2000]
+    return difflib.get_close_matches(wanted[:100], short, 5, 0.6)
 
 
 async def _meant(backend: ScopedElasticsearch, missing: str) -> str:
@@ -382,5 +444,5 @@ async def _meant(backend: ScopedElasticsearch, missing: str) -> str:
     if not names:
         return "there is none at all that this user may see"
     wanted = missing.strip("*")
-    near = difflib.get_close_matches(wanted, names, 5, 0.6) or [n for n in sorted(names) if wanted and wanted in n][:5]
+    near = _like(wanted, names) or [n for n in sorted(names) if wanted and wanted in n][:5]
     return f"did you mean {' or '.join(near)}? es_indices lists all" if near else "es_indices lists them"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from servers.common.protocol.tools import ToolError, to_json
@@ -189,17 +190,35 @@ def aggregated(aggs: Any) -> set[str]:
     }
 
 
+def outside_nested(part: Any) -> Any:
+    """Return a query, or aggregations, without what is inside of a nested query or aggregation."""
+    if isinstance(part, list):
+        return [outside_nested(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    nested = part.get("nested")
+    if isinstance(nested, dict) and "path" in nested:
+        return {}
+    return {key: outside_nested(inner) for key, inner in part.items()}
+
+
 BOUNDS = frozenset({"gt", "gte", "lt", "lte", "format", "time_zone"})
 """What the bounds of a range may say."""
 
 
-def combined(text: str | None, where: Mapping[str, Any] | None, query: dict[str, Any] | None) -> dict[str, Any] | None:
+def combined(
+    text: str | None,
+    where: Mapping[str, Any] | None,
+    query: dict[str, Any] | None,
+    nested: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any] | None:
     """The query of all that is given; None where nothing is.
 
     Args:
         text: words, in the syntax of simple_query_string
         where: fields to a value, to a list of which one has to be, to bounds, or to None for documents without it
         query: a clause of the query DSL
+        nested: fields of `where` to the nested objects that they are in. What is said of one path has to hold in one object.
 
     Raises:
         ToolError: a value of `where` that is none of these.
@@ -210,12 +229,27 @@ def combined(text: str | None, where: Mapping[str, Any] | None, query: dict[str,
     if text is not None:
         must.append({"simple_query_string": {"query": text, "default_operator": "and", "lenient": True}})
     clauses: dict[str, list[Any]] = {"must": must}
+    inside: dict[str, list[Any]] = {}
     for field, value in (where or {}).items():
         if value is None:
-            clauses.setdefault("must_not", []).append({"exists": {"field": field}})
+            clauses.setdefault("must_not", []).append(_within([{"exists": {"field": field}}], nested.get(field)))
+        elif field in nested:
+            inside.setdefault(nested[field], []).append(_clause(field, value))
         else:
             clauses.setdefault("filter", []).append(_clause(field, value))
+    if inside:
+        clauses.setdefault("filter", []).extend(_within(said, path) for path, said in inside.items())
     return {"bool": {name: clause for name, clause in clauses.items() if clause}}
+
+
+def _within(clauses: list[Any], path: str | None) -> dict[str, Any]:
+    """All of some clauses, in one of the objects at a nested path."""
+    said: dict[str, Any] = {"bool": {"filter": clauses}} if len(clauses) > 1 else clauses[0]
+    if path is None:
+        return said
+    # In indices where these objects are not nested, it is said of their fields.
+    nested = {"nested": {"path": path, "ignore_unmapped": True, "query": said}}
+    return {"bool": {"should": [nested, said], "minimum_should_match": 1}}
 
 
 def _clause(field: str, value: Any) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_names import (
     DocumentId,
+    Dsl,
     IndexName,
     Routing,
     check_bodies,
-    missing_fields,
+    field_notes,
     near_fields_of,
     near_names,
     no_document,
@@ -24,7 +25,8 @@ from servers.elasticsearch.policy.index_names import (
     within,
 )
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
-from servers.elasticsearch.policy.query_bodies import aggregated, fields_of
+from servers.elasticsearch.policy.query_bodies import aggregated, fields_of, outside_nested
+from servers.elasticsearch.tools.search import partial_notes
 
 MOST_ROWS = 20
 
@@ -58,8 +60,8 @@ async def es_explain(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexName,
-    query: dict[str, Any],
-    aggs: dict[str, Any] | None = None,
+    query: Dsl,
+    aggs: Dsl | None = None,
     id: DocumentId | None = None,
     routing: Routing = None,
     profile: bool = False,
@@ -72,12 +74,16 @@ async def es_explain(
         return why
     room = Room(call.max_bytes)
     why["meaning"] = [meaning for meaning in why.get("meaning", []) if room.take(meaning)]
-    if notes := await missing_fields(call.backend, index, fields_of(query) | aggregated(aggs)):
+    outside = fields_of(outside_nested(query)) | aggregated(outside_nested(aggs))
+    if notes := await field_notes(call.backend, index, fields_of(query) | aggregated(aggs), outside):
         why["notes"] = notes
     if id is not None:
         why |= await _document(call, room, index, query, id, routing)  # type: ignore[typeddict-item]
     if profile:
-        why |= await _profiled(call, room, index, query, aggs)  # type: ignore[typeddict-item]
+        profiled = await _profiled(call, room, index, query, aggs)
+        if notes := why.get("notes", []) + profiled.pop("notes"):
+            why["notes"] = notes
+        why |= profiled  # type: ignore[typeddict-item]
     return why
 
 
@@ -144,7 +150,8 @@ async def _profiled(
         )
     shards = answer.get("profile", {}).get("shards", [])
     rows = sorted((row for shard in shards for row in _rows(shard)), key=lambda row: -row["ms"])
-    told = {"took_ms": answer["took"], "summary": [line for line in profile_summary(shards, rows) if room.take(line)]}
+    summary = [line for line in profile_summary(shards, rows) if room.take(line)]
+    told = {"notes": partial_notes(answer), "took_ms": answer["took"], "summary": summary}
     return told | {"slowest": [row for row in rows[:MOST_ROWS] if room.take(row)]}
 
 

@@ -14,6 +14,10 @@ metadata:
     {{- include "dox-asdlc.labels" . | nindent 4 }}
 spec:
   replicas: {{ .Values.replicas | int }}
+  {{- with .Values.updateStrategy }}
+  strategy:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   selector:
     matchLabels:
       {{- include "dox-asdlc.selectorLabels" . | nindent 6 }}
@@ -35,8 +39,16 @@ spec:
         - name: {{ .Chart.Name | quote }}
           image: {{ include "dox-asdlc.image" (dict "root" . "image" .Values.image) | quote }}
           imagePullPolicy: {{ .Values.image.pullPolicy }}
+          {{- with .Values.command }}
+          command:
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
           {{- with .Values.args }}
           args:
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
+          {{- with .Values.envFrom }}
+          envFrom:
             {{- toYaml . | nindent 12 }}
           {{- end }}
           ports:
@@ -50,23 +62,46 @@ spec:
             {{- end }}
           env:
             {{- include "dox-asdlc.application.env" (dict "root" . "stores" $stores) | nindent 12 }}
+          {{- with .Values.startupProbe }}
+          startupProbe:
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
           readinessProbe:
+            {{- with .Values.readinessProbe }}
+            {{- toYaml . | nindent 12 }}
+            {{- else }}
             httpGet:
               path: /health
               port: http
             periodSeconds: 10
             timeoutSeconds: 5
+            {{- end }}
           livenessProbe:
+            {{- with .Values.livenessProbe }}
+            {{- toYaml . | nindent 12 }}
+            {{- else }}
             httpGet:
               path: /health
               port: http
             initialDelaySeconds: 15
             periodSeconds: 20
             timeoutSeconds: 5
+            {{- end }}
           resources:
             {{- toYaml .Values.resources | nindent 12 }}
           securityContext:
             {{- toYaml .Values.securityContext | nindent 12 }}
+          {{- with .Values.extraVolumeMounts }}
+          volumeMounts:
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
+        {{- with .Values.extraContainers }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- with .Values.extraVolumes }}
+      volumes:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
 ---
 apiVersion: v1
 kind: Service

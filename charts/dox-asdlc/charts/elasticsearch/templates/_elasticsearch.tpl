@@ -45,6 +45,9 @@ true
 {{- if and (int .Values.readinessPort) (not .Values.image.digest) (regexMatch "^v?([0-7]\\.|8\\.[01]([.-]|$))" .Values.image.tag) -}}
 {{- fail (printf "elasticsearch.readinessPort needs Elasticsearch 8.2 or later, and elasticsearch.image.tag is %s: set elasticsearch.readinessPort=0" .Values.image.tag) -}}
 {{- end -}}
+{{- if and .Values.persistence.existingClaim (gt $replicas 1) -}}
+{{- fail (printf "elasticsearch.persistence.existingClaim is one claim, and elasticsearch.replicas is %d" $replicas) -}}
+{{- end -}}
 {{- $installed := lookup "apps/v1" "StatefulSet" .Release.Namespace $name -}}
 {{- if $installed -}}
 {{- $before := int $installed.spec.replicas -}}

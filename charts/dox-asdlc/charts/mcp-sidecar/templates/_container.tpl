@@ -38,10 +38,14 @@ templates where they are left out.
 {{- end -}}
 {{- end -}}
 
-{{/* The image's reference, from {root, image, kind}: of this project where the values name none. */}}
+{{/* The image's reference, from {root, image, kind}: that of this project where the values name no repository. */}}
 {{- define "dox-asdlc.mcp-sidecar.image" -}}
-{{- $repository := .image.repository | default (printf "mcp/%s" .kind) -}}
-{{- include "dox-asdlc.image" (dict "root" .root "image" (merge (dict "repository" $repository) .image)) -}}
+{{- $image := deepCopy .image -}}
+{{- if not $image.repository -}}
+{{- $own := get (include "dox-asdlc.mcp-sidecar.images" . | fromYaml) .kind | default (dict "repository" (printf "mcp/%s" .kind)) -}}
+{{- $image = merge (dict "repository" $own.repository) $image (dict "digest" (eq $image.tag "latest" | ternary $own.digest "")) -}}
+{{- end -}}
+{{- include "dox-asdlc.image" (dict "root" .root "image" $image) -}}
 {{- end -}}
 
 {{/* Path of the library's values, for messages. */}}

@@ -1,11 +1,12 @@
 {{/*
-What a server is told of its store, from {root, store, sidecar}; a template for each kind of store. `store` is {kind, host, port},
-with auth {type, existingSecret, existingSecretKey, username} and tls {enabled, existingSecret, caKey} where there are some. A login
+What a server is told of its store, from {root, store, sidecar}; a template for each kind of store. `store` is {kind, port},
+with host (localhost), auth {type, existingSecret, existingSecretKey, username} and tls {enabled, existingSecret, caKey} if need be. A login
 in extraEnv takes the place of that one.
 */}}
 {{- define "dox-asdlc.mcp-sidecar.store.redis" -}}
+{{- $auth := .store.auth | default dict -}}
 - name: REDIS_HOST
-  value: {{ .store.host | quote }}
+  value: {{ .store.host | default "localhost" | quote }}
 - name: REDIS_PORT
   value: {{ .store.port | quote }}
 {{- with .store.tls }}
@@ -18,12 +19,12 @@ in extraEnv takes the place of that one.
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if and .store.auth.existingSecret (not (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" .sidecar "name" "^REDIS_PASSWORD(_FILE)?$"))) }}
-{{- with .store.auth.username }}
+{{- if and $auth.existingSecret (not (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" .sidecar "name" "^REDIS_PASSWORD(_FILE)?$"))) }}
+{{- with $auth.username }}
 - name: REDIS_USERNAME
   value: {{ . | quote }}
 {{- end }}
-{{ include "dox-asdlc.mcp-sidecar.secretEnv" (dict "name" "REDIS_PASSWORD" "auth" .store.auth) }}
+{{ include "dox-asdlc.mcp-sidecar.secretEnv" (dict "name" "REDIS_PASSWORD" "auth" $auth) }}
 {{- end }}
 {{- with .sidecar.keyPrefixes }}
 - name: MCP_KEY_PREFIXES
@@ -32,8 +33,9 @@ in extraEnv takes the place of that one.
 {{- end -}}
 
 {{- define "dox-asdlc.mcp-sidecar.store.elasticsearch" -}}
+{{- $auth := .store.auth | default dict -}}
 - name: ES_HOST
-  value: {{ .store.host | quote }}
+  value: {{ .store.host | default "localhost" | quote }}
 - name: ES_PORT
   value: {{ .store.port | quote }}
 {{- with .store.tls }}
@@ -46,13 +48,13 @@ in extraEnv takes the place of that one.
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if and .store.auth.existingSecret (not (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" .sidecar "name" "^ES_(API_KEY|BEARER_TOKEN|PASSWORD)(_FILE)?$"))) }}
-{{- if eq (.store.auth.type | default "password") "apiKey" }}
-{{ include "dox-asdlc.mcp-sidecar.secretEnv" (dict "name" "ES_API_KEY" "auth" .store.auth) }}
+{{- if and $auth.existingSecret (not (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" .sidecar "name" "^ES_(API_KEY|BEARER_TOKEN|PASSWORD)(_FILE)?$"))) }}
+{{- if eq ($auth.type | default "password") "apiKey" }}
+{{ include "dox-asdlc.mcp-sidecar.secretEnv" (dict "name" "ES_API_KEY" "auth" $auth) }}
 {{- else }}
 - name: ES_USERNAME
-  value: {{ .store.auth.username | quote }}
-{{ include "dox-asdlc.mcp-sidecar.secretEnv" (dict "name" "ES_PASSWORD" "auth" .store.auth) }}
+  value: {{ $auth.username | quote }}
+{{ include "dox-asdlc.mcp-sidecar.secretEnv" (dict "name" "ES_PASSWORD" "auth" $auth) }}
 {{- end }}
 {{- end }}
 {{- with .sidecar.indexPatterns }}

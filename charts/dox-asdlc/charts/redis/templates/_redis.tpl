@@ -8,6 +8,10 @@ include /run/redis/auth.conf
 {{- else }}
 protected-mode no
 {{- end }}
+{{- $limit := (.Values.resources.limits | default dict).memory }}
+{{- if and $limit (int .Values.maxmemoryPercent) }}
+maxmemory {{ div (mul (include "dox-asdlc.bytes" $limit | int64) (int64 .Values.maxmemoryPercent)) 100 }}
+{{- end }}
 {{- .Values.config | nindent 0 }}
 {{- end -}}
 
@@ -22,10 +26,7 @@ protected-mode no
     medium: Memory
     sizeLimit: 1Mi
 {{- end }}
-{{- if not .Values.persistence.enabled }}
-- name: data
-  emptyDir: {}
-{{- end }}
+{{ include "dox-asdlc.dataVolume" (dict "root" . "name" "data") }}
 {{- end -}}
 
 {{/* The container's environment. */}}

@@ -1,0 +1,89 @@
+{{/* Fields of a StatefulSet for its claim, from {root, name}: none without persistence, or with a claim that is there already. */}}
+{{- define "dox-asdlc.claims" -}}
+{{- $name := .name -}}
+{{- with .root.Values.persistence -}}
+{{- if and .enabled (not .existingClaim) -}}
+{{- with .retentionPolicy -}}
+persistentVolumeClaimRetentionPolicy:
+  {{- toYaml . | nindent 2 }}
+{{ end -}}
+volumeClaimTemplates:
+  - apiVersion: v1
+    kind: PersistentVolumeClaim
+    metadata:
+      name: {{ $name }}
+      labels:
+        {{- include "dox-asdlc.selectorLabels" $.root | nindent 8 }}
+      {{- with .annotations }}
+      annotations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+    spec:
+      accessModes:
+        {{- toYaml .accessModes | nindent 8 }}
+      {{- with .storageClass }}
+      storageClassName: {{ . | quote }}
+      {{- end }}
+      resources:
+        requests:
+          storage: {{ .size }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The pod's volume where no claim is made for it, from {root, name}. */}}
+{{- define "dox-asdlc.dataVolume" -}}
+{{- $name := .name -}}
+{{- with .root.Values.persistence -}}
+{{- if not .enabled -}}
+- name: {{ $name }}
+  emptyDir: {}
+{{- else if .existingClaim -}}
+- name: {{ $name }}
+  persistentVolumeClaim:
+    claimName: {{ .existingClaim | quote }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Refuses values that would be ignored, or that the API refuses once the StatefulSet is there, from {root}.
+*/}}
+{{- define "dox-asdlc.checkClaims" -}}
+{{- $chart := .root.Chart.Name -}}
+{{- $name := include "dox-asdlc.fullname" .root -}}
+{{- $new := .root.Values.persistence -}}
+{{- if and $new.existingClaim (not $new.enabled) -}}
+{{- fail (printf "%s.persistence.existingClaim is set, and %s.persistence.enabled is false: it would be ignored" $chart $chart) -}}
+{{- end -}}
+{{- range .root.Values.extraVolumes -}}
+{{- if and (has .name (list "data" "storage")) $new.enabled -}}
+{{- fail (printf "%s.extraVolumes can't have the name %s: it is that of the claim" $chart .name) -}}
+{{- end -}}
+{{- end -}}
+{{- $how := "docs/kubernetes.md, Volumes, tells how" -}}
+{{- with lookup "apps/v1" "StatefulSet" .root.Release.Namespace $name -}}
+{{- $claims := .spec.volumeClaimTemplates | default list -}}
+{{- $wanted := and $new.enabled (not $new.existingClaim) -}}
+{{- if ne (empty $claims) (not $wanted) -}}
+{{- fail (printf "%s.persistence: StatefulSet %s is there %s claims of its own, which can't change: %s" $chart $name (empty $claims | ternary "without" "with") $how) -}}
+{{- end -}}
+{{- range $claims -}}
+{{- $size := .spec.resources.requests.storage -}}
+{{- if ne (include "dox-asdlc.bytes" $size) (include "dox-asdlc.bytes" $new.size) -}}
+{{- fail (printf "%s.persistence.size can't go from %v to %v: the claims of StatefulSet %s can't change. %s" $chart $size $new.size $name $how) -}}
+{{- end -}}
+{{- $class := .spec.storageClassName | default "" -}}
+{{- if ne $class $new.storageClass -}}
+{{- fail (printf "%s.persistence.storageClass can't go from %q to %q: the claims of StatefulSet %s can't change. %s" $chart $class $new.storageClass $name $how) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A quantity of the API, such as 1.5Gi, in bytes. */}}
+{{- define "dox-asdlc.bytes" -}}
+{{- $text := include "dox-asdlc.text" . -}}
+{{- $factors := dict "" 1 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976 -}}
+{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $factors (regexFind "[a-zA-Z]*$" $text) | float64) | int64 -}}
+{{- end -}}
