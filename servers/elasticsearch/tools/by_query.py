@@ -94,9 +94,10 @@ async def es_by_query(
         result["stopped"] = (
             f"{stopped}; {told} of {len(hits)} documents were sent before: to go on, call without confirm"
         )
-    for name in ("conflicts", "failures"):
-        if not result[name]:
-            del result[name]
+    if not result["conflicts"]:
+        del result["conflicts"]
+    if not result["failures"]:
+        del result["failures"]
     return result
 
 
