@@ -93,7 +93,7 @@ async def es_field(
     counted: str | None
     if not types and parent_of(fields, field, FLATTENED):
         types = {"key of a flattened field"}
-        counted: str | None = field
+        counted = field
     elif not types:
         raise ToolError(*await unknown_fields(call.backend, index, field))
     else:
