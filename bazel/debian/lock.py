@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import os
 import re
 import subprocess
@@ -19,6 +18,8 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from bazel.records import dumps
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -183,7 +184,7 @@ def main() -> None:
         content = lock(config, mirror_of(workspace, "debian"), mirror_of(workspace, "debian-security"))
     except LockError as error:
         sys.exit(f"lock_debs: {error}")
-    (folder / "lock.json").write_text(json.dumps(content, indent=2) + "\n")
+    (folder / "lock.json").write_text(dumps(content, 2) + "\n")
     print(f"lock_debs: {len(content['packages'])} packages locked in bazel/debian/lock.json")
 
 

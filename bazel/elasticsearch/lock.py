@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
+
+from bazel.records import dumps
 
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 
@@ -123,7 +124,7 @@ def main() -> None:
         content = lock(tomllib.loads((folder / "artifacts.toml").read_text()))
     except LockError as error:
         sys.exit(f"lock_elasticsearch: {error}")
-    (folder / "lock.json").write_text(json.dumps(content, indent=2) + "\n")
+    (folder / "lock.json").write_text(dumps(content, 3) + "\n")
     print(f"lock_elasticsearch: {sum(map(len, content['sets'].values()))} jars locked in bazel/elasticsearch/lock.json")
 
 

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bazel.records import dumps
+
 COMMAND = ["npm", "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
 
 KEPT = (
@@ -74,7 +76,7 @@ def lock(manifest: str, resolve: Callable[[str], dict[str, Any]] = resolve) -> s
     Raises:
         LockError: a package can't be had.
     """
-    return json.dumps(reduced(resolve(manifest)), indent=2) + "\n"
+    return dumps(reduced(resolve(manifest)), 2) + "\n"
 
 
 def main() -> None:

@@ -79,7 +79,9 @@ def lock(folder: Path, upgrade: bool) -> None:
     for source, cpu, name, constraint in [*runtime, dev, *apart]:
         output = folder / name
         subprocess.run(command(folder, source, cpu, output, upgrade, constraint), env=env, check=True)
-        output.write_text(HEADER.format(source=source) + output.read_text().removeprefix(HEADER.format(source=source)))
+        # A wheel on each line, with all its hashes: pip reads both forms, and a diff shows a line for each changed wheel.
+        locked = output.read_text().removeprefix(HEADER.format(source=source)).replace(" \\\n    --hash=", " --hash=")
+        output.write_text(HEADER.format(source=source) + locked)
         print(f"lock_wheels: bazel/python/{name}: {sum('==' in line for line in output.open())} wheels")
 
 

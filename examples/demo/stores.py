@@ -47,7 +47,7 @@ class Queue:
             db=settings.database,
             username=settings.username or None,
             password=settings.password.reveal() or None,
-            ssl=settings.tls,
+            ssl=settings.tls is not None,
             decode_responses=True,
             client_name="demo",
         )

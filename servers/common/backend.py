@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -15,6 +16,9 @@ logger = logging.getLogger(__name__)
 
 INTERVAL = 5.0
 """Seconds between checks of a backend that is up."""
+
+FIRST_CHECK = 2.0
+"""Seconds that a list waits for the first check of the store."""
 
 BACKOFF = (0.25, 0.5, 1.0, 2.0, 5.0)
 """Seconds between checks of one that is away; the last goes on."""
@@ -81,6 +85,9 @@ class Monitor:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._wake = asyncio.Event()
+        self._checked = asyncio.Event()
+        self.reached = False
+        """Whether the store has ever served: what it can do is known since."""
         self.up = False
         self.detail = "not asked yet"
         self.since = time.time()
@@ -100,6 +107,8 @@ class Monitor:
                 # The watch goes on whatever a client library raises.
                 logger.exception("checking the backend failed", extra={"backend": self._backend.address})
                 detail, up = f"{self._backend.address}: {type(error).__name__}", False
+            self.reached = self.reached or up
+            self._checked.set()
             detail = plain(hide(detail), 1000)
             if (up, detail) != (self.up, self.detail):
                 if up != self.up:
@@ -117,6 +126,11 @@ class Monitor:
                 await asyncio.wait_for(self._wake.wait(), pause)
             except TimeoutError:
                 pass
+
+    async def first_check(self) -> None:
+        """Wait for the end of the first check, FIRST_CHECK seconds at most."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._checked.wait(), FIRST_CHECK)
 
     def doubt(self) -> None:
         """A call has just failed: ask again at once."""

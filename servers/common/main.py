@@ -52,7 +52,8 @@ def run(sidecar: Any, transport: str = "http") -> None:
     if isinstance(sidecar, str):
         sidecar = importlib.import_module(sidecar).SIDECAR
     settings = CommonSettings.read(env)
-    auth = AuthSettings.read(env)
+    auth = AuthSettings.read(env, logins=sidecar.logins)
+    env.problems += sidecar.problems(settings)
     store = sidecar.settings(env)
     # In a container there are none, and no need of a parser for them.
     if sys.argv[1:]:
@@ -60,10 +61,12 @@ def run(sidecar: Any, transport: str = "http") -> None:
     try:
         env.check()
     except SettingsError as error:
-        for problem in error.problems:
-            print(f"{sidecar.name}: {problem}", file=sys.stderr)
+        for line in error.problems + env.unknown():
+            print(f"{sidecar.name}: {line}", file=sys.stderr)
         sys.exit(USAGE)
     log.configure(settings.log_level)
+    for line in env.unknown():
+        logger.warning(line)
     # Imported here, so that --help and wrong settings are answered at once.
     from servers.common.server import Instance
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fnmatch
+import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,6 +16,7 @@ import mcp_types
 from mcp.server.context import ServerMiddleware
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.middleware import Middleware
 
 from servers.common import VERSION
@@ -23,13 +26,16 @@ from servers.common.memory_budget import BUDGET, MemoryBudget, default_size
 from servers.common.observability.metrics import Metrics
 from servers.common.protocol.prompts import Prompt, PromptError
 from servers.common.protocol.resources import MOST_COMPLETIONS, Listeners, Resources, contents
-from servers.common.protocol.tools import LONGEST_FAILURE, Call, Tool, ToolError, TooLong, failure, result
+from servers.common.protocol.tools import LONGEST_FAILURE, Call, Tool, ToolError, TooLong, failure, result, to_json
 from servers.common.settings import CommonSettings, Environment, hide
 from servers.common.text_escape import plain
 
 S = TypeVar("S")
 B = TypeVar("B", bound=Backend)
 T = TypeVar("T")
+
+LONGEST_QUESTION = 1000
+"""Characters of the arguments in a question to a person."""
 
 audit = logging.getLogger("servers.audit")
 logger = logging.getLogger(__name__)
@@ -55,6 +61,46 @@ class Sidecar(Generic[S, B]):
     tools: Sequence[Tool]
     resources: Resources[B] | None = None
     prompts: Sequence[Prompt] = ()
+    logins: bool = False
+    """Whether a call uses the login at the store that its token has (Principal.login)."""
+
+    def chosen(self, settings: CommonSettings) -> dict[str, Tool]:
+        """Return the tools that the settings let clients see, by name."""
+        return {
+            t.name: t
+            for t in self.tools
+            if (settings.allow_writes or not t.write)
+            and (not settings.tools or _matches(t.name, settings.tools))
+            and not _matches(t.name, settings.tools_except)
+        }
+
+    def problems(self, settings: CommonSettings) -> list[str]:
+        """Say what is wrong with the choice of tools in the settings."""
+        found = []
+        names = [t.name for t in self.tools]
+        for variable, patterns in (("MCP_TOOLS", settings.tools), ("MCP_TOOLS_EXCEPT", settings.tools_except)):
+            for pattern in patterns:
+                if not any(_matches(name, (pattern,)) for name in names):
+                    found.append(f"{variable}: no tool is called '{pattern}': there are {', '.join(names)}")
+        if not found and not self.chosen(settings):
+            found.append("MCP_TOOLS, MCP_TOOLS_EXCEPT: no tool is left; those that change data need MCP_ALLOW_WRITES")
+        return found
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+class _Server(Server[Any]):
+    """The SDK's server, which declares as changing only what changes."""
+
+    def get_capabilities(self, *args: Any, **kwargs: Any) -> mcp_types.ServerCapabilities:
+        """Return what the server can do: its lists stay as they are, so nothing is ever sent of a change."""
+        found = super().get_capabilities(*args, **kwargs)
+        for part in (found.tools, found.prompts, found.resources):
+            if part:
+                part.list_changed = False
+        return found
 
 
 class _Failed(Exception):
@@ -71,7 +117,7 @@ class Instance(Generic[B]):
         self.monitor = Monitor(backend)
         self.metrics = Metrics(sidecar.name, VERSION)
         self.metrics.backend_up.set_function(lambda: self.monitor.up)
-        self._tools = {t.name: t for t in sidecar.tools if settings.allow_writes or not t.write}
+        self._tools = sidecar.chosen(settings)
         self._prompts = {p.name: p for p in sidecar.prompts}
         self.listeners = (
             Listeners(sidecar.resources, backend, settings.max_concurrent_calls) if sidecar.resources else None
@@ -107,7 +153,7 @@ class Instance(Generic[B]):
             more["on_subscriptions_listen"] = self.listeners.listen
         if self._prompts:
             more |= {"on_list_prompts": self._list_prompts, "on_get_prompt": self._get_prompt}
-        server: Server[Any] = Server(
+        server = _Server(
             self.sidecar.name,
             version=VERSION,
             title=self.sidecar.title,
@@ -125,15 +171,26 @@ class Instance(Generic[B]):
 
     async def _list_tools(self, ctx: Any, params: Any) -> mcp_types.ListToolsResult:
         may_write = PRINCIPAL.get().may(WRITE)
-        listed = [t for t in self._tools.values() if t.needs(self.backend) and (may_write or not t.write)]
-        return mcp_types.ListToolsResult(tools=[t.definition for t in listed])
+        await self.monitor.first_check()
+        listed = [t for t in self._tools.values() if self._serves(t.needs) and (may_write or not t.write)]
+        # Claude Code's limit for one result of a tool, in characters (https://code.claude.com/docs/en/mcp).
+        meta = {"anthropic/maxResultSizeChars": min(self.settings.max_result_bytes, 500_000)}
+        return mcp_types.ListToolsResult(tools=[t.definition.model_copy(update={"meta": meta}) for t in listed])
 
-    async def _call_tool(self, ctx: Any, params: mcp_types.CallToolRequestParams) -> mcp_types.CallToolResult:
+    def _serves(self, needs: Callable[[Any], bool] | None) -> bool:
+        """Whether the store has said that it has what is needed."""
+        return needs is None or (self.monitor.reached and needs(self.backend))
+
+    async def _call_tool(
+        self, ctx: Any, params: mcp_types.CallToolRequestParams
+    ) -> mcp_types.CallToolResult | mcp_types.InputRequiredResult:
         tool = self._tools.get(params.name)
         if tool is None:
             hint = ""
-            if any(t.name == params.name for t in self.sidecar.tools):
-                hint = ": it changes data, and this server only reads (MCP_ALLOW_WRITES)"
+            if known := [t for t in self.sidecar.tools if t.name == params.name]:
+                hint = ": the operator has not chosen it (MCP_TOOLS, MCP_TOOLS_EXCEPT)"
+                if known[0].write and not self.settings.allow_writes:
+                    hint = ": it changes data, and this server only reads (MCP_ALLOW_WRITES)"
             raise MCPError(mcp_types.INVALID_PARAMS, f"no tool is called {params.name[:100]!r}{hint}")
         principal = PRINCIPAL.get()
         if tool.write and not principal.may(WRITE):
@@ -142,6 +199,13 @@ class Instance(Generic[B]):
             raise MCPError(
                 mcp_types.INVALID_REQUEST, f"{params.name} changes data: it needs a token with scope {WRITE}"
             )
+        if tool.destructive and self.settings.confirm != "never":
+            try:
+                if question := await self._confirmed(ctx, params, tool):
+                    return question
+            except ToolError as error:
+                self._audit(params.name, "error", 0)
+                return failure(str(error))
         limit = self.settings.max_result_bytes
 
         async def work() -> mcp_types.CallToolResult:
@@ -154,13 +218,59 @@ class Instance(Generic[B]):
             if found := warnings.get():
                 # The tool has left no room for them. A result is worth more than its warnings.
                 with suppress(TooLong):
-                    return result({**value, "warnings": found}, limit)
-            return result(value, limit)
+                    return result({**value, "warnings": found}, limit, tool.integers)
+            return result(value, limit, tool.integers)
 
         try:
             return await self._counted(params.name, work)
         except _Failed as error:
             return failure(str(error))
+
+    async def _confirmed(
+        self, ctx: Any, params: mcp_types.CallToolRequestParams, tool: Tool
+    ) -> mcp_types.InputRequiredResult | None:
+        """Ask the person before a destructive tool runs.
+
+        Protocol 2026-07-28 asks in the result, and the client calls again with the answer. Older versions ask by a request of the
+        server, which only standard input and output can carry: over HTTP there are no sessions.
+
+        Returns:
+            None to go on, or the question.
+
+        Raises:
+            ToolError: the person declined, or can't be asked.
+        """
+        given = params.arguments or {}
+        checked, _ = tool.check(given)
+        if "confirm" in checked and checked["confirm"] is None:
+            return None  # a dry run
+        shown = plain(to_json(given), LONGEST_QUESTION)
+        question = mcp_types.ElicitRequestFormParams(
+            message=f"{tool.title}: run {tool.name} with {shown}?",
+            requested_schema={"type": "object", "properties": {}},
+        )
+        capabilities = ctx.session.client_capabilities
+        answer: Any = None
+        if not capabilities or capabilities.elicitation is None:
+            if self.settings.confirm == "possible":
+                return None
+            raise ToolError(
+                f"nothing was done: {tool.name} needs a person's consent (MCP_CONFIRM), and this client can't ask for it: "
+                "use a client with elicitation, over protocol 2026-07-28 or standard input and output"
+            )
+        if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            state = hashlib.sha256(to_json([tool.name, given]).encode("utf-8", "replace")).hexdigest()
+            if params.request_state == state:
+                answer = (params.input_responses or {}).get("consent")
+            if not isinstance(answer, mcp_types.ElicitResult):
+                return mcp_types.InputRequiredResult(
+                    input_requests={"consent": mcp_types.ElicitRequest(params=question)}, request_state=state
+                )
+        else:
+            answer = await ctx.session.elicit_form(question.message, question.requested_schema, ctx.request_id)
+        if answer.action != "accept":
+            raise ToolError(f"nothing was done: the person was asked, and did not consent ({answer.action})")
+        return None
 
     def _call(self, ctx: Any) -> Call[B]:
         return Call(self.backend, self.settings.max_result_bytes, ctx.session.report_progress)
@@ -300,7 +410,9 @@ class Instance(Generic[B]):
         return mcp_types.CompleteResult(completion=completion)
 
     async def _list_prompts(self, ctx: Any, params: Any) -> mcp_types.ListPromptsResult:
-        return mcp_types.ListPromptsResult(prompts=[p.definition() for p in self._prompts.values()])
+        await self.monitor.first_check()
+        listed = [p for p in self._prompts.values() if self._serves(p.needs)]
+        return mcp_types.ListPromptsResult(prompts=[p.definition() for p in listed])
 
     async def _get_prompt(self, ctx: Any, params: mcp_types.GetPromptRequestParams) -> mcp_types.GetPromptResult:
         prompt = self._prompts.get(params.name)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from servers.common.text_escape import plain
+
 T = TypeVar("T")
+
+CONFIRM = ("never", "possible", "always")
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -49,19 +54,26 @@ def hide(text: str) -> str:
 class Secret:
     """A value that never shows itself: not in repr, str or a log. `reveal()` gives it to the client library."""
 
-    __slots__ = ("_path", "_value")
+    __slots__ = ("_part", "_path", "_value")
 
-    def __init__(self, value: str = "", path: Path | None = None) -> None:
+    def __init__(self, value: str = "", path: Path | None = None, part: Callable[[str], str] = str) -> None:
         self._value = value
         self._path = path
+        self._part = part
 
     def reveal(self) -> str:
         """The value; from its file as it is now where there is one, so that a rotated secret is taken up.
 
         Raises:
             OSError: the file can't be read any more.
+            ValueError: the file has no such part any more, or is not UTF-8.
         """
-        return remember(self._path.read_text("utf-8").strip() if self._path else self._value)
+        whole = remember(self._path.read_text("utf-8").strip() if self._path else self._value)
+        return remember(self._part(whole))
+
+    def only(self, part: Callable[[str], str]) -> Secret:
+        """A secret that is a part of this one, such as the password in a URL."""
+        return Secret(self._value, self._path, part)
 
     def __bool__(self) -> bool:
         return bool(self._value or self._path)
@@ -87,21 +99,79 @@ def check_host(name: str) -> None:
         raise ValueError(f"'{name[:80]}' is no host's name: it has 253 characters at most, and 1 to 63 between dots")
 
 
+_LINKS = tuple(
+    (re.compile(name), re.compile(value))
+    for name, value in (
+        (r"[A-Z][A-Z0-9_]*_SERVICE_HOST", r"[0-9a-fA-F.:]+"),
+        (r"[A-Z][A-Z0-9_]*_SERVICE_PORT(_[A-Z0-9_]+)?", r"\d+"),
+        (r"[A-Z][A-Z0-9_]*_PORT(_\d+_(TCP|UDP|SCTP))?", r"(tcp|udp|sctp)://.+"),
+        (r"[A-Z][A-Z0-9_]*_PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR)", r"[0-9a-zA-Z.:]+"),
+    )
+)
+"""What the kubelet sets for each Service of a namespace, by name and value
+(https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables)."""
+
+_READ_BY_LIBRARIES = "OTEL_"
+"""The prefix of variables that libraries read by themselves, beside those that we read."""
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    return any(of_name.fullmatch(name) and of_value.fullmatch(value) for of_name, of_value in _LINKS)
+
+
 class Environment:
     """Reads settings from environment variables, collecting problems; each read variable is remembered for --help.
 
-    A variable that is set but empty counts as not set: that is how charts leave one out.
+    A variable that is set but empty counts as not set, unless it restricts something: then it is a problem, for an empty
+    value must not allow more than was meant. Variables that Kubernetes sets for Services are ignored, whatever their names.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        self._variables = variables
+        self._variables = {name: value for name, value in variables.items() if not _is_service_link(name, value)}
         self.problems: list[str] = []
         self.described: list[tuple[str, str, str]] = []  # name, default, meaning
 
-    def _read(self, name: str, default: T, meaning: str, parse: Callable[[str], T], shown: str | None = None) -> T:
+    def given(self, *names: str) -> list[str]:
+        """Those of the variables that are set, and not empty."""
+        return [name for name in names if self._variables.get(name, "").strip()]
+
+    def unknown(self) -> list[str]:
+        """A line for each variable that looks like a setting of this server and is none. Call it when all have been read."""
+        known = {name for name, _, _ in self.described}
+        prefixes = tuple({name.partition("_")[0] + "_" for name in known} - {_READ_BY_LIBRARIES})
+        names = [name for name in sorted(self._variables) if name not in known and name.upper().startswith(prefixes)]
+        if not names:
+            return []
+        from difflib import get_close_matches  # seldom needed
+
+        lines = []
+        for name in names:
+            near = get_close_matches(name.upper(), known, 1)
+            hint = f": did you mean {near[0]}?" if near else ""
+            lines.append(f"{plain(name)} is not a setting of this server and has no effect{hint}")
+        return lines
+
+    def _read(
+        self,
+        name: str,
+        default: T,
+        meaning: str,
+        parse: Callable[[str], T],
+        shown: str | None = None,
+        *,
+        restricts: bool = False,
+    ) -> T:
+        """Read a variable.
+
+        Args:
+            shown: the default as --help shows it
+            restricts: the server allows more without it, so that an empty value is a problem
+        """
         self.described.append((name, str(default) if shown is None else shown, meaning))
         text = self._variables.get(name, "").strip()
         if not text:
+            if restricts and name in self._variables:
+                self.problems.append(f"{name}: it is set but empty: give it a value, or leave it out")
             return default
         try:
             return parse(text)
@@ -109,8 +179,8 @@ class Environment:
             self.problems.append(f"{name}: {error}")
             return default
 
-    def text(self, name: str, default: str, meaning: str) -> str:
-        return self._read(name, default, meaning, str)
+    def text(self, name: str, default: str, meaning: str, *, restricts: bool = False) -> str:
+        return self._read(name, default, meaning, str, restricts=restricts)
 
     def choice(self, name: str, default: str, choices: tuple[str, ...], meaning: str) -> str:
         def parse(text: str) -> str:
@@ -130,7 +200,7 @@ class Environment:
 
         return self._read(name, default, meaning, parse, str(default).lower())
 
-    def number(self, name: str, default: int, meaning: str, *, least: int, most: int) -> int:
+    def number(self, name: str, default: int, meaning: str, *, least: int, most: int, restricts: bool = False) -> int:
         def parse(text: str) -> int:
             try:
                 value = int(text)
@@ -140,7 +210,7 @@ class Environment:
                 raise ValueError(f"{value} is not between {least} and {most}")
             return value
 
-        return self._read(name, default, meaning, parse)
+        return self._read(name, default, meaning, parse, restricts=restricts)
 
     def host(self, name: str, default: str, meaning: str) -> str:
         """The name or address of a host; an address with a user and a password in it is refused without repeating it."""
@@ -156,11 +226,18 @@ class Environment:
     def port(self, name: str, default: int, meaning: str) -> int:
         return self.number(name, default, meaning, least=1, most=65535)
 
-    def names(self, name: str, meaning: str) -> tuple[str, ...]:
-        """A list separated by commas."""
-        return self._read(name, (), meaning, lambda t: tuple(p.strip() for p in t.split(",") if p.strip()), "")
+    def names(self, name: str, meaning: str, *, restricts: bool = False) -> tuple[str, ...]:
+        """A list separated by commas. One that restricts something has to name something."""
 
-    def file(self, name: str, meaning: str) -> Path | None:
+        def parse(text: str) -> tuple[str, ...]:
+            found = tuple(part.strip() for part in text.split(",") if part.strip())
+            if restricts and not found:
+                raise ValueError("it names nothing: give it a value, or leave it out")
+            return found
+
+        return self._read(name, (), meaning, parse, "", restricts=restricts)
+
+    def file(self, name: str, meaning: str, *, restricts: bool = False) -> Path | None:
         """A file that can be read now."""
 
         def parse(text: str) -> Path:
@@ -171,11 +248,11 @@ class Environment:
                 raise ValueError(f"can't read '{text}': {error.strerror}") from None
             return path
 
-        return self._read(name, None, meaning, parse, "")
+        return self._read(name, None, meaning, parse, "", restricts=restricts)
 
-    def certificates(self, name: str, meaning: str) -> Path | None:
+    def certificates(self, name: str, meaning: str, *, restricts: bool = False) -> Path | None:
         """A file that holds certificates in PEM."""
-        path = self.file(name, meaning)
+        path = self.file(name, meaning, restricts=restricts)
         if path:
             try:
                 ssl.create_default_context(cafile=path)
@@ -206,6 +283,9 @@ class CommonSettings:
     host: str
     port: int
     allow_writes: bool
+    tools: tuple[str, ...]
+    tools_except: tuple[str, ...]
+    confirm: str
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     log_level: str
@@ -223,6 +303,16 @@ class CommonSettings:
             host=env.host("MCP_HOST", "0.0.0.0", "address to listen on"),  # a pod's probes come to its own address
             port=env.port("MCP_PORT", 9000, "port to listen on"),
             allow_writes=env.flag("MCP_ALLOW_WRITES", False, "list and allow the tools that change data"),
+            tools=env.names(
+                "MCP_TOOLS", "tools to offer, comma-separated, * for any characters, as redis_search*; default: all"
+            ),
+            tools_except=env.names("MCP_TOOLS_EXCEPT", "tools not to offer, written as in MCP_TOOLS"),
+            confirm=env.choice(
+                "MCP_CONFIRM",
+                "never",
+                CONFIRM,
+                "ask the person before a destructive tool runs; possible: where the client can; always: refuse elsewhere",
+            ),
             allowed_hosts=env.names(
                 "MCP_ALLOWED_HOSTS",
                 "further names in Host that are answered beside localhost, comma-separated; * for all",
@@ -233,7 +323,7 @@ class CommonSettings:
             ),
             log_level=env.choice("MCP_LOG_LEVEL", "info", LOG_LEVELS, "least severe log level"),
             max_result_bytes=env.number(
-                "MCP_MAX_RESULT_BYTES", 65_536, "longest result of a tool, as JSON", least=1024, most=64 * 1024 * 1024
+                "MCP_MAX_RESULT_BYTES", 32_768, "longest result of a tool, as JSON", least=1024, most=64 * 1024 * 1024
             ),
             max_request_bytes=env.number(
                 "MCP_MAX_REQUEST_BYTES", 1_048_576, "longest request body", least=1024, most=64 * 1024 * 1024

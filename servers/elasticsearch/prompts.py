@@ -22,6 +22,7 @@ PROMPTS = (
     ),
     Prompt(
         name="write_esql",
+        needs=lambda backend: bool(backend.has("esql")),
         title="Write an ES|QL query",
         description="A query in ES|QL that answers a question, tried",
         arguments={"question": "in plain words", "index": "its name"},

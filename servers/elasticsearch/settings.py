@@ -68,6 +68,7 @@ class ElasticsearchSettings:
             index_patterns=env.names(
                 "MCP_INDEX_PATTERNS",
                 "see and touch only indices and data streams of these names, * allowed, comma-separated",
+                restricts=True,
             ),
         )
         if wrong := [p for p in settings.index_patterns if re.search(r"""[?<>:"\\|/#\s]|^[-+_]|[A-Z]""", p)]:

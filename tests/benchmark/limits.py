@@ -39,12 +39,10 @@ class Group:
     def __enter__(self) -> Group:
         for folder in self._folders:
             folder.mkdir()
+        self.limit_cpus(self._cpus)
         if self._unified:
-            (self._folders[0] / "cpu.max").write_text(f"{int(PERIOD * self._cpus) if self._cpus else 'max'} {PERIOD}")
             (self._folders[0] / "memory.max").write_text(str(self._bytes or "max"))
         else:
-            (self._folders[0] / "cpu.cfs_period_us").write_text(str(PERIOD))
-            (self._folders[0] / "cpu.cfs_quota_us").write_text(str(int(PERIOD * self._cpus) if self._cpus else -1))
             (self._folders[1] / "memory.limit_in_bytes").write_text(str(self._bytes or -1))
         return self
 
@@ -57,6 +55,14 @@ class Group:
                     folder.rmdir()
                     break
                 time.sleep(0.1)
+
+    def limit_cpus(self, cpus: float | None) -> None:
+        """Set the CPU seconds a second at most; None for no limit."""
+        if self._unified:
+            (self._folders[0] / "cpu.max").write_text(f"{int(PERIOD * cpus) if cpus else 'max'} {PERIOD}")
+        else:
+            (self._folders[0] / "cpu.cfs_period_us").write_text(str(PERIOD))
+            (self._folders[0] / "cpu.cfs_quota_us").write_text(str(int(PERIOD * cpus) if cpus else -1))
 
     def command(self, command: list[str]) -> list[str]:
         """A command that starts another inside the group."""
@@ -77,7 +83,7 @@ class Group:
         return int((self._folders[-1] / name).read_text()) / MIB
 
     def killed(self) -> int:
-        """How often the kernel has killed here because the memory was used up."""
+        """Return how often the kernel has killed here because the memory was used up."""
         lines = (
             (self._folders[-1] / ("memory.events" if self._unified else "memory.oom_control")).read_text().splitlines()
         )

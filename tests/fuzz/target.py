@@ -13,7 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -231,10 +231,14 @@ def check_answer(sent: Post, status: int, headers: Mapping[str, str], body: byte
         return
     elif kind != "application/json" and sent.id is NO_ID and status >= 400:
         return  # refused for its headers
+    elif body.startswith(b"[") and sent.id is NO_ID:
+        for part in json.loads(body):
+            check_answer(sent, status, headers, json.dumps(part).encode())
+        return
     else:
         answer = _parsed(body.decode())
-        if set(answer) == {"error"} and isinstance(answer["error"], str) and status >= 400:
-            return  # refused before it was read as JSON-RPC: of Host, Origin, token, length
+        if status >= 400 and "error" in answer and answer.get("id") is None:
+            sent = replace(sent, id=NO_ID)  # refused before it was read as JSON-RPC: of Host, Origin, token, length
     if answer.get("jsonrpc") != "2.0" or ("result" in answer) == ("error" in answer):
         raise Broken(f"no JSON-RPC: {body[:300]!r}")
     if error := answer.get("error"):

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmark.limits import MIB, Group, available
-from tools.backends.process import Process, free_port
+from tools.backends.process import Process
 
 CPUS, MEMORY = 0.1, 128 * MIB
 """What the chart requests of CPU and limits of memory; the harshest that a kubelet makes of it."""
@@ -97,6 +97,13 @@ class Report:
     probes: dict[str, list[float]] = field(default_factory=dict)
     """By path: wall seconds of each probe's answer."""
     failed_probes: list[str] = field(default_factory=list)
+    killed: int = 0
+    """How often the kernel killed for memory."""
+    exit_code: int | None = None
+    """None: it ran to the end."""
+    said: str = ""
+    """The end of the server's log."""
+    failed_neighbours: list[str] = field(default_factory=list)
     neighbour: dict[str, list[float]] = field(default_factory=dict)
     """By idle or loaded: wall seconds of another client's requests to the store."""
 
@@ -106,7 +113,7 @@ class Server(Process):
 
     def __init__(self, store: str, command: Sequence[str], env: Mapping[str, str], port: int, folder: Path) -> None:
         self.port = port
-        self._group = Group(f"hostile-{store}-{port}", CPUS, MEMORY) if available() else None
+        self._group = Group(f"hostile-{store}-{port}", None, MEMORY) if available() else None
         self._limited = ExitStack()
         self._read = 0
         if self._group:
@@ -137,6 +144,11 @@ class Server(Process):
             return 0, repr(error)
         finally:
             connection.close()
+
+    def limit_cpus(self) -> None:
+        """From now on the server has no more CPU than the chart gives it."""
+        if self._group:
+            self._group.limit_cpus(CPUS)
 
     def peak(self) -> float:
         """Return MiB at the most so far: of the control group, else of the resident set."""
@@ -206,7 +218,7 @@ def ask(connection: http.client.HTTPConnection, case: Case) -> tuple[str, str]:
 class Attack:
     """The attack on one server; its `report` grows."""
 
-    def __init__(self, server: Server, cases: Sequence[Case], neighbour: Callable[[], None]) -> None:
+    def __init__(self, server: Server, cases: Sequence[Case], neighbour: Callable[[], object]) -> None:
         """
         Args:
             neighbour: a request of another client to the store; raises if it fails
@@ -241,7 +253,12 @@ class Attack:
     def _beside(self) -> None:
         while not self._ended.wait(0.02):
             state, began = self._state, time.monotonic()
-            self._neighbour()
+            try:
+                self._neighbour()
+            except Exception as error:  # whatever the store's client raises
+                self.report.failed_neighbours.append(
+                    f"{type(error).__name__} after {time.monotonic() - began:.0f} s ({state})"
+                )
             self.report.neighbour.setdefault("idle" if state == "idle" else "loaded", []).append(
                 time.monotonic() - began
             )
@@ -323,20 +340,3 @@ class Attack:
                     connection.connect()
                     connection.send(b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
             yield
-
-
-def free_server(
-    store: str,
-    command: Callable[[Mapping[str, str], str], tuple[Sequence[str], Mapping[str, str]]],
-    store_port: int,
-    folder: Path,
-) -> Server:
-    """Return a server for a store on loopback, that is not started.
-
-    Args:
-        command: makes command and environment from further environment variables and the program that Python is to run
-    """
-    port, prefix = free_port(), "REDIS" if store == "redis" else "ES"
-    env = {"MCP_HOST": "127.0.0.1", "MCP_PORT": str(port), "MCP_ALLOW_WRITES": "true"}
-    env |= {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(store_port)}
-    return Server(store, *command(env, METER.replace("MODULE", f"servers.{store}")), port, folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import redis
@@ -134,6 +134,12 @@ def fill(port: int, *, names: int = 300) -> None:
     client.close()
 
 
+def neighbour(port: int) -> Callable[[], object]:
+    """Return a request of another client."""
+    client = redis.Redis(port=port, socket_timeout=30)
+    return lambda: client.get("s:1")
+
+
 def _short(value: Any) -> bytes | None:
     """The beginning of a value that a result shows; None where it shows no text."""
     if isinstance(value, str):
@@ -183,7 +189,7 @@ def commands(*lines: str) -> Iterator[Case]:
 
 
 def cases(port: int) -> list[Case]:
-    """What is asked."""
+    """Return what is asked."""
     keys = [*STRINGS, *FILL]
     short = [name.decode("utf-8", "replace") for name in NAMES if len(name) <= 4096 and name and b"\xff" not in name]
     found = [

@@ -10,8 +10,8 @@ from tests.lint.lint import source_tree
 from tests.lint.style import LONGEST, Problem, problems, texts
 
 GENERATED = ("docs/tools-", "docs/values.md", "docs/benchmarks/measured.md")
-NOT_YET = ("servers/", "docs/operations.md", "docs/failures.md", "docs/kubernetes.md", "docs/clients.md")
-"""Folders and pages that are not checked yet."""
+NOT_YET = ("servers/",)
+"""Folders that are not checked yet."""
 
 
 def checked(tree: Path) -> list[str]:

@@ -49,7 +49,7 @@ def sample(schema: Mapping[str, Any]) -> Any:
 
 
 def forms(schema: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """What may be sent for an argument, and what it means."""
+    """Return what may be sent for an argument, and what it means."""
     kinds = options(schema)
     anything = {"string", "number", "array"} <= set(kinds)
     if anything:

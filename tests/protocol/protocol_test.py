@@ -5,13 +5,17 @@ from __future__ import annotations
 import email.message
 import http.client
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from mcp import Client
+from mcp import Client, StdioServerParameters, stdio_client
+from mcp_types import ElicitResult
 
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
@@ -40,6 +44,7 @@ class Server(Sidecar):
         super().__init__(f"servers.{name}", {"MCP_ALLOW_WRITES": "true"} | env, folder)
         self.tool = CALLS[name]
         self.mcp_name = f"mcp-{name}"
+        self.confirm = "never"
 
 
 @pytest.fixture(
@@ -207,10 +212,11 @@ def test_every_legal_id_comes_back(server: Server, id: str, accept: str) -> None
 
 
 def test_no_arguments_however_they_are_written(server: Server) -> None:
-    for params in (None, [], {}):
+    nothing: tuple[Any, ...] = (None, [], {})
+    for params in nothing:
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": params}
         assert server.post(message)[1]["result"]["tools"], params
-    for arguments in (None, [], {}, "", "{}", ' {"toolCallId": "1"}'):
+    for arguments in (*nothing, "", "{}", ' {"toolCallId": "1"}'):
         _, answer = server.post(request("tools/call", {"name": server.tool, "arguments": arguments}))
         assert not answer["result"]["isError"], arguments
 
@@ -388,3 +394,161 @@ def test_a_bearer_token_from_a_file_that_changes(stores: dict[str, dict[str, str
             assert server.get(path)[0] in (200, 503)
         assert 'mcp_http_requests_rejected_total{reason="token"} 4.0' in server.get("/metrics")[1]
         assert "canary" not in server.log.read_text()
+
+
+def text_of(answer: Any) -> str:
+    return str(answer["result"]["content"][0]["text"])
+
+
+def test_nothing_is_declared_as_changing_that_never_does(server: Server) -> None:
+    _, answer = server.post(request("server/discover", version=NEW), headers(NEW, "server/discover"))
+    found = answer["result"]["capabilities"]
+    assert not [name for name, part in found.items() if part.get("listChanged")]
+    assert {"tools", "prompts", "resources"} <= found.keys()
+
+
+def test_tools_tell_claude_code_how_long_their_results_are(server: Server) -> None:
+    assert {tool["_meta"]["anthropic/maxResultSizeChars"] for tool in tools(server)} == {32_768}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", CALLS)
+async def test_the_first_list_has_no_tool_that_the_store_lacks(stores: dict[str, dict[str, str]], name: str) -> None:
+    python = {key: value for key, value in os.environ.items() if key.startswith("PYTHON")}
+    parameters = StdioServerParameters(
+        command=sys.executable, args=["-m", f"servers.{name}", "--transport", "stdio"], env=python | stores[name]
+    )
+    async with Client(stdio_client(parameters)) as client:
+        listed = {tool.name for tool in (await client.list_tools()).tools}
+        prompts = {prompt.name for prompt in (await client.list_prompts()).prompts}
+    assert CALLS[name] in listed and not listed & {"redis_search", "redis_indexes", "redis_aggregate", "es_query"}
+    assert prompts and "write_esql" not in prompts
+
+
+def test_the_operator_chooses_tools(stores: dict[str, dict[str, str]], tmp_path: Path) -> None:
+    chosen = {"MCP_TOOLS": "redis_read*, redis_delete*,redis_info", "MCP_TOOLS_EXCEPT": "redis_delete_matching"}
+    with Server("redis", stores["redis"] | chosen, tmp_path) as server:
+        server.wait_until_ready()
+        assert {t["name"] for t in tools(server)} == {"redis_info", "redis_read", "redis_read_many", "redis_delete"}
+        _, answer = server.post(request("tools/call", {"name": "redis_scan", "arguments": {}}))
+        assert answer["error"]["code"] == -32602 and "MCP_TOOLS" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({"MCP_TOOLS": "redis_read,redis_raed"}, "MCP_TOOLS: no tool is called 'redis_raed'"),
+        ({"MCP_TOOLS_EXCEPT": "es_*"}, "MCP_TOOLS_EXCEPT: no tool is called 'es_*'"),
+        ({"MCP_TOOLS": "redis_delete"}, "no tool is left"),
+        ({"MCP_TOOLS_EXCEPT": "*"}, "no tool is left"),
+        ({"MCP_CONFIRM": "perhaps"}, "MCP_CONFIRM: 'perhaps' is not one of never, possible, always"),
+    ],
+)
+def test_a_choice_that_can_not_be_stops_the_start(chosen: dict[str, str], words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "servers.redis"],
+        env=dict(os.environ) | chosen,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2 and words in done.stderr
+
+
+@pytest.fixture(scope="module", params=["possible", "always"])
+def asking(
+    request: pytest.FixtureRequest, stores: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    env = stores["redis"] | {"MCP_CONFIRM": request.param}
+    with Server("redis", env, tmp_path_factory.mktemp("server")) as server:
+        server.wait_until_ready()
+        server.confirm = request.param
+        yield server
+
+
+def consent(action: str) -> Any:
+    async def answer(context: Any, params: Any) -> ElicitResult:
+        assert "redis_write" in params.message and "asked-key" in params.message
+        return ElicitResult(action=action, content={} if action == "accept" else None)  # type: ignore[arg-type]
+
+    return answer
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("action", "done"), [("accept", True), ("decline", False), ("cancel", False)])
+async def test_the_person_is_asked_over_http(asking: Server, action: str, done: bool) -> None:
+    async with Client(asking.url + "/mcp", elicitation_callback=consent(action)) as client:
+        answer = await client.call_tool("redis_write", {"key": "asked-key", "value": "1"})
+    assert answer.is_error != done
+    assert done or "did not consent" in str(answer.content)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_client_that_can_not_ask(asking: Server, mode: Any) -> None:
+    # Over HTTP the older versions have no session in which a server could ask.
+    ask = consent("accept") if mode == "legacy" else None
+    async with Client(asking.url + "/mcp", mode=mode, elicitation_callback=ask) as client:
+        wrong = await client.call_tool("redis_write", {"key": "asked-key"})
+        answer = await client.call_tool("redis_write", {"key": "asked-key", "value": "1"})
+        dry = await client.call_tool("redis_delete_matching", {"pattern": "asked-k*"})
+        read = await client.call_tool("redis_read", {"key": "asked-key"})
+    assert "value: field required" in str(wrong.content) and not dry.is_error and not read.is_error
+    assert answer.is_error == (asking.confirm == "always")
+
+
+def test_consent_is_for_the_call_that_was_shown(asking: Server) -> None:
+    def send(key: str, **more: Any) -> Any:
+        call = {"name": "redis_write", "arguments": {"key": key, "value": "1"}, **more}
+        body = request("tools/call", call, NEW)
+        body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = {"elicitation": {"form": {}}}
+        return asking.post(body, headers(NEW, "tools/call", "redis_write"))[1]["result"]
+
+    asked = send("asked-key")
+    assert asked["resultType"] == "input_required"
+    answer = {"inputResponses": {"consent": {"action": "accept", "content": {}}}, "requestState": asked["requestState"]}
+    assert send("another-key", **answer)["resultType"] == "input_required"
+    assert not send("asked-key", **answer)["isError"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("action", "done"), [("accept", True), ("decline", False)])
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_the_person_is_asked_over_stdio(
+    stores: dict[str, dict[str, str]], mode: Any, action: str, done: bool
+) -> None:
+    python = {key: value for key, value in os.environ.items() if key.startswith("PYTHON")}
+    env = python | stores["redis"] | {"MCP_CONFIRM": "always", "MCP_ALLOW_WRITES": "true"}
+    parameters = StdioServerParameters(
+        command=sys.executable, args=["-m", "servers.redis", "--transport", "stdio"], env=env
+    )
+    async with Client(stdio_client(parameters), mode=mode, elicitation_callback=consent(action)) as client:
+        answer = await client.call_tool("redis_write", {"key": "asked-key", "value": "1"})
+    assert answer.is_error != done
+
+
+def test_integers_that_javascript_would_round_are_text_in_structured_content(
+    server: Server,
+) -> None:
+    exact = [2**53 - 1, 2**53, -(2**53) - 1, 2**63 - 1]
+    if server.tool == "redis_info":
+        server.post(request("tools/call", {"name": "redis_write", "arguments": {"key": "big", "value": str(2**62)}}))
+        sent: dict[str, Any] = {"commands": [["INCRBY", "big", "1"]]}
+        _, answer = server.post(request("tools/call", {"name": "redis_transaction", "arguments": sent}))
+        assert answer["result"]["structuredContent"]["replies"] == [str(2**62 + 1)]
+        return
+    document = {"numbers": exact, "one": 2**63 - 1, "text": "9007199254740993", "float": 0.1234567890123456}
+    sent = {"index": "big", "id": "1", "document": document, "create_index": True}
+    server.post(request("tools/call", {"name": "es_index", "arguments": sent}))
+    _, answer = server.post(request("tools/call", {"name": "es_get", "arguments": {"index": "big", "id": "1"}}))
+    text, structured = json.loads(text_of(answer)), answer["result"]["structuredContent"]
+    assert document.items() <= _source(text).items()
+    safe = {"numbers": [exact[0], *map(str, exact[1:])], "one": str(2**63 - 1)}
+    assert (document | safe).items() <= _source(structured).items()
+
+
+def _source(found: Any) -> dict[str, Any]:
+    """The document somewhere in a result."""
+    while isinstance(found, dict) and "numbers" not in found:
+        found = found.get("source") or found["documents"][0]
+    return dict(found)

@@ -125,6 +125,6 @@ def parts(schema: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def loose(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema of arguments in which one that takes any JSON value says so: what clients see names no array in an array."""
+    """Return a schema of arguments in which any JSON value is the empty schema, as clients see no array in an array."""
     parts = {n: {} if len(p.get("anyOf", [])) == 5 else p for n, p in schema["properties"].items()}
     return {**schema, "properties": parts}

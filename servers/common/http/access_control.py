@@ -113,7 +113,7 @@ def authenticator(settings: AuthSettings) -> Authenticator | None:
     if path := settings.token_file or settings.tokens_file:
         from servers.common.http.static_tokens import TokenFile
 
-        return TokenFile(path, many=settings.tokens_file is not None)
+        return TokenFile(path, many=settings.tokens_file is not None, logins=settings.logins)
     return None
 
 

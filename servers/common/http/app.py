@@ -118,9 +118,7 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
         path = scope["path"]
         if path.startswith("/.well-known/") or path in OAUTH_PATHS:
             # Claude Code and others show the text of this answer.
-            response: Response = PlainTextResponse(
-                f"this server registers no clients and gives no tokens; {login}", 404
-            )
+            response: Response = PlainTextResponse(f"{login}. It registers no clients and issues no tokens.", 404)
         else:
             response = error_response(f"there is nothing at this path: MCP is at {PATHS[0]}", 404)
         await response(scope, receive, send)
@@ -144,7 +142,7 @@ def _behind(middleware: Sequence[Middleware], app: ASGIApp) -> ASGIApp:
 def _login(auth: AuthSettings) -> str:
     """Return what to say to a client that looks for a login here."""
     if auth.oauth:
-        return f"get an access token from {auth.oauth.issuer} for {auth.oauth.resource}"
+        return f"this server wants an access token: get one from {auth.oauth.issuer} for {auth.oauth.resource}"
     if auth.token_file or auth.tokens_file:
         return WANTS_TOKEN
-    return "it wants a client certificate" if auth.kinds else "it wants no login"
+    return "this server wants a client certificate" if auth.kinds else "this server wants no login"

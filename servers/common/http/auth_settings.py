@@ -82,6 +82,8 @@ class AuthSettings:
     calls_per_minute: int
     max_connections: int
     request_seconds: int
+    logins: bool = False
+    """Whether tokens may have a login at the store."""
 
     @property
     def kinds(self) -> list[str]:
@@ -92,13 +94,22 @@ class AuthSettings:
         )
 
     @classmethod
-    def read(cls, env: Environment) -> AuthSettings:
+    def read(cls, env: Environment, *, logins: bool = False) -> AuthSettings:
+        """Read the settings.
+
+        Args:
+            logins: whether the server can use tokens' logins at the store
+        """
         settings = cls(
             token_file=env.file(
-                "MCP_AUTH_TOKEN_FILE", "file with the bearer token that clients must send, read again when it changes"
+                "MCP_AUTH_TOKEN_FILE",
+                "file with the bearer token that clients must send, read again when it changes",
+                restricts=True,
             ),
             tokens_file=env.file(
-                "MCP_AUTH_TOKENS_FILE", "file with several bearer tokens, a line each: NAME read|write|read,write TOKEN"
+                "MCP_AUTH_TOKENS_FILE",
+                "file with several bearer tokens, a line each: NAME read|write|read,write TOKEN",
+                restricts=True,
             ),
             oauth=_oauth(env),
             tls=_tls(env),
@@ -108,6 +119,7 @@ class AuthSettings:
                 "requests of one client in a minute; 0 for any number",
                 least=0,
                 most=1_000_000,
+                restricts=True,
             ),
             max_connections=env.number(
                 "MCP_MAX_CONNECTIONS",
@@ -123,30 +135,33 @@ class AuthSettings:
                 least=1,
                 most=3600,
             ),
+            logins=logins,
         )
         ways = [name for name in settings.kinds if name != "certificate"]
         if len(ways) > 1:
             env.problems.append("MCP_AUTH_TOKEN_FILE, MCP_AUTH_TOKENS_FILE, MCP_OAUTH_ISSUER: set one of them alone")
         for path, many in ((settings.token_file, False), (settings.tokens_file, True)):
             if path:
-                _check_tokens(env, path, many)
+                _check_tokens(env, path, many, logins)
         return settings
 
 
-def _check_tokens(env: Environment, path: Path, many: bool) -> None:
+def _check_tokens(env: Environment, path: Path, many: bool, logins: bool) -> None:
     from servers.common.http.static_tokens import TokenFile, TokensError
 
     try:
-        TokenFile(path, many).load()
+        TokenFile(path, many, logins).load()
     except (OSError, TokensError) as error:
         env.problems.append(f"MCP_AUTH_TOKEN{'S' if many else ''}_FILE: '{path}' {error}")
 
 
 def _tls(env: Environment) -> TlsFiles | None:
-    certificate = env.file("MCP_TLS_CERT_FILE", "certificate of this server, PEM; with it /mcp and all else is HTTPS")
+    certificate = env.file(
+        "MCP_TLS_CERT_FILE", "certificate of this server, PEM; with it /mcp and all else is HTTPS", restricts=True
+    )
     key = env.file("MCP_TLS_KEY_FILE", "its private key, PEM")
     authorities = env.certificates(
-        "MCP_TLS_CLIENT_CA_FILE", "certificates that sign those which clients must show at /mcp, PEM"
+        "MCP_TLS_CLIENT_CA_FILE", "certificates that sign those which clients must show at /mcp, PEM", restricts=True
     )
     if not certificate or not key:
         if certificate or key or authorities:
@@ -162,7 +177,10 @@ def _tls(env: Environment) -> TlsFiles | None:
 
 def _oauth(env: Environment) -> OAuthSettings | None:
     issuer = env.text(
-        "MCP_OAUTH_ISSUER", "", "issuer of the OAuth access tokens that clients must send, as tokens name it"
+        "MCP_OAUTH_ISSUER",
+        "",
+        "issuer of the OAuth access tokens that clients must send, as tokens name it",
+        restricts=True,
     )
     resource = env.text("MCP_OAUTH_RESOURCE", "", "this server's URL as clients call it, which tokens name as audience")
     url = env.text("MCP_OAUTH_JWKS_URL", "", "where the issuer publishes its keys; https, or on this machine")

@@ -6,10 +6,20 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from servers.common.settings import Secret
+
 READ = "mcp:read"
 WRITE = "mcp:write"
 SCOPES = (READ, WRITE)
 """All scopes. WRITE includes READ."""
+
+
+@dataclass(frozen=True)
+class StoreLogin:
+    """A user of the store."""
+
+    username: str
+    password: Secret
 
 
 @dataclass
@@ -20,6 +30,9 @@ class Principal:
     """The name of a token, a certificate or an OAuth client; never a secret."""
 
     scopes: frozenset[str]
+    login: StoreLogin | None = None
+    """Who the principal is at the store; None for the server's own login."""
+
     missing: str = field(default="", compare=False)
     """A scope that the request turned out to need and the principal does not have."""
 

@@ -7,9 +7,12 @@ import hmac
 import logging
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
-from servers.common.http.principal import READ, SCOPES, WRITE, CredentialRefused, Principal
+from servers.common.http.principal import READ, SCOPES, WRITE, CredentialRefused, Principal, StoreLogin
+from servers.common.settings import Secret
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,7 @@ class Token:
     name: str
     scopes: frozenset[str]
     digest: bytes
+    login: StoreLogin | None = None
 
 
 def _digest(token: str) -> bytes:
@@ -48,12 +52,16 @@ def single(text: str) -> list[Token]:
     return [Token("token", frozenset(SCOPES), _digest(token))]
 
 
-def several(text: str) -> list[Token]:
-    """The tokens of a file with a line for each: a name, scopes, and the token or its hash.
+def several(text: str, *, logins: bool = False) -> list[Token]:
+    """The tokens of a file with a line for each: a name, scopes, the token or its hash, and if wanted a login at the store.
 
         # name      scopes      token, or sha256: and the hash of it in hexadecimal
         dashboard   read        4cTgm0nJ2m3v...
         operator    read,write  sha256:9f86d081884c7d65...
+        billing     read        Zr8sQmW1x0aP...             billing:s3cret%20password
+
+    Args:
+        logins: whether the server can use logins of tokens; one that can't refuses them, for they may allow less than its own
 
     Raises:
         TokensError: a line is written otherwise, or there is no token.
@@ -63,9 +71,9 @@ def several(text: str) -> list[Token]:
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
-        if len(words) != 3:
-            raise TokensError(f"line {number} is not NAME SCOPES TOKEN")
-        name, scopes, token = words
+        if len(words) not in ((3, 4) if logins else (3,)):
+            raise TokensError(f"line {number} is not NAME SCOPES TOKEN{' [USER:PASSWORD]' if logins else ''}")
+        name, scopes, token = words[:3]
         if not _NAME.fullmatch(name) or name in (t.name for t in found):
             raise TokensError(
                 f"line {number}: a name has letters, digits, '.', '_' and '-', 64 at most, and comes once"
@@ -76,7 +84,8 @@ def several(text: str) -> list[Token]:
         if not match and len(token) < 16:
             raise TokensError(f"line {number}: the token is shorter than 16 characters")
         digest = bytes.fromhex(match[1]) if match else _digest(token)
-        found.append(Token(name, frozenset(_SCOPES[s] for s in scopes.split(",")), digest))
+        login = _login(words[3], number) if len(words) == 4 else None
+        found.append(Token(name, frozenset(_SCOPES[s] for s in scopes.split(",")), digest, login))
     if not found:
         raise TokensError("has no token")
     if len(found) > MOST_TOKENS:
@@ -84,12 +93,23 @@ def several(text: str) -> list[Token]:
     return found
 
 
+def _login(text: str, number: int) -> StoreLogin:
+    """The login of a line, written as in a URL (RFC 3986, 3.2.1)."""
+    try:
+        user, password = (unquote(part, errors="strict") for part in text.split(":", 1))
+    except ValueError:
+        user = password = ""
+    if not user or not password:
+        raise TokensError(f"line {number}: a login at the store is USER:PASSWORD, with special characters as %3A")
+    return StoreLogin(user, Secret(password))
+
+
 class TokenFile:
     """The tokens of a file as it is now: it is read at each request, so that a rotated secret is taken up at once."""
 
-    def __init__(self, path: Path, many: bool) -> None:
+    def __init__(self, path: Path, many: bool, logins: bool = False) -> None:
         self._path = path
-        self._parse = several if many else single
+        self._parse = partial(several, logins=logins) if many else single
         self._text: str | None = None
         self._tokens: list[Token] = []
 
@@ -121,4 +141,4 @@ class TokenFile:
         found = [known for known in tokens if hmac.compare_digest(known.digest, given)]
         if not found:
             raise CredentialRefused("the bearer token is wrong")
-        return Principal(found[0].name, found[0].scopes)
+        return Principal(found[0].name, found[0].scopes, found[0].login)

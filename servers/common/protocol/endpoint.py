@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, UNSUPPORTED_PROTOCOL_VERSION
-from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
+from mcp_types.version import KNOWN_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
@@ -69,8 +69,9 @@ class McpEndpoint(StreamableHTTPSessionManager):
         headers = Headers(scope=scope)
         try:
             takes_json, takes_events = accepted(headers)
-            check_headers(headers)
+            check_content_type(headers)
             message = decoded(body)
+            check_version(headers, message)
             batch = isinstance(message, list)
             check_batch(message, headers) if batch else check_message(message)
         except Invalid as error:
@@ -157,22 +158,33 @@ def _is_zero(parameters: str) -> bool:
     return bool(weights) and not weights[0].strip("0.")
 
 
-def check_headers(headers: Headers) -> None:
-    """Check Content-Type and MCP-Protocol-Version.
+def check_content_type(headers: Headers) -> None:
+    """Check that the body is JSON in UTF-8.
 
     Raises:
-        Invalid: the body is not JSON in UTF-8, or the version is not served.
+        Invalid: it is said to be something else.
     """
     kind, _, parameters = headers.get("content-type", "").lower().partition(";")
     charsets = [value.strip(' "') for name, _, value in (p.partition("=") for p in parameters.split(";")) if name.strip() == "charset"]  # noqa: E501  # fmt: skip
     if kind.strip() != JSON or not set(charsets) <= {"utf-8", "utf8", "us-ascii"}:
         raise Invalid(f"the body has to be JSON in UTF-8: send 'Content-Type: {JSON}'", 415)
+
+
+def check_version(headers: Headers, message: Any) -> None:
+    """Check that the protocol version is served.
+
+    Raises:
+        Invalid: it is not; with the ID of the request.
+    """
     version = headers.get("mcp-protocol-version")
+    number = message.get("id") if isinstance(message, dict) else None
     if version is not None and version not in KNOWN_PROTOCOL_VERSIONS:
         raise Invalid(
             f"protocol version {plain(version, 40)!r} is not served: use one of {', '.join(KNOWN_PROTOCOL_VERSIONS)}",
             code=UNSUPPORTED_PROTOCOL_VERSION,
-            data={"supported": list(KNOWN_PROTOCOL_VERSIONS), "requested": plain(version, 40)},
+            # Those that server/discover names: older ones are agreed on by initialize.
+            data={"supported": list(MODERN_PROTOCOL_VERSIONS), "requested": plain(version, 40)},
+            id=number if is_id(number) else None,
         )
 
 
@@ -277,7 +289,7 @@ def as_events(send: Send) -> Send:
             content.extend(message.get("body", b""))
             if not message.get("more_body"):
                 kept = [(n, v) for n, v in start["headers"] if n.lower() not in (b"content-type", b"content-length")]
-                await send(start | {"headers": [*kept, (b"content-type", EVENTS.encode())]})
+                await send({**start, "headers": [*kept, (b"content-type", EVENTS.encode())]})
                 await send({"type": "http.response.body", "body": b"event: message\r\ndata: %s\r\n\r\n" % content})
             return
         await send(message)

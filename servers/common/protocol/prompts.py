@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import mcp_types
 
@@ -26,6 +27,8 @@ class Prompt:
     """Paragraphs; one with {argument} in it is used only where that argument is given."""
 
     arguments: Mapping[str, str]
+    needs: Callable[[Any], bool] | None = None
+    """Whether a backend that was reached has what the prompt is about; None: every one has."""
 
     def definition(self) -> mcp_types.Prompt:
         return mcp_types.Prompt(

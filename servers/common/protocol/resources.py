@@ -129,7 +129,8 @@ class Listeners(Generic[B]):
         """Serves one listener until it goes away; acknowledges only what can be watched."""
         wanted = params.notifications.resource_subscriptions or []
         async with self._watch(wanted) as watched:
-            honoured = params.notifications.model_copy(update={"resource_subscriptions": list(watched)})
+            # Lists of tools, prompts and resources never change once a client has asked for them.
+            honoured = mcp_types.SubscriptionFilter(resource_subscriptions=list(watched))
             return await self._handler(ctx, params.model_copy(update={"notifications": honoured}))
 
     @asynccontextmanager

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -72,8 +73,8 @@ class Tool:
     write: bool
     destructive: bool
     idempotent: bool
-    needs: Callable[[Any], bool]
-    """Whether a backend, as far as it is known, can do it."""
+    needs: Callable[[Any], bool] | None
+    """Whether a backend that was reached can do it; None: every one can."""
 
     @property
     def name(self) -> str:
@@ -132,6 +133,11 @@ class Tool:
         return properties
 
     @cached_property
+    def integers(self) -> frozenset[str]:
+        """The parts of a result that its schema calls integers."""
+        return frozenset(name for name, part in self.results.items() if part.get("type") == "integer")
+
+    @cached_property
     def definition(self) -> mcp_types.Tool:
         """What clients are told."""
         return mcp_types.Tool(
@@ -166,7 +172,7 @@ def tool(
     write: bool = False,
     destructive: bool = False,
     idempotent: bool = True,
-    needs: Callable[[Any], bool] = lambda backend: True,
+    needs: Callable[[Any], bool] | None = None,
 ) -> Callable[[ToolFunction], Tool]:
     """Makes a tool of a function `async def name(call, *, argument: type = default, ...) -> typing_extensions.TypedDict`.
 
@@ -178,7 +184,7 @@ def tool(
         write: changes data; served only where writes are allowed
         destructive: with write: may overwrite or delete (the hint's meaning in the MCP specification)
         idempotent: calling it twice is as calling it once
-        needs: whether a backend can do it; the tool is not listed where it can't
+        needs: whether a backend that was reached can do it; the tool is listed only where it can; None: every one can
     """
 
     return lambda function: Tool(function, title, write, destructive, idempotent, needs)
@@ -279,8 +285,26 @@ class Room:
         return max(self._left, 0)
 
 
-def result(value: Mapping[str, Any], limit: int) -> mcp_types.CallToolResult:
+MAX_SAFE_INTEGER = 2**53 - 1
+"""The largest integer that JavaScript, and so many a client, holds exactly (RFC 8259, 6)."""
+
+_LONG_NUMBER = re.compile(r"\d{16}")
+
+
+def _safe(digits: str) -> int | str:
+    """Return an integer of JSON, or its digits where it is beyond 2^53."""
+    return digits if len(digits) > 17 or abs(int(digits)) > MAX_SAFE_INTEGER else int(digits)
+
+
+def result(value: Mapping[str, Any], limit: int, integers: Collection[str] = ()) -> mcp_types.CallToolResult:
     """The answer to a call: the structured content, and the same as text for clients that know no other.
+
+    The text has every integer exactly. The structured content has those beyond 2^53 as strings.
+
+    Args:
+        value: what the tool returned
+        limit: bytes of the text
+        integers: parts that stay integers, for the output schema says so
 
     Raises:
         TooLong: it has more than `limit` bytes.
@@ -294,8 +318,13 @@ def result(value: Mapping[str, Any], limit: int) -> mcp_types.CallToolResult:
     length = _length(text)
     if length > limit:
         raise TooLong(f"the result has {length} bytes, more than the {limit} allowed: ask for less of it")
+    if _LONG_NUMBER.search(text):
+        structured = json.loads(content, parse_int=_safe)
+        structured |= {name: int(structured[name]) for name in integers if name in structured}
+    else:
+        structured = orjson.loads(content)
     return mcp_types.CallToolResult(
-        content=[mcp_types.TextContent(type="text", text=text)], structured_content=orjson.loads(content)
+        content=[mcp_types.TextContent(type="text", text=text)], structured_content=structured
     )
 
 

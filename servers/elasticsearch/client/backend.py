@@ -25,7 +25,7 @@ import elastic_transport
 from elasticsearch import ApiError, AsyncElasticsearch, ElasticsearchWarning
 
 from servers.common.backend import BackendError, time_left, warn
-from servers.common.memory_budget import BUDGET, Busy
+from servers.common.memory_budget import BUDGET, Busy, MemoryBudget
 from servers.common.protocol.tools import ToolError, from_json, to_json
 from servers.elasticsearch.client.auth import authorization
 from servers.elasticsearch.client.errors import (
@@ -34,6 +34,7 @@ from servers.elasticsearch.client.errors import (
     ElasticsearchError,
     NodeFailure,
     NotConnected,
+    Uncertain,
     explain,
 )
 from servers.elasticsearch.client.node import (
@@ -60,6 +61,12 @@ CHECK_TIMEOUT = 4.0
 
 FEATURES_TIMEOUT = 2.0
 """Seconds that an answer about features may take."""
+
+EXPENSIVE_AT_ONCE = 8
+"""Searches at once that have aggregations or large pages, or are in a query language; further ones wait."""
+
+LARGE_PAGE = 100
+"""Hits from which a page is large."""
 
 MOST_NODES_TOLD = 5
 """Nodes that an error names."""
@@ -193,6 +200,7 @@ class ElasticsearchBackend:
         self._pool = pool
         # Checks have connections of their own, and never wait for those of calls.
         self._probes = {node: Node(node.config) for node in pool.all()}
+        self._expensive = MemoryBudget(EXPENSIVE_AT_ONCE)
         self._settings = settings
         self._addresses = [urlsplit(url).netloc for url in settings.urls]
         self._version = ""
@@ -205,6 +213,11 @@ class ElasticsearchBackend:
     @property
     def address(self) -> str:
         return ",".join(self._addresses)
+
+    @property
+    def opensearch(self) -> bool:
+        """Whether it is OpenSearch, as far as it is known."""
+        return self._opensearch
 
     async def check(self) -> str:
         nodes = list(self._probes)
@@ -303,7 +316,13 @@ class ElasticsearchBackend:
             await probe.close()
 
     async def read(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Json | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        answers: Sequence[str] = (),
     ) -> Any:
         """Send a request that changes nothing.
 
@@ -315,6 +334,7 @@ class ElasticsearchBackend:
             path: from `path()`
             params: of the query string
             body: sent as JSON
+            answers: names that the answer has to have
 
         Returns:
             the answer's JSON; text if Elasticsearch has no JSON for it.
@@ -328,7 +348,7 @@ class ElasticsearchBackend:
             # It has no such parameter. Its answer holds more then.
             params = {name: value for name, value in (params or {}).items() if name != "filters"}
         request = ApiRequest.of(method, path, params, body)
-        async with _memory() as memory:
+        async with self._lane_of(path, body), _memory() as memory:
             answer = await self._read_somewhere(request, memory)
             for pause in PAUSES:
                 # Some more or less, so that requests that were refused together do not come back together.
@@ -338,7 +358,33 @@ class ElasticsearchBackend:
                 await asyncio.sleep(wait)
                 answer = await self._read_somewhere(request, memory)
             memory.check(answer.content)
-            return self._value(answer, request.content)
+            value = self._value(answer, request.content)
+        if answers and not _has(value, answers):
+            raise BackendError(f"{answer.address} answers, but not as Elasticsearch does: check what is in between")
+        return value
+
+    @asynccontextmanager
+    async def _lane_of(self, path: str, body: Json | None) -> AsyncIterator[None]:
+        """Have expensive searches wait for each other, so that this server does not use up the nodes' memory.
+
+        Raises:
+            Busy: others are under way until the call's deadline.
+        """
+        if not _is_expensive(path, body):
+            yield
+            return
+        lane = self._expensive.hold(1)
+        try:
+            await lane.__aenter__()
+        except Busy:
+            raise Busy(
+                f"{EXPENSIVE_AT_ONCE} expensive searches of other calls are under way, so nothing was asked: try again in a few "
+                "seconds"
+            ) from None
+        try:
+            yield
+        finally:
+            await lane.__aexit__(None, None, None)
 
     async def _read_somewhere(self, request: ApiRequest, memory: AnswerMemory) -> ApiAnswer:
         """Return the first answer of a node that is not busy, or of the last busy one if all are."""
@@ -382,16 +428,20 @@ class ElasticsearchBackend:
         *,
         params: Mapping[str, str] | None = None,
         body: Json | Sequence[Json] | None = None,
+        answers: Sequence[str] = (),
     ) -> Any:
         """Send a request as `read` does, but never twice: it may have been done before its answer was lost.
 
         Only if there is no connection to a node, another one is asked. A body of several is sent as NDJSON.
+
+        Raises:
+            Uncertain: it may have been done or not.
         """
         request = ApiRequest.of(method, path, params, body)
         async with _memory() as memory:
-            return await self._write_somewhere(request, memory)
+            return await self._write_somewhere(request, memory, answers)
 
-    async def _write_somewhere(self, request: ApiRequest, memory: AnswerMemory) -> Any:
+    async def _write_somewhere(self, request: ApiRequest, memory: AnswerMemory, answers: Sequence[str]) -> Any:
         failures: list[NodeFailure] = []
         with self._nodes_by_turns() as used:
             while len(used) < len(self._pool):
@@ -402,16 +452,22 @@ class ElasticsearchBackend:
                     failures.append(failure)
                     continue
                 except AnswerLost as failure:
-                    raise _uncertain(failure.address, failure.said) from None
+                    raise Uncertain(failure.address, failure.said) from None
                 except (AnswerTooLong, Busy):
-                    raise _uncertain(address(used[-1].config), "gives an answer that is too long to be read") from None
+                    raise Uncertain(address(used[-1].config), "gives an answer that is too long to be read") from None
                 if answer.status in (502, 504):
-                    raise _uncertain(answer.address, f"answers with HTTP status {answer.status}")
+                    raise Uncertain(answer.address, f"answers with HTTP status {answer.status}")
                 try:
-                    return self._value(answer, request.content)
+                    value = self._value(answer, request.content)
                 except BackendError as error:
                     error.unknown = answer.status not in (401, 407)
                     raise
+                # Every answer to a change is an object that says something.
+                if not value or not _has(value, answers):
+                    raise Uncertain(answer.address, "answers, but not as Elasticsearch does")
+                if value.get("acknowledged") is False:
+                    raise Uncertain(answer.address, "says that not all nodes have acknowledged it in time")
+                return value
         raise _away(failures)
 
     @contextmanager
@@ -505,6 +561,17 @@ class ElasticsearchBackend:
         raise explain(answer.status, value, sent or b"", self._version if self._opensearch else "")
 
 
+def _is_expensive(path: str, body: Json | None) -> bool:
+    if path in ("/_query", "/_sql") or path.endswith("/_eql/search"):
+        return True
+    page = (body or {}).get("size", 0)
+    return bool(
+        body
+        and path.endswith("/_search")
+        and ("aggs" in body or "aggregations" in body or not isinstance(page, int) or page > LARGE_PAGE)
+    )
+
+
 @asynccontextmanager
 async def _memory() -> AsyncIterator[AnswerMemory]:
     """Make room for the answer to one request inside this context."""
@@ -533,11 +600,8 @@ def _away(failures: Sequence[Exception]) -> BackendError:
     return failure if isinstance(failure, BackendError) else BackendError(str(failure))
 
 
-def _uncertain(place: str, what: str) -> BackendError:
-    return BackendError(
-        f"Elasticsearch at {place} {what}: what was asked for may have been done or not, and was not sent again; look "
-        "before you repeat it"
-    )
+def _has(value: Any, names: Sequence[str]) -> bool:
+    return isinstance(value, Mapping) and all(name in value for name in names)
 
 
 def _some(texts: Sequence[str]) -> str:

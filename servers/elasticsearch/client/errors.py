@@ -72,6 +72,16 @@ class AnswerTooLong(ToolError):
         )
 
 
+class Uncertain(BackendError):
+    """A change was sent, and what came back does not tell whether it was done."""
+
+    def __init__(self, place: str, what: str) -> None:
+        super().__init__(
+            f"Elasticsearch at {place} {what}: what was asked for may have been done or not, and was not sent again; look "
+            "before you repeat it"
+        )
+
+
 def connection_failure(error: BaseException, timeout: float) -> tuple[str, str]:
     """Say why there is no connection.
 
@@ -193,6 +203,8 @@ def _place(cause: Mapping[str, Any], sent: bytes) -> str:
 def _advice(type: str, reason: str) -> str:
     if "Fielddata is disabled" in reason:
         return "sort and aggregate on a keyword sub-field in its place: es_mapping shows whether it has one"
+    if "to set the [nested] context" in reason:
+        return 'name its path, as in [{"lines.price":{"order":"asc","nested":{"path":"lines"}}}]'
     if "Result window is too large" in reason:
         return "narrow the query, or go on by the cursor"
     if "unknown query [query]" in reason:

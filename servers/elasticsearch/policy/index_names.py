@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from servers.common.backend import BackendError
 from servers.common.protocol.tools import ToolError
@@ -25,7 +26,33 @@ IndexPattern = Annotated[str, Field(min_length=1, max_length=4096)]
 IndexName = Annotated[str, Field(min_length=1, max_length=255)]
 """The exact name of an index, alias or data stream."""
 
+
+def _object(given: Any) -> Any:
+    """Some clients send an object as its JSON text."""
+    try:
+        return json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        return given
+
+
+Dsl = Annotated[dict[str, Any], BeforeValidator(_object)]
+"""A part of the query DSL."""
+
 DocumentId = Annotated[str, Field(min_length=1, max_length=512)]
+
+Routing = Annotated[str | None, Field(min_length=1, max_length=512)]
+"""What a document was indexed with in place of its id, to choose its shard: index, id and routing identify it."""
+
+
+def routed(routing: str | None) -> dict[str, str]:
+    """The parameters of a request about a document."""
+    return {} if routing is None else {"routing": routing}
+
+
+def no_document(id: str, index: str, routing: str | None) -> ToolError:
+    """The error of a document that is not there."""
+    told = "give its routing, if it has one" if routing is None else f"none with routing {routing!r}"
+    return ToolError(f"there is no document {id!r} in {index!r} ({told}): find ids with es_search")
 
 
 def writable(name: str) -> str:
@@ -121,6 +148,10 @@ class Reached:
         return bool(self.stream) or not self.members
 
 
+class NothingInside(ToolError):
+    """An expression matches no index inside of MCP_INDEX_PATTERNS."""
+
+
 async def within(backend: ScopedElasticsearch, expression: str, expand: str = "open") -> str:
     """What to send in place of an expression of indices, such that nothing outside of MCP_INDEX_PATTERNS is reached.
 
@@ -135,16 +166,17 @@ async def within(backend: ScopedElasticsearch, expression: str, expand: str = "o
         ToolError: a name leads outside, or nothing inside matches.
     """
     if not backend.scope:
+        backend.scope.refuse_restricted(expression)
         return expression
     async with near_names(backend):
         reached = await inside(backend, expression, expand)
     if not reached:
-        raise ToolError(f"no index that this server may touch matches {expression[:200]!r}: {backend.scope.said}")
+        raise NothingInside(f"no index that this server may touch matches {expression[:200]!r}: {backend.scope.said}")
     # An alias adds nothing to its indices where these are there themselves.
     there = {name for found in reached if found.is_index for name in (found.name, *found.members)}
     names = [found.name for found in reached if found.is_index or not there.issuperset(found.members)]
     joined = ",".join(names)
-    return joined if len(path(joined)) <= LONGEST else await _as_it_is(backend, expression, len(names))
+    return joined if len(path(joined)) <= LONGEST else await _by_patterns(backend, expression, reached)
 
 
 async def inside(backend: ScopedElasticsearch, expression: str, expand: str = "open") -> list[Reached]:
@@ -225,28 +257,55 @@ def _is_inside(backend: ScopedElasticsearch, found: Reached, streams: frozenset[
     return all(has(member) or member in streams for member in found.members)
 
 
-async def _as_it_is(backend: ScopedElasticsearch, expression: str, count: int) -> str:
-    """An expression whose names are too many to send, where nothing that it matches can be outside.
+async def _by_patterns(backend: ScopedElasticsearch, expression: str, reached: Sequence[Reached]) -> str:
+    """An expression for names that are too many to send: its own patterns where these are inside, else those of the scope.
 
     Raises:
-        ToolError: something can.
+        ToolError: it would reach other indices, or fewer.
     """
-    # Its wildcards match only names that are inside, and no alias leads out; indices that come meanwhile are inside, too.
-    if all(backend.scope.has(part) for part in expression.split(",") if _several(part)):
-        everything = await _reached(backend, expression, "all")
-        streams = await _streams(backend)
-        if all(_is_inside(backend, found, streams) for found in everything):
-            return expression
-    raise ToolError(f"{count} indices match {expression[:200]!r}, more than one request can name: narrow the pattern")
+    parts: list[str] = []
+    for part in expression.split(","):
+        if not _several(part) or part.startswith("-") or backend.scope.has(part):
+            parts.append(part)
+        else:
+            wanted = re.compile(re.escape("*" if part == "_all" else part).replace(r"\*", ".*"))
+            parts += [pattern for pattern in backend.scope.patterns if wanted.fullmatch(pattern)]
+    if not any(map(_several, parts)):
+        raise _too_many(expression, len(reached))
+    found = await _reached(backend, ",".join(dict.fromkeys(parts)), "all")
+    streams = await _streams(backend)
+
+    def outside(name: str) -> bool:
+        return not backend.scope.has(name) and name not in streams
+
+    # An alias with a name inside may lead out. Indices that come meanwhile are inside.
+    out = {
+        name for f in found if not _is_inside(backend, f, streams) for name in (f.members or (f.name,)) if outside(name)
+    }
+    narrowed = ",".join(dict.fromkeys([*parts, *(f"-{name}" for name in sorted(out))]))
+    if len(path(narrowed)) > LONGEST:
+        raise _too_many(expression, len(reached))
+    # These are the indices themselves, as Elasticsearch resolves it.
+    indices = await backend.read("GET", path(narrowed, "_settings", "index.uuid"), params={"expand_wildcards": "all"})
+    if any(map(outside, indices)) or not {r.name for r in reached if not r.members} <= indices.keys():
+        raise _too_many(expression, len(reached))
+    return narrowed
+
+
+def _too_many(expression: str, count: int) -> ToolError:
+    return ToolError(f"{count} indices match {expression[:200]!r}, more than one request can name: narrow the pattern")
 
 
 async def check_bodies(backend: ScopedElasticsearch, *bodies: Any) -> None:
     """Raises ToolError where a part of a request has a script, or names an index outside of MCP_INDEX_PATTERNS."""
     for body in bodies:
         refuse_scripts(body)
-    if not backend.scope:
+    limited = bool(backend.scope)
+    names = sorted({name for body in bodies for name in indices_in(body, limited=limited)})
+    if not limited:
+        for name in names:
+            backend.scope.refuse_restricted(name)
         return
-    names = sorted({name for body in bodies for name in indices_in(body)})
     for name in names:
         if re.search(r'[*?,<>:"\\/| #]|^[-+_]|^$', name):
             raise backend.scope.outside(name)
@@ -286,24 +345,73 @@ async def unknown_fields(backend: ScopedElasticsearch, index: str, *missing: str
     return [f"no field is called {name!r}: {_near_field(name, known)}" for name in missing]
 
 
-async def missing_fields(backend: ScopedElasticsearch, index: str, names: Iterable[str]) -> list[str]:
-    """A sentence for each of some fields that is in none of the indices: which may have been meant."""
+async def field_notes(
+    backend: ScopedElasticsearch, index: str, names: Iterable[str], outside: Iterable[str] = ()
+) -> list[str]:
+    """A sentence for each of some fields that is in none of the indices, or is asked in a way that finds nothing.
+
+    Args:
+        names: of fields that a request asks
+        outside: those of them that it asks outside of nested queries and aggregations
+    """
     asked = sorted(names)[:20]
     if not asked:
         return []
     try:
-        known = await known_fields(backend, index, *asked)
-        missing = [name for name in asked if not known.get(name)]
-        return await unknown_fields(backend, index, *missing[:3]) if missing else []
+        known = await known_fields(backend, index, *asked, *parents(asked))
+        missing = [name for name in asked if not known.get(name) and not parent_of(known, name, FLATTENED)]
+        notes = await unknown_fields(backend, index, *missing[:3]) if missing else []
     except (ToolError, BackendError):
         return []  # what it is asked for was answered
+    wrong = {name: path for name in sorted(set(outside)) if (path := parent_of(known, name, NESTED))}
+    return notes + [
+        f"{name!r} is inside of the nested objects {path!r}, where only a nested query or aggregation looks: "
+        f'{{"nested":{{"path":"{path}", ...}}}} around it (where does that by itself)'
+        for name, path in wrong.items()
+    ]
+
+
+async def nested_paths(backend: ScopedElasticsearch, index: str, names: Iterable[str]) -> dict[str, str]:
+    """The fields of some that are inside of nested objects: name to the path of the innermost of these."""
+    asked = sorted(name for name in names if "." in name)[:50]
+    if not asked:
+        return {}
+    # The objects above a field are told with the field.
+    known = await known_fields(backend, index, *asked)
+    return {name: path for name in asked if (path := parent_of(known, name, NESTED))}
+
+
+NESTED = frozenset({"nested"})
+
+FLATTENED = frozenset({"flattened", "flat_object"})
+"""Types whose keys are no fields of their own."""
+
+
+def parents(names: Iterable[str]) -> list[str]:
+    """The dotted paths above some fields."""
+    return sorted({name[:at] for name in names for at, char in enumerate(name) if char == "." and at})
+
+
+def parent_of(known: Mapping[str, Mapping[str, Any]], name: str, types: frozenset[str]) -> str:
+    """The longest path above a field, of `known_fields`, that has one of some types; empty if there is none."""
+    found = [path for path in parents([name]) if not types.isdisjoint(known.get(path, ()))]
+    return max(found, key=len, default="")
 
 
 def _near_field(missing: str, known: Sequence[str]) -> str:
-    last = missing.rpartition(".")[2].lower()
-    near = difflib.get_close_matches(missing, known, 5, 0.6)
+    above, _, last = missing.lower().rpartition(".")
+    # A sub-field that is not there stands for its field.
+    near = [name for name in known if name.lower() == above]
+    near += _like(missing, known)
+    near = list(dict.fromkeys(near))
     near += [name for name in sorted(known) if name.rpartition(".")[2].lower() == last and name not in near]
     return f"did you mean {' or '.join(near[:5])}? es_mapping lists all" if near else "es_mapping lists them"
+
+
+def _like(wanted: str, names: Iterable[str]) -> list[str]:
+    """Up to five names that are like one; comparing takes time, so only as many as can be compared in some tenths of a second."""
+    short = [name for name in names if len(name) <= 100][:2000]
+    return difflib.get_close_matches(wanted[:100], short, 5, 0.6)
 
 
 async def _meant(backend: ScopedElasticsearch, missing: str) -> str:
@@ -314,5 +422,5 @@ async def _meant(backend: ScopedElasticsearch, missing: str) -> str:
     if not names:
         return "there is none at all that this user may see"
     wanted = missing.strip("*")
-    near = difflib.get_close_matches(wanted, names, 5, 0.6) or [n for n in sorted(names) if wanted and wanted in n][:5]
+    near = _like(wanted, names) or [n for n in sorted(names) if wanted and wanted in n][:5]
     return f"did you mean {' or '.join(near)}? es_indices lists all" if near else "es_indices lists them"

@@ -15,6 +15,19 @@ from servers.elasticsearch.client.backend import ElasticsearchBackend
 from servers.elasticsearch.policy.query_bodies import LEAVES
 from servers.elasticsearch.settings import ElasticsearchSettings
 
+_OPEN = re.compile(
+    r"\.(ds-|alerts-|entities\.|internal\.alerts-|items-|kibana-event-log-|lists-|ml-(annotations|anomalies|notifications|stats)-"
+    r"|monitoring-|profiling-|slo-|slm-history-|ilm-history-|watcher-history-).*"
+)
+"""Names with . in front that are of data. Others are of the system or restricted: they hold logins, keys and tokens."""
+
+
+def is_restricted(name: str) -> bool:
+    """Whether a name or pattern is, or may match, one of Elasticsearch's own indices."""
+    # Date math has < in front, and a name after another cluster's.
+    plain = name.rpartition(":")[2].lstrip("-+<")
+    return plain.startswith((".", "\\")) and not (_OPEN.fullmatch(plain) and "\\" not in plain)
+
 
 class IndexScope:
     """The patterns of MCP_INDEX_PATTERNS: names of indices and data streams, * matches any; without any, all of them.
@@ -29,8 +42,10 @@ class IndexScope:
             secret: that servers of the same store share, to seal cursors; without one each process has its own
         """
         self.patterns = tuple(patterns)
-        # A colon is of another cluster's index.
+        # A colon is of another cluster's index; a restricted index is inside only by a pattern that has its dot.
         self._names = re.compile("|".join(re.escape(p).replace(r"\*", "[^:]*") for p in self.patterns))
+        own = [p for p in self.patterns if p.startswith(".")]
+        self._own = re.compile("|".join(re.escape(p).replace(r"\*", "[^:]*") for p in own) or r"(?!)")
         self._secret, self._random = secret, os.urandom(16)
 
     def __bool__(self) -> bool:
@@ -38,7 +53,19 @@ class IndexScope:
 
     def has(self, name: str) -> bool:
         """Whether a name, or each name that a pattern with * may match, is one of an index inside."""
-        return not self.patterns or bool(self._names.fullmatch(name))
+        if not self.patterns:
+            return True
+        names = self._own if is_restricted(name) else self._names
+        return bool(names.fullmatch(name))
+
+    def refuse_restricted(self, expression: str) -> None:
+        """Raise ToolError for an expression that names Elasticsearch's own indices, where no pattern names them."""
+        for part in expression.split(","):
+            if is_restricted(part) and not (self.patterns and self.has(part)):
+                raise ToolError(
+                    f"{part[:200]!r} is refused: names with . in front are Elasticsearch's own, and may hold secrets; "
+                    "MCP_INDEX_PATTERNS can allow them by name"
+                )
 
     def outside(self, name: str) -> ToolError:
         """The refusal of a name; the same whether or not there is such an index."""
@@ -70,35 +97,46 @@ _OF_FIELDS = LEAVES | {"exists", "range", "sort", "terms"}
 """What has names of fields for keys. Whatever leads to an index has more keys beside."""
 
 
-def indices_in(body: Any, parent: str = "") -> Iterator[str]:
+def indices_in(body: Any, parent: str = "", *, limited: bool = True) -> Iterator[str]:
     """The indices that a request's body names: terms lookup, more_like_this, percolate, indexed_shape, lookup fields,
     documents of a multi-get, boosts of indices and the like.
 
     A field that is called index is told from these by the query that it is the only key of.
+
+    Args:
+        limited: refuse also what may lead to any index
 
     Raises:
         ToolError: it has a part whose indices can't be told.
     """
     if isinstance(body, list):
         for item in body:
-            yield from indices_in(item, parent)
+            yield from indices_in(item, parent, limited=limited)
         return
     if not isinstance(body, dict):
         return
     if len(body) == 1 and parent in _OF_FIELDS:
-        yield from indices_in(*body.values(), *body)
+        yield from indices_in(*body.values(), *body, limited=limited)
         return
     for key, value in body.items():
-        if key in ("pit", "enrich") or (key == "pipeline" and isinstance(value, dict) and "name" in value):
+        if limited and (
+            key in ("pit", "enrich") or (key == "pipeline" and isinstance(value, dict) and "name" in value)
+        ):
             raise ToolError(f"{key!r} is refused where MCP_INDEX_PATTERNS limits this server: it may lead to any index")
         if key in ("_index", "index", "indices", "target_index"):
-            yield from (name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str))
+            for name in value if isinstance(value, list) else [value]:
+                if isinstance(name, bool | int | float):
+                    raise ToolError(
+                        f"{key!r} has to be text: Elasticsearch would take {name!r} for the name of an index"
+                    )
+                if isinstance(name, str):
+                    yield name
         elif key == "indices_boost":
             for boosted in value if isinstance(value, list) else [value]:
                 yield from boosted if isinstance(boosted, dict) else ()
         elif key == "indexed_shape" and isinstance(value, dict):
             yield str(value.get("index", "shapes"))  # as Elasticsearch has it by default
-        yield from indices_in(value, key)
+        yield from indices_in(value, key, limited=limited)
 
 
 class ScopedElasticsearch(ElasticsearchBackend):

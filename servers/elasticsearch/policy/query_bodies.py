@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
-from servers.common.protocol.tools import ToolError
+from servers.common.protocol.tools import ToolError, to_json
 
 _SCRIPTED = frozenset(
-    {
-        "_script",
-        "bucket_script",
-        "bucket_selector",
-        "moving_fn",
-        "script_fields",
-        "script_score",
-        "scripted_metric",
-        "minimum_should_match_script",
-    }
+    {"_script", "bucket_selector", "moving_fn", "script", "script_fields", "script_score", "scripted_metric"}
 )
+"""What has a script, beside all that ends in _script."""
+
+_SCRIPT_PARTS = frozenset({"source", "inline", "id", "stored", "file", "lang", "params", "options", "script"})
+"""The parts of a script, old names included (Script.java of Elasticsearch)."""
+
+_NAMES = frozenset({"aggregations", "aggs", "fields", "properties"})
+"""What has names for keys, that a user gave."""
+
+_FILES = frozenset({"rulefiles", "rule_files", "user_dictionary"})
+"""Parts of analyzers that name files of a node, beside all that ends in _path."""
+
+_ANALYSIS = frozenset({"analysis", "analyzer", "categorization_analyzer", "char_filter", "settings", "tokenizer"})
+"""Where analyzers are defined."""
+
 LEAVES = frozenset(
     {
         "fuzzy",
@@ -35,8 +41,33 @@ LEAVES = frozenset(
 """Queries whose keys are names of fields: a field may well be called script."""
 
 
+_LEAF_PARTS = frozenset(
+    {
+        "_name", "analyzer", "boost", "case_insensitive", "flags", "format", "from", "fuzziness", "gt", "gte",
+        "include_lower", "include_upper", "lenient", "lt", "lte", "max_expansions", "minimum_should_match", "operator",
+        "prefix_length", "query", "relation", "rewrite", "slop", "time_zone", "to", "transpositions", "value", "wildcard",
+        "zero_terms_query",
+    }
+)  # fmt: skip
+"""What the value of a field may have in a query of one field."""
+
+
+def _is_name(inner: Any, parent: str, alone: bool) -> bool:
+    """Whether a key with the name of a script can only be a name that a user gave to a field or an aggregation."""
+    if parent in _NAMES:
+        return isinstance(inner, dict) and inner.keys().isdisjoint(_SCRIPT_PARTS)
+    if not alone or parent not in LEAVES | {"range", "terms"}:
+        return False
+    if isinstance(inner, dict):
+        return inner.keys() <= _LEAF_PARTS
+    return parent == "terms" if isinstance(inner, list) else parent in LEAVES
+
+
 def refuse_scripts(value: Any, parent: str = "") -> None:
-    """Scripts run code in Elasticsearch for every document; they are not for a model to write.
+    """Refuse what Elasticsearch would run or read beyond a query.
+
+    Scripts run code in Elasticsearch for every document; they are not for a model to write. Templates and wrapped queries
+    are queries as text, which can't be checked. Analyzers may read files of a node.
 
     Raises:
         ToolError: there is one in a part of a search.
@@ -46,21 +77,88 @@ def refuse_scripts(value: Any, parent: str = "") -> None:
             refuse_scripts(item, parent)
     if not isinstance(value, dict):
         return
-    # A runtime field or an aggregation may have the name of a query as well: what it has is no field's value.
-    field = parent in LEAVES and len(value) == 1
     for key, inner in value.items():
-        named = key in _SCRIPTED and not (field and not isinstance(inner, dict))
-        scripted = key == "script" and (
-            (isinstance(inner, dict) and not inner.keys().isdisjoint({"source", "id", "lang", "params", "script"}))
-            or (isinstance(inner, str) and not field)
-        )
-        if named or scripted:
+        if (key in _SCRIPTED or key.endswith("_script")) and not _is_name(inner, parent, len(value) == 1):
             raise ToolError(
                 f"{key!r}: scripts are not allowed here; say it with queries and aggregations that need none"
             )
-        if key == "wrapper" and isinstance(inner, dict) and isinstance(inner.get("query"), str):
+        if key == "wrapper" and isinstance(inner, dict) and "query" in inner:
             raise ToolError("'wrapper' hides a query, which can't be checked then: give the query itself")
+        if (
+            key in ("collate", "template", "template_id", "templates")
+            and (
+                isinstance(inner, str | list)
+                or (isinstance(inner, dict) and not inner.keys().isdisjoint({*_SCRIPT_PARTS, "query"}))
+            )
+            and not (parent in LEAVES | {"range", "terms"} and len(value) == 1)
+        ):
+            raise ToolError(f"{key!r}: templates are not run here: give the query itself")
+        if key in _ANALYSIS and parent not in _NAMES:
+            refuse_files(inner)
         refuse_scripts(inner, key)
+
+
+def refuse_files(value: Any) -> None:
+    """Raise ToolError where a part of an analyzer names a file of the node."""
+    if isinstance(value, list):
+        for item in value:
+            refuse_files(item)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key.endswith("_path") or key.rpartition(".")[2].lower() in _FILES:
+                raise ToolError(
+                    f"{key[:100]!r} would read a file of Elasticsearch's node: give the words or rules themselves"
+                )
+            refuse_files(inner)
+
+
+_PROCESSORS = frozenset(
+    {
+        "append", "bytes", "circle", "community_id", "convert", "csv", "date", "dissect", "dot_expander", "drop", "fail",
+        "fingerprint", "foreach", "grok", "gsub", "html_strip", "join", "json", "kv", "lowercase", "network_direction",
+        "registered_domain", "remove", "rename", "set", "sort", "split", "terminate", "trim", "uppercase", "uri_parts",
+        "urldecode", "user_agent",
+    }
+)  # fmt: skip
+"""Processors of ingest pipelines that change nothing but the document."""
+
+
+def check_pipeline(pipeline: Any) -> None:
+    """Check that a pipeline has only known processors, without conditions, templates and files.
+
+    Raises:
+        ToolError: it has another, or is none.
+    """
+    if not isinstance(pipeline, dict):
+        raise ToolError("a pipeline is an object with processors")
+    if unknown := sorted(
+        pipeline.keys() - {"_meta", "deprecated", "description", "on_failure", "processors", "version"}
+    ):
+        raise ToolError(f"{unknown[0][:100]!r} is no part of a pipeline that is known here")
+    _check_processors([pipeline.get("processors", []), pipeline.get("on_failure", [])])
+
+
+def _check_processors(value: Any) -> None:
+    if isinstance(value, list):
+        for item in value:
+            _check_processors(item)
+        return
+    if not isinstance(value, dict) or len(value) != 1:
+        raise ToolError("a processor is an object with one key, its type")
+    ((kind, options),) = value.items()
+    if kind not in _PROCESSORS or not isinstance(options, dict):
+        raise ToolError(f"processor {kind[:100]!r} is refused: known are {', '.join(sorted(_PROCESSORS))}")
+    for key, inner in options.items():
+        if key == "if":
+            raise ToolError("'if' is a script, and scripts are not allowed here: leave it out")
+        if key.endswith("_file"):
+            raise ToolError(f"{key[:100]!r} would read a file of Elasticsearch's node")
+        if key in ("processor", "on_failure"):
+            _check_processors(inner)
+        elif "{{" in to_json(inner):
+            raise ToolError(f"{key[:100]!r} holds a template, and templates are not run here")
+        elif key in ("field", "target_field") and inner in ("_index", "_id", "_routing"):
+            raise ToolError(f"a processor may not change {inner}: the document would go elsewhere")
 
 
 def fields_of(query: Any) -> set[str]:
@@ -92,17 +190,35 @@ def aggregated(aggs: Any) -> set[str]:
     }
 
 
+def outside_nested(part: Any) -> Any:
+    """Return a query, or aggregations, without what is inside of a nested query or aggregation."""
+    if isinstance(part, list):
+        return [outside_nested(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    nested = part.get("nested")
+    if isinstance(nested, dict) and "path" in nested:
+        return {}
+    return {key: outside_nested(inner) for key, inner in part.items()}
+
+
 BOUNDS = frozenset({"gt", "gte", "lt", "lte", "format", "time_zone"})
 """What the bounds of a range may say."""
 
 
-def combined(text: str | None, where: Mapping[str, Any] | None, query: dict[str, Any] | None) -> dict[str, Any] | None:
+def combined(
+    text: str | None,
+    where: Mapping[str, Any] | None,
+    query: dict[str, Any] | None,
+    nested: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any] | None:
     """The query of all that is given; None where nothing is.
 
     Args:
         text: words, in the syntax of simple_query_string
         where: fields to a value, to a list of which one has to be, to bounds, or to None for documents without it
         query: a clause of the query DSL
+        nested: fields of `where` to the nested objects that they are in. What is said of one path has to hold in one object.
 
     Raises:
         ToolError: a value of `where` that is none of these.
@@ -113,12 +229,27 @@ def combined(text: str | None, where: Mapping[str, Any] | None, query: dict[str,
     if text is not None:
         must.append({"simple_query_string": {"query": text, "default_operator": "and", "lenient": True}})
     clauses: dict[str, list[Any]] = {"must": must}
+    inside: dict[str, list[Any]] = {}
     for field, value in (where or {}).items():
         if value is None:
-            clauses.setdefault("must_not", []).append({"exists": {"field": field}})
+            clauses.setdefault("must_not", []).append(_within([{"exists": {"field": field}}], nested.get(field)))
+        elif field in nested:
+            inside.setdefault(nested[field], []).append(_clause(field, value))
         else:
             clauses.setdefault("filter", []).append(_clause(field, value))
+    if inside:
+        clauses.setdefault("filter", []).extend(_within(said, path) for path, said in inside.items())
     return {"bool": {name: clause for name, clause in clauses.items() if clause}}
+
+
+def _within(clauses: list[Any], path: str | None) -> dict[str, Any]:
+    """All of some clauses, in one of the objects at a nested path."""
+    said: dict[str, Any] = {"bool": {"filter": clauses}} if len(clauses) > 1 else clauses[0]
+    if path is None:
+        return said
+    # In indices where these objects are not nested, it is said of their fields.
+    nested = {"nested": {"path": path, "ignore_unmapped": True, "query": said}}
+    return {"bool": {"should": [nested, said], "minimum_should_match": 1}}
 
 
 def _clause(field: str, value: Any) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from mcp import Client
 
 from servers.common.protocol.tools import ToolError
-from servers.elasticsearch.tests.conftest import error, ok
+from servers.elasticsearch.tests.conftest import Start, call, error, ok, told
+from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
 from servers.elasticsearch.tools.bulk import parsed
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.sidecar import Sidecar
@@ -189,3 +190,69 @@ async def test_many_operations_are_sent_in_parts_and_tell_how_far_they_are(
     assert told == [(1000, 2500), (2000, 2500), (2500, 2500)]
     elasticsearch.request("POST", "/many/_refresh")
     assert elasticsearch.request("GET", "/many/_count")["count"] == 2499
+
+
+OPERATIONS = [{"id": str(i), "document": {"n": i}} for i in range(2000)] + [{"document": {}}]
+
+
+def bulk_answer(request: FakeRequest, second: FakeAnswer) -> FakeAnswer:
+    """The answer of a node that fails 300 of the first 1000 operations, and all of the next request."""
+    if "_resolve" in request.path:
+        return FakeAnswer(200, {"indices": [{"name": "a"}], "aliases": [], "data_streams": []})
+    if "_bulk" not in request.path:
+        return ROOT
+    if b'"1000"' in request.body:
+        return second
+    bad = {"status": 400, "error": {"type": "document_parsing_exception", "reason": "no number"}}
+    items = [{"index": {"_id": str(i)} | (bad if i < 300 else {"result": "created"})} for i in range(1000)]
+    return FakeAnswer(200, {"items": items})
+
+
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        (FakeAnswer(429, {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}), "nothing was done"),
+        (FakeAnswer(503, {"error": {"type": "unavailable_shards_exception", "reason": "x"}}), "may have been done or not"),
+        (FakeAnswer(502, b"<html>", "text/html"), "may have been done or not"),
+        (FakeAnswer(0), "may have been done or not"),
+        (FakeAnswer(200, {"items": []}), "may have been done or not"),
+        (FakeAnswer(200, {"items": [{"index": {}}] * 1000}), "may have been done or not"),
+        (FakeAnswer(200, [], "application/json"), "may have been done or not"),
+    ],
+)  # fmt: skip
+def test_failures_of_earlier_parts_are_told(start: Start, second: FakeAnswer, reason: str) -> None:
+    with FakeElasticsearch(lambda request: bulk_answer(request, second)) as fake:
+        sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
+        answer = call(sidecar, "es_bulk", index="a", operations=OPERATIONS)["structuredContent"]
+    assert answer["done"] == {"created": 700} and [row["position"] for row in answer["failed"]] == list(range(300))
+    assert answer["stopped"].endswith("go on with operation 1000") and reason in answer["stopped"], answer["stopped"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        FakeAnswer(200, b""),
+        FakeAnswer(204, b""),
+        FakeAnswer(200, b"done", "text/plain"),
+        FakeAnswer(200, []),
+        FakeAnswer(200, 5),
+        FakeAnswer(200, {}),
+        FakeAnswer(201, {"acknowledged": False}),
+        FakeAnswer(200, {"_index": "a", "_id": "1"}),
+    ],
+    ids=lambda answer: f"{answer.status}-{answer.body!r}",
+)
+def test_an_answer_that_says_nothing_may_mean_that_it_was_done(start: Start, answer: FakeAnswer) -> None:
+    def answers(request: FakeRequest) -> FakeAnswer:
+        if "_resolve" in request.path:
+            return FakeAnswer(200, {"indices": [{"name": "a"}], "aliases": [], "data_streams": []})
+        return ROOT if request.method == "GET" else answer
+
+    with FakeElasticsearch(answers) as fake:
+        sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
+        for tool, arguments in {
+            "es_index": {"index": "a", "document": {}},
+            "es_delete": {"index": "a", "id": "1"},
+            "es_bulk": {"index": "a", "operations": [{"document": {}}]},
+        }.items():
+            assert "may have been done or not" in told(sidecar, tool, **arguments), tool

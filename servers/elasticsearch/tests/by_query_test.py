@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from servers.elasticsearch.tests.conftest import BOOKS, BOOKS_MAPPING, error, fill, ok
+from servers.elasticsearch.tests.conftest import BOOKS, BOOKS_MAPPING, Start, call, error, fill, ok
+from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.sidecar import Sidecar
 
@@ -81,6 +82,88 @@ async def test_by_an_alias(client: Client, elasticsearch: ElasticsearchNode) -> 
     elasticsearch.request("PUT", "/books/_alias/library")
     dry = await ok(client, "es_by_query", index="library", query=ADA)
     assert await ok(client, "es_by_query", index="library", query=ADA, confirm=dry["confirm"]) == {"done": 2}
+
+
+@pytest.mark.parametrize("required", [False, True])
+async def test_a_document_is_its_index_its_id_and_its_routing(
+    client: Client, elasticsearch: ElasticsearchNode, required: bool
+) -> None:
+    mapping = {"properties": {"who": {"type": "keyword"}}, "_routing": {"required": required}}
+    fill(elasticsearch, "routed", {}, mapping, shards=5)
+    # These are of different shards, each of which counts sequence numbers for itself.
+    for routing in "a", "b":
+        made = {"index": "routed", "id": "1", "routing": routing, "document": {"who": routing}, "refresh": True}
+        assert (await ok(client, "es_index", **made))["seq_no"] == 0
+    query = {"term": {"who": "b"}}
+    (hit,) = (await ok(client, "es_search", index="routed", query=query))["hits"]
+    assert hit["routing"] == "b"
+    got = await ok(client, "es_get", index="routed", id="1", routing="b")
+    assert (got["source"], got["routing"]) == ({"who": "b"}, "b")
+    (several,) = (await ok(client, "es_get", index="routed", id=["1"], routing="a"))["documents"]
+    assert (several["source"], several["routing"]) == ({"who": "a"}, "a")
+    assert (await ok(client, "es_explain", index="routed", query=query, id="1", routing="b"))["matched"]
+    assert "routing" in await error(client, "es_get", index="routed", id="1" if required else "9")
+    for change in {"set": {"n": 1}}, {}:
+        dry = await ok(client, "es_by_query", index="routed", query=query, **change)
+        assert dry["sample"][0] == {"index": "routed", "id": "1", "routing": "b", "source": dry["sample"][0]["source"]}
+        assert dry["sample"][0]["source"]["who"] == "b"
+        done = await ok(
+            client, "es_by_query", index="routed", query=query, confirm=dry["confirm"], refresh=True, **change
+        )
+        assert done == {"done": 1}
+    hits = elasticsearch.request("GET", "/routed/_search")["hits"]["hits"]
+    assert [hit["_source"] for hit in hits] == [{"who": "a"}]
+    bulk = [{"op": "update", "id": "1", "routing": "a", "document": {"n": 2}}]
+    assert (await ok(client, "es_bulk", index="routed", operations=bulk))["done"] == {"updated": 1}
+    ndjson = '{"delete":{"_id":"9","routing":"a"}}\n{"index":{"_id":"2","routing":"b"}}\n{"who":"c"}'
+    assert (await ok(client, "es_bulk", index="routed", operations=ndjson))["done"] == {"not_found": 1, "created": 1}
+    gone = await ok(client, "es_delete", index="routed", id="1", routing="a")
+    assert gone == {"index": "routed", "id": "1", "deleted": True}
+
+
+async def test_every_document_is_counted_though_some_fail(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    for name, kind in ("part-1", "long"), ("part-2", "keyword"):
+        mapping = {"properties": {"f": {"type": kind}, "who": {"type": "keyword"}}}
+        fill(elasticsearch, name, {str(i): {"who": "x"} for i in range(3)}, mapping)
+        elasticsearch.request("PUT", f"/{name}/_alias/parts")
+    arguments: dict[str, Any] = {"index": "parts", "query": {"term": {"who": "x"}}, "set": {"f": "abc"}}
+    dry = await ok(client, "es_by_query", **arguments)
+    assert [(row["index"], row["id"]) for row in dry["sample"]][2:4] == [("part-1", "2"), ("part-2", "0")]
+    done = await ok(client, "es_by_query", **arguments, confirm=dry["confirm"])
+    assert (done["done"], done["failures"]) == (3, 3)
+    assert {row["index"] for row in done["failed"]} == {"part-1"} and "document_parsing" in done["failed"][0]["error"]
+
+
+def test_what_was_done_is_told_though_a_later_part_is_refused(start: Start) -> None:
+    """A real node has no 429 to give at will."""
+    hits = [{"_index": "a", "_id": str(i), "_seq_no": i, "_primary_term": 1} for i in range(600)]
+    parts: list[int] = []
+
+    def answer(request: FakeRequest) -> FakeAnswer:
+        if "_resolve" in request.path:
+            return FakeAnswer(200, {"indices": [{"name": "a"}], "aliases": [], "data_streams": []})
+        if "_search" in request.path:
+            return FakeAnswer(200, {"hits": {"total": {"value": 600}, "hits": hits}, "_shards": {}})
+        if "_mget" in request.path:
+            return FakeAnswer(200, {"docs": []})
+        if "_bulk" in request.path:
+            parts.append(len(request.body.splitlines()))
+            if len(parts) == 2:
+                return FakeAnswer(429, {"error": {"type": "es_rejected_execution_exception", "reason": "full"}})
+            items = [{"delete": {"_id": str(i), "result": "deleted", "status": 200}} for i in range(parts[-1])]
+            items[7]["delete"] = {"_id": "7", "status": 409, "error": {"type": "version_conflict_engine_exception"}}
+            return FakeAnswer(200, {"items": items})
+        return ROOT
+
+    with FakeElasticsearch(answer) as fake:
+        sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
+        arguments = {"index": "a", "query": {"term": {"who": "x"}}}
+        dry = call(sidecar, "es_by_query", **arguments)["structuredContent"]
+        done = call(sidecar, "es_by_query", **arguments, confirm=dry["confirm"])["structuredContent"]
+    stopped = done.pop("stopped")
+    assert parts == [500, 100]
+    assert done == {"done": 499, "conflicts": 1} and "500 of 600 documents were sent before" in stopped
+    assert "overloaded" in stopped and "of these operations nothing was done" in stopped
 
 
 async def test_what_is_refused(client: Client, elasticsearch: ElasticsearchNode) -> None:

@@ -95,6 +95,12 @@ def answer(request: FakeRequest) -> FakeAnswer:
                 if word in body["query"]:
                     cause = {"type": "parsing_exception", "reason": said}
                     return FakeAnswer(400, {"error": cause | {"root_cause": [cause]}, "status": 400})
+            if "partial" in body["query"]:
+                return FakeAnswer(200, {"columns": COLUMNS, "values": LIBRARY, "is_partial": True})
+            if "thousand" in body["query"]:
+                warning = '299 Elasticsearch-9.1 "No limit defined, adding default limit of [1000]"'
+                many = {"columns": COLUMNS[:1], "values": [["a"]] * 1000}
+                return FakeAnswer(200, many, headers={"Warning": warning})
             return FakeAnswer(200, {"columns": COLUMNS, "values": LIBRARY})
         case "GET", "/_resolve/index/*":
             return FakeAnswer(200, {"indices": [{"name": "nothings"}], "aliases": [], "data_streams": []})
@@ -124,9 +130,25 @@ def answer(request: FakeRequest) -> FakeAnswer:
             return FakeAnswer(200, {"succeeded": True})
         case "POST", "/my-index/_eql/search":
             hits: dict[str, Any] = {"total": {"value": 1, "relation": "eq"}}
+            if "running" in body["query"]:
+                return FakeAnswer(
+                    200,
+                    {
+                        "id": "FmNJRUZ1YWZCU3dHY1BIOUhaenVSRkEaaXFlZ3h4c1RTWFNocDd2VXBRTHo6MzAz",
+                        "is_running": True,
+                        "is_partial": True,
+                    },
+                )
+            if "failing" in body["query"]:
+                failures = [{"shard": 0, "reason": {"type": "x", "reason": "the disk is gone"}}]
+                return FakeAnswer(
+                    200, {"hits": hits | {"events": [EVENT]}, "shard_failures": failures, "is_partial": True}
+                )
             if body["query"].startswith("sequence"):
                 return FakeAnswer(200, {"hits": hits | {"sequences": [{"join_keys": [1], "events": [EVENT, EVENT]}]}})
             return FakeAnswer(200, {"hits": hits | {"events": [EVENT]}})
+        case "DELETE", path if path.startswith("/_eql/search/"):
+            return FakeAnswer(200, {"acknowledged": True})
     return FakeAnswer(404, {"error": f"no handler for {request.path}", "status": 404})
 
 
@@ -172,6 +194,20 @@ async def test_eql(asked: tuple[FakeElasticsearch, Client]) -> None:
     assert await ok(client, "es_query", language="eql", query=sequence, index="my-index") == {"rows": [[event, event]]}
     assert "give index" in await error(client, "es_query", language="eql", query="any where true")
     assert "give index with EQL, and only then" in await error(client, "es_query", query="FROM a", index="a")
+
+
+async def test_partial_results_are_told(asked: tuple[FakeElasticsearch, Client]) -> None:
+    fake, client = asked
+    (note,) = (await ok(client, "es_query", query="FROM partial"))["notes"]
+    assert "the result is partial" in note
+    found = await ok(client, "es_query", query="FROM thousand", limit=5000)
+    assert found["cut"] and "add | LIMIT 5000" in found["notes"][0]
+    eql = {"language": "eql", "index": "my-index"}
+    (note,) = (await ok(client, "es_query", query="failing where true", **eql))["notes"]
+    assert "1 shards failed" in note and "the disk is gone" in note
+    assert "was not done in time" in await error(client, "es_query", query="running where true", **eql)
+    assert fake.newest("/_eql/search/").method == "DELETE"
+    assert "wait_for_completion_timeout" not in json.loads(fake.newest("/my-index/_eql/search").body)
 
 
 async def test_a_cluster_without_them_lists_no_tool_for_them(start: Start, tmp_path: Path) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.backend import BackendError
+from servers.common.backend import BackendError, time_left
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.client.backend import path
-from servers.elasticsearch.client.errors import of_item
+from servers.elasticsearch.client.errors import ElasticsearchError, Uncertain, of_item
 from servers.elasticsearch.policy.index_names import IndexName, writable, write_target
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.documents import CreateIndex, Refresh, refreshing
@@ -24,7 +25,9 @@ CHUNK = 1000
 
 OPERATIONS = ("index", "create", "update", "delete")
 
-_KEYS = frozenset({"op", "id", "document", "if_seq_no", "if_primary_term"})
+_META = ("routing", "if_seq_no", "if_primary_term")
+
+_KEYS = frozenset({"op", "id", "document", *_META})
 
 
 class Failed(TypedDict):
@@ -40,6 +43,7 @@ class Bulk(TypedDict):
     failed: NotRequired[list[Failed]]
     failures: Annotated[NotRequired[int], Field(description="all, where failed is cut")]
     ids: Annotated[NotRequired[list[str]], Field(description="made for those without")]
+    stopped: Annotated[NotRequired[str], Field(description="why the rest was not done, and where to go on")]
 
 
 @tool(title="Bulk", write=True, destructive=True, idempotent=False)
@@ -50,7 +54,7 @@ async def es_bulk(
     operations: Annotated[
         list[dict[str, Any]] | str,
         Field(
-            description='[{"op":"index|create|update|delete","id","document","if_seq_no","if_primary_term"}], or NDJSON'
+            description='[{"op":"index|create|update|delete","id","document","routing","if_seq_no","if_primary_term"}], or NDJSON'
         ),
     ],
     refresh: Refresh = False,
@@ -64,17 +68,69 @@ async def es_bulk(
     actions = [_lines(position, row) for position, row in enumerate(rows)]
     await write_target(call.backend, index, create=create_index)
     items: list[Mapping[str, Any]] = []
-    for start in range(0, len(actions), CHUNK):
-        lines = [line for action in actions[start : start + CHUNK] for line in action]
+    try:
+        async for chunk in sent(call, path(index, "_bulk"), actions, CHUNK, refresh):
+            items += chunk
+    except Stopped as stopped:
+        if not items:
+            raise
+        return {"stopped": f"{stopped}; go on with operation {len(items)}"} | _told(
+            items, rows, Room(call.max_bytes, 2000)
+        )
+    return _told(items, rows, Room(call.max_bytes))
+
+
+class Stopped(ToolError):
+    """A request of several could not be sent, or its answer was lost. The message says whether it may have been done."""
+
+
+async def sent(
+    call: Call[ScopedElasticsearch],
+    where: str,
+    actions: Sequence[Sequence[Mapping[str, Any]]],
+    most: int,
+    refresh: bool,
+) -> AsyncIterator[list[Mapping[str, Any]]]:
+    """Send operations of _bulk, so many a request, and give the items of each answer.
+
+    Raises:
+        Stopped: there is no answer to one of the requests, after which no other is sent.
+    """
+    for start in range(0, len(actions), most):
+        chunk = actions[start : start + most]
+        lines = [line for action in chunk for line in action]
+        doubt = (
+            f"; operations {start} to {start + len(chunk) - 1} may have been done or not: look before you repeat them"
+        )
         try:
-            answer = await call.backend.write("POST", path(index, "_bulk"), params=refreshing(refresh), body=lines)
-        except (ToolError, BackendError) as error:
+            # What was done before can be told only within the call's time.
+            async with asyncio.timeout(max(time_left() - 1, 0.1) if start else None):
+                answer = await call.backend.write(
+                    "POST", where, params=refreshing(refresh), body=lines, answers=("items",)
+                )
+        except TimeoutError:
             if not start:
                 raise
-            raise ToolError(f"{error}; operations before {start} were carried out: go on from there") from error
-        items += answer["items"]
-        await call.progress(len(items), len(actions), f"{len(items)} operations sent")
-    return _told(items, rows, Room(call.max_bytes))
+            raise Stopped("the time of the call is up" + doubt) from None
+        except Uncertain as error:
+            raise Stopped(str(error) + (doubt if start else "")) from error
+        except BackendError as error:
+            raise Stopped(
+                str(error) + (doubt if error.unknown else "; of these operations nothing was done")
+            ) from error
+        except ToolError as error:
+            unsure = isinstance(error, ElasticsearchError) and error.status >= 500
+            raise Stopped(str(error) + (doubt if unsure else "; of these operations nothing was done")) from error
+        items = answer["items"]
+        if not isinstance(items, list) or len(items) != len(chunk) or not all(map(_is_item, items)):
+            raise Stopped("the answer is not one of Elasticsearch" + doubt)
+        yield items
+        await call.progress(start + len(chunk), len(actions), f"{start + len(chunk)} operations sent")
+
+
+def _is_item(item: Any) -> bool:
+    said = next(iter(item.values())) if isinstance(item, dict) and len(item) == 1 else None
+    return isinstance(said, dict) and (bool(said.get("error")) or isinstance(said.get("result"), str))
 
 
 def _lines(position: int, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -96,10 +152,13 @@ def _lines(position: int, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         raise ToolError(f"{where}{op} needs an id; nothing was done")
     if (document is None) != (op == "delete") or (document is not None and not isinstance(document, dict)):
         raise ToolError(f"{where}{op} {'takes no' if op == 'delete' else 'needs a'} document; nothing was done")
+    routing = row.get("routing")
+    if routing is not None and (not isinstance(routing, str) or not routing):
+        raise ToolError(f"{where}routing has to be text; nothing was done")
     if ("if_seq_no" in row) != ("if_primary_term" in row):
         raise ToolError(f"{where}if_seq_no and if_primary_term go together; nothing was done")
     action = {} if identifier is None else {"_id": identifier}
-    action |= {name: row[name] for name in ("if_seq_no", "if_primary_term") if name in row}
+    action |= {name: row[name] for name in _META if row.get(name) is not None}
     lines: list[Mapping[str, Any]] = [{op: action}]
     if op != "delete":
         lines.append({"doc": document} if op == "update" else document or {})
@@ -125,7 +184,7 @@ def parsed(text: str, index: str) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"op": op}
         if "_id" in meta:
             row["id"] = meta.pop("_id")
-        row |= {name: meta.pop(name) for name in ("if_seq_no", "if_primary_term") if name in meta}
+        row |= {name: meta.pop(name) for name in _META if name in meta}
         if meta:
             raise ToolError(f"line {number}: {sorted(meta)[0][:50]!r} is not supported; nothing was done")
         if op != "delete":
@@ -155,7 +214,7 @@ def _told(items: Iterable[Mapping[str, Any]], rows: list[dict[str, Any]], room: 
     failed, ids = [], []
     for position, item in enumerate(items):
         ((_, said),) = item.items()
-        if "error" in said:
+        if said.get("error"):
             row: Failed = {"position": position, "error": of_item(said["error"])}
             if said.get("_id"):
                 row["id"] = said["_id"]

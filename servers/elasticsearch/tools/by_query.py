@@ -8,6 +8,7 @@ sequence number (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/op
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
@@ -19,12 +20,16 @@ from servers.elasticsearch.client.errors import of_item
 from servers.elasticsearch.format.truncate import shorten
 from servers.elasticsearch.policy.index_names import IndexName, check_bodies, near_fields_of, write_target
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
-from servers.elasticsearch.tools.documents import Refresh, refreshing
+from servers.elasticsearch.tools.bulk import Stopped, sent
+from servers.elasticsearch.tools.documents import Refresh
 
 CHUNK = 500
 """Documents of one bulk request."""
 
 SAMPLE = 5
+
+MOST_FAILED = 20
+"""Documents of which it is told why they failed."""
 
 
 class ByQuery(TypedDict):
@@ -33,6 +38,9 @@ class ByQuery(TypedDict):
     confirm: Annotated[NotRequired[str], Field(description="to do it: call again with it")]
     done: NotRequired[int]
     conflicts: Annotated[NotRequired[int], Field(description="changed meanwhile, left alone")]
+    failures: NotRequired[int]
+    failed: NotRequired[list[dict[str, Any]]]
+    stopped: Annotated[NotRequired[str], Field(description="why the rest was not done")]
 
 
 @tool(title="Change or delete by query", write=True, destructive=True, idempotent=False)
@@ -53,7 +61,7 @@ async def es_by_query(
         raise ToolError("the query matches every document: give one that says which")
     hits = await _matching(call, index, query, most)
     token = hashlib.blake2b(
-        to_json([index, set, [[h["_index"], h["_id"], h["_seq_no"], h["_primary_term"]] for h in hits]]).encode(
+        to_json([index, set, [[_identity(h), h["_seq_no"], h["_primary_term"]] for h in hits]]).encode(
             "utf-8", "replace"
         ),
         digest_size=8,
@@ -65,27 +73,48 @@ async def es_by_query(
             f"nothing was done: now {len(hits)} documents match, and not those of the dry run as they were; call without "
             "confirm to see them"
         )
-    result: ByQuery = {"done": 0, "conflicts": 0}
-    for start in range(0, len(hits), CHUNK):
-        chunk = hits[start : start + CHUNK]
-        lines: list[dict[str, Any]] = []
-        for hit in chunk:
-            action = {"_index": hit["_index"], "_id": hit["_id"]}
-            action |= {"if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
-            lines += [{"delete": action}] if set is None else [{"update": action}, {"doc": set}]
-        answer = await call.backend.write("POST", path("_bulk"), params=refreshing(refresh), body=lines)
-        for item in answer["items"]:
-            ((_, said),) = item.items()
-            if "error" not in said:
-                result["done"] += said.get("result") != "not_found"
-            elif said.get("status") in (404, 409):
-                result["conflicts"] += 1
-            else:
-                raise ToolError(f"{result['done']} documents were done, and then: {of_item(said['error'])}")
-        await call.progress(start + len(chunk), len(hits), f"{result['done']} documents done")
-    if not result["conflicts"]:
-        del result["conflicts"]
+    result: ByQuery = {"done": 0, "conflicts": 0, "failures": 0}
+    told, room = 0, Room(call.max_bytes, 2000)
+    try:
+        async for items in sent(call, path("_bulk"), [_action(hit, set) for hit in hits], CHUNK, refresh):
+            for item in items:
+                _count(result, item, room)
+            told += len(items)
+    except Stopped as stopped:
+        if not told:
+            raise
+        result["stopped"] = (
+            f"{stopped}; {told} of {len(hits)} documents were sent before: to go on, call without confirm"
+        )
+    for name in ("conflicts", "failures"):
+        if not result[name]:
+            del result[name]
     return result
+
+
+def _identity(hit: dict[str, Any]) -> dict[str, Any]:
+    """What tells a document from all others: ids are unique only among those of the same routing."""
+    identity = {"_index": hit["_index"], "_id": hit["_id"]}
+    return identity | ({"routing": hit["_routing"]} if "_routing" in hit else {})
+
+
+def _action(hit: dict[str, Any], set: dict[str, Any] | None) -> list[dict[str, Any]]:
+    action = _identity(hit) | {"if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
+    return [{"delete": action}] if set is None else [{"update": action}, {"doc": set}]
+
+
+def _count(result: ByQuery, item: Mapping[str, Any], room: Room) -> None:
+    (said,) = item.values()
+    if not said.get("error"):
+        result["done"] += said["result"] != "not_found"
+        result["conflicts"] += said["result"] == "not_found"
+    elif said.get("status") in (404, 409):
+        result["conflicts"] += 1
+    else:
+        result["failures"] += 1
+        row = {"index": said.get("_index"), "id": said.get("_id"), "error": of_item(said["error"])}
+        if len(result.setdefault("failed", [])) < MOST_FAILED and room.take(row):
+            result["failed"].append(row)
 
 
 async def _matching(
@@ -102,24 +131,27 @@ async def _matching(
     }  # fmt: skip
     async with near_fields_of(call.backend, index):
         answer = await call.backend.read(
-            "POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body
+            "POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body, answers=("hits", "_shards")
         )
     if answer.get("timed_out") or answer["_shards"].get("failed"):
         raise ToolError("not all documents could be looked at: nothing was done; narrow the query, or see es_health")
     if answer["hits"]["total"]["value"] > most:
         raise ToolError(f"more than {most} documents match: nothing was done; narrow the query, or raise most")
-    return sorted(answer["hits"]["hits"], key=lambda hit: (hit["_index"], hit["_id"]))
+    return sorted(answer["hits"]["hits"], key=lambda hit: (hit["_index"], hit["_id"], hit.get("_routing", "")))
 
 
 async def _shown(call: Call[ScopedElasticsearch], hits: list[dict[str, Any]], token: str) -> ByQuery:
     if not hits:
         return {"matched": 0}
     result: ByQuery = {"matched": len(hits), "sample": [], "confirm": token}
-    docs = [{"_index": hit["_index"], "_id": hit["_id"]} for hit in hits[:SAMPLE]]
-    answer = await call.backend.read("POST", "/_mget", body={"docs": docs})
+    docs = [_identity(hit) for hit in hits[:SAMPLE]]
+    answer = await call.backend.read("POST", "/_mget", body={"docs": docs}, answers=("docs",))
     room = Room(call.max_bytes)
     for raw in answer["docs"]:
         source, _ = shorten(raw.get("_source", {}), call.max_bytes // (2 * SAMPLE))
-        if room.take(row := {"id": raw["_id"], "source": source}):
+        row = {"index": raw["_index"], "id": raw["_id"], "source": source}
+        if "_routing" in raw:
+            row["routing"] = raw["_routing"]
+        if room.take(row):
             result["sample"].append(row)
     return result

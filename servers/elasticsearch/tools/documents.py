@@ -11,7 +11,17 @@ from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import AnswerTooLong, ElasticsearchError, of_item
 from servers.elasticsearch.format.truncate import shorten, strings
-from servers.elasticsearch.policy.index_names import DocumentId, IndexName, near_names, within, writable, write_target
+from servers.elasticsearch.policy.index_names import (
+    DocumentId,
+    IndexName,
+    Routing,
+    near_names,
+    no_document,
+    routed,
+    within,
+    writable,
+    write_target,
+)
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 
 # What these mean is said once, in the server's instructions.
@@ -24,6 +34,7 @@ CreateIndex = bool
 class Document(TypedDict):
     index: str
     id: NotRequired[str]
+    routing: NotRequired[str]
     seq_no: NotRequired[int]
     primary_term: NotRequired[int]
     source: NotRequired[dict[str, Any]]
@@ -40,6 +51,7 @@ async def es_get(
     *,
     index: IndexName,
     id: DocumentId | Annotated[list[DocumentId], Field(min_length=1, max_length=200)],
+    routing: Routing = None,
     source: list[str] | None = None,
     field: Annotated[str | None, Field(description="one text, whole, in pieces")] = None,
     cursor: str | None = None,
@@ -49,8 +61,8 @@ async def es_get(
     if isinstance(id, list):
         if field is not None:
             raise ToolError("field is of one document: give one id")
-        return await _several(call, index, id, source)
-    params = {}
+        return await _several(call, index, id, routing, source)
+    params = routed(routing)
     if field is None and source is not None:
         params["_source"] = ",".join(source or ["false"])
     if cursor is not None and not cursor.isdigit():
@@ -61,8 +73,10 @@ async def es_get(
         except ElasticsearchError as error:
             if error.status != 404 or error.type:
                 raise
-            raise ToolError(f"there is no document {id!r} in {index!r}: find ids with es_search") from None
+            raise no_document(id, index, routing) from None
     document: Document = {"index": answer["_index"], "id": answer["_id"]}
+    if "_routing" in answer:
+        document["routing"] = answer["_routing"]
     if "_seq_no" in answer:
         document["seq_no"], document["primary_term"] = answer["_seq_no"], answer["_primary_term"]
     content = answer.get("_source", {})
@@ -85,17 +99,20 @@ async def es_get(
 async def _one(call: Call[ScopedElasticsearch], where: str, params: dict[str, str], field: str | None) -> Any:
     """A document. Of one field too the whole is asked for: Elasticsearch takes longer to cut it out than to send all."""
     try:
-        return await call.backend.read("GET", where, params=params)
+        return await call.backend.read("GET", where, params=params, answers=("_index", "_id"))
     except AnswerTooLong:
         if field is None:
             raise
-        return await call.backend.read("GET", where, params={"_source": field})
+        return await call.backend.read("GET", where, params=params | {"_source": field}, answers=("_index", "_id"))
 
 
-async def _several(call: Call[ScopedElasticsearch], index: str, ids: list[str], source: list[str] | None) -> Document:
-    body = {"docs": [{"_id": i} | ({} if source is None else {"_source": source or False}) for i in dict.fromkeys(ids)]}
+async def _several(
+    call: Call[ScopedElasticsearch], index: str, ids: list[str], routing: str | None, source: list[str] | None
+) -> Document:
+    extra = routed(routing) | ({} if source is None else {"_source": source or False})
+    body = {"docs": [{"_id": i} | extra for i in dict.fromkeys(ids)]}
     async with near_names(call.backend):
-        answer = await call.backend.read("POST", path(index, "_mget"), body=body)
+        answer = await call.backend.read("POST", path(index, "_mget"), body=body, answers=("docs",))
     room = Room(call.max_bytes)
     result: Document = {"index": index, "documents": []}
     most = max(call.max_bytes // len(body["docs"]), 1024)
@@ -108,6 +125,8 @@ async def _several(call: Call[ScopedElasticsearch], index: str, ids: list[str], 
         elif not raw.get("found"):
             row["found"] = False
         else:
+            if "_routing" in raw:
+                row["routing"] = raw["_routing"]
             row |= {"seq_no": raw["_seq_no"], "primary_term": raw["_primary_term"]}
             row["source"], cut = shorten(raw.get("_source", {}), most)
             if cut:
@@ -126,6 +145,9 @@ def piece(text: str, start: int, most: int) -> tuple[str, int]:
     while end - start > 1 and 12 * (end - start) + 2 > most and size(text[start:end]) > most:
         end = start + (end - start) // 2
     return text[start:end], end
+
+
+_WRITTEN = ("_index", "_id", "result", "_seq_no", "_primary_term")
 
 
 class Indexed(TypedDict):
@@ -147,6 +169,7 @@ async def es_index(
         Literal["index", "create", "update"],
         Field(description="index: replaces; create: only if the id is new; update: merges"),
     ] = "index",
+    routing: Routing = None,
     if_seq_no: SeqNo = None,
     if_primary_term: PrimaryTerm = None,
     refresh: Refresh = False,
@@ -154,7 +177,7 @@ async def es_index(
 ) -> Indexed:
     """Add, replace or change one document."""
     writable(index)
-    params = _conditions(if_seq_no, if_primary_term, refresh)
+    params = _conditions(if_seq_no, if_primary_term, refresh) | routed(routing)
     if id is None and (op == "update" or if_seq_no is not None):
         raise ToolError("give the id of the document: only a new one can do without")
     if op == "create" and if_seq_no is not None:
@@ -171,7 +194,7 @@ async def es_index(
         params["op_type"] = "create"
     async with near_names(call.backend):
         try:
-            answer = await call.backend.write(method, place, params=params, body=body)
+            answer = await call.backend.write(method, place, params=params, body=body, answers=_WRITTEN)
         except ElasticsearchError as error:
             raise _conflict(error, index, id, op) from None
     return {
@@ -195,17 +218,18 @@ async def es_delete(
     *,
     index: IndexName,
     id: DocumentId,
+    routing: Routing = None,
     if_seq_no: SeqNo = None,
     if_primary_term: PrimaryTerm = None,
     refresh: Refresh = False,
 ) -> DocumentDeleted:
     """Delete one document by its id. It can't be undone: get it first."""
     writable(index)
-    params = _conditions(if_seq_no, if_primary_term, refresh)
+    params = _conditions(if_seq_no, if_primary_term, refresh) | routed(routing)
     # A delete makes an index of a misspelled name, as any write does.
     await write_target(call.backend, index)
     try:
-        answer = await call.backend.write("DELETE", path(index, "_doc", id), params=params)
+        answer = await call.backend.write("DELETE", path(index, "_doc", id), params=params, answers=_WRITTEN)
     except ElasticsearchError as error:
         if error.status == 404 and not error.type:
             return {"index": index, "id": id, "deleted": False}

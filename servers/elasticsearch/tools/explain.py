@@ -8,20 +8,25 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.common.protocol.tools import Call, Room, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_names import (
     DocumentId,
+    Dsl,
     IndexName,
+    Routing,
     check_bodies,
-    missing_fields,
+    field_notes,
     near_fields_of,
     near_names,
+    no_document,
+    routed,
     within,
 )
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
-from servers.elasticsearch.policy.query_bodies import aggregated, fields_of
+from servers.elasticsearch.policy.query_bodies import aggregated, fields_of, outside_nested
+from servers.elasticsearch.tools.search import partial_notes
 
 MOST_ROWS = 20
 
@@ -55,9 +60,10 @@ async def es_explain(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexName,
-    query: dict[str, Any],
-    aggs: dict[str, Any] | None = None,
+    query: Dsl,
+    aggs: Dsl | None = None,
     id: DocumentId | None = None,
+    routing: Routing = None,
     profile: bool = False,
 ) -> Why:
     """Whether a query is valid and what it means; why document id matches or not; with profile what makes it slow."""
@@ -68,12 +74,16 @@ async def es_explain(
         return why
     room = Room(call.max_bytes)
     why["meaning"] = [meaning for meaning in why.get("meaning", []) if room.take(meaning)]
-    if notes := await missing_fields(call.backend, index, fields_of(query) | aggregated(aggs)):
+    outside = fields_of(outside_nested(query)) | aggregated(outside_nested(aggs))
+    if notes := await field_notes(call.backend, index, fields_of(query) | aggregated(aggs), outside):
         why["notes"] = notes
     if id is not None:
-        why |= await _document(call, room, index, query, id)  # type: ignore[typeddict-item]
+        why |= await _document(call, room, index, query, id, routing)  # type: ignore[typeddict-item]
     if profile:
-        why |= await _profiled(call, room, index, query, aggs)  # type: ignore[typeddict-item]
+        profiled = await _profiled(call, room, index, query, aggs)
+        if notes := why.get("notes", []) + profiled.pop("notes"):
+            why["notes"] = notes
+        why |= profiled  # type: ignore[typeddict-item]
     return why
 
 
@@ -102,14 +112,16 @@ async def _validated(call: Call[ScopedElasticsearch], index: str, query: dict[st
 
 
 async def _document(
-    call: Call[ScopedElasticsearch], room: Room, index: str, query: dict[str, Any], id: str
+    call: Call[ScopedElasticsearch], room: Room, index: str, query: dict[str, Any], id: str, routing: str | None
 ) -> dict[str, Any]:
     try:
-        answer = await call.backend.read("POST", path(index, "_explain", id), body={"query": query})
+        answer = await call.backend.read(
+            "POST", path(index, "_explain", id), params=routed(routing), body={"query": query}
+        )
     except ElasticsearchError as refusal:
         if refusal.status != 404 or refusal.type:
             raise
-        raise ToolError(f"there is no document {id!r} in {index!r}: find ids with es_search") from None
+        raise no_document(id, index, routing) from None
     explanation = answer.get("explanation", {})
     found = {"matched": answer["matched"], "reasons": [line for line in _lines(explanation) if room.take(line)]}
     if answer["matched"]:
@@ -138,7 +150,8 @@ async def _profiled(
         )
     shards = answer.get("profile", {}).get("shards", [])
     rows = sorted((row for shard in shards for row in _rows(shard)), key=lambda row: -row["ms"])
-    told = {"took_ms": answer["took"], "summary": [line for line in profile_summary(shards, rows) if room.take(line)]}
+    summary = [line for line in profile_summary(shards, rows) if room.take(line)]
+    told = {"notes": partial_notes(answer), "took_ms": answer["took"], "summary": summary}
     return told | {"slowest": [row for row in rows[:MOST_ROWS] if room.take(row)]}
 
 

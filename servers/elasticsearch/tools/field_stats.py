@@ -11,22 +11,45 @@ from typing_extensions import TypedDict
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.policy.index_names import (
+    FLATTENED,
+    NESTED,
+    Dsl,
     IndexPattern,
     aggregatable,
     check_bodies,
     known_fields,
     near_names,
+    parent_of,
+    parents,
     unknown_fields,
     within,
 )
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.tools.search import partial_notes
 
 NUMBERS = frozenset(
     {"byte", "double", "float", "half_float", "integer", "long", "scaled_float", "short", "unsigned_long"}
 )
 
-RANGES = NUMBERS | {"date", "date_nanos"}
-"""Types that have a least and a greatest value."""
+DATES = frozenset({"date", "date_nanos"})
+
+WORDS = frozenset(
+    {"constant_keyword", "counted_keyword", "flat_object", "flattened", "icu_collation_keyword", "keyword", "wildcard"}
+)
+
+COUNTED = (
+    WORDS,
+    NUMBERS,
+    DATES,
+    frozenset({"boolean"}),
+    frozenset({"ip"}),
+    frozenset({"version"}),
+    frozenset({"text"}),
+)
+"""Types whose values an aggregation can count; those of one group together, where indices differ."""
+
+EXACT = 40_000
+"""Distinct values up to which counting them is close to exact, Elasticsearch's most."""
 
 EXAMPLES = 5
 
@@ -40,7 +63,7 @@ class FieldStats(TypedDict):
     type: str
     """Several where indices differ."""
     sampled: Annotated[int, Field(description="documents")]
-    missing: Annotated[int, Field(description="of these without it")]
+    missing: Annotated[NotRequired[int], Field(description="of these without it")]
     distinct: NotRequired[int]
     top: NotRequired[list[Top]]
     range: NotRequired[dict[str, Any]]
@@ -48,6 +71,7 @@ class FieldStats(TypedDict):
     examples: NotRequired[list[Any]]
     """Where values can't be counted."""
     aggregate_on: Annotated[NotRequired[str], Field(description="its sub-field")]
+    notes: NotRequired[list[str]]
 
 
 @tool(title="Values of a field")
@@ -56,7 +80,7 @@ async def es_field(
     *,
     index: IndexPattern,
     field: Annotated[str, Field(min_length=1, max_length=1000)],
-    query: dict[str, Any] | None = None,
+    query: Dsl | None = None,
     top: Annotated[int, Field(ge=1, le=200)] = 10,
     sample: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000,
 ) -> FieldStats:
@@ -64,63 +88,125 @@ async def es_field(
     await check_bodies(call.backend, query)
     index = await within(call.backend, index)
     async with near_names(call.backend):
-        fields = await known_fields(call.backend, index, field, f"{field}.*")
-    types = fields.get(field, {})
-    if not types:
+        fields = await known_fields(call.backend, index, field, f"{field}.*", *parents([field]))
+    types = set(fields.get(field, {}))
+    if not types and parent_of(fields, field, FLATTENED):
+        types, counted = {"key of a flattened field"}, field
+    elif not types:
         raise ToolError(*await unknown_fields(call.backend, index, field))
-    counted = _countable(fields, field)
-    aggs: dict[str, Any] = {"there": {"filter": {"exists": {"field": field}}}}
-    if counted:
-        aggs["distinct"] = {"cardinality": {"field": counted}}
-        aggs["top"] = {"terms": {"field": counted, "size": top}}
-        kinds = set(fields[counted])
-        if kinds <= RANGES:
-            aggs["range"] = {"stats": {"field": counted}}
-        if kinds <= NUMBERS:
-            aggs["percentiles"] = {"percentiles": {"field": counted, "percents": [5, 25, 50, 75, 95]}}
-    body = {
-        "query": query or {"match_all": {}},
-        "size": 0 if counted else EXAMPLES,
-        "_source": [field],
-        "timeout": "10s",
-        "track_total_hits": False,
-        "aggs": {"sample": {"sampler": {"shard_size": sample}, "aggs": aggs}},
-    }
-    if not counted:
-        # Those that have none have nothing to show.
-        body["post_filter"] = {"exists": {"field": field}}
-    async with near_names(call.backend):
-        answer = await call.backend.read(
-            "POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body
-        )
+    else:
+        counted = _countable(fields, field)
+    nested = field if "nested" in types else parent_of(fields, field, NESTED)
+    # What is neither indexed nor in columns, no query finds.
+    found = bool(counted) or not types - {"object", "nested"} or any(c["searchable"] for c in fields[field].values())
+    answer = await _asked(call, index, query, field, nested, _aggregations(fields, field, counted, top), found, sample)
     sampled = answer["aggregations"]["sample"]
-    profile: FieldStats = {
-        "type": ", ".join(sorted(types)),
-        "sampled": sampled["doc_count"],
-        "missing": sampled["doc_count"] - sampled["there"]["doc_count"],
-    }
+    profile: FieldStats = {"type": ", ".join(sorted(types)), "sampled": sampled["doc_count"]}
+    if found:
+        profile["missing"] = sampled["doc_count"] - sampled["there"]["doc_count"]
     if counted and counted != field:
         profile["aggregate_on"] = counted
-    room = Room(call.max_bytes)
-    if not counted:
+    room = Room(call.max_bytes, 1024)
+    notes = partial_notes(answer)
+    if nested:
+        notes.append(
+            f"values are counted in the nested objects {nested!r}: a query or aggregation has to be nested, too"
+        )
+    if not found:
+        notes.append("it is not indexed, so documents without it can't be counted, and no query finds its values")
+    if counted:
+        _count(profile, sampled.get("objects", sampled), notes, room)
+    else:
         values = (_at(hit.get("_source", {}), field) for hit in answer["hits"]["hits"])
-        profile["examples"] = [v for v in map(_short, values) if room.take(v)]
-        return profile
-    profile["distinct"] = sampled["distinct"]["value"]
-    rows: list[Top] = [
-        {"value": bucket.get("key_as_string", bucket["key"]), "docs": bucket["doc_count"]}
-        for bucket in sampled["top"]["buckets"]
-    ]
-    profile["top"] = [row for row in rows if room.take(row)]
-    if "range" in sampled and sampled["range"]["count"]:
-        profile["range"] = _range(sampled)
+        profile["examples"] = [v for v in map(_short, values) if v is not None and room.take(v)]
+    if notes:
+        profile["notes"] = notes
     return profile
 
 
+async def _asked(
+    call: Call[ScopedElasticsearch],
+    index: str,
+    query: dict[str, Any] | None,
+    field: str,
+    nested: str,
+    aggs: dict[str, Any],
+    found: bool,
+    sample: int,
+) -> Any:
+    """Ask for the values of a field.
+
+    Args:
+        nested: path of the nested objects that it is in; empty if it is in none
+        aggs: of its values; without any, documents are asked for
+        found: whether a query finds the documents that have it
+    """
+    there: dict[str, Any] = {"exists": {"field": field}}
+    if nested:
+        there = {"nested": {"path": nested, "ignore_unmapped": True, "query": there}}
+        aggs = {"objects": {"nested": {"path": nested}, "aggs": aggs}} if aggs else {}
+    body = {
+        "query": query or {"match_all": {}},
+        "size": 0 if aggs else EXAMPLES,
+        "_source": [field],
+        "timeout": "10s",
+        "track_total_hits": False,
+        "aggs": {"sample": {"sampler": {"shard_size": sample}, "aggs": {"there": {"filter": there}, **aggs}}},
+    }
+    if not aggs and found:
+        # Those that have none have nothing to show.
+        body["post_filter"] = there
+    async with near_names(call.backend):
+        return await call.backend.read("POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body)
+
+
+def _aggregations(fields: Mapping[str, Mapping[str, Any]], field: str, counted: str | None, top: int) -> dict[str, Any]:
+    if not counted:
+        return {}
+    aggs: dict[str, Any] = {
+        "distinct": {"cardinality": {"field": counted, "precision_threshold": EXACT}},
+        "top": {"terms": {"field": counted, "size": top}},
+    }
+    kinds = set(fields.get(counted, ()))
+    if kinds and kinds <= NUMBERS | DATES:
+        aggs["range"] = {"stats": {"field": counted}}
+    if kinds and kinds <= NUMBERS:
+        aggs["percentiles"] = {"percentiles": {"field": counted, "percents": [5, 25, 50, 75, 95]}}
+    return aggs
+
+
+def _count(profile: FieldStats, counts: Mapping[str, Any], notes: list[str], room: Room) -> None:
+    """Tell what aggregations have counted."""
+    profile["distinct"] = counts["distinct"]["value"]
+    if profile["distinct"] > EXACT // 10:
+        notes.append("distinct is an estimate")
+    rows: list[Top] = [
+        {"value": bucket.get("key_as_string", bucket["key"]), "docs": bucket["doc_count"]}
+        for bucket in counts["top"]["buckets"]
+    ]
+    profile["top"] = [row for row in rows if room.take(row)]
+    if error := counts["top"].get("doc_count_error_upper_bound"):
+        notes.append(
+            f"the numbers of top may be too low by up to {error}, because shards were asked for their own most frequent"
+        )
+    if "range" in counts and counts["range"]["count"]:
+        profile["range"] = _range(counts)
+        if "percentiles" in counts:
+            notes.append("percentiles are estimates")
+
+
 def _countable(fields: Mapping[str, Mapping[str, Any]], field: str) -> str | None:
-    """The field, or a sub-field of it, that can be aggregated on in every index."""
-    names = [field, *sorted(name for name in fields if name.startswith(field + "."))]
-    return next((name for name in names if aggregatable(fields[name])), None)
+    """The field, or else a sub-field of it, that can be counted in every index; a keyword comes first."""
+
+    def counts(name: str) -> bool:
+        kinds = set(fields[name])
+        return aggregatable(fields[name]) and any(kinds <= group for group in COUNTED)
+
+    if counts(field):
+        return field
+    subs = [] if {"object", "nested"} & fields[field].keys() else [n for n in fields if n.startswith(field + ".")]
+    able = sorted(filter(counts, subs), key=lambda name: (not set(fields[name]) <= WORDS, name))
+    return next(iter(able), None)
 
 
 def _range(sampled: Mapping[str, Any]) -> dict[str, Any]:

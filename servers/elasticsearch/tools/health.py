@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.elasticsearch.client.backend import path
-from servers.elasticsearch.policy.index_names import within
+from servers.elasticsearch.policy.index_names import NothingInside, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.allocation import past, unassigned, watermarks
 from servers.elasticsearch.tools.health_sections import SECTIONS, About, optional
@@ -71,8 +71,10 @@ async def es_health(
     """State of the cluster, and what is wrong with it: shards and why they are nowhere, heap, CPU, disk."""
     limits = ""
     if call.backend.scope:
-        with suppress(ToolError):  # there is no index inside yet
+        try:
             limits = path(await within(call.backend, "*", "all"))
+        except NothingInside:
+            limits = path("*,-*")  # no index: without any, the whole cluster would be told
     health, report, stats, settings = await asyncio.gather(
         call.backend.read("GET", "/_cluster/health" + limits),
         optional(call, "/_health_report"),

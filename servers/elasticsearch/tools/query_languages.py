@@ -16,6 +16,14 @@ from servers.elasticsearch.policy.index_names import IndexPattern, near_names, w
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.policy.statement_scope import esql, sql
 
+ESQL_DEFAULT = 1000
+"""Rows that ES|QL gives where the query has no LIMIT."""
+
+ESQL_MOST = 10_000
+"""Rows that ES|QL gives at the most, by default."""
+
+PARTIAL = "the result is partial: a shard, a node or a cluster failed or was left out, and what it has is missing here"
+
 LANGUAGES = ("esql", "sql", "eql")
 
 EVENT_BYTES = 4096
@@ -30,6 +38,7 @@ class Table(TypedDict):
     """name: type"""
     rows: list[Any]
     cut: NotRequired[bool]
+    notes: Annotated[NotRequired[list[str]], Field(description="why the result is not complete")]
 
 
 @tool(title="Query language", needs=has_language)
@@ -92,6 +101,15 @@ async def _rows(call: Call[ScopedElasticsearch], language: str, query: str, limi
             table["cut"] = True
             break
         table["rows"].append(short)
+    if language == "esql":
+        # The header Warning says so too, where nothing in between takes it away.
+        limited = len(values) == ESQL_DEFAULT and not re.search(r"\blimit\b", query, re.I)
+        if limited or len(values) == ESQL_MOST:
+            table["cut"] = True
+        if limited and limit > ESQL_DEFAULT:
+            table["notes"] = [f"ES|QL gives {ESQL_DEFAULT} rows to a query without LIMIT: add | LIMIT {limit}"]
+        if answer.get("is_partial"):
+            table["notes"] = [*table.get("notes", []), PARTIAL]
     return table
 
 
@@ -101,8 +119,13 @@ async def _events(call: Call[ScopedElasticsearch], query: str, index: str, limit
         "POST",
         path(index, "_eql", "search"),
         params={"allow_no_indices": "false"},
-        body={"query": query, "size": limit, "wait_for_completion_timeout": "20s"},
+        # It ends with the call, because Elasticsearch cancels it when the connection closes.
+        body={"query": query, "size": limit},
     )
+    if answer.get("is_running"):
+        if search := answer.get("id"):
+            await call.backend.write("DELETE", path("_eql", "search", str(search)))
+        raise ToolError("the EQL search was not done in time, and was ended: narrow it by time, or by more conditions")
     hits = answer.get("hits", {})
     found: list[Any]
     if "sequences" in hits:
@@ -114,7 +137,22 @@ async def _events(call: Call[ScopedElasticsearch], query: str, index: str, limit
     table: Table = {"rows": kept}
     if len(kept) < len(found) or hits.get("total", {}).get("value", 0) > len(kept):
         table["cut"] = True
+    if notes := _eql_notes(answer):
+        table["notes"] = notes
     return table
+
+
+def _eql_notes(answer: dict[str, Any]) -> list[str]:
+    notes = []
+    if failed := answer.get("shard_failures"):
+        reason = failed[0].get("reason", {})
+        said = str(reason.get("reason") or reason.get("type") or "no reason")[:300]
+        notes.append(f"{len(failed)} shards failed, and their events are missing here: {said}")
+    elif answer.get("is_partial"):
+        notes.append(PARTIAL)
+    if answer.get("timed_out"):
+        notes.append("the time was up, so events may be missing here: narrow the query")
+    return notes
 
 
 def _event(event: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 The first page is a plain search. Whoever goes on by its cursor gets a point in time: from there on all pages are of one
 state of the index, by search_after, as deep as one likes; so only those who page hold anything in Elasticsearch, and it
-expires by itself (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/paginate-search-results.html).
+expires by itself. The second page begins that state anew and leaves out what the first has shown, which the cursor names, so
+that documents that came or went in between make no difference (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/paginate-search-results.html).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import base64
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
@@ -23,15 +23,18 @@ from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.format.truncate import shorten
 from servers.elasticsearch.policy.index_names import (
+    Dsl,
     IndexPattern,
     check_bodies,
-    missing_fields,
+    field_notes,
+    known_fields,
     near_fields_of,
     near_names,
+    nested_paths,
     within,
 )
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
-from servers.elasticsearch.policy.query_bodies import aggregated, combined, fields_of
+from servers.elasticsearch.policy.query_bodies import aggregated, combined, fields_of, outside_nested
 
 KEEP_ALIVE = "5m"
 """How long a point in time waits for the next page."""
@@ -42,12 +45,14 @@ COUNTED = 10_000
 HIT_BYTES = 8192
 """A hit is given up to this length, or whole where it is the only one asked for."""
 
-Dsl = dict[str, Any]
+HIGHLIGHTED = 1_000_000
+"""Characters of a field that are looked at for highlights; for a longer one Elasticsearch would refuse the whole search."""
 
 
 class Hit(TypedDict):
     id: str
     index: Annotated[NotRequired[str], Field(description="where several were searched")]
+    routing: NotRequired[str]
     score: NotRequired[float]
     source: NotRequired[dict[str, Any]]
     cut: Annotated[
@@ -92,60 +97,98 @@ async def es_search(
     """Search, count and aggregate, by text and where or by the query DSL without scripts."""
     await check_bodies(call.backend, query, knn, aggs, {"sort": sort})
     reached = await within(call.backend, index)
-    query = combined(text, where, query)
+    given = query
+    query = combined(text, where, query, await nested_paths(call.backend, reached, where or ()))
     # An empty list would mean all.
     asked = {"query": query, "knn": knn, "sort": sort, "_source": source or (None if source is None else False)}
-    body: Dsl = {name: value for name, value in asked.items() if value is not None}
+    body: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     body |= {"size": size, "timeout": f"{timeout_s}s"}
     if highlight:
-        body["highlight"] = {"fields": {field: {} for field in highlight}}
+        longest = "max_analyzer_offset" if call.backend.opensearch else "max_analyzed_offset"
+        body["highlight"] = {"fields": {field: {} for field in highlight}, longest: HIGHLIGHTED}
     page = HitsPage.parse(call.backend.scope.opened(cursor) if cursor else None, cursor, _fingerprint(index, body))
     if page.first:
         if aggs:
             body["aggs"] = aggs
         # Counting all matches costs; it is worth it for who asks for nothing else.
         body["track_total_hits"] = size == 0 or COUNTED
+        params = {"allow_no_indices": "false", "preference": page.fingerprint}
         async with near_fields_of(call.backend, reached):
-            answer = await call.backend.read(
-                "POST",
-                path(reached, "_search"),
-                params={"allow_no_indices": "false", "preference": page.fingerprint},
-                body=body,
+            found = _found(
+                call,
+                await call.backend.read("POST", path(reached, "_search"), params=params, body=body),
+                page,
+                size,
             )
     else:
-        answer = await _go_on(call.backend, reached, page, body)
-    found = await _found(call, answer, page, size)
-    names = fields_of(query) if found["total"] == 0 else set()
-    if _is_empty(found.get("aggregations", {})):
-        names |= aggregated(aggs)
-    if notes := found.get("notes", []) + await missing_fields(call.backend, reached, names):
+        found = _found(call, await _go_on(call.backend, reached, page, body), page, size)
+        if "cursor" not in found:
+            # It would expire by itself; nobody waits for it to be closed.
+            with contextlib.suppress(ToolError, BackendError):
+                await call.backend.write("DELETE", "/_pit", body={"id": page.pit})
+    notes = found.get("notes", [])
+    if page.first:
+        notes = notes + await _field_notes(call, reached, found, text, query, given, aggs)
+    if notes:
         found["notes"] = notes
     return found
 
 
-def _is_empty(aggregations: Mapping[str, Any]) -> bool:
-    """Whether one of these found nothing at all."""
-    return any(
-        isinstance(found, dict)
-        and (found.get("buckets") == [] or found.get("value", 0) is None or found.get("count") == 0)
-        for found in aggregations.values()
-    )
+async def _field_notes(
+    call: Call[ScopedElasticsearch],
+    index: str,
+    found: SearchHits,
+    text: str | None,
+    query: Dsl | None,
+    given: Dsl | None,
+    aggs: Dsl | None,
+) -> list[str]:
+    """Sentences on fields that are not there, and on nested ones that are asked as others are.
+
+    Args:
+        query: as it was sent; `given` is its part that the caller wrote
+    """
+    outside = fields_of(outside_nested(given)) | aggregated(outside_nested(aggs))
+    names = aggregated(aggs) | fields_of(_filters(aggs)) | {name for name in outside if "." in name}
+    if found["total"] == 0 or "must_not" in to_json(query):
+        names |= fields_of(query)
+    notes = await field_notes(call.backend, index, names, outside & names)
+    if text is not None and found["total"] == 0:
+        with contextlib.suppress(ToolError, BackendError):
+            known = await known_fields(call.backend, index, "*")
+            if paths := sorted(name for name, types in known.items() if "nested" in types)[:5]:
+                notes.append(
+                    f"text does not look into nested objects ({', '.join(paths)}): ask their fields by where or a nested query"
+                )
+    return notes
+
+
+def _filters(aggs: Any) -> list[Any]:
+    """The queries of filter aggregations."""
+    if not isinstance(aggs, dict):
+        return []
+    here = [inner for name, inner in aggs.items() if name in ("filter", "filters")]
+    return here + [query for inner in aggs.values() for query in _filters(inner)]
 
 
 class HitsPage:
-    """Where a page begins: behind `offset` hits, and with a point in time behind the sort values `after`."""
+    """Where a page begins: behind `offset` hits, and with a point in time behind the sort values `after`.
+
+    `shown` are marks of the first page's hits, which the point in time may have elsewhere.
+    """
 
     def __init__(
-        self, fingerprint: str, offset: int = 0, pit: str | None = None, after: list[Any] | None = None
+        self, fingerprint: str, offset: int = 0, pit: str | None = None, after: list[Any] | None = None, shown: str = ""
     ) -> None:
         self.fingerprint, self.offset, self.pit, self.after = fingerprint, offset, pit, after
+        self.shown = shown
 
     @property
     def first(self) -> bool:
         return self.offset == 0
 
     def cursor(self) -> str:
-        parts = [self.fingerprint, self.offset, *([self.pit, self.after] if self.pit else [])]
+        parts = [self.fingerprint, self.offset, self.pit, self.after, self.shown]
         return base64.urlsafe_b64encode(to_json(parts).encode()).decode().rstrip("=")
 
     @classmethod
@@ -160,10 +203,11 @@ class HitsPage:
             return cls(fingerprint)
         try:
             parts = json.loads(base64.urlsafe_b64decode((opened or "") + "=" * (-len(opened or "") % 4)))
-            given, offset, pit, after = parts if len(parts) == 4 else [*parts, None, None]
+            given, offset, pit, after, shown = parts
             well = (
                 isinstance(offset, int)
                 and offset > 0
+                and isinstance(shown, str)
                 and (pit is None or (isinstance(pit, str) and isinstance(after, list)))
             )
         except (ValueError, TypeError):
@@ -174,7 +218,20 @@ class HitsPage:
             raise ToolError(
                 "the cursor is of another search: repeat all arguments as they were, or begin without a cursor"
             )
-        return cls(fingerprint, offset, pit, after)
+        return cls(fingerprint, offset, pit, after, shown)
+
+    @property
+    def marks(self) -> list[str]:
+        return [self.shown[at : at + MARK] for at in range(0, len(self.shown), MARK)]
+
+
+MARK = 7
+
+
+def mark(hit: Any) -> str:
+    """Return 42 bits that stand for a document."""
+    name = to_json([hit["_index"], hit["_id"], hit.get("_routing")]).encode("utf-8", "replace")
+    return base64.urlsafe_b64encode(hashlib.blake2b(name, digest_size=6).digest()).decode()[:MARK]
 
 
 def _fingerprint(index: str, body: Dsl) -> str:
@@ -185,15 +242,15 @@ def _fingerprint(index: str, body: Dsl) -> str:
 
 async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body: Dsl) -> Any:
     if page.pit is None:
-        # Pages are of 1000 hits at the most, so what is left out here is within Elasticsearch's window.
         async with near_names(backend):
             opened = await backend.read(
                 "POST", path(index, "_pit"), params={"keep_alive": KEEP_ALIVE, "preference": page.fingerprint}
             )
         page.pit = opened["id"]
-        body["from"] = page.offset
     else:
         body["search_after"] = page.after
+    # Those that the first page has shown are left out. Pages are of 1000 hits at the most, which is within the window.
+    body["size"] += len(page.marks)
     # Elasticsearch orders equals by shard and place; said here, it is a value to go on behind.
     body["sort"] = [*(body.get("sort") or ["_score"]), {"_shard_doc": "asc"}]
     body |= {"pit": {"id": page.pit, "keep_alive": KEEP_ALIVE}, "track_total_hits": COUNTED}
@@ -205,15 +262,18 @@ async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body:
         raise
 
 
-async def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: int) -> SearchHits:
-    hits = answer["hits"]["hits"]
+def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: int) -> SearchHits:
+    """Return what an answer holds, as far as it fits. Nothing is waited for, so that one answer at a time is in memory."""
+    hits, marks = answer["hits"]["hits"], page.marks
+    known = frozenset(marks)
+    unseen = [at for at, hit in enumerate(hits) if not known or mark(hit) not in known]
     total = answer["hits"].get("total", {"value": len(hits), "relation": "gte"})
     found: SearchHits = {"total": total["value"], "hits": []}
     if total["relation"] == "gte":
         found["at_least"] = True
-    if notes := _notes(answer):
+    if notes := partial_notes(answer):
         found["notes"] = notes
-    room = Room(call.max_bytes, 1024 + len(page.pit or "") * 2)
+    room = Room(call.max_bytes, 1024 + len(page.pit or "") * 2 + len(page.shown) * 2)
     if "aggregations" in answer:
         found["aggregations"] = answer["aggregations"]
         if size(answer["aggregations"]) > room.left:
@@ -223,26 +283,28 @@ async def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, m
             )
         room.take(answer["aggregations"])
     several = len({hit["_index"] for hit in hits}) > 1
-    found["hits"] = _fitted([_hit(raw, several) for raw in hits], room)
-    last = hits[len(found["hits"]) - 1].get("sort", []) if hits else []
-    end = page.offset + len(found["hits"])
+    found["hits"] = _fitted([_hit(hits[at], several) for at in unseen[:most]], room)
+    shown = len(found["hits"])
+    passed = hits if shown == len(unseen) else hits[: unseen[shown - 1] + 1]
+    page.pit = answer.get("pit_id", page.pit)
+    end = (page.offset if page.after else 0) + len(passed)
     # Without a total (it was not counted any further) a full page may have one behind it.
-    more = len(found["hits"]) < len(hits) or (
-        len(hits) == most and (end < total["value"] or total["relation"] == "gte")
+    more = len(passed) < len(hits) or (
+        len(hits) == most + len(marks) and (end < total["value"] or total["relation"] == "gte")
     )
-    if more and found["hits"] and most:
-        found["cursor"] = call.backend.scope.seal(
-            HitsPage(page.fingerprint, end, answer.get("pit_id", page.pit), last).cursor()
-        )
-    elif page.pit:
-        # It would expire by itself; nobody waits for it to be closed.
-        with contextlib.suppress(ToolError, BackendError):
-            await call.backend.write("DELETE", "/_pit", body={"id": answer.get("pit_id", page.pit)})
+    if more and shown:
+        met = set(map(mark, passed))
+        left = met if page.first else set(marks) - met
+        after = passed[-1].get("sort", [])
+        following = HitsPage(page.fingerprint, end, page.pit, after if page.pit else None, "".join(sorted(left)))
+        found["cursor"] = call.backend.scope.seal(following.cursor())
     return found
 
 
 def _hit(raw: Any, several: bool) -> Hit:
     hit: Hit = {"id": raw["_id"]}
+    if "_routing" in raw:
+        hit["routing"] = raw["_routing"]
     if several:
         hit["index"] = raw["_index"]
     if raw.get("_score") is not None:
@@ -270,7 +332,8 @@ def _fitted(hits: list[Hit], room: Room) -> list[Hit]:
     return fitted
 
 
-def _notes(answer: Any) -> list[str]:
+def partial_notes(answer: Any) -> list[str]:
+    """Sentences on what an answer to a search lacks: its time was up, or shards failed."""
     notes = []
     if answer.get("timed_out"):
         notes.append(

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import redis
 from redis.asyncio.client import Redis
-from redis.asyncio.connection import BlockingConnectionPool, Connection, ConnectionPool, SSLConnection
+from redis.asyncio.connection import (
+    BlockingConnectionPool,
+    Connection,
+    ConnectionPool,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
@@ -18,13 +26,18 @@ from redis.credentials import CredentialProvider
 from redis.driver_info import DriverInfo
 from redis.exceptions import AskError, AuthenticationError, MovedError
 
+from servers.common.http.principal import PRINCIPAL
 from servers.common.settings import Secret
-from servers.redis.settings import RedisSettings
+from servers.redis.settings import ClientTls, RedisSettings
 
 if TYPE_CHECKING:
+    import ssl
+
     # Imported at run time by the one deployment that needs them: a single server starts without them.
     from redis.asyncio.cluster import RedisCluster
     from redis.asyncio.sentinel import Sentinel
+
+logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 3.0
 """Seconds to connect, and for a sentinel or a cluster node to tell where the masters are."""
@@ -37,6 +50,9 @@ LISTENER_CONNECTIONS = 128
 
 CHECK_CONNECTIONS = 2
 """Connections to one server for the checks whether it serves."""
+
+MOST_LOGINS = 64
+"""Logins of tokens that have connections; one more ends those of the login that was not used for the longest time."""
 
 SOCKET_OPTIONS = {
     getattr(socket, name): value
@@ -52,7 +68,7 @@ SOCKET_OPTIONS = {
 """A server that is slow is waited for until the call's deadline; one that is gone without a word is noticed in seconds."""
 
 
-ADDRESS_CHECK = "check REDIS_HOST and REDIS_PORT"
+ADDRESS_CHECK = "check REDIS_HOST and REDIS_PORT, or REDIS_URL"
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +114,10 @@ class Deployment(Protocol):
         """Learns again which server has which keys, after one could not be reached."""
         ...
 
+    async def close_idle(self) -> None:
+        """Closes the connections that nobody uses now."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -111,8 +131,8 @@ class _Credentials(CredentialProvider):
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         try:
             password = self._password.reveal()
-        except OSError as error:
-            raise AuthenticationError(f"the password file can't be read: {error.strerror}") from None
+        except (OSError, ValueError):
+            raise AuthenticationError("the password's file can't be read") from None
         return (self._username, password) if self._username else (password,)
 
 
@@ -124,8 +144,6 @@ def _options(username: str, password: Secret) -> dict[str, Any]:
         "protocol": 2,  # its maintenance notifications are of RESP3 only
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "socket_timeout": None,  # the call's deadline bounds its answers
-        "socket_keepalive": True,
-        "socket_keepalive_options": SOCKET_OPTIONS,
         # Nothing is sent twice unless we say so: a write may have been done before its answer was lost.
         "retry": Retry(NoBackoff(), 0),
         "client_name": "mcp-redis",
@@ -134,12 +152,53 @@ def _options(username: str, password: Secret) -> dict[str, Any]:
     }
 
 
+_KEPT_ALIVE = {"socket_keepalive": True, "socket_keepalive_options": SOCKET_OPTIONS}
+
+
 def _server_options(settings: RedisSettings) -> dict[str, Any]:
     return _options(settings.username, settings.password)
 
 
-def _tls(settings: RedisSettings) -> dict[str, Any]:
-    return {"ssl_ca_certs": str(settings.ca_file) if settings.ca_file else None} if settings.tls else {}
+class _RotatingTls:
+    """The TLS context of new connections: of the files as they are when each begins. While new files are unusable, the old
+    context stays."""
+
+    def __init__(self, tls: ClientTls) -> None:
+        self._tls = tls
+        self._stamp: tuple[Any, ...] | None = None
+        self._context: ssl.SSLContext | None = None
+
+    def context(self) -> ssl.SSLContext:
+        try:
+            stamp = self._tls.stamp()
+            if self._context is None or stamp != self._stamp:
+                self._context, self._stamp = self._tls.context(), stamp
+        except (OSError, ValueError) as error:
+            # During a rotation the certificate and the key may not fit together. The next connection tries again.
+            if self._context is None:
+                raise
+            logger.error("the new certificates can't be used", extra={"reason": type(error).__name__})
+        return self._context
+
+
+class _RotatingConnection(SSLConnection):
+    """A connection with TLS that reads the files of its settings again each time that it is made."""
+
+    def __init__(self, *, tls: _RotatingTls, **options: Any) -> None:
+        super().__init__(**options)
+        self._tls = tls
+
+    async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        if not self.is_connected:
+            self.ssl_context.context = self._tls.context()
+        await super().connect_check_health(check_health, retry_socket_connect)
+
+
+def _connection(tls: ClientTls | None) -> dict[str, Any]:
+    """The options of a pool for connections over TCP, with TLS or without."""
+    if tls is None:
+        return {"connection_class": Connection, **_KEPT_ALIVE}
+    return {"connection_class": _RotatingConnection, "tls": _RotatingTls(tls), **_KEPT_ALIVE}
 
 
 Connect = Callable[..., Redis]
@@ -166,20 +225,13 @@ def _node(host: str, connect: Connect, waiting: type[ConnectionPool], refusing: 
 
 
 def _server(settings: RedisSettings, host: str, port: int, database: int = 0) -> RedisNode:
-    """A server at an address."""
+    """A server at an address, or at the Unix socket of the settings."""
+    address: dict[str, Any] = {"host": host, "port": port, **_connection(settings.tls)}
+    if settings.socket:
+        address = {"path": settings.socket, "connection_class": UnixDomainSocketConnection}
 
     def connect(pool: type[ConnectionPool], **of_pool: Any) -> Redis:
-        return Redis.from_pool(
-            pool(
-                host=host,
-                port=port,
-                db=database,
-                connection_class=SSLConnection if settings.tls else Connection,
-                **_server_options(settings),
-                **_tls(settings),
-                **of_pool,
-            )
-        )
+        return Redis.from_pool(pool(db=database, **address, **_server_options(settings), **of_pool))
 
     return _node(host, connect, BlockingConnectionPool, ConnectionPool)
 
@@ -188,7 +240,7 @@ class SingleDeployment:
     """One server, at an address or where sentinels say."""
 
     def __init__(self, settings: RedisSettings, node: RedisNode, sentinel: Sentinel | None = None) -> None:
-        self.address, self.check = f"{settings.host}:{settings.port}", ADDRESS_CHECK
+        self.address, self.check = settings.socket or f"{settings.host}:{settings.port}", ADDRESS_CHECK
         if sentinel:
             places = ",".join(f"{host}:{port}" for host, port in settings.sentinels)
             self.address = f"{settings.sentinel_master} by sentinels {places}"
@@ -208,6 +260,9 @@ class SingleDeployment:
     async def refresh(self) -> None:
         pass
 
+    async def close_idle(self) -> None:
+        await self._node.close_idle()
+
     async def close(self) -> None:
         await self._node.close()
         if self._sentinel:
@@ -215,22 +270,35 @@ class SingleDeployment:
 
 
 def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
-    from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+    from redis.asyncio.sentinel import (
+        Sentinel,
+        SentinelConnectionPool,
+        SentinelManagedConnection,
+        SentinelManagedSSLConnection,
+    )
 
     class WaitingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
         """Connections to the master that sentinels name, for one of which a command waits."""
 
-    of_sentinels = _options("", settings.sentinel_password) | {"socket_timeout": CONNECT_TIMEOUT}
-    sentinel = Sentinel(list(settings.sentinels), sentinel_kwargs=of_sentinels)
+    class RotatingManagedConnection(_RotatingConnection, SentinelManagedSSLConnection):
+        """A connection with TLS to the master that sentinels name."""
+
+    of_sentinels = _options(settings.sentinel_username, settings.sentinel_password) | _connection(settings.sentinel_tls)
+    sentinel = Sentinel([])
+    sentinel.sentinels = [
+        Redis.from_pool(ConnectionPool(host=host, port=port, **of_sentinels | {"socket_timeout": CONNECT_TIMEOUT}))
+        for host, port in settings.sentinels
+    ]
+    to_master = _connection(settings.tls)
+    to_master["connection_class"] = RotatingManagedConnection if settings.tls else SentinelManagedConnection
 
     def connect(pool: Any, **of_pool: Any) -> Redis:
-        tls = {"ssl": True, **_tls(settings)} if settings.tls else {}
         client: Redis = sentinel.master_for(
             settings.sentinel_master,
             connection_pool_class=pool,
             db=settings.database,
             **_server_options(settings),
-            **tls,
+            **to_master,
             **of_pool,
         )
         return client
@@ -278,9 +346,8 @@ class ClusterDeployment:
                 if self._map
                 else [],
                 require_full_coverage=False,
-                ssl=self._settings.tls,
-                **_server_options(self._settings) | {"socket_timeout": CONNECT_TIMEOUT},
-                **_tls(self._settings),
+                **_server_options(self._settings) | _KEPT_ALIVE | {"socket_timeout": CONNECT_TIMEOUT},
+                **_of_topology(self._settings.tls),
             )
             # Not found.initialize(): it also asks the node of the first slot for its commands, and that node may be away.
             topology = found.nodes_manager
@@ -325,6 +392,9 @@ class ClusterDeployment:
             self._moved[error.slot_id] = address
         return self._at(*address)
 
+    async def close_idle(self) -> None:
+        await asyncio.gather(*(node.close_idle() for node in self._nodes.values()))
+
     async def close(self) -> None:
         async with self._lock:
             nodes, self._nodes = list(self._nodes.values()), {}
@@ -332,8 +402,64 @@ class ClusterDeployment:
         await asyncio.gather(*(node.close() for node in nodes))
 
 
+def _of_topology(tls: ClientTls | None) -> dict[str, Any]:
+    """TLS as RedisCluster takes it. It is made anew each time that the topology is learned, and so reads the files again."""
+    if tls is None:
+        return {}
+    files = {"ssl_ca_certs": tls.ca_file, "ssl_certfile": tls.certificate, "ssl_keyfile": tls.key}
+    return {"ssl": True} | {name: str(file) for name, file in files.items() if file}
+
+
+class DeploymentByLogin:
+    """One Redis by its users: the calls of a token that has a login of its own (Principal.login) go over connections of that
+    user, and all else over those of the settings' user. None ever falls back to another's."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+        self._own = _deploy(settings)
+        self._others: OrderedDict[tuple[str, str], Deployment] = OrderedDict()
+        self.address, self.check = self._own.address, self._own.check
+
+    async def _mine(self) -> Deployment:
+        """The deployment of the current call's user."""
+        login = PRINCIPAL.get().login
+        if login is None:
+            return self._own
+        key = (login.username, login.password.reveal())
+        if key not in self._others:
+            self._others[key] = _deploy(replace(self._settings, username=login.username, password=login.password))
+        self._others.move_to_end(key)
+        if len(self._others) > MOST_LOGINS:
+            _, unused = self._others.popitem(last=False)
+            await unused.close_idle()
+        return self._others[key]
+
+    async def node(self, key: bytes | None) -> RedisNode:
+        return await (await self._mine()).node(key)
+
+    async def nodes(self) -> list[RedisNode]:
+        return await (await self._mine()).nodes()
+
+    async def redirected(self, error: AskError, asked: RedisNode) -> RedisNode:
+        return await (await self._mine()).redirected(error, asked)
+
+    async def refresh(self) -> None:
+        await (await self._mine()).refresh()
+
+    async def close_idle(self) -> None:
+        await asyncio.gather(*(deployment.close_idle() for deployment in (self._own, *self._others.values())))
+
+    async def close(self) -> None:
+        await asyncio.gather(*(deployment.close() for deployment in (self._own, *self._others.values())))
+
+
 def deploy(settings: RedisSettings) -> Deployment:
     """The deployment that the settings describe."""
+    return DeploymentByLogin(settings)
+
+
+def _deploy(settings: RedisSettings) -> Deployment:
+    """The deployment for the one user of the settings."""
     if settings.mode == "cluster":
         return ClusterDeployment(settings)
     if settings.mode == "sentinel":

@@ -28,6 +28,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from servers.common.backend import BackendError
+from servers.common.http.principal import PRINCIPAL
 from servers.common.protocol.tools import ToolError
 
 CROSS_SLOT = "in a cluster, keys used together must be in one slot: give them a common {hash tag}"
@@ -96,9 +97,9 @@ class RedisErrors:
         if isinstance(error, NoPermissionError):
             return ToolError(f"Redis does not allow it to this user: {error}")
         if isinstance(error, AuthenticationError):
-            return BackendError(
-                f"Redis at {address} refuses our login: check REDIS_PASSWORD (or REDIS_PASSWORD_FILE) and REDIS_USERNAME"
-            )
+            ours = "REDIS_PASSWORD (or REDIS_PASSWORD_FILE, or REDIS_URL) and REDIS_USERNAME"
+            login = "that of this token in MCP_AUTH_TOKENS_FILE" if PRINCIPAL.get().login else ours
+            return BackendError(f"Redis at {address} refuses our login: check {login}")
         if isinstance(error, BusyLoadingError):
             return BackendError(f"Redis at {address} is still loading its data: try again in a while")
         if isinstance(error, MasterDownError):
@@ -152,7 +153,8 @@ class RedisErrors:
         # ssl.SSLError, without the import where TLS is not used.
         if failed := getattr(reason, "verify_message", None) or getattr(reason, "reason", None):
             return ConnectionLost(
-                f"Redis at {address} can't be reached with TLS ({failed}): check REDIS_CA_FILE and that this port speaks TLS",
+                f"Redis at {address} can't be reached with TLS ({failed}): check REDIS_CA_FILE, REDIS_CLIENT_CERT_FILE "
+                "and that this port speaks TLS",
                 unknown=unknown,
             )
         if isinstance(error, RedisTimeoutError) and not getattr(reason, "errno", None):

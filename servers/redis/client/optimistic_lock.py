@@ -9,6 +9,9 @@ from servers.common.protocol.tools import ToolError
 from servers.redis.client.backend import Transaction
 from servers.redis.format.key_encoding import show_key
 
+SAMPLES = 1000
+"""Elements of a key that Redis looks at to tell its size."""
+
 ABSENT = "none"
 """The version of a key that is not there."""
 
@@ -32,6 +35,11 @@ async def check_versions(transaction: Transaction, versions: Mapping[bytes, str]
         ToolError: one has another version.
     """
     for name, wanted in versions.items():
+        memory = await transaction.read("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)
+        if isinstance(memory, int) and memory > MOST:
+            raise ToolError(
+                f"{show_key(name)!r} has {memory} bytes now, too many for a key that has a version: nothing was done"
+            )
         now = version(await transaction.read("DUMP", name))
         if now != wanted:
             raise ToolError(

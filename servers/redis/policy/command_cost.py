@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from servers.common.protocol.tools import ToolError
@@ -16,16 +17,28 @@ MOST_BYTES = 8 * 1024 * 1024
 """Bytes that the commands of a call may read together."""
 
 MOST_STORED = 32 * MOST_BYTES
-"""Bytes that they may read to store what comes of it."""
+"""Bytes that Redis may go over for them without answering with them, as to store what comes of it."""
+
+MOST_GROWN = 8 * MOST_BYTES
+"""Bytes by which a call may lengthen strings without sending these bytes, as SETBIT does at a far offset."""
 
 MOST_COUNT = 10_000
 """Elements that a command may be asked for by a COUNT."""
 
-SMALL_RANGE = 64 * 1024
-"""Bytes of a string that may be asked for however long it is."""
+SAMPLES = 1000
+"""Elements of a key that Redis looks at to tell its size; of a key with no more, the size is exact."""
 
 MOST_COMPARED = 16_000_000
 """Steps of LCS: the product of the lengths of its strings."""
+
+COPIES = 3
+"""Bytes of this process that a byte of an answer takes while it is received and parsed."""
+
+COPIES_OF_STREAM = 12
+"""The same of a stream, whose small fields Redis keeps in much less space."""
+
+OBJECT_BYTES = 80
+"""Bytes of this process that an element takes beside its own."""
 
 _SMALL = frozenset(
     names("""
@@ -38,15 +51,23 @@ _SMALL = frozenset(
 )
 """Reading commands that look at a small part of a key, however big it is, and whose answer is small."""
 
-_STORING = frozenset(
-    names("""
-    bitop geosearchstore pfmerge sdiffstore sinterstore sunionstore zdiffstore zinterstore zrangestore zunionstore
-    """)
-)
-"""Writing commands that read whole keys."""
+_WORKING = {
+    **dict.fromkeys(
+        names("""
+        bitop geosearchstore pfmerge sdiffstore sinterstore sunionstore zdiffstore zinterstore zrangestore zunionstore
+        cms.merge tdigest.merge
+        """),
+        slice(None),
+    ),
+    **dict.fromkeys(names("copy linsert lrem"), slice(1)),
+}
+"""Writing commands that go over whole keys and answer little, and which of the keys that they name."""
 
 _STRINGS = frozenset(names("get getdel getex getset mget"))
 """Commands that answer whole strings."""
+
+_FIELDS = frozenset(names("hget hmget hgetdel hgetex"))
+"""Commands that answer whole fields of a hash."""
 
 _RANDOM = frozenset(names("hrandfield srandmember vrandmember zrandmember"))
 """Commands whose count may be negative, and then repeats elements."""
@@ -54,7 +75,33 @@ _RANDOM = frozenset(names("hrandfield srandmember vrandmember zrandmember"))
 _POPPING = frozenset(names("lpop rpop spop zpopmax zpopmin"))
 """Commands that take a count of elements after the key."""
 
+_ONE = frozenset(names("lindex lmove rpoplpush blmove brpoplpush blpop brpop bzpopmax bzpopmin vemb vgetattr"))
+"""Commands that answer one element."""
+
+_COUNTED = {
+    **dict.fromkeys(names("lmpop zmpop blmpop bzmpop"), 1),
+    **dict.fromkeys(names("hscan sscan zscan vsim"), 10),
+    **dict.fromkeys(names("xautoclaim"), 100),
+    **dict.fromkeys(names("scan xrange xrevrange xread xreadgroup ts.range ts.revrange"), None),
+}
+"""Commands with an option COUNT, and how many elements they answer without it; None: all."""
+
+_OPTIONS_FROM = (
+    {"scan": 2, "xautoclaim": 6}
+    | dict.fromkeys(names("hscan sscan zscan"), 3)
+    | dict.fromkeys(names("xrange xrevrange ts.range ts.revrange"), 4)
+)
+"""Where the options of a command begin."""
+
+_RANGES = frozenset(names("lrange zrange zrevrange"))
+"""Commands that answer from one index to another, unless an option says otherwise."""
+
 _SCANS = frozenset(names("hscan scan sscan zscan"))
+
+_MOVING = frozenset(names("rename renamenx"))
+
+_LENGTHS = {"l": "LLEN", "r": "LLEN", "b": "LLEN", "h": "HLEN", "s": "SCARD", "z": "ZCARD", "x": "XLEN", "v": "VCARD"}
+"""The commands that tell the number of elements, by the first letter of those that read them."""
 
 
 @dataclass(frozen=True)
@@ -70,63 +117,207 @@ class Planned:
     reads: bool
 
 
-async def check_cost(backend: ScopedRedis, commands: Iterable[Planned]) -> None:
+Probe = tuple[Any, ...]
+"""A command that tells a size."""
+
+
+@dataclass
+class _Answer:
+    """What decides how long the answer to a command can be: sizes of strings, or of whole keys with their numbers of elements.
+
+    `elements` is how many elements of each key it has at the most; None: all.
+    """
+
+    strings: Sequence[Probe] = ()
+    keys: Sequence[bytes] = ()
+    length: str = ""
+    elements: int | None = None
+    most: int | None = None
+    """Bytes that are asked for, whatever there is."""
+
+    def probes(self) -> list[Probe]:
+        found = list(self.strings)
+        for key in self.keys:
+            found.append(("MEMORY", "USAGE", key, "SAMPLES", SAMPLES))
+            if self.length:
+                found.append((self.length, key))
+        return found
+
+
+async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> int:
     """Ask Redis how big the parts are that commands will read, and refuse what is too much together.
 
+    Commands are taken in their order: what one of them moves or adds to a key counts for those that read the key after it.
+
+    Returns:
+        bytes of this process that the answers may take.
+
     Raises:
-        ToolError: they read more than MOST_BYTES, or store from more than MOST_STORED, or a count or pattern is out of bounds.
+        ToolError: they read more than MOST_BYTES, go over more than MOST_STORED, lengthen strings by more than MOST_GROWN, or
+            a count or pattern is out of bounds.
     """
-    reading: Counter[tuple[Any, ...]] = Counter()
-    storing: Counter[tuple[Any, ...]] = Counter()
-    compared: list[tuple[bytes, ...]] = []
-    for command in commands:
+    answers = [_answer(command) for command in commands]
+    probes: dict[Probe, int] = {}
+    for command, answer in zip(commands, answers, strict=True):
         check_arguments(command)
-        if command.name == "lcs":
-            compared.append(command.keys)
-        elif command.name in _STORING:
-            storing.update(("MEMORY", "USAGE", key) for key in command.keys)
-        else:
-            reading.update(_probes(command))
-    probes: list[tuple[Any, ...]] = list(
-        dict.fromkeys([*reading, *storing, *(("STRLEN", key) for keys in compared for key in keys)])
-    )
-    answers = await backend.read_many(probes)
-    sizes = {probe: answer if isinstance(answer, int) else 0 for probe, answer in zip(probes, answers, strict=True)}
-    _check_sum(sizes, reading, MOST_BYTES)
-    _check_sum(sizes, storing, MOST_STORED)
-    for one, other in compared:
-        if sizes["STRLEN", one] * sizes["STRLEN", other] > MOST_COMPARED:
+        probes |= dict.fromkeys(answer.probes(), 0)
+        if command.name in _WORKING or command.name in _MOVING:
+            probes |= dict.fromkeys((("MEMORY", "USAGE", key, "SAMPLES", SAMPLES) for key in command.keys), 0)
+        if command.name == "lcs" or _reach(command):
+            probes |= dict.fromkeys((("STRLEN", key) for key in command.keys), 0)
+    found = await backend.read_many(list(probes))
+    # A key that is not there has no size; where this user may not ask, the command itself is refused as well.
+    sizes = {probe: size if isinstance(size, int) else 0 for probe, size in zip(probes, found, strict=True)}
+    return _Sum(sizes).add_up(commands, answers)
+
+
+class _Sum:
+    """What commands read together."""
+
+    def __init__(self, sizes: dict[Probe, int]) -> None:
+        self._sizes = sizes
+        self._added: defaultdict[bytes, int] = defaultdict(int)
+        self._reading: Counter[bytes] = Counter()
+        self._working: Counter[bytes] = Counter()
+        self._weight = 0
+
+    def add_up(self, commands: Sequence[Planned], answers: Sequence[_Answer]) -> int:
+        grown: dict[bytes, int] = {}
+        for command, answer in zip(commands, answers, strict=True):
+            if command.name == "lcs":
+                self._compare(command.keys)
+            for probe in answer.strings:
+                key = probe[1]
+                self._read(key, min(self._sizes[probe] + self._added[key], answer.most or MOST_STORED), 1)
+            for key in answer.keys:
+                self._read(key, *self._part(key, answer), COPIES_OF_STREAM if answer.length == "XLEN" else COPIES)
+            if command.name in _WORKING:
+                for key in command.keys[_WORKING[command.name]]:
+                    self._working[key] += self._size(key)
+            if reach := _reach(command):
+                key = command.keys[0]
+                longer = max(reach - self._sizes["STRLEN", key], 0)
+                grown[key] = max(grown.get(key, 0), longer)
+                self._added[key] += longer
+            if not command.reads:
+                self._change(command)
+        _check("read", self._reading, MOST_BYTES, ": ask for less, or use redis_read, which reads in pages")
+        _check("go over", self._working, MOST_STORED, ": do it in parts")
+        _check("lengthen strings by", Counter(grown), MOST_GROWN, ": take a smaller offset")
+        return self._weight
+
+    def _size(self, key: bytes) -> int:
+        return self._sizes.get(("MEMORY", "USAGE", key, "SAMPLES", SAMPLES), 0) + self._added[key]
+
+    def _part(self, key: bytes, answer: _Answer) -> tuple[int, int]:
+        """Bytes and elements of a key that an answer may have."""
+        whole = self._size(key)
+        length = self._sizes.get((answer.length, key), 0) if answer.length else 1
+        if answer.elements is None:
+            return whole, length
+        # Elements are of different sizes: those asked for may be bigger than the others.
+        return min(whole, 2 * answer.elements * whole // max(length, 1)), min(answer.elements, max(length, 1))
+
+    def _read(self, key: bytes, size: int, elements: int, copies: int = COPIES) -> None:
+        self._reading[key] += size
+        self._weight += copies * size + 2 * OBJECT_BYTES * elements
+
+    def _change(self, command: Planned) -> None:
+        """Count what a writing command adds to the keys that it names."""
+        if command.name in _WORKING or command.name in _MOVING:
+            self._added[command.keys[-1 if command.name in ("copy", *_MOVING) else 0]] += sum(
+                map(self._size, set(command.keys))
+            )
+        sent = sum(map(len, command.words))
+        for key in set(command.keys):
+            self._added[key] += sent
+
+    def _compare(self, keys: Sequence[bytes]) -> None:
+        one, other = (self._sizes["STRLEN", key] + self._added[key] for key in keys)
+        if one * other > MOST_COMPARED:
             raise ToolError(
                 f"LCS of strings this long keeps Redis busy: their lengths may have a product of {MOST_COMPARED}"
             )
 
 
-def _check_sum(sizes: dict[tuple[Any, ...], int], probes: Counter[tuple[Any, ...]], most: int) -> None:
-    total = sum(sizes[probe] * times for probe, times in probes.items())
+def _check(what: str, sizes: Counter[bytes], most: int, instead: str) -> None:
+    total = sizes.total()
     if total > most:
-        biggest = max(probes, key=lambda probe: sizes[probe] * probes[probe])
-        key = next(word for word in biggest if isinstance(word, bytes))
+        biggest = max(sizes, key=lambda key: sizes[key])
         raise ToolError(
-            f"this would read {total} bytes, most of them from {show_name(key)!r}, and a call may read {most}: "
-            "ask for less, or use redis_read, which reads in pages"
+            f"this would {what} {total} bytes, most of them from {show_name(biggest)!r}, and a call may {what} {most}{instead}"
         )
 
 
-def _probes(command: Planned) -> list[tuple[Any, ...]]:
-    """The commands that tell how many bytes a command may read."""
+def _answer(command: Planned) -> _Answer:
+    """What decides how long the answer is."""
+    name, words, keys = command.name, command.words, command.keys
+    if name in _STRINGS or (name == "set" and b"GET" in (word.upper() for word in words[3:])):
+        return _Answer([("STRLEN", key) for key in keys])
+    if name in _FIELDS:
+        return _Answer([("HSTRLEN", words[1], field) for field in words[2:]])
+    if name in ("getrange", "substr"):
+        start, end = (_number(word) for word in words[2:4])
+        within = start is not None and end is not None and (start >= 0) == (end >= 0)
+        return _Answer([("STRLEN", words[1])], most=max(end - start + 1, 1) if within else None)  # type: ignore[operator]
+    if name == "lcs" or name in _SMALL or name in _WORKING:
+        return _Answer()
+    length = "ZCARD" if name.startswith(("geo", "bz")) else _LENGTHS.get(name[0], "") if "." not in name else ""
+    elements = _elements(command)
+    if not command.reads and elements is None and name not in ("xread", "xreadgroup", "sort", "json.arrpop"):
+        return _Answer()
+    return _Answer(keys=keys, length=length, elements=elements)
+
+
+def _elements(command: Planned) -> int | None:
+    """How many elements of each key a command answers at the most; None: as many as there are."""
+    name, words = command.name, command.words
+    if name in _ONE:
+        return 1
+    if name in _RANDOM | _POPPING:
+        return _number(words[2]) if len(words) > 2 else 1
+    if name == "xclaim":
+        return len(words)
+    if name in _RANGES and len(words) <= 5 and all(word.upper() == b"WITHSCORES" for word in words[4:]):
+        start, end = (_number(word) for word in words[2:4])
+        return max(end - start + 1, 0) if start is not None and end is not None and (start >= 0) == (end >= 0) else None
+    if name in _COUNTED:
+        if name in ("xrange", "xrevrange") and words[2] == words[3] and b"-" in words[2][1:]:
+            return 1
+        count = _count(command)
+        # SCANs answer what else is in the same place of the table.
+        return _COUNTED[name] if count is None else count + (10 if name in _SCANS else 0)
+    return None
+
+
+def _count(command: Planned) -> int | None:
+    """The greatest COUNT among the options of a command; None where there is none."""
     words = command.words
-    if command.name in _STRINGS or (command.name == "set" and b"GET" in (word.upper() for word in words[3:])):
-        return [("STRLEN", key) for key in command.keys]
-    if command.name in ("hget", "hmget"):
-        return [("HSTRLEN", words[1], field) for field in words[2:]]
-    if command.name in ("getrange", "substr") and all(_number(word) is not None for word in words[2:4]):
-        start, end = (_number(word) or 0 for word in words[2:4])
-        if start >= 0 and 0 <= end < start + SMALL_RANGE:
-            return []
-        return [("STRLEN", words[1])]
-    if not command.reads or command.name in _SMALL:
-        return []
-    return [("MEMORY", "USAGE", key) for key in command.keys]
+    if command.name in ("xread", "xreadgroup"):
+        before = next((at for at, word in enumerate(words) if at and word.upper() == b"STREAMS"), len(words))
+        words = words[:before]
+    else:
+        words = words[_OPTIONS_FROM.get(command.name, 2) :]
+    given = [_number(value) for word, value in pairwise(words) if word.upper() == b"COUNT"]
+    return max((number for number in given if number is not None), default=None)
+
+
+def _reach(command: Planned) -> int:
+    """To which length a command makes a string at the least, in bytes; 0 where it sends all of its bytes."""
+    words = command.words
+    if command.name == "setrange":
+        return (_number(words[2]) or 0) + len(words[3])
+    if command.name == "setbit":
+        return (_number(words[2]) or 0) // 8 + 1
+    if command.name == "bitfield":
+        reach = 0
+        for word, kind, offset in zip(words[2:], words[3:], words[4:], strict=False):
+            if word.upper() in (b"SET", b"INCRBY"):
+                bits = _number(kind[1:]) or 64
+                at = (_number(offset[1:]) or 0) * bits if offset.startswith(b"#") else _number(offset) or 0
+                reach = max(reach, (at + bits) // 8 + 1)
+        return reach
+    return 0
 
 
 def check_arguments(command: Planned) -> None:
@@ -136,21 +327,20 @@ def check_arguments(command: Planned) -> None:
         ToolError: one is.
     """
     words = command.words
-    counts: list[bytes] = []
-    if command.name in _RANDOM | _POPPING:
-        counts += words[2:3]
+    count = _count(command) if command.name in _COUNTED else None
+    if command.name in _RANDOM | _POPPING and len(words) > 2:
+        count = _number(words[2])
+    if count is not None and not 0 <= count <= MOST_COUNT:
+        raise ToolError(f"give a count from 0 to {MOST_COUNT}")
     if command.name in _SCANS:
-        first = 1 if command.name == "scan" else 2
-        options = words[first + 1 :]
+        options = words[2 if command.name == "scan" else 3 :]
         for option, value in zip(options[::2], options[1::2], strict=False):
-            if option.upper() == b"COUNT":
-                counts.append(value)
-            elif option.upper() == b"MATCH" and len(value) > LONGEST_PATTERN:
+            if option.upper() == b"MATCH" and len(value) > LONGEST_PATTERN:
                 raise ToolError(f"a pattern may have {LONGEST_PATTERN} bytes")
-    for text in counts:
-        count = _number(text)
-        if count is not None and not 0 <= count <= MOST_COUNT:
-            raise ToolError(f"give a count from 0 to {MOST_COUNT}")
+    if command.name == "memory|usage" and len(words) > 4 and not 1 <= (_number(words[4]) or 0) <= SAMPLES:
+        raise ToolError(f"SAMPLES may be from 1 to {SAMPLES}")
+    if command.name in ("ts.range", "ts.revrange") and count is None:
+        raise ToolError(f"give a COUNT, of up to {MOST_COUNT}")
 
 
 def _number(text: bytes) -> int | None:

@@ -143,12 +143,17 @@ def _described(words: Sequence[bytes], infos: dict[bytes, list[object]]) -> Comm
     return CommandSpec(name, int(said(info[1])), frozenset(flags), bool(info[3]) or "movablekeys" in flags)
 
 
-async def plan(backend: ScopedRedis, commands: Sequence[Sequence[bytes]], *, writing: bool) -> list[Planned]:
+async def plan(
+    backend: ScopedRedis, commands: Sequence[Sequence[bytes]], *, writing: bool
+) -> tuple[list[Planned], int]:
     """Check commands before they are sent: what they are, which keys they touch, what they cost.
 
     Args:
         commands: the words of each
         writing: as in `Command.refuse`
+
+    Returns:
+        the commands, and the bytes of this process that their answers may take together.
 
     Raises:
         ToolError: one may not be sent. Of several, the message says which.
@@ -181,8 +186,7 @@ async def plan(backend: ScopedRedis, commands: Sequence[Sequence[bytes]], *, wri
             raise _placed(error, described[index], index, len(commands)) from None
     if backend.scope:
         backend.scope.check(key for command in planned for key in command.keys)
-    await check_cost(backend, planned)
-    return planned
+    return planned, await check_cost(backend, planned)
 
 
 def _agreed(planned: Planned, answer: object, scope: KeyScope) -> Planned:

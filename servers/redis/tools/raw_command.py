@@ -9,6 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.redis.client.memory_guard import hold_estimated
 from servers.redis.format.key_encoding import Word, parse_key
 from servers.redis.format.replies import as_json, bounded, pairs
 from servers.redis.policy.command_cost import Planned
@@ -42,7 +43,7 @@ async def redis_command(
     if (command is None) == (not commands):
         raise ToolError("give either command or commands")
     backend = call.backend
-    planned = await plan(
+    planned, weight = await plan(
         backend, [[parse_key(word) for word in words] for words in commands or [command or []]], writing=False
     )
     for one in planned:
@@ -51,18 +52,19 @@ async def redis_command(
         except ToolError as error:
             raise ToolError(f"{error}; redis_read_many reads keys of any slots") from None
     room = Room(call.max_bytes)
-    if not commands:
-        reply, cut = bounded(await _sent(backend, planned[0]), room)
-        return {"reply": reply, "cut": True} if cut else {"reply": reply}
     replies: list[Any] = []
     result: CommandReply = {"replies": replies}
-    for answer in await _sent_many(backend, planned):
-        shown, cut = bounded(answer, room)
-        if cut and shown is None:
-            break
-        replies.append(shown)
-        if cut:
-            result["cut"] = True
+    async with hold_estimated(weight):
+        if not commands:
+            reply, cut = bounded(await _sent(backend, planned[0]), room)
+            return {"reply": reply, "cut": True} if cut else {"reply": reply}
+        for answer in await _sent_many(backend, planned):
+            shown, cut = bounded(answer, room)
+            if cut and shown is None:
+                break
+            replies.append(shown)
+            if cut:
+                result["cut"] = True
     if left_out := len(planned) - len(replies):
         result["left_out"] = left_out
     return result

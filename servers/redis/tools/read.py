@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.memory_budget import hold
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.redis.client import optimistic_lock as versions
+from servers.redis.client.memory_guard import hold_estimated
 from servers.redis.client.sorted_set import SortedSet
 from servers.redis.format.key_encoding import KeyName, Value, encode, parse_key, show, show_key, show_name, show_part
 from servers.redis.format.replies import as_json, pairs, said, score, seconds, words
-from servers.redis.policy.command_cost import MOST_BYTES
+from servers.redis.policy.command_cost import COPIES, COPIES_OF_STREAM, MOST_BYTES, OBJECT_BYTES, SAMPLES
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import SCAN_STEPS, Cursor, scanned
 
 ELEMENT_BYTES = 4096
 """An element of a collection is given up to this length."""
+
+SMALL_KEY = MOST_BYTES // 2
+"""Bytes of a key that might be read whole."""
+
+LISTPACK = 600
+"""Elements that a scan may answer at once, whatever its COUNT."""
+
+LONGEST_FIELD = 64 * 1024
+"""Bytes of a field that a page of a hash of few, big fields reads."""
 
 RESERVE = 700
 """Bytes of a result beside the key's name and what it holds."""
@@ -85,7 +97,7 @@ async def redis_read(
     """Read a key of any type (string, hash, list, set, sorted set, stream, JSON, HyperLogLog, bitmap, geo, time series) in pages. Long elements are cut and say their length; what is not valid UTF-8 comes as base64."""  # noqa: E501
     name = call.backend.scope.key(key)
     kind_raw, ttl, encoding, memory = await call.backend.read_many(
-        [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name), ("MEMORY", "USAGE", name, "SAMPLES", 20)]
+        [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name), ("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)]
     )
     if isinstance(kind_raw, Exception):
         raise ToolError(f"Redis answered: {words(kind_raw)}")
@@ -137,10 +149,11 @@ def _gone(name: bytes) -> ToolError:
 
 
 async def _version(call: Call[ScopedRedis], name: bytes) -> str:
-    size = await call.backend.read("MEMORY", "USAGE", name)
+    size = await call.backend.read("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)
     if isinstance(size, int) and size > versions.MOST:
         raise ToolError(f"the key has {size} bytes, too many to be given a version: read it without")
-    return versions.version(await call.backend.read("DUMP", name))
+    async with hold(COPIES * versions.MOST if isinstance(size, int) else 0):
+        return versions.version(await call.backend.read("DUMP", name))
 
 
 @dataclass(frozen=True)
@@ -185,6 +198,21 @@ class _ReadWindow:
             )
         return min(self.limit, max(4 * self.room // max(each, 1), 1))
 
+    def reserved(self, length: int, copies: int = COPIES) -> AbstractAsyncContextManager[None]:
+        """Hold the memory that a page may take, to be read inside this context.
+
+        All of a small key is held, for its elements may be of very different sizes.
+
+        Args:
+            length: elements that the key has
+            copies: bytes of this process that a byte of an answer takes once it is parsed
+        """
+        count, each = self.count(length), self.memory // max(length, 1)
+        parsed = 2 * max(count, min(length, LISTPACK)) * OBJECT_BYTES + (copies - COPIES) * count * each
+        if self.memory <= SMALL_KEY:
+            return hold(COPIES * self.memory + parsed)
+        return hold_estimated(2 * COPIES * count * each + parsed)
+
     def shown(self, value: bytes) -> Any:
         """An element, cut so that two of them fit into a result."""
         shown = show(value, ELEMENT_BYTES)
@@ -196,8 +224,11 @@ class _ReadWindow:
 
 
 async def _string(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
-    length, part = await _answers(call, ("STRLEN", name), ("GETRANGE", name, page.offset, page.offset + page.room - 1))
-    answer = {"length": length} | _slice(part, page, length)
+    async with hold(COPIES * page.room):
+        length, part = await _answers(
+            call, ("STRLEN", name), ("GETRANGE", name, page.offset, page.offset + page.room - 1)
+        )
+        answer = {"length": length} | _slice(part, page, length)
     if part.startswith(b"HYLL") and page.offset == 0:
         # Only Redis can tell one from a text that begins alike. It stores the count of one key, but not that of several.
         (counted,) = await call.backend.read_many([("PFCOUNT", name, name)])
@@ -264,6 +295,8 @@ async def _hash(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
     length = await call.backend.read("HLEN", name)
     if page.field is not None:
         return {"length": length} | await _hash_field(call, name, page, parse_key(page.field))
+    if page.memory > SMALL_KEY and length <= SAMPLES:
+        return {"length": length} | await _big_fields(call, name, page)
     answer = await _scanned(call, "HSCAN", name, page, length, "fields", lambda flat: _fields(flat, page))
     if length and "cursor" not in answer and page.cursor == "0":
         # HLEN counts fields that have expired and are not yet removed.
@@ -277,10 +310,38 @@ async def _hash_field(call: Call[ScopedRedis], name: bytes, page: _ReadWindow, f
     bytes_ = await call.backend.read("HSTRLEN", name, field)
     if bytes_ > MOST_BYTES:
         raise ToolError(f"the field has {bytes_} bytes: Redis reads a field only whole, and {MOST_BYTES} are allowed")
-    value = await call.backend.read("HGET", name, field)
-    if value is None:
-        raise ToolError(f"the hash has no field {page.field!r}: read it without field to see which there are")
-    return _slice(value[page.offset : page.offset + page.room], page, len(value))
+    async with hold(COPIES * bytes_):
+        value = await call.backend.read("HGET", name, field)
+        if value is None:
+            raise ToolError(f"the hash has no field {page.field!r}: read it without field to see which there are")
+        return _slice(value[page.offset : page.offset + page.room], page, len(value))
+
+
+async def _big_fields(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+    """A page of a hash of few, big fields, in the order of their names. Each is weighed by itself: of one that is too big to
+    be read only its length is told.
+    """
+    if not (text := page.cursor.removeprefix("field-")).isdigit() or len(text) > 6:
+        raise page.foreign()
+    first = int(text)
+    async with hold_estimated(COPIES * SMALL_KEY):
+        names = sorted(await call.backend.read("HKEYS", name))
+        part = names[first : first + page.limit]
+        lengths = await call.backend.read_many([("HSTRLEN", name, field) for field in part])
+        sizes = [length if isinstance(length, int) else 0 for length in lengths]
+        total = itertools.accumulate(sizes, lambda sum_, length: sum_ + min(length, LONGEST_FIELD))
+        part = part[: max(sum(read <= 4 * page.room for read in total), 1)]
+        short = [field for field, length in zip(part, sizes, strict=False) if length <= LONGEST_FIELD]
+        values = dict(zip(short, await call.backend.read("HMGET", name, *short), strict=True)) if short else {}
+        rows = [
+            {"field": page.shown(field), "value": page.shown(value)}
+            if (value := values.get(field)) is not None
+            else {"field": page.shown(field), "value": {"text": "", "bytes": length}}
+            for field, length in zip(part, sizes, strict=False)
+        ]
+        kept = _kept(rows, page)
+        more = first + len(kept) < len(names)
+    return {"fields": kept} | ({"cursor": f"field-{first + len(kept)}"} if more else {})
 
 
 async def _add_ttls(call: Call[ScopedRedis], name: bytes, fields: list[Any]) -> None:
@@ -316,8 +377,9 @@ async def _scanned(
     most = page.count(length)
 
     async def step(server: int, position: int, count: int) -> tuple[int, int, list[Any]]:
-        following, raw = await call.backend.read(command, name, position, "COUNT", min(count, most))
-        return (0 if int(following) else -1), int(following), make(raw)
+        async with page.reserved(length):
+            following, raw = await call.backend.read(command, name, position, "COUNT", min(count, most))
+            return (0 if int(following) else -1), int(following), make(raw)
 
     found, cursor = await scanned(call, step, Cursor(page.cursor), page.limit, room=page.room)
     return {into: found, "cursor": cursor} if cursor else {into: found}
@@ -331,19 +393,22 @@ async def _list(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
     if not at.isdigit() or len(at) > 18:
         raise page.foreign()
     offset = int(at)
-    count = page.count(await call.backend.read("LLEN", name))
-    first, last = max(offset - 1, 0), offset + count - 1
+    length = await call.backend.read("LLEN", name)
+    first, last = max(offset - 1, 0), offset + page.count(length) - 1
     bounds = (-last - 1, -first - 1) if page.reverse else (first, last)
-    length, raw = await _answers(call, ("LLEN", name), ("LRANGE", name, *bounds))
-    if page.reverse:
-        raw.reverse()
-    before = raw.pop(0) if offset and raw else None
-    kept = _kept([page.shown(item) for item in raw], page)
-    answer: dict[str, Any] = {"length": length, "items": kept}
-    if digest and (before is None or _digest(before) != digest):
-        answer["about"] = {"changed": "the list was changed between two pages: elements may be missing, or there twice"}
-    if kept and offset + len(kept) < length:
-        answer["cursor"] = f"{offset + len(kept)}-{_digest(raw[len(kept) - 1])}"
+    async with page.reserved(length):
+        length, raw = await _answers(call, ("LLEN", name), ("LRANGE", name, *bounds))
+        if page.reverse:
+            raw.reverse()
+        before = raw.pop(0) if offset and raw else None
+        kept = _kept([page.shown(item) for item in raw], page)
+        answer: dict[str, Any] = {"length": length, "items": kept}
+        if digest and (before is None or _digest(before) != digest):
+            answer["about"] = {
+                "changed": "the list was changed between two pages: elements may be missing, or there twice"
+            }
+        if kept and offset + len(kept) < length:
+            answer["cursor"] = f"{offset + len(kept)}-{_digest(raw[len(kept) - 1])}"
     return answer
 
 
@@ -352,36 +417,36 @@ def _digest(element: bytes) -> str:
 
 
 async def _zset(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
-    length, found, cursor = await _members(call, name, page)
-    answer: dict[str, Any] = {
-        "length": length,
-        "members": [{"member": page.shown(member), "score": score(text)} for member, text in found],
-    }
-    return answer | cursor
+    length = await call.backend.read("ZCARD", name)
+    async with page.reserved(length):
+        found, cursor = await _members(call, name, page, length)
+        members = [{"member": page.shown(member), "score": score(text)} for member, text in found]
+    return {"length": length, "members": members} | cursor
 
 
 async def _geo(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
-    length, found, cursor = await _members(call, name, page)
-    places = await call.backend.read("GEOPOS", name, *(member for member, _ in found)) if found else []
+    length = await call.backend.read("ZCARD", name)
     members = []
-    for (member, text), place in zip(found, places, strict=True):
-        row: dict[str, Any] = {"member": page.shown(member), "score": score(text)}
-        if place:
-            row["longitude"], row["latitude"] = (round(float(degrees), 6) for degrees in place)
-        members.append(row)
+    async with page.reserved(length):
+        found, cursor = await _members(call, name, page, length)
+        places = await call.backend.read("GEOPOS", name, *(member for member, _ in found)) if found else []
+        for (member, text), place in zip(found, places, strict=True):
+            row: dict[str, Any] = {"member": page.shown(member), "score": score(text)}
+            if place:
+                row["longitude"], row["latitude"] = (round(float(degrees), 6) for degrees in place)
+            members.append(row)
     return {"length": length, "members": members} | cursor
 
 
 async def _members(
-    call: Call[ScopedRedis], name: bytes, page: _ReadWindow
-) -> tuple[int, list[tuple[bytes, bytes]], dict[str, str]]:
+    call: Call[ScopedRedis], name: bytes, page: _ReadWindow, length: int
+) -> tuple[list[tuple[bytes, bytes]], dict[str, str]]:
     """A page of a sorted set, by score and member, and not by rank, for ranks move.
 
     Returns:
-        the length of the set, members with their scores, and a cursor if there are more.
+        members with their scores, and a cursor if there are more.
     """
     order = SortedSet(call.backend, name, reverse=page.reverse, least=page.start, greatest=page.end)
-    length = await call.backend.read("ZCARD", name)
     found, more = await order.page(page.cursor, page.count(length))
     room = Room(page.room, 64)
     kept = list(
@@ -390,8 +455,8 @@ async def _members(
         )
     )
     if kept and (more or len(kept) < len(found)):
-        return length, kept, {"cursor": order.cursor(kept[-1])}
-    return length, kept, {}
+        return kept, {"cursor": order.cursor(kept[-1])}
+    return kept, {}
 
 
 def _kept(items: list[Any], page: _ReadWindow) -> list[Any]:
@@ -403,30 +468,39 @@ async def _stream(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> di
     first, last = page.start or "-", page.end or "+"
     if page.cursor != "0":
         first, last = (first, "(" + page.cursor) if page.reverse else ("(" + page.cursor, last)
-    count = page.count(await call.backend.read("XLEN", name))
-    length, raw = await _answers(
-        call,
-        ("XLEN", name),
-        ("XREVRANGE", name, last, first, "COUNT", count + 1)
-        if page.reverse
-        else ("XRANGE", name, first, last, "COUNT", count + 1),
-    )
-    entries = _kept(
-        [{"id": said(identifier), "fields": _fields(fields or [], page)} for identifier, fields in raw], page
-    )
-    entries = entries[:count]
-    answer: dict[str, Any] = {"length": length, "entries": entries}
-    return answer | {"cursor": entries[-1]["id"]} if len(entries) < len(raw) else answer
+    length = await call.backend.read("XLEN", name)
+    count = page.count(length)
+    async with page.reserved(length, COPIES_OF_STREAM):
+        length, raw = await _answers(
+            call,
+            ("XLEN", name),
+            ("XREVRANGE", name, last, first, "COUNT", count + 1)
+            if page.reverse
+            else ("XRANGE", name, first, last, "COUNT", count + 1),
+        )
+        entries = _kept(
+            [{"id": said(identifier), "fields": _fields(fields or [], page)} for identifier, fields in raw], page
+        )
+        entries = entries[:count]
+        answer: dict[str, Any] = {"length": length, "entries": entries}
+        return answer | {"cursor": entries[-1]["id"]} if len(entries) < len(raw) else answer
 
 
 async def _json(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
-    if page.memory > MOST_BYTES and page.field is None:
-        raise ToolError(f"the document has {page.memory} bytes: read a part of it, with a path as field")
     path = () if page.field is None else (encode(page.field),)
-    raw = await call.backend.read("JSON.GET", name, *path)
-    if raw is None:
-        raise ToolError(f"the document has nothing at {page.field!r}")
-    return {"length": len(raw)} | _slice(raw[page.offset : page.offset + page.room], page, len(raw))
+    memory = page.memory
+    if memory > MOST_BYTES and path:
+        (found,) = await call.backend.read_many([("JSON.DEBUG", "MEMORY", name, *path)])
+        memory = sum(found) if isinstance(found, list) else found if isinstance(found, int) else memory
+    if memory > MOST_BYTES:
+        raise ToolError(
+            f"this has {memory} bytes, and {MOST_BYTES} are allowed: read a part of it, with a path as field"
+        )
+    async with hold(COPIES * memory):
+        raw = await call.backend.read("JSON.GET", name, *path)
+        if raw is None:
+            raise ToolError(f"the document has nothing at {page.field!r}")
+        return {"length": len(raw)} | _slice(raw[page.offset : page.offset + page.room], page, len(raw))
 
 
 async def _series(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, tool
+from servers.redis.client.memory_guard import hold_estimated
 from servers.redis.format.key_encoding import parse_key, show, show_name
 from servers.redis.format.replies import said, seconds, words
+from servers.redis.policy.command_cost import COPIES, COPIES_OF_STREAM, OBJECT_BYTES, SAMPLES
 from servers.redis.policy.key_scope import ScopedRedis
 
 SHORT = 1024
@@ -41,7 +44,7 @@ class Many(TypedDict):
 
 _ABOUT: tuple[tuple[str, tuple[str, ...], tuple[Any, ...]], ...] = (
     ("encoding", ("OBJECT", "ENCODING"), ()),
-    ("memory_bytes", ("MEMORY", "USAGE"), ("SAMPLES", 20)),
+    ("memory_bytes", ("MEMORY", "USAGE"), ("SAMPLES", SAMPLES)),
     ("ttl_s", ("PTTL",), ()),
     ("idle_s", ("OBJECT", "IDLETIME"), ()),
     ("frequency", ("OBJECT", "FREQ"), ()),
@@ -61,6 +64,10 @@ _PEEK: dict[str, Callable[[bytes, int], tuple[tuple[Any, ...], tuple[Any, ...]]]
 
 SMALL = 64 * 1024
 """Bytes of memory of a key whose first elements are read without a look at their size."""
+
+
+BATCH_BYTES = 2 * 1024 * 1024
+"""Bytes of this process that the answers for keys that are read together may take."""
 
 
 async def _counts(
@@ -97,53 +104,104 @@ async def redis_read_many(
     abouts = [[next(first) for _ in range(1 + len(_ABOUT))] for _ in names]
     kinds = [said(about[0]) for about in abouts]
     knowns = [_known(about[1:]) for about in abouts]
-    counts = await _counts(call, names, kinds, knowns) if values else []
-    peeks = (
-        [
-            _PEEK[kind](name, count) if kind in _PEEK and count else None
-            for name, kind, count in zip(names, kinds, counts, strict=True)
+    peeks: list[_Peek | None] = [None] * len(names)
+    if values:
+        counts = await _counts(call, names, kinds, knowns)
+        peeks = [
+            _peek(kind, name, count, known) if kind in _PEEK and count else None
+            for name, kind, count, known in zip(names, kinds, counts, knowns, strict=True)
         ]
-        if values
-        else [None] * len(names)
-    )
-    replies = iter(
-        await call.backend.read_many(
-            [
-                command
-                for name, kind, peek in zip(names, kinds, peeks, strict=True)
-                if peek
-                for command in (
-                    ("HMGET", name, *chosen) if chosen and kind == "hash" else peek[0],
-                    peek[1],
-                    ("EXISTS", name),
-                )
-            ]
-        )
-    )
+        if chosen:
+            await _choose(call, names, kinds, chosen, peeks)
     room = Room(call.max_bytes)
     found: list[Short] = []
-    for key, name, about, kind, known, peek in zip(keys, names, abouts, kinds, knowns, peeks, strict=True):
-        short: dict[str, Any] = {"key": key, "type": kind} | known
-        if isinstance(about[0], Exception):
-            short = {"key": key, "type": "unknown", "error": words(about[0])}
-        elif peek:
-            value, length, there = (next(replies) for _ in range(3))
-            if isinstance(length, int):
-                short["length"] = length
-            # A key that expires between two commands looks empty.
-            if chosen and kind == "hash" and isinstance(value, list):
-                # As HSCAN gives them.
-                value = [
-                    b"0",
-                    [word for pair in zip(chosen, value, strict=True) if pair[1] is not None for word in pair],
-                ]
-            short = {"key": key, "type": "none"} if there == 0 else short | _shown(call, name, kind, value)
-        elif values and kind in _PEEK:
-            short["too_big"] = True
-        if not room.take(short):
-            return {"keys": found, "left_out": len(keys) - len(found)}
-        found.append(short)  # type: ignore[arg-type]
+    for batch in _batches(peeks):
+        async with hold_estimated(sum(peek.weight for index in batch if (peek := peeks[index]))):
+            commands = [command for index in batch if (peek := peeks[index]) for command in peek.commands]
+            replies = iter(await call.backend.read_many(commands))
+            for index in batch:
+                short: dict[str, Any] = {"key": keys[index], "type": kinds[index]} | knowns[index]
+                if isinstance(error := abouts[index][0], Exception):
+                    short = {"key": keys[index], "type": "unknown", "error": words(error)}
+                elif peek := peeks[index]:
+                    short = _short(call, names[index], short, peek, [next(replies) for _ in peek.commands])
+                elif values and kinds[index] in _PEEK:
+                    short["too_big"] = True
+                if not room.take(short):
+                    return {"keys": found, "left_out": len(keys) - len(found)}
+                found.append(short)  # type: ignore[arg-type]
     return {"keys": found}
+
+
+@dataclass(frozen=True)
+class _Peek:
+    """How the beginning of a key is read."""
+
+    commands: list[tuple[Any, ...]]
+    """For the elements, the length, and whether the key is there."""
+
+    weight: int
+    """Bytes of this process that the answers may take."""
+
+    chosen: dict[bytes, int] | None = None
+    """Of a hash: the only fields that are asked for, with the bytes of their values."""
+
+
+def _peek(kind: str, name: bytes, count: int, known: dict[str, Any]) -> _Peek:
+    copies = COPIES_OF_STREAM if kind == "stream" else COPIES
+    elements = SHORT if kind == "string" else min(known.get("memory_bytes", 0), 2 * SMALL)
+    return _Peek([*_PEEK[kind](name, count), ("EXISTS", name)], copies * elements + 2 * ELEMENTS * OBJECT_BYTES)
+
+
+async def _choose(
+    call: Call[ScopedRedis], names: list[bytes], kinds: list[str], chosen: list[bytes], peeks: list[_Peek | None]
+) -> None:
+    """Have only some fields of hashes read, and of these only such as are not too long."""
+    hashes = [index for index, kind in enumerate(kinds) if kind == "hash"]
+    lengths = iter(
+        await call.backend.read_many([("HSTRLEN", names[index], field) for index in hashes for field in chosen])
+    )
+    for index in hashes:
+        name = names[index]
+        sizes = {field: length if isinstance(length := next(lengths), int) else 0 for field in chosen}
+        short = [field for field, length in sizes.items() if length <= SMALL]
+        commands = [("HMGET", name, *(short or [b""])), ("HLEN", name), ("EXISTS", name)]
+        peeks[index] = _Peek(commands, COPIES * sum(sizes[field] for field in short) + len(short) * OBJECT_BYTES, sizes)
+
+
+def _batches(peeks: list[_Peek | None]) -> Iterator[list[int]]:
+    """Split keys into those that are read together."""
+    batch: list[int] = []
+    weight = 0
+    for index, peek in enumerate(peeks):
+        more = peek.weight if peek else 0
+        if batch and weight + more > BATCH_BYTES:
+            yield batch
+            batch, weight = [], 0
+        batch.append(index)
+        weight += more
+    yield batch
+
+
+def _short(
+    call: Call[ScopedRedis], name: bytes, short: dict[str, Any], peek: _Peek, answers: list[Any]
+) -> dict[str, Any]:
+    value, length, there = answers
+    if there == 0:  # a key that expires between two commands looks empty
+        return {"key": short["key"], "type": "none"}
+    if isinstance(length, int):
+        short["length"] = length
+    too_long: dict[bytes, int] = {}
+    if peek.chosen is not None and isinstance(value, list):
+        read = [field for field, size in peek.chosen.items() if size <= SMALL]
+        too_long = {field: size for field, size in peek.chosen.items() if size > SMALL}
+        # As HSCAN gives them.
+        value = [b"0", [word for pair in zip(read, value, strict=False) if pair[1] is not None for word in pair]]
+    short |= _shown(call, name, short["type"], value)
+    if "value" in short:
+        for field, size in too_long.items():
+            short["value"][show_name(field)] = {"text": "", "bytes": size}
+    return short
 
 
 def _about(name: bytes) -> list[tuple[Any, ...]]:

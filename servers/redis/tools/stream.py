@@ -9,10 +9,16 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.redis.client.memory_guard import hold_estimated
 from servers.redis.format.key_encoding import LONGEST_NAME, KeyName, Pattern, encode, show_name
 from servers.redis.format.replies import as_json, pairs, said
+from servers.redis.format.replies import words as said_error
+from servers.redis.policy.command_cost import COPIES_OF_STREAM, SAMPLES
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import SCAN_COUNT, SCAN_STEPS, Cursor
+
+LONGEST_ENDS = 1024 * 1024
+"""Bytes of the first and the last entry of a stream of which more is told than its length."""
 
 GROUPS = 20
 """Groups of a stream in the overview."""
@@ -44,18 +50,21 @@ async def redis_stream(
             raise ToolError("give the key of the group's stream")
         return await _overview(call, pattern, limit, cursor)
     name = call.backend.scope.key(key)
-    try:
-        about = pairs(await call.backend.read("XINFO", "STREAM", name))
-    except ToolError as error:
-        if "no such key" in str(error):
-            raise ToolError(f"there is no stream {key!r}: redis_scan with type stream finds them") from None
-        raise
-    state: StreamState = {
-        "stream": {field: as_json(value) for field, value in about.items() if not isinstance(value, list)}
-    }
-    for end in ("first", "last"):
-        if entry := about.get(f"{end}-entry"):
-            state["stream"][f"{end}-id"] = said(entry[0])
+    length, memory = await call.backend.read_many([("XLEN", name), ("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)])
+    if isinstance(length, Exception):
+        raise ToolError(f"{key!r} is no stream that can be read: {said_error(length)}")
+    if memory is None:
+        raise ToolError(f"there is no stream {key!r}: redis_scan with type stream finds them")
+    state: StreamState = {"stream": {"length": length}}
+    # XINFO STREAM answers with the first and the last entry.
+    ends = min(memory, 4 * memory // max(length, 1)) if isinstance(memory, int) else 0
+    if ends <= LONGEST_ENDS:
+        async with hold_estimated(COPIES_OF_STREAM * ends):
+            about = pairs(await call.backend.read("XINFO", "STREAM", name))
+            state["stream"] = {field: as_json(value) for field, value in about.items() if not isinstance(value, list)}
+            for end in ("first", "last"):
+                if entry := about.get(f"{end}-entry"):
+                    state["stream"][f"{end}-id"] = said(entry[0])
     room = Room(call.max_bytes)
     if group is None:
         groups = await call.backend.read("XINFO", "GROUPS", name)

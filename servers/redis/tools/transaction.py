@@ -12,6 +12,8 @@ from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.client.errors import Conflict
+from servers.redis.client.memory_guard import hold_estimated
+from servers.redis.client.optimistic_lock import MOST as MOST_VERSIONED
 from servers.redis.client.optimistic_lock import check_versions
 from servers.redis.format.key_encoding import Word, parse_key
 from servers.redis.format.replies import bounded
@@ -19,6 +21,9 @@ from servers.redis.policy.command_policy import plan
 from servers.redis.policy.key_scope import ScopedRedis
 
 T = TypeVar("T")
+
+DUMP_BYTES = 3 * MOST_VERSIONED
+"""Bytes of this process that the comparison of a version takes; keys are compared one after another."""
 
 ATTEMPTS = 30
 """Times that a transaction is tried whose keys others change meanwhile."""
@@ -51,7 +56,7 @@ async def redis_transaction(
     """Send reading and writing commands as one MULTI: INCR, HDEL, ZREM, LSET, RENAME, COPY, EXPIRE, JSON.SET, XACK, XGROUP, XREADGROUP, XTRIM ... Refused: scripts, and what Redis counts as dangerous or administrative."""  # noqa: E501
     backend = call.backend
     versions = {backend.scope.key(key): version for key, version in (if_versions or {}).items()}
-    planned = await plan(backend, [[parse_key(word) for word in command] for command in commands], writing=True)
+    planned, weight = await plan(backend, [[parse_key(word) for word in command] for command in commands], writing=True)
     keys = [*versions, *(key for command in planned for key in command.keys)]
     if not keys:
         raise ToolError("none of the commands names a key: redis_command is for those")
@@ -63,18 +68,19 @@ async def redis_transaction(
             await check_versions(transaction, versions)
             return await transaction.execute(words)
 
-    answers = await retried(conditional) if versions else await backend.multi(words, keys[0])
     room = Room(call.max_bytes)
     done: Done = {"replies": []}
-    for answer in answers:
-        shown, cut = bounded(answer, room)
-        if cut and shown is None:
-            break
-        done["replies"].append(shown)
-    if failed := sum(isinstance(answer, Exception) for answer in answers):
-        done["failed"] = failed
-    if left_out := len(answers) - len(done["replies"]):
-        done["left_out"] = left_out
+    async with hold_estimated(weight + (DUMP_BYTES if versions else 0), changes=True):
+        answers = await retried(conditional) if versions else await backend.multi(words, keys[0])
+        for answer in answers:
+            shown, cut = bounded(answer, room)
+            if cut and shown is None:
+                break
+            done["replies"].append(shown)
+        if failed := sum(isinstance(answer, Exception) for answer in answers):
+            done["failed"] = failed
+        if left_out := len(answers) - len(done["replies"]):
+            done["left_out"] = left_out
     return done
 
 

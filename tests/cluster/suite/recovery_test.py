@@ -91,7 +91,3 @@ def test_a_rollout_takes_up_the_new_password(release: Release, kube: Kube, clien
     with client.to_store(REDIS, password=with_login.password) as count:
         wait_until("the sidecar is let in", lambda: up(client, REDIS), lambda: client.health(REDIS))
     assert count.failures == 0, count
-
-
-def test_elasticsearch_refuses_a_wrong_password() -> None:
-    pytest.skip("the stand-in of Elasticsearch has no security module: tests of the server cover it")

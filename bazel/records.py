@@ -1,0 +1,25 @@
+"""JSON with one record on each line, so that a changed record is one changed line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def dumps(value: Any, depth: int, margin: str = "") -> str:
+    """Return a value as JSON.
+
+    Args:
+        value: what json.dumps takes
+        depth: levels of containers that are spread over lines; those below stay on one line
+        margin: indentation of the value's last line
+    """
+    if not depth or not value or not isinstance(value, dict | list):
+        return json.dumps(value)
+    inner = margin + "  "
+    if isinstance(value, dict):
+        lines = [f"{json.dumps(key)}: {dumps(part, depth - 1, inner)}" for key, part in value.items()]
+    else:
+        lines = [dumps(part, depth - 1, inner) for part in value]
+    begin, end = "{}" if isinstance(value, dict) else "[]"
+    return begin + "\n" + ",\n".join(inner + line for line in lines) + "\n" + margin + end

@@ -1,0 +1,436 @@
+"""Hostile documents, mappings and indices for Elasticsearch, and what is asked of them."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from tests.hostile.attack import Case, Check
+from tools.backends.elasticsearch import ElasticsearchNode
+
+MIB = 1024 * 1024
+
+SETTINGS = {"cluster.max_shards_per_node": 20_000}
+
+
+def nested(levels: int, inside: Any = "x", name: str = "a") -> Any:
+    """Return objects in objects."""
+    for _ in range(levels):
+        inside = {name: inside}
+    return inside
+
+
+def documents() -> Iterator[tuple[str, str]]:
+    """The JSON of documents, by id."""
+    yield "small", '{"n":1}'
+    for count in (20_000, 100_000):
+        yield f"fields{count}", json.dumps({f"field{n}": n for n in range(count)})
+    yield "fields-empty", json.dumps({f"f{n}": {} for n in range(100_000)})
+    yield "fields-long", json.dumps({f"{n}" + "f" * 60_000: "x" for n in range(100)})
+    yield "fields-text", json.dumps({f"f{n}": "x" * 5000 for n in range(1500)})
+    yield "fields-arrays", json.dumps({f"f{n}": [0] * 300 for n in range(8000)})
+    yield "dots", json.dumps({".".join(["a"] * 20) + str(n): n for n in range(5000)})
+    for levels in (100, 900):
+        yield f"levels{levels}", json.dumps(nested(levels))
+        yield f"lists{levels}", '{"a":' + "[" * levels + "]" * levels + "}"
+    yield "levels-wide", json.dumps({f"f{n}": nested(90, [0] * 100) for n in range(300)})
+    for name, piece in (
+        ("digits", "0"),
+        ("floats", "0.1"),
+        ("objects", '{"":0}'),
+        ("lists", "[0]"),
+        ("empties", "{}"),
+        ("texts", '"ab"'),
+    ):
+        for size in (1, 7):
+            yield f"{name}{size}", '{"a":[' + ",".join([piece] * (size * MIB // (len(piece) + 1))) + "]}"
+    yield "objects-named", '{"a":[' + ",".join(f'{{"k{n}":0}}' for n in range(600_000)) + "]}"
+    yield "text7", json.dumps({"text": "word " * (7 * MIB // 5)})
+    yield "text20", json.dumps({"text": "word " * (20 * MIB // 5), "n": 1})
+    yield "control", json.dumps({"text": "\x01" * MIB})
+    yield "invisible", json.dumps({"text": "\u200b" * MIB}, ensure_ascii=False)
+    yield "emoji", json.dumps({"text": "\U0001f469\u200d" * 200_000})
+    yield "surrogate", '{"text":"' + "\\ud83d" * 100_000 + '"}'
+    yield "big-number", '{"n2":' + "9" * 900 + "}"
+    yield "exponent", '{"n2":1e999}'
+
+
+def index(node: ElasticsearchNode, name: str, body: Mapping[str, Any]) -> None:
+    shards = {"index": {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": "-1"}}
+    settings = shards["index"] | body.get("settings", {})
+    node.request("PUT", f"/{name}", {**body, "settings": settings})
+
+
+def fill(node: ElasticsearchNode, *, indices: int = 300, seconds: float = 30) -> int:
+    """Write it all, and indices as many as are wanted or get made in the time.
+
+    Returns:
+        the number of these.
+    """
+    plain = {"mappings": {"dynamic": False, "properties": {"n": {"type": "long"}, "k": {"type": "keyword"}}}}
+    index(node, "small", plain)
+    node.request("PUT", "/small/_doc/1?refresh=true", {"n": 1})
+    index(node, "wild", plain)
+    for name, text in documents():
+        try:
+            node.request("POST", "/wild/_bulk", json.dumps({"index": {"_id": name}}) + "\n" + text + "\n")
+        except urllib.error.HTTPError as error:
+            print(f"{name} can't be stored: {error.read()[:200]!r}")
+    node.request("POST", "/wild/_refresh")
+    index(
+        node,
+        "texts",
+        {
+            "mappings": {
+                "properties": {"text": {"type": "text", "fields": {"k": {"type": "keyword", "ignore_above": 100}}}}
+            },
+            "settings": {"highlight.max_analyzed_offset": 10_000_000},
+        },
+    )
+    for number in range(8):
+        words = " ".join(f"word{number}x{n} fox" for n in range(60_000))
+        node.request("PUT", f"/texts/_doc/{number}", {"text": words})
+    node.request("POST", "/texts/_refresh")
+    index(
+        node,
+        "many",
+        {
+            "mappings": {
+                "properties": {
+                    "n": {"type": "long"},
+                    "k": {"type": "keyword"},
+                    "d": {"type": "date"},
+                    "o": {"type": "nested", "properties": {"v": {"type": "long"}}},
+                }
+            }
+        },
+    )
+    for start in range(0, 30_000, 5000):
+        lines = "".join(
+            f'{{"index":{{"_id":"{n}"}}}}\n{{"n":{n},"k":"{"k" * 200}{n}","d":{n * 10**7},"pad":"{"x" * 200}"}}\n'
+            for n in range(start, start + 5000)
+        )
+        node.request("POST", "/many/_bulk", lines)
+    node.request("POST", "/many/_refresh")
+    index(
+        node,
+        "mapped",
+        {
+            "mappings": {"properties": {f"field{n}" + "m" * 50: {"type": "keyword"} for n in range(20_000)}},
+            "settings": {"mapping.total_fields.limit": 30_000},
+        },
+    )
+    index(node, "aliased", {**plain, "aliases": {f"alias{n}" + "a" * 200: {} for n in range(3000)}})
+    end, made = time.monotonic() + seconds, 0
+    while made < indices and time.monotonic() < end:
+        try:
+            index(node, f"i-{made:05}-" + "i" * 200, {"mappings": {"properties": {f"f{made}": {"type": "keyword"}}}})
+        except urllib.error.HTTPError as error:
+            if error.code != 429:
+                raise
+            break  # its heap has no more
+        made += 1
+    return made
+
+
+def neighbour(node: ElasticsearchNode) -> Callable[[], object]:
+    """Return a request of another client."""
+    return lambda: node.request("GET", "/small/_doc/1")
+
+
+def got(node: ElasticsearchNode, id: str) -> Check:
+    """The check of what es_get gives: the document as Elasticsearch gives it to others, cut or whole."""
+
+    def check(result: Mapping[str, Any]) -> str | None:
+        whole = node.request("GET", f"/wild/_doc/{id}")["_source"]
+        source = result.get("source")
+        if source == whole:
+            return None
+        if not result.get("cut"):
+            return "cut, and it does not say so"
+        if isinstance(source, dict):
+            for name, value in list(source.items())[:20]:
+                real = whole.get(name)
+                if isinstance(value, str) and not str(real).startswith(value.removesuffix("...")):
+                    return f"another value of {name[:50]}"
+                if isinstance(value, int) and value != real:
+                    return f"another number of {name[:50]}"
+        return None
+
+    return check
+
+
+def cases(node: ElasticsearchNode) -> list[Case]:
+    """What is asked."""
+    ids = [name for name, _ in documents()]
+    stars = "*a" * 300
+    found = [
+        Case("es_health", {}),
+        *(Case("es_health", {"about": [part]}) for part in ("nodes", "indices", "tasks", "allocation", "hot_threads")),
+        Case("es_indices", {}),
+        Case("es_indices", {"pattern": "*", "order": "bytes", "limit": 1000, "hidden": True}),
+        Case("es_indices", {"kind": "aliases", "limit": 1000}),
+        Case("es_indices", {"kind": "templates"}),
+        Case("es_mapping", {"index": "mapped"}),
+        Case("es_mapping", {"index": "mapped", "full": True}),
+        Case("es_mapping", {"index": "mapped", "fields": "*1*1*1*1*1*x"}),
+        Case("es_mapping", {"index": "*"}),
+        Case("es_mapping", {"index": "i-*"}),
+        Case("es_field", {"index": "many", "field": "k", "top": 200, "sample": 1_000_000}),
+        Case("es_field", {"index": "many", "field": "n", "sample": 1_000_000}),
+        Case("es_field", {"index": "mapped", "field": "field"}),
+        Case("es_field", {"index": "mapped", "field": "field1" + "n" * 50}),
+        Case("es_field", {"index": "*", "field": "f1"}),
+        Case("es_field", {"index": "texts", "field": "text"}),
+        Case("es_get", {"index": "wild", "id": ids}),
+        Case("es_get", {"index": "wild", "id": [f"{name}7" for name in ("digits", "objects", "lists", "empties")]}),
+        Case("es_get", {"index": "wild", "id": ["fields100000"]}),
+        Case("es_get", {"index": "wild", "id": "text20", "field": "text"}),
+        Case("es_get", {"index": "wild", "id": "text7", "field": "text", "cursor": "7000000"}),
+        Case("es_get", {"index": "wild", "id": "invisible", "field": "text"}),
+        Case("es_get", {"index": "wild", "id": "levels900", "field": ".".join(["a"] * 900)}),
+        Case("es_get", {"index": "wild", "id": "dots", "field": ".".join(["a"] * 20) + "1"}),
+        Case("es_get", {"index": "wild", "id": "fields100000", "source": ["field1*"]}),
+        Case("es_get", {"index": "wild", "id": "objects7", "source": ["*a*a*a*a*"]}),
+        Case("es_get", {"index": "wild", "id": "nothing"}),
+        Case("es_get", {"index": "wild" + "x" * 2000, "id": "nothing"}),
+    ]
+    found += [Case("es_get", {"index": "wild", "id": id}, got(node, id)) for id in ids]
+    found += [Case("es_search", {"index": "wild", "size": 1, "query": {"ids": {"values": [id]}}}) for id in ids]
+    terms = {"terms": {"field": "k", "size": 65_000}}
+    queries: list[dict[str, Any]] = [
+        {"regexp": {"k": {"value": ".*" * 100 + "x"}}},
+        {"regexp": {"k": {"value": "(k|kk|kkk|kkkk){1,200}.*[0-9]+", "max_determinized_states": 1_000_000}}},
+        {"wildcard": {"k": "*k" * 400 + "*1"}},
+        {"query_string": {"query": "k:/.*k.*k.*k.*1/ OR *1* OR k:*2*"}},
+        {"query_string": {"query": "(" * 2000 + "a" + ")" * 2000}},
+        {"fuzzy": {"k": {"value": "k" * 200 + "1", "fuzziness": 2}}},
+        {"terms": {"n": list(range(65_000))}},
+        {"bool": {"should": [{"wildcard": {"k": f"*{n}*"}} for n in range(300)]}},
+        {"bool": {"should": [{"term": {"n": n}} for n in range(5000)]}},
+        {"range": {"n": {"gte": 0}}},
+        {"prefix": {"k": "k"}},
+    ]
+    found += [Case("es_search", {"index": "many", "query": q, "size": 0}) for q in queries]
+    deep: dict[str, Any] = {"match_all": {}}
+    for _ in range(200):
+        deep = {"bool": {"must": [deep]}}
+    aggs: list[dict[str, Any]] = [
+        {"a": terms},
+        {"a": {**terms, "aggs": {"b": terms}}},
+        {"a": {"terms": {"field": "n", "size": 1000}, "aggs": {"h": {"top_hits": {"size": 100}}}}},
+        {"a": {"histogram": {"field": "n", "interval": 0.5}}},
+        {"a": {"date_histogram": {"field": "d", "fixed_interval": "1s"}}},
+        {"a": {"composite": {"size": 65_000, "sources": [{"k": {"terms": {"field": "k"}}}]}}},
+        {"a": {"cardinality": {"field": "k", "precision_threshold": 40_000}}},
+        {"a": {"percentiles": {"field": "n", "tdigest": {"compression": 100_000}}}},
+        {"a": {"filters": {"filters": {str(n): {"term": {"n": n}} for n in range(2000)}}}},
+        {"a": {"adjacency_matrix": {"filters": {str(n): {"term": {"n": n}} for n in range(90)}}}},
+        {f"a{n}": {"terms": {"field": "k", "size": 1000}} for n in range(50)},
+        {"a": {"top_hits": {"size": 100, "_source": True}}},
+    ]
+    found += [Case("es_search", {"index": "many", "size": 0, "aggs": a}) for a in aggs]
+    found += [
+        Case("es_search", {"index": "many", "size": 1000}),
+        Case("es_search", {"index": "many", "size": 1000, "sort": [{"k": "desc"}, {"n": "asc"}]}),
+        Case("es_search", {"index": "many", "size": 0, "query": deep}),
+        Case("es_search", {"index": "*", "size": 1000}),
+        Case("es_search", {"index": "wild", "size": 1000}),
+        Case("es_search", {"index": "wild", "size": 1000, "source": []}),
+        Case("es_search", {"index": "wild", "size": 10, "query": {"exists": {"field": "n"}}}),
+        Case("es_search", {"index": "*", "text": "fox " * 1000, "size": 10}),
+        Case("es_search", {"index": "texts", "text": "fox", "highlight": ["text", "*"], "size": 8}),
+        Case("es_search", {"index": "texts", "text": "(" * 5000}),
+        Case(
+            "es_search",
+            {
+                "index": "texts",
+                "query": {
+                    "more_like_this": {
+                        "fields": ["text"],
+                        "like": "fox " * 50_000,
+                        "max_query_terms": 100_000,
+                        "min_term_freq": 1,
+                    }
+                },
+            },
+        ),
+        Case("es_search", {"index": "many", "where": {f"f{n}": list(range(100)) for n in range(500)}}),
+        Case("es_search", {"index": "many", "cursor": "A" * 100_000}),
+        Case("es_search", {"index": ",".join(["many"] * 1000)}),
+        Case(
+            "es_explain",
+            {
+                "index": "many",
+                "query": {"bool": {"should": [{"wildcard": {"k": f"*{n}*"}} for n in range(100)]}},
+                "profile": True,
+            },
+        ),
+        Case("es_explain", {"index": "many", "query": queries[6], "id": "1"}),
+        Case("es_explain", {"index": "*", "query": {"match_all": {}}, "profile": True}),
+        Case("es_analyze", {"text": "fox " * 200_000}),
+        Case("es_analyze", {"text": "\u200b" * 100_000, "analyzer": "standard"}),
+        Case("es_analyze", {"text": "a b " * 2400, "index": "texts", "field": "text"}),
+        Case("es_query", {"query": "FROM many | STATS c = COUNT(*) BY k | LIMIT 10000"}),
+        Case("es_query", {"query": "SELECT " + "(" * 5000}),
+    ]
+    requests: list[tuple[str, dict[str, Any]]] = [
+        ("/wild/_search", {"params": {"size": 10_000}}),
+        ("/many/_search", {"params": {"size": 10_000}}),
+        ("/many/_search", {"params": {"size": 10_000, "_source": "false", "filter_path": "hits.hits._id"}}),
+        ("/many/_search", {"params": {"from": 9000, "size": 1000}}),
+        (
+            "/many/_search",
+            {"method": "POST", "body": {"size": 10_000, "docvalue_fields": ["n", "d"], "_source": False}},
+        ),
+        ("/many/_search", {"method": "POST", "body": {"size": 0, "aggs": aggs[1]}}),
+        (
+            "/many/_search",
+            {"method": "POST", "body": {"size": 0, "suggest": {"s": {"text": "k" * 10_000, "term": {"field": "k"}}}}},
+        ),
+        ("/many/_search", {"params": {"timeout": "1h", "preference": "x", "batched_reduce_size": 2}}),
+        ("/many/_count", {"method": "POST", "body": {"query": queries[1]}}),
+        *(
+            (f"/wild/_source/{id}", {})
+            for id in (
+                "digits7",
+                "objects7",
+                "lists7",
+                "empties7",
+                "floats7",
+                "objects-named",
+                "fields-arrays",
+                "levels900",
+                "lists900",
+                "text20",
+                "fields100000",
+            )
+        ),
+        ("/wild/_mget", {"method": "POST", "body": {"ids": ["digits1", "objects1", "lists1", "empties1"] * 50}}),
+        ("/texts/_termvectors/1", {"params": {"fields": "text", "term_statistics": "true"}}),
+        (
+            "/texts/_mtermvectors",
+            {
+                "method": "POST",
+                "body": {
+                    "ids": [str(n) for n in range(8)] * 20,
+                    "parameters": {"fields": ["text"], "term_statistics": True},
+                },
+            },
+        ),
+        (
+            "/many/_terms_enum",
+            {"method": "POST", "body": {"field": "k", "string": "k", "size": 10_000, "timeout": "1h"}},
+        ),
+        ("/_field_caps", {"params": {"fields": "*", "include_unmapped": "true"}}),
+        ("/*/_field_caps", {"params": {"fields": "*"}}),
+        ("/*/_mapping", {}),
+        ("/mapped/_mapping", {}),
+        ("/*/_settings", {"params": {"include_defaults": "true"}}),
+        ("/*/_alias", {}),
+        ("/*", {}),
+        ("/_stats", {"params": {"level": "shards"}}),
+        ("/*/_segments", {"params": {"verbose": "true"}}),
+        ("/_recovery", {}),
+        ("/_cluster/state/_all", {}),
+        ("/_cluster/state/metadata/*", {}),
+        ("/_cluster/stats", {}),
+        ("/_nodes/stats", {"params": {"level": "shards"}}),
+        ("/_nodes", {}),
+        (
+            "/_nodes/hot_threads",
+            {"params": {"threads": 10_000, "interval": "20s", "snapshots": 100, "ignore_idle_threads": "false"}},
+        ),
+        ("/_nodes/hot_threads", {"params": {"interval": "1h"}}),
+        ("/_cat/indices", {}),
+        ("/_cat/shards", {}),
+        ("/_cat/segments", {}),
+        ("/_cat/aliases", {}),
+        ("/_cat/recovery", {}),
+        ("/_cat/tasks", {}),
+        ("/_cluster/health", {"params": {"wait_for_nodes": ">5", "timeout": "1h"}}),
+        ("/_cluster/health", {"params": {"level": "shards"}}),
+        ("/_tasks", {"params": {"wait_for_completion": "true", "timeout": "1h", "detailed": "true"}}),
+        ("/_health_report", {}),
+        (
+            "/_rank_eval",
+            {
+                "method": "POST",
+                "body": {
+                    "requests": [{"id": str(n), "request": {"query": queries[2]}, "ratings": []} for n in range(200)],
+                    "metric": {"precision": {"k": 1000}},
+                },
+            },
+        ),
+        (
+            "/many/_validate/query",
+            {"method": "POST", "params": {"explain": "true", "rewrite": "true"}, "body": {"query": queries[7]}},
+        ),
+        ("/many/_search_shards", {"method": "POST"}),
+        ("/_resolve/index/*", {"params": {"expand_wildcards": "all"}}),
+        (
+            "/_ingest/pipeline/_simulate",
+            {
+                "method": "POST",
+                "body": {"pipeline": {"processors": []}, "docs": [{"_source": {"a": "x" * 1000}}] * 500},
+            },
+        ),
+        ("/_analyze", {"method": "POST", "body": {"text": ["fox"] * 10_000}}),
+        ("/" + "a" * 4000, {}),
+        ("/" + "a/" * 2000, {}),
+        ("/many/_doc/" + "%" * 1000, {}),
+        ("/_cat/" + "/_cat" * 500, {}),
+    ]
+    found += [Case("es_request", {"path": path, **more}) for path, more in requests]
+    found += [
+        Case(tool, arguments, crowd=False)
+        for tool, arguments in (
+            ("es_index", {"index": "wild", "id": "w1", "document": nested(900)}),
+            ("es_index", {"index": "wild", "id": "w2", "document": {f"f{n}": n for n in range(40_000)}}),
+            ("es_index", {"index": "small", "id": "w3", "document": {"text": "\u200b" * 100_000}}),
+            ("es_index", {"index": "wild", "id": "objects7", "op": "update", "document": {"n": 2}}),
+            (
+                "es_bulk",
+                {
+                    "index": "small",
+                    "operations": [{"op": "index", "id": str(n), "document": {"n": n}} for n in range(10_000)],
+                },
+            ),
+            ("es_bulk", {"index": "small", "operations": '{"index":{}}\n{"n":1}\n' * 30_000}),
+            ("es_bulk", {"index": "small", "operations": "\n" * 800_000}),
+            ("es_bulk", {"index": "small", "operations": "{" * 500_000}),
+            ("es_by_query", {"index": "wild", "query": {"match_all": {}}, "set": {"n": 1}}),
+            ("es_by_query", {"index": "many", "query": {"match_all": {}}, "most": 100_000}),
+            ("es_delete", {"index": "wild", "id": "x" * 512}),
+            (
+                "es_define",
+                {
+                    "kind": "index",
+                    "name": "defined",
+                    "definition": {"mappings": {"properties": {f"f{n}": {"type": "keyword"} for n in range(15_000)}}},
+                },
+            ),
+            ("es_define", {"kind": "index", "name": "shards", "definition": {"settings": {"number_of_shards": 1000}}}),
+            ("es_alias", {"changes": [{"add": {"index": "many", "alias": f"a{n}"}} for n in range(1000)]}),
+        )
+    ]
+    # Elasticsearch matches these by backtracking: one that is sent ends the node, so they come last.
+    found += [
+        Case("es_indices", {"pattern": stars}),
+        Case("es_mapping", {"index": stars}),
+        Case("es_field", {"index": "many", "field": stars}),
+        Case("es_search", {"index": stars}),
+        Case("es_search", {"index": "many", "source": [stars], "highlight": [stars]}),
+        Case("es_get", {"index": "wild", "id": "fields20000", "source": [stars]}),
+        Case("es_request", {"path": f"/_cat/indices/{stars}"}),
+        Case("es_request", {"path": "/_field_caps", "params": {"fields": stars}}),
+        Case("es_request", {"path": "/_nodes/stats", "params": {"filter_path": stars}}),
+        Case("es_request", {"path": f"/_nodes/{stars}"}),
+        Case("es_request", {"path": "/_tasks", "params": {"actions": stars}}),
+        Case("es_request", {"path": f"/_alias/{stars}"}),
+        Case("es_request", {"path": f"/_index_template/{stars}"}),
+    ]
+    return found

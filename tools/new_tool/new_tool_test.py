@@ -1,0 +1,54 @@
+"""The skeleton of a new tool works as it is created, in a copy of the source tree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bazel.python.import_path import import_path
+from tools.new_tool.main import Refused, create
+
+SOURCE = Path("WORKSPACE").resolve().parent
+"""The source tree: the runfiles hold a link to its WORKSPACE file."""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name in ("bazel/python", "servers", "tools"):
+        shutil.copytree(SOURCE / name, tmp_path / name)
+    shutil.copy(SOURCE / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("server", "tool"), [("redis", "redis_idle"), ("elasticsearch", "es_shard_sizes")])
+def test_the_new_test_passes(server: str, tool: str, tree: Path) -> None:
+    module, test, *_ = create(tree, server, tool)
+    assert module.name == tool.partition("_")[2] + ".py"
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("TEST_", "XML_"))}
+    env["PYTHONPATH"] = os.pathsep.join([str(tree), import_path()])
+    cases = [
+        str(test),
+        f"servers/{server}/tests/tools_test.py",
+        "-k",
+        "it_answers or refused or test_the_list_of_tools",
+    ]
+    done = subprocess.run(
+        [sys.executable, "bazel/python/pytest_main.py", *cases], cwd=tree, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f'"{test.stem}",' in (tree / f"servers/{server}/tests/BUILD.bazel").read_text()
+
+
+@pytest.mark.parametrize(
+    "name", ["idle", "redis_", "redis_Idle", "es_idle", "redis_info", "redis_publish", "redis_../x"]
+)
+def test_a_name_that_does_not_fit_or_is_taken_is_refused(name: str, tree: Path) -> None:
+    before = {path: path.read_bytes() for path in sorted(tree.rglob("*")) if path.is_file()}
+    with pytest.raises(Refused):
+        create(tree, "redis", name)
+    assert {path: path.read_bytes() for path in sorted(tree.rglob("*")) if path.is_file()} == before
