@@ -60,7 +60,7 @@ class Backend(Protocol):
 
     @property
     def address(self) -> str:
-        """Where the store is, such as redis.example:6379. No credentials."""
+        """Return where the store is, such as redis.example:6379. No credentials."""
         ...
 
     async def check(self) -> str:
@@ -80,7 +80,7 @@ class Backend(Protocol):
 
 
 class Monitor:
-    """Keeps asking a backend whether it serves, and says so in the log when that changes."""
+    """Keep asking a backend whether it serves, and log each change."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

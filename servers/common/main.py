@@ -83,7 +83,7 @@ def run(sidecar: Any, transport: str = "http") -> None:
 
 
 def _transport(sidecar: Any, env: Environment, default: str) -> str:
-    """What the command line says, where it does not end the process."""
+    """Return what the command line says, where it does not end the process."""
     import argparse
 
     width = max(len(name) for name, _, _ in env.described)

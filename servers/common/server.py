@@ -178,7 +178,7 @@ class Instance(Generic[B]):
         return mcp_types.ListToolsResult(tools=[t.definition.model_copy(update={"meta": meta}) for t in listed])
 
     def _serves(self, needs: Callable[[Any], bool] | None) -> bool:
-        """Whether the store has said that it has what is needed."""
+        """Return whether the store has said that it has what is needed."""
         return needs is None or (self.monitor.reached and needs(self.backend))
 
     async def _call_tool(
@@ -357,7 +357,7 @@ class Instance(Generic[B]):
             raise _Failed(f"the server failed inside ({type(error).__name__}); its log says where") from error
 
     def _doubt(self, name: str) -> str:
-        """What to add where the answer to a change was lost."""
+        """Return what to add where the answer to a change was lost."""
         tool = self._tools.get(name)
         return (
             "; what was asked for may have been done or not: look before you repeat it" if tool and tool.write else ""
@@ -425,7 +425,7 @@ class Instance(Generic[B]):
 
 
 def _place(error: BaseException) -> list[str]:
-    """Where an exception came from, innermost last, without its message."""
+    """Return where an exception came from, innermost last, without its message."""
     places = []
     trace = error.__traceback__
     while trace:

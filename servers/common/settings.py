@@ -62,7 +62,7 @@ class Secret:
         self._part = part
 
     def reveal(self) -> str:
-        """The value; from its file as it is now where there is one, so that a rotated secret is taken up.
+        """Return the value. A file is read each time, so that a rotated secret works at once.
 
         Raises:
             OSError: the file can't be read any more.

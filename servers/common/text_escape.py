@@ -36,7 +36,7 @@ def escaped(json: str) -> str:
 
 
 def _shows(json: str) -> bool:
-    """Whether nothing in it hides or acts, which takes a tenth of what the expression takes."""
+    """Return whether nothing in it hides or acts, which takes a tenth of what the expression takes."""
     if json.isascii():
         return "\x7f" not in json
     if not json.isprintable():

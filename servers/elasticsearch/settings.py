@@ -242,8 +242,7 @@ def _url(entry: str, scheme: str, port: int) -> str:
     if parts.scheme not in SCHEMES or not host or parts.query or parts.fragment or re.search(r"[\s%\\]", entry):
         raise ValueError(f"'{entry}' is neither host:port nor a URL as https://es.example:9200")
     if said is None and "://" in entry:
-        # Elasticsearch's clients differ in what they take then.
-        raise ValueError(f"'{entry}' has no port: name it, as in https://es.example:9200")
+        port = {"http": 80, "https": 443}[parts.scheme]  # RFC 9110, 4.2
     check_host(host)
     return f"{parts.scheme}://{_bracketed(host)}:{said or port}{parts.path.rstrip('/')}"
 

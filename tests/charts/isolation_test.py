@@ -23,8 +23,8 @@ def remove_sidecars(chart: Chart) -> int:
     """Takes the feature out of the chart; how many lines of templates had it."""
     for library in [path for name in ("mcp-server", "mcp-sidecar") for path in chart.folder.rglob(name)]:
         shutil.rmtree(library, ignore_errors=True)  # one may be in the other
-    for file in ("NOTES.txt", "mcp-servers.yaml"):
-        (chart.folder / "templates" / file).unlink()
+    for name in ("NOTES.txt", "mcp-servers.yaml"):
+        (chart.folder / "templates" / name).unlink()
     lines = 0
     for file in chart.folder.rglob("*"):
         if file.name in ("mcp-service.yaml", "mcp-networkpolicy.yaml"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -245,6 +246,16 @@ def test_the_data_of_redis_takes_its_part_of_the_memory_limit(
     (config,) = (m for m in found if (m["kind"], m["metadata"]["name"]) == ("ConfigMap", "redis"))
     lines = [line for line in config["data"]["redis.conf"].splitlines() if line.startswith("maxmemory ")]
     assert lines == ([f"maxmemory {bytes_}"] if bytes_ else [])
+
+
+def test_on_openshift_no_user_or_group_is_named(chart: Chart) -> None:
+    everything = (SIDECAR, ORCHESTRATOR, "workers.enabled=true", "hitl-ui.enabled=true", *SERVER)
+    words = ["template", "dox", str(chart.folder), "--set", ",".join(everything)]
+    done = chart.helm(*words, "--values", str(chart.folder / "values-openshift.yaml"))
+    assert done.returncode == 0, done.stderr
+    numbers = re.compile("(runAsUser|runAsGroup|fsGroup): ")
+    assert not numbers.search(done.stdout) and numbers.search(chart.helm(*words).stdout)
+    assert done.stdout.count("runAsNonRoot: true") > 5
 
 
 def test_two_renders_are_equal(chart: Chart) -> None:

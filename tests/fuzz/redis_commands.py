@@ -160,7 +160,7 @@ async def fuzz(redis: Redis, port: int, seed: int, count: int, *, cluster: bool 
             tried.made += 1
             sent = [word.encode() for word in words]
             try:
-                (planned,) = await plan(backend, [sent], writing=True)
+                (planned,), _ = await plan(backend, [sent], writing=True)
             except ToolError:
                 continue
             tried.passed += 1

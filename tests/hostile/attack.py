@@ -1,4 +1,4 @@
-"""A server under attack: from its image's files, in a control group with the chart's limits, beside an honest client of the store.
+"""A server under attack, from its image: in a control group with the chart's limits, beside an honest client of the store.
 
 What is asked is in `redis_cases` and `elasticsearch_cases`. What is seen: whether the server was killed, ended or failed a probe,
 what each answer was, how much memory it took, and the most CPU time in which its event loop served nobody else.
@@ -51,7 +51,7 @@ class Policy(asyncio.DefaultEventLoopPolicy):
 asyncio.set_event_loop_policy(Policy())
 runpy.run_module("MODULE", run_name="__main__", alter_sys=True)
 """
-"""Runs a server on an event loop whose selector, asyncio's documented extension point, tells the CPU seconds of turns over 50 ms."""
+"""Runs a server on an event loop whose selector (asyncio documents both) tells the CPU seconds of turns over 50 ms."""
 
 FAULT = re.compile(r"the server failed inside|can't be reached|does not answer|broke the connection|refuses our login")
 """What no answer may say here: the store is well, and nothing may fail inside."""

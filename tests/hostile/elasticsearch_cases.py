@@ -164,7 +164,7 @@ def got(node: ElasticsearchNode, id: str) -> Check:
 
 
 def cases(node: ElasticsearchNode) -> list[Case]:
-    """What is asked."""
+    """Return what is asked."""
     ids = [name for name, _ in documents()]
     stars = "*a" * 300
     found = [

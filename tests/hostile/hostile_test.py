@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.attack import MEMORY, MIB
+from tests.benchmark.limits import MIB
+from tests.hostile.attack import MEMORY
 from tests.hostile.run import STORES, attacked, faults, figures
 from tools.backends.runfiles import program
 

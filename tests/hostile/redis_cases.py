@@ -61,12 +61,29 @@ FILL: dict[str, str] = {
     "z:skewed": "for i = 1, 5000 do redis.call('zadd', K, i, i .. 'x') end redis.call('zadd', K, 0, string.rep('x', 62914560))",
     "z:many": "for i = 1, 100000 do redis.call('zadd', K, 1, i) end",
     "geo": "for i = 1, 5000 do redis.call('geoadd', K, i % 180, i % 80, i) end",
-    "x:2m": "for i = 1, 20 do redis.call('xadd', K, i .. '-1', 'f', string.rep('x', 2097152)) end redis.call('xgroup', 'create', K, 'g', 0) redis.call('xreadgroup', 'group', 'g', 'c', 'count', 20, 'streams', K, '>')",
-    "x:skewed": "for i = 1, 5000 do redis.call('xadd', K, i .. '-1', 'f', 'x') end redis.call('xadd', K, '5001-1', 'f', string.rep('x', 62914560))",
+    "x:2m": (
+        "for i = 1, 20 do redis.call('xadd', K, i .. '-1', 'f', string.rep('x', 2097152)) end "
+        "redis.call('xgroup', 'create', K, 'g', 0) redis.call('xreadgroup', 'group', 'g', 'c', 'count', 20, "
+        "'streams', K, '>')"
+    ),
+    "x:skewed": (
+        "for i = 1, 5000 do redis.call('xadd', K, i .. '-1', 'f', 'x') end redis.call('xadd', K, '5001-1', "
+        "'f', string.rep('x', 62914560))"
+    ),
     "x:fields": "local a = {} for i = 1, 7000 do a[i] = 'f' end for i = 1, 30 do redis.call('xadd', K, i .. '-1', unpack(a)) end",
-    "x:groups": "redis.call('xadd', K, '1-1', 'f', 'x') for i = 1, 3000 do redis.call('xgroup', 'create', K, i .. string.rep('g', 4096), 0) end",
-    "x:consumers": "redis.call('xadd', K, '1-1', 'f', 'x') redis.call('xgroup', 'create', K, 'g', 0) for i = 1, 3000 do redis.call('xgroup', 'createconsumer', K, 'g', i .. string.rep('c', 4096)) end",
-    "x:pending": "redis.call('xgroup', 'create', K, 'g', 0, 'mkstream') for i = 1, 400 do redis.call('xadd', K, i .. '-1', 'f', 'x') redis.call('xreadgroup', 'group', 'g', i .. string.rep('c', 65536), 'streams', K, '>') end",
+    "x:groups": (
+        "redis.call('xadd', K, '1-1', 'f', 'x') for i = 1, 3000 do redis.call('xgroup', 'create', K, i .. "
+        "string.rep('g', 4096), 0) end"
+    ),
+    "x:consumers": (
+        "redis.call('xadd', K, '1-1', 'f', 'x') redis.call('xgroup', 'create', K, 'g', 0) for i = 1, 3000 do "
+        "redis.call('xgroup', 'createconsumer', K, 'g', i .. string.rep('c', 4096)) end"
+    ),
+    "x:pending": (
+        "redis.call('xgroup', 'create', K, 'g', 0, 'mkstream') for i = 1, 400 do redis.call('xadd', K, i .. "
+        "'-1', 'f', 'x') redis.call('xreadgroup', 'group', 'g', i .. string.rep('c', 65536), 'streams', K, "
+        "'>') end"
+    ),
     "hll": "for i = 1, 5000 do redis.call('pfadd', K, i) end",
 }
 """Keys and Lua that makes them; K is the key."""
@@ -391,56 +408,53 @@ def cases(port: int) -> list[Case]:
         Case("redis_command", {"commands": [["SMISMEMBER", "set:int", *map(str, range(900))]] * 100}),
         Case("redis_command", {"commands": [["BITFIELD_RO", "s:ones", *("GET", "u63", "0") * 300]] * 100}),
     ]
-    found += [
-        Case(tool, arguments, crowd=False)
-        for tool, arguments in (
-            ("redis_write", {"key": "w:1", "type": "string", "value": "\u200b" * 300_000}),
-            ("redis_write", {"key": "w:2", "type": "list", "value": ["x"] * 100_000}),
-            ("redis_write", {"key": "w:3", "type": "hash", "value": {str(n): "x" for n in range(50_000)}}),
-            ("redis_write", {"key": "w:4", "type": "string", "value": "x", "if_version": "x" * 100_000}),
-            ("redis_write", {"key": "h:skewed", "type": "hash", "value": {"a": "b"}, "if_version": "x"}),
-            ("redis_write", {"key": "s:512m", "type": "string", "value": "x", "replace": True, "if_version": "x"}),
-            *(
-                ("redis_transaction", {"commands": [line.split()]})
-                for line in (
-                    "SETRANGE w:huge 536870911 x",
-                    "SETBIT w:huge 4294967295 1",
-                    "APPEND w:5 x",
-                    "SET s:8m+1 x GET",
-                    "GETDEL s:60m",
-                    "GETSET s:60m x",
-                    "GETEX s:60m",
-                    "LPOP l:2m 20",
-                    "RPOP l:skewed",
-                    "LMOVE l:first l:moved LEFT LEFT",
-                    "RPOPLPUSH l:skewed l:moved",
-                    "SPOP set:skewed 5001",
-                    "ZPOPMIN z:skewed",
-                    "ZPOPMAX z:many 100000",
-                    "ZMPOP 1 z:skewed MIN",
-                    "LMPOP 1 l:first LEFT COUNT 5000",
-                    "XREADGROUP GROUP g c STREAMS x:2m 0",
-                    "XCLAIM x:2m g d 0 1-1 2-1 3-1 4-1 5-1",
-                    "XAUTOCLAIM x:2m g d 0 0 COUNT 100",
-                    "BITOP AND w:and s:512m s:512m",
-                    "BITOP OR w:or " + "s:8m " * 500,
-                    "SUNIONSTORE w:u " + "set:many " * 400,
-                    "ZUNIONSTORE w:z 400 " + "z:many " * 400,
-                    "PFMERGE w:p " + "hll " * 900,
-                    "SORT l:many STORE w:sorted",
-                    "COPY s:512m w:copy",
-                    "RESTORE w:r 0 xxxxxxxxxxxx",
-                    "LTRIM l:many 0 1",
-                    "DEL s:512m",
-                    "FLUSHALL",
-                    "EVAL while(true)do;end 0",
-                )
-            ),
-            ("redis_transaction", {"commands": [["SET", f"w:{n}", "x"] for n in range(1000)]}),
-            ("redis_publish", {"channel": "c", "message": "\x00" * 150_000}),
-            ("redis_delete", {"keys": ["h:skewed", *(f"lists:{n}" for n in range(1, 31))]}),
-            ("redis_delete_matching", {"pattern": "*", "most": 100_000}),
-            ("redis_delete_matching", {"pattern": "*a" * 400 + "b"}),
-        )
+    writes: list[tuple[str, dict[str, Any]]] = [
+        ("redis_write", {"key": "w:1", "type": "string", "value": "\u200b" * 300_000}),
+        ("redis_write", {"key": "w:2", "type": "list", "value": ["x"] * 100_000}),
+        ("redis_write", {"key": "w:3", "type": "hash", "value": {str(n): "x" for n in range(50_000)}}),
+        ("redis_write", {"key": "w:4", "type": "string", "value": "x", "if_version": "x" * 100_000}),
+        ("redis_write", {"key": "h:skewed", "type": "hash", "value": {"a": "b"}, "if_version": "x"}),
+        ("redis_write", {"key": "s:512m", "type": "string", "value": "x", "replace": True, "if_version": "x"}),
+        *(
+            ("redis_transaction", {"commands": [line.split()]})
+            for line in (
+                "SETRANGE w:huge 536870911 x",
+                "SETBIT w:huge 4294967295 1",
+                "APPEND w:5 x",
+                "SET s:8m+1 x GET",
+                "GETDEL s:60m",
+                "GETSET s:60m x",
+                "GETEX s:60m",
+                "LPOP l:2m 20",
+                "RPOP l:skewed",
+                "LMOVE l:first l:moved LEFT LEFT",
+                "RPOPLPUSH l:skewed l:moved",
+                "SPOP set:skewed 5001",
+                "ZPOPMIN z:skewed",
+                "ZPOPMAX z:many 100000",
+                "ZMPOP 1 z:skewed MIN",
+                "LMPOP 1 l:first LEFT COUNT 5000",
+                "XREADGROUP GROUP g c STREAMS x:2m 0",
+                "XCLAIM x:2m g d 0 1-1 2-1 3-1 4-1 5-1",
+                "XAUTOCLAIM x:2m g d 0 0 COUNT 100",
+                "BITOP AND w:and s:512m s:512m",
+                "BITOP OR w:or " + "s:8m " * 500,
+                "SUNIONSTORE w:u " + "set:many " * 400,
+                "ZUNIONSTORE w:z 400 " + "z:many " * 400,
+                "PFMERGE w:p " + "hll " * 900,
+                "SORT l:many STORE w:sorted",
+                "COPY s:512m w:copy",
+                "RESTORE w:r 0 xxxxxxxxxxxx",
+                "LTRIM l:many 0 1",
+                "DEL s:512m",
+                "FLUSHALL",
+                "EVAL while(true)do;end 0",
+            )
+        ),
+        ("redis_transaction", {"commands": [["SET", f"w:{n}", "x"] for n in range(1000)]}),
+        ("redis_publish", {"channel": "c", "message": "\x00" * 150_000}),
+        ("redis_delete", {"keys": ["h:skewed", *(f"lists:{n}" for n in range(1, 31))]}),
+        ("redis_delete_matching", {"pattern": "*", "most": 100_000}),
+        ("redis_delete_matching", {"pattern": "*a" * 400 + "b"}),
     ]
-    return found
+    return found + [Case(tool, arguments, crowd=False) for tool, arguments in writes]

@@ -144,7 +144,7 @@ def problems(text: Text) -> Iterator[Problem]:
         words = re.findall(r"[\w'/.-]*\w", sentence)
         if len(words) > LONGEST:
             yield Problem(text.place, " ".join(words[:6]) + " ...", f"{len(words)} words: make two sentences")
-    if text.docstring and (found := NOUN_CLAUSE.match(text.prose)):
+    if text.docstring and NOUN_CLAUSE.match(text.prose):
         yield Problem(text.place, text.prose[:40], "begin with a verb")
 
 

@@ -10,7 +10,7 @@ from tests.lint.lint import source_tree
 from tests.lint.style import LONGEST, Problem, problems, texts
 
 GENERATED = ("docs/tools-", "docs/values.md", "docs/benchmarks/measured.md")
-NOT_YET = ("servers/",)
+NOT_YET = ("servers/redis/", "servers/elasticsearch/")
 """Folders that are not checked yet."""
 
 

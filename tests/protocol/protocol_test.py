@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +261,17 @@ def test_there_are_no_sessions_to_get_or_delete(server: Server, method: str, pat
     status, answered, text = ask(server, None, accept, method, path)
     assert (status, answered["Allow"]) == (405, "POST")
     assert method == "HEAD" or json.loads(text)["error"]["code"] == -32600
+
+
+def test_probes_are_answered_beside_300_idle_clients(server: Server) -> None:
+    with ExitStack() as stack:
+        for _ in range(300):
+            connection = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)))
+            connection.request("GET", "/mcp", headers={"Accept": "text/event-stream"})
+            answer = connection.getresponse()
+            assert answer.read() and answer.status == 405
+        assert server.get("/health")[0] == server.get("/ready")[0] == 200
+        assert server.post(request("ping"))[0] == 200
 
 
 def test_the_path_may_end_with_a_slash_and_no_other_is_there(server: Server) -> None:

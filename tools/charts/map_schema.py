@@ -28,6 +28,7 @@ def optional(schema: Any, definitions: dict[str, Any]) -> Any:
 
 def with_servers(folder: Path) -> dict[str, Any]:
     """The schema of the chart in a folder, with the definition of a server as its library charts have it."""
+    parent: dict[str, Any]
     parent, server, container = (
         json.loads((folder / path / "values.schema.json").read_text())
         for path in (".", "charts/mcp-server", "charts/mcp-sidecar")
@@ -39,8 +40,8 @@ def with_servers(folder: Path) -> dict[str, Any]:
     }  # fmt: skip
     for properties in (described, described["server"]["properties"]):
         del properties["global"], properties["common"]
-    parent["$defs"][NAME] = {"type": "object", "additionalProperties": False, "properties": described}
-    return parent
+    definitions = {NAME: {"type": "object", "additionalProperties": False, "properties": described}}
+    return {**parent, "$defs": {**parent["$defs"], **definitions}}
 
 
 def main() -> None:

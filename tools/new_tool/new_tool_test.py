@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bazel.python.import_path import import_path
+from tools.backends.runfiles import program
 from tools.new_tool.main import Refused, create
 
 SOURCE = Path("WORKSPACE").resolve().parent
@@ -30,6 +31,8 @@ def test_the_new_test_passes(server: str, tool: str, tree: Path) -> None:
     module, test, *_ = create(tree, server, tool)
     assert module.name == tool.partition("_")[2] + ".py"
     env = {k: v for k, v in os.environ.items() if not k.startswith(("TEST_", "XML_"))}
+    # Runfiles are found from the files in the runfiles only, and the copy is elsewhere.
+    env |= {name: str(program(name)) for name in ("ELASTICSEARCH_HOME", "ELASTICSEARCH_NODE", "REDIS_SERVER")}
     env["PYTHONPATH"] = os.pathsep.join([str(tree), import_path()])
     cases = [
         str(test),

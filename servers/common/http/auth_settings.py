@@ -41,7 +41,7 @@ class OAuthSettings:
 
     @property
     def metadata_paths(self) -> tuple[str, ...]:
-        """Where the metadata is: at the well-known path, and with the resource's own path behind it (RFC 9728, 3.1)."""
+        """Return the metadata's paths: the well-known path, alone and followed by the resource's path (RFC 9728, 3.1)."""
         path = urlsplit(self.resource).path.rstrip("/")
         return (METADATA, METADATA + path) if path else (METADATA,)
 
@@ -62,7 +62,7 @@ class OAuthSettings:
 
 
 def is_safe(url: str) -> bool:
-    """Whether keys may come from there: over TLS, or from this machine."""
+    """Return whether keys may come from there: over TLS, or from this machine."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,7 +1,7 @@
 """uvicorn's HTTP/1.1 protocol on httptools, with the things that uvicorn has no option for.
 
 - A request's line and headers are bounded in bytes. httptools reads them without end.
-- A header's value has no white space at its end (RFC 9110, 5.5), and a trailer is no header (RFC 9110, 6.5.1).
+- A header's value has no white space at its end (RFC 9110, 5.5), and a trailer is not a header (RFC 9110, 6.5.1).
 - A request that asks for another protocol is served as HTTP/1.1 (RFC 9110, 7.8). httptools stops at its body, so uvicorn would
   lose the body. Java's HTTP client sends its first request so.
 - The certificate that a client presented gets into the request's state. The ASGI specification has no place for it yet.

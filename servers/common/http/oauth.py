@@ -1,7 +1,7 @@
 """OAuth 2.1 resource server: verify the issuer's JWT access tokens with the keys that the issuer publishes.
 
-RFC 9068 (JWT access tokens), RFC 8725 (best practices for JWTs), RFC 7517 (JSON Web Key Sets), RFC 9728 (protected resource
-metadata) and the MCP specification's authorization chapter
+It follows RFC 9068 (JWT access tokens), RFC 8725 (best practices for JWTs), RFC 7517 (JSON Web Key Sets) and RFC 9728 (protected
+resource metadata); and the MCP specification's authorization chapter
 (https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization). Tokens are never passed on to a store.
 """
 
@@ -52,8 +52,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class IssuerKeys(jwt.PyJWKClient):
     """The issuer's keys: PyJWT's client for JSON Web Key Sets, with this server's limits.
 
-    It accepts no redirect, bounds the size and the time of an answer, pauses between fetches, keeps the last good key set
-    while the issuer can't be reached, and can read the key set from a file.
+    It accepts no redirect, limits the size and the time of an answer, and pauses between fetches. While the issuer can't be
+    reached, it keeps the last good key set. It can also read the key set from a file.
     """
 
     def __init__(

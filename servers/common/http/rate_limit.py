@@ -13,8 +13,6 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
-from typing import Any
 
 from mcp_types import INTERNAL_ERROR, INVALID_REQUEST
 from starlette.datastructures import Headers
@@ -23,21 +21,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.common.http.principal import ANONYMOUS, PRINCIPAL
 from servers.common.observability.metrics import Metrics
+from servers.common.protocol.endpoint import TAKE_TOKEN, error_body
 
 audit = logging.getLogger("servers.audit")
 
 MAX_CLIENTS = 4096
 """Clients with a token bucket. The least recently seen ones are forgotten first, and start again with a full bucket."""
-
-
-TAKE_TOKEN: ContextVar[Callable[[], int]] = ContextVar("TAKE_TOKEN", default=lambda: 0)
-"""Takes a further token from the bucket of the client of the current request, as `TokenBuckets.take` does."""
-
-
-def error_body(message: str, code: int, data: Any = None, id: Any = None) -> dict[str, Any]:
-    """Return a JSON-RPC error (https://www.jsonrpc.org/specification#error_object), which MCP clients show."""
-    error = {"code": code, "message": message} | ({} if data is None else {"data": data})
-    return {"jsonrpc": "2.0", "id": id, "error": error}
 
 
 def error_response(message: str, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -105,7 +105,7 @@ def _login(text: str, number: int) -> StoreLogin:
 
 
 class TokenFile:
-    """The tokens of a file as it is now: it is read at each request, so that a rotated secret is taken up at once."""
+    """The tokens of a file as it is now: it is read at each request, so that a rotated secret works at once."""
 
     def __init__(self, path: Path, many: bool, logins: bool = False) -> None:
         self._path = path

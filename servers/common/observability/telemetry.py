@@ -230,7 +230,7 @@ class Telemetry:
 
 @contextmanager
 def exported(settings: TelemetrySettings, instance: Instance[Any]) -> Iterator[None]:
-    """The time in which a server's traces and metrics are exported."""
+    """Export a server's traces and metrics inside this context."""
     if not settings.traces and not settings.metrics:
         yield
         return

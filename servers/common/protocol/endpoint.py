@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -19,7 +20,6 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from servers.common.http.rate_limit import TAKE_TOKEN, error_body
 from servers.common.protocol.tools import from_json
 from servers.common.text_escape import plain
 
@@ -33,6 +33,16 @@ BATCH_VERSION = "2025-03-26"
 """The version that has batches, and that is assumed where a request names none."""
 
 JSON, EVENTS = "application/json", "text/event-stream"
+
+
+TAKE_TOKEN: ContextVar[Callable[[], int]] = ContextVar("TAKE_TOKEN", default=lambda: 0)
+"""Takes a token from the bucket of the current client. It returns 0, or the seconds until the bucket has one."""
+
+
+def error_body(message: str, code: int, data: Any = None, id: Any = None) -> dict[str, Any]:
+    """Return a JSON-RPC error (https://www.jsonrpc.org/specification#error_object), which MCP clients show."""
+    error = {"code": code, "message": message} | ({} if data is None else {"data": data})
+    return {"jsonrpc": "2.0", "id": id, "error": error}
 
 
 class Invalid(Exception):

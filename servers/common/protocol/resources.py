@@ -69,7 +69,7 @@ class Resources(Generic[B]):
     """Watches URIs as long as its context lasts, and yields those that it can watch."""
 
     def find(self, uri: str) -> Callable[[Call[B]], Awaitable[Content]] | None:
-        """What reads a URI; None where there is no such resource."""
+        """Return what reads a URI; None where there is no such resource."""
         for resource in self.fixed:
             if resource.uri == uri:
                 return resource.read

@@ -139,7 +139,7 @@ class Tool:
 
     @cached_property
     def definition(self) -> mcp_types.Tool:
-        """What clients are told."""
+        """Return what clients are told."""
         return mcp_types.Tool(
             name=self.name,
             title=self.title,
@@ -191,7 +191,7 @@ def tool(
 
 
 def problems(error: ValidationError, schema: Mapping[str, Any]) -> str:
-    """What is wrong with the arguments, a clause each: their names and the reasons, not their values."""
+    """Return what is wrong with the arguments, a clause each: their names and the reasons, not their values."""
     found: dict[str, str] = {}
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         reason = f"{item['msg'][0].lower()}{item['msg'][1:]}"
@@ -233,7 +233,7 @@ def to_json(value: Any) -> str:
 
 
 def from_json(text: bytes | bytearray) -> Any:
-    """What JSON in UTF-8 says.
+    """Return what JSON in UTF-8 says.
 
     Raises:
         ValueError: it is none.

@@ -17,9 +17,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from itertools import pairwise
 from time import time
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import elastic_transport
 from elasticsearch import ApiError, AsyncElasticsearch, ElasticsearchWarning
@@ -94,6 +95,53 @@ def path(*parts: str) -> str:
     return "/" + "/".join(quote(part, safe=",*:") for part in parts)
 
 
+MOST_WILDCARDS = 3
+"""`*` in one pattern. Elasticsearch matches patterns by backtracking, on the threads that serve everybody, and cannot be told to
+stop: four `*` against a name of 200 equal letters took 3 s, and 600 never ended."""
+
+_PATTERNS = frozenset({"_source", "docvalue_fields", "excludes", "fields", "includes", "stored_fields"})
+"""Members of a body that hold patterns of fields."""
+
+_IDS = frozenset({"_doc", "_explain", "_source", "_termvectors"})
+"""Parts of a path that stand before the ID of a document."""
+
+
+def check_wildcards(*patterns: str) -> None:
+    """Check patterns, several in a text by commas.
+
+    Raises:
+        ToolError: one has more than MOST_WILDCARDS.
+    """
+    for pattern in ",".join(patterns).split(","):
+        if re.sub(r"\*+", "*", pattern).count("*") > MOST_WILDCARDS:
+            raise ToolError(
+                f"the pattern {pattern[:100]!r} has too many wildcards, which could keep Elasticsearch busy for ever: "
+                f"use at most {MOST_WILDCARDS}"
+            )
+
+
+def check_fields(value: Any, pattern: bool = False) -> None:
+    """Check the patterns of fields in a body that only reads.
+
+    Args:
+        value: the body, or a part of it
+        pattern: whether the value stands where a pattern may
+
+    Raises:
+        ToolError: one has more than MOST_WILDCARDS.
+    """
+    if isinstance(value, str) and pattern:
+        check_wildcards(value)
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            if pattern:
+                check_wildcards(name)
+            check_fields(inner, name in _PATTERNS or (pattern and name == "field"))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            check_fields(item, pattern)
+
+
 @dataclass(frozen=True)
 class ApiRequest:
     """A request to the REST API."""
@@ -112,10 +160,14 @@ class ApiRequest:
         """Make a request; a sequence of bodies is sent as NDJSON.
 
         Raises:
-            ToolError: the path would not arrive as it is, or is too long.
+            ToolError: the path would not arrive as it is, or is too long, or a pattern has too many wildcards.
         """
         if not _PATH.fullmatch(path):
             raise ToolError(f"the path {path[:200]!r} is not one that can be sent")
+        parts = [unquote(part) for part in path.split("/")]
+        check_wildcards(*(part for before, part in pairwise(parts) if before not in _IDS))
+        for name, value in (params or {}).items():
+            check_wildcards(value.replace(".", ",") if name == "filter_path" else value)
         target = f"{path}?{urlencode(params, quote_via=quote)}" if params else path
         if len(target) > LONGEST_TARGET:
             raise ToolError(f"the request has {len(target)} characters before its body: give shorter or fewer names")
@@ -147,7 +199,7 @@ class ApiAnswer:
 
     address: str
     status: int
-    content: bytearray
+    content: bytes
     headers: elastic_transport.HttpHeaders
 
     @property
@@ -301,8 +353,8 @@ class ElasticsearchBackend:
         except NodeFailure as failure:
             raise BackendError(str(failure)) from None
         except ToolError as refusal:
-            # A distribution without any does not know the path.
-            return frozenset() if isinstance(refusal, ElasticsearchError) and refusal.status != 403 else None
+            # A distribution without any does not know the path. Serverless has features and no such API: 410.
+            return frozenset() if isinstance(refusal, ElasticsearchError) and refusal.status not in (403, 410) else None
         features = answer.get("features") if isinstance(answer, dict) else None
         return frozenset(n for n, has in (features or {}).items() if has.get("available") and has.get("enabled"))
 
@@ -347,6 +399,7 @@ class ElasticsearchBackend:
         if self._opensearch and path.endswith("/_field_caps"):
             # It has no such parameter. Its answer holds more then.
             params = {name: value for name, value in (params or {}).items() if name != "filters"}
+        check_fields(body)
         request = ApiRequest.of(method, path, params, body)
         async with self._lane_of(path, body), _memory() as memory:
             answer = await self._read_somewhere(request, memory)

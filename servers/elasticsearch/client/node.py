@@ -47,6 +47,9 @@ KEEP_ALIVE = 30.0
 SHORT_ANSWER_BYTES = 64 * 1024
 """An answer up to this length holds nothing of the memory budget."""
 
+ANSWERS_AT_ONCE = 2
+"""Long answers that arrive at once; others wait."""
+
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """Longest answer, before and after decompression, if the memory budget is large."""
 
@@ -110,9 +113,9 @@ class RawBody(Serializer):
 class AnswerMemory:
     """The memory of the answer to one request, part of the budget of the process.
 
-    A long answer holds the length that an answer may have, a sixth of the budget, while it arrives and is parsed. What it takes
-    when it is parsed is estimated before. That may be half of the budget, because one answer at a time is parsed: neither
-    parsing nor cutting waits for anything.
+    A long answer, of a sixth of the budget at the most, holds half of it while it arrives and is parsed, for its bytes are there
+    twice in between. What it takes when it is parsed is estimated before. That may be half of the budget as well, because one
+    answer at a time is parsed: neither parsing nor cutting waits for anything.
     """
 
     def __init__(self, budget: MemoryBudget | None) -> None:
@@ -138,7 +141,7 @@ class AnswerMemory:
         """
         if self._budget is None or self._held is not None:
             return
-        held = self._budget.hold(self.longest)
+        held = self._budget.hold(self._budget.size // ANSWERS_AT_ONCE)
         self.waits = True
         try:
             await held.__aenter__()
@@ -155,7 +158,7 @@ class AnswerMemory:
             held, self._held = self._held, None
             await held.__aexit__(None, None, None)
 
-    def check(self, content: bytes | bytearray) -> None:
+    def check(self, content: bytes) -> None:
         """Check that an answer fits when it is parsed.
 
         Raises:
@@ -165,7 +168,7 @@ class AnswerMemory:
             raise AnswerTooLong(self.longest)
 
 
-def parsed_size(content: bytes | bytearray) -> int:
+def parsed_size(content: bytes) -> int:
     """Estimate the bytes of memory that JSON takes in Python, from its length and from characters that begin values.
 
     It is an upper bound but for what is in strings, where the same characters count as well.
@@ -232,7 +235,7 @@ class BoundedNode(AiohttpHttpNode):
         """Send a request once, and read its answer. The call's deadline ends it; `request_timeout` is not used.
 
         Returns:
-            elastic_transport.TransportApiResponse: the answer, its body as a bytearray.
+            elastic_transport.TransportApiResponse: the answer, its body as bytes.
 
         Raises:
             NotConnected: there was no connection, so nothing was sent.
@@ -317,7 +320,7 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
         raise aiohttp.ClientPayloadError from error
 
 
-async def _content(response: aiohttp.ClientResponse, place: str, memory: AnswerMemory) -> bytearray:
+async def _content(response: aiohttp.ClientResponse, place: str, memory: AnswerMemory) -> bytes:
     """Read the body of an answer, decompressed, as far as it is allowed to go.
 
     Raises:
@@ -331,26 +334,36 @@ async def _content(response: aiohttp.ClientResponse, place: str, memory: AnswerM
         said = f"answers in the encoding {encoding[:40]!r}, which was not requested"
         raise AnswerLost(place, said, "check for a proxy in between")
     gunzip = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
-    content, received = bytearray(), 0
+    pieces, length, received = [bytearray()], 0, 0
     if (response.content_length or 0) > limit:
         raise AnswerTooLong(limit)
     async for data in response.content.iter_any():
         received += len(data)
         if received > limit:
             raise AnswerTooLong(limit)
-        if len(content) + len(data) > SHORT_ANSWER_BYTES:
-            await memory.hold()  # nothing more is read meanwhile
-        if gunzip:
-            try:
-                data = gunzip.decompress(data, limit + 1 - len(content))
-            except zlib.error:
-                raise AnswerLost(place, "answers with invalid gzip", "check for a proxy in between") from None
-        content += data
-        if len(content) > limit:
-            raise AnswerTooLong(limit)
+        full = True
+        while full:
+            piece = data
+            if gunzip:
+                try:
+                    piece = gunzip.decompress(data, SHORT_ANSWER_BYTES)
+                except zlib.error:
+                    raise AnswerLost(place, "answers with invalid gzip", "check for a proxy in between") from None
+                data = gunzip.unconsumed_tail
+            full = bool(gunzip) and (len(piece) == SHORT_ANSWER_BYTES or bool(data))
+            length += len(piece)
+            if length > limit:
+                raise AnswerTooLong(limit)
+            if length > SHORT_ANSWER_BYTES:
+                await memory.hold()  # nothing more is read meanwhile
+            # Pieces, because one that grows leaves holes behind; not too small, because each takes memory of its own.
+            if len(pieces[-1]) < SHORT_ANSWER_BYTES:
+                pieces[-1] += piece
+            else:
+                pieces.append(bytearray(piece))
     if gunzip and received:
         if gunzip.unused_data:
             raise AnswerLost(place, "answers with bytes after the end of its gzip", "check for a proxy in between")
         if not gunzip.eof:
             raise AnswerLost(place, "ended its gzip answer too early", "try again, or check for a proxy in between")
-    return content
+    return b"".join(pieces)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from servers.common.backend import BackendError
-from servers.common.protocol.tools import ToolError
+from servers.common.protocol.tools import ToolError, to_json
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch, indices_in
@@ -311,6 +311,28 @@ async def check_bodies(backend: ScopedElasticsearch, *bodies: Any) -> None:
             raise backend.scope.outside(name)
     async with near_names(backend):
         await _inside(backend, names)
+
+
+_QUERY_WORDS = ('"script', '_script"', '"wrapper"', '"index"', '"_index"', '"indices"', '"indexed_shape"', '"template')
+
+
+async def check_documents(backend: ScopedElasticsearch, index: str, documents: Sequence[Any]) -> None:
+    """Check queries that documents bring into percolator fields, which Elasticsearch runs.
+
+    Raises:
+        ToolError: a query has a script, or names an index outside of MCP_INDEX_PATTERNS.
+    """
+    suspicious = [document for document in documents if any(word in to_json(document) for word in _QUERY_WORDS)]
+    if not suspicious:
+        return
+    try:
+        fields = await known_fields(backend, index, "*")
+    except ElasticsearchError as error:
+        if error.type != "index_not_found_exception":
+            raise
+        return  # an index that a write makes has no such fields
+    if any("percolator" in types for types in fields.values()):
+        await check_bodies(backend, *suspicious)
 
 
 def shown(backend: ScopedElasticsearch, names: Iterable[str]) -> list[str]:

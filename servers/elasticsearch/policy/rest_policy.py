@@ -6,6 +6,7 @@ The patterns are taken from the REST API specification of 8.11 to 8.19 (rest-api
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from servers.common.protocol.tools import ToolError
+from servers.elasticsearch.policy.query_bodies import check_pipeline, refuse_files
 
 _GET = """
     /
@@ -82,8 +84,69 @@ _ABOUT_MORE = """
 """
 """Requests whose answers show other indices than those of their paths."""
 
-_DEEPER = frozenset({"level", "include_disk_info"})
-"""Parameters that make an answer show indices."""
+_DEEPER = frozenset({"completion_fields", "fielddata_fields", "fields", "groups", "include_disk_info", "level"})
+"""Parameters that make an answer show indices, or what is in them."""
+
+_BODIES = {
+    "/_analyze": "analyzer attributes char_filter explain field filter normalizer text tokenizer",
+    "/_cluster/allocation/explain": "current_node index primary shard",
+    "/_count": "query",
+    "/_explain/{id}": "query",
+    "/_field_caps": "fields index_filter runtime_mappings",
+    "/_graph/explore": "connections controls query vertices",
+    "/_index_template/_simulate": "_meta allow_auto_create composed_of data_stream deprecated ignore_missing_component_templates "
+    "index_patterns priority template version",
+    "/_ingest/pipeline/_simulate": "docs pipeline",
+    "/_ingest/pipeline/{name}/_simulate": "docs",
+    "/_mget": "docs ids",
+    "/_ml/anomaly_detectors/{id}/results/**": "allow_no_match anomaly_score bucket_span desc end exclude_interim expand "
+    "overall_score page record_score sort start top_n",
+    "/_mtermvectors": "docs ids",
+    "/_query_rules/{id}/_test": "match_criteria",
+    "/_rank_eval": "metric requests",
+    "/_search": "_source aggregations aggs collapse docvalue_fields explain fields from highlight indices_boost knn min_score "
+    "pit post_filter profile query rank rescore retriever runtime_mappings search_after seq_no_primary_term size slice sort "
+    "stats stored_fields suggest terminate_after timeout track_scores track_total_hits version",
+    "/_sql/translate": "fetch_size filter query time_zone",
+    "/_terms_enum": "case_insensitive field index_filter search_after size string timeout",
+    "/_termvectors": "doc field_statistics fields filter offsets payloads per_field_analyzer positions routing term_statistics "
+    "version version_type",
+    "/_text_structure/test_grok_pattern": "ecs_compatibility grok_pattern text",
+    "/_validate/query": "query",
+}
+"""What the bodies of requests may have, by their patterns without {index}."""
+
+_ALIKE = {
+    "/_index_template/_simulate/{name}": "/_index_template/_simulate",
+    "/_index_template/_simulate_index": "/_index_template/_simulate",
+    "/_termvectors/{id}": "/_termvectors",
+}
+"""Requests whose bodies are those of others."""
+
+_HARMLESS = """
+    _source _source_exclude_vectors
+    _source_excludes _source_includes accept_enterprise actions active_only after all_shards allow_closed allow_no_indices
+    allow_no_match allow_partial_search_results analyze_wildcard analyzer batched_reduce_size bytes categories cause
+    ccs_minimize_roundtrips completion_fields create decompress_definition default_operator desc detailed df ecs_compatibility end
+    exclude_generated exclude_interim expand_wildcards explain features field_statistics fielddata_fields fields filter_path
+    filters flat_settings forbid_closed_indices force_synthetic_source from from_sort_value full_id group_by groups h health help
+    human ignore_idle_threads ignore_throttled ignore_unavailable include include_bootstrap include_defaults include_disk_info
+    include_empty_fields include_model_definition include_named_queries_score include_remotes include_repository
+    include_segment_file_sizes include_unloaded_segments include_unmapped include_yes_decisions index_details index_names
+    influencer_score interval job_id lenient level local master_timeout max_concurrent_shard_requests min_compatible_shard_node
+    min_score nodes offset offsets only_errors only_managed order parent_task_id partition_field_value payloads positions
+    pre_filter_shard_size preference pretty pri q realtime request_cache rest_total_hits_as_int rewrite routing s search_type
+    settings_filter size slm_policy_filter snapshots sort start state status stored_fields suggest_field suggest_mode suggest_size
+    suggest_text summary tags term_statistics terminate_after threads time timeout ts type typed_keys types v verbose version
+    version_type wait_for_active_shards wait_for_completion wait_for_events wait_for_metadata_version
+    wait_for_no_initializing_shards wait_for_no_relocating_shards wait_for_nodes wait_for_status wait_for_timeout
+"""
+"""Parameters of the requests that are allowed, which neither name an index nor change anything."""
+
+_CLOSED = re.compile(
+    r"/(_cat/(indices|shards|recovery)|_cluster/health|_resolve/index)/\{index\}|/\{index\}(/_(alias|mapping|settings).*)?"
+)
+"""Requests that closed indices have answers to."""
 
 _INSTEAD = {
     "_cat": "es_indices, or a path with an index such as /_cat/shards/my-index",
@@ -102,6 +165,7 @@ _INSTEAD = {
 """What may be used in place of what is refused, by the first part of a path."""
 
 PARAMETERS = {
+    "error_trace": "it shows how Elasticsearch is built inside",
     "alias": "it belongs into the path",
     "index": "it belongs into the path",
     "indices": "it belongs into the path",
@@ -128,6 +192,27 @@ class RestEndpoint:
         """What of the path names indices."""
         names = self.pattern.strip("/").split("/")
         return [part for name, part in zip(names, self.parts, strict=False) if name == "{index}"]
+
+    @property
+    def reaches_closed(self) -> bool:
+        """Whether closed indices have an answer to it, too."""
+        return bool(_CLOSED.fullmatch(self.pattern))
+
+    def check_body(self, method: str, body: Mapping[str, Any] | None) -> None:
+        """Raise ToolError for a body, or a part of it, that is not known."""
+        if body is None:
+            return
+        if method == "GET":
+            raise ToolError("body is refused: GET has none here; what is asked for goes into params")
+        pattern = self.pattern.replace("/{index}", "")
+        known = _BODIES.get(_ALIKE.get(pattern, pattern), "")
+        if unknown := sorted(body.keys() - set(known.split())):
+            told = f"known are {', '.join(known.split())}" if known else "it takes none"
+            raise ToolError(f"{unknown[0][:100]!r} in body is refused, for it is not known to only read: {told}")
+        if pattern == "/_analyze":
+            refuse_files(body)
+        if "pipeline" in body:
+            check_pipeline(body["pipeline"])
 
     def limited(self, params: Mapping[str, Any]) -> RestEndpoint:
         """The same request where MCP_INDEX_PATTERNS limits this server: one that names its indices, or is about none.
@@ -173,6 +258,8 @@ def _compiled(method: str) -> list[tuple[str, re.Pattern[str]]]:
     # The more of a pattern is said outright, the sooner it is tried.
     return sorted(found, key=lambda item: ("**" in item[0], item[0].count("{")))
 
+
+_PARAMETERS = frozenset(_HARMLESS.split())
 
 _FREE, _TELLING = frozenset(_ABOUT_NO_INDEX.split()), frozenset(_ABOUT_MORE.split())
 _KNOWN = frozenset((_GET + _POST).split())
@@ -226,3 +313,7 @@ def check_parameters(params: Mapping[str, Any]) -> None:
     for name in params:
         if name in PARAMETERS:
             raise ToolError(f"parameter {name} is refused: {PARAMETERS[name]}")
+        if name not in _PARAMETERS:
+            near = difflib.get_close_matches(name, _PARAMETERS, 3)
+            told = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise ToolError(f"parameter {name[:100]!r} is refused, for it is not known to only read{told}")

@@ -93,6 +93,21 @@ def sql(query: str) -> Statement:
     return Statement(query[: table.start()] + ' "', table[1] or table[2], '"' + query[table.end() :])
 
 
+_SOURCES = re.compile(
+    r"\b(?:FROM|JOIN|METRICS|TS)\b((?:(?!\b(?:FROM|GROUP|HAVING|JOIN|LIMIT|ORDER|WHERE)\b)[^|])*)", re.IGNORECASE
+)
+"""Where a statement names what it reads."""
+
+
+def sources(query: str) -> list[str]:
+    """What may be a name of an index where a statement of ES|QL or SQL names what it reads; rather more than less."""
+    # A comment may stand between, and what looks like one may be within a string.
+    texts = (query, re.sub(r"/\*.*?\*/|(?://|--)[^\n]*", " ", query, flags=re.DOTALL))
+    return [
+        name for text in texts for part in _SOURCES.findall(text) for name in re.findall(r"[^\s,\"'`:()\[\]]+", part)
+    ]
+
+
 def _without_quotes(query: str, quoted: str) -> str:
     """The statement with blanks for what is quoted, as long as it was.
 

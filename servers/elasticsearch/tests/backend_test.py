@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote
+from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from servers.common.protocol.tools import ToolError
-from servers.elasticsearch.client.backend import LONGEST_TARGET, ApiRequest, path
+from servers.elasticsearch.client.backend import LONGEST_TARGET, ApiRequest, check_fields, path
 
 NAME = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
@@ -55,3 +56,42 @@ def test_several_bodies_are_lines() -> None:
 )
 def test_a_span_is_named_after_the_api_and_after_nothing_of_a_client(path: str, endpoint: str) -> None:
     assert ApiRequest.of("GET", path, {"q": "/_secret"}, None).endpoint == endpoint
+
+
+STARS = "*a*b*c*"
+
+
+@pytest.mark.parametrize(
+    ("target", "params"),
+    [
+        (f"/{STARS}/_search", {}),
+        (f"/logs,{STARS}", {}),
+        (f"/_alias/{STARS}", {}),
+        (f"/_nodes/{quote(STARS)}", {}),
+        ("/logs/_field_caps", {"fields": f"a,{STARS}"}),
+        ("/logs/_doc/1", {"_source": STARS}),
+        ("/_nodes", {"filter_path": f"nodes.{STARS}"}),
+    ],
+)
+def test_patterns_that_elasticsearch_could_not_match_in_time_are_not_sent(target: str, params: dict[str, str]) -> None:
+    with pytest.raises(ToolError, match="too many wildcards"):
+        ApiRequest.of("GET", target, params, None)
+
+
+def test_ids_and_paths_of_answers_are_no_patterns() -> None:
+    assert ApiRequest.of("GET", f"/logs/_doc/{STARS}", {"filter_path": "*.*.*.*.*"}, None).target
+    assert ApiRequest.of("GET", "/a*b*c*,x*y*z**/_search", None, None).target
+
+
+def test_patterns_of_fields_in_bodies_count_too() -> None:
+    check_fields({"query": {"wildcard": {"k": STARS}}, "fields": ["a*", {"field": "b*"}]})
+    body: Any
+    for body in (
+        {"_source": {"includes": [STARS]}},
+        {"docs": [{"_id": "1", "_source": [STARS]}]},
+        {"highlight": {"fields": {STARS: {}}}},
+        {"query": {"multi_match": {"query": "x", "fields": [STARS]}}},
+        {"docvalue_fields": [{"field": STARS}]},
+    ):
+        with pytest.raises(ToolError, match="too many wildcards"):
+            check_fields(body)

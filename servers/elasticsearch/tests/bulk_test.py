@@ -250,9 +250,10 @@ def test_an_answer_that_says_nothing_may_mean_that_it_was_done(start: Start, ans
 
     with FakeElasticsearch(answers) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
-        for tool, arguments in {
+        calls: dict[str, dict[str, Any]] = {
             "es_index": {"index": "a", "document": {}},
             "es_delete": {"index": "a", "id": "1"},
             "es_bulk": {"index": "a", "operations": [{"document": {}}]},
-        }.items():
+        }
+        for tool, arguments in calls.items():
             assert "may have been done or not" in told(sidecar, tool, **arguments), tool

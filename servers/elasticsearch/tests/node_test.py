@@ -379,3 +379,8 @@ def taken(value: Any) -> int:
 def test_the_memory_of_json_is_estimated_from_above(value: Any, ascii: bool) -> None:
     content = json.dumps(value, ensure_ascii=ascii, separators=(",", ":")).encode()
     assert taken(from_json(content)) <= parsed_size(content) <= 80 * len(content) + 4096
+
+
+def test_a_url_without_a_port_has_that_of_its_scheme() -> None:
+    urls = read_settings(ES_HOSTS="https://es.example,http://es.example/p/,es.example,https://[::1]").urls
+    assert urls == ("https://es.example:443", "http://es.example:80/p", "http://es.example:9200", "https://[::1]:443")

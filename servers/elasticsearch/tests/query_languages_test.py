@@ -216,6 +216,19 @@ async def test_a_cluster_without_them_lists_no_tool_for_them(start: Start, tmp_p
         assert "this cluster has no esql" in await error(client, "es_query", query="FROM a")
 
 
+async def test_serverless_has_query_languages(start: Start) -> None:
+    def serverless(request: FakeRequest) -> FakeAnswer:
+        if request.path.startswith("/_xpack"):
+            reason = "uri [/_xpack] with method [GET] exists but is not available when running in serverless mode"
+            return FakeAnswer(410, {"error": {"type": "api_not_available_exception", "reason": reason}, "status": 410})
+        return answer(request)
+
+    with FakeElasticsearch(serverless) as fake:
+        async with Client(start(ES_PORT=str(fake.port)).url + "/mcp") as client:
+            assert "es_query" in [tool.name for tool in (await client.list_tools()).tools]
+            assert (await ok(client, "es_query", query="FROM library"))["rows"] == LIBRARY
+
+
 async def test_what_comes_as_text_is_given_as_text(asked: tuple[FakeElasticsearch, Client]) -> None:
     _, client = asked
     found = await ok(client, "es_request", path="/_nodes/hot_threads")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import elasticsearch
 import pytest
@@ -13,20 +16,57 @@ from servers.common.protocol.tools import ToolError
 from servers.elasticsearch.policy.rest_policy import RestEndpoint, check_parameters, endpoint
 
 GOLDEN = Path(__file__).parent / "endpoints_allowed.txt"
+NINE = Path(__file__).parent / "endpoints_of_9.txt"
 LIMITED = Path(__file__).parent / "endpoints_limited.txt"
 
 
-def specification() -> set[tuple[str, str]]:
-    """Method and path of every request, each part that varies written {name}."""
+class Described(NamedTuple):
+    """A request as a client describes it: each part of its path that varies is written {name}."""
+
+    method: str
+    path: str
+    parameters: frozenset[str]
+    body: frozenset[str]
+
+
+def described(folder: Path) -> set[Described]:
+    """All requests of a client's modules."""
     found = set()
-    folder = Path(str(elasticsearch.__file__)).parent / "_sync/client"
     for file in sorted(folder.glob("*.py")):
         for function in ast.walk(ast.parse(file.read_text())):
             if isinstance(function, ast.FunctionDef):
-                paths = [p for node in ast.walk(function) if (p := _assigned(node, "__path"))]
-                methods = [m for node in ast.walk(function) if (m := _assigned(node, "__method") or _sent(node))]
-                found |= {(method, path) for method in methods for path in paths}
+                nodes = list(ast.walk(function))
+                paths = [p for node in nodes if (p := _assigned(node, "__path"))]
+                methods = [m for node in nodes if (m := _assigned(node, "__method") or _sent(node))]
+                keys = {name: frozenset(_keys(nodes, name)) for name in ("__query", "__body")}
+                found |= {Described(m, p, keys["__query"], keys["__body"]) for m in methods for p in paths}
     return found
+
+
+@cache
+def surface() -> list[Described]:
+    """Every request of the REST API: of 8.19 as the installed client has it, and what 9 has besides."""
+    found = described(Path(str(elasticsearch.__file__)).parent / "_sync/client")
+    for line in NINE.read_text().splitlines():
+        request, parameters, body = line.split("|")
+        method, path = request.split()
+        found.add(Described(method, path, frozenset(parameters.split()), frozenset(body.split())))
+    return sorted(found)
+
+
+def specification() -> set[tuple[str, str]]:
+    return {(request.method, request.path) for request in surface()}
+
+
+def _keys(nodes: list[ast.AST], name: str) -> Iterator[str]:
+    for node in nodes:
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if (
+            isinstance(target, ast.Subscript)
+            and isinstance(target.slice, ast.Constant)
+            and ast.unparse(target.value) == name
+        ):
+            yield str(target.slice.value)
 
 
 def _assigned(node: ast.AST, name: str) -> str:
@@ -129,3 +169,55 @@ def test_what_of_a_path_names_indices() -> None:
 def test_parameters_that_are_refused(name: str) -> None:
     with pytest.raises(ToolError, match=f"parameter {name} is refused"):
         check_parameters({name: "1"})
+
+
+REFUSED_PARTS = {
+    "_slice", "basic", "error_trace", "ext:", "follow_relocations", "format", "pipeline:", "project_routing:", "refresh",
+    "script_fields:", "scroll", "search_after", "stats",
+}  # fmt: skip
+"""Parameters, and with a colon keys of bodies, that a client describes for what is allowed, and that are refused."""
+
+
+def test_every_parameter_and_body_key_is_known_or_refused() -> None:
+    """A request has no part that the policy does not know, wherever the client describes one."""
+    unknown = set()
+    for request in surface():
+        if not allowed(request.method, request.path):
+            continue
+        found = endpoint(request.method, re.sub(r"\{(\w+)\}", r"some-\1", request.path))
+        for name in request.parameters:
+            try:
+                check_parameters({name: "x"})
+            except ToolError:
+                unknown.add(name)
+        for key in request.body if request.method == "POST" else ():
+            try:
+                found.check_body("POST", {key: {}})
+            except ToolError as refusal:
+                assert "is refused" in str(refusal), (request, key)
+                unknown.add(f"{key}:")
+        with pytest.raises(ToolError, match="is refused"):
+            found.check_body(request.method, {"surprise": 1})
+        with pytest.raises(ToolError, match="parameter 'surprise' is refused"):
+            check_parameters({"surprise": 1})
+    assert unknown == REFUSED_PARTS
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "reason"),
+    [
+        ("/_analyze", {"filter": [{"type": "stop", "stopwords_path": "x"}], "text": "a"}, "read a file"),
+        ("/app/_analyze", {"char_filter": [{"type": "mapping", "mappings_path": "users"}]}, "read a file"),
+        ("/_analyze", {"tokenizer": {"type": "icu_tokenizer", "rule_files": "x"}}, "read a file"),
+        ("/_ingest/pipeline/_simulate", {"pipeline": {"processors": [{"set": {"if": "true"}}]}}, "'if' is a script"),
+        ("/_ingest/pipeline/_simulate", {"pipeline": {"processors": [{"set": {"value": "{{a}}"}}]}}, "template"),
+        ("/_ingest/pipeline/_simulate", {"pipeline": {"processors": [{"script": {"source": "1"}}]}}, "is refused"),
+        ("/_ingest/pipeline/_simulate", {"pipeline": {"processors": [{"foreach": {"processor": {"inference": {}}}}]}}, "refused"),
+        ("/_ingest/pipeline/_simulate", {"pipeline": {"on_failure": [{"user_agent": {"regex_file": "x"}}]}}, "read a file"),
+        ("/a/_rank_eval", {"templates": [{"id": "t", "template": {"source": "{}"}}]}, "'templates' in body is refused"),
+        ("/a/_search", {"ext": {}}, "'ext' in body is refused"),
+    ],
+)  # fmt: skip
+def test_bodies_that_are_refused(path: str, body: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ToolError, match=reason):
+        endpoint("POST", path).check_body("POST", body)

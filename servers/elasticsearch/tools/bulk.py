@@ -14,7 +14,7 @@ from servers.common.backend import BackendError, time_left
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError, Uncertain, of_item
-from servers.elasticsearch.policy.index_names import IndexName, writable, write_target
+from servers.elasticsearch.policy.index_names import IndexName, check_documents, writable, write_target
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.documents import CreateIndex, Refresh, refreshing
 
@@ -67,6 +67,7 @@ async def es_bulk(
         raise ToolError(f"give 1 to {MOST} operations: nothing was done")
     actions = [_lines(position, row) for position, row in enumerate(rows)]
     await write_target(call.backend, index, create=create_index)
+    await check_documents(call.backend, index, [row["document"] for row in rows if row.get("document")])
     items: list[Mapping[str, Any]] = []
     try:
         async for chunk in sent(call, path(index, "_bulk"), actions, CHUNK, refresh):

@@ -18,7 +18,13 @@ from servers.common.protocol.tools import Call, Room, ToolError, to_json, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import of_item
 from servers.elasticsearch.format.truncate import shorten
-from servers.elasticsearch.policy.index_names import IndexName, check_bodies, near_fields_of, write_target
+from servers.elasticsearch.policy.index_names import (
+    IndexName,
+    check_bodies,
+    check_documents,
+    near_fields_of,
+    write_target,
+)
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.bulk import Stopped, sent
 from servers.elasticsearch.tools.documents import Refresh
@@ -59,6 +65,8 @@ async def es_by_query(
     await check_bodies(call.backend, query)
     if query in ({}, {"match_all": {}}) and set is None:
         raise ToolError("the query matches every document: give one that says which")
+    if set is not None:
+        await check_documents(call.backend, index, [set])
     hits = await _matching(call, index, query, most)
     token = hashlib.blake2b(
         to_json([index, set, [[_identity(h), h["_seq_no"], h["_primary_term"]] for h in hits]]).encode(
@@ -86,9 +94,10 @@ async def es_by_query(
         result["stopped"] = (
             f"{stopped}; {told} of {len(hits)} documents were sent before: to go on, call without confirm"
         )
-    for name in ("conflicts", "failures"):
-        if not result[name]:
-            del result[name]
+    if not result["conflicts"]:
+        del result["conflicts"]
+    if not result["failures"]:
+        del result["failures"]
     return result
 
 

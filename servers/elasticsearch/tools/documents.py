@@ -15,6 +15,7 @@ from servers.elasticsearch.policy.index_names import (
     DocumentId,
     IndexName,
     Routing,
+    check_documents,
     near_names,
     no_document,
     routed,
@@ -183,6 +184,7 @@ async def es_index(
     if op == "create" and if_seq_no is not None:
         raise ToolError("op create is for a new document, which has no seq_no: leave out if_seq_no, or use op index")
     await write_target(call.backend, index, create=create_index)
+    await check_documents(call.backend, index, [document])
     body: dict[str, Any] = document
     if op == "update":
         method, place, body = "POST", path(index, "_update", id or ""), {"doc": document}

@@ -90,8 +90,10 @@ async def es_field(
     async with near_names(call.backend):
         fields = await known_fields(call.backend, index, field, f"{field}.*", *parents([field]))
     types = set(fields.get(field, {}))
+    counted: str | None
     if not types and parent_of(fields, field, FLATTENED):
-        types, counted = {"key of a flattened field"}, field
+        types = {"key of a flattened field"}
+        counted = field
     elif not types:
         raise ToolError(*await unknown_fields(call.backend, index, field))
     else:

@@ -14,7 +14,7 @@ from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.format.truncate import shorten
 from servers.elasticsearch.policy.index_names import IndexPattern, near_names, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
-from servers.elasticsearch.policy.statement_scope import esql, sql
+from servers.elasticsearch.policy.statement_scope import esql, sources, sql
 
 ESQL_DEFAULT = 1000
 """Rows that ES|QL gives where the query has no LIMIT."""
@@ -62,6 +62,9 @@ async def es_query(
         statement = esql(query) if language == "esql" else sql(query)
         if statement.indices:
             query = statement.reading(await within(call.backend, statement.indices))
+    else:
+        for name in sources(query):
+            call.backend.scope.refuse_restricted(name)
     try:
         async with near_names(call.backend):
             return await (_events(call, query, index, limit) if index else _rows(call, language, query, limit))

@@ -37,14 +37,21 @@ async def es_request(
         raise ToolError(
             f"params: {wrong[0][:100]!r} has to be text, a number, true or false; what is sent goes into body"
         )
+    found.check_body(method, body)
     await check_bodies(call.backend, body)
     sent = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
     parts = found.parts
-    if call.backend.scope:
+    if not call.backend.scope:
+        for expression in found.indices:
+            call.backend.scope.refuse_restricted(expression)
+        if method == "POST" and {"all", "hidden"} & set(sent.get("expand_wildcards", "").split(",")):
+            raise ToolError("expand_wildcards all and hidden are refused here: they reach Elasticsearch's own indices")
+    else:
         found = found.limited(given)
         parts = found.parts
         if found.indices:
-            parts = found.of(await within(call.backend, found.indices[0], sent.pop("expand_wildcards", "open,closed")))
+            expand = sent.pop("expand_wildcards", "open,closed" if found.reaches_closed else "open")
+            parts = found.of(await within(call.backend, found.indices[0], expand))
         elif found.pattern == "/_cluster/allocation/explain" and not (body or {}).get("index"):
             raise ToolError("name index, shard and primary in the body: without, any shard is explained")
         elif found.parts[:1] == ("_nodes",):

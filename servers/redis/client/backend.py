@@ -29,6 +29,9 @@ Send = Callable[[RedisNode, Sequence[Command]], Awaitable[list[Any]]]
 MODULES = {"search": "FT.SEARCH", "json": "JSON.GET", "timeseries": "TS.GET", "vectors": "VSIM"}
 """What Redis may have beside its core, and a command that only then is there."""
 
+KEPT_BYTES = 256 * 1024
+"""Bytes of answers after which idle connections are closed: hiredis keeps the memory of the last answer until the next comes."""
+
 UNWATCH_TIMEOUT = 1.0
 """Seconds for the end of a transaction that was not executed; then its connection is closed."""
 
@@ -250,13 +253,17 @@ class RedisBackend:
         with self._errors:
             if len(commands) == 1:
                 try:
-                    return [await node.commands.execute_command(*commands[0])]
+                    answers = [await node.commands.execute_command(*commands[0])]
                 except ResponseError as error:
                     return [error]
-            pipeline = _pipeline(node, transaction=False)
-            for command in commands:
-                pipeline.execute_command(*command)
-            return await pipeline.execute(raise_on_error=False)
+            else:
+                pipeline = _pipeline(node, transaction=False)
+                for command in commands:
+                    pipeline.execute_command(*command)
+                answers = await pipeline.execute(raise_on_error=False)
+            if _length(answers) > KEPT_BYTES:
+                await node.close_idle()
+            return answers
 
     async def _tell(self, node: RedisNode, commands: Sequence[Command], *, transaction: bool = False) -> list[Any]:
         """Sends commands that change something, over a connection that has just answered: one that broke while nobody used it
@@ -356,6 +363,13 @@ async def _end(pipeline: Pipeline) -> None:
             await pipeline.aclose()
     except (RedisError, OSError):
         pass  # the connection is closed, and with it the watch is over
+
+
+def _length(answer: Any) -> int:
+    """Bytes of the values in an answer."""
+    if isinstance(answer, list):
+        return sum(map(_length, answer))
+    return len(answer) if isinstance(answer, bytes) else 0
 
 
 def _key(command: Command) -> bytes | None:

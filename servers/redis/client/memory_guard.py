@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from servers.common.backend import BackendError
-from servers.common.memory_budget import hold
+from servers.common.memory_budget import BUDGET, hold
 from servers.common.protocol.tools import ToolError
 
-ALLOWED = 24 * 1024 * 1024
-"""Bytes by which the process may grow beside what was weighed, while an answer arrives."""
+ALLOWED = 8 * 1024 * 1024
+"""Bytes by which the process may grow beside all that calls may hold, while an answer arrives."""
 
 INTERVAL = 0.002
 """Seconds between looks at the process's memory."""
@@ -41,7 +41,8 @@ async def hold_estimated(weight: int, *, changes: bool = False) -> AsyncIterator
         Oversized: the answer to a change was too large.
     """
     async with hold(weight):
-        most = _resident() + weight + ALLOWED
+        budget = BUDGET.get(None)
+        most = _resident() + (budget.size if budget else weight) + ALLOWED
         timeout = asyncio.timeout(None)
         try:
             async with timeout:

@@ -253,3 +253,28 @@ async def test_a_pattern_that_matches_too_much_is_refused(client: Client, redis:
 async def test_a_json_document_needs_its_module(client: Client, redis: Redis) -> None:
     assert "no JSON module" in await error(client, "redis_write", key="d", type="json", value={"a": 1})
     assert redis.dbsize() == 0
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        [["SETBIT", "s", "4294967295", "1"]],
+        [["SETRANGE", "s", "536870000", "x"]],
+        [["BITFIELD", "s", "SET", "u8", "#500000000", "1"]],
+        [["SETRANGE", "s", "60000000", "x"], ["GET", "s"]],
+        [["COPY", "big", "s"], ["GET", "s"]],
+        [["RENAME", "big", "s"], ["GETDEL", "s"]],
+        [["LPOP", "list", "10"]],
+        [["LMPOP", "1", "list", "LEFT", "COUNT", "10000"]],
+        [["LRANGE", "list", "0", "-1"]],
+        [["SRANDMEMBER", "set", "-40000000"]],
+        [["SUNIONSTORE", "d", *["set"] * 900]],
+    ],
+)
+async def test_what_costs_too_much_is_not_sent(client: Client, redis: Redis, commands: list[list[str]]) -> None:
+    redis.set("big", b"x" * 9_000_000)
+    redis.rpush("list", *[b"x" * 1_000_000] * 10)
+    redis.sadd("set", *range(20_000))
+    said = await error(client, "redis_transaction", commands=commands)
+    assert "a call may" in said or "count from 0" in said
+    assert not redis.exists("s", "d") and redis.llen("list") == 10

@@ -13,8 +13,9 @@ from servers.common.protocol.tools import Call, Room, tool
 from servers.redis.format.key_encoding import Pattern, show_key, show_name
 from servers.redis.format.replies import said
 from servers.redis.policy.key_scope import ScopedRedis
+from servers.redis.tools.scan import chunks
 
-BATCH = 500
+BATCH = 100
 
 LONGEST_PART = 32
 """Characters of a part of a key's name that can be a word."""
@@ -74,7 +75,8 @@ async def redis_profile(
     for _ in range(2 * sample // BATCH + 1):
         server, position, names = await call.backend.scan(server, position, *words)
         names = [name for name in names if call.backend.scope.has(name)][: sample - sampled]
-        await _add(call, groups, names, separator)
+        for chunk in chunks(names):
+            await _add(call, groups, chunk, separator)
         sampled += len(names)
         await call.progress(sampled, sample if total is None else min(total, sample), f"{sampled} keys looked at")
         if server < 0 or sampled >= sample:

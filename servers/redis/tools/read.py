@@ -329,7 +329,7 @@ async def _big_fields(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -
         part = names[first : first + page.limit]
         lengths = await call.backend.read_many([("HSTRLEN", name, field) for field in part])
         sizes = [length if isinstance(length, int) else 0 for length in lengths]
-        total = itertools.accumulate(sizes, lambda sum_, length: sum_ + min(length, LONGEST_FIELD))
+        total = itertools.accumulate(length if length <= LONGEST_FIELD else 0 for length in sizes)
         part = part[: max(sum(read <= 4 * page.room for read in total), 1)]
         short = [field for field, length in zip(part, sizes, strict=False) if length <= LONGEST_FIELD]
         values = dict(zip(short, await call.backend.read("HMGET", name, *short), strict=True)) if short else {}

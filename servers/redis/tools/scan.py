@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Annotated, Any, Literal, NotRequired, TypeVar
 
 from pydantic import Field
@@ -22,6 +22,24 @@ SCAN_COUNT = 250
 
 SCAN_STEPS = 200
 """SCANs in one call at the most: 50,000 keys looked at."""
+
+
+CHUNK_BYTES = 256 * 1024
+"""Bytes of names that are asked about at once."""
+
+
+def chunks(names: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Split names so that a pipeline about them is small: a name may have 512 MB."""
+    chunk: list[bytes] = []
+    length = 0
+    for name in names:
+        chunk.append(name)
+        length += len(name)
+        if length > CHUNK_BYTES:
+            yield chunk
+            chunk, length = [], 0
+    if chunk:
+        yield chunk
 
 
 class Key(TypedDict):
@@ -187,20 +205,8 @@ async def _ordered(
     for step in range(SCAN_STEPS):
         server, position, names = await call.backend.scan(server, position, *words, "COUNT", SCAN_COUNT)
         names = [name for name in names if call.backend.scope.has(name)]
-        if ttl_below_s is not None:
-            ttls = await call.backend.read_many([("PTTL", name) for name in names])
-            names = [
-                name
-                for name, ttl in zip(names, ttls, strict=True)
-                if isinstance(ttl, int) and 0 <= ttl < ttl_below_s * 1000
-            ]
-        answers = await call.backend.read_many([(*command, name) for name in names])
-        known = (
-            (-answer if order == "ttl" else answer, name)
-            for answer, name in zip(answers, names, strict=True)
-            if isinstance(answer, int) and answer >= 0
-        )
-        top = heapq.nlargest(limit, [*top, *known])
+        for chunk in chunks(names):
+            top = heapq.nlargest(limit, [*top, *await _measured(call, chunk, order, command, ttl_below_s)])
         if server < 0:
             break
         await call.progress(step + 1, SCAN_STEPS, "looking at keys")
@@ -216,9 +222,30 @@ async def _ordered(
     return {"keys": keys} if server < 0 else {"keys": keys, "cursor": Cursor.text(server, position)}
 
 
+async def _measured(
+    call: Call[ScopedRedis], names: list[bytes], order: str, command: tuple[str, ...], ttl_below_s: int | None
+) -> list[tuple[int, bytes]]:
+    """What keys are ordered by, and the keys."""
+    if ttl_below_s is not None:
+        ttls = await call.backend.read_many([("PTTL", name) for name in names])
+        names = [
+            name
+            for name, ttl in zip(names, ttls, strict=True)
+            if isinstance(ttl, int) and 0 <= ttl < ttl_below_s * 1000
+        ]
+    answers = await call.backend.read_many([(*command, name) for name in names])
+    return [
+        (-answer if order == "ttl" else answer, name)
+        for answer, name in zip(answers, names, strict=True)
+        if isinstance(answer, int) and answer >= 0
+    ]
+
+
 async def described(call: Call[ScopedRedis], names: list[bytes]) -> list[Key | None]:
     """Type and TTL of keys; None for one that is gone, or out of scope."""
-    details = await call.backend.read_many([c for name in names for c in (("TYPE", name), ("PTTL", name))])
+    details: list[Any] = []
+    for chunk in chunks(names):
+        details += await call.backend.read_many([c for name in chunk for c in (("TYPE", name), ("PTTL", name))])
     keys: list[Key | None] = []
     for name, kind, ttl in zip(names, details[::2], details[1::2], strict=True):
         if not isinstance(ttl, int) or ttl == -2 or not call.backend.scope.has(name):

@@ -52,7 +52,7 @@ true
 {{- if $installed -}}
 {{- $before := int $installed.spec.replicas -}}
 {{- if and (lt $replicas $before) (ne (int .Values.drainedTo) $replicas) -}}
-{{- fail (printf "elasticsearch.replicas can't go from %d to %d yet: the nodes that go have shards and votes. Take both from them (docs/operations.md, Scale Elasticsearch), then upgrade with elasticsearch.drainedTo=%d" $before $replicas $replicas) -}}
+{{- fail (printf "elasticsearch.replicas can't go from %d to %d yet: the nodes that go have shards and votes. Take both from them (docs/kubernetes.md, Scale Elasticsearch), then upgrade with elasticsearch.drainedTo=%d" $before $replicas $replicas) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
