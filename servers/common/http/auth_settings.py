@@ -176,15 +176,15 @@ def _tls(env: Environment) -> TlsFiles | None:
 
 
 def _oauth(env: Environment) -> OAuthSettings | None:
+    resource = env.text("MCP_OAUTH_RESOURCE", "", "this server's URL as clients call it, which tokens name as audience")
+    url = env.text("MCP_OAUTH_JWKS_URL", "", "where the issuer publishes its keys; https, or on this machine")
+    file = env.file("MCP_OAUTH_JWKS_FILE", "file with the issuer's keys, in place of their address")
     issuer = env.text(
         "MCP_OAUTH_ISSUER",
         "",
         "issuer of the OAuth access tokens that clients must send, as tokens name it",
-        restricts=True,
+        restricts=not (resource or url or file),  # with one of them, an absent issuer is a problem anyway
     )
-    resource = env.text("MCP_OAUTH_RESOURCE", "", "this server's URL as clients call it, which tokens name as audience")
-    url = env.text("MCP_OAUTH_JWKS_URL", "", "where the issuer publishes its keys; https, or on this machine")
-    file = env.file("MCP_OAUTH_JWKS_FILE", "file with the issuer's keys, in place of their address")
     algorithms = env.names(
         "MCP_OAUTH_ALGORITHMS", "accepted signatures, comma-separated; default RS256,PS256,ES256,EdDSA"
     )

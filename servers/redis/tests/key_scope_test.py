@@ -190,3 +190,22 @@ def test_prefixes_are_no_globs() -> None:
     scope = KeyScope(["a*"])
     assert scope.has(b"a*b") and not scope.has(b"ab")
     assert scope.pattern("*") == b"a\\**"
+
+
+async def test_a_diagnosis_tells_nothing_of_other_clients(client: Client, redis: Redis) -> None:
+    redis.client_setname(CANARY)
+    redis.config_set("slowlog-log-slower-than", 0)
+    try:
+        redis.get(f"{CANARY}:string")
+        redis.get("app:a")
+        redis.ping()
+        clients = await ok(client, "redis_diagnose", topic="clients")
+        slow = await ok(client, "redis_diagnose", topic="slowlog", limit=500)
+    finally:
+        redis.config_set("slowlog-log-slower-than", 10_000)
+        redis.slowlog_reset()
+    assert CANARY not in json.dumps([clients, slow])
+    assert {row["name"] for row in clients["rows"]} == {"mcp-redis"} == set(clients["summary"]["by_name"])
+    assert clients["summary"]["clients"] == len(clients["rows"]) > 0
+    assert {row["key"] for row in slow["rows"]} >= {"app:a"} and all(row["key"] for row in slow["rows"])
+    assert {row["client"] for row in slow["rows"]} == {""}

@@ -300,3 +300,19 @@ def test_any_bytes_come_back_as_they_were_written(sidecar: Sidecar, redis: Redis
     back = shown["value"]
     assert (back.encode() if isinstance(back, str) else base64.b64decode(back["base64"])) == value
     assert call("redis_delete", keys=[shown["key"]])["deleted"] == 1
+
+
+async def test_a_stream_entry_has_the_id_that_is_asked_for_and_the_stream_its_length(
+    client: Client, redis: Redis
+) -> None:
+    for number in range(5):
+        written = await ok(
+            client, "redis_write", key="x", type="stream", value={"n": number}, id=f"7-{number}", maxlen=3
+        )
+        assert written["id"] == f"7-{number}"
+    assert written["length"] == 3
+    assert [entry[0] for entry in redis.xrange("x")] == [b"7-2", b"7-3", b"7-4"]
+    assert "equal or smaller" in await error(client, "redis_write", key="x", type="stream", value={"n": 1}, id="7-4")
+    for wrong in ({"id": "NOMKSTREAM"}, {"id": "1-1 x"}, {"type": "hash", "maxlen": 1}, {"path": "$.a"}):
+        await error(client, "redis_write", **{"key": "x", "type": "stream", "value": {"n": 1}} | wrong)
+    assert redis.xlen("x") == 3

@@ -38,6 +38,9 @@ async def redis_diagnose(
 
 async def _slowlog(call: Call[ScopedRedis], limit: int) -> Diagnosis:
     entries = [entry for server in await call.backend.each("SLOWLOG", "GET", 1000) for entry in server]
+    if call.backend.scope:
+        # The commands of others, and who they are, are nothing for a server that may see a part of Redis.
+        entries = [[*entry[:4], b""] for entry in entries if len(entry[3]) > 1 and call.backend.scope.has(entry[3][1])]
     threshold = await _config(call, "slowlog-log-slower-than")
     rows = [
         {
@@ -91,9 +94,11 @@ async def _latency(call: Call[ScopedRedis], limit: int) -> Diagnosis:
 
 async def _clients(call: Call[ScopedRedis], limit: int) -> Diagnosis:
     texts = [said(server) for server in await call.backend.each("CLIENT", "LIST")]
-    clients = [
-        dict(part.partition("=")[::2] for part in line.split(" ")) for text in texts for line in text.splitlines()
-    ]
+    clients = [_client(line) for text in texts for line in text.splitlines()]
+    if call.backend.scope:
+        # Who else uses Redis is nothing for a server that may see a part of it: these are its own connections.
+        own = _origin(_client(said(await call.backend.read("CLIENT", "INFO"))))
+        clients = [client for client in clients if _origin(client) == own]
     rows = [
         {
             "address": client.get("addr", ""),
@@ -116,6 +121,16 @@ async def _clients(call: Call[ScopedRedis], limit: int) -> Diagnosis:
         },
         "rows": sorted(rows, key=lambda row: -row["memory_bytes"]),
     }
+
+
+def _client(line: str) -> dict[str, str]:
+    """The fields of a line of CLIENT LIST."""
+    return dict(part.partition("=")[::2] for part in line.strip().split(" "))
+
+
+def _origin(client: dict[str, str]) -> tuple[str, str, str]:
+    """The host, name and user that all connections of one server have."""
+    return client.get("addr", "").rpartition(":")[0], client.get("name", ""), client.get("user", "")
 
 
 async def _memory(call: Call[ScopedRedis], limit: int) -> Diagnosis:

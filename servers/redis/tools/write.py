@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired
@@ -31,6 +32,9 @@ _LENGTHS: dict[str, tuple[str, ...]] = {
     "stream": ("XLEN",),
 }
 
+
+_STREAM_ID = re.compile(r"\*|\d{1,20}(-(\d{1,20}|\*))?", re.ASCII)
+"""Ids that XADD takes (https://redis.io/docs/latest/commands/xadd/)."""
 
 _ADDED = frozenset({"hash", "list", "set", "zset", "stream"})
 """Types whose commands add to what is there."""
@@ -63,6 +67,9 @@ async def redis_write(
         Literal["always", "absent", "present"], Field(description="write only if the key is absent or present")
     ] = "always",
     if_version: Annotated[str | None, Field(description="write only if this is its version, from redis_read")] = None,
+    id: Annotated[str, Field(description="of the stream entry")] = "*",
+    maxlen: Annotated[int | None, Field(ge=0, description="entries to keep in the stream")] = None,
+    path: Annotated[str, Field(description="in the JSON document")] = "$",
     replace: Annotated[bool, Field(description="delete what the key holds first")] = False,
     ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="expire after; 0: never; absent: as before")] = None,
 ) -> Written:
@@ -76,6 +83,19 @@ async def redis_write(
         if type != "list":
             raise ToolError("only a list can be prepended to")
         command[0] = "LPUSH"
+    if (id != "*" or maxlen is not None) and type != "stream":
+        raise ToolError("id and maxlen are for streams")
+    if type == "stream":
+        if not _STREAM_ID.fullmatch(id):
+            raise ToolError(f"{id[:50]!r} is not an id for an entry: give *, MS-SEQ or MS-*")
+        trim = [] if maxlen is None else ["MAXLEN", "=", maxlen]
+        command = ["XADD", *trim, id, *command[2:]]
+    if path != "$":
+        if type != "json" or not path.startswith(("$", ".")):
+            raise ToolError("path is for JSON documents, and begins with $")
+        if replace:
+            raise ToolError("replace deletes the document first: give it without a path")
+        command = ["JSON.SET", path, *command[2:]]
     name = call.backend.scope.key(key)
     own = "ReJSON-RL" if type == "json" else type
     change = _Change(name, type, own, tuple(command), replace, ttl_s)
@@ -151,6 +171,8 @@ class _Change:
                 self.check(found)
             was = ", and what the key held is deleted" if self.replace and found != "none" else ""
             raise ToolError(f"nothing was written{was}; Redis answered: {words(answer)}")
+        if answer is None and self.type == "json":
+            raise ToolError("nothing was written: the document has no such path")
         written: Written = {"key": show_key(self.name), "type": self.type, "created": found == "none"}
         if self.type in _LENGTHS and isinstance(answers[-1], int):
             written["length"] = answers[-1]
