@@ -283,10 +283,11 @@ def test_queries_of_percolator_fields_are_checked_where_documents_bring_them(sta
             ({"script": {"script": "1"}}, "scripts"),
         ):
             document = {"query": query}
-            for tool, arguments in {
+            calls: dict[str, dict[str, Any]] = {
                 "es_index": {"document": document},
                 "es_bulk": {"operations": [{"document": document}]},
-            }.items():
+            }
+            for tool, arguments in calls.items():
                 assert reason in told(sidecar, tool, index="app-1", **arguments)
         assert not [
             request for request in fake.requests if request.method in ("PUT", "POST") and "_field" not in request.path
