@@ -26,6 +26,8 @@ def is_restricted(name: str) -> bool:
     """Whether a name or pattern is, or may match, one of Elasticsearch's own indices."""
     # Date math has < in front, and a name after another cluster's.
     plain = name.rpartition(":")[2].lstrip("-+<")
+    if plain in (".", ".."):
+        return False  # no name, which the client's path refuses
     return plain.startswith((".", "\\")) and not (_OPEN.fullmatch(plain) and "\\" not in plain)
 
 

@@ -257,3 +257,38 @@ def test_an_answer_that_says_nothing_may_mean_that_it_was_done(start: Start, ans
         }
         for tool, arguments in calls.items():
             assert "may have been done or not" in told(sidecar, tool, **arguments), tool
+
+
+LOOKUP = {"terms": {"tag": {"index": "elsewhere", "id": "1", "path": "tag"}}}
+
+
+def test_queries_of_percolator_fields_are_checked_where_documents_bring_them(start: Start) -> None:
+    """The real node has no percolator."""
+
+    def answers(request: FakeRequest) -> FakeAnswer:
+        if "elsewhere" in request.path:
+            return FakeAnswer(
+                404, {"error": {"type": "index_not_found_exception", "reason": "no", "index": "elsewhere"}}
+            )
+        if "_resolve" in request.path:
+            return FakeAnswer(200, {"indices": [{"name": "app-1"}], "aliases": [], "data_streams": []})
+        if "_field_caps" in request.path:
+            return FakeAnswer(200, {"fields": {"query": {"percolator": {}}}})
+        return ROOT
+
+    with FakeElasticsearch(answers) as fake:
+        sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true", MCP_INDEX_PATTERNS="app-*")
+        for query, reason in (
+            (LOOKUP, "no index that this server may touch"),
+            ({"script": {"script": "1"}}, "scripts"),
+        ):
+            document = {"query": query}
+            calls: dict[str, dict[str, Any]] = {
+                "es_index": {"document": document},
+                "es_bulk": {"operations": [{"document": document}]},
+            }
+            for tool, arguments in calls.items():
+                assert reason in told(sidecar, tool, index="app-1", **arguments)
+        assert not [
+            request for request in fake.requests if request.method in ("PUT", "POST") and "_field" not in request.path
+        ]

@@ -23,6 +23,7 @@ from servers.common.settings import Environment
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_names import within
 from servers.elasticsearch.policy.index_scope import IndexScope, ScopedElasticsearch, indices_in
+from servers.elasticsearch.policy.statement_scope import sources
 from servers.elasticsearch.server import SIDECAR
 from servers.elasticsearch.settings import ElasticsearchSettings
 from servers.elasticsearch.tests.conftest import fill
@@ -312,6 +313,27 @@ def test_restricted_indices_are_read_only_where_a_pattern_names_them(name: str, 
     IndexScope(["*", ".security*"]).refuse_restricted(".security-7")
     for fine in ("app-1", "*", ".ds-logs-x-2026.01.01-000001", ".monitoring-es-*", "-app*", "<logs-{now/d}>"):
         scope.refuse_restricted(fine)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "FROM .security-7",
+        'FROM logs, ".security*" | LIMIT 1',
+        "FROM/* | */.security-7",
+        "FROM // |\n .security-7",
+        "FROM a | LOOKUP JOIN .security-7 ON b",
+        'SELECT * FROM "a,.security-7" WHERE x = 1',
+        "from r:.security-7",
+    ],
+)
+def test_statements_do_not_read_restricted_indices(query: str) -> None:
+    with pytest.raises(ToolError, match="may hold secrets"):
+        for name in sources(query):
+            IndexScope([]).refuse_restricted(name)
+    for fine in ('FROM logs | WHERE a RLIKE ".*x" AND b > .5', "SELECT a FROM logs WHERE b RLIKE '.*x'"):
+        for name in sources(fine):
+            IndexScope([]).refuse_restricted(name)
 
 
 REFUSED: list[tuple[str, str, Any, Any]] = [
