@@ -27,7 +27,7 @@ from servers.common.observability.metrics import Metrics
 from servers.common.protocol.prompts import Prompt, PromptError
 from servers.common.protocol.resources import MOST_COMPLETIONS, Listeners, Resources, contents
 from servers.common.protocol.tools import LONGEST_FAILURE, Call, Tool, ToolError, TooLong, failure, result, to_json
-from servers.common.settings import CommonSettings, Environment, hide
+from servers.common.settings import RESULT_BYTES, CommonSettings, Environment, hide
 from servers.common.text_escape import plain
 
 S = TypeVar("S")
@@ -173,9 +173,12 @@ class Instance(Generic[B]):
         may_write = PRINCIPAL.get().may(WRITE)
         await self.monitor.first_check()
         listed = [t for t in self._tools.values() if self._serves(t.needs) and (may_write or not t.write)]
-        # Claude Code's limit for one result of a tool, in characters (https://code.claude.com/docs/en/mcp).
-        meta = {"anthropic/maxResultSizeChars": min(self.settings.max_result_bytes, 500_000)}
-        return mcp_types.ListToolsResult(tools=[t.definition.model_copy(update={"meta": meta}) for t in listed])
+        definitions = [t.definition for t in listed]
+        if (limit := self.settings.max_result_bytes) > RESULT_BYTES:
+            # Claude Code has a limit for one result of a tool, and takes this one in its place, in characters.
+            meta = {"anthropic/maxResultSizeChars": min(limit, 500_000)}
+            definitions = [definition.model_copy(update={"meta": meta}) for definition in definitions]
+        return mcp_types.ListToolsResult(tools=definitions)
 
     def _serves(self, needs: Callable[[Any], bool] | None) -> bool:
         """Return whether the store has said that it has what is needed."""

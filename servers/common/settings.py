@@ -18,6 +18,10 @@ CONFIRM = ("never", "possible", "always")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
+RESULT_BYTES = 32_768
+"""Bytes of the longest result by default: what fits the limits that clients have by themselves."""
+
+
 class SettingsError(Exception):
     """Settings that can't be used; `problems` holds a line for each."""
 
@@ -323,7 +327,11 @@ class CommonSettings:
             ),
             log_level=env.choice("MCP_LOG_LEVEL", "info", LOG_LEVELS, "least severe log level"),
             max_result_bytes=env.number(
-                "MCP_MAX_RESULT_BYTES", 32_768, "longest result of a tool, as JSON", least=1024, most=64 * 1024 * 1024
+                "MCP_MAX_RESULT_BYTES",
+                RESULT_BYTES,
+                "longest result of a tool, as JSON",
+                least=1024,
+                most=64 * 1024 * 1024,
             ),
             max_request_bytes=env.number(
                 "MCP_MAX_REQUEST_BYTES", 1_048_576, "longest request body", least=1024, most=64 * 1024 * 1024

@@ -419,8 +419,13 @@ def test_nothing_is_declared_as_changing_that_never_does(server: Server) -> None
     assert {"tools", "prompts", "resources"} <= found.keys()
 
 
-def test_tools_tell_claude_code_how_long_their_results_are(server: Server) -> None:
-    assert {tool["_meta"]["anthropic/maxResultSizeChars"] for tool in tools(server)} == {32_768}
+def test_tools_tell_claude_code_of_results_that_are_longer_than_by_default(
+    stores: dict[str, dict[str, str]], server: Server, tmp_path: Path
+) -> None:
+    assert not [tool for tool in tools(server) if "_meta" in tool]
+    with Server("redis", stores["redis"] | {"MCP_MAX_RESULT_BYTES": "100000"}, tmp_path) as longer:
+        longer.wait_until_ready()
+        assert {tool["_meta"]["anthropic/maxResultSizeChars"] for tool in tools(longer)} == {100_000}
 
 
 @pytest.mark.anyio

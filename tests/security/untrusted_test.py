@@ -130,7 +130,7 @@ def test_redis(redis_server: RedisServer, tmp_path: Path) -> None:
                 call("redis_write", key=f"hash:{name}", value=text),
                 call("redis_command", command=["OBJECT", text, "k"]),
                 call("redis_command", command=[text]),
-                call("redis_scan", **{text: text}),
+                call("redis_scan", limit=text),
             ):
                 assert wrong["isError"], wrong
         call("redis_scan", limit=1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -110,8 +111,11 @@ def test_all_keys_can_be_asked_for_by_name() -> None:
 async def test_a_url_and_a_unix_socket_lead_to_redis_and_the_password_shows_nowhere(
     start: Start, tmp_path: Path
 ) -> None:
-    socket = tmp_path / "redis.sock"
-    with RedisServer(password=CANARY, config={"unixsocket": socket}) as server:
+    # A socket's path has 107 bytes at most, and a test's folder may have more.
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as folder,
+        RedisServer(password=CANARY, config={"unixsocket": (socket := Path(folder) / "redis.sock")}) as server,
+    ):
         urls = tmp_path / "url"
         urls.write_text("redis://:wrong-secret@h")
         for url in (f"redis://:{ENCODED}@127.0.0.1:{server.port}/1", f"unix://:{ENCODED}@{socket}?db=1"):
