@@ -23,6 +23,9 @@ NEW = "2026-07-28"
 CALLS = {"redis": "redis_info", "elasticsearch": "es_health"}
 """A call of each server that answers without any data."""
 
+WRONG = {"redis": "redis_read", "elasticsearch": "es_get"}
+"""A call of each server that is refused, because it needs arguments."""
+
 CLIENTS = {"python-1": OLD, "python-2": [*OLD, NEW], "typescript-1": OLD, "typescript-2": [*OLD, NEW]}
 """The clients, and what they speak."""
 
@@ -81,7 +84,10 @@ def test_every_version_with_every_client(
             "env": python | settings[name],
         },
     }
-    cases = [{"version": version, "tool": CALLS[name]} | where[transport] for version in CLIENTS[client]]
+    cases = [
+        {"version": version, "tool": CALLS[name], "wrong": WRONG[name]} | where[transport]
+        for version in CLIENTS[client]
+    ]
     seen = see(client, cases, tmp_path)
     listed = running.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})[1]["result"]["tools"]
     prompts = running.post({"jsonrpc": "2.0", "id": 1, "method": "prompts/list"})[1]["result"]["prompts"]

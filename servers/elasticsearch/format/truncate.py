@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from pydantic_core import PydanticSerializationError
-
 from servers.common.protocol.tools import encoded, size
 
 _STEPS = ((4096, 200), (1024, 50), (256, 20), (64, 5), (16, 2))
@@ -53,7 +51,7 @@ def _fits(document: Any, most: int) -> bool:
         # Before escapes, which only make it longer, and take longer to count.
         if len(encoded(document)) > most:
             return False
-    except PydanticSerializationError:
+    except ValueError:
         pass  # half of a surrogate pair, or too deep
     try:
         return size(document) <= most and not _deep(document)

@@ -95,7 +95,7 @@ def test_a_wrong_password_is_one_clear_line_without_it(start: Start) -> None:
         text = call(sidecar, "redis_info")["content"][0]["text"]
         assert text == (
             f"Redis at 127.0.0.1:{server.port} refuses our login: "
-            "check REDIS_PASSWORD (or REDIS_PASSWORD_FILE) and REDIS_USERNAME"
+            "check REDIS_PASSWORD (or REDIS_PASSWORD_FILE, or REDIS_URL) and REDIS_USERNAME"
         )
         assert [line["detail"] for line in sidecar.logs() if line["msg"] == "backend is away"] == [text]
         seen = sidecar.log.read_text() + sidecar.get("/metrics")[1] + sidecar.get("/health")[1]

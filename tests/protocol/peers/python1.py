@@ -29,7 +29,7 @@ async def see(case: dict[str, Any]) -> dict[str, Any]:
         session = await stack.enter_async_context(ClientSession(read, write))
         hello = await session.initialize()
         result = await session.call_tool(case["tool"], {})
-        wrong = await session.call_tool(case["tool"], {"nonsense": 1})
+        wrong = await session.call_tool(case["wrong"], {})
         return {
             "version": hello.protocolVersion,
             "server": hello.serverInfo.name,

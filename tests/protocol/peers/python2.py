@@ -24,7 +24,7 @@ async def see(case: dict[str, Any]) -> dict[str, Any]:
     server: Any = case.get("url") or StdioServerParameters(command=case["command"], args=case["args"], env=case["env"])
     async with Client(server, mode="auto" if case["version"] == MODERN else "legacy") as client:
         result = await client.call_tool(case["tool"], {})
-        wrong = await client.call_tool(case["tool"], {"nonsense": 1})
+        wrong = await client.call_tool(case["wrong"], {})
         assert isinstance(result.content[0], TextContent)
         return {
             "version": client.protocol_version,

@@ -14,7 +14,7 @@ const [main, http, stdio] =
 
 const MODERN = "2026-07-28";
 
-async function see({ version, url, command, args, env, tool }) {
+async function see({ version, url, command, args, env, tool, wrong }) {
   const transport = url
     ? new http.StreamableHTTPClientTransport(new URL(url))
     : new stdio.StdioClientTransport({ command, args, env, stderr: "ignore" });
@@ -39,7 +39,7 @@ async function see({ version, url, command, args, env, tool }) {
     const { tools } = await client.listTools();
     const result = await client.callTool({ name: tool, arguments: {} });
     const { prompts } = await client.listPrompts();
-    const wrong = await client.callTool({ name: tool, arguments: { nonsense: 1 } });
+    const refused = await client.callTool({ name: wrong, arguments: {} });
     return {
       version: version === MODERN ? client.getNegotiatedProtocolVersion() : negotiated,
       server: client.getServerVersion()?.name,
@@ -47,7 +47,7 @@ async function see({ version, url, command, args, env, tool }) {
       prompts: prompts.map((p) => p.name),
       failed: result.isError ?? false,
       same: JSON.stringify(JSON.parse(result.content[0].text)) === JSON.stringify(result.structuredContent),
-      refused: wrong.isError ?? false,
+      refused: refused.isError ?? false,
     };
   } finally {
     await client.close();
