@@ -205,7 +205,7 @@ def test_an_answer_without_end_is_given_up(start: Start) -> None:
     body = b'{"hits":"' + b"x" * 40 * 1024 * 1024 + b'"}'
     with FakeElasticsearch(lambda request: ROOT if request.path == "/" else FakeAnswer(200, body)) as fake:
         sidecar = start(ES_PORT=str(fake.port))
-        assert "is longer than 8388608 bytes" in told(sidecar, "es_search", index="a")
+        assert "more than 8388608 bytes" in told(sidecar, "es_search", index="a")
         assert sidecar.get("/ready")[0] == 200
 
 
