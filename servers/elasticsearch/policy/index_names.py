@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from servers.common.backend import BackendError
 from servers.common.protocol.tools import ToolError, to_json
@@ -27,15 +26,7 @@ IndexName = Annotated[str, Field(min_length=1, max_length=255)]
 """The exact name of an index, alias or data stream."""
 
 
-def _object(given: Any) -> Any:
-    """Some clients send an object as its JSON text."""
-    try:
-        return json.loads(given) if isinstance(given, str) else given
-    except ValueError:
-        return given
-
-
-Dsl = Annotated[dict[str, Any], BeforeValidator(_object)]
+Dsl = dict[str, Any]
 """A part of the query DSL."""
 
 DocumentId = Annotated[str, Field(min_length=1, max_length=512)]
