@@ -45,13 +45,23 @@ def default_size(files: tuple[Path, ...] = LIMITS) -> int:
     return WITHOUT_LIMIT
 
 
+BUSY = (
+    "the answers of other calls take all the memory that this server has for them, so nothing was asked: try again in a few "
+    "seconds, or ask for less"
+)
+
+
 class MemoryBudget:
-    """Bytes that calls share."""
+    """Bytes, or whatever else is counted, that calls share."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, busy: str = BUSY) -> None:
+        """
+        Args:
+            size: bytes in total
+            busy: what a call is told that has waited in vain
+        """
         self.size = size
-        """Bytes in total."""
-
+        self._busy = busy
         self._free = size
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -90,10 +100,7 @@ class MemoryBudget:
                 self._waiting = deque(entry for entry in self._waiting if entry[1] is not place)
                 self._admit()
             if isinstance(error, TimeoutError):
-                raise Busy(
-                    "the answers of other calls take all the memory that this server has for them, so nothing was asked: "
-                    "try again in a few seconds, or ask for less"
-                ) from None
+                raise Busy(self._busy) from None
             raise
 
     def _give(self, size: int) -> None:

@@ -14,7 +14,7 @@ import random
 import re
 import warnings
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from itertools import pairwise
@@ -252,7 +252,11 @@ class ElasticsearchBackend:
         self._pool = pool
         # Checks have connections of their own, and never wait for those of calls.
         self._probes = {node: Node(node.config) for node in pool.all()}
-        self._expensive = MemoryBudget(EXPENSIVE_AT_ONCE)
+        self._expensive = MemoryBudget(
+            EXPENSIVE_AT_ONCE,
+            f"{EXPENSIVE_AT_ONCE} expensive searches of other calls are under way, so nothing was asked: try again in a few "
+            "seconds",
+        )
         self._settings = settings
         self._addresses = [urlsplit(url).netloc for url in settings.urls]
         self._version = ""
@@ -401,7 +405,8 @@ class ElasticsearchBackend:
             params = {name: value for name, value in (params or {}).items() if name != "filters"}
         check_fields(body)
         request = ApiRequest.of(method, path, params, body)
-        async with self._lane_of(path, body), _memory() as memory:
+        lane = self._expensive.hold(1) if _is_expensive(path, body) else nullcontext()
+        async with lane, _memory() as memory:
             answer = await self._read_somewhere(request, memory)
             for pause in PAUSES:
                 # Some more or less, so that requests that were refused together do not come back together.
@@ -415,29 +420,6 @@ class ElasticsearchBackend:
         if answers and not _has(value, answers):
             raise BackendError(f"{answer.address} answers, but not as Elasticsearch does: check what is in between")
         return value
-
-    @asynccontextmanager
-    async def _lane_of(self, path: str, body: Json | None) -> AsyncIterator[None]:
-        """Have expensive searches wait for each other, so that this server does not use up the nodes' memory.
-
-        Raises:
-            Busy: others are under way until the call's deadline.
-        """
-        if not _is_expensive(path, body):
-            yield
-            return
-        lane = self._expensive.hold(1)
-        try:
-            await lane.__aenter__()
-        except Busy:
-            raise Busy(
-                f"{EXPENSIVE_AT_ONCE} expensive searches of other calls are under way, so nothing was asked: try again in a few "
-                "seconds"
-            ) from None
-        try:
-            yield
-        finally:
-            await lane.__aexit__(None, None, None)
 
     async def _read_somewhere(self, request: ApiRequest, memory: AnswerMemory) -> ApiAnswer:
         """Return the first answer of a node that is not busy, or of the last busy one if all are."""
