@@ -6,8 +6,10 @@ import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from servers.common.http.tls import file_stamp
 from servers.common.protocol.tools import ToolError
 from servers.common.settings import Environment, Secret, check_host
 from servers.redis.format.key_encoding import parse_key
@@ -106,14 +108,13 @@ class ClientTls:
     certificate: Path | None
     key: Path | None
 
-    def stamp(self) -> tuple[tuple[int, int, int], ...]:
-        """A value that changes with the files.
+    def stamp(self) -> tuple[Any, ...]:
+        """Return a value that changes with the files.
 
         Raises:
             OSError: one is gone.
         """
-        found = (path.stat() for path in (self.ca_file, self.certificate, self.key) if path)
-        return tuple((s.st_ino, s.st_mtime_ns, s.st_size) for s in found)
+        return file_stamp(self.ca_file, self.certificate, self.key)
 
     def context(self) -> ssl.SSLContext:
         """A context of the files as they are now.

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
-import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 logger = logging.getLogger(__name__)
 
 PEER_CERTIFICATE = "peer_certificate"
 """The key of the client's certificate in a request's state, as `ssl.SSLSocket.getpeercert()` returns it."""
+
+
+def file_stamp(*files: Path | None) -> tuple[Any, ...]:
+    """Return a value that changes when one of the files is written, or a link to it is replaced, as the kubelet does.
+
+    Raises:
+        OSError: one is gone.
+    """
+    return tuple((s.st_ino, s.st_mtime_ns, s.st_size) for s in (file.stat() for file in files if file))
 
 
 @dataclass(frozen=True)
@@ -25,9 +33,8 @@ class TlsFiles:
     """Certificates that sign those of clients; None where clients need no certificate."""
 
     def stamp(self) -> tuple[Any, ...]:
-        """Return a value that changes with the files: when one is written, or a link to it is replaced, as the kubelet does."""
-        paths = [path for path in (self.certificate, self.key, self.client_authorities) if path]
-        return tuple((s.st_ino, s.st_mtime_ns, s.st_size) for s in map(os.stat, paths))
+        """Return a value that changes with the files."""
+        return file_stamp(self.certificate, self.key, self.client_authorities)
 
     def context(self) -> ssl.SSLContext:
         """Return a context of the files as they are now.
@@ -46,27 +53,67 @@ class TlsFiles:
         return context
 
 
+class ContextFiles(Protocol):
+    """Files that TLS contexts are made of."""
+
+    def stamp(self) -> tuple[Any, ...]:
+        """Return a value that changes with the files.
+
+        Raises:
+            OSError: one is gone.
+        """
+        ...
+
+    def context(self) -> ssl.SSLContext:
+        """Return a context of the files as they are now.
+
+        Raises:
+            OSError, ValueError: a file can't be read or used.
+        """
+        ...
+
+
+class NewestContext:
+    """The TLS context of files that may be replaced. While new files are unusable, the old context stays."""
+
+    def __init__(self, files: ContextFiles) -> None:
+        self._files = files
+        self._stamp: tuple[Any, ...] | None = None
+        self._context: ssl.SSLContext | None = None
+
+    def get(self) -> ssl.SSLContext:
+        """Return the context of what the files hold now. It is the same object as long as they do not change.
+
+        Raises:
+            OSError, ValueError: the files are unusable, and have been since the first call.
+        """
+        try:
+            stamp = self._files.stamp()
+            if self._context is None or stamp != self._stamp:
+                self._context, self._stamp = self._files.context(), stamp
+        except (OSError, ValueError) as error:
+            # During a rotation the certificate and the key may not fit together. The next connection tries again.
+            if self._context is None:
+                raise
+            logger.error("the new certificates can't be used", extra={"reason": type(error).__name__})
+        return self._context
+
+
 class RotatingContext:
-    """A TLS context whose connections use the files as they are when each begins. While new files are unusable, the old stay."""
+    """A TLS context whose connections use the files as they are when each begins."""
 
     def __init__(self, files: TlsFiles) -> None:
-        self._files = files
-        self._stamp = files.stamp()
-        self._newest = files.context()
+        self._newest = NewestContext(files)
+        self._used = self._newest.get()
         self.context = files.context()
         """For the listening socket."""
         self.context.sni_callback = self._choose
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-        try:
-            stamp = self._files.stamp()
-            if stamp != self._stamp:
-                self._newest, self._stamp = self._files.context(), stamp
-                logger.info("new certificates")
-        except (OSError, ssl.SSLError) as error:
-            # During a rotation the certificate and the key may not fit together. The next connection tries again.
-            logger.error("the new certificates can't be used", extra={"reason": type(error).__name__})
-        connection.context = self._newest
+        if (newest := self._newest.get()) is not self._used:
+            self._used = newest
+            logger.info("new certificates")
+        connection.context = newest
 
 
 def client_name(certificate: dict[str, Any]) -> str:

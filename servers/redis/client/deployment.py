@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
@@ -27,17 +26,14 @@ from redis.driver_info import DriverInfo
 from redis.exceptions import AskError, AuthenticationError, MovedError
 
 from servers.common.http.principal import PRINCIPAL
+from servers.common.http.tls import NewestContext
 from servers.common.settings import Secret
 from servers.redis.settings import ClientTls, RedisSettings
 
 if TYPE_CHECKING:
-    import ssl
-
     # Imported at run time by the one deployment that needs them: a single server starts without them.
     from redis.asyncio.cluster import RedisCluster
     from redis.asyncio.sentinel import Sentinel
-
-logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 3.0
 """Seconds to connect, and for a sentinel or a cluster node to tell where the masters are."""
@@ -159,38 +155,16 @@ def _server_options(settings: RedisSettings) -> dict[str, Any]:
     return _options(settings.username, settings.password)
 
 
-class _RotatingTls:
-    """The TLS context of new connections: of the files as they are when each begins. While new files are unusable, the old
-    context stays."""
-
-    def __init__(self, tls: ClientTls) -> None:
-        self._tls = tls
-        self._stamp: tuple[Any, ...] | None = None
-        self._context: ssl.SSLContext | None = None
-
-    def context(self) -> ssl.SSLContext:
-        try:
-            stamp = self._tls.stamp()
-            if self._context is None or stamp != self._stamp:
-                self._context, self._stamp = self._tls.context(), stamp
-        except (OSError, ValueError) as error:
-            # During a rotation the certificate and the key may not fit together. The next connection tries again.
-            if self._context is None:
-                raise
-            logger.error("the new certificates can't be used", extra={"reason": type(error).__name__})
-        return self._context
-
-
 class _RotatingConnection(SSLConnection):
     """A connection with TLS that reads the files of its settings again each time that it is made."""
 
-    def __init__(self, *, tls: _RotatingTls, **options: Any) -> None:
+    def __init__(self, *, tls: NewestContext, **options: Any) -> None:
         super().__init__(**options)
         self._tls = tls
 
     async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
         if not self.is_connected:
-            self.ssl_context.context = self._tls.context()
+            self.ssl_context.context = self._tls.get()
         await super().connect_check_health(check_health, retry_socket_connect)
 
 
@@ -198,7 +172,7 @@ def _connection(tls: ClientTls | None) -> dict[str, Any]:
     """The options of a pool for connections over TCP, with TLS or without."""
     if tls is None:
         return {"connection_class": Connection, **_KEPT_ALIVE}
-    return {"connection_class": _RotatingConnection, "tls": _RotatingTls(tls), **_KEPT_ALIVE}
+    return {"connection_class": _RotatingConnection, "tls": NewestContext(tls), **_KEPT_ALIVE}
 
 
 Connect = Callable[..., Redis]
