@@ -121,6 +121,11 @@ Probe = tuple[Any, ...]
 """A command that tells a size."""
 
 
+def _memory_usage(key: bytes) -> Probe:
+    """Return the command that tells the bytes of a key."""
+    return ("MEMORY", "USAGE", key, "SAMPLES", SAMPLES)
+
+
 @dataclass
 class _Answer:
     """What decides how long the answer to a command can be: sizes of strings, or of whole keys with their numbers of elements.
@@ -138,7 +143,7 @@ class _Answer:
     def probes(self) -> list[Probe]:
         found = list(self.strings)
         for key in self.keys:
-            found.append(("MEMORY", "USAGE", key, "SAMPLES", SAMPLES))
+            found.append(_memory_usage(key))
             if self.length:
                 found.append((self.length, key))
         return found
@@ -162,7 +167,7 @@ async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> int:
         check_arguments(command)
         probes |= dict.fromkeys(answer.probes(), 0)
         if command.name in _WORKING or command.name in _MOVING:
-            probes |= dict.fromkeys((("MEMORY", "USAGE", key, "SAMPLES", SAMPLES) for key in command.keys), 0)
+            probes |= dict.fromkeys((_memory_usage(key) for key in command.keys), 0)
         if command.name == "lcs" or _reach(command):
             probes |= dict.fromkeys((("STRLEN", key) for key in command.keys), 0)
     found = await backend.read_many(list(probes))
@@ -207,7 +212,7 @@ class _Sum:
         return self._weight
 
     def _size(self, key: bytes) -> int:
-        return self._sizes.get(("MEMORY", "USAGE", key, "SAMPLES", SAMPLES), 0) + self._added[key]
+        return self._sizes.get(_memory_usage(key), 0) + self._added[key]
 
     def _part(self, key: bytes, answer: _Answer) -> tuple[int, int]:
         """Bytes and elements of a key that an answer may have."""
