@@ -130,11 +130,13 @@ def fill(redis: Redis) -> None:
         redis.pfadd(f"{prefix}hll", value)
         redis.set(f"{prefix}number", 1)
         # Where the store has them; a name outside without such a value is a key less that may be hit.
-        redis.pipeline(transaction=False).execute_command("VADD", f"{prefix}vectors", "VALUES", 2, 1, 2, value).execute_command(
-            "JSON.SET", f"{prefix}json", "$", json.dumps({"a": value.decode()})
-        ).execute_command("BF.ADD", f"{prefix}bloom", value).execute_command(
-            "CMS.INITBYDIM", f"{prefix}cms", 9, 2
-        ).execute_command("TDIGEST.CREATE", f"{prefix}tdigest").execute(raise_on_error=False)
+        redis.pipeline(transaction=False).execute_command(
+            "VADD", f"{prefix}vectors", "VALUES", 2, 1, 2, value
+        ).execute_command("JSON.SET", f"{prefix}json", "$", json.dumps({"a": value.decode()})).execute_command(
+            "BF.ADD", f"{prefix}bloom", value
+        ).execute_command("CMS.INITBYDIM", f"{prefix}cms", 9, 2).execute_command(
+            "TDIGEST.CREATE", f"{prefix}tdigest"
+        ).execute(raise_on_error=False)
 
 
 def outside(redis: Redis) -> list[object]:
