@@ -313,6 +313,16 @@ async def test_a_stream_entry_has_the_id_that_is_asked_for_and_the_stream_its_le
     assert written["length"] == 3
     assert [entry[0] for entry in redis.xrange("x") or []] == [b"7-2", b"7-3", b"7-4"]
     assert "equal or smaller" in await error(client, "redis_write", key="x", type="stream", value={"n": 1}, id="7-4")
-    for wrong in ({"id": "NOMKSTREAM"}, {"id": "1-1 x"}, {"type": "hash", "maxlen": 1}, {"path": "$.a"}):
+    for wrong in (
+        {"id": "NOMKSTREAM"},
+        {"id": "1-1 x"},
+        {"type": "hash", "maxlen": 1},
+        {"type": "list", "value": ["x"], "minid": "1"},
+        {"minid": "*"},
+        {"minid": "8", "maxlen": 1},
+        {"path": "$.a"},
+    ):
         await error(client, "redis_write", **{"key": "x", "type": "stream", "value": {"n": 1}} | wrong)
     assert redis.xlen("x") == 3
+    await ok(client, "redis_write", key="x", type="stream", value={"n": 1}, id="8-1", minid="7-4")
+    assert [entry[0] for entry in redis.xrange("x") or []] == [b"7-4", b"8-1"]

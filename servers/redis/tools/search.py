@@ -321,7 +321,7 @@ async def redis_create_index(
             min_length=1,
             max_length=200,
             description='to type and options: {"title":"TEXT SORTABLE","v":"VECTOR HNSW 6 TYPE FLOAT32 DIM 384 '
-            'DISTANCE_METRIC COSINE"}; of JSON by path: {"$.a.b":"AS b NUMERIC"}',
+            'DISTANCE_METRIC COSINE"}; JSON: {"$.a.b":"AS b NUMERIC"}',
         ),
     ],
     on: Literal["HASH", "JSON"] = "HASH",
