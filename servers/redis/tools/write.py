@@ -76,7 +76,7 @@ async def redis_write(
     prepend: Annotated[bool, Field(description="to a list; the last comes first")] = False,
     base64: Annotated[bool, Field(description="all text in value is base64")] = False,
     condition: Annotated[Literal["always", "absent", "present"], Field(description="write only then")] = "always",
-    if_version: Annotated[str | None, Field(description="write only if redis_read gives this version")] = None,
+    if_version: Annotated[str | None, Field(description="write only if redis_read gives it")] = None,
     id: Annotated[str, Field(description="of the stream entry")] = "*",
     maxlen: Annotated[int | None, Field(ge=0, description="stream entries to keep")] = None,
     minid: Annotated[str | None, Field(description="or drop smaller ids")] = None,
@@ -87,7 +87,8 @@ async def redis_write(
 ) -> Written:
     """Write one key, atomically. A key of another type is refused unless replace is true. Other changes: redis_transaction."""
     if type in _MODULES and not call.backend.has(_MODULES[type]):
-        raise ToolError(f"this Redis has no type {type}: it is of Redis 8, or of a module. Nothing was written")
+        instead = "write the document as text, with type string" if type == "json" else "it came with Redis 8"
+        raise ToolError(f"nothing was written: this Redis has no type {type}; {instead}")
     if shape := _SHAPES.get(type):
         value = fit(value, shape)
     commands = _COMMANDS[type](value, lambda text: parse(text, base64))
