@@ -19,7 +19,14 @@ from servers.redis.client.memory_guard import hold_estimated
 from servers.redis.client.sorted_set import SortedSet
 from servers.redis.format.key_encoding import KeyName, Value, encode, parse_key, show, show_key, show_name, show_part
 from servers.redis.format.replies import as_json, pairs, said, score, seconds, words
-from servers.redis.policy.command_cost import COPIES, COPIES_OF_STREAM, MOST_BYTES, OBJECT_BYTES, SAMPLES
+from servers.redis.policy.command_cost import (
+    COPIES,
+    COPIES_OF_STREAM,
+    MOST_BYTES,
+    OBJECT_BYTES,
+    SAMPLES,
+    check_json_path,
+)
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import SCAN_STEPS, Cursor, scanned
 
@@ -493,7 +500,9 @@ async def _stream(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> di
 async def _json(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
     path = () if page.field is None else (encode(page.field),)
     memory = page.memory
-    if memory > MOST_BYTES and path:
+    if path:
+        check_json_path(*path)
+        # A path may find a part, and what is in it again.
         (found,) = await call.backend.read_many([("JSON.DEBUG", "MEMORY", name, *path)])
         memory = sum(found) if isinstance(found, list) else found if isinstance(found, int) else memory
     if memory > MOST_BYTES:
