@@ -268,6 +268,9 @@ async def test_a_json_document_needs_its_module(client: Client, redis: Redis) ->
         [["LMPOP", "1", "list", "LEFT", "COUNT", "10000"]],
         [["LRANGE", "list", "0", "-1"]],
         [["SRANDMEMBER", "set", "-40000000"]],
+        [["XREAD", "COUNT", "1", "COUNT", "0", "STREAMS", "stream", "0"]],
+        [["XINFO", "STREAM", "stream", "FULL", "COUNT", "0"]],
+        [["XPENDING", "stream", "g", "IDLE", "0", "-", "+", "99999999"]],
         [["SUNIONSTORE", "d", *["set"] * 900]],
     ],
 )
@@ -275,6 +278,8 @@ async def test_what_costs_too_much_is_not_sent(client: Client, redis: Redis, com
     redis.set("big", b"x" * 9_000_000)
     redis.rpush("list", *[b"x" * 1_000_000] * 10)
     redis.sadd("set", *range(20_000))
+    for _ in range(10):
+        redis.xadd("stream", {"f": b"x" * 1_000_000})
     said = await error(client, "redis_transaction", commands=commands)
     assert "a call may" in said or "count from 0" in said
     assert not redis.exists("s", "d") and redis.llen("list") == 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Annotated, Any, Literal, NotRequired, TypeVar
@@ -207,6 +208,9 @@ async def _ordered(
         names = [name for name in names if call.backend.scope.has(name)]
         for chunk in chunks(names):
             top = heapq.nlargest(limit, [*top, *await _measured(call, chunk, order, command, ttl_below_s)])
+            # No more of them are kept than a result has room for: their names may be long.
+            shown = itertools.accumulate(min(len(name), LONGEST_NAME) for _, name in top)
+            top = top[: 1 + sum(length <= call.max_bytes for length in shown)]
         if server < 0:
             break
         await call.progress(step + 1, SCAN_STEPS, "looking at keys")
