@@ -53,7 +53,7 @@ async def redis_transaction(
         dict[str, str] | None, Field(description="keys with versions: nothing is done if one has changed")
     ] = None,
 ) -> Done:
-    """Send reading and writing commands as one MULTI: INCR, HDEL, ZREM, LSET, RENAME, COPY, EXPIRE, JSON.SET, XACK, XGROUP, XREADGROUP, XTRIM ... Refused: scripts, and what Redis counts as dangerous or administrative."""  # noqa: E501
+    """Send reading and writing commands as one MULTI: INCR, HDEL, ZREM, RENAME, EXPIRE, JSON.SET, XACK, XGROUP, XTRIM ... Refused: scripts, and what Redis counts as dangerous or administrative."""  # noqa: E501
     backend = call.backend
     versions = {backend.scope.key(key): version for key, version in (if_versions or {}).items()}
     planned, weight = await plan(backend, [[parse_key(word) for word in command] for command in commands], writing=True)

@@ -23,6 +23,9 @@ from servers.redis.tools.transaction import retried
 
 MOST_ELEMENTS = 10_000
 
+LONGEST_OLD = 64 * 1024
+"""Bytes of a string that is answered where another takes its place."""
+
 MOST_VECTORS = 1000
 """Elements of a vector set that are written at once: each takes Redis about a millisecond."""
 
@@ -46,9 +49,6 @@ _WHOLE_ID = re.compile(r"\d{1,20}(-\d{1,20})?", re.ASCII)
 
 _MODULES = {"json": "json", "vectorset": "vectors"}
 """Types that not every Redis has, and what has to be there."""
-
-_ADDED = frozenset({"hash", "list", "set", "zset", "stream", "vectorset"})
-"""Types whose commands add to what is there."""
 
 
 class Written(TypedDict):
@@ -143,9 +143,13 @@ async def redis_write(
 
     expiring = kept and _expiring((await call.backend.read_many([_expiry(name, kept)]))[0], kept)
 
-    # To add to a collection takes no lock: Redis itself refuses a key of another type.
+    # It takes no lock where Redis itself refuses a key of another type. SET does so with GET, which answers the old value.
     free = if_version is None and condition == "always" and not replace and ttl_s is None and not expiring
-    if free and type in _ADDED:
+    if free and type == "string":
+        (old,) = await call.backend.read_many([("STRLEN", name)])
+        free = isinstance(old, int) and old <= LONGEST_OLD
+        command += ["KEEPTTL", "GET"] if free else []
+    if free:
         return change.written(await call.backend.multi(change.commands(-1), name))
     return await retried(conditional)
 
