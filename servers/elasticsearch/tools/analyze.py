@@ -24,10 +24,10 @@ async def es_analyze(
     *,
     text: Annotated[str, Field(max_length=20_000)],
     index: IndexName | None = None,
-    field: Annotated[str | None, Field(description="by its analyzer")] = None,
-    analyzer: Annotated[str | None, Field(description="as english")] = None,
+    field: str | None = None,
+    analyzer: Annotated[str | None, Field(description="e.g. english")] = None,
 ) -> Tokens:
-    """Which terms a text becomes in a field."""
+    """Show which terms a text becomes, by a field's analyzer or a named one."""
     if field and not index:
         raise ToolError("give the index of the field")
     if bool(field) == bool(analyzer):

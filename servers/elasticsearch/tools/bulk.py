@@ -41,9 +41,9 @@ class Bulk(TypedDict):
     """created, updated, deleted, noop and not_found to how many."""
 
     failed: NotRequired[list[Failed]]
-    failures: Annotated[NotRequired[int], Field(description="all, where failed is cut")]
-    ids: Annotated[NotRequired[list[str]], Field(description="made for those without")]
-    stopped: Annotated[NotRequired[str], Field(description="why the rest was not done, and where to go on")]
+    failures: Annotated[NotRequired[int], Field(description="number of all failures, if failed is cut")]
+    ids: Annotated[NotRequired[list[str]], Field(description="generated ids")]
+    stopped: Annotated[NotRequired[str], Field(description="why the rest was not done, and where to continue")]
 
 
 @tool(title="Bulk", write=True, destructive=True, idempotent=False)
@@ -60,7 +60,7 @@ async def es_bulk(
     refresh: Refresh = False,
     create_index: CreateIndex = False,
 ) -> Bulk:
-    """Write many documents of one index. Each succeeds or fails alone: look at failed."""
+    """Write many documents to one index. Each can fail alone: check failed."""
     writable(index)
     rows = parsed(operations, index) if isinstance(operations, str) else operations
     if not 0 < len(rows) <= MOST:

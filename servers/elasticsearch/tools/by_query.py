@@ -41,26 +41,26 @@ MOST_FAILED = 20
 class ByQuery(TypedDict):
     matched: NotRequired[int]
     sample: NotRequired[list[dict[str, Any]]]
-    confirm: Annotated[NotRequired[str], Field(description="to do it: call again with it")]
+    confirm: Annotated[NotRequired[str], Field(description="call again with it to make the change")]
     done: NotRequired[int]
-    conflicts: Annotated[NotRequired[int], Field(description="changed meanwhile, left alone")]
+    conflicts: Annotated[NotRequired[int], Field(description="documents that changed meanwhile; they were left alone")]
     failures: NotRequired[int]
     failed: NotRequired[list[dict[str, Any]]]
     stopped: Annotated[NotRequired[str], Field(description="why the rest was not done")]
 
 
-@tool(title="Change or delete by query", write=True, destructive=True, idempotent=False)
+@tool(title="Update or delete by query", write=True, destructive=True, idempotent=False)
 async def es_by_query(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexName,
     query: dict[str, Any],
-    set: Annotated[dict[str, Any] | None, Field(description="fields to merge in; default: delete")] = None,
+    set: Annotated[dict[str, Any] | None, Field(description="fields to change; absent: delete")] = None,
     most: Annotated[int, Field(ge=1, le=10_000, description="refuse if more match")] = 1000,
-    confirm: Annotated[str | None, Field(description="from the dry run")] = None,
+    confirm: Annotated[str | None, Field(description="from the first call")] = None,
     refresh: Refresh = False,
 ) -> ByQuery:
-    """Delete or change what a query finds, in two calls: the first only counts and shows some."""
+    """Update or delete what a query finds, in two calls. The first only counts and returns confirm."""
     await write_target(call.backend, index)
     await check_bodies(call.backend, query)
     if query in ({}, {"match_all": {}}) and set is None:

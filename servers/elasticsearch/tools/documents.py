@@ -39,10 +39,10 @@ class Document(TypedDict):
     seq_no: NotRequired[int]
     primary_term: NotRequired[int]
     source: NotRequired[dict[str, Any]]
-    cut: Annotated[NotRequired[dict[str, int]], Field(description="of source, with whole lengths")]
+    cut: Annotated[NotRequired[dict[str, int]], Field(description="values cut in source, with their full lengths")]
     text: NotRequired[str]
     cursor: NotRequired[str]
-    documents: Annotated[NotRequired[list[dict[str, Any]]], Field(description="of several ids")]
+    documents: Annotated[NotRequired[list[dict[str, Any]]], Field(description="if several ids were asked for")]
     left_out: NotRequired[list[str]]
 
 
@@ -54,10 +54,10 @@ async def es_get(
     id: DocumentId | Annotated[list[DocumentId], Field(min_length=1, max_length=200)],
     routing: Routing = None,
     source: list[str] | None = None,
-    field: Annotated[str | None, Field(description="one text, whole, in pieces")] = None,
+    field: Annotated[str | None, Field(description="read this text in full")] = None,
     cursor: str | None = None,
 ) -> Document:
-    """Get documents by id, as they are now. Long values are cut: read one whole by field."""
+    """Get documents by id, in their current state. Long values are cut; field reads one in full."""
     index = await within(call.backend, index)
     if isinstance(id, list):
         if field is not None:
@@ -164,11 +164,11 @@ async def es_index(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexName,
-    document: Annotated[dict[str, Any], Field(description="op update: only what changes")],
-    id: Annotated[DocumentId | None, Field(description="default: a new one")] = None,
+    document: Annotated[dict[str, Any], Field(description="update: only what changes")],
+    id: Annotated[DocumentId | None, Field(description="default: generated")] = None,
     op: Annotated[
         Literal["index", "create", "update"],
-        Field(description="index: replaces; create: only if the id is new; update: merges"),
+        Field(description="index: replace; create: only a new id; update: merge"),
     ] = "index",
     routing: Routing = None,
     if_seq_no: SeqNo = None,
@@ -176,7 +176,7 @@ async def es_index(
     refresh: Refresh = False,
     create_index: CreateIndex = False,
 ) -> Indexed:
-    """Add, replace or change one document."""
+    """Add, replace or update one document."""
     writable(index)
     params = _conditions(if_seq_no, if_primary_term, refresh) | routed(routing)
     if id is None and (op == "update" or if_seq_no is not None):
@@ -211,7 +211,7 @@ async def es_index(
 class DocumentDeleted(TypedDict):
     index: str
     id: str
-    deleted: Annotated[bool, Field(description="false: it was not there")]
+    deleted: Annotated[bool, Field(description="false: there was no such document")]
 
 
 @tool(title="Delete a document", write=True, destructive=True)
@@ -225,7 +225,7 @@ async def es_delete(
     if_primary_term: PrimaryTerm = None,
     refresh: Refresh = False,
 ) -> DocumentDeleted:
-    """Delete one document by its id. It can't be undone: get it first."""
+    """Delete one document by id. This can't be undone: get it first."""
     writable(index)
     params = _conditions(if_seq_no, if_primary_term, refresh) | routed(routing)
     # A delete makes an index of a misspelled name, as any write does.

@@ -37,21 +37,21 @@ DEPTH = 6
 class Slow(TypedDict):
     index: str
     shard: int
-    part: Annotated[str, Field(description="the query's part, as Lucene has it")]
+    part: Annotated[str, Field(description="part of the query, in Lucene's terms")]
     ms: float
-    mostly: Annotated[NotRequired[str], Field(description="what most of the time went into")]
+    mostly: Annotated[NotRequired[str], Field(description="what took most of its time")]
 
 
 class Why(TypedDict):
     valid: bool
     error: NotRequired[str]
-    meaning: Annotated[NotRequired[list[str]], Field(description="the query as it is run")]
+    meaning: Annotated[NotRequired[list[str]], Field(description="the query as it runs")]
     matched: NotRequired[bool]
     score: NotRequired[float]
     reasons: NotRequired[list[str]]
     notes: NotRequired[list[str]]
     took_ms: NotRequired[int]
-    summary: Annotated[NotRequired[list[str]], Field(description="where the time goes, in words")]
+    summary: Annotated[NotRequired[list[str]], Field(description="what takes the time")]
     slowest: NotRequired[list[Slow]]
 
 
@@ -66,7 +66,7 @@ async def es_explain(
     routing: Routing = None,
     profile: bool = False,
 ) -> Why:
-    """Whether a query is valid and what it means; why document id matches or not; with profile what makes it slow."""
+    """Explain a query: whether it is valid and how it runs. id: why that document matches or not. profile: what is slow."""
     await check_bodies(call.backend, query, aggs)
     index = await within(call.backend, index)
     why = await _validated(call, index, query)

@@ -63,7 +63,7 @@ class FieldStats(TypedDict):
     type: str
     """Several where indices differ."""
     sampled: Annotated[int, Field(description="documents")]
-    missing: Annotated[NotRequired[int], Field(description="of these without it")]
+    missing: Annotated[NotRequired[int], Field(description="sampled documents without the field")]
     distinct: NotRequired[int]
     top: NotRequired[list[Top]]
     range: NotRequired[dict[str, Any]]
@@ -84,7 +84,7 @@ async def es_field(
     top: Annotated[int, Field(ge=1, le=200)] = 10,
     sample: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000,
 ) -> FieldStats:
-    """What a field holds: most frequent values, range, distinct, missing share."""
+    """Summarize a field: most frequent values, range, distinct and missing counts."""
     await check_bodies(call.backend, query)
     index = await within(call.backend, index)
     async with near_names(call.backend):

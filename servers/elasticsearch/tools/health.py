@@ -46,7 +46,7 @@ class Shards(TypedDict):
 
 class Health(TypedDict):
     cluster: str
-    status: Annotated[str, Field(description="yellow: copies are missing; red: data is")]
+    status: Annotated[str, Field(description="yellow: replicas are missing; red: data is missing")]
     nodes: int
     data_nodes: int
     shards: Shards
@@ -62,13 +62,13 @@ class Health(TypedDict):
     about: NotRequired[dict[str, list[str]]]
 
 
-@tool(title="Health of the cluster")
+@tool(title="Cluster health")
 async def es_health(
     call: Call[ScopedElasticsearch],
     *,
     about: list[About] = [],  # noqa: B006
 ) -> Health:
-    """State of the cluster, and what is wrong with it: shards and why they are nowhere, heap, CPU, disk."""
+    """Report the cluster's state and what is wrong: why shards are unassigned, heap, CPU, disk."""
     limits = ""
     if call.backend.scope:
         try:

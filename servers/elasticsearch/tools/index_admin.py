@@ -27,7 +27,7 @@ class Defined(TypedDict):
     done: str
 
 
-@tool(title="Create an index, field or template", write=True, idempotent=False)
+@tool(title="Create index, fields or template", write=True, idempotent=False)
 async def es_define(
     call: Call[ScopedElasticsearch],
     *,
@@ -40,7 +40,7 @@ async def es_define(
         ),
     ],
 ) -> Defined:
-    """Create an index, fields or an index template; what is there is never replaced."""
+    """Create an index, fields or an index template. Existing ones are never replaced."""
     writable(name)
     if unknown := sorted(definition.keys() - _PARTS[kind]):
         raise ToolError(
@@ -99,8 +99,6 @@ async def _check_names(backend: ScopedElasticsearch, definition: Any) -> None:
 
 
 class Change(BaseModel):
-    """An alias to add to an index, or to remove from it."""
-
     model_config = ConfigDict(extra="forbid")
 
     op: Literal["add", "remove"]
@@ -123,7 +121,7 @@ async def es_alias(
     *,
     changes: Annotated[list[Change], Field(min_length=1, max_length=100)],
 ) -> Aliased:
-    """Change aliases, all at once: remove one from the old index and add it to the new."""
+    """Change aliases atomically, e.g. move one from the old index to the new."""
     actions = []
     for change in changes:
         writable(change.alias)

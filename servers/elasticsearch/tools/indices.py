@@ -48,7 +48,7 @@ async def es_indices(
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
     cursor: str | None = None,
 ) -> Indices:
-    """Indices with documents, size, health and aliases; data streams; or index templates."""
+    """List indices with documents, size, health and aliases; or data streams; or index templates."""
     rows: list[Any]
     if kind != "indices":
         if order != "name" or health:
@@ -158,20 +158,20 @@ def _index(row: Mapping[str, str | None], aliases: list[str]) -> IndexSummary:
 
 
 class MappingGroup(TypedDict):
-    indices: Annotated[list[str], Field(description="that have this mapping; 20 are named at the most")]
-    count: Annotated[int, Field(description="of indices")]
-    dynamic: Annotated[NotRequired[str], Field(description="what becomes of unknown fields, where not the default")]
+    indices: Annotated[list[str], Field(description="with this mapping, 20 at most")]
+    count: Annotated[int, Field(description="number of indices")]
+    dynamic: Annotated[NotRequired[str], Field(description="how unknown fields are handled, if not the default way")]
     fields: Annotated[
         NotRequired[dict[str, str]],
-        Field(description="dotted path to type; +.x: sub-field; [..]: parameters that matter to queries"),
+        Field(description="dotted path to type; +.x: sub-field; [..]: parameters that affect queries"),
     ]
-    left_out: Annotated[NotRequired[int], Field(description="fields that did not fit: ask for some by `fields`")]
-    mapping: Annotated[NotRequired[dict[str, Any]], Field(description="with full: as Elasticsearch has it")]
+    left_out: Annotated[NotRequired[int], Field(description="number of fields that did not fit: narrow `fields`")]
+    mapping: Annotated[NotRequired[dict[str, Any]], Field(description="with full: as Elasticsearch returns it")]
 
 
 class Mappings(TypedDict):
     mappings: list[MappingGroup]
-    left_out: Annotated[NotRequired[int], Field(description="groups that did not fit")]
+    left_out: Annotated[NotRequired[int], Field(description="number of groups that did not fit")]
 
 
 @tool(title="Fields of an index")
@@ -179,10 +179,10 @@ async def es_mapping(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexPattern,
-    fields: Annotated[str, Field(description="only these paths, as user.*")] = "*",
-    full: Annotated[bool, Field(description="as JSON")] = False,
+    fields: Annotated[str, Field(description="only these paths, e.g. user.*")] = "*",
+    full: Annotated[bool, Field(description="as raw JSON")] = False,
 ) -> Mappings:
-    """The fields of an index and their types, in short. text is for match, keyword for term, sort and aggs."""
+    """List fields and their types. Use match on text; use term, sort and aggs on keyword."""
     asked, index = index, await within(call.backend, index, "open,closed,hidden")
     async with near_names(call.backend):
         answer = await call.backend.read(

@@ -38,7 +38,7 @@ class Table(TypedDict):
     """name: type"""
     rows: list[Any]
     cut: NotRequired[bool]
-    notes: Annotated[NotRequired[list[str]], Field(description="why the result is not complete")]
+    notes: Annotated[NotRequired[list[str]], Field(description="why the result is incomplete")]
 
 
 @tool(title="Query language", needs=has_language)
@@ -47,10 +47,10 @@ async def es_query(
     *,
     language: Literal["esql", "sql", "eql"] = "esql",
     query: Annotated[str, Field(min_length=1, max_length=100_000)],
-    index: Annotated[IndexPattern | None, Field(description="of EQL")] = None,
+    index: Annotated[IndexPattern | None, Field(description="EQL only")] = None,
     limit: Annotated[int, Field(ge=1, le=10_000)] = 100,
 ) -> Table:
-    """Ask in ES|QL (FROM logs | STATS n = COUNT(*) BY host), SQL, or EQL for sequences of events."""
+    """Query with ES|QL (FROM logs | STATS n = COUNT(*) BY host), SQL, or EQL for event sequences."""
     if not call.backend.has(language):
         there = [name for name in LANGUAGES if call.backend.has(name)]
         raise ToolError(f"this cluster has no {language}: it has {', '.join(there)}, and es_search")

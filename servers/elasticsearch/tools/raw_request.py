@@ -17,19 +17,19 @@ from servers.elasticsearch.policy.rest_policy import check_parameters, endpoint
 
 class RawAnswer(TypedDict):
     answer: Any
-    cut: Annotated[NotRequired[dict[str, int]], Field(description="whole lengths of what was cut")]
+    cut: Annotated[NotRequired[dict[str, int]], Field(description="full lengths of cut values")]
 
 
 @tool(title="Read-only request")
 async def es_request(
     call: Call[ScopedElasticsearch],
     *,
-    path: Annotated[str, Field(min_length=1, max_length=4096, description="as /_cat/shards/logs-*")],
+    path: Annotated[str, Field(min_length=1, max_length=4096, description="e.g. /_cat/shards/logs-*")],
     method: Literal["GET", "POST"] = "GET",
-    params: Annotated[dict[str, Any] | None, Field(description="filter_path picks parts")] = None,
+    params: Annotated[dict[str, Any] | None, Field(description="filter_path selects parts")] = None,
     body: dict[str, Any] | None = None,
 ) -> RawAnswer:
-    """Any request of the REST API that only reads, as _cat, _tasks, _ilm/policy, _snapshot, _ingest/pipeline/_simulate."""
+    """Send a read-only REST request, e.g. to _cat, _tasks, _ilm/policy, _snapshot, _ingest/pipeline/_simulate."""
     found = endpoint(method, path)
     given = params or {}
     check_parameters(given)

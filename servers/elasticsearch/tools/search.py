@@ -51,12 +51,13 @@ HIGHLIGHTED = 1_000_000
 
 class Hit(TypedDict):
     id: str
-    index: Annotated[NotRequired[str], Field(description="where several were searched")]
+    index: Annotated[NotRequired[str], Field(description="present if several indices were searched")]
     routing: NotRequired[str]
     score: NotRequired[float]
     source: NotRequired[dict[str, Any]]
     cut: Annotated[
-        NotRequired[dict[str, int]], Field(description="what was cut in source, and its whole length: es_get")
+        NotRequired[dict[str, int]],
+        Field(description="values cut in source, with their full lengths; es_get reads them"),
     ]
     highlight: NotRequired[dict[str, list[str]]]
 
@@ -66,7 +67,7 @@ class SearchHits(TypedDict):
     at_least: Annotated[NotRequired[bool], Field(description="total is a lower bound")]
     hits: list[Hit]
     aggregations: NotRequired[dict[str, Any]]
-    notes: Annotated[NotRequired[list[str]], Field(description="why the result is not complete")]
+    notes: Annotated[NotRequired[list[str]], Field(description="why the result is incomplete")]
     cursor: NotRequired[str]
 
 
@@ -75,26 +76,26 @@ async def es_search(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexPattern,
-    text: Annotated[str | None, Field(description='words in any field: all of them; "a phrase", a | b, -not')] = None,
+    text: Annotated[str | None, Field(description='all these words, in any field; "a phrase", a | b, -not')] = None,
     where: Annotated[
         Dsl | None,
         Field(
-            description='{"status":"open","tag":["a","b"],"date":{"gte":"now-1d"},"gone":null}: any of a list; null: none'
+            description='{"status":"open","tag":["a","b"],"date":{"gte":"now-1d"},"gone":null}; list: any of them; null: no value'
         ),
     ] = None,
-    query: Annotated[Dsl | None, Field(description='further query DSL clause, as {"match":{"title":"fox"}}')] = None,
+    query: Annotated[Dsl | None, Field(description='query DSL clause, e.g. {"match":{"title":"fox"}}')] = None,
     knn: Annotated[Dsl | None, Field(description="field, query_vector, k, num_candidates")] = None,
     aggs: Dsl | None = None,
     sort: Annotated[
-        list[dict[str, Any] | str] | None, Field(description='as [{"date":"desc"}]; default: by score')
+        list[dict[str, Any] | str] | None, Field(description='e.g. [{"date":"desc"}]; default: score')
     ] = None,
-    source: Annotated[list[str] | None, Field(description="fields to give, * allowed; []: none")] = None,
+    source: Annotated[list[str] | None, Field(description="fields to return, with *; []: none")] = None,
     highlight: list[str] | None = None,
-    size: Annotated[int, Field(ge=0, le=1000, description="0: exact total and aggregations only")] = 10,
+    size: Annotated[int, Field(ge=0, le=1000, description="0: only exact total and aggregations")] = 10,
     timeout_s: Annotated[int, Field(ge=1, le=600)] = 10,
     cursor: str | None = None,
 ) -> SearchHits:
-    """Search, count and aggregate, by text and where or by the query DSL without scripts."""
+    """Search, count and aggregate. Use text and where, or query for the DSL, without scripts."""
     await check_bodies(call.backend, query, knn, aggs, {"sort": sort})
     reached = await within(call.backend, index)
     given = query

@@ -19,7 +19,7 @@ Topic = Literal["slowlog", "latency", "clients", "memory", "acl", "config", "com
 
 
 class Diagnosis(TypedDict):
-    advice: Annotated[NotRequired[str], Field(description="Redis' own")]
+    advice: Annotated[NotRequired[str], Field(description="from Redis itself")]
     summary: NotRequired[dict[str, Any]]
     rows: NotRequired[list[dict[str, Any]]]
 
@@ -28,7 +28,7 @@ class Diagnosis(TypedDict):
 async def redis_diagnose(
     call: Call[ScopedRedis], *, topic: Topic, limit: Annotated[int, Field(ge=1, le=500)] = 20
 ) -> Diagnosis:
-    """Find out why Redis is slow or full: slowlog (slowest first, without arguments), latency events, clients, memory by use with Redis' doctor, what this user may do (acl), its settings (config), time by command (commands)."""  # noqa: E501
+    """Find out why Redis is slow or full. Topics: slowlog (slowest first, without arguments), latency (events), clients, memory (by use, with Redis' advice), acl (what this user may do), config (settings), commands (time per command)."""  # noqa: E501
     diagnosis = await _TOPICS[topic](call, limit)
     if "rows" in diagnosis:
         room = Room(call.max_bytes, 2048)

@@ -32,7 +32,7 @@ class Info(TypedDict):
     version: str
     mode: str
     role: str
-    servers: Annotated[NotRequired[int], Field(description="of the cluster, whose sums these are")]
+    servers: Annotated[NotRequired[int], Field(description="masters of the cluster; the numbers are sums over them")]
     uptime_seconds: int
     clients: int
     blocked_clients: int
@@ -48,7 +48,7 @@ class Info(TypedDict):
 
 @tool(title="State of Redis")
 async def redis_info(call: Call[ScopedRedis]) -> Info:
-    """Version, memory, clients, persistence, replication and number of keys of this Redis, and what looks wrong. Begin here."""
+    """Report version, memory, clients, persistence, replication and key counts, and what looks wrong. Begin here."""
     servers = [info(reply) for reply in await call.backend.each("INFO")]
     return info_summary(servers)
 

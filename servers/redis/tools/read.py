@@ -65,12 +65,14 @@ class KeyContent(TypedDict):
     length: Annotated[NotRequired[int], Field(description="bytes of a string, else elements")]
     ttl_s: NotRequired[int]
     encoding: str
-    value: Annotated[NotRequired[Value], Field(description="a string, or the field asked for")]
-    items: Annotated[NotRequired[list[Value | int]], Field(description="of a list or set, or positions of set bits")]
+    value: Annotated[NotRequired[Value], Field(description="a string, or the requested field")]
+    items: Annotated[
+        NotRequired[list[Value | int]], Field(description="elements of a list or set, or positions of set bits")
+    ]
     fields: NotRequired[list[FieldValue]]
     members: Annotated[NotRequired[list[ScoredMember]], Field(description="by score")]
     entries: Annotated[NotRequired[list[Entry]], Field(description="of a stream or time series")]
-    about: Annotated[NotRequired[dict[str, Any]], Field(description="what is particular to its type")]
+    about: Annotated[NotRequired[dict[str, Any]], Field(description="details of its type")]
     version: NotRequired[str]
     cursor: Annotated[NotRequired[str], Field(description="there is more: call again with it")]
 
@@ -82,19 +84,19 @@ async def redis_read(
     key: KeyName,
     field: Annotated[
         str | None,
-        Field(description="of a hash, at full length; of JSON a path, as $.a[0]"),
+        Field(description="of a hash: this field, in full; of JSON: a path, e.g. $.a[0]"),
     ] = None,
     view: Annotated[
-        Literal["bits", "geo"] | None, Field(description="string as bitmap, sorted set with positions")
+        Literal["bits", "geo"] | None, Field(description="bits: string as bitmap; geo: sorted set with positions")
     ] = None,
-    reverse: Annotated[bool, Field(description="from the end")] = False,
-    start: Annotated[str | None, Field(description="least score, or first stream id")] = None,
-    end: Annotated[str | None, Field(description="greatest score, or last id")] = None,
+    reverse: Annotated[bool, Field(description="start at the end")] = False,
+    start: Annotated[str | None, Field(description="lowest score, or first stream id")] = None,
+    end: Annotated[str | None, Field(description="highest score, or last stream id")] = None,
     limit: Annotated[int, Field(ge=1, le=1000, description="elements")] = 100,
     cursor: str = "0",
-    version: Annotated[bool, Field(description="also give its version, for redis_write's if_version")] = False,
+    version: Annotated[bool, Field(description="also return the version, for if_version of redis_write")] = False,
 ) -> KeyContent:
-    """Read a key of any type (string, hash, list, set, sorted set, stream, JSON, HyperLogLog, bitmap, geo, time series) in pages. Long elements are cut and say their length; what is not valid UTF-8 comes as base64."""  # noqa: E501
+    """Read a key of any type (string, hash, list, set, sorted set, stream, JSON, HyperLogLog, bitmap, geo, time series) in pages. Long elements are cut and show their full length. Values that are not valid UTF-8 come as base64."""  # noqa: E501
     name = call.backend.scope.key(key)
     kind_raw, ttl, encoding, memory = await call.backend.read_many(
         [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name), ("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)]

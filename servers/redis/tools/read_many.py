@@ -24,9 +24,9 @@ ELEMENTS = 20
 
 class Short(TypedDict):
     key: str
-    type: Annotated[str, Field(description="none: no such key")]
-    value: Annotated[NotRequired[Any], Field(description="short, or the first elements")]
-    too_big: Annotated[NotRequired[bool], Field(description="its elements are too big for a listing")]
+    type: Annotated[str, Field(description="none: the key does not exist")]
+    value: Annotated[NotRequired[Any], Field(description="the start of the value, or its first elements")]
+    too_big: Annotated[NotRequired[bool], Field(description="its elements are too big to list")]
     error: NotRequired[str]
     length: NotRequired[int]
     masked: Annotated[NotRequired[bool], Field(description="looks like a secret; redis_read shows it")]
@@ -93,11 +93,11 @@ async def redis_read_many(
     *,
     keys: Annotated[list[str], Field(min_length=1, max_length=200)],
     fields: Annotated[
-        list[str] | None, Field(min_length=1, max_length=20, description="of hashes: only these fields")
+        list[str] | None, Field(min_length=1, max_length=20, description="of hashes, only these fields")
     ] = None,
-    values: Annotated[bool, Field(description="false: only what is known about them")] = True,
+    values: Annotated[bool, Field(description="false: metadata only")] = True,
 ) -> Many:
-    """Read up to 200 keys at once: type, encoding, memory, TTL, idle time, and the beginnings of their values."""
+    """Read up to 200 keys at once: type, encoding, memory, TTL, idle time and the start of each value."""
     names = [call.backend.scope.key(key) for key in keys]
     chosen = [parse_key(field) for field in fields or ()]
     first = iter(await call.backend.read_many([command for name in names for command in _about(name)]))

@@ -45,14 +45,14 @@ def chunks(names: Iterable[bytes]) -> Iterator[list[bytes]]:
 class Key(TypedDict):
     key: str
     type: str
-    ttl_s: Annotated[NotRequired[int], Field(description="absent: does not expire")]
+    ttl_s: Annotated[NotRequired[int], Field(description="absent: the key does not expire")]
     memory_bytes: NotRequired[int]
     idle_s: NotRequired[int]
 
 
 class KeyPage(TypedDict):
     keys: list[Key]
-    cursor: Annotated[NotRequired[str], Field(description="there may be more: call again with it")]
+    cursor: Annotated[NotRequired[str], Field(description="there may be more keys: call again with it")]
 
 
 class Cursor:
@@ -76,16 +76,16 @@ async def redis_scan(
     call: Call[ScopedRedis],
     *,
     pattern: Annotated[Pattern, Field(description="glob: * ? [ab]; escape with \\")] = "*",
-    type: Annotated[str | None, Field(max_length=40, description="only this type, as string or zset")] = None,
+    type: Annotated[str | None, Field(max_length=40, description="e.g. string or zset")] = None,
     order: Annotated[
         Literal["memory", "idle", "ttl"] | None,
-        Field(description="biggest, longest idle, soonest to expire"),
+        Field(description="biggest, longest idle or soonest to expire first"),
     ] = None,
-    ttl_below_s: Annotated[int | None, Field(ge=1, description="only keys that expire sooner")] = None,
+    ttl_below_s: Annotated[int | None, Field(ge=1, description="only keys that expire within this time")] = None,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
     cursor: str = "0",
 ) -> KeyPage:
-    """Find keys by pattern and type, with type and TTL. Uses SCAN, never KEYS. A page may be short, even empty: only one without cursor is the last."""  # noqa: E501
+    """Find keys by pattern and type; shows type and TTL. Uses SCAN, never KEYS. A page may be short or empty: only a page without cursor is the last."""  # noqa: E501
     at = Cursor(cursor)
     words: list[Any] = ["MATCH", call.backend.scope.pattern(pattern)]
     if type:

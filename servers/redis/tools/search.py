@@ -32,7 +32,7 @@ class SearchIndex(TypedDict):
     documents: int
     prefixes: list[str]
     on: str
-    fields: Annotated[list[dict[str, Any]], Field(description="name, type, and what the type needs")]
+    fields: Annotated[list[dict[str, Any]], Field(description="name, type and the type's options")]
     indexing_failures: NotRequired[int]
 
 
@@ -45,7 +45,7 @@ class Indexes(TypedDict):
 async def redis_indexes(
     call: Call[ScopedRedis], *, index: Annotated[str | None, Field(description="only this one")] = None
 ) -> Indexes:
-    """Indexes of the query engine: their fields, vector dimensions, key prefixes and document counts. Look here before redis_search."""  # noqa: E501
+    """List search indexes: fields, vector dimensions, key prefixes and document counts. Call it before redis_search."""
     names = [encode(index)] if index else await _names(call)
     room = Room(call.max_bytes)
     result: Indexes = {"indexes": []}
@@ -129,17 +129,18 @@ async def redis_search(
     call: Call[ScopedRedis],
     *,
     index: str,
-    query: Annotated[str, Field(max_length=10_000, description="as @title:hello @year:[2020 +inf] @tag:{a|b}")] = "*",
+    query: Annotated[str, Field(max_length=10_000, description="e.g. @title:hello @year:[2020 +inf] @tag:{a|b}")] = "*",
     vector: Annotated[
-        list[float] | None, Field(max_length=32_768, description="its nearest neighbours, of what the query finds")
+        list[float] | None,
+        Field(max_length=32_768, description="find its nearest neighbours among the query's matches"),
     ] = None,
     vector_field: Annotated[str | None, Field(description="default: the only one")] = None,
     fields: Annotated[list[str] | None, Field(max_length=100, description="to return; default: all")] = None,
-    sort: Annotated[str | None, Field(description="field, or field desc")] = None,
+    sort: Annotated[str | None, Field(description="FIELD or FIELD desc")] = None,
     limit: Annotated[int, Field(ge=1, le=1000)] = 10,
     cursor: Annotated[int, Field(ge=0, le=1_000_000)] = 0,
 ) -> SearchPage:
-    """Full-text, tag, numeric, geo and vector search, and all of them in one (FT.SEARCH)."""
+    """Search by text, tag, number, place, vector, or several of these at once (FT.SEARCH)."""
     name = encode(index)
     about = await _index(call, name)
     words: list[Any] = ["FT.SEARCH", name]
@@ -222,7 +223,8 @@ async def redis_aggregate(
     steps: Annotated[
         list[str],
         Field(
-            max_length=500, description='words after the query: ["GROUPBY","1","@type","REDUCE","COUNT","0","AS","n"]'
+            max_length=500,
+            description='words after the query, e.g. ["GROUPBY","1","@type","REDUCE","COUNT","0","AS","n"]',
         ),
     ],
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
@@ -253,19 +255,19 @@ async def redis_create_index(
     call: Call[ScopedRedis],
     *,
     index: str,
-    prefixes: Annotated[list[str], Field(min_length=1, max_length=50, description="keys that begin so are indexed")],
+    prefixes: Annotated[list[str], Field(min_length=1, max_length=50, description="index keys with these prefixes")],
     fields: Annotated[
         dict[str, str],
         Field(
             min_length=1,
             max_length=200,
-            description='to type and options: {"title":"TEXT SORTABLE","v":"VECTOR HNSW 6 TYPE FLOAT32 DIM 384 '
+            description='name to type and options: {"title":"TEXT SORTABLE","v":"VECTOR HNSW 6 TYPE FLOAT32 DIM 384 '
             'DISTANCE_METRIC COSINE"}',
         ),
     ],
     on: Literal["HASH", "JSON"] = "HASH",
 ) -> Created:
-    """Create an index of text, tags, numbers, places and vectors (FT.CREATE). Keys that are there are indexed too."""
+    """Create an index of text, tags, numbers, places and vectors (FT.CREATE). It includes existing keys."""
     names = [call.backend.scope.key(prefix) for prefix in prefixes]
     words: list[Any] = ["FT.CREATE", encode(index), "ON", on, "PREFIX", len(names), *names, "SCHEMA"]
     for name, options in fields.items():

@@ -43,9 +43,11 @@ _ADDED = frozenset({"hash", "list", "set", "zset", "stream"})
 class Written(TypedDict):
     key: str
     type: str
-    created: Annotated[bool, Field(description="the key was not there before")]
-    length: Annotated[NotRequired[int], Field(description="bytes of a string, else elements, now")]
-    id: Annotated[NotRequired[str], Field(description="of the stream entry")]
+    created: Annotated[bool, Field(description="the key is new")]
+    length: Annotated[
+        NotRequired[int], Field(description="bytes of a string, else number of elements, after the write")
+    ]
+    id: Annotated[NotRequired[str], Field(description="id of the stream entry")]
 
 
 @tool(title="Write a key", write=True, destructive=True, idempotent=False)
@@ -61,19 +63,21 @@ async def redis_write(
             "zset: {member: score} to set; stream: {field: text}, one entry; json: the document"
         ),
     ],
-    prepend: Annotated[bool, Field(description="to a list; the last comes first")] = False,
-    base64: Annotated[bool, Field(description="all text in value is base64")] = False,
+    prepend: Annotated[bool, Field(description="list: add at the front; the last element comes first")] = False,
+    base64: Annotated[bool, Field(description="value is base64")] = False,
     condition: Annotated[
         Literal["always", "absent", "present"], Field(description="write only if the key is absent or present")
     ] = "always",
-    if_version: Annotated[str | None, Field(description="write only if this is its version, from redis_read")] = None,
-    id: Annotated[str, Field(description="of the stream entry")] = "*",
-    maxlen: Annotated[int | None, Field(ge=0, description="entries to keep in the stream")] = None,
+    if_version: Annotated[
+        str | None, Field(description="write only if the key still has this version, from redis_read")
+    ] = None,
+    id: Annotated[str, Field(description="id of the stream entry")] = "*",
+    maxlen: Annotated[int | None, Field(ge=0, description="stream entries to keep")] = None,
     path: Annotated[str, Field(description="in the JSON document")] = "$",
-    replace: Annotated[bool, Field(description="delete what the key holds first")] = False,
-    ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="expire after; 0: never; absent: as before")] = None,
+    replace: Annotated[bool, Field(description="delete the key first")] = False,
+    ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="expire after; 0: never; absent: unchanged")] = None,
 ) -> Written:
-    """Write one key, atomically. A key of another type is refused unless replace is true. Other changes: redis_transaction."""
+    """Write one key, atomically. A key of another type is refused unless replace is true. For other changes use redis_transaction."""  # noqa: E501
     if type == "json" and not call.backend.has("json"):
         raise ToolError("this Redis has no JSON module: write the document as text, with type string")
     if shape := _SHAPES.get(type):
