@@ -100,7 +100,7 @@ def check_host(name: str) -> None:
         text = ""
     labels = text.removesuffix(".").split(".")
     if len(text) > 254 or not all(0 < len(label) < 64 for label in labels):
-        raise ValueError(f"'{name[:80]}' is no host's name: it has 253 characters at most, and 1 to 63 between dots")
+        raise ValueError(f"'{name[:80]}' is not a host name: it has 253 characters at most, and 1 to 63 between dots")
 
 
 _LINKS = tuple(
@@ -308,22 +308,22 @@ class CommonSettings:
             port=env.port("MCP_PORT", 9000, "port to listen on"),
             allow_writes=env.flag("MCP_ALLOW_WRITES", False, "list and allow the tools that change data"),
             tools=env.names(
-                "MCP_TOOLS", "tools to offer, comma-separated, * for any characters, as redis_search*; default: all"
+                "MCP_TOOLS", "tools to offer, comma-separated, * for any characters, e.g. redis_search*; default: all"
             ),
             tools_except=env.names("MCP_TOOLS_EXCEPT", "tools not to offer, written as in MCP_TOOLS"),
             confirm=env.choice(
                 "MCP_CONFIRM",
                 "never",
                 CONFIRM,
-                "ask the person before a destructive tool runs; possible: where the client can; always: refuse elsewhere",
+                "ask the person before a destructive tool runs; possible: if the client can ask; always: refuse if it can't",
             ),
             allowed_hosts=env.names(
                 "MCP_ALLOWED_HOSTS",
-                "further names in Host that are answered beside localhost, comma-separated; * for all",
+                "further host names to accept in Host besides localhost, comma-separated; * for all",
             ),
             allowed_origins=env.names(
                 "MCP_ALLOWED_ORIGINS",
-                "further browser origins that are answered beside localhost, comma-separated; * for all",
+                "further browser origins to accept besides localhost, comma-separated; * for all",
             ),
             log_level=env.choice("MCP_LOG_LEVEL", "info", LOG_LEVELS, "least severe log level"),
             max_result_bytes=env.number(
@@ -343,14 +343,14 @@ class CommonSettings:
             watchdog=env.number(
                 "MCP_WATCHDOG_SECONDS",
                 30,
-                "end the process when its event loop hangs this long; 0 never",
+                "end the process when its event loop hangs this long; 0: never",
                 least=0,
                 most=3600,
             ),
             memory_budget=env.number(
                 "MCP_MEMORY_BUDGET_BYTES",
                 0,
-                "memory for the store's answers, over all calls; 0: three sixteenths of the container's limit",
+                "memory for the store's answers, for all calls together; 0: three sixteenths of the container's limit",
                 least=0,
                 most=64 * 1024**3,
             ),

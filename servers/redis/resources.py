@@ -123,18 +123,23 @@ async def _enabled(backend: ScopedRedis) -> bool:
 RESOURCES = Resources(
     fixed=[
         Resource(
-            "redis://info", "State of Redis", "What redis_info gives: the state of Redis, and what looks wrong", _info
+            "redis://info", "State of Redis", "The state of Redis and what looks wrong, as redis_info returns it", _info
         ),
         Resource(
             "redis://keyspace",
             "Keyspace",
-            "What redis_profile gives: groups of keys by prefix, from a sample",
+            "Groups of keys by prefix, from a sample, as redis_profile returns them",
             _keyspace,
         ),
     ],
     templates=[
         Template(
-            PREFIX, "name", "Key", "What redis_read gives: a key's type, TTL and value, its first page", _key, _complete
+            PREFIX,
+            "name",
+            "Key",
+            "A key's type, TTL and the first page of its value, as redis_read returns them",
+            _key,
+            _complete,
         )
     ],
     watch=_watch,

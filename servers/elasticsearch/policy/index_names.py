@@ -56,7 +56,7 @@ def writable(name: str) -> str:
         raise ToolError(f"{name!r} is not the exact name of one index: nothing was done; es_indices lists names")
     if name.startswith((".", "_", "-", "+")):
         raise ToolError(
-            f"{name!r} can't be written to: names with . in front are Elasticsearch's own; nothing was done"
+            f"{name!r} can't be written to: names that begin with a dot are Elasticsearch's own; nothing was done"
         )
     return name
 
@@ -87,7 +87,7 @@ async def near_fields_of(backend: ScopedElasticsearch, index: str) -> AsyncItera
             field = found[1]
             subs = await known_fields(backend, index, f"{field}.*")
             able = [name for name, types in subs.items() if aggregatable(types)]
-            instead = f"use {' or '.join(able)}" if able else "it has no keyword sub-field to use in its place"
+            instead = f"use {' or '.join(able)}" if able else "it has no keyword sub-field to use instead"
             raise ToolError(f"{field!r} is a text field, which can't be sorted or aggregated on: {instead}") from None
         if found := re.search(r"No mapping found for \[([^\]]+)\]", said):
             raise ToolError(*await unknown_fields(backend, index, found[1])) from None
@@ -378,7 +378,7 @@ async def field_notes(
         return []  # what it is asked for was answered
     wrong = {name: path for name in sorted(set(outside)) if (path := parent_of(known, name, NESTED))}
     return notes + [
-        f"{name!r} is inside of the nested objects {path!r}, where only a nested query or aggregation looks: "
+        f"{name!r} is inside the nested objects {path!r}, which only a nested query or aggregation searches: "
         f'{{"nested":{{"path":"{path}", ...}}}} around it (where does that by itself)'
         for name, path in wrong.items()
     ]
@@ -433,7 +433,7 @@ async def _meant(backend: ScopedElasticsearch, missing: str) -> str:
     except (ToolError, BackendError):
         return "es_indices lists them"
     if not names:
-        return "there is none at all that this user may see"
+        return "this user can't see any index"
     wanted = missing.strip("*")
     near = _like(wanted, names) or [n for n in sorted(names) if wanted and wanted in n][:5]
     return f"did you mean {' or '.join(near)}? es_indices lists all" if near else "es_indices lists them"

@@ -65,13 +65,15 @@ class IndexScope:
         for part in expression.split(","):
             if is_restricted(part) and not (self.patterns and self.has(part)):
                 raise ToolError(
-                    f"{part[:200]!r} is refused: names with . in front are Elasticsearch's own, and may hold secrets; "
+                    f"{part[:200]!r} is refused: names that begin with a dot are Elasticsearch's own, and may hold secrets; "
                     "MCP_INDEX_PATTERNS can allow them by name"
                 )
 
     def outside(self, name: str) -> ToolError:
         """The refusal of a name; the same whether or not there is such an index."""
-        return ToolError(f"{name[:200]!r} is, or leads to, no index that this server may touch: {self.said}")
+        return ToolError(
+            f"{name[:200]!r} is not, and does not lead to, an index that this server may touch: {self.said}"
+        )
 
     @property
     def said(self) -> str:

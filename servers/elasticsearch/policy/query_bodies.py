@@ -79,11 +79,9 @@ def refuse_scripts(value: Any, parent: str = "") -> None:
         return
     for key, inner in value.items():
         if (key in _SCRIPTED or key.endswith("_script")) and not _is_name(inner, parent, len(value) == 1):
-            raise ToolError(
-                f"{key!r}: scripts are not allowed here; say it with queries and aggregations that need none"
-            )
+            raise ToolError(f"{key!r}: scripts are not allowed here; use queries and aggregations without scripts")
         if key == "wrapper" and isinstance(inner, dict) and "query" in inner:
-            raise ToolError("'wrapper' hides a query, which can't be checked then: give the query itself")
+            raise ToolError("'wrapper' hides a query from checks: give the query itself")
         if (
             key in ("collate", "template", "template_id", "templates")
             and (
@@ -134,7 +132,7 @@ def check_pipeline(pipeline: Any) -> None:
     if unknown := sorted(
         pipeline.keys() - {"_meta", "deprecated", "description", "on_failure", "processors", "version"}
     ):
-        raise ToolError(f"{unknown[0][:100]!r} is no part of a pipeline that is known here")
+        raise ToolError(f"{unknown[0][:100]!r} is not a known part of a pipeline")
     _check_processors([pipeline.get("processors", []), pipeline.get("on_failure", [])])
 
 
@@ -259,7 +257,7 @@ def _clause(field: str, value: Any) -> dict[str, Any]:
         return {"range": {field: value}}
     if isinstance(value, list):
         if not value or any(isinstance(item, dict | list) or item is None for item in value):
-            raise ToolError(f"where {field!r}: a list is of values, of which one has to be")
+            raise ToolError(f"where {field!r}: a list takes plain values, one of which must match")
         return {"bool": {"should": [_clause(field, item) for item in value], "minimum_should_match": 1}}
     # As the field is indexed: exact for keywords and numbers, all words for text.
     return {"match": {field: {"query": value, "operator": "and"}}}

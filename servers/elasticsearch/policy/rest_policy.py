@@ -165,14 +165,14 @@ _INSTEAD = {
 """What may be used in place of what is refused, by the first part of a path."""
 
 PARAMETERS = {
-    "error_trace": "it shows how Elasticsearch is built inside",
-    "alias": "it belongs into the path",
-    "index": "it belongs into the path",
-    "indices": "it belongs into the path",
-    "name": "it belongs into the path",
-    "target": "it belongs into the path",
+    "error_trace": "it shows Elasticsearch's internals",
+    "alias": "it belongs in the path",
+    "index": "it belongs in the path",
+    "indices": "it belongs in the path",
+    "name": "it belongs in the path",
+    "target": "it belongs in the path",
     "refresh": "it makes Elasticsearch refresh the index",
-    "scroll": "it leaves a search open: es_search goes on by its cursor",
+    "scroll": "it leaves a search open: use es_search with its cursor",
     "source": "give the body as body",
     "source_content_type": "give the body as body",
     "format": "answers are JSON",
@@ -203,12 +203,12 @@ class RestEndpoint:
         if body is None:
             return
         if method == "GET":
-            raise ToolError("body is refused: GET has none here; what is asked for goes into params")
+            raise ToolError("body is refused: GET takes none here; use params")
         pattern = self.pattern.replace("/{index}", "")
         known = _BODIES.get(_ALIKE.get(pattern, pattern), "")
         if unknown := sorted(body.keys() - set(known.split())):
             told = f"known are {', '.join(known.split())}" if known else "it takes none"
-            raise ToolError(f"{unknown[0][:100]!r} in body is refused, for it is not known to only read: {told}")
+            raise ToolError(f"{unknown[0][:100]!r} in body is refused, because it is not known to be read-only: {told}")
         if pattern == "/_analyze":
             refuse_files(body)
         if "pipeline" in body:
@@ -236,8 +236,7 @@ class RestEndpoint:
     def _refused(self) -> ToolError:
         instead = _INSTEAD.get(self.parts[0] if self.parts else "", "a path with an index, or another tool")
         return ToolError(
-            f"/{'/'.join(self.parts)[:200]} is refused: it would show indices that MCP_INDEX_PATTERNS keeps from this server; "
-            f"use {instead}"
+            f"/{'/'.join(self.parts)[:200]} is refused: it would show indices outside MCP_INDEX_PATTERNS; use {instead}"
         )
 
     def of(self, indices: str) -> tuple[str, ...]:
@@ -305,7 +304,7 @@ def _reason(method: str, path: str) -> str:
         return f"send it by {other}"
     if re.search(r"/_(async_search|query|sql|eql)", path):
         return "es_query and es_search do that"
-    return "it is not known to read only"
+    return "it is not known to be read-only"
 
 
 def check_parameters(params: Mapping[str, Any]) -> None:
@@ -316,4 +315,4 @@ def check_parameters(params: Mapping[str, Any]) -> None:
         if name not in _PARAMETERS:
             near = difflib.get_close_matches(name, _PARAMETERS, 3)
             told = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise ToolError(f"parameter {name[:100]!r} is refused, for it is not known to only read{told}")
+            raise ToolError(f"parameter {name[:100]!r} is refused, because it is not known to be read-only{told}")

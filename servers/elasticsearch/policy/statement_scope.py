@@ -64,7 +64,9 @@ def esql(query: str) -> Statement:
     if re.match(r"[ \t\r\n]*(ROW|SHOW)[ \t\r\n]", first, re.IGNORECASE):
         return Statement(query, "", "")
     if not (found := _FROM.fullmatch(first)):
-        raise _unclear("a beginning that is not FROM and plain names, without quotes, other clusters and date math")
+        raise _unclear(
+            "a query that does not begin with FROM and plain names, without quotes, other clusters and date math"
+        )
     return Statement(query[: found.start(1)], re.sub(r"[ \t\r\n]", "", found[1]), query[found.end(1) :])
 
 
@@ -80,7 +82,7 @@ def sql(query: str) -> Statement:
     if re.search(r"[{};?]", plain):
         raise _unclear("any of { } ; ?")
     if not re.match(r"\s*SELECT\b", plain, re.IGNORECASE):
-        raise _unclear("other than SELECT; es_indices and es_mapping show what there is")
+        raise _unclear("a statement other than SELECT; es_indices and es_mapping show what there is")
     if re.search(r"\b(JOIN|FROZEN|NATURAL|UNION|WITH)\b", plain, re.IGNORECASE):
         raise _unclear("joins and the like")
     words = list(re.finditer(r"\bFROM\b", plain, re.IGNORECASE))
@@ -89,7 +91,7 @@ def sql(query: str) -> Statement:
     # In place, for quoted names are blank in `plain`.
     table = re.compile(r'\s+(?:"([\w.*,+-]+)"|([\w.+-]+))(?![^\s)])', re.ASCII).match(query, words[0].end())
     if len(words) > 1 or not table or plain[table.end() :].lstrip().startswith(","):
-        raise _unclear('other than one FROM and one table, as FROM "logs-*"')
+        raise _unclear('anything but one FROM and one table, such as FROM "logs-*"')
     return Statement(query[: table.start()] + ' "', table[1] or table[2], '"' + query[table.end() :])
 
 
@@ -122,5 +124,5 @@ def _without_quotes(query: str, quoted: str) -> str:
 
 def _unclear(what: str) -> ToolError:
     return ToolError(
-        f"MCP_INDEX_PATTERNS limits this server, and which indices are read can't be told of {what}: refused"
+        f"MCP_INDEX_PATTERNS limits this server, and it can't tell which indices are read by {what}: refused"
     )

@@ -493,7 +493,7 @@ async def test_a_cursor_can_not_be_made_up(client: Client, cluster: Elasticsearc
     forged = base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
     for cursor in (forged, text, f"{forged}.{second['cursor'].rpartition('.')[2]}", f"{forged}.", f"{forged}.ü"):
         refused, answer = await said(client, "es_search", arguments | {"cursor": cursor})
-        assert refused and "begin without a cursor" in answer
+        assert refused and "start without a cursor" in answer
     cluster.request("DELETE", "/_pit", {"id": stolen})
     cluster.request("DELETE", "/app-many")
 

@@ -15,12 +15,12 @@ MOST_EXPLAINED = 3
 """Unassigned shards that are explained, each of another index."""
 
 _DECIDERS = {
-    "awareness": "copies have to be spread over zones, and one has no room: add a node there",
+    "awareness": "copies must be spread over zones, and one zone has no room: add a node there",
     "data_tier": "its tier has no node: add one with that role, or change index.routing.allocation.include._tier_preference",
     "disk_threshold": "the disk is over the watermark: free some, or add a node",
     "enable": "allocation is switched off by cluster.routing.allocation.enable or index.routing.allocation.enable",
-    "filter": "the filters of index.routing.allocation or cluster.routing.allocation keep it away: change them or the nodes",
-    "max_retry": "it failed too often: mend the cause, then POST /_cluster/reroute?retry_failed=true",
+    "filter": "the filters of index.routing.allocation or cluster.routing.allocation exclude it: change the filters or the nodes",
+    "max_retry": "it failed too often: fix the cause, then POST /_cluster/reroute?retry_failed=true",
     "node_shutdown": "the node is about to be shut down",
     "node_version": "the node is older than the one with the primary: upgrade it",
     "replica_after_primary_active": "its primary is not active yet",
@@ -31,9 +31,9 @@ _DECIDERS = {
 """What those who decide about a shard mean, and what to do."""
 
 _STATES = {
-    "allocation_delayed": "a node has left, and it is waited for: index.unassigned.node_left.delayed_timeout",
-    "awaiting_info": "its copies are still looked for: wait",
-    "no_valid_shard_copy": "no node has a copy of its data: bring the node back that had it, or restore a snapshot",
+    "allocation_delayed": "a node has left, and Elasticsearch waits for it: index.unassigned.node_left.delayed_timeout",
+    "awaiting_info": "Elasticsearch is still looking for its copies: wait",
+    "no_valid_shard_copy": "no node has a copy of its data: bring back the node that had it, or restore a snapshot",
     "throttled": "it waits for other recoveries: wait",
     "yes": "it is about to be assigned: wait",
 }
@@ -82,7 +82,7 @@ def in_words(answer: Mapping[str, Any]) -> str:
     """
     kind = "primary" if answer.get("primary") else "replica"
     info = answer.get("unassigned_info", {})
-    words = f"{answer.get('index')} shard {answer.get('shard')} ({kind}) is unassigned since {str(info.get('at'))[:19]}"
+    words = f"{answer.get('index')} shard {answer.get('shard')} ({kind}) has been unassigned since {str(info.get('at'))[:19]}"
     words += f" ({info.get('reason')})"
     if info.get("details"):
         words += f", {' '.join(str(info['details']).split())[:300]}"

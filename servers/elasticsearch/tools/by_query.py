@@ -64,7 +64,7 @@ async def es_by_query(
     await write_target(call.backend, index)
     await check_bodies(call.backend, query)
     if query in ({}, {"match_all": {}}) and set is None:
-        raise ToolError("the query matches every document: give one that says which")
+        raise ToolError("the query matches every document, so nothing was done: give one that selects some")
     if set is not None:
         await check_documents(call.backend, index, [set])
     hits = await _matching(call, index, query, most)
@@ -78,7 +78,7 @@ async def es_by_query(
         return await _shown(call, hits, token)
     if confirm != token:
         raise ToolError(
-            f"nothing was done: now {len(hits)} documents match, and not those of the dry run as they were; call without "
+            f"nothing was done: the documents have changed since the first call, and {len(hits)} match now; call without "
             "confirm to see them"
         )
     result: ByQuery = {"done": 0, "conflicts": 0, "failures": 0}
@@ -143,7 +143,7 @@ async def _matching(
             "POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body, answers=("hits", "_shards")
         )
     if answer.get("timed_out") or answer["_shards"].get("failed"):
-        raise ToolError("not all documents could be looked at: nothing was done; narrow the query, or see es_health")
+        raise ToolError("not all documents could be read: nothing was done; narrow the query, or see es_health")
     if answer["hits"]["total"]["value"] > most:
         raise ToolError(f"more than {most} documents match: nothing was done; narrow the query, or raise most")
     return sorted(answer["hits"]["hits"], key=lambda hit: (hit["_index"], hit["_id"], hit.get("_routing", "")))

@@ -61,13 +61,13 @@ async def es_get(
     index = await within(call.backend, index)
     if isinstance(id, list):
         if field is not None:
-            raise ToolError("field is of one document: give one id")
+            raise ToolError("field reads from one document: give one id")
         return await _several(call, index, id, routing, source)
     params = routed(routing)
     if field is None and source is not None:
         params["_source"] = ",".join(source or ["false"])
     if cursor is not None and not cursor.isdigit():
-        raise ToolError(f"cursor {cursor[:50]!r} is not one from a result: begin without a cursor")
+        raise ToolError(f"cursor {cursor[:50]!r} is not from a result: start without a cursor")
     async with near_names(call.backend):
         try:
             answer = await _one(call, path(index, "_doc", id), params, field)
@@ -89,7 +89,7 @@ async def es_get(
         return document
     found = list(strings(content, field))
     if not found:
-        raise ToolError(f"{field!r} is no text in this document: get it without field to see what it has")
+        raise ToolError(f"{field!r} is not a text in this document: call without field to see what it has")
     text = "\n".join(found)
     document["text"], end = piece(text, int(cursor or 0), room.left)
     if end < len(text):
@@ -180,7 +180,7 @@ async def es_index(
     writable(index)
     params = _conditions(if_seq_no, if_primary_term, refresh) | routed(routing)
     if id is None and (op == "update" or if_seq_no is not None):
-        raise ToolError("give the id of the document: only a new one can do without")
+        raise ToolError("give the id of the document: only a new document can do without one")
     if op == "create" and if_seq_no is not None:
         raise ToolError("op create is for a new document, which has no seq_no: leave out if_seq_no, or use op index")
     await write_target(call.backend, index, create=create_index)
@@ -258,8 +258,8 @@ def _conflict(error: ElasticsearchError, index: str, id: str | None, op: str) ->
         if op == "create":
             return ToolError(f"{index!r} has a document {id!r} already: nothing was written; op index would replace it")
         return ToolError(
-            f"document {id!r} has changed since it was read, and nothing was done: es_get it, and decide again"
+            f"document {id!r} has changed since it was read, and nothing was done: read it again with es_get, then decide"
         )
     if error.type == "document_missing_exception":
-        return ToolError(f"there is no document {id!r} in {index!r} to update: op index would add it")
+        return ToolError(f"there is no document {id!r} in {index!r} to update, so nothing was done: op index adds it")
     return error

@@ -194,7 +194,7 @@ def profile_summary(shards: Sequence[Mapping[str, Any]], rows: Sequence[Slow]) -
     spent = [(sum(_spent(shard).values()), shard) for shard in shards]
     whole = sum(time for time, _ in spent)
     if not whole:
-        return ["nothing was measured: every shard could be left out"]
+        return ["nothing was measured: Elasticsearch could skip every shard"]
     phases = {name: sum(_spent(shard)[name] for shard in shards) / whole for name in _spent(shards[0])}
     shares = [
         f"{name} {share:.0%}" for name, share in sorted(phases.items(), key=lambda item: -item[1]) if share >= 0.005
@@ -232,17 +232,17 @@ def _costs(part: Mapping[str, Any], index: str, shard: int) -> Iterator[Slow]:
 
 
 _STEPS = {
-    "build_aggregation": "making the buckets' result",
+    "build_aggregation": "building the buckets' result",
     "build_leaf_collector": "preparing for each segment",
-    "collect": "taking documents into buckets",
+    "collect": "collecting documents into buckets",
     "initialize": "preparing",
-    "reduce": "putting results together",
+    "reduce": "combining results",
     "build_scorer": "preparing: finding the terms that match, as wildcards and prefixes need",
     "create_weight": "preparing: reading the statistics of its terms",
     "next_doc": "going through matching documents",
-    "advance": "jumping to documents that others match",
-    "match": "a second look at each candidate, as phrases need",
+    "advance": "skipping to documents that other clauses match",
+    "match": "checking each candidate again, as phrases need",
     "score": "scoring: a filter would not score",
-    "compute_max_score": "finding what can be left out",
+    "compute_max_score": "finding what can be skipped",
 }
 """What the steps of a profile are (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/search-profile.html)."""

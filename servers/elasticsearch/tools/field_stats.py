@@ -111,9 +111,7 @@ async def es_field(
     room = Room(call.max_bytes, 1024)
     notes = partial_notes(answer)
     if nested:
-        notes.append(
-            f"values are counted in the nested objects {nested!r}: a query or aggregation has to be nested, too"
-        )
+        notes.append(f"values are counted in the nested objects {nested!r}: a query or aggregation must be nested, too")
     if not found:
         notes.append("it is not indexed, so documents without it can't be counted, and no query finds its values")
     if counted:
@@ -189,7 +187,7 @@ def _count(profile: FieldStats, counts: Mapping[str, Any], notes: list[str], roo
     profile["top"] = [row for row in rows if room.take(row)]
     if error := counts["top"].get("doc_count_error_upper_bound"):
         notes.append(
-            f"the numbers of top may be too low by up to {error}, because shards were asked for their own most frequent"
+            f"the counts in top may be too low by up to {error}, because each shard gave only its own most frequent"
         )
     if "range" in counts and counts["range"]["count"]:
         profile["range"] = _range(counts)

@@ -155,8 +155,8 @@ def health_findings(
     if lonely:
         # Elasticsearch's own report speaks of data tiers here, which leads astray.
         found.append(
-            f"{health['unassigned_shards']} replica shards are unassigned: there is one data node, and a copy never lies beside "
-            "its primary. No data is missing. Add a node, or set number_of_replicas to 0"
+            f"{health['unassigned_shards']} replica shards are unassigned: there is one data node, and a copy is never on "
+            "the node of its primary. No data is missing. Add a node, or set number_of_replicas to 0"
         )
     for name, indicator in report.get("indicators", {}).items():
         if indicator.get("status") in ("green", "unknown") or (lonely and name == "shards_availability"):
@@ -190,9 +190,9 @@ def health_findings(
 
 
 _PAST = {
-    "flood_stage": "indices that have a shard on it can only be read until there is room",
-    "high": "its shards are moved away",
-    "low": "it gets no further shards",
+    "flood_stage": "indices with a shard on it are read-only until there is room",
+    "high": "Elasticsearch moves its shards away",
+    "low": "it gets no new shards",
 }
 
 

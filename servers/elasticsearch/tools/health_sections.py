@@ -19,7 +19,7 @@ About = Literal["tasks", "pending_tasks", "hot_threads", "ilm", "snapshots", "pi
 
 Lines = AsyncIterator[str]
 
-_HIDDEN = "refused: it would show indices that MCP_INDEX_PATTERNS keeps from this server"
+_HIDDEN = "refused: it would show indices outside MCP_INDEX_PATTERNS"
 
 
 async def optional(call: Call[ScopedElasticsearch], path: str, **params: str) -> Mapping[str, Any]:
@@ -88,7 +88,7 @@ async def _ilm(call: Call[ScopedElasticsearch]) -> Lines:
     if mode := (await optional(call, "/_ilm/status")).get("operation_mode"):
         yield f"lifecycle management is {mode}"
     else:
-        yield "this cluster has no lifecycle management, or this user may not ask"
+        yield "this cluster has no lifecycle management, or this user may not see it"
         return
     answer = await optional(
         call, path(await within(call.backend, "*", "all"), "_ilm", "explain"), only_errors="true", only_managed="true"
@@ -104,7 +104,7 @@ async def _ilm(call: Call[ScopedElasticsearch]) -> Lines:
 async def _snapshots(call: Call[ScopedElasticsearch]) -> Lines:
     repositories = await optional(call, "/_snapshot")
     if not repositories:
-        yield "there is no snapshot repository: nothing is backed up that way"
+        yield "there is no snapshot repository, so there are no snapshots"
     for repository in list(repositories)[:5]:
         params = {
             "size": "5",

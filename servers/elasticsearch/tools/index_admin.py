@@ -44,7 +44,7 @@ async def es_define(
     writable(name)
     if unknown := sorted(definition.keys() - _PARTS[kind]):
         raise ToolError(
-            f"{unknown[0][:100]!r} is no part of {'an' if kind == 'index' else 'a'} {kind}: it has "
+            f"{unknown[0][:100]!r} is not a part of {'an' if kind == 'index' else 'a'} {kind}: it has "
             f"{', '.join(sorted(_PARTS[kind]))}; nothing was done"
         )
     refuse_scripts(definition)
@@ -57,13 +57,13 @@ async def es_define(
         for pattern in definition.get("index_patterns") or [""]:
             if not isinstance(pattern, str) or not pattern.strip("*") or pattern.startswith((".", "_")):
                 raise ToolError(
-                    "index_patterns has to say which indices, and not all or Elasticsearch's own; nothing was done"
+                    "index_patterns must select some indices, not all and not Elasticsearch's own; nothing was done"
                 )
             if not call.backend.scope.has(pattern):
                 raise call.backend.scope.outside(pattern)
         await _check_names(call.backend, definition.get("template"))
         await call.backend.write("PUT", path("_index_template", name), params={"create": "true"}, body=definition)
-        return {"done": f"template {name} was created; it holds for indices that are made from now on"}
+        return {"done": f"template {name} was created; it applies to indices created from now on"}
     await write_target(call.backend, name, create=True)
     try:
         await call.backend.write("PUT", path(name), body=definition)
@@ -95,7 +95,7 @@ async def _check_names(backend: ScopedElasticsearch, definition: Any) -> None:
         await write_target(backend, alias, create=True)
     await check_bodies(backend, aliases, *({"target_index": name} for name in _looked_up(definition)))
     if "_pipeline" in to_json(definition.get("settings")):
-        raise ToolError("settings default_pipeline and final_pipeline may lead to other indices: nothing was done")
+        raise ToolError("settings default_pipeline and final_pipeline may write to other indices: nothing was done")
 
 
 class Change(BaseModel):
@@ -151,4 +151,4 @@ async def es_alias(
                 raise
             answer = {}
         found[name] = sorted(answer)
-    return {"aliases": found} if len(names) <= 20 else {"aliases": found, "note": "of the first 20"}
+    return {"aliases": found} if len(names) <= 20 else {"aliases": found, "note": "only the first 20 aliases are shown"}

@@ -72,7 +72,7 @@ def _page(
     if cursor is not None:
         start = next((i for i, row in enumerate(rows, 1) if row[key] == cursor), 0)
         if not start:
-            raise ToolError(f"{cursor[:100]!r} is not there any more: begin again without a cursor")
+            raise ToolError(f"{cursor[:100]!r} no longer exists: start again without a cursor")
     room = Room(call.max_bytes, 2048)
     kept = [row for row in rows[start : start + limit] if room.take(row)]
     answer: Indices = {"total": len(rows), kind: kept}  # type: ignore[misc]
@@ -202,11 +202,11 @@ async def es_mapping(
             group["dynamic"] = str(mapping["dynamic"])
         if full:
             if fields != "*":
-                raise ToolError("fields narrows the digest only: leave out full, or fields")
+                raise ToolError("fields works only without full: leave out one of them")
             group["mapping"] = mapping
             if not found and size(group) > room.left:
                 raise ToolError(
-                    f"the mapping has {size(group)} bytes, more than fit: leave out full, and narrow the digest by fields"
+                    f"the mapping has {size(group)} bytes, more than fit: leave out full, and narrow the result with fields"
                 )
             if not room.take(group):
                 break

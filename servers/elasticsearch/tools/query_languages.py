@@ -22,7 +22,7 @@ ESQL_DEFAULT = 1000
 ESQL_MOST = 10_000
 """Rows that ES|QL gives at the most, by default."""
 
-PARTIAL = "the result is partial: a shard, a node or a cluster failed or was left out, and what it has is missing here"
+PARTIAL = "the result is partial: a shard, node or cluster failed or was skipped, and its data is missing here"
 
 LANGUAGES = ("esql", "sql", "eql")
 
@@ -55,7 +55,7 @@ async def es_query(
         there = [name for name in LANGUAGES if call.backend.has(name)]
         raise ToolError(f"this cluster has no {language}: it has {', '.join(there)}, and es_search")
     if (language == "eql") != (index is not None):
-        raise ToolError("give index with EQL, and only then: ES|QL and SQL name it in the query (FROM)")
+        raise ToolError("give index with EQL only: ES|QL and SQL name it in the query (FROM)")
     if index:
         index = await within(call.backend, index)
     elif call.backend.scope:
@@ -128,7 +128,7 @@ async def _events(call: Call[ScopedElasticsearch], query: str, index: str, limit
     if answer.get("is_running"):
         if search := answer.get("id"):
             await call.backend.write("DELETE", path("_eql", "search", str(search)))
-        raise ToolError("the EQL search was not done in time, and was ended: narrow it by time, or by more conditions")
+        raise ToolError("the EQL search took too long and was ended: narrow it by time, or by more conditions")
     hits = answer.get("hits", {})
     found: list[Any]
     if "sequences" in hits:
@@ -154,7 +154,7 @@ def _eql_notes(answer: dict[str, Any]) -> list[str]:
     elif answer.get("is_partial"):
         notes.append(PARTIAL)
     if answer.get("timed_out"):
-        notes.append("the time was up, so events may be missing here: narrow the query")
+        notes.append("the search ran out of time, so events may be missing here: narrow the query")
     return notes
 
 

@@ -159,7 +159,7 @@ async def _field_notes(
             known = await known_fields(call.backend, index, "*")
             if paths := sorted(name for name, types in known.items() if "nested" in types)[:5]:
                 notes.append(
-                    f"text does not look into nested objects ({', '.join(paths)}): ask their fields by where or a nested query"
+                    f"text does not search nested objects ({', '.join(paths)}): search their fields with where or a nested query"
                 )
     return notes
 
@@ -214,10 +214,10 @@ class HitsPage:
         except (ValueError, TypeError):
             well = False
         if not well:
-            raise ToolError(f"cursor {cursor[:50]!r} is not one from a result: begin without a cursor")
+            raise ToolError(f"cursor {cursor[:50]!r} is not from a result: start without a cursor")
         if given != fingerprint:
             raise ToolError(
-                "the cursor is of another search: repeat all arguments as they were, or begin without a cursor"
+                "the cursor belongs to another search: repeat all arguments unchanged, or start without a cursor"
             )
         return cls(fingerprint, offset, pit, after, shown)
 
@@ -259,7 +259,7 @@ async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body:
         return await backend.read("POST", "/_search", body=body)
     except ElasticsearchError as error:
         if error.type in ("search_context_missing_exception", "no_shard_available_action_exception"):
-            raise ToolError("the cursor has expired, or its index is gone: begin again without a cursor") from None
+            raise ToolError("the cursor has expired, or its index is gone: start again without a cursor") from None
         raise
 
 
@@ -338,7 +338,8 @@ def partial_notes(answer: Any) -> list[str]:
     notes = []
     if answer.get("timed_out"):
         notes.append(
-            "the time was up: hits and totals are of what was looked at until then; narrow the query or raise timeout_s"
+            "the search ran out of time: hits and totals cover only what was searched until then; "
+            "narrow the query or raise timeout_s"
         )
     shards = answer.get("_shards", {})
     if shards.get("failed"):

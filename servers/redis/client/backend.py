@@ -83,7 +83,7 @@ class RedisBackend:
         except ToolError as error:
             raise BackendError(f"Redis at {self.address}: {error}") from None
         if said_of_server is None:
-            return "Redis, of which this user may not know more: INFO is not allowed"
+            return "Redis, version unknown: this user may not run INFO"
         name = "Valkey" if "valkey_version" in fields else fields.get("server_name", "redis").capitalize()
         return f"{name} {fields.get('valkey_version') or fields.get('redis_version', 'of unknown version')}"
 

@@ -152,5 +152,5 @@ def _parsed(cursor: str) -> tuple[float, bytes, bool] | None:
     except (ValueError, binascii.Error):
         sign = ""
     if not sign or math.isnan(number):
-        raise ToolError(f"cursor {cursor[:50]!r} is not one of this key: begin without a cursor")
+        raise ToolError(f"cursor {cursor[:50]!r} does not belong to this key: start without a cursor")
     return number, member, sign == "~"

@@ -13,11 +13,11 @@ from servers.redis.policy.key_scope import KeyScope, ScopedRedis
 
 NEVER = {
     "blocking": "it blocks its connection",
-    "pubsub": "it turns its connection into one that only listens; redis_pubsub listens for a while",
+    "pubsub": "it turns its connection into a subscriber; use redis_pubsub",
     "admin": "it is for administrators",
     "dangerous": "Redis counts it as dangerous",
     "scripting": "scripts are never run here",
-    "connection": "it is about the connection, which is this server's own",
+    "connection": "it changes the connection, which belongs to this server",
     "transaction": "redis_transaction sends several commands as one",
 }
 """ACL categories and flags that are refused, and why."""
@@ -99,7 +99,7 @@ class CommandSpec:
                 return reason
         known = self.name in FINDERS
         if not known and ("module" in self.flags or "." in self.name):
-            return "it is of a module, and this server does not know what it touches"
+            return "it belongs to a module, and this server does not know which keys it touches"
         if not known and self.name.partition("|")[0] in CONTAINERS:
             return "it reads no data"
         if self.reads or (writing and "write" in self.flags):
@@ -202,7 +202,7 @@ def _agreed(planned: Planned, answer: object, scope: KeyScope) -> Planned:
     assert isinstance(answer, list)
     keys = tuple(bytes(key) for key in answer)
     if scope and set(keys) != set(planned.keys):
-        raise ToolError("Redis finds other keys in it than this server: write it in its plain form")
+        raise ToolError("Redis and this server find different keys in it: write it in its plain form")
     return planned if scope else Planned(planned.name, planned.words, keys, planned.reads)
 
 

@@ -69,7 +69,7 @@ async def redis_delete_matching(
 ) -> Matched:
     """Delete keys by pattern, in two calls. The first only counts and returns confirm. The second, with confirm, deletes if the same keys still match."""  # noqa: E501
     if not pattern.strip("*?"):
-        raise ToolError("the pattern matches every key: give one that says which")
+        raise ToolError("the pattern matches every key, so nothing was done: give one that selects some")
     names = await _matching(call, pattern, most)
     token = _token(names)
     if confirm is None:
@@ -78,7 +78,7 @@ async def redis_delete_matching(
         return {"matched": len(names), "sample": [key for key in sample if room.take(key)], "confirm": token}
     if confirm != token:
         raise ToolError(
-            f"nothing was deleted: now {len(names)} keys match, and not those of the dry run; call without confirm to see them"
+            f"nothing was deleted: other keys match than in the first call, now {len(names)}; call without confirm to see them"
         )
     deleted = 0
     for start in range(0, len(names), SCAN_COUNT):
@@ -99,7 +99,7 @@ async def redis_delete_matching(
 
 def doubt(answer: Exception) -> str:
     """What to add where it is unknown whether a key was deleted."""
-    return "; it may have been deleted or not" if isinstance(answer, BackendError) and answer.unknown else ""
+    return "; it may have been deleted" if isinstance(answer, BackendError) and answer.unknown else ""
 
 
 async def _matching(call: Call[ScopedRedis], pattern: str, most: int) -> list[bytes]:
@@ -116,7 +116,7 @@ async def _matching(call: Call[ScopedRedis], pattern: str, most: int) -> list[by
             return sorted(names)
         await call.progress(step * SCAN_COUNT, None, f"{len(names)} keys match")
     raise ToolError(
-        f"after {MOST_LOOKED_AT} keys the end was not reached: nothing was deleted; find the keys with redis_scan and delete "
+        f"the scan did not finish within {MOST_LOOKED_AT} keys: nothing was deleted; find the keys with redis_scan and delete "
         "them by name"
     )
 

@@ -156,7 +156,7 @@ async def _acl(call: Call[ScopedRedis], limit: int) -> Diagnosis:
     except Exception as error:
         if isinstance(error, BackendError):
             raise
-        summary["rights"] = "this user may not ask for its own rights"
+        summary["rights"] = "this user may not read its own rights"
     return {"summary": summary}
 
 

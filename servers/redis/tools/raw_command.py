@@ -102,7 +102,7 @@ async def _of_cluster(backend: ScopedRedis, planned: Planned) -> Any:
         keys = [key for key in await backend.each("RANDOMKEY") if key is not None]
         return random.choice(keys) if keys else None
     raise ToolError(
-        f"{planned.name.upper()} would be answered by one server of the cluster for itself: redis_scan goes over all"
+        f"{planned.name.upper()} would cover one server of the cluster only: use redis_scan, which covers all"
     )
 
 

@@ -146,14 +146,14 @@ async def redis_read(
 
 def _gone(name: bytes) -> ToolError:
     return ToolError(
-        f"there is no key {show_name(name)!r} (any more): find keys with redis_scan, for names are exact and case matters"
+        f"there is no key {show_name(name)!r}: find keys with redis_scan; names are exact, and case matters"
     )
 
 
 async def _version(call: Call[ScopedRedis], name: bytes) -> str:
     size = await call.backend.read("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)
     if isinstance(size, int) and size > versions.MOST:
-        raise ToolError(f"the key has {size} bytes, too many to be given a version: read it without")
+        raise ToolError(f"the key has {size} bytes, too many for a version: read it without version")
     async with hold(COPIES * versions.MOST if isinstance(size, int) else 0):
         return versions.version(await call.backend.read("DUMP", name))
 
@@ -182,7 +182,7 @@ class _ReadWindow:
         return int(self.cursor)
 
     def foreign(self) -> ToolError:
-        return ToolError(f"cursor {self.cursor[:50]!r} is not one of this key: begin without a cursor")
+        return ToolError(f"cursor {self.cursor[:50]!r} does not belong to this key: start without a cursor")
 
     def count(self, length: int) -> int:
         """The number of elements to ask Redis for, so that what it sends is not much more than there is room for.
@@ -315,7 +315,7 @@ async def _hash_field(call: Call[ScopedRedis], name: bytes, page: _ReadWindow, f
     async with hold(COPIES * bytes_):
         value = await call.backend.read("HGET", name, field)
         if value is None:
-            raise ToolError(f"the hash has no field {page.field!r}: read it without field to see which there are")
+            raise ToolError(f"the hash has no field {page.field!r}: read it without field to see its fields")
         return _slice(value[page.offset : page.offset + page.room], page, len(value))
 
 
@@ -407,7 +407,7 @@ async def _list(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
         answer: dict[str, Any] = {"length": length, "items": kept}
         if digest and (before is None or _digest(before) != digest):
             answer["about"] = {
-                "changed": "the list was changed between two pages: elements may be missing, or there twice"
+                "changed": "the list was changed between two pages: elements may be missing or appear twice"
             }
         if kept and offset + len(kept) < length:
             answer["cursor"] = f"{offset + len(kept)}-{_digest(raw[len(kept) - 1])}"

@@ -63,7 +63,7 @@ class Cursor:
     def __init__(self, text: str) -> None:
         match = self._FORM.fullmatch(text)
         if not match:
-            raise ToolError(f"cursor {text[:50]!r} is not one from a result: begin without a cursor")
+            raise ToolError(f"cursor {text[:50]!r} is not from a result: start without a cursor")
         self.server, self.position, self.skip = (int(part or 0) for part in match.groups())
 
     @staticmethod

@@ -54,7 +54,7 @@ async def redis_stream(
     name = call.backend.scope.key(key)
     length, memory = await call.backend.read_many([("XLEN", name), ("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)])
     if isinstance(length, Exception):
-        raise ToolError(f"{key!r} is no stream that can be read: {said_error(length)}")
+        raise ToolError(f"{key!r} is not a stream that can be read: {said_error(length)}")
     if memory is None:
         raise ToolError(f"there is no stream {key!r}: redis_scan with type stream finds them")
     state: StreamState = {"stream": {"length": length}}

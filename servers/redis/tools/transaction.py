@@ -61,7 +61,7 @@ async def redis_transaction(
     planned, weight = await plan(backend, [[parse_key(word) for word in command] for command in commands], writing=True)
     keys = [*versions, *(key for command in planned for key in command.keys)]
     if not keys:
-        raise ToolError("none of the commands names a key: redis_command is for those")
+        raise ToolError("none of the commands names a key: use redis_command")
     backend.check_slots(keys)
     words = [command.words for command in planned]
 

@@ -110,7 +110,7 @@ async def redis_write(
                 await check_versions(transaction, {name: if_version})
             found = said(await transaction.read("TYPE", name))
             if condition == "absent" and found != "none":
-                raise ToolError(f"{key!r} is there already, as a {found}: nothing was written")
+                raise ToolError(f"{key!r} already exists, as a {found}: nothing was written")
             if condition == "present" and found == "none":
                 raise ToolError(f"there is no key {key!r}: nothing was written")
             if not replace:
@@ -173,7 +173,7 @@ class _Change:
         if isinstance(answer, Exception):
             if not self.replace:
                 self.check(found)
-            was = ", and what the key held is deleted" if self.replace and found != "none" else ""
+            was = ", and the key's old value was deleted" if self.replace and found != "none" else ""
             raise ToolError(f"nothing was written{was}; Redis answered: {words(answer)}")
         if answer is None and self.type == "json":
             raise ToolError("nothing was written: the document has no such path")
