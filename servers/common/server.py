@@ -132,7 +132,7 @@ class Instance(Generic[B]):
         """ASGI middleware of /mcp, behind access control."""
 
     def stop(self, grace: float) -> None:
-        """Lets calls under way go on for `grace` seconds more; then they are answered that the server stops."""
+        """Let calls under way continue for `grace` seconds, then end them with an error."""
         self._stop_at = asyncio.get_running_loop().time() + grace
         for timeout in self._deadlines:
             timeout.reschedule(self._stop_at)
@@ -140,7 +140,7 @@ class Instance(Generic[B]):
             self.listeners.close()
 
     def server(self) -> Server[Any]:
-        """The MCP server. Stateless: any number of clients, of any protocol version, at once."""
+        """Return the MCP server. Stateless: any number of clients, of any protocol version, at once."""
         more: dict[str, Any] = {}
         if self.sidecar.resources:
             more |= {
@@ -279,7 +279,7 @@ class Instance(Generic[B]):
         return Call(self.backend, self.settings.max_result_bytes, ctx.session.report_progress)
 
     async def _counted(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Does the work of a request within the limits, and counts it.
+        """Do the work of a request within the limits, and count it.
 
         Raises:
             _Failed: it could not be done.

@@ -35,7 +35,7 @@ _MOST_REVEALED = 64
 
 
 def remember(secret: str) -> str:
-    """Notes a secret, or another form of one, so that `hide` knows it.
+    """Note a secret, or another form of one, so that `hide` knows it.
 
     Returns:
         the secret.
@@ -48,7 +48,7 @@ def remember(secret: str) -> str:
 
 
 def hide(text: str) -> str:
-    """The text without the secrets that were revealed lately: a store, or a proxy before it, may repeat what it was sent."""
+    """Remove recently revealed secrets from a text: a store, or a proxy before it, may repeat what it was sent."""
     for secret in _revealed:
         if secret in text:
             text = text.replace(secret, "***")
@@ -76,7 +76,7 @@ class Secret:
         return remember(self._part(whole))
 
     def only(self, part: Callable[[str], str]) -> Secret:
-        """A secret that is a part of this one, such as the password in a URL."""
+        """Return a secret that is a part of this one, such as the password in a URL."""
         return Secret(self._value, self._path, part)
 
     def __bool__(self) -> bool:
@@ -87,7 +87,7 @@ class Secret:
 
 
 def check_host(name: str) -> None:
-    """Refuses the name of a host that no resolver can be asked for.
+    """Refuse the name of a host that no resolver can be asked for.
 
     Raises:
         ValueError: a part of it between two dots is empty or too long, or it is too long (RFC 1035, 2.3.4), or has characters
@@ -140,7 +140,7 @@ class Environment:
         return [name for name in names if self._variables.get(name, "").strip()]
 
     def unknown(self) -> list[str]:
-        """A line for each variable that looks like a setting of this server and is none. Call it when all have been read."""
+        """Return a line for each variable that looks like a setting but is not one. Call it after reading all settings."""
         known = {name for name, _, _ in self.described}
         prefixes = tuple({name.partition("_")[0] + "_" for name in known} - {_READ_BY_LIBRARIES})
         names = [name for name in sorted(self._variables) if name not in known and name.upper().startswith(prefixes)]
@@ -217,7 +217,7 @@ class Environment:
         return self._read(name, default, meaning, parse, restricts=restricts)
 
     def host(self, name: str, default: str, meaning: str) -> str:
-        """The name or address of a host; an address with a user and a password in it is refused without repeating it."""
+        """Return the name or address of a host; an address with a user and a password in it is refused without repeating it."""
 
         def parse(text: str) -> str:
             if any(character in "/@" or character.isspace() for character in text):
@@ -231,7 +231,7 @@ class Environment:
         return self.number(name, default, meaning, least=1, most=65535)
 
     def names(self, name: str, meaning: str, *, restricts: bool = False) -> tuple[str, ...]:
-        """A list separated by commas. One that restricts something has to name something."""
+        """Return a list separated by commas. One that restricts something has to name something."""
 
         def parse(text: str) -> tuple[str, ...]:
             found = tuple(part.strip() for part in text.split(",") if part.strip())
@@ -242,7 +242,7 @@ class Environment:
         return self._read(name, (), meaning, parse, "", restricts=restricts)
 
     def file(self, name: str, meaning: str, *, restricts: bool = False) -> Path | None:
-        """A file that can be read now."""
+        """Return a file that can be read now."""
 
         def parse(text: str) -> Path:
             path = Path(text)
@@ -255,7 +255,7 @@ class Environment:
         return self._read(name, None, meaning, parse, "", restricts=restricts)
 
     def certificates(self, name: str, meaning: str, *, restricts: bool = False) -> Path | None:
-        """A file that holds certificates in PEM."""
+        """Return a file that holds certificates in PEM."""
         path = self.file(name, meaning, restricts=restricts)
         if path:
             try:
@@ -275,7 +275,7 @@ class Environment:
         return Secret(path=path) if path else value
 
     def check(self) -> None:
-        """Raises SettingsError when anything that was read is wrong."""
+        """Raise SettingsError when anything that was read is wrong."""
         if self.problems:
             raise SettingsError(self.problems)
 

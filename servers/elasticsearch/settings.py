@@ -221,7 +221,7 @@ def _proxy(env: Environment) -> str:
 
 
 def _url(entry: str, scheme: str, port: int) -> str:
-    """The URL of an entry of ES_HOSTS.
+    """Return the URL of an entry of ES_HOSTS.
 
     Raises:
         ValueError: it is none.

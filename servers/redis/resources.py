@@ -64,7 +64,7 @@ async def _complete(call: Call[ScopedRedis], typed: str) -> Sequence[str]:
 
 @asynccontextmanager
 async def _watch(backend: ScopedRedis, uris: Sequence[str], changed: Changed) -> AsyncIterator[Sequence[str]]:
-    """Tells of changes of keys, by keyspace notifications (https://redis.io/docs/latest/develop/pubsub/keyspace-notifications/).
+    """Watch keys for changes, by keyspace notifications (https://redis.io/docs/latest/develop/pubsub/keyspace-notifications/).
 
     Yields the URIs of keys, and none where notifications are off.
     """
@@ -112,7 +112,7 @@ async def _tell(connection: PubSub, channel: bytes, keys: Mapping[bytes, str], c
 
 
 async def _enabled(backend: ScopedRedis) -> bool:
-    """Whether Redis tells of changes of keys; true where this user may not ask."""
+    """Return whether Redis sends notifications of changes of keys; true if this user may not ask."""
     try:
         found = await backend.read("CONFIG", "GET", "notify-keyspace-events")
     except (ToolError, BackendError):

@@ -117,7 +117,7 @@ class ClientTls:
         return file_stamp(self.ca_file, self.certificate, self.key)
 
     def context(self) -> ssl.SSLContext:
-        """A context of the files as they are now.
+        """Return a context of the files as they are now.
 
         Raises:
             OSError, ssl.SSLError: a file can't be read or used.
@@ -230,7 +230,7 @@ class RedisSettings:
 
 
 def _url(env: Environment, whole: Secret, mode: str) -> RedisUrl | None:
-    """The parts of REDIS_URL, if it is set and can be used."""
+    """Return the parts of REDIS_URL, if it is set and can be used."""
     if not whole:
         return None
     try:

@@ -51,7 +51,7 @@ class OAuthSettings:
         return f"{parts.scheme}://{parts.netloc}{self.metadata_paths[-1]}"
 
     def metadata(self, title: str) -> dict[str, Any]:
-        """The metadata of the protected resource (RFC 9728, 2)."""
+        """Return the metadata of the protected resource (RFC 9728, 2)."""
         return {
             "resource": self.resource,
             "resource_name": title,

@@ -154,7 +154,7 @@ class Telemetry:
         return MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
 
     def told(self, span: ReadableSpan) -> ReadableSpan:
-        """A span without the words of a client: unknown methods and tools, messages of errors, exceptions."""
+        """Return a span without the words of a client: unknown methods and tools, messages of errors, exceptions."""
         from opentelemetry.sdk.trace import ReadableSpan
         from opentelemetry.trace import Status
 
@@ -222,7 +222,7 @@ class Telemetry:
             self._duration.record(time.perf_counter() - began, attributes)
 
     def close(self) -> None:
-        """Sends what is left, for at most FLUSH seconds: a receiver that is away must not keep a process from ending."""
+        """Send what is left, for at most FLUSH seconds: a receiver that is away must not keep a process from ending."""
         threads = [threading.Thread(target=close, daemon=True) for close in self._close]
         end = time.monotonic() + FLUSH
         for thread in threads:
@@ -257,7 +257,7 @@ OTHER = "_OTHER"
 
 
 def known_method(method: object) -> str:
-    """A method of MCP, or OTHER."""
+    """Return a method of MCP, or OTHER."""
     from mcp_types.methods import SPEC_CLIENT_METHODS, SPEC_CLIENT_NOTIFICATION_METHODS
 
     known = method in SPEC_CLIENT_METHODS or method in SPEC_CLIENT_NOTIFICATION_METHODS

@@ -1,9 +1,9 @@
 """Elasticsearch's REST API, through the official asynchronous client.
 
-The client chooses nodes, keeps connections, and makes spans. When and where a request is sent again is decided here, because
-only here is it known whether a request changes anything. Requests to Elasticsearch ask for the REST API of version 8, which
-servers from 8 to 9 have (https://www.elastic.co/docs/reference/elasticsearch/rest-apis/compatibility). OpenSearch knows only
-plain JSON, and the client would refuse it, so requests to it go to the client's transport.
+The client chooses nodes, keeps connections, and makes spans. This module decides when and where to repeat a request, because
+only it knows whether a request changes anything. Requests to Elasticsearch ask for the REST API of version 8: versions 8
+and 9 serve it (https://www.elastic.co/docs/reference/elasticsearch/rest-apis/compatibility). OpenSearch accepts only plain
+JSON, and the client would refuse it, so requests to OpenSearch go to the client's transport.
 """
 
 from __future__ import annotations
@@ -272,7 +272,7 @@ class ElasticsearchBackend:
 
     @property
     def opensearch(self) -> bool:
-        """Whether it is OpenSearch, as far as it is known."""
+        """Return whether the store is known to be OpenSearch."""
         return self._opensearch
 
     async def check(self) -> str:

@@ -131,7 +131,7 @@ class ElasticsearchError(ToolError):
 
 
 def explain(status: int, answer: Any, sent: bytes, opensearch: str = "") -> Exception:
-    """The exception for an answer that is an error.
+    """Return the exception for an answer that is an error.
 
     Args:
         status: of HTTP
@@ -170,14 +170,14 @@ def of_item(error: Any) -> str:
 
 
 def _foreign(opensearch: str, reason: str) -> str:
-    """What OpenSearch does not know of Elasticsearch's API is said to be so, for a caller could only guess."""
+    """Explain an error that comes from a gap in OpenSearch's API: a caller could only guess."""
     if not opensearch or not _STRANGE.search(reason):
         return ""
     return f"; this cluster is {opensearch}, which lacks parts of Elasticsearch's API"
 
 
 def _root(error: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The cause that says most: the first root cause, or the innermost where that one only says that something failed."""
+    """Return the cause that says most: the first root cause, or the innermost where that one only says that something failed."""
     causes = error.get("root_cause") or [error]
     cause: Mapping[str, Any] = causes[0]
     if cause.get("type") in (None, "search_phase_execution_exception", "exception"):
@@ -188,7 +188,7 @@ def _root(error: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _place(cause: Mapping[str, Any], sent: bytes) -> str:
-    """Where in the JSON that was sent a parser stopped: ` (at ...{"mtch"▶:{...)`."""
+    """Show where a parser stopped in the JSON that was sent: ` (at ...{"mtch"▶:{...)`."""
     line, column = cause.get("line"), cause.get("col")
     if line is None and (found := re.match(r"\[(\d+):(\d+)\]", str(cause.get("reason", "")))):
         line, column = int(found[1]), int(found[2])

@@ -53,7 +53,7 @@ _LEAF_PARTS = frozenset(
 
 
 def _is_name(inner: Any, parent: str, alone: bool) -> bool:
-    """Whether a key with the name of a script can only be a name that a user gave to a field or an aggregation."""
+    """Return whether a key with the name of a script can only be a name that a user gave to a field or an aggregation."""
     if parent in _NAMES:
         return isinstance(inner, dict) and inner.keys().isdisjoint(_SCRIPT_PARTS)
     if not alone or parent not in LEAVES | {"range", "terms"}:
@@ -160,7 +160,7 @@ def _check_processors(value: Any) -> None:
 
 
 def fields_of(query: Any) -> set[str]:
-    """The fields that a query names outright, without wildcards."""
+    """Return the fields that a query names outright, without wildcards."""
     found: set[str] = set()
     if isinstance(query, list):
         return found.union(*map(fields_of, query))
@@ -177,7 +177,7 @@ def fields_of(query: Any) -> set[str]:
 
 
 def aggregated(aggs: Any) -> set[str]:
-    """The fields that aggregations name outright."""
+    """Return the fields that aggregations name outright."""
     if isinstance(aggs, list):
         return set().union(*map(aggregated, aggs))
     if not isinstance(aggs, dict):
@@ -210,7 +210,7 @@ def combined(
     query: dict[str, Any] | None,
     nested: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any] | None:
-    """The query of all that is given; None where nothing is.
+    """Return the query of all that is given; None where nothing is.
 
     Args:
         text: words, in the syntax of simple_query_string

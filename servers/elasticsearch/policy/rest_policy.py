@@ -189,13 +189,13 @@ class RestEndpoint:
 
     @property
     def indices(self) -> list[str]:
-        """What of the path names indices."""
+        """Return the parts of the path that name indices."""
         names = self.pattern.strip("/").split("/")
         return [part for name, part in zip(names, self.parts, strict=False) if name == "{index}"]
 
     @property
     def reaches_closed(self) -> bool:
-        """Whether closed indices have an answer to it, too."""
+        """Return whether the endpoint covers closed indices, too."""
         return bool(_CLOSED.fullmatch(self.pattern))
 
     def check_body(self, method: str, body: Mapping[str, Any] | None) -> None:
@@ -215,7 +215,7 @@ class RestEndpoint:
             check_pipeline(body["pipeline"])
 
     def limited(self, params: Mapping[str, Any]) -> RestEndpoint:
-        """The same request where MCP_INDEX_PATTERNS limits this server: one that names its indices, or is about none.
+        """Return the same request where MCP_INDEX_PATTERNS limits this server: one that names its indices, or is about none.
 
         Raises:
             ToolError: it would show other indices.
@@ -240,7 +240,7 @@ class RestEndpoint:
         )
 
     def of(self, indices: str) -> tuple[str, ...]:
-        """The parts of the path, for these indices."""
+        """Return the parts of the path, for these indices."""
         names = self.pattern.strip("/").split("/")
         named = [indices if name == "{index}" else part for name, part in zip(names, self.parts, strict=False)]
         return (*named, *self.parts[len(named) :])
@@ -248,7 +248,7 @@ class RestEndpoint:
 
 @cache
 def _compiled(method: str) -> list[tuple[str, re.Pattern[str]]]:
-    """The requests of a method that are allowed. There are many, and es_request alone needs them: not before it is called."""
+    """Compile the allowed requests of a method. There are many: only the first es_request needs them."""
     found = []
     for pattern in _ALLOWED.get(method, "").split():
         # A part that begins with _ is a command of Elasticsearch's, save _all and _local.
@@ -267,7 +267,7 @@ _ALLOWED = {"GET": _GET, "POST": _POST}
 
 
 def endpoint(method: str, path: str) -> RestEndpoint:
-    """What a request is.
+    """Return the endpoint of a request, if it is allowed.
 
     Args:
         method: GET or POST
@@ -308,7 +308,7 @@ def _reason(method: str, path: str) -> str:
 
 
 def check_parameters(params: Mapping[str, Any]) -> None:
-    """Raises ToolError for a parameter that is refused."""
+    """Raise ToolError for a parameter that is refused."""
     for name in params:
         if name in PARAMETERS:
             raise ToolError(f"parameter {name} is refused: {PARAMETERS[name]}")

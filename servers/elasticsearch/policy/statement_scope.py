@@ -36,12 +36,12 @@ class Statement:
     behind: str
 
     def reading(self, indices: str) -> str:
-        """The statement for other indices."""
+        """Return the statement for other indices."""
         return self.before + indices + self.behind
 
 
 def esql(query: str) -> Statement:
-    """A statement of ES|QL.
+    """Return a statement of ES|QL.
 
     Raises:
         ToolError: it can't be told what it reads.
@@ -71,7 +71,7 @@ def esql(query: str) -> Statement:
 
 
 def sql(query: str) -> Statement:
-    """A statement of SQL.
+    """Return a statement of SQL.
 
     Raises:
         ToolError: it can't be told what it reads.
@@ -102,7 +102,7 @@ _SOURCES = re.compile(
 
 
 def sources(query: str) -> list[str]:
-    """What may be a name of an index where a statement of ES|QL or SQL names what it reads; rather more than less."""
+    """Return everything that may be an index's name where a statement of ES|QL or SQL names what it reads."""
     # A comment may stand between, and what looks like one may be within a string.
     texts = (query, re.sub(r"/\*.*?\*/|(?://|--)[^\n]*", " ", query, flags=re.DOTALL))
     return [
@@ -111,7 +111,7 @@ def sources(query: str) -> list[str]:
 
 
 def _without_quotes(query: str, quoted: str) -> str:
-    """The statement with blanks for what is quoted, as long as it was.
+    """Return the statement with blanks for what is quoted, as long as it was.
 
     Raises:
         ToolError: a quote is not closed.

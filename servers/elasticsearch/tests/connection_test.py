@@ -55,7 +55,7 @@ def hosts(*ports: int) -> str:
 
 
 def requests_of_ours(node: ElasticsearchNode) -> int:
-    """How many requests of sidecars a node has had, by its own count."""
+    """Return how many requests a node has had from servers, by its own count."""
     (stats,) = node.request("GET", "/_nodes/_local/stats/http")["nodes"].values()
     return sum(c["request_count"] for c in stats["http"]["clients"] if c.get("x_opaque_id") == "mcp-elasticsearch")
 

@@ -90,7 +90,7 @@ async def client(sidecar: Sidecar, cluster: ElasticsearchNode) -> AsyncIterator[
 
 
 async def said(client: Client, tool: str, arguments: dict[str, Any]) -> tuple[bool, str]:
-    """Whether a call was refused, and all that was answered."""
+    """Return whether a call was refused, and the whole answer."""
     answer = await client.call_tool(tool, arguments)
     text = json.dumps([answer.structured_content, *(str(getattr(c, "text", "")) for c in answer.content)])
     assert SECRET not in text, text

@@ -40,7 +40,7 @@ _STATES = {
 
 
 async def unassigned(call: Call[ScopedElasticsearch], limits: str) -> list[str]:
-    """A sentence for some shards that are not assigned; of primaries first.
+    """Return a sentence for some shards that are not assigned; of primaries first.
 
     Args:
         call: to Elasticsearch
@@ -77,7 +77,7 @@ async def _explained(call: Call[ScopedElasticsearch], row: Mapping[str, Any]) ->
 
 
 def in_words(answer: Mapping[str, Any]) -> str:
-    """What _cluster/allocation/explain says of an unassigned shard
+    """Put the answer of _cluster/allocation/explain into words
     (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/cluster-allocation-explain.html).
     """
     kind = "primary" if answer.get("primary") else "replica"
@@ -112,7 +112,7 @@ _SECONDARY = frozenset({"replica_after_primary_active", "throttling"})
 
 
 def watermarks(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The disk watermarks that hold, of _cluster/settings with its defaults; with what is left free at the most, as 85%/200GB.
+    """Return the disk watermarks of _cluster/settings, each with its maximal headroom, e.g. 85%/200GB.
 
     Empty where they are switched off or not known.
     """
@@ -139,7 +139,7 @@ def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def past(mark: str, total: int, free: int) -> bool:
-    """Whether a disk is past a watermark.
+    """Return whether a disk is past a watermark.
 
     Args:
         mark: from `watermarks`: used, as 90% or 0.9, or free, as 10gb; with what is left free at the most behind a slash

@@ -131,7 +131,7 @@ def _is_item(item: Any) -> bool:
 
 
 def _lines(position: int, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """An operation in the form of _bulk.
+    """Return an operation in the form of _bulk.
 
     Raises:
         ToolError: it is none; the message says where.

@@ -102,7 +102,7 @@ async def es_by_query(
 
 
 def _identity(hit: dict[str, Any]) -> dict[str, Any]:
-    """What tells a document from all others: ids are unique only among those of the same routing."""
+    """Return what tells a document from all others: ids are unique only among those of the same routing."""
     identity = {"_index": hit["_index"], "_id": hit["_id"]}
     return identity | ({"routing": hit["_routing"]} if "_routing" in hit else {})
 
@@ -129,7 +129,7 @@ def _count(result: ByQuery, item: Mapping[str, Any], room: Room) -> None:
 async def _matching(
     call: Call[ScopedElasticsearch], index: str, query: dict[str, Any], most: int
 ) -> list[dict[str, Any]]:
-    """The documents that match, without their sources, in an order that stays.
+    """Return the documents that match, without their sources, in an order that stays.
 
     Raises:
         ToolError: there are too many, or not all could be looked at.

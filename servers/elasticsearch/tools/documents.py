@@ -98,7 +98,7 @@ async def es_get(
 
 
 async def _one(call: Call[ScopedElasticsearch], where: str, params: dict[str, str], field: str | None) -> Any:
-    """A document. Of one field too the whole is asked for: Elasticsearch takes longer to cut it out than to send all."""
+    """Return a document. Of one field too the whole is asked for: Elasticsearch takes longer to cut it out than to send all."""
     try:
         return await call.backend.read("GET", where, params=params, answers=("_index", "_id"))
     except AnswerTooLong:
@@ -240,7 +240,7 @@ async def es_delete(
 
 
 def refreshing(refresh: bool) -> dict[str, str]:
-    """The parameters of a write that waits for searches, or does not."""
+    """Return the parameters of a write that waits for searches, or does not."""
     return {"refresh": "wait_for"} if refresh else {}
 
 

@@ -156,7 +156,7 @@ async def _profiled(
 
 
 def _place(shard: Mapping[str, Any]) -> tuple[str, int]:
-    """The index and the number of a profiled shard, whose id is [node][index][shard]."""
+    """Return the index and the number of a profiled shard, whose id is [node][index][shard]."""
     parts = shard["id"].strip("[]").split("][")
     return parts[-2], int(parts[-1])
 
@@ -184,7 +184,7 @@ def _spent(shard: Mapping[str, Any]) -> dict[str, float]:
 
 
 def profile_summary(shards: Sequence[Mapping[str, Any]], rows: Sequence[Slow]) -> list[str]:
-    """Where the time of a profiled search goes, in words
+    """Put into words what takes the time of a profiled search
     (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/search-profile.html).
 
     Args:

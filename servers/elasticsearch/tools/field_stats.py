@@ -196,7 +196,7 @@ def _count(profile: FieldStats, counts: Mapping[str, Any], notes: list[str], roo
 
 
 def _countable(fields: Mapping[str, Mapping[str, Any]], field: str) -> str | None:
-    """The field, or else a sub-field of it, that can be counted in every index; a keyword comes first."""
+    """Return the field, or else a sub-field of it, that can be counted in every index; a keyword comes first."""
 
     def counts(name: str) -> bool:
         kinds = set(fields[name])
@@ -220,7 +220,7 @@ def _range(sampled: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _at(value: Any, path: str) -> Any:
-    """What is at a dotted path of a document; of an array the first."""
+    """Return the value at a dotted path of a document; of an array, the first."""
     while isinstance(value, list) and value:
         value = value[0]
     if not path:

@@ -141,7 +141,7 @@ def health_findings(
     marks: Mapping[str, str] | None = None,
     impacts: bool = True,
 ) -> list[str]:
-    """What is wrong, a sentence or two each.
+    """List what is wrong, a sentence or two each.
 
     Args:
         health: the answer of _cluster/health

@@ -23,7 +23,7 @@ _HIDDEN = "refused: it would show indices outside MCP_INDEX_PATTERNS"
 
 
 async def optional(call: Call[ScopedElasticsearch], path: str, **params: str) -> Mapping[str, Any]:
-    """What a user may be forbidden, and a server may lack (_health_report is of 8.7, ILM and SLM of x-pack)."""
+    """Read what a user may be forbidden, and a server may lack (_health_report is of 8.7, ILM and SLM of x-pack)."""
     try:
         answer = await call.backend.read("GET", path, params=params)
     except ToolError:
@@ -63,7 +63,7 @@ async def _hot_threads(call: Call[ScopedElasticsearch]) -> Lines:
 
 
 def hot_threads(text: str) -> list[str]:
-    """A line a thread: node, share of CPU, what kind of thread it is, and where it is, innermost call of Elasticsearch first
+    """Return a line per thread: node, share of CPU, kind of thread, and its place, innermost call of Elasticsearch first
     (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/cluster-nodes-hot-threads.html).
     """
     found: list[str] = []
@@ -141,7 +141,7 @@ async def _pipelines(call: Call[ScopedElasticsearch]) -> Lines:
 
 
 def pipelines(definitions: Mapping[str, Any], stats: Mapping[str, Any]) -> list[str]:
-    """A line an ingest pipeline: its processors, what went through, and which of them failed; those that fail most first.
+    """Return a line per ingest pipeline: its processors, documents and failures; those that fail most first.
 
     Args:
         definitions: the answer of _ingest/pipeline

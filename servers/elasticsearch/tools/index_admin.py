@@ -87,7 +87,7 @@ def _looked_up(definition: Any) -> Iterator[str]:
 
 
 async def _check_names(backend: ScopedElasticsearch, definition: Any) -> None:
-    """Raises ToolError where MCP_INDEX_PATTERNS forbids what a definition of indices has beside their own fields."""
+    """Raise ToolError where MCP_INDEX_PATTERNS forbids what a definition of indices has beside their own fields."""
     if not backend.scope or not isinstance(definition, dict):
         return
     aliases = definition.get("aliases")

@@ -67,7 +67,7 @@ async def es_indices(
 def _page(
     call: Call[ScopedElasticsearch], kind: str, rows: list[Any], key: str, limit: int, cursor: str | None
 ) -> Indices:
-    """The rows behind the one that the cursor names."""
+    """Return the rows behind the one that the cursor names."""
     start = 0
     if cursor is not None:
         start = next((i for i, row in enumerate(rows, 1) if row[key] == cursor), 0)

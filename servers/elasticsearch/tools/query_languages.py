@@ -73,7 +73,7 @@ async def es_query(
 
 
 def _place(query: str, said: str) -> str:
-    """Where in a query a parser stopped, which says it as `line 1:23`: ` (at ...LIMIT ▶x)`."""
+    """Show where in a query a parser stopped, from its `line 1:23`: ` (at ...LIMIT ▶x)`."""
     found = re.search(r"\bline (\d+):(\d+)", said)
     lines = query.splitlines()
     if not found or not 0 < int(found[1]) <= len(lines):

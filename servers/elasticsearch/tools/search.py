@@ -165,7 +165,7 @@ async def _field_notes(
 
 
 def _filters(aggs: Any) -> list[Any]:
-    """The queries of filter aggregations."""
+    """Return the queries of filter aggregations."""
     if not isinstance(aggs, dict):
         return []
     here = [inner for name, inner in aggs.items() if name in ("filter", "filters")]
@@ -236,7 +236,7 @@ def mark(hit: Any) -> str:
 
 
 def _fingerprint(index: str, body: Dsl) -> str:
-    """Tells one search from another, whatever the size of its pages and the time they may take."""
+    """Tell one search from another, whatever the size of its pages and the time they may take."""
     asked = {name: value for name, value in body.items() if name not in ("size", "timeout")}
     return hashlib.blake2b(to_json([index, asked]).encode("utf-8", "replace"), digest_size=6).hexdigest()
 

@@ -67,7 +67,7 @@ class RedisErrors:
         self._atomic = atomic
 
     def after_sending(self, *, atomic: bool) -> RedisErrors:
-        """The same from the moment on when a change is sent."""
+        """Return the same from the moment on when a change is sent."""
         return RedisErrors(self._address, self._check, clustered=self._clustered, sent=True, atomic=atomic)
 
     def __enter__(self) -> None:
@@ -121,7 +121,7 @@ class RedisErrors:
         return self._of_connection(error)
 
     def _of_cluster(self, error: RedisClusterException) -> Exception:
-        """What redis-py raises while it looks for the node of a key. It names what happened as the cause."""
+        """Translate what redis-py raises while it looks for the node of a key. The cause names what happened."""
         if isinstance(error, SlotNotCoveredError):
             return self.translate(ClusterDownError(""))
         for cause in _chain(error):
@@ -164,7 +164,7 @@ class RedisErrors:
 
 
 def code(error: RedisError) -> str:
-    """The code word of Redis' answer, such as WRONGTYPE."""
+    """Return the code word of Redis' answer, such as WRONGTYPE."""
     return error.status_code or str(error).partition(" ")[0]
 
 

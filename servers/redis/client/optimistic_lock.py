@@ -20,7 +20,7 @@ MOST = 1024 * 1024
 
 
 def version(dump: bytes | None) -> str:
-    """The version of a key, from what DUMP says of it; the same value has the same version."""
+    """Return the version of a key, from what DUMP says of it; the same value has the same version."""
     return ABSENT if dump is None else hashlib.blake2b(dump, digest_size=8).hexdigest()
 
 

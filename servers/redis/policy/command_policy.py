@@ -190,7 +190,7 @@ async def plan(
 
 
 def _agreed(planned: Planned, answer: object, scope: KeyScope) -> Planned:
-    """A command with the keys that Redis finds in it. Under MCP_KEY_PREFIXES our table has to find the same.
+    """Return a command with the keys that Redis finds in it. Under MCP_KEY_PREFIXES our table has to find the same.
 
     Raises:
         ToolError: Redis takes the command for a wrong one, or finds other keys.
@@ -207,7 +207,7 @@ def _agreed(planned: Planned, answer: object, scope: KeyScope) -> Planned:
 
 
 def _placed(error: ToolError, command: CommandSpec, index: int, count: int) -> ToolError:
-    """A refusal that says of which command it is."""
+    """Return a refusal that says of which command it is."""
     text = str(error)
     named = text if text.startswith(command.shown) else f"{command.shown}: {text}"
     return ToolError(f"command {index + 1}: {named}; nothing was done" if count > 1 else named)

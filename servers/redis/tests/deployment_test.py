@@ -367,7 +367,7 @@ def test_after_a_failover_the_new_master_is_served(tmp_path: Path) -> None:
 
 @contextmanager
 def watched_master(**config: Any) -> Iterator[tuple[RedisServer, Redis, dict[str, str]]]:
-    """A master alone that one sentinel watches, a client of it, and the settings that lead there."""
+    """A master alone that one sentinel watches, a client of it, and the settings to connect to it."""
     with ExitStack() as stack:
         master = stack.enter_context(RedisServer())
         watch = {"sentinel monitor mymaster": f"127.0.0.1 {master.port} 1"}

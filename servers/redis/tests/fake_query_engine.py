@@ -65,7 +65,7 @@ class FakeQueryEngine:
         self._server.server_close()
 
     def _in_transaction(self) -> bool:
-        """Whether the last MULTI has no EXEC yet."""
+        """Return whether the last MULTI still waits for its EXEC."""
         names = [words[0] for words in self.sent]
         return b"MULTI" in names and b"EXEC" not in names[names.index(b"MULTI") :]
 

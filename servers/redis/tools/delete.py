@@ -98,7 +98,7 @@ async def redis_delete_matching(
 
 
 def doubt(answer: Exception) -> str:
-    """What to add where it is unknown whether a key was deleted."""
+    """Return what to add to an error if a key may have been deleted."""
     return "; it may have been deleted" if isinstance(answer, BackendError) and answer.unknown else ""
 
 

@@ -68,7 +68,7 @@ def _command(words: list[Any]) -> str:
 
 
 def _key(call: Call[ScopedRedis], words: list[Any]) -> str:
-    """The first argument, most often the key; other arguments are values."""
+    """Return the first argument, most often the key; other arguments are values."""
     if len(words) < 2 or not call.backend.scope.has(words[1]) or call.backend.mask.hides(words[1]):
         return ""
     return (
@@ -124,12 +124,12 @@ async def _clients(call: Call[ScopedRedis], limit: int) -> Diagnosis:
 
 
 def _client(line: str) -> dict[str, str]:
-    """The fields of a line of CLIENT LIST."""
+    """Return the fields of a line of CLIENT LIST."""
     return dict(part.partition("=")[::2] for part in line.strip().split(" "))
 
 
 def _origin(client: dict[str, str]) -> tuple[str, str, str]:
-    """The host, name and user that all connections of one server have."""
+    """Return the host, name and user that all connections of one server have."""
     return client.get("addr", "").rpartition(":")[0], client.get("name", ""), client.get("user", "")
 
 
@@ -143,7 +143,7 @@ async def _memory(call: Call[ScopedRedis], limit: int) -> Diagnosis:
 
 
 def _joined(replies: list[Any]) -> str:
-    """What the servers say, once each."""
+    """Join the servers' replies, each reply once."""
     return "\n".join(dict.fromkeys(said(reply).strip() for reply in replies))
 
 
@@ -161,7 +161,7 @@ async def _acl(call: Call[ScopedRedis], limit: int) -> Diagnosis:
 
 
 async def _config(call: Call[ScopedRedis], name: str) -> Any:
-    """A setting of the server's; None where this user may not ask."""
+    """Return a setting of the server's; None where this user may not ask."""
     try:
         found = await call.backend.read("CONFIG", "GET", name)
     except Exception as error:

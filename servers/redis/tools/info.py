@@ -54,7 +54,7 @@ async def redis_info(call: Call[ScopedRedis]) -> Info:
 
 
 def info_summary(servers: Sequence[Mapping[str, str]]) -> Info:
-    """The state of a Redis, from the fields of INFO of each of its masters."""
+    """Return the state of a Redis, from the fields of INFO of each of its masters."""
     first = servers[0]
 
     def total(name: str) -> int:
@@ -113,7 +113,7 @@ def _databases(servers: Sequence[Mapping[str, str]]) -> list[Database]:
 
 
 def info_findings(fields: Mapping[str, str]) -> list[str]:
-    """What looks wrong in the fields of INFO, a sentence each."""
+    """List what looks wrong in the fields of INFO, a sentence each."""
     found = []
     used, limit = number(fields, "used_memory"), number(fields, "maxmemory")
     policy = fields.get("maxmemory_policy")

@@ -155,7 +155,7 @@ def prefix(name: bytes, separator: str) -> str:
 
 
 def _is_variable(part: str) -> bool:
-    """Whether a part of a key's name stands for one of many. Takes time in proportion to the part's length, whatever it holds."""
+    """Return whether a part of a key's name stands for one of many. The time is linear in the part's length."""
     return (
         len(part) > LONGEST_PART
         or sum(character in "0123456789" for character in part) >= MANY_DIGITS

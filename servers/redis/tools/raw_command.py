@@ -69,7 +69,7 @@ async def redis_command(
 
 
 async def _sent_many(backend: ScopedRedis, planned: list[Planned]) -> list[Any]:
-    """The answers to several commands, in one round trip as far as they name keys."""
+    """Return the answers to several commands, in one round trip as far as they name keys."""
     keyed = [one for one in planned if one.keys]
     answers = iter(await backend.read_many([_words(one) for one in keyed]))
     return [next(answers) if one.keys else await _sent(backend, one) for one in planned]
@@ -89,7 +89,7 @@ async def _sent(backend: ScopedRedis, planned: Planned) -> Any:
 
 
 async def _of_cluster(backend: ScopedRedis, planned: Planned) -> Any:
-    """The answer of all servers of a cluster to a command that names no key.
+    """Return the answer of all servers of a cluster to a command that names no key.
 
     Raises:
         ToolError: there is no such answer.
@@ -144,7 +144,7 @@ async def redis_command_docs(
 
 
 def _argument(argument: dict[str, Any]) -> str:
-    """An argument in the notation of Redis' own documentation."""
+    """Return an argument in the notation of Redis' own documentation."""
     kind, flags = as_json(argument.get("type", "")), as_json(argument.get("flags", []))
     token = as_json(argument.get("token", ""))
     inner = [_argument(pairs(a)) for a in argument.get("arguments", [])]

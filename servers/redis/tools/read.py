@@ -185,7 +185,7 @@ class _ReadWindow:
         return ToolError(f"cursor {self.cursor[:50]!r} does not belong to this key: start without a cursor")
 
     def count(self, length: int) -> int:
-        """The number of elements to ask Redis for, so that what it sends is not much more than there is room for.
+        """Return the number of elements to ask Redis for, so that what it sends is not much more than there is room for.
 
         Args:
             length: elements that the key has
@@ -216,7 +216,7 @@ class _ReadWindow:
         return hold_estimated(2 * COPIES * count * each + parsed)
 
     def shown(self, value: bytes) -> Any:
-        """An element, cut so that two of them fit into a result."""
+        """Return an element, cut so that two of them fit into a result."""
         shown = show(value, ELEMENT_BYTES)
         most = self.room // 2 - 64
         while (need := size(shown)) > most:
@@ -443,7 +443,7 @@ async def _geo(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[
 async def _members(
     call: Call[ScopedRedis], name: bytes, page: _ReadWindow, length: int
 ) -> tuple[list[tuple[bytes, bytes]], dict[str, str]]:
-    """A page of a sorted set, by score and member, and not by rank, for ranks move.
+    """Return a page of a sorted set, by score and member, and not by rank, for ranks move.
 
     Returns:
         members with their scores, and a cursor if there are more.
@@ -518,7 +518,7 @@ async def _series(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> di
 
 
 def _info(*command: str) -> Any:
-    """A reader of what can only be described."""
+    """Return a reader of what can only be described."""
 
     async def read(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
         return {"about": _about(await call.backend.read(*command, name))}

@@ -73,7 +73,7 @@ BATCH_BYTES = 2 * 1024 * 1024
 async def _counts(
     call: Call[ScopedRedis], names: list[bytes], kinds: list[str], knowns: list[dict[str, Any]]
 ) -> list[int]:
-    """How many elements of each key to read, so that they have no more than SMALL bytes together; 0 where one has more."""
+    """Return how many elements of each key to read, so that they have at most SMALL bytes; 0 if one has more."""
     counts = [ELEMENTS] * len(names)
     big = [
         index
@@ -209,7 +209,7 @@ def _about(name: bytes) -> list[tuple[Any, ...]]:
 
 
 def _known(answers: list[Any]) -> dict[str, Any]:
-    """What could be learned of a key; a policy that does not count, or a lack of rights, leaves something out."""
+    """Return what is known of a key. A policy that does not count, or a lack of rights, leaves something out."""
     known: dict[str, Any] = {}
     for (field, *_), answer in zip(_ABOUT, answers, strict=True):
         if field == "ttl_s":

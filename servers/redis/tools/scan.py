@@ -129,7 +129,7 @@ def _type(text: str) -> str:
 
 
 def _longest(name: bytes) -> Key:
-    """What a key has in a result at the most."""
+    """Return the longest form that a key can have in a result."""
     return {"key": show_name(name, LONGEST_NAME), "type": "of a module", "ttl_s": 10**16}
 
 
@@ -145,7 +145,7 @@ async def scanned(
     shown: Callable[[T], Any] = lambda item: item,
     room: int | None = None,
 ) -> tuple[list[T], str | None]:
-    """A page of what a scan finds, and the cursor behind it; None at the end.
+    """Return a page of what a scan finds, and the cursor behind it; None at the end.
 
     A step is given whole or left to the next page, for what one cursor gives may change while Redis rehashes: no place inside
     of a step stays. Only what comes in one piece whatever COUNT says, a bucket or a small collection, is cut inside, and the
@@ -184,7 +184,7 @@ async def scanned(
 
 
 def _count(wanted: int, looked_at: int, had: int) -> int:
-    """The COUNT by which a step finds somewhat less than is wanted, if there is as much as where one was looked at before."""
+    """Estimate COUNT from the hit rate so far, aiming slightly low."""
     return min(max(wanted * looked_at * 3 // (4 * had), 1), SCAN_COUNT) if had else SCAN_COUNT
 
 
@@ -225,7 +225,7 @@ async def _ordered(
 async def _measured(
     call: Call[ScopedRedis], names: list[bytes], order: str, command: tuple[str, ...], ttl_below_s: int | None
 ) -> list[tuple[int, bytes]]:
-    """What keys are ordered by, and the keys."""
+    """Return keys with what they are ordered by."""
     if ttl_below_s is not None:
         ttls = await call.backend.read_many([("PTTL", name) for name in names])
         names = [

@@ -71,7 +71,7 @@ async def _names(call: Call[ScopedRedis]) -> list[bytes]:
 
 
 async def _index(call: Call[ScopedRedis], name: bytes) -> SearchIndex:
-    """What is known of an index.
+    """Describe an index.
 
     Raises:
         ToolError: there is none of that name, or it reaches beyond MCP_KEY_PREFIXES.
@@ -94,7 +94,7 @@ async def _index(call: Call[ScopedRedis], name: bytes) -> SearchIndex:
 
 
 def _field(flat: list[Any]) -> dict[str, Any]:
-    """A field of FT.INFO's: names and values in turn, then flags. Before RediSearch 2 the name stands alone at the front."""
+    """Parse a field of FT.INFO: names and values in turn, then flags. Before RediSearch 2 the name alone came first."""
     words = [as_json(word) for word in flat]
     if words and words[0] not in ("identifier", "attribute"):
         words = ["attribute", *words]
@@ -176,7 +176,7 @@ async def redis_search(
 
 
 def _order(sort: str) -> list[bytes]:
-    """The words of SORTBY.
+    """Return the words of SORTBY.
 
     Raises:
         ToolError: there is more than a field and a direction.
@@ -196,7 +196,7 @@ def _shown(call: Call[ScopedRedis], field: str, value: Any, vector: bool) -> Any
 
 
 def _vector(index: SearchIndex, wanted: str | None, values: list[float]) -> tuple[str, bytes]:
-    """The name of a vector field, and the bytes of a vector of its type."""
+    """Return the name of a vector field, and the bytes of a vector of its type."""
     known = {str(f.get("attribute")): f for f in index["fields"] if str(f.get("type")).upper() == "VECTOR"}
     name = wanted if wanted or len(known) != 1 else next(iter(known))
     if name not in known:

@@ -89,7 +89,7 @@ async def redis_tally(
 async def _values(
     backend: ScopedRedis, names: list[bytes], fields: list[bytes]
 ) -> list[tuple[bytes, list[bytes | None]]]:
-    """The values of fields of hashes, without hashes where one is too long for a value that many have."""
+    """Return the values of fields of hashes, without hashes where one is too long for a value that many have."""
     lengths = iter(await backend.read_many([("HSTRLEN", name, field) for name in names for field in fields]))
     short = [
         name

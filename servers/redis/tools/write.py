@@ -144,7 +144,7 @@ class _Change:
             )
 
     def commands(self, left: int) -> list[tuple[Any, ...]]:
-        """The commands of the transaction.
+        """Return the commands of the transaction.
 
         Args:
             left: milliseconds that the key has to live, of PTTL; it keeps them where no TTL is given
@@ -164,7 +164,7 @@ class _Change:
         return commands
 
     def written(self, answers: list[Any]) -> Written:
-        """What the answers to the commands say.
+        """Read the answers to the commands.
 
         Raises:
             ToolError: Redis refused the command.
