@@ -378,7 +378,7 @@ async def field_notes(
         return []  # what it is asked for was answered
     wrong = {name: path for name in sorted(set(outside)) if (path := parent_of(known, name, NESTED))}
     return notes + [
-        f"{name!r} is inside the nested objects {path!r}, which only a nested query or aggregation searches: "
+        f"{name!r} is inside the nested objects {path!r}, which only a nested query or aggregation searches: put "
         f'{{"nested":{{"path":"{path}", ...}}}} around it (where does that by itself)'
         for name, path in wrong.items()
     ]

@@ -124,5 +124,5 @@ def _without_quotes(query: str, quoted: str) -> str:
 
 def _unclear(what: str) -> ToolError:
     return ToolError(
-        f"MCP_INDEX_PATTERNS limits this server, and it can't tell which indices are read by {what}: refused"
+        f"refused: MCP_INDEX_PATTERNS limits this server, and it can't tell which indices are read by {what}"
     )
