@@ -99,7 +99,7 @@ async def test_ndjson(client: Client, elasticsearch: ElasticsearchNode) -> None:
         ([{"id": "x" * 600, "document": {}}], "id has to be text"),
         ([{"id": "1", "document": [1]}], "needs a document"),
         ([{"id": "1", "document": {}, "if_seq_no": 1}], "go together"),
-        ([{"id": "1", "document": {}, "index": "other"}], "'index' is none of"),
+        ([{"id": "1", "document": {}, "index": "other"}], "'index' is not one of"),
         ('{"index":{"_index":"other","_id":"1"}}\n{}', "another index"),
         ('{"index":{"_id":"1","pipeline":"p"}}\n{}', "'pipeline' is not supported"),
         ('{"index":{}}', "has no document"),
@@ -225,7 +225,7 @@ def test_failures_of_earlier_parts_are_told(start: Start, second: FakeAnswer, re
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
         answer = call(sidecar, "es_bulk", index="a", operations=OPERATIONS)["structuredContent"]
     assert answer["done"] == {"created": 700} and [row["position"] for row in answer["failed"]] == list(range(300))
-    assert answer["stopped"].endswith("go on with operation 1000") and reason in answer["stopped"], answer["stopped"]
+    assert answer["stopped"].endswith("continue with operation 1000") and reason in answer["stopped"], answer["stopped"]
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def test_a_cloud_id_leads_to_its_deployment(start: Start, node: ElasticsearchNod
 def test_a_wrong_proxy_is_told() -> None:
     proxy = "http://proxy.example:3128"
     assert problems(ES_PROXY_URL=f"http://ada:{CANARY}@proxy.example:3128") == [
-        "ES_PROXY_URL: it has a login in it: give that as ES_PROXY_USERNAME and ES_PROXY_PASSWORD"
+        "ES_PROXY_URL: it contains a login: set that as ES_PROXY_USERNAME and ES_PROXY_PASSWORD"
     ]
     assert problems(ES_PROXY_URL="ftp://proxy.example:21") == [
         "ES_PROXY_URL: 'ftp://proxy.example:21' is not the URL of an HTTP proxy, such as http://proxy.example:3128"

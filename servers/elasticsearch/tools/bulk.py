@@ -100,7 +100,7 @@ async def sent(
     for start in range(0, len(actions), most):
         chunk = actions[start : start + most]
         lines = [line for action in chunk for line in action]
-        doubt = f"; operations {start} to {start + len(chunk) - 1} may have been done: look before you repeat them"
+        doubt = f"; operations {start} to {start + len(chunk) - 1} may have been done: check before you repeat them"
         try:
             # What was done before can be told only within the call's time.
             async with asyncio.timeout(max(time_left() - 1, 0.1) if start else None):
