@@ -26,8 +26,8 @@ from servers.elasticsearch.policy.index_names import (
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 
 # What these mean is said once, in the server's instructions.
-SeqNo = Annotated[int | None, Field(ge=0)]
-PrimaryTerm = Annotated[int | None, Field(ge=1)]
+SeqNo = int | None
+PrimaryTerm = int | None
 Refresh = bool
 CreateIndex = bool
 

@@ -79,7 +79,7 @@ async def es_field(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexPattern,
-    field: Annotated[str, Field(min_length=1, max_length=1000)],
+    field: str,
     query: Dsl | None = None,
     top: Annotated[int, Field(ge=1, le=200)] = 10,
     sample: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict
 
-from servers.common.protocol.tools import Call, ToolError, to_json, tool
+from servers.common.protocol.tools import Call, ToolError, problems, to_json, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_names import IndexName, check_bodies, near_names, writable, write_target
@@ -98,6 +98,10 @@ async def _check_names(backend: ScopedElasticsearch, definition: Any) -> None:
         raise ToolError("settings default_pipeline and final_pipeline may lead to other indices: nothing was done")
 
 
+MOST_CHANGES = 100
+"""Changes of aliases in one call."""
+
+
 class Change(BaseModel):
     """An alias to add to an index, or to remove from it."""
 
@@ -121,11 +125,19 @@ class Aliased(TypedDict):
 async def es_alias(
     call: Call[ScopedElasticsearch],
     *,
-    changes: Annotated[list[Change], Field(min_length=1, max_length=100)],
+    changes: Annotated[
+        list[dict[str, Any]], Field(description='[{"op":"add|remove","alias","index","filter","is_write_index"}]')
+    ],
 ) -> Aliased:
     """Change aliases, all at once: remove one from the old index and add it to the new."""
     actions = []
-    for change in changes:
+    if not 0 < len(changes) <= MOST_CHANGES:
+        raise ToolError(f"give 1 to {MOST_CHANGES} changes; nothing was done")
+    try:
+        parsed = [Change.model_validate(change) for change in changes]
+    except ValidationError as error:
+        raise ToolError(f"a change is wrong: {problems(error, {})}; nothing was done") from None
+    for change in parsed:
         writable(change.alias)
         writable(change.index)
         await check_bodies(call.backend, change.filter)
@@ -143,7 +155,7 @@ async def es_alias(
         actions.append({change.op: action})
     async with near_names(call.backend):
         await call.backend.write("POST", "/_aliases", body={"actions": actions})
-    names = list(dict.fromkeys(change.alias for change in changes))
+    names = list(dict.fromkeys(change.alias for change in parsed))
     found: dict[str, list[str]] = {}
     for name in names[:20]:
         try:
