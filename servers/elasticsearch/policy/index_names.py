@@ -219,6 +219,11 @@ async def _inside(backend: ScopedElasticsearch, names: Sequence[str]) -> list[Re
     return reached
 
 
+async def reached_by(backend: ScopedElasticsearch, name: str) -> list[Reached]:
+    """What an exact name leads to, wherever it is."""
+    return await _reached(backend, name, "all")
+
+
 async def _reached(backend: ScopedElasticsearch, expression: str, expand: str) -> list[Reached]:
     answer = await backend.read("GET", path("_resolve", "index", expression), params={"expand_wildcards": expand})
     return [
@@ -317,14 +322,26 @@ async def check_documents(backend: ScopedElasticsearch, index: str, documents: S
     suspicious = [document for document in documents if any(word in to_json(document) for word in _QUERY_WORDS)]
     if not suspicious:
         return
+    if await may_percolate(backend, index):
+        await check_bodies(backend, *suspicious)
+
+
+MAY_PERCOLATE = re.compile(r'percolator|"type":"[^"]*\{')
+"""What a mapping has that makes fields of queries, or may: a dynamic template takes a type from a field's name."""
+
+
+async def may_percolate(backend: ScopedElasticsearch, index: str) -> bool:
+    """Return whether documents of an index, or of one that a write would make, may have fields of queries."""
     try:
-        fields = await known_fields(backend, index, "*")
+        found = await backend.read("GET", path(index, "_mapping"))
     except ElasticsearchError as error:
         if error.type != "index_not_found_exception":
-            raise
-        return  # an index that a write makes has no such fields
-    if any("percolator" in types for types in fields.values()):
-        await check_bodies(backend, *suspicious)
+            return True  # who may write may be forbidden to see the mapping
+        try:
+            found = await backend.read("POST", path("_index_template", "_simulate_index", index))
+        except ElasticsearchError:
+            return True
+    return bool(MAY_PERCOLATE.search(to_json(found)))
 
 
 def shown(backend: ScopedElasticsearch, names: Iterable[str]) -> list[str]:
