@@ -59,7 +59,7 @@ async def es_by_query(
     query: dict[str, Any],
     set: Annotated[dict[str, Any] | None, Field(description="fields to merge in; default: delete")] = None,
     most: Annotated[int, Field(ge=1, le=10_000, description="refuse if more match")] = 1000,
-    confirm: Annotated[str | None, Field(description="from the dry run")] = None,
+    confirm: str | None = None,
     copy_to: Annotated[
         dict[str, Any] | None, Field(description='copy instead, at once: {"index","drop":["a"],"rename":{"old":"new"}}')
     ] = None,

@@ -170,7 +170,7 @@ async def es_index(
     *,
     index: IndexName,
     document: dict[str, Any],
-    id: Annotated[DocumentId | None, Field(description="default: a new one")] = None,
+    id: DocumentId | None = None,
     op: Annotated[
         Literal["index", "create", "update"],
         Field(description="index: replaces; create: only if the id is new; update: merges"),
