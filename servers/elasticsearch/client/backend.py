@@ -87,11 +87,11 @@ def path(*parts: str) -> str:
     """Return the path of a request. Each part is quoted and stays one part; "," "*" and ":" are left as they are.
 
     Raises:
-        ToolError: a part is a dot segment (RFC 3986, 5.2.4), which would make another path on its way.
+        ToolError: a part is empty or a dot segment (RFC 3986, 5.2.4), which would make another path on its way.
     """
     for part in parts:
-        if part in (".", ".."):
-            raise ToolError(f"{part!r} is not a valid name or id")
+        if part in ("", ".", ".."):
+            raise ToolError(f"{part!r} can't be the name or id of anything that this server handles")
     return "/" + "/".join(quote(part, safe=",*:") for part in parts)
 
 
