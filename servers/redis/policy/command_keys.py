@@ -169,8 +169,8 @@ FINDERS: dict[str, Finder] = {
     **dict.fromkeys(names("dbsize randomkey scan time"), _none),
     **dict.fromkeys(
         names("""
-        ft._list ft.aggregate ft.aliasadd ft.aliasdel ft.aliasupdate ft.alter ft.dictadd ft.dictdel ft.dictdump ft.dropindex
-        ft.explain ft.info ft.search ft.spellcheck ft.syndump ft.synupdate ft.tagvals
+        ft._list ft.aliasadd ft.aliasdel ft.aliasupdate ft.alter ft.dictadd ft.dictdel ft.dictdump ft.dropindex
+        ft.explain ft.info ft.spellcheck ft.syndump ft.synupdate ft.tagvals
         """),
         _none,
     ),

@@ -31,6 +31,8 @@ REFUSED = {
     "georadius": "use GEOSEARCH, or GEOSEARCHSTORE to store what it finds",
     "georadiusbymember": "use GEOSEARCH, or GEOSEARCHSTORE to store what it finds",
     "stralgo": "use LCS, of Redis 7",
+    "ft.search": "use redis_search",
+    "ft.aggregate": "use redis_aggregate",
     "lolwut": "it reads no data",
     "post": "it is not a command",
     "host:": "it is not a command",

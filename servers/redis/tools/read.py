@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired
@@ -84,7 +85,10 @@ async def redis_read(
     key: KeyName,
     field: Annotated[
         str | None,
-        Field(description="of a hash: this field, in full; of JSON: a path, e.g. $.a[0]"),
+        Field(
+            description="of a hash, whole; JSON path as $.a[0]; of a vector set an element, or a vector as [0.1,2], to find "
+            "the nearest"
+        ),
     ] = None,
     view: Annotated[
         Literal["bits", "geo"] | None, Field(description="bits: string as bitmap; geo: sorted set with positions")
@@ -94,9 +98,9 @@ async def redis_read(
     end: Annotated[str | None, Field(description="highest score, or last stream id")] = None,
     limit: Annotated[int, Field(ge=1, le=1000, description="elements")] = 100,
     cursor: str = "0",
-    version: Annotated[bool, Field(description="also return the version, for if_version of redis_write")] = False,
+    version: Annotated[bool, Field(description="give its version, for if_version")] = False,
 ) -> KeyContent:
-    """Read a key of any type (string, hash, list, set, sorted set, stream, JSON, HyperLogLog, bitmap, geo, time series) in pages. Long elements are cut and show their full length. Values that are not valid UTF-8 come as base64."""  # noqa: E501
+    """Read a key of any type in pages, JSON, vector sets, HyperLogLogs, bitmaps, geo and time series too. Long elements are cut and say their length."""  # noqa: E501
     name = call.backend.scope.key(key)
     kind_raw, ttl, encoding, memory = await call.backend.read_many(
         [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name), ("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)]
@@ -111,8 +115,8 @@ async def redis_read(
         raise ToolError(f"{key!r} is a {kind}: view bits is for strings, geo for sorted sets")
     if reader is None:
         raise ToolError(f"{key!r} is of type {kind}, which redis_read does not know: redis_command may read it")
-    if field is not None and kind not in ("hash", "ReJSON-RL"):
-        raise ToolError(f"{key!r} is a {kind}: only a hash has fields, and a JSON document paths")
+    if field is not None and kind not in ("hash", "ReJSON-RL", "vectorset"):
+        raise ToolError(f"{key!r} is a {kind}: field is for hashes, JSON documents and vector sets")
     if reverse and kind not in _REVERSIBLE:
         raise ToolError(f"{key!r} is a {kind}, which has no order: reverse is for lists, sorted sets and streams")
     if (start is not None or end is not None) and kind not in ("zset", "stream"):
@@ -517,6 +521,51 @@ async def _series(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> di
     return answer
 
 
+async def _vectors(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+    """Elements of a vector set, or what is nearest to one of them or to a vector."""
+    length, about = await _answers(call, ("VCARD", name), ("VINFO", name))
+    found: dict[str, Any] = {"length": length, "about": _about(about)}
+    async with page.reserved(length):
+        if page.field is None:
+            items = await call.backend.read("VRANDMEMBER", name, page.count(length))
+            found["items"] = _kept([page.shown(item) for item in items], page)
+            if len(found["items"]) < length:
+                found["about"]["items"] = "a random sample: a vector set has no order, and no pages"
+            return found
+        if page.field.startswith("["):
+            vector = _vector(page.field)
+            to: tuple[Any, ...] = ("VALUES", len(vector), *vector)
+        else:
+            element = parse_key(page.field)
+            to = ("ELE", element)
+            vector, attributes = await _answers(call, ("VEMB", name, element), ("VGETATTR", name, element))
+            if vector is None:
+                raise ToolError(f"the vector set has no element {page.field!r}: redis_read without field shows some")
+            found["about"]["vector"] = [score(number) for number in vector[: page.room // 64]]
+            if attributes is not None:
+                found["about"]["attributes"] = page.shown(attributes)
+        flat = await call.backend.read("VSIM", name, *to, "WITHSCORES", "COUNT", page.count(length))
+        room = Room(page.room, 64 + size(found["about"]))
+        nearest = ({"member": page.shown(m), "score": score(s)} for m, s in zip(flat[::2], flat[1::2], strict=True))
+        found["members"] = list(itertools.takewhile(room.take, nearest))
+    return found
+
+
+def _vector(text: str) -> list[float]:
+    """Read a vector that is written as a JSON array.
+
+    Raises:
+        ToolError: it is not an array of numbers.
+    """
+    try:
+        vector = json.loads(text)
+    except ValueError:
+        vector = None
+    if not isinstance(vector, list) or not vector or not all(type(number) in (int, float) for number in vector):
+        raise ToolError("a vector is an array of numbers, as [0.1,2]; an element whose name begins so is base64:...")
+    return vector
+
+
 def _info(*command: str) -> Any:
     """Return a reader of what can only be described."""
 
@@ -544,7 +593,7 @@ _READERS = {
     "CMSk-TYPE": _info("CMS.INFO"),
     "TopK-TYPE": _info("TOPK.INFO"),
     "TDIS-TYPE": _info("TDIGEST.INFO"),
-    "vectorset": _info("VINFO"),
+    "vectorset": _vectors,
 }
 
 _REVERSIBLE = frozenset({"list", "zset", "stream"})
