@@ -218,6 +218,9 @@ async def test_slow_commands_are_listed_without_what_they_say(client: Client, re
     assert "nobody is to see" not in str(slow) and "example.org" not in str(slow)
     times = [row["microseconds"] for row in slow["rows"]]
     assert times == sorted(times, reverse=True)
+    now, _ = redis.time()
+    assert all(0 <= row["microseconds"] < 60_000_000 and now - 60 <= row["at"] <= now for row in slow["rows"])
+    assert all(row["client"] == "mcp-redis" or row["client"].startswith("127.0.0.1:") for row in slow["rows"])
 
 
 async def test_clients_memory_latency_and_rights(client: Client, redis: Redis) -> None:

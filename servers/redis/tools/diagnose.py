@@ -40,17 +40,17 @@ async def _slowlog(call: Call[ScopedRedis], limit: int) -> Diagnosis:
     entries = [entry for server in await call.backend.each("SLOWLOG", "GET", 1000) for entry in server]
     if call.backend.scope:
         # The commands of others, and who they are, are nothing for a server that may see a part of Redis.
-        entries = [[*entry[:4], b""] for entry in entries if len(entry[3]) > 1 and call.backend.scope.has(entry[3][1])]
+        entries = [[*entry[:4], b"", b""] for entry in entries if len(entry[3]) > 1 and call.backend.scope.has(entry[3][1])]
     threshold = await _config(call, "slowlog-log-slower-than")
     rows = [
         {
             "command": _command(entry[3]),
             "key": _key(call, entry[3]),
-            "microseconds": entry[1],
-            "at": entry[0],
-            "client": said(entry[5]) if len(entry) > 5 else "",
+            "microseconds": entry[2],
+            "at": entry[1],
+            "client": said(entry[5] or entry[4]),
         }
-        for entry in sorted(entries, key=lambda e: -e[1])
+        for entry in sorted(entries, key=lambda e: -e[2])
     ]
     by_command = Counter(row["command"] for row in rows)
     return {
