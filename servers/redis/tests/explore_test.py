@@ -648,11 +648,16 @@ async def test_settings_and_commands_are_shown_without_secrets(client: Client, r
     redis.config_set("masterauth", "a-password-of-the-master")
     try:
         settings = await ok(client, "redis_diagnose", topic="config", limit=500)
+        some = await ok(client, "redis_diagnose", topic="config", settings=["appendonly", "maxmemory*", "masterauth"])
     finally:
         redis.config_set("masterauth", "")
     values = {row["name"]: row["value"] for row in settings["rows"]}
     assert values["masterauth"] == "(masked)" and values["maxmemory-policy"] == "noeviction"
-    assert "a-password-of-the-master" not in str(settings)
+    assert "a-password-of-the-master" not in str([settings, some])
+    assert {"appendonly", "maxmemory", "maxmemory-policy", "masterauth"} <= {row["name"] for row in some["rows"]}
+    assert len(some["rows"]) < 10
+    assert "no setting 'apendonly'" in await error(client, "redis_diagnose", topic="config", settings=["apendonly"])
+    assert "topic config" in await error(client, "redis_diagnose", topic="acl", settings=["appendonly"])
     redis.config_resetstat()
     redis.set("k", "v")
     rows = {row["command"]: row for row in (await ok(client, "redis_diagnose", topic="commands"))["rows"]}
