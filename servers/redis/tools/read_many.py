@@ -120,7 +120,9 @@ async def redis_read_many(
             commands = [command for index in batch if (peek := peeks[index]) for command in peek.commands]
             replies = iter(await call.backend.read_many(commands))
             for index in batch:
-                short: dict[str, Any] = {"key": keys[index], "type": kinds[index]} | knowns[index]
+                short: dict[str, Any] = {"key": keys[index], "type": kinds[index]}
+                # Who wants certain fields of many keys does not ask how each is stored.
+                short |= {n: v for n, v in knowns[index].items() if n == "ttl_s"} if chosen else knowns[index]
                 if isinstance(error := abouts[index][0], Exception):
                     short = {"key": keys[index], "type": "unknown", "error": words(error)}
                 elif peek := peeks[index]:
