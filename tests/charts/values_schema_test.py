@@ -47,6 +47,8 @@ SUBCHARTS = ("application", "elasticsearch", "mcp-server", "mcp-sidecar", "metri
         ("mcpServers.a.server.port=0", "port"),
         ("mcpServerDefaults.server.image.pullPolicy=always", "pullPolicy"),
         ("mcpServers.Aa.store.kind=redis", "Aa"),
+        ("elasticsearch.nodeSets.hot.replicas=2", "roles"),
+        ("elasticsearch.nodeSets.hot.roles={master}", "roles"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(chart: Chart, setting: str, key: str) -> None:
@@ -76,6 +78,14 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         (("global.elasticsearch.auth.username=me",), "global.elasticsearch.auth.existingSecret"),
         (("metrics.vmagent.tls.caKey=k",), "metrics.vmagent.tls.existingSecret"),
         ((ORCHESTRATOR, "orchestrator.stores.redis.auth.username=me"), "orchestrator.stores.redis.auth.existingSecret"),
+        (("redis.acl.existingSecret=a",), "global.redis.auth"),
+        (("global.redis.auth.existingSecret=s", "global.redis.auth.username=me"), "redis.acl.existingSecret"),
+        (("global.redis.tls.enabled=true",), "global.redis.tls.existingSecret"),
+        ((ORCHESTRATOR, "redis.enabled=false", "global.redis.host=r", "global.redis.tls.existingSecret=s"),
+         "global.redis.tls.enabled"),
+        (("elasticsearch.transportTls.existingSecret=s",), "global.elasticsearch.auth.existingSecret"),
+        (("mcpServers.a.store.kind=redis", "mcpServers.a.store.host=h", "mcpServers.a.server.extraEnv[0].name=REDIS_URL"),
+         "mcpServers.a.store.host"),
         # The chart has to know it by another name.
         ((SIDECAR, "redis.mcpSidecar.extraEnv[0].name=MCP_PORT"), "redis.mcpSidecar.port"),
         ((ORCHESTRATOR, "orchestrator.extraEnv[0].name=PORT"), "orchestrator.port"),
@@ -109,9 +119,12 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         ((SIDECAR, "redis.mcpSidecar.extraVolumes[0].name=data", "redis.mcpSidecar.extraVolumes[0].emptyDir.medium="),
          "redis.mcpSidecar.extraVolumes"),
         # Data.
-        ((LOGIN, "elasticsearch.replicas=3"), "xpack.security.transport.ssl.enabled"),
+        ((LOGIN, "elasticsearch.replicas=3"), "elasticsearch.transportTls.existingSecret"),
         ((LOGIN, "elasticsearch.replicas=3", r"elasticsearch.config.xpack\.security\.transport\.ssl\.enabled=false"),
-         "xpack.security.transport.ssl.enabled"),
+         "elasticsearch.transportTls.existingSecret"),
+        ((LOGIN, "elasticsearch.nodeSets.hot.roles={data}"), "elasticsearch.transportTls.existingSecret"),
+        (("elasticsearch.nodeSets.hot.roles={data}", r"elasticsearch.nodeSets.hot.config.node\.name=x"),
+         "elasticsearch.nodeSets.hot.config"),
         (("elasticsearch.replicas=3", r"elasticsearch.config.discovery\.type=single-node"), "discovery.type"),
         (("elasticsearch.image.tag=7.17.29",), "elasticsearch.readinessPort=0"),
         (("redis.persistence.existingClaim=c", "redis.persistence.enabled=false"), "redis.persistence.enabled"),
@@ -134,6 +147,8 @@ def test_what_can_not_work_together_is_refused_with_what_to_set(
     "settings",
     [
         (LOGIN, "elasticsearch.replicas=3", r"elasticsearch.config.xpack\.security\.transport\.ssl\.enabled=true"),
+        (LOGIN, "elasticsearch.replicas=3", "elasticsearch.transportTls.existingSecret=s"),
+        ("elasticsearch.nodeSets.hot=null",),
         (r"elasticsearch.config.discovery\.type=single-node",),
         ("elasticsearch.image.tag=7.17.29", "elasticsearch.readinessPort=0"),
         (r"elasticsearch.config.node\.roles={master,data}",),
@@ -164,6 +179,45 @@ def test_what_the_user_sets_takes_the_place_of_the_charts_own(chart: Chart) -> N
     ]
     for name, value in (("MCP_ALLOWED_HOSTS", "mine"), ("cluster.name", "mine"), ("ES_JAVA_OPTS", "-Xmx2g")):
         assert [v for n, v in env if n == name] == [value]
+
+
+@pytest.mark.parametrize(
+    ("settings", "there", "gone"),
+    [
+        (("redis.mcpSidecar.enabled=true", "redis.mcpSidecar.extraEnv[0].name=REDIS_URL"), "REDIS_URL",
+         ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD")),
+        (("mcpServers.a.store.kind=redis", "mcpServers.a.server.extraEnv[0].name=REDIS_URL_FILE"), "REDIS_URL_FILE",
+         ("REDIS_HOST", "REDIS_PORT")),
+        (("mcpServers.a.store.kind=elasticsearch", "mcpServers.a.server.extraEnv[0].name=ES_CLOUD_ID"), "ES_CLOUD_ID",
+         ("ES_HOST",)),
+    ],
+)  # fmt: skip
+def test_an_address_of_the_users_is_the_only_one(
+    chart: Chart, settings: tuple[str, ...], there: str, gone: tuple[str, ...]
+) -> None:
+    """The servers refuse to start where two settings say the same."""
+    done = chart.template("global.redis.auth.existingSecret=s", *settings)
+    assert done.returncode == 0, done.stderr
+    assert f"name: {there}\n" in done.stdout
+    assert [name for name in gone if f"name: {name}\n" in done.stdout] == []
+
+
+def test_a_set_of_nodes_joins_the_first_one_and_never_forms_a_cluster(chart: Chart) -> None:
+    sets = {"hot": {"roles": ["data_hot"], "persistence": {"size": "100Gi"}}}
+    done = chart.template_values({"elasticsearch": {"replicas": 3, "drainedTo": 3, "nodeSets": sets}})
+    assert done.returncode == 0, done.stderr
+    found = {(m["kind"], m["metadata"]["name"]): m for m in yaml.safe_load_all(done.stdout) if m}
+    spec = found["StatefulSet", "knowledge-store-hot"]["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    env = {v["name"]: v.get("value") for v in container["env"]}
+    assert env["node.roles"] == "data_hot" and env["discovery.seed_hosts"] == "knowledge-store-headless"
+    assert env["cluster.name"] == "knowledge-store"
+    assert "args" not in container and "INITIAL_MASTER_NODES" not in env and "POD_NAME" not in env
+    assert spec["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] == "100Gi"
+    first = found["StatefulSet", "knowledge-store"]["spec"]
+    labels = spec["template"]["metadata"]["labels"]
+    assert not first["selector"]["matchLabels"].items() <= labels.items()
+    assert spec["selector"] == found["PodDisruptionBudget", "knowledge-store-hot"]["spec"]["selector"]
 
 
 POD: dict[str, Any] = {
@@ -383,4 +437,4 @@ def test_what_charts_share_is_the_same_in_all(chart: Chart, name: str) -> None:
     parent = yaml.safe_load((chart.folder / "values.yaml").read_text())["global"]
     own = yaml.safe_load((chart.folder / "charts" / name / "values.yaml").read_text()).get("global", {})
     for key, value in own.items():
-        assert parent[key]["auth"] == value["auth"]
+        assert {name: parent[key][name] for name in value} == value

@@ -210,9 +210,10 @@ terminationGracePeriodSeconds: {{ . | int }}
 {{- include "dox-asdlc.fullname" . }}{{ if not .ServerPath }}-mcp{{ end -}}
 {{- end -}}
 
-{{/* The pod's volumes, from {root, own}: `own`, YAML of the pod's others, and with the server on those of the server. */}}
+{{/* The pod's volumes, from {root, store, own}: `own`, YAML of the pod's others, and with the server on those of the server. */}}
 {{- define "dox-asdlc.mcp-sidecar.volumes" -}}
 {{- $own := .own -}}
+{{- $store := .store | default dict -}}
 {{- with .root -}}
 {{- $sidecar := .Values.mcpSidecar -}}
 {{- if $sidecar.enabled -}}
@@ -221,7 +222,7 @@ terminationGracePeriodSeconds: {{ . | int }}
 {{- fail (printf "%s.mcpSidecar.extraVolumes can't have the name data: it is that of the store's claim" $.root.Chart.Name) -}}
 {{- end -}}
 {{- end -}}
-{{- $own = printf "%s\n%s" $own (include "dox-asdlc.mcp-sidecar.ownVolumes" .) -}}
+{{- $own = printf "%s\n%s\n%s" $own (include "dox-asdlc.mcp-sidecar.storeVolume" $store.tls) (include "dox-asdlc.mcp-sidecar.ownVolumes" .) -}}
 {{- include "dox-asdlc.merge" (dict "own" $own "extra" $sidecar.extraVolumes "key" "name" "value" (printf "%s.extraVolumes" (include "dox-asdlc.mcp-sidecar.path" .))) -}}
 {{- else -}}
 {{- $own -}}
