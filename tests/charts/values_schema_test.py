@@ -77,6 +77,9 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         (("global.redis.auth.existingSecretKey=k",), "global.redis.auth.existingSecret"),
         (("global.elasticsearch.auth.username=me",), "global.elasticsearch.auth.existingSecret"),
         (("metrics.vmagent.tls.caKey=k",), "metrics.vmagent.tls.existingSecret"),
+        (("metrics.victoriaMetrics.enabled=false",), "metrics.vmagent.remoteWrite"),
+        (("monitoring.podMonitor.interval=5s",), "monitoring.podMonitor.enabled"),
+        (("redis.serviceAccount.annotations.a=b",), "redis.serviceAccount.create"),
         ((ORCHESTRATOR, "orchestrator.stores.redis.auth.username=me"), "orchestrator.stores.redis.auth.existingSecret"),
         (("redis.acl.existingSecret=a",), "global.redis.auth"),
         (("global.redis.auth.existingSecret=s", "global.redis.auth.username=me"), "redis.acl.existingSecret"),
@@ -221,7 +224,6 @@ def test_a_set_of_nodes_joins_the_first_one_and_never_forms_a_cluster(chart: Cha
 
 
 POD: dict[str, Any] = {
-    "serviceAccountName": "mine",
     "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "mine", "whenUnsatisfiable": "DoNotSchedule"}],
     "initContainers": [{"name": "mine", "image": "mine:1"}],
 }
@@ -238,6 +240,8 @@ CLAIM = {"accessModes": ["ReadWriteOncePod"], "annotations": {"a": "b"}, "retent
 def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
     """As it is, and beside what the chart has itself."""
     given: dict[str, Any] = {"enabled": True, "fullnameOverride": "mine"}
+    if section != "metrics":
+        given["serviceAccount"] = {"create": True, "annotations": {"role": "theirs"}}
     if section in ("redis", "elasticsearch", "orchestrator"):
         given |= POD | CONTAINER | {
             "extraVolumes": [{"name": "mine", "emptyDir": {}}],
@@ -249,7 +253,7 @@ def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
         del given["enabled"]
         given |= POD | {"store": {"kind": "redis", "host": "r"}}
     if section == "metrics":
-        given |= {"vmagent": {"remoteWrite": ["https://metrics.example/api/v1/write"]}}
+        given |= {"vmagent": {"remoteWrite": ["https://metrics.example/api/v1/write"], "extraArgs": ["-loggerLevel=WARN"]}}
     if section in ("redis", "elasticsearch", "metrics"):
         given["persistence"] = CLAIM
     values = {section: given, "mcpServers": {"a": {}} if section == "mcpServerDefaults" else {}}
@@ -259,6 +263,9 @@ def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
     (workload,) = (m for m in found if m["kind"] in ("StatefulSet", "Deployment") and m["metadata"]["name"] == "mine")
     pod, spec = workload["spec"]["template"]["spec"], workload["spec"]
     container = pod["containers"][0]
+    if section != "metrics":
+        (account,) = (m for m in found if (m["kind"], m["metadata"]["name"]) == ("ServiceAccount", "mine"))
+        assert account["metadata"]["annotations"] == {"role": "theirs"} and pod["serviceAccountName"] == "mine"
     for key, value in given.items():
         if key in POD:
             assert pod[key] == value
@@ -271,7 +278,7 @@ def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
     if section == "metrics":
         (vmagent,) = (m for m in found if (m["kind"], m["metadata"]["name"]) == ("Deployment", "vmagent"))
         args = vmagent["spec"]["template"]["spec"]["containers"][0]["args"]
-        assert "-remoteWrite.url=https://metrics.example/api/v1/write" in args
+        assert {"-remoteWrite.url=https://metrics.example/api/v1/write", "-loggerLevel=WARN"} < {*args}
     if "persistence" in given:
         (claim,) = spec["volumeClaimTemplates"]
         assert claim["metadata"]["annotations"] == CLAIM["annotations"]
@@ -370,6 +377,40 @@ def test_an_mcp_server_has_what_is_set_of_it_over_the_defaults(chart: Chart) -> 
     env = {v["name"]: v["value"] for v in pod["containers"][0]["env"]}
     assert env["MCP_LOG_LEVEL"] == "debug" and "MCP_RATE_LIMIT_PER_MINUTE" not in env
     assert "runAsUser" not in pod["securityContext"]
+
+
+def test_metrics_go_to_a_store_of_theirs_alone(chart: Chart) -> None:
+    done = chart.template("metrics.victoriaMetrics.enabled=false", "metrics.vmagent.remoteWrite={https://theirs}")
+    assert done.returncode == 0, done.stderr
+    assert "victoria-metrics" not in done.stdout and "metrics-store" not in done.stdout
+    assert done.stdout.count("-remoteWrite.url=") == done.stdout.count("-remoteWrite.url=https://theirs") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "listens"),
+    [
+        (("global.ipFamilies={IPv6}",), True),
+        (("global.ipFamilies={IPv4,IPv6}", "global.ipFamilyPolicy=RequireDualStack"), True),
+        (("global.ipFamilyPolicy=PreferDualStack",), True),
+        (("global.ipFamilies={IPv4}", "global.ipFamilyPolicy=SingleStack"), False),
+    ],
+)
+def test_all_services_and_servers_follow_the_ip_families(
+    chart: Chart, settings: tuple[str, ...], listens: bool
+) -> None:
+    done = chart.template(SIDECAR, ORCHESTRATOR, *SERVER, *settings)
+    assert done.returncode == 0, done.stderr
+    found = [m for m in yaml.safe_load_all(done.stdout) if m]
+    services = [m["spec"] for m in found if m["kind"] == "Service"]
+    assert len(services) > 8 and all({"ipFamilies", "ipFamilyPolicy"} & spec.keys() for spec in services)
+    servers = [
+        {v["name"]: v.get("value") for v in c["env"]}.get("MCP_HOST")
+        for m in found
+        if "template" in m.get("spec", {})
+        for c in m["spec"]["template"]["spec"]["containers"]
+        if c["name"].startswith("mcp-")
+    ]
+    assert servers == ["::" if listens else None] * 2
 
 
 @pytest.mark.parametrize(

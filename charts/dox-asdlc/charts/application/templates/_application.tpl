@@ -111,6 +111,7 @@ metadata:
     {{- include "dox-asdlc.labels" . | nindent 4 }}
 spec:
   type: ClusterIP
+  {{- with include "dox-asdlc.ipFamilies" . | trim }}{{ . | nindent 2 }}{{ end }}
   selector:
     {{- include "dox-asdlc.selectorLabels" . | nindent 4 }}
   ports:
@@ -118,9 +119,11 @@ spec:
       port: {{ .Values.port }}
       targetPort: http
       protocol: TCP
-{{- with include "dox-asdlc.podDisruptionBudget" . }}
+{{- range list "dox-asdlc.podDisruptionBudget" "dox-asdlc.serviceAccount" }}
+{{- with include . $.root }}
 ---
 {{ . }}
+{{- end }}
 {{- end }}
 {{- end -}}
 {{- end -}}

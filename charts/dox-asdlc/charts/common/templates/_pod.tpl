@@ -31,8 +31,10 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.serviceAccountName }}
-serviceAccountName: {{ . | quote }}
+{{- with .Values.serviceAccount }}
+{{- if or .create .name }}
+serviceAccountName: {{ .name | default (include "dox-asdlc.fullname" $) | quote }}
+{{- end }}
 {{- end }}
 {{- with .Values.initContainers }}
 initContainers:
@@ -89,6 +91,40 @@ application's own login, else the shared one; how to make TLS connections; and w
   value: /run/secrets/{{ .prefix | lower }}-ca/ca.crt
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* Fields of a Service for IPv6 and dual stack. */}}
+{{- define "dox-asdlc.ipFamilies" -}}
+{{- with .Values.global -}}
+{{- with .ipFamilyPolicy }}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .ipFamilies }}
+ipFamilies:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* The ServiceAccount of a chart's pods, where it is to be made. */}}
+{{- define "dox-asdlc.serviceAccount" -}}
+{{- with .Values.serviceAccount -}}
+{{- if .create -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ .name | default (include "dox-asdlc.fullname" $) | quote }}
+  labels:
+    {{- include "dox-asdlc.labels" $ | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+automountServiceAccountToken: false
+{{- else if .annotations -}}
+{{- fail (printf "%s.serviceAccount.annotations would be ignored: set %s.serviceAccount.create=true" $.Chart.Name $.Chart.Name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Refuses ports of one pod that are the same: from a dict of the values' names to their ports. */}}

@@ -53,6 +53,7 @@ metadata:
   {{- end }}
 spec:
   type: ClusterIP
+  {{- with include "dox-asdlc.ipFamilies" . | trim }}{{ . | nindent 2 }}{{ end }}
   selector:
     {{- include "dox-asdlc.selectorLabels" . | nindent 4 }}
   ports:
@@ -60,9 +61,11 @@ spec:
       port: {{ $server.port }}
       targetPort: mcp
       protocol: TCP
-{{- with include "dox-asdlc.podDisruptionBudget" . }}
+{{- range list "dox-asdlc.podDisruptionBudget" "dox-asdlc.serviceAccount" }}
+{{- with include . $ }}
 ---
 {{ . }}
+{{- end }}
 {{- end }}
 {{- with include "dox-asdlc.mcp-sidecar.networkPolicy" (dict "root" .) }}
 ---

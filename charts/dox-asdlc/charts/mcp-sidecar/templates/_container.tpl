@@ -100,6 +100,12 @@ templates where they are left out.
 {{- $sidecar := .root.Values.mcpSidecar -}}
 - name: MCP_PORT
   value: {{ $sidecar.port | quote }}
+{{- with .root.Values.global }}
+{{- if or (has "IPv6" (.ipFamilies | default list)) (contains "DualStack" (.ipFamilyPolicy | default "")) }}
+- name: MCP_HOST
+  value: "::"
+{{- end }}
+{{- end }}
 - name: MCP_ALLOW_WRITES
   value: {{ $sidecar.allowWrites | quote }}
 - name: MCP_ALLOWED_HOSTS
