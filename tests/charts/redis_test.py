@@ -19,7 +19,7 @@ from tools.backends.process import Process, free_port
 from tools.backends.runfiles import program
 from tools.backends.sidecar import Sidecar
 
-PASSWORD = "a \"b\" \\c $d 'e"
+PASSWORD = 'a "b" \\c $d \'e'
 USERS = f"user default off\nuser app on >{PASSWORD.replace(' ', '_')} ~* &* +@all\nuser reader on >r ~* +get +ping\n"
 TLS = ("global.redis.tls.enabled=true", "global.redis.tls.existingSecret=redis-tls")
 ACL = ("redis.acl.existingSecret=users", "global.redis.auth.username=app")

@@ -253,7 +253,9 @@ def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
         del given["enabled"]
         given |= POD | {"store": {"kind": "redis", "host": "r"}}
     if section == "metrics":
-        given |= {"vmagent": {"remoteWrite": ["https://metrics.example/api/v1/write"], "extraArgs": ["-loggerLevel=WARN"]}}
+        given |= {
+            "vmagent": {"remoteWrite": ["https://metrics.example/api/v1/write"], "extraArgs": ["-loggerLevel=WARN"]}
+        }
     if section in ("redis", "elasticsearch", "metrics"):
         given["persistence"] = CLAIM
     values = {section: given, "mcpServers": {"a": {}} if section == "mcpServerDefaults" else {}}
