@@ -113,6 +113,7 @@ ORCHESTRATOR = "orchestrator.enabled=true"
          "mcpServers.a"),
         # Collisions.
         ((*SERVER, "mcpServers.a.fullnameOverride=redis"), "redis.fullnameOverride"),
+        (("elasticsearch.nodeSets.hot.roles={data}", "redis.fullnameOverride=knowledge-store-hot"), "elasticsearch.nodeSets.hot"),
         ((SIDECAR, "redis.mcpSidecar.port=6379"), "redis.port"),
         (("elasticsearch.transportPort=9399",), "elasticsearch.readinessPort"),
         (("redis.fullnameOverride=metrics-store",), "metrics.fullnameOverride"),

@@ -15,7 +15,7 @@ metadata:
     {{- include "dox-asdlc.labels" . | nindent 4 }}
 spec:
   replicas: {{ .Values.replicas | int }}
-  serviceName: {{ .Main | default $name }}-headless
+  serviceName: {{ $name }}-headless
   podManagementPolicy: Parallel
   {{- with .Values.updateStrategy }}
   updateStrategy:
@@ -145,4 +145,26 @@ spec:
   {{- with include "dox-asdlc.claims" (dict "root" . "name" "data") | trim }}
   {{- . | nindent 2 }}
   {{- end }}
+{{- end -}}
+
+{{/* Names the pods of a set, and lets nodes find each other before they are ready. */}}
+{{- define "dox-asdlc.elasticsearch.headless" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "dox-asdlc.fullname" . }}-headless
+  labels:
+    {{- include "dox-asdlc.labels" . | nindent 4 }}
+spec:
+  type: ClusterIP
+  {{- with include "dox-asdlc.ipFamilies" . | trim }}{{ . | nindent 2 }}{{ end }}
+  clusterIP: None
+  publishNotReadyAddresses: true
+  selector:
+    {{- include "dox-asdlc.selectorLabels" . | nindent 4 }}
+  ports:
+    - name: transport
+      port: {{ .Values.transportPort }}
+      targetPort: transport
+      protocol: TCP
 {{- end -}}
