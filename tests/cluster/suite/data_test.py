@@ -74,7 +74,9 @@ NAME = "knowledge-store"
 
 def of_nodes(replicas: int, **values: Any) -> Values:
     """So many nodes, small ones, without the sidecar."""
-    own = {"replicas": replicas, "heapSize": "256m", "mcpSidecar": {"enabled": False}, **values}
+    # However full the disk of the node is.
+    config = {"node.store.allow_mmap": "false", "cluster.routing.allocation.disk.threshold_enabled": "false"}
+    own = {"replicas": replicas, "heapSize": "256m", "config": config, "mcpSidecar": {"enabled": False}, **values}
     return merge(ONLY_STORES, {"redis": {"enabled": False}, "elasticsearch": own})
 
 
@@ -144,7 +146,8 @@ def nodes(release: Release, kube: Kube) -> Iterator[Nodes]:
     settings = {"number_of_replicas": 1, "number_of_shards": 3, "index.unassigned.node_left.delayed_timeout": "0"}
     found.ask("PUT", "/e2e", {"settings": settings, "mappings": {"enabled": False}})
     lines = [json.dumps(line) for _ in range(DOCUMENTS) for line in ({"index": {}}, {"a": secrets.token_hex(50_000)})]
-    assert not found.ask("POST", "/e2e/_bulk?refresh=true", ("\n".join(lines) + "\n").encode())["errors"]
+    answer = found.ask("POST", "/e2e/_bulk?refresh=true", ("\n".join(lines) + "\n").encode())
+    assert not answer["errors"], answer
     yield found
     release.upgrade(of_nodes(1, drainedTo=1))  # for the modules that follow
 
