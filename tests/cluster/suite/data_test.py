@@ -131,7 +131,7 @@ class Nodes:
         return int(self.ask("GET", "/e2e/_count")["count"])
 
     def uuid(self) -> str:
-        return str(self.ask("GET", "/")["cluster_uuid"])
+        return str(self.ask("GET", "/_cluster/state/metadata?filter_path=cluster_uuid")["cluster_uuid"])
 
 
 DOCUMENTS = 20
