@@ -43,7 +43,7 @@ def root(image: Image, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def store_away(folder: Path) -> Store:
-    """Where the server looks for a store that nobody has started yet."""
+    """Return where the server looks for a store that nobody has started yet."""
     return store(free_port(), folder, os.environ["STORE"])
 
 

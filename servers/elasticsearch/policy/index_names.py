@@ -220,7 +220,7 @@ async def _inside(backend: ScopedElasticsearch, names: Sequence[str]) -> list[Re
 
 
 async def reached_by(backend: ScopedElasticsearch, name: str) -> list[Reached]:
-    """What an exact name leads to, wherever it is."""
+    """Return what an exact name leads to, wherever it is."""
     return await _reached(backend, name, "all")
 
 

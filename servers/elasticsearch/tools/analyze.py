@@ -30,7 +30,7 @@ async def es_analyze(
     field: str | None = None,
     analyzer: Annotated[str | None, Field(description="e.g. english")] = None,
 ) -> Tokens:
-    """Which terms a text becomes in a field."""
+    """Show which terms a text becomes in a field."""
     if len(text) > LONGEST_TEXT:
         raise ToolError(f"the text has {len(text)} characters, more than {LONGEST_TEXT}")
     if field and not index:

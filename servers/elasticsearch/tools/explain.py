@@ -69,7 +69,7 @@ async def es_explain(
     routing: Routing = None,
     profile: bool = False,
 ) -> Why:
-    """Whether a query is valid and what it means; why ids match or not; profile: what makes it slow."""
+    """Say whether a query is valid and what it means; ids: why they match or not; profile: what is slow."""
     await check_bodies(call.backend, query, aggs)
     index = await within(call.backend, index)
     why = await _validated(call, index, query)
@@ -137,7 +137,7 @@ async def _document(
 async def _documents(
     call: Call[ScopedElasticsearch], room: Room, index: str, query: dict[str, Any], ids: list[str], routing: str | None
 ) -> list[dict[str, Any]]:
-    """What `_document` tells of each of several, with fewer levels of the explanation."""
+    """Return what `_document` tells of each of several, with fewer levels of the explanation."""
     if not 0 < len(ids) <= MOST_DOCUMENTS:
         raise ToolError(f"give 1 to {MOST_DOCUMENTS} ids")
     rows: list[dict[str, Any]] = []

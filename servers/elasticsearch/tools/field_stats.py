@@ -88,7 +88,7 @@ async def es_field(
     top: int = 10,
     sample: int = 10_000,
 ) -> FieldStats:
-    """What a field holds: most frequent values, range, distinct, missing share."""
+    """Summarize a field: most frequent values, range, distinct and missing counts."""
     if not 0 < top <= MOST_TOP or not 0 < sample <= MOST_SAMPLED:
         raise ToolError(f"top is 1 to {MOST_TOP}, sample 1 to {MOST_SAMPLED} documents")
     await check_bodies(call.backend, query)

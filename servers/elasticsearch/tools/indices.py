@@ -233,7 +233,7 @@ async def _mappings(call: Call[ScopedElasticsearch], index: str) -> dict[str, An
 
 
 async def _compared(call: Call[ScopedElasticsearch], index: str, other: str, fields: str) -> Mappings:
-    """Where the fields of two expressions of indices differ."""
+    """Say where the fields of two expressions of indices differ."""
     room = Room(call.max_bytes)
     first, second = [_united(await _mappings(call, name)) for name in (index, other)]
     difference: dict[str, Any] = {"only_index": {}, "only_compare": {}, "differ": {}}

@@ -33,7 +33,7 @@ async def redis_diagnose(
     limit: Annotated[int, Field(ge=1, le=500)] = 20,
     settings: Annotated[list[str] | None, Field(max_length=20, description="of config: names or globs")] = None,
 ) -> Diagnosis:
-    """Find out why Redis is slow or full: slowlog (slowest first, without arguments), latency events, clients, memory by use with Redis' doctor, what this user may do (acl), its settings (config), time by command (commands)."""  # noqa: E501
+    """Find out why Redis is slow or full: slowlog (slowest first), latency events, clients, memory by use, acl (what this user may do), config (settings), commands (time per command)."""  # noqa: E501
     if settings and topic != "config":
         raise ToolError(f"settings are for topic config, and the topic is {topic}")
     diagnosis = await (_settings(call, settings or ["*"]) if topic == "config" else _TOPICS[topic](call, limit))

@@ -129,6 +129,6 @@ async def redis_publish(
     message: str,
     base64: Annotated[bool, Field(description="message is base64")] = False,
 ) -> Published:
-    """Publish a message on a pub/sub channel. Only current subscribers receive it: Redis does not keep messages."""
+    """Publish a message on a pub/sub channel. Only current subscribers receive it."""
     name = call.backend.scope.key(channel)
     return {"received_by": await call.backend.write("PUBLISH", name, parse(message, base64))}

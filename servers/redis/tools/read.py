@@ -86,7 +86,7 @@ async def redis_read(
     field: Annotated[
         str | None,
         Field(
-            description="of a hash, whole; JSON path as $.a[0]; of a vector set an element, or a vector as [0.1,2], to find "
+            description="of a hash, in full; JSON path, e.g. $.a[0]; of a vector set, an element or a vector, e.g. [0.1,2]: find "
             "the nearest"
         ),
     ] = None,
@@ -98,9 +98,9 @@ async def redis_read(
     end: Annotated[str | None, Field(description="highest score, or last stream id")] = None,
     limit: Annotated[int, Field(ge=1, le=1000, description="elements")] = 100,
     cursor: str = "0",
-    version: Annotated[bool, Field(description="give its version, for if_version")] = False,
+    version: Annotated[bool, Field(description="return the version, for if_version")] = False,
 ) -> KeyContent:
-    """Read a key of any type in pages, JSON, vector sets, HyperLogLogs, bitmaps, geo and time series too. Long elements are cut and say their length."""  # noqa: E501
+    """Read a key of any type in pages; JSON, vector sets, bitmaps, geo and time series too. Long elements are cut."""
     name = call.backend.scope.key(key)
     kind_raw, ttl, encoding, memory = await call.backend.read_many(
         [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name), ("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)]

@@ -97,7 +97,7 @@ async def redis_read_many(
     ] = None,
     values: Annotated[bool, Field(description="false: metadata only")] = True,
 ) -> Many:
-    """Read up to 200 keys at once: type, encoding, memory, TTL, idle time and the start of each value."""
+    """Read up to 200 keys at once: type, memory, TTL, idle time and the start of each value."""
     names = [call.backend.scope.key(key) for key in keys]
     chosen = [parse_key(field) for field in fields or ()]
     first = iter(await call.backend.read_many([command for name in names for command in _about(name)]))

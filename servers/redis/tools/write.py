@@ -84,7 +84,7 @@ async def redis_write(
     minid: Annotated[str | None, Field(description="or drop smaller ids")] = None,
     path: Annotated[str, Field(description="in the JSON document")] = "$",
     replace: Annotated[bool, Field(description="delete what the key holds first")] = False,
-    ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="expire after; 0: never; absent: as before")] = None,
+    ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="0: never expires; absent: unchanged")] = None,
     field_ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="of the fields that a hash gets")] = None,
 ) -> Written:
     """Write one key, atomically. A key of another type is refused unless replace is true. Other changes: redis_transaction."""
