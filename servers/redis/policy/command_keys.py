@@ -59,7 +59,7 @@ def _from(first: int, step: int = 1, last: int | None = None) -> Finder:
 
 
 def _counted(before: int, step: int = 1, destination: bool = False) -> Finder:
-    """A number of keys, and then the keys.
+    """Find keys that follow their number.
 
     Args:
         before: place of the number

@@ -241,6 +241,14 @@ async def test_what_a_module_would_multiply_is_refused(
     assert reason in refusal and not redis.exists("new"), refusal
 
 
+async def test_a_path_that_writes_too_much_is_refused(client: Client, engine: tuple[Redis, Sidecar]) -> None:
+    engine[0].execute_command("JSON.SET", "deep", "$", json.dumps(list(range(1000))))
+    arguments = {"key": "deep", "type": "json", "value": "y" * 100_000}
+    assert "lengthen" in await error(client, "redis_write", **arguments, path="$[*]")
+    assert "one '..'" in await error(client, "redis_write", **arguments, path="$..*..*")
+    await ok(client, "redis_write", **arguments, path="$[0]")
+
+
 @pytest.mark.parametrize("field", ["$..*", "$..*..*"])
 async def test_a_path_that_finds_too_much_is_refused(client: Client, engine: tuple[Redis, Sidecar], field: str) -> None:
     engine[0].execute_command("JSON.SET", "deep", "$", '{"a":' * 99 + json.dumps("x" * 100_000) + "}" * 99)

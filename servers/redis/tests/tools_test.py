@@ -115,10 +115,10 @@ async def test_scan_looks_at_a_bounded_number_of_keys(client: Client, redis: Red
 async def test_a_made_up_cursor_is_explained(client: Client, redis: Redis, cursor: str) -> None:
     redis.rpush("l", 1)
     redis.hset("h", "a", "1")
-    assert "begin without a cursor" in await error(client, "redis_scan", cursor=cursor)
-    assert "begin without a cursor" in await error(client, "redis_read", key="h", cursor=cursor)
+    assert "start without a cursor" in await error(client, "redis_scan", cursor=cursor)
+    assert "start without a cursor" in await error(client, "redis_read", key="h", cursor=cursor)
     if "+" not in cursor:
-        assert "begin without a cursor" in await error(client, "redis_read", key="l", cursor=cursor)
+        assert "start without a cursor" in await error(client, "redis_read", key="l", cursor=cursor)
 
 
 async def test_read_each_type(client: Client, redis: Redis) -> None:

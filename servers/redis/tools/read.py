@@ -73,12 +73,14 @@ class KeyContent(TypedDict):
     length: Annotated[NotRequired[int], Field(description="bytes of a string, else elements")]
     ttl_s: NotRequired[int]
     encoding: str
-    value: Annotated[NotRequired[Value], Field(description="a string, or the field asked for")]
-    items: Annotated[NotRequired[list[Value | int]], Field(description="of a list or set, or positions of set bits")]
+    value: Annotated[NotRequired[Value], Field(description="a string, or the requested field")]
+    items: Annotated[
+        NotRequired[list[Value | int]], Field(description="elements of a list or set, or positions of set bits")
+    ]
     fields: NotRequired[list[FieldValue]]
     members: Annotated[NotRequired[list[ScoredMember]], Field(description="by score")]
     entries: Annotated[NotRequired[list[Entry]], Field(description="of a stream or time series")]
-    about: Annotated[NotRequired[dict[str, Any]], Field(description="what is particular to its type")]
+    about: Annotated[NotRequired[dict[str, Any]], Field(description="details of its type")]
     version: NotRequired[str]
     cursor: Annotated[NotRequired[str], Field(description="there is more: call again with it")]
 
@@ -91,21 +93,21 @@ async def redis_read(
     field: Annotated[
         str | None,
         Field(
-            description="of a hash, whole; JSON path as $.a[0]; of a vector set an element, or a vector as [0.1,2], to find "
+            description="of a hash, in full; JSON path, e.g. $.a[0]; of a vector set, an element or a vector, e.g. [0.1,2]: find "
             "the nearest"
         ),
     ] = None,
     view: Annotated[
-        Literal["bits", "geo"] | None, Field(description="string as bitmap, sorted set with positions")
+        Literal["bits", "geo"] | None, Field(description="bits: string as bitmap; geo: sorted set with positions")
     ] = None,
-    reverse: Annotated[bool, Field(description="from the end")] = False,
-    start: Annotated[str | None, Field(description="least score, or first stream id")] = None,
-    end: Annotated[str | None, Field(description="greatest score, or last id")] = None,
+    reverse: Annotated[bool, Field(description="start at the end")] = False,
+    start: Annotated[str | None, Field(description="lowest score, or first stream id")] = None,
+    end: Annotated[str | None, Field(description="highest score, or last stream id")] = None,
     limit: Annotated[int, Field(ge=1, le=1000, description="elements")] = 100,
     cursor: str = "0",
-    version: Annotated[bool, Field(description="give its version, for if_version")] = False,
+    version: Annotated[bool, Field(description="return the version, for if_version")] = False,
 ) -> KeyContent:
-    """Read a key of any type in pages, JSON, vector sets, HyperLogLogs, bitmaps, geo and time series too. Long elements are cut and say their length."""  # noqa: E501
+    """Read a key of any type in pages; JSON, vector sets, bitmaps, geo and time series too. Long elements are cut."""
     name = call.backend.scope.key(key)
     kind_raw, ttl, encoding, memory = await call.backend.read_many(
         [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name), ("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)]
@@ -155,14 +157,14 @@ async def redis_read(
 
 def _gone(name: bytes) -> ToolError:
     return ToolError(
-        f"there is no key {show_name(name)!r} (any more): find keys with redis_scan, for names are exact and case matters"
+        f"there is no key {show_name(name)!r}: find keys with redis_scan; names are exact, and case matters"
     )
 
 
 async def _version(call: Call[ScopedRedis], name: bytes) -> str:
     size = await call.backend.read("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)
     if isinstance(size, int) and size > versions.MOST:
-        raise ToolError(f"the key has {size} bytes, too many to be given a version: read it without")
+        raise ToolError(f"the key has {size} bytes, too many for a version: read it without version")
     async with hold(COPIES * versions.MOST if isinstance(size, int) else 0):
         return versions.version(await call.backend.read("DUMP", name))
 
@@ -191,10 +193,10 @@ class _ReadWindow:
         return int(self.cursor)
 
     def foreign(self) -> ToolError:
-        return ToolError(f"cursor {self.cursor[:50]!r} is not one of this key: begin without a cursor")
+        return ToolError(f"cursor {self.cursor[:50]!r} does not belong to this key: start without a cursor")
 
     def count(self, length: int) -> int:
-        """The number of elements to ask Redis for, so that what it sends is not much more than there is room for.
+        """Return the number of elements to ask Redis for, so that what it sends is not much more than there is room for.
 
         Args:
             length: elements that the key has
@@ -225,7 +227,7 @@ class _ReadWindow:
         return hold_estimated(2 * COPIES * count * each + parsed)
 
     def shown(self, value: bytes) -> Any:
-        """An element, cut so that two of them fit into a result."""
+        """Return an element, cut so that two of them fit into a result."""
         shown = show(value, ELEMENT_BYTES)
         most = self.room // 2 - 64
         while (need := size(shown)) > most:
@@ -324,7 +326,7 @@ async def _hash_field(call: Call[ScopedRedis], name: bytes, page: _ReadWindow, f
     async with hold(COPIES * bytes_):
         value = await call.backend.read("HGET", name, field)
         if value is None:
-            raise ToolError(f"the hash has no field {page.field!r}: read it without field to see which there are")
+            raise ToolError(f"the hash has no field {page.field!r}: read it without field to see its fields")
         return _slice(value[page.offset : page.offset + page.room], page, len(value))
 
 
@@ -416,7 +418,7 @@ async def _list(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
         answer: dict[str, Any] = {"length": length, "items": kept}
         if digest and (before is None or _digest(before) != digest):
             answer["about"] = {
-                "changed": "the list was changed between two pages: elements may be missing, or there twice"
+                "changed": "the list was changed between two pages: elements may be missing or appear twice"
             }
         if kept and offset + len(kept) < length:
             answer["cursor"] = f"{offset + len(kept)}-{_digest(raw[len(kept) - 1])}"
@@ -452,7 +454,7 @@ async def _geo(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[
 async def _members(
     call: Call[ScopedRedis], name: bytes, page: _ReadWindow, length: int
 ) -> tuple[list[tuple[bytes, bytes]], dict[str, str]]:
-    """A page of a sorted set, by score and member, and not by rank, for ranks move.
+    """Return a page of a sorted set, by score and member, and not by rank, for ranks move.
 
     Returns:
         members with their scores, and a cursor if there are more.
@@ -574,7 +576,7 @@ def _vector(text: str) -> list[float]:
 
 
 def _info(*command: str) -> Any:
-    """A reader of what can only be described."""
+    """Return a reader of what can only be described."""
 
     async def read(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
         return {"about": _about(await call.backend.read(*command, name))}

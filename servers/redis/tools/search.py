@@ -36,7 +36,7 @@ class SearchIndex(TypedDict):
     documents: int
     prefixes: list[str]
     on: str
-    fields: Annotated[list[dict[str, Any]], Field(description="name, type, and what the type needs")]
+    fields: Annotated[list[dict[str, Any]], Field(description="name, type and the type's options")]
     indexing_failures: NotRequired[int]
 
 
@@ -49,7 +49,7 @@ class Indexes(TypedDict):
 async def redis_indexes(
     call: Call[ScopedRedis], *, index: Annotated[str | None, Field(description="only this one")] = None
 ) -> Indexes:
-    """Indexes of the query engine: their fields, vector dimensions, key prefixes and document counts. Look here before redis_search."""  # noqa: E501
+    """List search indexes: fields, vector dimensions, key prefixes and document counts. Call it before redis_search."""
     names = [encode(index)] if index else await _names(call)
     room = Room(call.max_bytes)
     result: Indexes = {"indexes": []}
@@ -75,7 +75,7 @@ async def _names(call: Call[ScopedRedis]) -> list[bytes]:
 
 
 async def _index(call: Call[ScopedRedis], name: bytes) -> SearchIndex:
-    """What is known of an index.
+    """Describe an index.
 
     Raises:
         ToolError: there is none of that name, or it reaches beyond MCP_KEY_PREFIXES.
@@ -98,7 +98,7 @@ async def _index(call: Call[ScopedRedis], name: bytes) -> SearchIndex:
 
 
 def _field(flat: list[Any]) -> dict[str, Any]:
-    """A field of FT.INFO's: names and values in turn, then flags. Before RediSearch 2 the name stands alone at the front."""
+    """Parse a field of FT.INFO: names and values in turn, then flags. Before RediSearch 2 the name alone came first."""
     words = [as_json(word) for word in flat]
     if words and words[0] not in ("identifier", "attribute"):
         words = ["attribute", *words]
@@ -133,17 +133,18 @@ async def redis_search(
     call: Call[ScopedRedis],
     *,
     index: str,
-    query: Annotated[str, Field(max_length=10_000, description="as @title:hello @year:[2020 +inf] @tag:{a|b}")] = "*",
+    query: Annotated[str, Field(max_length=10_000, description="e.g. @title:hello @year:[2020 +inf] @tag:{a|b}")] = "*",
     vector: Annotated[
-        list[float] | None, Field(max_length=32_768, description="its nearest neighbours, of what the query finds")
+        list[float] | None,
+        Field(max_length=32_768, description="find its nearest neighbours among the query's matches"),
     ] = None,
     vector_field: Annotated[str | None, Field(description="default: the only one")] = None,
     fields: Annotated[list[str] | None, Field(max_length=100, description="to return; default: all")] = None,
-    sort: Annotated[str | None, Field(description="field, or field desc")] = None,
+    sort: Annotated[str | None, Field(description="FIELD or FIELD desc")] = None,
     limit: Annotated[int, Field(ge=1, le=1000)] = 10,
     cursor: Annotated[int, Field(ge=0, le=1_000_000)] = 0,
 ) -> SearchPage:
-    """Full-text, tag, numeric, geo and vector search, and all of them in one (FT.SEARCH)."""
+    """Search by text, tag, number, place, vector, or several of these at once (FT.SEARCH)."""
     name = encode(index)
     about = await _index(call, name)
     words: list[Any] = ["FT.SEARCH", name]
@@ -197,7 +198,7 @@ async def _sizes(call: Call[ScopedRedis], keys: list[bytes]) -> list[int]:
 
 
 def _order(sort: str) -> list[bytes]:
-    """The words of SORTBY.
+    """Return the words of SORTBY.
 
     Raises:
         ToolError: there is more than a field and a direction.
@@ -217,7 +218,7 @@ def _shown(call: Call[ScopedRedis], field: str, value: Any, vector: bool) -> Any
 
 
 def _vector(index: SearchIndex, wanted: str | None, values: list[float]) -> tuple[str, bytes]:
-    """The name of a vector field, and the bytes of a vector of its type."""
+    """Return the name of a vector field, and the bytes of a vector of its type."""
     known = {str(f.get("attribute")): f for f in index["fields"] if str(f.get("type")).upper() == "VECTOR"}
     name = wanted if wanted or len(known) != 1 else next(iter(known))
     if name not in known:
@@ -244,7 +245,8 @@ async def redis_aggregate(
     steps: Annotated[
         list[str],
         Field(
-            max_length=500, description='words after the query: ["GROUPBY","1","@type","REDUCE","COUNT","0","AS","n"]'
+            max_length=500,
+            description='words after the query, e.g. ["GROUPBY","1","@type","REDUCE","COUNT","0","AS","n"]',
         ),
     ],
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
@@ -314,7 +316,7 @@ async def redis_create_index(
     call: Call[ScopedRedis],
     *,
     index: str,
-    prefixes: Annotated[list[str], Field(min_length=1, max_length=50, description="keys that begin so are indexed")],
+    prefixes: Annotated[list[str], Field(min_length=1, max_length=50, description="index keys with these prefixes")],
     fields: Annotated[
         dict[str, str],
         Field(
@@ -326,7 +328,7 @@ async def redis_create_index(
     ],
     on: Literal["HASH", "JSON"] = "HASH",
 ) -> Created:
-    """Create an index of text, tags, numbers, places and vectors (FT.CREATE). Keys that are there are indexed too."""
+    """Create an index of text, tags, numbers, places and vectors (FT.CREATE). It includes existing keys."""
     names = [call.backend.scope.key(prefix) for prefix in prefixes]
     words: list[Any] = ["FT.CREATE", encode(index), "ON", on, "PREFIX", len(names), *names, "SCHEMA"]
     for name, options in fields.items():

@@ -17,6 +17,7 @@ from servers.common.protocol.tools import Call, ToolError, to_json, tool
 from servers.redis.client.optimistic_lock import check_versions
 from servers.redis.format.key_encoding import KeyName, encode, parse, show_key, show_name
 from servers.redis.format.replies import said, words
+from servers.redis.policy.command_cost import Planned, check_cost
 from servers.redis.policy.command_policy import describe
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.transaction import retried
@@ -54,9 +55,11 @@ _MODULES = {"json": "json", "vectorset": "vectors"}
 class Written(TypedDict):
     key: str
     type: str
-    created: Annotated[bool, Field(description="the key was not there before")]
-    length: Annotated[NotRequired[int], Field(description="bytes of a string, else elements, now")]
-    id: Annotated[NotRequired[str], Field(description="of the stream entry")]
+    created: Annotated[bool, Field(description="the key is new")]
+    length: Annotated[
+        NotRequired[int], Field(description="bytes of a string, else number of elements, after the write")
+    ]
+    id: Annotated[NotRequired[str], Field(description="id of the stream entry")]
 
 
 @tool(title="Write a key", write=True, destructive=True, idempotent=False)
@@ -82,7 +85,7 @@ async def redis_write(
     minid: Annotated[str | None, Field(description="or drop smaller ids")] = None,
     path: Annotated[str, Field(description="in the JSON document")] = "$",
     replace: Annotated[bool, Field(description="delete what the key holds first")] = False,
-    ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="expire after; 0: never; absent: as before")] = None,
+    ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="0: never expires; absent: unchanged")] = None,
     field_ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="of the fields that a hash gets")] = None,
 ) -> Written:
     """Write one key, atomically. A key of another type is refused unless replace is true. Other changes: redis_transaction."""
@@ -108,6 +111,10 @@ async def redis_write(
             raise ToolError("replace deletes the document first: give it without a path")
         command[1] = path
     name = call.backend.scope.key(key)
+    if path != "$":
+        await check_cost(
+            call.backend, [Planned("json.set", (b"JSON.SET", name, encode(path), command[2]), (name,), False)]
+        )
     kept: list[bytes] = []
     """Fields whose TTLs stay, which HSET would end."""
     if field_ttl_s is not None:
@@ -131,7 +138,7 @@ async def redis_write(
                 await check_versions(transaction, {name: if_version})
             found = said(await transaction.read("TYPE", name))
             if condition == "absent" and found != "none":
-                raise ToolError(f"{key!r} is there already, as a {found}: nothing was written")
+                raise ToolError(f"{key!r} already exists, as a {found}: nothing was written")
             if condition == "present" and found == "none":
                 raise ToolError(f"there is no key {key!r}: nothing was written")
             if not replace:
@@ -192,7 +199,7 @@ class _Change:
             )
 
     def commands(self, left: int) -> list[tuple[Any, ...]]:
-        """The commands of the transaction.
+        """Return the commands of the transaction.
 
         Args:
             left: milliseconds that the key has to live, of PTTL; it keeps them where no TTL is given
@@ -212,7 +219,7 @@ class _Change:
         return commands
 
     def written(self, answers: list[Any]) -> Written:
-        """What the answers to the commands say.
+        """Read the answers to the commands.
 
         Raises:
             ToolError: Redis refused the command.
