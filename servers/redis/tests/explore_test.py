@@ -295,7 +295,7 @@ async def test_reading_commands_are_sent(client: Client, redis: Redis, command: 
         (["SORT", "l", "STORE", "k"], "dangerous"),
         (["BLPOP", "l", "0"], "blocks"),
         (["XREAD", "BLOCK", "0", "STREAMS", "x", "$"], "blocks"),
-        (["SUBSCRIBE", "c"], "listens"),
+        (["SUBSCRIBE", "c"], "subscriber"),
         (["MULTI"], "transaction"),
         (["CLIENT", "KILL", "TYPE", "normal"], "administrators"),
         (["CLIENT", "LIST"], "administrators"),
