@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired
@@ -17,7 +16,17 @@ from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.redis.client import optimistic_lock as versions
 from servers.redis.client.memory_guard import hold_estimated
 from servers.redis.client.sorted_set import SortedSet
-from servers.redis.format.key_encoding import KeyName, Value, encode, parse_key, show, show_key, show_name, show_part
+from servers.redis.format.key_encoding import (
+    KeyName,
+    Value,
+    encode,
+    parse_key,
+    parse_vector,
+    show,
+    show_key,
+    show_name,
+    show_part,
+)
 from servers.redis.format.replies import as_json, pairs, said, score, seconds, words
 from servers.redis.policy.command_cost import (
     COPIES,
@@ -542,7 +551,7 @@ async def _vectors(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> d
                 found["about"]["items"] = "a random sample: a vector set has no order, and no pages"
             return found
         if page.field.startswith("["):
-            vector = _vector(page.field)
+            vector = parse_vector(page.field)
             to: tuple[Any, ...] = ("VALUES", len(vector), *vector)
         else:
             element = parse_key(page.field)
@@ -558,21 +567,6 @@ async def _vectors(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> d
         nearest = ({"member": page.shown(m), "score": score(s)} for m, s in zip(flat[::2], flat[1::2], strict=True))
         found["members"] = list(itertools.takewhile(room.take, nearest))
     return found
-
-
-def _vector(text: str) -> list[float]:
-    """Read a vector that is written as a JSON array.
-
-    Raises:
-        ToolError: it is not an array of numbers.
-    """
-    try:
-        vector = json.loads(text)
-    except ValueError:
-        vector = None
-    if not isinstance(vector, list) or not vector or not all(type(number) in (int, float) for number in vector):
-        raise ToolError("a vector is an array of numbers, as [0.1,2]; an element whose name begins so is base64:...")
-    return vector
 
 
 def _info(*command: str) -> Any:

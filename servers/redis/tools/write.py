@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 from servers.common.protocol.arguments import fit
 from servers.common.protocol.tools import Call, ToolError, to_json, tool
 from servers.redis.client.optimistic_lock import check_versions
-from servers.redis.format.key_encoding import KeyName, encode, parse, show_key, show_name
+from servers.redis.format.key_encoding import KeyName, encode, parse, parse_vector, show_key, show_name
 from servers.redis.format.replies import said, words
 from servers.redis.policy.command_cost import Planned, check_cost
 from servers.redis.policy.command_policy import describe
@@ -326,16 +326,10 @@ def _json(value: Any, parsed: Parse) -> list[list[Any]]:
 def _vectors(value: Any, parsed: Parse) -> list[list[Any]]:
     if not isinstance(value, dict) or not 0 < len(value) <= MOST_VECTORS:
         raise ToolError(f"value of a vectorset has to be an object of 1 to {MOST_VECTORS} elements to their vectors")
-    for vector in value.values():
-        if (
-            not isinstance(vector, list)
-            or not vector
-            or not all(type(number) in (int, float) and math.isfinite(number) for number in vector)
-        ):
-            raise ToolError("a vector has to be an array of numbers")
-    if len({len(vector) for vector in value.values()}) > 1:
+    vectors = {element: parse_vector(vector) for element, vector in value.items()}
+    if len({len(vector) for vector in vectors.values()}) > 1:
         raise ToolError("the vectors have to be of one length")
-    return [["VADD", "VALUES", len(vector), *vector, parsed(element)] for element, vector in value.items()]
+    return [["VADD", "VALUES", len(vector), *vector, parsed(element)] for element, vector in vectors.items()]
 
 
 _COMMANDS: dict[str, Make] = {
