@@ -43,12 +43,9 @@ def _debian_impl(ctx):
     )
     debian_root(
         name = "debian_redis",
-        files = {
-            "libstdc++.so.6": "/usr/lib/x86_64-linux-gnu/libstdc++.so.6",
-            "redisearch.so": "/usr/lib/redis/modules/redisearch.so",
-        },
+        files = {"libstdc++.so.6": "/usr/lib/x86_64-linux-gnu/libstdc++.so.6"},
         left_out = _DOCS,
-        packages = entries(lock["sets"]["redisearch"]),
+        packages = entries(lock["sets"]["redis"]),
         programs = {"redis-cli": "/usr/bin/redis-cli", "redis-server": "/usr/bin/redis-server"},
         snapshot = lock["snapshot"],
     )
