@@ -371,7 +371,7 @@ def _reach(command: Planned) -> int:
 
 
 def _paths(command: Planned) -> Sequence[bytes]:
-    """The paths that a JSON command names, in their places."""
+    """Return the paths that a JSON command names, in their places."""
     words = command.words
     if command.name == "json.get":
         return [word for word in words[2:] if word.upper() != b"NOESCAPE"]
@@ -427,12 +427,12 @@ def _reserved(command: Planned) -> int:
 
 
 def _bloom_bytes(error: float) -> float:
-    """Bytes of a Bloom filter for each entry: 1.44 bits for each halving of the rate of errors."""
+    """Return the bytes of a Bloom filter for each entry: 1.44 bits for each halving of the rate of errors."""
     return 0.18 * math.log2(1 / min(max(error, 1e-300), 1))
 
 
 def _real(text: bytes) -> float:
-    """A number in the words of a command, MOST_NUMBER at the most; 0 where it is not one, which Redis refuses itself."""
+    """Read a number in the words of a command, MOST_NUMBER at the most; 0 where it is not one, which Redis refuses itself."""
     try:
         number = float(text)
     except ValueError:

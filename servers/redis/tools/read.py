@@ -540,7 +540,7 @@ async def _series(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> di
 
 
 async def _vectors(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
-    """Elements of a vector set, or what is nearest to one of them or to a vector."""
+    """Read elements of a vector set, or what is nearest to one of them or to a vector."""
     length, about = await _answers(call, ("VCARD", name), ("VINFO", name))
     found: dict[str, Any] = {"length": length, "about": _about(about)}
     async with page.reserved(length):

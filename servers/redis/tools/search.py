@@ -189,7 +189,7 @@ async def redis_search(
 
 
 async def _sizes(call: Call[ScopedRedis], keys: list[bytes]) -> list[int]:
-    """Bytes of documents; 0 for one that is gone."""
+    """Return the bytes of documents; 0 for one that is gone."""
     sizes: list[int] = []
     for chunk in chunks(keys):
         answers = await call.backend.read_many([("MEMORY", "USAGE", key, "SAMPLES", SAMPLES) for key in chunk])

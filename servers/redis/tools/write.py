@@ -258,7 +258,7 @@ def _stream_id(text: str, form: re.Pattern[str]) -> str:
 
 
 def _trimming(maxlen: int | None, minid: str | None) -> list[Any]:
-    """The words of XADD that trim the stream."""
+    """Return the words of XADD that trim the stream."""
     if maxlen is not None and minid is not None:
         raise ToolError("give either maxlen or minid")
     if minid is not None:
