@@ -56,4 +56,5 @@ SIDECAR = Sidecar(
     ],
     resources=RESOURCES,
     prompts=PROMPTS,
+    logins="USER:PASSWORD or API_KEY",
 )
