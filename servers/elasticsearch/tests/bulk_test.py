@@ -272,8 +272,13 @@ def test_queries_of_percolator_fields_are_checked_where_documents_bring_them(sta
             )
         if "_resolve" in request.path:
             return FakeAnswer(200, {"indices": [{"name": "app-1"}], "aliases": [], "data_streams": []})
-        if "_field_caps" in request.path:
-            return FakeAnswer(200, {"fields": {"query": {"percolator": {}}}})
+        if "_simulate_index/app-2" in request.path:
+            made = {"dynamic_templates": [{"any": {"mapping": {"type": "{name}"}}}]}
+            return FakeAnswer(200, {"template": {"mappings": made}})
+        if request.path.startswith("/app-2"):
+            return FakeAnswer(404, {"error": {"type": "index_not_found_exception", "reason": "no", "index": "app-2"}})
+        if "_mapping" in request.path:
+            return FakeAnswer(200, {"app-1": {"mappings": {"properties": {"query": {"type": "percolator"}}}}})
         return ROOT
 
     with FakeElasticsearch(answers) as fake:
@@ -289,6 +294,10 @@ def test_queries_of_percolator_fields_are_checked_where_documents_bring_them(sta
             }
             for tool, arguments in calls.items():
                 assert reason in told(sidecar, tool, index="app-1", **arguments)
+                # An index that is made by the write has what its template says.
+                assert reason in told(sidecar, tool, index="app-2", create_index=True, **arguments)
         assert not [
-            request for request in fake.requests if request.method in ("PUT", "POST") and "_field" not in request.path
+            request
+            for request in fake.requests
+            if request.method in ("PUT", "POST") and "_simulate" not in request.path
         ]
