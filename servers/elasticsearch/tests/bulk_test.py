@@ -211,7 +211,7 @@ def bulk_answer(request: FakeRequest, second: FakeAnswer) -> FakeAnswer:
 @pytest.mark.parametrize(
     ("second", "reason"),
     [
-        (FakeAnswer(429, {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}), "nothing was done"),
+        (FakeAnswer(429, {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}), "none of these operations was done"),
         (FakeAnswer(503, {"error": {"type": "unavailable_shards_exception", "reason": "x"}}), "may have been done"),
         (FakeAnswer(502, b"<html>", "text/html"), "may have been done"),
         (FakeAnswer(0), "may have been done"),
@@ -284,7 +284,7 @@ def test_queries_of_percolator_fields_are_checked_where_documents_bring_them(sta
     with FakeElasticsearch(answers) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true", MCP_INDEX_PATTERNS="app-*")
         for query, reason in (
-            (LOOKUP, "no index that this server may touch"),
+            (LOOKUP, "index that this server may touch"),
             ({"script": {"script": "1"}}, "scripts"),
         ):
             document = {"query": query}

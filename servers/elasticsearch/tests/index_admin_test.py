@@ -285,7 +285,7 @@ def test_what_works_on_all_indices_is_closed_where_patterns_limit(
     also = call(sidecar, "es_search", index="in-1", also=[{"index": "out-1"}])["structuredContent"]["also"]
     assert "touch" in also[0]["error"]
     for kind in ("settings", "templates", "component_templates"):
-        assert "out" not in str(call(sidecar, "es_indices", kind=kind)["structuredContent"])
+        assert "out-" not in str(call(sidecar, "es_indices", kind=kind)["structuredContent"])
     elasticsearch.request("DELETE", "/_index_template/outside")
     assert elasticsearch.request("GET", "/out-1/_count")["count"] == 1
 
