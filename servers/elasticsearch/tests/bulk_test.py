@@ -211,7 +211,7 @@ def bulk_answer(request: FakeRequest, second: FakeAnswer) -> FakeAnswer:
 @pytest.mark.parametrize(
     ("second", "reason"),
     [
-        (FakeAnswer(429, {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}), "none of these operations was done"),
+        (FakeAnswer(429, {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}), "none of these operations"),
         (FakeAnswer(503, {"error": {"type": "unavailable_shards_exception", "reason": "x"}}), "may have been done"),
         (FakeAnswer(502, b"<html>", "text/html"), "may have been done"),
         (FakeAnswer(0), "may have been done"),

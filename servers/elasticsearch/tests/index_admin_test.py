@@ -229,6 +229,7 @@ async def test_no_dynamic_template_makes_fields_of_queries(client: Client, type:
         {"set": {"field": "_index", "value": "x"}},
         {"rename": {"field": "a", "target_field": "_source._index"}},
         {"dissect": {"field": "a", "pattern": "%{_id}"}},
+        {"dissect": {"field": "a", "pattern": "%{*b} %{&b}"}},
         {"grok": {"field": "a", "patterns": ["(?<_routing>x)"]}},
         {"csv": {"field": "a", "target_fields": ["_index"]}},
         {"json": {"field": "a", "add_to_root": True}},
