@@ -288,6 +288,12 @@ def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_port_in_a_host_is_one_line() -> None:
+    done = run(ES_HOST="es.example:9201")
+    assert done.returncode == 2
+    assert done.stderr == "mcp-elasticsearch: ES_HOST: it has a port: give that as ES_PORT\n"
+
+
 def test_a_ca_file_without_certificates_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_text("no certificate")

@@ -161,7 +161,8 @@ async def _data_streams(
         for stream in stats.get("data_streams", ()):
             if row := rows.get(stream["data_stream"]):
                 row["bytes"] = stream["store_size_bytes"]
-                row["newest"] = datetime.fromtimestamp(stream.get("maximum_timestamp", 0) / 1000, UTC).isoformat()
+                if newest := stream.get("maximum_timestamp"):
+                    row["newest"] = datetime.fromtimestamp(newest / 1000, UTC).isoformat()
     return sorted(rows.values(), key=lambda row: str(row["name"]))
 
 
