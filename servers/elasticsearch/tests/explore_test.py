@@ -13,6 +13,7 @@ from mcp_types import ResourceTemplateReference, TextContent, TextResourceConten
 
 from servers.elasticsearch.policy.query_bodies import combined, fields_of
 from servers.elasticsearch.tests.conftest import BOOKS, BOOKS_MAPPING, error, fill, ok
+from servers.elasticsearch.tools.explain import Slow, profile_summary
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.sidecar import Sidecar
 
@@ -364,7 +365,7 @@ async def test_further_parts_of_a_search(client: Client) -> None:
         client, "es_search", index="weather", size=1, source=[], where={"kind": "alert"}, sort=["kind"],
         more={"collapse": {"field": "city.raw", "inner_hits": inner}},
     )  # fmt: skip
-    assert found["hits"][0]["inner_hits"]["coldest"]["hits"][0]["source"] == {"degrees": 0.0}
+    assert found["hits"][0]["inner_hits"]["coldest"]["hits"][0]["source"] == {"degrees": 4.0}
     assert "cursor" not in found and "collapse" in found["notes"][0]
     spelling = {"s": {"text": "observaton", "term": {"field": "note"}}}
     found = await ok(client, "es_search", index="weather", size=0, more={"suggest": spelling})
@@ -415,3 +416,12 @@ async def test_the_difference_of_two_mappings(client: Client, elasticsearch: Ela
     assert found["differ"] == {"title": ["text +.raw: keyword", "keyword"]} and found["only_compare"] == {"extra": "ip"}
     assert found["only_index"]["author.name"] == "keyword"
     assert await ok(client, "es_mapping", index="books", compare="books") == {"difference": {}}
+
+
+@pytest.mark.parametrize("fetch", [{"time_in_nanos": 30}, [{"time_in_nanos": 10}, {"time_in_nanos": 20}]])
+def test_a_profile_tells_of_fetching(fetch: Any) -> None:
+    """OpenSearch 3 has a list."""
+    query = {"type": "TermQuery", "description": "a:b", "time_in_nanos": 70}
+    shard = {"id": "[node][books][0]", "searches": [{"query": [query]}], "fetch": fetch}
+    row: Slow = {"index": "books", "shard": 0, "part": "TermQuery: a:b", "ms": 0.00007}
+    assert "finding matches 70%, fetching documents 30%" in profile_summary([shard], [row])[0]
