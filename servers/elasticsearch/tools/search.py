@@ -8,7 +8,6 @@ that documents that came or went in between make no difference (https://www.elas
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import hashlib
@@ -168,14 +167,15 @@ async def es_search(
     notes = found.get("notes", [])
     if page.first:
         notes = notes + await _field_notes(call, reached, found, text, query, given, aggs)
-    if not more.keys().isdisjoint(_ONE_PAGE) and found.pop("cursor", None):
+    if not more.keys().isdisjoint(_ONE_PAGE) and found.pop("cursor", ""):
         notes = [*notes, f"there is more: {', '.join(more.keys() & _ONE_PAGE)} has one page, so raise size"]
     if notes:
         found["notes"] = notes
     if ids:
         _bare(found)
     if also:
-        found["also"] = list(await asyncio.gather(*(_answered(call, arguments) for arguments in further)))
+        # One after the other, so that one answer at a time is in memory.
+        found["also"] = [await _answered(call, arguments) for arguments in further]
     return found
 
 
@@ -242,7 +242,7 @@ def _bare(found: SearchHits) -> None:
     for hit in found["hits"]:
         hit.pop("score", None)
     if all(hit.keys() == {"id"} for hit in found["hits"]):
-        found["ids"] = [hit["id"] for hit in found.pop("hits")]  # type: ignore[misc]
+        found["ids"] = [hit["id"] for hit in found.pop("hits")]
 
 
 async def _field_notes(
