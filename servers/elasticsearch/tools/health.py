@@ -134,7 +134,7 @@ async def _told(call: Call[ScopedElasticsearch], answer: Health, about: list[Abo
 
 
 async def _seen(call: Call[ScopedElasticsearch], refusal: ElasticsearchError) -> Health:
-    """What a user's own indices tell, where the cluster's state may not be asked."""
+    """Tell what a user's own indices show, where the user may not ask for the state of the cluster."""
     try:
         rows = await summaries(call, "*", "open,closed")
     except NothingInside:

@@ -100,7 +100,7 @@ def _page(
 async def summaries(
     call: Call[ScopedElasticsearch], pattern: str, expand: str, health: str | None = None
 ) -> list[IndexSummary]:
-    """Indices by name. Who may not ask for their statistics gets the names, and the documents that a search counts."""
+    """Return indices by name. A user without the right to statistics gets names, and documents as a search counts them."""
     pattern = await within(call.backend, pattern, expand)
     params = {"format": "json", "bytes": "b", "h": "index,health,status,docs.count,store.size,pri,rep", "s": "index"}
     params |= {"expand_wildcards": expand} | ({"health": health} if health else {})
