@@ -123,7 +123,7 @@ async def es_health(
 async def _told(call: Call[ScopedElasticsearch], answer: Health, about: list[About]) -> dict[str, list[str]]:
     """The lines of sections, as far as they fit."""
     room = Room(call.max_bytes, 1024 + size(answer))
-    told = {}
+    told: dict[str, list[str]] = {}
     for name in dict.fromkeys(about):
         try:
             lines = [line async for line in SECTIONS[name](call)]

@@ -80,7 +80,8 @@ async def es_define(
     definition: Annotated[
         dict[str, Any],
         Field(
-            description='as the API has it: {"properties":{}} of a mapping. An index may be {"like":"other","mappings":{}}'
+            description='as the API has it: {"properties":{}} of a mapping, {"number_of_replicas":1} of settings. '
+            'An index may be {"like":"other","mappings":{}}'
         ),
     ],
 ) -> Defined:

@@ -297,7 +297,7 @@ async def _compared(call: Call[ScopedElasticsearch], index: str, other: str, fie
         else:
             difference[where][field] = told
     found: Mappings = {"difference": {key: told for key, told in difference.items() if told}}
-    return found | {"left_out": left_out} if left_out else found  # type: ignore[return-value]
+    return found | {"left_out": left_out} if left_out else found
 
 
 def _united(answer: Mapping[str, Any]) -> dict[str, str]:
