@@ -161,9 +161,7 @@ async def es_search(
         async with near_fields_of(call.backend, reached):
             found = _found(call, await _go_on(call.backend, reached, page, body), page, size)
         if "cursor" not in found:
-            # It would expire by itself; nobody waits for it to be closed.
-            with contextlib.suppress(ToolError, BackendError):
-                await call.backend.write("DELETE", "/_pit", body={"id": page.pit})
+            await _close(call.backend, page)
     notes = found.get("notes", [])
     if page.first:
         notes = notes + await _field_notes(call, reached, found, text, query, given, aggs)
@@ -352,6 +350,7 @@ def _fingerprint(index: str, body: Dsl) -> str:
 
 
 async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body: Dsl) -> Any:
+    first = page.pit is None
     if page.pit is None:
         async with near_names(backend):
             opened = await backend.read(
@@ -368,9 +367,17 @@ async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body:
     try:
         return await backend.read("POST", "/_search", body=body)
     except ElasticsearchError as error:
+        if first:
+            await _close(backend, page)  # nobody gets a cursor of it
         if error.type in ("search_context_missing_exception", "no_shard_available_action_exception"):
             raise ToolError("the cursor has expired, or its index is gone: start again without a cursor") from None
         raise
+
+
+async def _close(backend: ScopedElasticsearch, page: HitsPage) -> None:
+    """Close the point in time of a page. One that stays open expires by itself."""
+    with contextlib.suppress(ToolError, BackendError):
+        await backend.write("DELETE", "/_pit", body={"id": page.pit})
 
 
 def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: int) -> SearchHits:
