@@ -83,7 +83,7 @@ def _shop(client: Redis) -> None:
     """
     with client.pipeline(transaction=False) as pipe:
         for n in range(1, USERS + 1):
-            user = {
+            user: dict[Any, Any] = {
                 "email": f"user{17 if n == 170 else n}@example.com",
                 "country": COUNTRIES[n % 5],
                 "points": str(n * 10),
