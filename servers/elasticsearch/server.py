@@ -16,6 +16,7 @@ from servers.elasticsearch.tools.field_stats import es_field
 from servers.elasticsearch.tools.health import es_health
 from servers.elasticsearch.tools.index_admin import es_alias, es_define
 from servers.elasticsearch.tools.indices import es_indices, es_mapping
+from servers.elasticsearch.tools.manage import es_manage
 from servers.elasticsearch.tools.query_languages import es_query
 from servers.elasticsearch.tools.raw_request import es_request
 from servers.elasticsearch.tools.search import es_search
@@ -51,7 +52,9 @@ SIDECAR = Sidecar(
         es_by_query,
         es_define,
         es_alias,
+        es_manage,
     ],
     resources=RESOURCES,
     prompts=PROMPTS,
+    logins="USER:PASSWORD or API_KEY",
 )

@@ -56,5 +56,5 @@ SIDECAR = Sidecar(
     ],
     resources=RESOURCES,
     prompts=PROMPTS,
-    logins=True,
+    logins="USER:PASSWORD",
 )

@@ -207,6 +207,8 @@ def _advice(type: str, reason: str) -> str:
         return 'name its path, as in [{"lines.price":{"order":"asc","nested":{"path":"lines"}}}]'
     if "Result window is too large" in reason:
         return "narrow the query, or go on by the cursor"
+    if "in [retriever]" in reason or "nknown retriever" in reason:
+        return "this cluster has no such retriever (Elasticsearch has them from 8.14 on): say it by query and knn"
     if "unknown query [query]" in reason:
         return 'give the query clause itself, such as {"match": {...}}, without {"query": ...} around it'
     return _ADVICE.get(type, "")

@@ -7,9 +7,7 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from servers.common.backend import BackendError
 from servers.common.protocol.tools import ToolError, to_json
@@ -19,19 +17,20 @@ from servers.elasticsearch.policy.index_scope import ScopedElasticsearch, indice
 from servers.elasticsearch.policy.query_bodies import refuse_scripts
 
 # What these take is said once, in the server's instructions.
-IndexPattern = Annotated[str, Field(min_length=1, max_length=4096)]
+# Their lengths are checked by `path` and by Elasticsearch, and told only where they are wrong.
+IndexPattern = str
 """Index, alias or data stream; several by commas; * matches any."""
 
-IndexName = Annotated[str, Field(min_length=1, max_length=255)]
+IndexName = str
 """The exact name of an index, alias or data stream."""
 
 
 Dsl = dict[str, Any]
 """A part of the query DSL."""
 
-DocumentId = Annotated[str, Field(min_length=1, max_length=512)]
+DocumentId = str
 
-Routing = Annotated[str | None, Field(min_length=1, max_length=512)]
+Routing = str | None
 """What a document was indexed with in place of its id, to choose its shard: index, id and routing identify it."""
 
 
@@ -52,7 +51,7 @@ def writable(name: str) -> str:
     Raises:
         ToolError: it could mean several, or is Elasticsearch's own.
     """
-    if name == "_all" or any(c in name for c in '*?,<>:"\\/| #'):
+    if name in ("", "_all") or any(c in name for c in '*?,<>:"\\/| #'):
         raise ToolError(f"{name!r} is not the exact name of one index: nothing was done; es_indices lists names")
     if name.startswith((".", "_", "-", "+")):
         raise ToolError(
@@ -156,6 +155,8 @@ async def within(backend: ScopedElasticsearch, expression: str, expand: str = "o
     Raises:
         ToolError: a name leads outside, or nothing inside matches.
     """
+    if not expression.strip(","):
+        raise ToolError("the index has no name: es_indices lists names; * means all")
     if not backend.scope:
         backend.scope.refuse_restricted(expression)
         return expression
@@ -216,6 +217,11 @@ async def _inside(backend: ScopedElasticsearch, names: Sequence[str]) -> list[Re
             if not _is_inside(backend, found, streams):
                 raise backend.scope.outside(found.name)
     return reached
+
+
+async def reached_by(backend: ScopedElasticsearch, name: str) -> list[Reached]:
+    """What an exact name leads to, wherever it is."""
+    return await _reached(backend, name, "all")
 
 
 async def _reached(backend: ScopedElasticsearch, expression: str, expand: str) -> list[Reached]:
@@ -316,14 +322,26 @@ async def check_documents(backend: ScopedElasticsearch, index: str, documents: S
     suspicious = [document for document in documents if any(word in to_json(document) for word in _QUERY_WORDS)]
     if not suspicious:
         return
+    if await may_percolate(backend, index):
+        await check_bodies(backend, *suspicious)
+
+
+MAY_PERCOLATE = re.compile(r'percolator|"type":"[^"]*\{')
+"""What a mapping has that makes fields of queries, or may: a dynamic template takes a type from a field's name."""
+
+
+async def may_percolate(backend: ScopedElasticsearch, index: str) -> bool:
+    """Return whether documents of an index, or of one that a write would make, may have fields of queries."""
     try:
-        fields = await known_fields(backend, index, "*")
+        found = await backend.read("GET", path(index, "_mapping"))
     except ElasticsearchError as error:
         if error.type != "index_not_found_exception":
-            raise
-        return  # an index that a write makes has no such fields
-    if any("percolator" in types for types in fields.values()):
-        await check_bodies(backend, *suspicious)
+            return True  # who may write may be forbidden to see the mapping
+        try:
+            found = await backend.read("POST", path("_index_template", "_simulate_index", index))
+        except ElasticsearchError:
+            return True
+    return bool(MAY_PERCOLATE.search(to_json(found)))
 
 
 def shown(backend: ScopedElasticsearch, names: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -123,8 +124,12 @@ _PROCESSORS = frozenset(
 """Processors of ingest pipelines that change nothing but the document."""
 
 
-def check_pipeline(pipeline: Any) -> None:
+def check_pipeline(pipeline: Any, *, stored: bool = False) -> None:
     """Check that a pipeline has only known processors, without conditions, templates and files.
+
+    Args:
+        pipeline: its definition
+        stored: it will work on documents that are written, so none may go elsewhere for what is in it
 
     Raises:
         ToolError: it has another, or is none.
@@ -135,26 +140,34 @@ def check_pipeline(pipeline: Any) -> None:
         pipeline.keys() - {"_meta", "deprecated", "description", "on_failure", "processors", "version"}
     ):
         raise ToolError(f"{unknown[0][:100]!r} is no part of a pipeline that is known here")
-    _check_processors([pipeline.get("processors", []), pipeline.get("on_failure", [])])
+    _check_processors([pipeline.get("processors", []), pipeline.get("on_failure", [])], stored)
 
 
-def _check_processors(value: Any) -> None:
+_IDENTITY = re.compile(r"(?<![\w-])_(?:index|id|routing|source\.)")
+"""What says where a document goes, or hides it, in an option of a processor."""
+
+
+def _check_processors(value: Any, stored: bool) -> None:
     if isinstance(value, list):
         for item in value:
-            _check_processors(item)
+            _check_processors(item, stored)
         return
     if not isinstance(value, dict) or len(value) != 1:
         raise ToolError("a processor is an object with one key, its type")
     ((kind, options),) = value.items()
     if kind not in _PROCESSORS or not isinstance(options, dict):
         raise ToolError(f"processor {kind[:100]!r} is refused: known are {', '.join(sorted(_PROCESSORS))}")
+    if stored and (options.get("add_to_root") or (kind in ("json", "kv") and not options.get("target_field"))):
+        raise ToolError(f"{kind} needs a target_field here: what a document holds could send it elsewhere")
     for key, inner in options.items():
         if key == "if":
             raise ToolError("'if' is a script, and scripts are not allowed here: leave it out")
         if key.endswith("_file"):
             raise ToolError(f"{key[:100]!r} would read a file of Elasticsearch's node")
         if key in ("processor", "on_failure"):
-            _check_processors(inner)
+            _check_processors(inner, stored)
+        elif stored and _IDENTITY.search(f"{key} {to_json(inner)}"):
+            raise ToolError(f"{key[:100]!r} names _index, _id or _routing: the document would go elsewhere")
         elif "{{" in to_json(inner):
             raise ToolError(f"{key[:100]!r} holds a template, and templates are not run here")
         elif key in ("field", "target_field") and inner in ("_index", "_id", "_routing"):

@@ -28,6 +28,7 @@ from servers.elasticsearch.policy.index_names import (
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.bulk import Stopped, sent
 from servers.elasticsearch.tools.documents import Refresh
+from servers.elasticsearch.tools.reindex import copied
 
 CHUNK = 500
 """Documents of one bulk request."""
@@ -46,6 +47,7 @@ class ByQuery(TypedDict):
     conflicts: Annotated[NotRequired[int], Field(description="changed meanwhile, left alone")]
     failures: NotRequired[int]
     failed: NotRequired[list[dict[str, Any]]]
+    task: Annotated[NotRequired[dict[str, Any]], Field(description="of copy_to")]
     stopped: Annotated[NotRequired[str], Field(description="why the rest was not done")]
 
 
@@ -57,10 +59,17 @@ async def es_by_query(
     query: dict[str, Any],
     set: Annotated[dict[str, Any] | None, Field(description="fields to merge in; default: delete")] = None,
     most: Annotated[int, Field(ge=1, le=10_000, description="refuse if more match")] = 1000,
-    confirm: Annotated[str | None, Field(description="from the dry run")] = None,
+    confirm: str | None = None,
+    copy_to: Annotated[
+        dict[str, Any] | None, Field(description='copy instead, at once: {"index","drop":["a"],"rename":{"old":"new"}}')
+    ] = None,
     refresh: Refresh = False,
 ) -> ByQuery:
-    """Delete or change what a query finds, in two calls: the first only counts and shows some."""
+    """Delete or change what a query finds, in two calls: the first only shows it. Or copy it, as a task (reindex)."""
+    if copy_to is not None:
+        if set is not None or confirm is not None:
+            raise ToolError("copy_to goes without set and confirm; nothing was done")
+        return {"task": await copied(call, index, query, copy_to)}
     await write_target(call.backend, index)
     await check_bodies(call.backend, query)
     if query in ({}, {"match_all": {}}) and set is None:

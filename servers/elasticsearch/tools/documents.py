@@ -26,10 +26,13 @@ from servers.elasticsearch.policy.index_names import (
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 
 # What these mean is said once, in the server's instructions.
-SeqNo = Annotated[int | None, Field(ge=0)]
-PrimaryTerm = Annotated[int | None, Field(ge=1)]
+SeqNo = int | None
+PrimaryTerm = int | None
 Refresh = bool
 CreateIndex = bool
+
+
+MOST_DOCUMENTS = 200
 
 
 class Document(TypedDict):
@@ -51,7 +54,7 @@ async def es_get(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexName,
-    id: DocumentId | Annotated[list[DocumentId], Field(min_length=1, max_length=200)],
+    id: DocumentId | list[DocumentId],
     routing: Routing = None,
     source: list[str] | None = None,
     field: Annotated[str | None, Field(description="one text, whole, in pieces")] = None,
@@ -60,6 +63,8 @@ async def es_get(
     """Get documents by id, as they are now. Long values are cut: read one whole by field."""
     index = await within(call.backend, index)
     if isinstance(id, list):
+        if not 0 < len(id) <= MOST_DOCUMENTS:
+            raise ToolError(f"give 1 to {MOST_DOCUMENTS} ids")
         if field is not None:
             raise ToolError("field is of one document: give one id")
         return await _several(call, index, id, routing, source)
@@ -164,8 +169,8 @@ async def es_index(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexName,
-    document: Annotated[dict[str, Any], Field(description="op update: only what changes")],
-    id: Annotated[DocumentId | None, Field(description="default: a new one")] = None,
+    document: dict[str, Any],
+    id: DocumentId | None = None,
     op: Annotated[
         Literal["index", "create", "update"],
         Field(description="index: replaces; create: only if the id is new; update: merges"),
@@ -225,7 +230,7 @@ async def es_delete(
     if_primary_term: PrimaryTerm = None,
     refresh: Refresh = False,
 ) -> DocumentDeleted:
-    """Delete one document by its id. It can't be undone: get it first."""
+    """Delete one document by its id."""
     writable(index)
     params = _conditions(if_seq_no, if_primary_term, refresh) | routed(routing)
     # A delete makes an index of a misspelled name, as any write does.

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.protocol.tools import Call, Room, tool
+from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_names import (
@@ -30,6 +30,8 @@ from servers.elasticsearch.tools.search import partial_notes
 
 MOST_ROWS = 20
 
+MOST_DOCUMENTS = 20
+
 DEPTH = 6
 """Levels of an explanation that are told."""
 
@@ -49,6 +51,7 @@ class Why(TypedDict):
     matched: NotRequired[bool]
     score: NotRequired[float]
     reasons: NotRequired[list[str]]
+    documents: Annotated[NotRequired[list[dict[str, Any]]], Field(description="of several ids")]
     notes: NotRequired[list[str]]
     took_ms: NotRequired[int]
     summary: Annotated[NotRequired[list[str]], Field(description="where the time goes, in words")]
@@ -62,11 +65,11 @@ async def es_explain(
     index: IndexName,
     query: Dsl,
     aggs: Dsl | None = None,
-    id: DocumentId | None = None,
+    id: DocumentId | list[DocumentId] | None = None,
     routing: Routing = None,
     profile: bool = False,
 ) -> Why:
-    """Whether a query is valid and what it means; why document id matches or not; with profile what makes it slow."""
+    """Whether a query is valid and what it means; why ids match or not; profile: what makes it slow."""
     await check_bodies(call.backend, query, aggs)
     index = await within(call.backend, index)
     why = await _validated(call, index, query)
@@ -77,7 +80,9 @@ async def es_explain(
     outside = fields_of(outside_nested(query)) | aggregated(outside_nested(aggs))
     if notes := await field_notes(call.backend, index, fields_of(query) | aggregated(aggs), outside):
         why["notes"] = notes
-    if id is not None:
+    if isinstance(id, list):
+        why["documents"] = await _documents(call, room, index, query, id, routing)
+    elif id is not None:
         why |= await _document(call, room, index, query, id, routing)  # type: ignore[typeddict-item]
     if profile:
         profiled = await _profiled(call, room, index, query, aggs)
@@ -127,6 +132,24 @@ async def _document(
     if answer["matched"]:
         found["score"] = explanation.get("value", 0)
     return found
+
+
+async def _documents(
+    call: Call[ScopedElasticsearch], room: Room, index: str, query: dict[str, Any], ids: list[str], routing: str | None
+) -> list[dict[str, Any]]:
+    """What `_document` tells of each of several, with fewer levels of the explanation."""
+    if not 0 < len(ids) <= MOST_DOCUMENTS:
+        raise ToolError(f"give 1 to {MOST_DOCUMENTS} ids")
+    rows: list[dict[str, Any]] = []
+    for id in dict.fromkeys(ids):
+        part = Room(room.left // (len(ids) - len(rows)))
+        try:
+            row = {"id": id} | await _document(call, part, index, query, id, routing)
+        except ToolError as error:
+            row = {"id": id, "error": str(error)}
+        room.take(row)
+        rows.append(row)
+    return rows
 
 
 def _lines(explanation: Mapping[str, Any], level: int = 0) -> Iterator[str]:

@@ -53,6 +53,10 @@ EXACT = 40_000
 
 EXAMPLES = 5
 
+MOST_TOP = 200
+
+MOST_SAMPLED = 1_000_000
+
 
 class Top(TypedDict):
     value: Any
@@ -79,12 +83,14 @@ async def es_field(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexPattern,
-    field: Annotated[str, Field(min_length=1, max_length=1000)],
+    field: str,
     query: Dsl | None = None,
-    top: Annotated[int, Field(ge=1, le=200)] = 10,
-    sample: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000,
+    top: int = 10,
+    sample: int = 10_000,
 ) -> FieldStats:
     """What a field holds: most frequent values, range, distinct, missing share."""
+    if not 0 < top <= MOST_TOP or not 0 < sample <= MOST_SAMPLED:
+        raise ToolError(f"top is 1 to {MOST_TOP}, sample 1 to {MOST_SAMPLED} documents")
     await check_bodies(call.backend, query)
     index = await within(call.backend, index)
     async with near_names(call.backend):

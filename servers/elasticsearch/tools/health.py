@@ -68,7 +68,7 @@ async def es_health(
     *,
     about: list[About] = [],  # noqa: B006
 ) -> Health:
-    """State of the cluster, and what is wrong with it: shards and why they are nowhere, heap, CPU, disk."""
+    """State of the cluster, and what is wrong with it: shards, heap, CPU, disk."""
     limits = ""
     if call.backend.scope:
         try:

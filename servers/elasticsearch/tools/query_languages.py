@@ -41,16 +41,21 @@ class Table(TypedDict):
     notes: Annotated[NotRequired[list[str]], Field(description="why the result is not complete")]
 
 
+LONGEST_QUERY = 100_000
+
+
 @tool(title="Query language", needs=has_language)
 async def es_query(
     call: Call[ScopedElasticsearch],
     *,
     language: Literal["esql", "sql", "eql"] = "esql",
-    query: Annotated[str, Field(min_length=1, max_length=100_000)],
+    query: str,
     index: Annotated[IndexPattern | None, Field(description="of EQL")] = None,
     limit: Annotated[int, Field(ge=1, le=10_000)] = 100,
 ) -> Table:
     """Ask in ES|QL (FROM logs | STATS n = COUNT(*) BY host), SQL, or EQL for sequences of events."""
+    if len(query) > LONGEST_QUERY:
+        raise ToolError(f"the query has {len(query)} characters, more than {LONGEST_QUERY}")
     if not call.backend.has(language):
         there = [name for name in LANGUAGES if call.backend.has(name)]
         raise ToolError(f"this cluster has no {language}: it has {', '.join(there)}, and es_search")
