@@ -82,7 +82,7 @@ def _resolved(text: str, *, item: str, results: Results) -> Any:
 
 
 def holds(expected: Any, found: Any) -> bool:
-    """Whether what was found is what was expected, in the sense of this module's docstring."""
+    """Return whether what was found is what was expected, in the sense of this module's docstring."""
     if isinstance(expected, dict):
         return isinstance(found, Mapping) and all(holds(inner, found.get(name)) for name, inner in expected.items())
     if isinstance(expected, list):

@@ -71,15 +71,15 @@ def _redis() -> Iterator[Running]:
 def _shop(client: Redis) -> None:
     """Add what a shop keeps in Redis.
 
-    user:N       240 hashes: email (two users have one in common), country, plan, points
-    session:N    120 strings that expire: the first 6 within half an hour, the others in half a day at the earliest
-    board:week   sorted set of users by points
-    mail:N       12 streams with the group `mailers`; mail:N has N pending entries
-    orders       stream of 300 entries, one a minute
-    log:app      list of 500 lines, the newest last
-    shops        places of six cities
-    visitors, online:monday    HyperLogLog of 1,000 visitors, bitmap of 80 users
-    avatar:7     the beginning of an image
+    user:N       240 hashes: email (two users have one in common), country, plan, points.
+    session:N    120 strings that expire: the first 6 within half an hour, the others in half a day at the earliest.
+    board:week   sorted set of users by points.
+    mail:N       12 streams with the group `mailers`. mail:N has N pending entries.
+    orders       stream of 300 entries, one a minute.
+    log:app      list of 500 lines, the newest last.
+    shops        places of six cities.
+    visitors, online:monday    HyperLogLog of 1,000 visitors, bitmap of 80 users.
+    avatar:7     the beginning of an image.
     """
     with client.pipeline(transaction=False) as pipe:
         for n in range(1, USERS + 1):

@@ -54,7 +54,7 @@ _LEAF_PARTS = frozenset(
 
 
 def _is_name(inner: Any, parent: str, alone: bool) -> bool:
-    """Whether a key with the name of a script can only be a name that a user gave to a field or an aggregation."""
+    """Return whether a key with the name of a script can only be a name that a user gave to a field or an aggregation."""
     if parent in _NAMES:
         return isinstance(inner, dict) and inner.keys().isdisjoint(_SCRIPT_PARTS)
     if not alone or parent not in LEAVES | {"range", "terms"}:
@@ -80,11 +80,9 @@ def refuse_scripts(value: Any, parent: str = "") -> None:
         return
     for key, inner in value.items():
         if (key in _SCRIPTED or key.endswith("_script")) and not _is_name(inner, parent, len(value) == 1):
-            raise ToolError(
-                f"{key!r}: scripts are not allowed here; say it with queries and aggregations that need none"
-            )
+            raise ToolError(f"{key!r}: scripts are not allowed here; use queries and aggregations without scripts")
         if key == "wrapper" and isinstance(inner, dict) and "query" in inner:
-            raise ToolError("'wrapper' hides a query, which can't be checked then: give the query itself")
+            raise ToolError("'wrapper' hides a query from checks: give the query itself")
         if (
             key in ("collate", "template", "template_id", "templates")
             and (
@@ -175,7 +173,7 @@ def _check_processors(value: Any, stored: bool) -> None:
 
 
 def fields_of(query: Any) -> set[str]:
-    """The fields that a query names outright, without wildcards."""
+    """Return the fields that a query names outright, without wildcards."""
     found: set[str] = set()
     if isinstance(query, list):
         return found.union(*map(fields_of, query))
@@ -192,7 +190,7 @@ def fields_of(query: Any) -> set[str]:
 
 
 def aggregated(aggs: Any) -> set[str]:
-    """The fields that aggregations name outright."""
+    """Return the fields that aggregations name outright."""
     if isinstance(aggs, list):
         return set().union(*map(aggregated, aggs))
     if not isinstance(aggs, dict):
@@ -225,7 +223,7 @@ def combined(
     query: dict[str, Any] | None,
     nested: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any] | None:
-    """The query of all that is given; None where nothing is.
+    """Return the query of all that is given; None where nothing is.
 
     Args:
         text: words, in the syntax of simple_query_string
@@ -272,7 +270,7 @@ def _clause(field: str, value: Any) -> dict[str, Any]:
         return {"range": {field: value}}
     if isinstance(value, list):
         if not value or any(isinstance(item, dict | list) or item is None for item in value):
-            raise ToolError(f"where {field!r}: a list is of values, of which one has to be")
+            raise ToolError(f"where {field!r}: a list takes plain values, one of which must match")
         return {"bool": {"should": [_clause(field, item) for item in value], "minimum_should_match": 1}}
     # As the field is indexed: exact for keywords and numbers, all words for text.
     return {"match": {field: {"query": value, "operator": "and"}}}

@@ -71,7 +71,7 @@ class Defined(TypedDict):
     done: str
 
 
-@tool(title="Create an index, field or template", write=True, idempotent=False)
+@tool(title="Create index, fields or template", write=True, idempotent=False)
 async def es_define(
     call: Call[ScopedElasticsearch],
     *,
@@ -245,7 +245,7 @@ def _looked_up(definition: Any) -> Iterator[str]:
 
 
 async def _check_names(backend: ScopedElasticsearch, definition: Any) -> None:
-    """Raises ToolError where MCP_INDEX_PATTERNS forbids what a definition of indices has beside their own fields."""
+    """Raise ToolError where MCP_INDEX_PATTERNS forbids what a definition of indices has beside their own fields."""
     if not backend.scope or not isinstance(definition, dict):
         return
     aliases = definition.get("aliases")
@@ -253,7 +253,7 @@ async def _check_names(backend: ScopedElasticsearch, definition: Any) -> None:
         await write_target(backend, alias, create=True)
     await check_bodies(backend, aliases, *({"target_index": name} for name in _looked_up(definition)))
     if "_pipeline" in to_json(definition.get("settings")):
-        raise ToolError("settings default_pipeline and final_pipeline may lead to other indices: nothing was done")
+        raise ToolError("settings default_pipeline and final_pipeline may write to other indices: nothing was done")
 
 
 MOST_CHANGES = 100
@@ -261,8 +261,6 @@ MOST_CHANGES = 100
 
 
 class Change(BaseModel):
-    """An alias to add to an index, or to remove from it."""
-
     model_config = ConfigDict(extra="forbid")
 
     op: Literal["add", "remove"]
@@ -323,4 +321,4 @@ async def es_alias(
                 raise
             answer = {}
         found[name] = sorted(answer)
-    return {"aliases": found} if len(names) <= 20 else {"aliases": found, "note": "of the first 20"}
+    return {"aliases": found} if len(names) <= 20 else {"aliases": found, "note": "only the first 20 aliases are shown"}

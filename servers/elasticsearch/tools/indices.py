@@ -74,12 +74,12 @@ async def es_indices(
 def _page(
     call: Call[ScopedElasticsearch], kind: str, rows: list[Any], key: str, limit: int, cursor: str | None
 ) -> Indices:
-    """The rows behind the one that the cursor names."""
+    """Return the rows behind the one that the cursor names."""
     start = 0
     if cursor is not None:
         start = next((i for i, row in enumerate(rows, 1) if row[key] == cursor), 0)
         if not start:
-            raise ToolError(f"{cursor[:100]!r} is not there any more: begin again without a cursor")
+            raise ToolError(f"{cursor[:100]!r} no longer exists: start again without a cursor")
     room = Room(call.max_bytes, 2048)
     kept = [row for row in rows[start : start + limit] if room.take(row)]
     answer: Indices = {"total": len(rows), kind: kept}  # type: ignore[misc]
@@ -149,15 +149,15 @@ def _index(row: Mapping[str, str | None], aliases: list[str]) -> IndexSummary:
 
 
 class MappingGroup(TypedDict):
-    indices: Annotated[list[str], Field(description="that have this mapping; 20 are named at the most")]
-    count: Annotated[int, Field(description="of indices")]
-    dynamic: Annotated[NotRequired[str], Field(description="what becomes of unknown fields, where not the default")]
+    indices: Annotated[list[str], Field(description="with this mapping, 20 at most")]
+    count: Annotated[int, Field(description="number of indices")]
+    dynamic: Annotated[NotRequired[str], Field(description="how unknown fields are handled, if not the default way")]
     fields: Annotated[
         NotRequired[dict[str, str]],
-        Field(description="dotted path to type; +.x: sub-field; [..]: parameters that matter to queries"),
+        Field(description="dotted path to type; +.x: sub-field; [..]: parameters that affect queries"),
     ]
-    left_out: Annotated[NotRequired[int], Field(description="fields that did not fit: ask for some by `fields`")]
-    mapping: Annotated[NotRequired[dict[str, Any]], Field(description="with full: as Elasticsearch has it")]
+    left_out: Annotated[NotRequired[int], Field(description="number of fields that did not fit: narrow `fields`")]
+    mapping: Annotated[NotRequired[dict[str, Any]], Field(description="with full: as Elasticsearch returns it")]
 
 
 class Mappings(TypedDict):
@@ -195,11 +195,11 @@ async def es_mapping(
             group["dynamic"] = str(mapping["dynamic"])
         if full:
             if fields != "*":
-                raise ToolError("fields narrows the digest only: leave out full, or fields")
+                raise ToolError("fields works only without full: leave out one of them")
             group["mapping"] = mapping
             if not found and size(group) > room.left:
                 raise ToolError(
-                    f"the mapping has {size(group)} bytes, more than fit: leave out full, and narrow the digest by fields"
+                    f"the mapping has {size(group)} bytes, more than fit: leave out full, and narrow the result with fields"
                 )
             if not room.take(group):
                 break
@@ -237,7 +237,7 @@ async def _mappings(call: Call[ScopedElasticsearch], index: str) -> dict[str, An
 
 
 async def _compared(call: Call[ScopedElasticsearch], index: str, other: str, fields: str) -> Mappings:
-    """Where the fields of two expressions of indices differ."""
+    """Say where the fields of two expressions of indices differ."""
     room = Room(call.max_bytes)
     first, second = [_united(await _mappings(call, name)) for name in (index, other)]
     difference: dict[str, Any] = {"only_index": {}, "only_compare": {}, "differ": {}}

@@ -73,7 +73,7 @@ async def _check_kind(backend: ScopedElasticsearch, kind: str, name: str) -> Non
 
 
 async def _described(call: Call[ScopedElasticsearch], name: str) -> dict[str, Any]:
-    """What is lost with an index or a data stream."""
+    """Say what is lost with an index or a data stream."""
     params = {"format": "json", "bytes": "b", "h": "index,uuid,status,docs.count,store.size", "expand_wildcards": "all"}
     rows = await call.backend.read("GET", path("_cat", "indices", name), params=params)
     aliases = await call.backend.read("GET", path(name, "_alias"))

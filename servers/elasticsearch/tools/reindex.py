@@ -112,7 +112,7 @@ async def _renaming(call: Call[ScopedElasticsearch], rename: Mapping[str, str]) 
 
 
 def _is_field(name: str) -> bool:
-    """Whether a name is of a field of a document, and not of what leads it elsewhere (_index, _id, _routing, _ingest)."""
+    """Return whether a name is of a field of a document, and not of what leads it elsewhere (_index, _id, _routing, _ingest)."""
     return bool(re.fullmatch(r"(?!_)[^*{}\s]{1,500}", name)) and "" not in name.split(".")
 
 
@@ -137,7 +137,7 @@ def _opened(call: Call[ScopedElasticsearch], task: str) -> tuple[str, str]:
 
 
 async def progress(call: Call[ScopedElasticsearch], task: str) -> dict[str, Any]:
-    """What a task has done so far, and whether it has ended."""
+    """Say what a task has done so far, and whether it has ended."""
     name, pipeline = _opened(call, task)
     try:
         answer = await call.backend.read("GET", path("_tasks", name), answers=("completed", "task"))

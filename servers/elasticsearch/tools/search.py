@@ -57,12 +57,13 @@ HIGHLIGHTED = 1_000_000
 
 class Hit(TypedDict):
     id: str
-    index: Annotated[NotRequired[str], Field(description="where several were searched")]
+    index: Annotated[NotRequired[str], Field(description="present if several indices were searched")]
     routing: NotRequired[str]
     score: NotRequired[float]
     source: NotRequired[dict[str, Any]]
     cut: Annotated[
-        NotRequired[dict[str, int]], Field(description="what was cut in source, and its whole length: es_get")
+        NotRequired[dict[str, int]],
+        Field(description="values cut in source, with their full lengths; es_get reads them"),
     ]
     highlight: NotRequired[dict[str, list[str]]]
     fields: NotRequired[dict[str, list[Any]]]
@@ -86,18 +87,18 @@ async def es_search(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexPattern,
-    text: Annotated[str | None, Field(description='words in any field: all of them; "a phrase", a | b, -not')] = None,
+    text: Annotated[str | None, Field(description='all these words, in any field; "a phrase", a | b, -not')] = None,
     where: Annotated[
         Dsl | None,
         Field(
-            description='{"status":"open","tag":["a","b"],"date":{"gte":"now-1d"},"gone":null}: any of a list; null: none'
+            description='{"status":"open","tag":["a","b"],"date":{"gte":"now-1d"},"gone":null}; list: any of them; null: no value'
         ),
     ] = None,
     query: Dsl | None = None,
     knn: Dsl | None = None,
     aggs: Dsl | None = None,
     sort: Annotated[
-        list[dict[str, Any] | str] | None, Field(description='as [{"date":"desc"}]; default: by score')
+        list[dict[str, Any] | str] | None, Field(description='e.g. [{"date":"desc"}]; default: score')
     ] = None,
     source: Annotated[
         list[str] | None, Field(description='fields to give, * allowed; []: none; ["_id"]: bare ids, up to 10000')
@@ -268,13 +269,13 @@ async def _field_notes(
             known = await known_fields(call.backend, index, "*")
             if paths := sorted(name for name, types in known.items() if "nested" in types)[:5]:
                 notes.append(
-                    f"text does not look into nested objects ({', '.join(paths)}): ask their fields by where or a nested query"
+                    f"text does not search nested objects ({', '.join(paths)}): search their fields with where or a nested query"
                 )
     return notes
 
 
 def _filters(aggs: Any) -> list[Any]:
-    """The queries of filter aggregations."""
+    """Return the queries of filter aggregations."""
     if not isinstance(aggs, dict):
         return []
     here = [inner for name, inner in aggs.items() if name in ("filter", "filters")]
@@ -323,10 +324,10 @@ class HitsPage:
         except (ValueError, TypeError):
             well = False
         if not well:
-            raise ToolError(f"cursor {cursor[:50]!r} is not one from a result: begin without a cursor")
+            raise ToolError(f"cursor {cursor[:50]!r} is not from a result: start without a cursor")
         if given != fingerprint:
             raise ToolError(
-                "the cursor is of another search: repeat all arguments as they were, or begin without a cursor"
+                "the cursor belongs to another search: repeat all arguments unchanged, or start without a cursor"
             )
         return cls(fingerprint, offset, pit, after, shown)
 
@@ -345,7 +346,7 @@ def mark(hit: Any) -> str:
 
 
 def _fingerprint(index: str, body: Dsl) -> str:
-    """Tells one search from another, whatever the size of its pages and the time they may take."""
+    """Tell one search from another, whatever the size of its pages and the time they may take."""
     asked = {name: value for name, value in body.items() if name not in ("size", "timeout")}
     return hashlib.blake2b(to_json([index, asked]).encode("utf-8", "replace"), digest_size=6).hexdigest()
 
@@ -368,7 +369,7 @@ async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body:
         return await backend.read("POST", "/_search", body=body)
     except ElasticsearchError as error:
         if error.type in ("search_context_missing_exception", "no_shard_available_action_exception"):
-            raise ToolError("the cursor has expired, or its index is gone: begin again without a cursor") from None
+            raise ToolError("the cursor has expired, or its index is gone: start again without a cursor") from None
         raise
 
 
@@ -460,7 +461,8 @@ def partial_notes(answer: Any) -> list[str]:
     notes = []
     if answer.get("timed_out"):
         notes.append(
-            "the time was up: hits and totals are of what was looked at until then; narrow the query or raise timeout_s"
+            "the search ran out of time: hits and totals cover only what was searched until then; "
+            "narrow the query or raise timeout_s"
         )
     shards = answer.get("_shards", {})
     if shards.get("failed"):

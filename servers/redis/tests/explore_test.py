@@ -460,7 +460,7 @@ async def test_a_sorted_set_is_read_by_score_and_from_the_end(client: Client, re
     assert (await ok(client, "redis_read", key="z", start="20", end="30"))["members"] == []
     assert "has to be a score" in await error(client, "redis_read", key="z", start="nan")
     for cursor in ("x", "nan:YQ==", "1:?", "7"):
-        assert "begin without a cursor" in await error(client, "redis_read", key="z", cursor=cursor)
+        assert "start without a cursor" in await error(client, "redis_read", key="z", cursor=cursor)
 
 
 async def test_streams_and_lists_are_read_from_the_end(client: Client, redis: Redis) -> None:

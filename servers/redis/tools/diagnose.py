@@ -20,7 +20,7 @@ Topic = Literal["slowlog", "latency", "clients", "memory", "acl", "config", "com
 
 
 class Diagnosis(TypedDict):
-    advice: Annotated[NotRequired[str], Field(description="Redis' own")]
+    advice: Annotated[NotRequired[str], Field(description="from Redis itself")]
     summary: NotRequired[dict[str, Any]]
     rows: NotRequired[list[dict[str, Any]]]
 
@@ -33,7 +33,7 @@ async def redis_diagnose(
     limit: Annotated[int, Field(ge=1, le=500)] = 20,
     settings: Annotated[list[str] | None, Field(max_length=20, description="of config: names or globs")] = None,
 ) -> Diagnosis:
-    """Find out why Redis is slow or full: slowlog (slowest first, without arguments), latency events, clients, memory by use with Redis' doctor, what this user may do (acl), its settings (config), time by command (commands)."""  # noqa: E501
+    """Find out why Redis is slow or full: slowlog (slowest first), latency events, clients, memory by use, acl (what this user may do), config (settings), commands (time per command)."""  # noqa: E501
     if settings and topic != "config":
         raise ToolError(f"settings are for topic config, and the topic is {topic}")
     diagnosis = await (_settings(call, settings or ["*"]) if topic == "config" else _TOPICS[topic](call, limit))
@@ -77,7 +77,7 @@ def _command(words: list[Any]) -> str:
 
 
 def _key(call: Call[ScopedRedis], words: list[Any]) -> str:
-    """The first argument, most often the key; other arguments are values."""
+    """Return the first argument, most often the key; other arguments are values."""
     if len(words) < 2 or not call.backend.scope.has(words[1]) or call.backend.mask.hides(words[1]):
         return ""
     return (
@@ -133,12 +133,12 @@ async def _clients(call: Call[ScopedRedis], limit: int) -> Diagnosis:
 
 
 def _client(line: str) -> dict[str, str]:
-    """The fields of a line of CLIENT LIST."""
+    """Return the fields of a line of CLIENT LIST."""
     return dict(part.partition("=")[::2] for part in line.strip().split(" "))
 
 
 def _origin(client: dict[str, str]) -> tuple[str, str, str]:
-    """The host, name and user that all connections of one server have."""
+    """Return the host, name and user that all connections of one server have."""
     return client.get("addr", "").rpartition(":")[0], client.get("name", ""), client.get("user", "")
 
 
@@ -152,7 +152,7 @@ async def _memory(call: Call[ScopedRedis], limit: int) -> Diagnosis:
 
 
 def _joined(replies: list[Any]) -> str:
-    """What the servers say, once each."""
+    """Join the servers' replies, each reply once."""
     return "\n".join(dict.fromkeys(said(reply).strip() for reply in replies))
 
 
@@ -165,12 +165,12 @@ async def _acl(call: Call[ScopedRedis], limit: int) -> Diagnosis:
     except Exception as error:
         if isinstance(error, BackendError):
             raise
-        summary["rights"] = "this user may not ask for its own rights"
+        summary["rights"] = "this user may not read its own rights"
     return {"summary": summary}
 
 
 async def _config(call: Call[ScopedRedis], name: str) -> Any:
-    """A setting of the server's; None where this user may not ask."""
+    """Return a setting of the server's; None where this user may not ask."""
     try:
         found = await call.backend.read("CONFIG", "GET", name)
     except Exception as error:
