@@ -95,7 +95,7 @@ def several(text: str, *, logins: Logins = "") -> list[Token]:
 
 
 def _login(text: str, number: int, logins: Logins) -> StoreLogin:
-    """Return the login of a line, written as in a URL (RFC 3986, 3.2.1); an API key as it is, for it has no colon."""
+    """Return the login of a line, written as in a URL (RFC 3986, 3.2.1). An API key has no colon and stands as it is."""
     if ":" not in text and "API_KEY" in logins and text.isascii() and text.isprintable():
         return StoreLogin("", Secret(text))
     try:
