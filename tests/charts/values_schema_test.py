@@ -120,6 +120,8 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         (("metrics.vmagent.fullnameOverride=redis-headless",), "redis.fullnameOverride"),
         ((r"redis.podLabels.app\.kubernetes\.io/name=x",), "redis.podLabels"),
         (("redis.extraEnv[0].name=A", "redis.extraEnv[1].name=A"), "redis.extraEnv"),
+        (("redis.extraContainers[0].name=redis",), "redis.initContainers and extraContainers"),
+        (("redis.extraVolumeMounts[0].name=a", "redis.extraVolumeMounts[0].mountPath=/data"), "redis.extraVolumeMounts"),
         ((SIDECAR, "redis.mcpSidecar.extraVolumes[0].name=data", "redis.mcpSidecar.extraVolumes[0].emptyDir.medium="),
          "redis.mcpSidecar.extraVolumes"),
         # Data.

@@ -85,6 +85,28 @@ exec $(command -v docker-entrypoint.sh) redis-server /etc/redis/redis.conf
 {{ include "dox-asdlc.dataVolume" (dict "root" . "name" "data") }}
 {{- end -}}
 
+{{/* Where the container mounts them. */}}
+{{- define "dox-asdlc.redis.mounts" -}}
+- name: data
+  mountPath: /data
+- name: config
+  mountPath: /etc/redis
+  readOnly: true
+{{- if .Values.acl.existingSecret }}
+- name: acl
+  mountPath: /run/secrets/redis-acl
+  readOnly: true
+{{- else if .Values.global.redis.auth.existingSecret }}
+- name: run
+  mountPath: /run/redis
+{{- end }}
+{{- if .Values.global.redis.tls.enabled }}
+- name: tls
+  mountPath: /run/secrets/redis-tls
+  readOnly: true
+{{- end }}
+{{- end -}}
+
 {{/* The container's environment. */}}
 {{- define "dox-asdlc.redis.env" -}}
 {{- with .Values.global.redis.auth -}}
