@@ -50,6 +50,7 @@ if ! grep -q '^user default ' /run/secrets/redis-acl/users.acl; then
   exit 1
 fi
 {{ else if .Values.global.redis.auth.existingSecret -}}
+[ -n "$REDISCLI_AUTH" ] || { echo "the Secret of global.redis.auth has an empty password" >&2; exit 1; }
 umask 077
 printf 'requirepass "%s"\n' "$(printf %s "$REDISCLI_AUTH" | sed 's/["\\]/\\&/g')" >/run/redis/auth.conf
 {{ end -}}
