@@ -46,7 +46,7 @@ def default_size(files: tuple[Path, ...] = LIMITS) -> int:
 
 
 BUSY = (
-    "the answers of other calls take all the memory that this server has for them, so nothing was asked: try again in a few "
+    "the answers of other calls use all the memory that this server has for answers, so nothing was done: try again in a few "
     "seconds, or ask for less"
 )
 
@@ -76,7 +76,7 @@ class MemoryBudget:
         if size > self.size:
             raise TooLarge(
                 f"the answer may take {size} bytes of memory, and this server has {self.size} for answers: ask for a part of it, "
-                "or have MCP_MEMORY_BUDGET_BYTES raised"
+                "or ask the operator to raise MCP_MEMORY_BUDGET_BYTES"
             )
         await self._take(size)
         try:

@@ -147,7 +147,7 @@ class AnswerMemory:
             await held.__aenter__()
         except Busy:
             raise Busy(
-                "the answers of other calls take all the memory that this server has for them: try again in a few seconds, or "
+                "the answers of other calls use all the memory that this server has for answers: try again in a few seconds, or "
                 "ask for less"
             ) from None
         self.waits, self._held = False, held
@@ -284,7 +284,7 @@ class BoundedNode(AiohttpHttpNode):
             raise AnswerLost(place, "answers with something that is not HTTP", "check ES_PORT and ES_SCHEME") from error
         except aiohttp.ClientError as error:
             said = "broke the connection before its answer was here"
-            raise AnswerLost(place, said, "try again, or check what is in between") from error
+            raise AnswerLost(place, said, "try again, or check for a proxy in between") from error
         meta = ApiResponseMeta(
             status=response.status,
             http_version="1.1",

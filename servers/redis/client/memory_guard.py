@@ -54,7 +54,7 @@ async def hold_estimated(weight: int, *, changes: bool = False) -> AsyncIterator
         except TimeoutError:
             if not timeout.expired():
                 raise
-            message = "the answer is much larger than most of the key's elements, so it was not taken: ask for other parts of it"
+            message = "the answer is much larger than most of the key's elements: ask for another part of the key"
             raise (Oversized(message) if changes else ToolError(message)) from None
 
 
