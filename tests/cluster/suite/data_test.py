@@ -74,9 +74,7 @@ NAME = "knowledge-store"
 
 def of_nodes(replicas: int, **values: Any) -> Values:
     """So many nodes, small ones, without the sidecar."""
-    # However full the disk of the node is.
-    config = {"node.store.allow_mmap": "false", "cluster.routing.allocation.disk.threshold_enabled": "false"}
-    own = {"replicas": replicas, "heapSize": "256m", "config": config, "mcpSidecar": {"enabled": False}, **values}
+    own = {"replicas": replicas, "heapSize": "256m", "mcpSidecar": {"enabled": False}, **values}
     return merge(ONLY_STORES, {"redis": {"enabled": False}, "elasticsearch": own})
 
 
