@@ -119,10 +119,17 @@ class MemoryBudget:
 BUDGET: ContextVar[MemoryBudget] = ContextVar("BUDGET")
 """The budget of the process, for the call under way. It is not set outside of calls."""
 
+HELD: ContextVar[int] = ContextVar("HELD", default=0)
+"""Bytes of it that are held here."""
+
 
 @asynccontextmanager
-async def hold(size: int) -> AsyncIterator[None]:
+async def hold(size: int, *, estimated: bool = False) -> AsyncIterator[None]:
     """Hold `size` bytes of the budget of the call under way; without bound outside of calls, such as in health checks.
+
+    Args:
+        size: bytes of this process
+        estimated: there may be much more: half of the budget is held at the least, so that few ask for such at once
 
     Raises:
         TooLarge: `size` is more than the whole budget.
@@ -132,5 +139,9 @@ async def hold(size: int) -> AsyncIterator[None]:
     if budget is None:
         yield
         return
-    async with budget.hold(size):
-        yield
+    async with budget.hold(max(size, budget.size // 2) if estimated else size):
+        token = HELD.set(size)
+        try:
+            yield
+        finally:
+            HELD.reset(token)

@@ -28,6 +28,7 @@ from redis.exceptions import AskError, AuthenticationError, MovedError
 from servers.common.http.principal import PRINCIPAL
 from servers.common.http.tls import NewestContext
 from servers.common.settings import Secret
+from servers.redis.client.memory_guard import BoundedParser
 from servers.redis.settings import ClientTls, RedisSettings
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ def _options(username: str, password: Secret) -> dict[str, Any]:
     return {
         "credential_provider": _Credentials(username, password) if password else None,
         "decode_responses": False,
+        "parser_class": BoundedParser,
         "protocol": 2,  # its maintenance notifications are of RESP3 only
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "socket_timeout": None,  # the call's deadline bounds its answers
