@@ -138,7 +138,6 @@ def _options(username: str, password: Secret) -> dict[str, Any]:
     return {
         "credential_provider": _Credentials(username, password) if password else None,
         "decode_responses": False,
-        "parser_class": BoundedParser,
         "protocol": 2,  # its maintenance notifications are of RESP3 only
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "socket_timeout": None,  # the call's deadline bounds its answers
@@ -149,6 +148,8 @@ def _options(username: str, password: Secret) -> dict[str, Any]:
         "driver_info": DriverInfo(lib_version=redis.__version__),
     }
 
+
+_BOUNDED = {"parser_class": BoundedParser}
 
 _KEPT_ALIVE = {"socket_keepalive": True, "socket_keepalive_options": SOCKET_OPTIONS}
 
@@ -173,8 +174,8 @@ class _RotatingConnection(SSLConnection):
 def _connection(tls: ClientTls | None) -> dict[str, Any]:
     """The options of a pool for connections over TCP, with TLS or without."""
     if tls is None:
-        return {"connection_class": Connection, **_KEPT_ALIVE}
-    return {"connection_class": _RotatingConnection, "tls": NewestContext(tls), **_KEPT_ALIVE}
+        return {"connection_class": Connection, **_BOUNDED, **_KEPT_ALIVE}
+    return {"connection_class": _RotatingConnection, "tls": NewestContext(tls), **_BOUNDED, **_KEPT_ALIVE}
 
 
 Connect = Callable[..., Redis]
@@ -204,7 +205,7 @@ def _server(settings: RedisSettings, host: str, port: int, database: int = 0) ->
     """A server at an address, or at the Unix socket of the settings."""
     address: dict[str, Any] = {"host": host, "port": port, **_connection(settings.tls)}
     if settings.socket:
-        address = {"path": settings.socket, "connection_class": UnixDomainSocketConnection}
+        address = {"path": settings.socket, "connection_class": UnixDomainSocketConnection, **_BOUNDED}
 
     def connect(pool: type[ConnectionPool], **of_pool: Any) -> Redis:
         return Redis.from_pool(pool(db=database, **address, **_server_options(settings), **of_pool))
