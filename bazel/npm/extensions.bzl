@@ -1,4 +1,4 @@
-"""Module extension for the npm packages that tests run, from package-lock.json.
+"""Module extension for npm packages, from each package-lock.json: `@npm` is what tests run, `@npm_targets` a server.
 
 `@npm//:bin/node` is Node.js; `@npm//:node_modules` the folder of the packages.
 """
@@ -10,6 +10,12 @@ def _npm_impl(ctx):
         name = "npm",
         lock = Label("//bazel/npm:package-lock.json"),
         manifest = Label("//bazel/npm:package.json"),
+    )
+    npm_repository(
+        name = "npm_targets",
+        images = True,
+        lock = Label("//examples/targets:package-lock.json"),
+        manifest = Label("//examples/targets:package.json"),
     )
     return ctx.extension_metadata(reproducible = True)
 

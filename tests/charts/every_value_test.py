@@ -30,8 +30,8 @@ SIDECAR = {
 STORES = {"redis": {"auth": {"existingSecret": "own"}}, "elasticsearch": {"auth": {"existingSecret": "own"}}}
 
 ON: dict[str, Values] = {
-    "redis": {"mcpSidecar": SIDECAR},
-    "elasticsearch": {"mcpSidecar": SIDECAR},
+    "redis": {"mcpSidecar": SIDECAR, "acl": {"existingSecret": "acl"}},
+    "elasticsearch": {"mcpSidecar": SIDECAR, "transportTls": {"existingSecret": "transport"}},
     "metrics": {"vmagent": {"tls": {"existingSecret": "tls"}}},
     "orchestrator": {"stores": STORES, "prometheus": {"enabled": True}},
     "mcpServerDefaults": {
@@ -51,10 +51,10 @@ ON: dict[str, Values] = {
 
 SHARED: Values = {
     "global": {
-        "redis": {"host": "r", "auth": {"existingSecret": "redis"}},
-        "elasticsearch": {"host": "e", "auth": {"existingSecret": "elastic"}},
+        store: {"host": "h", "auth": {"existingSecret": "a"}, "tls": {"enabled": True, "existingSecret": "t"}}
+        for store in ("redis", "elasticsearch")
     },
-    "monitoring": {"dashboard": {"enabled": True}, "rules": {"enabled": True}},
+    "monitoring": {name: {"enabled": True} for name in ("dashboard", "rules", "podMonitor")},
 }
 ALIASES = {"mcpSidecar": "mcp-sidecar", "server": "mcp-sidecar"}
 """Sections of a subchart's values that are those of a library chart."""
@@ -138,8 +138,8 @@ def test_a_key_without_a_value_is_refused_by_its_name(chart: Chart, section: str
             values = merged(values, path, None)
         output, said = template(chart, values)
         assert output == ""
-        # The stores' own charts have a default for the login that they share, which Helm takes then.
-        named = [path for path in group if path[0] != "global" or "auth" not in path]
+        # The stores' own charts have a default for the login and TLS that they share, which Helm takes then.
+        named = [path for path in group if path[0] != "global" or not {"auth", "tls"} & {*path}]
         assert [path for path in named if f"'{path[-1]}'" not in said] == [], said
 
 

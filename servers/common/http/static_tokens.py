@@ -41,7 +41,7 @@ def _digest(token: str) -> bytes:
 
 
 def single(text: str) -> list[Token]:
-    """The one token that is all of a file's content, for everything that the server allows.
+    """Return the one token that is all of a file's content, for everything that the server allows.
 
     Raises:
         TokensError: there is none.
@@ -53,7 +53,7 @@ def single(text: str) -> list[Token]:
 
 
 def several(text: str, *, logins: bool = False) -> list[Token]:
-    """The tokens of a file with a line for each: a name, scopes, the token or its hash, and if wanted a login at the store.
+    """Return the tokens of a file. Each line has a name, scopes, the token or its hash, and optionally a login at the store.
 
         # name      scopes      token, or sha256: and the hash of it in hexadecimal
         dashboard   read        4cTgm0nJ2m3v...
@@ -94,7 +94,7 @@ def several(text: str, *, logins: bool = False) -> list[Token]:
 
 
 def _login(text: str, number: int) -> StoreLogin:
-    """The login of a line, written as in a URL (RFC 3986, 3.2.1)."""
+    """Return the login of a line, written as in a URL (RFC 3986, 3.2.1)."""
     try:
         user, password = (unquote(part, errors="strict") for part in text.split(":", 1))
     except ValueError:
@@ -114,7 +114,7 @@ class TokenFile:
         self._tokens: list[Token] = []
 
     def load(self) -> list[Token]:
-        """The file's tokens.
+        """Return the file's tokens.
 
         Raises:
             OSError: it can't be read.
@@ -129,7 +129,7 @@ class TokenFile:
         return self._tokens
 
     async def authenticate(self, token: str) -> Principal:
-        """The caller that a token belongs to; see Authenticator."""
+        """Return the caller that a token belongs to; see Authenticator."""
         try:
             tokens = self.load()
         except (OSError, TokensError) as error:

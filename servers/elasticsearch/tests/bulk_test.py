@@ -99,7 +99,7 @@ async def test_ndjson(client: Client, elasticsearch: ElasticsearchNode) -> None:
         ([{"id": "x" * 600, "document": {}}], "id has to be text"),
         ([{"id": "1", "document": [1]}], "needs a document"),
         ([{"id": "1", "document": {}, "if_seq_no": 1}], "go together"),
-        ([{"id": "1", "document": {}, "index": "other"}], "'index' is none of"),
+        ([{"id": "1", "document": {}, "index": "other"}], "'index' is not one of"),
         ('{"index":{"_index":"other","_id":"1"}}\n{}', "another index"),
         ('{"index":{"_id":"1","pipeline":"p"}}\n{}', "'pipeline' is not supported"),
         ('{"index":{}}', "has no document"),
@@ -212,12 +212,12 @@ def bulk_answer(request: FakeRequest, second: FakeAnswer) -> FakeAnswer:
     ("second", "reason"),
     [
         (FakeAnswer(429, {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}), "nothing was done"),
-        (FakeAnswer(503, {"error": {"type": "unavailable_shards_exception", "reason": "x"}}), "may have been done or not"),
-        (FakeAnswer(502, b"<html>", "text/html"), "may have been done or not"),
-        (FakeAnswer(0), "may have been done or not"),
-        (FakeAnswer(200, {"items": []}), "may have been done or not"),
-        (FakeAnswer(200, {"items": [{"index": {}}] * 1000}), "may have been done or not"),
-        (FakeAnswer(200, [], "application/json"), "may have been done or not"),
+        (FakeAnswer(503, {"error": {"type": "unavailable_shards_exception", "reason": "x"}}), "may have been done"),
+        (FakeAnswer(502, b"<html>", "text/html"), "may have been done"),
+        (FakeAnswer(0), "may have been done"),
+        (FakeAnswer(200, {"items": []}), "may have been done"),
+        (FakeAnswer(200, {"items": [{"index": {}}] * 1000}), "may have been done"),
+        (FakeAnswer(200, [], "application/json"), "may have been done"),
     ],
 )  # fmt: skip
 def test_failures_of_earlier_parts_are_told(start: Start, second: FakeAnswer, reason: str) -> None:
@@ -225,7 +225,7 @@ def test_failures_of_earlier_parts_are_told(start: Start, second: FakeAnswer, re
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
         answer = call(sidecar, "es_bulk", index="a", operations=OPERATIONS)["structuredContent"]
     assert answer["done"] == {"created": 700} and [row["position"] for row in answer["failed"]] == list(range(300))
-    assert answer["stopped"].endswith("go on with operation 1000") and reason in answer["stopped"], answer["stopped"]
+    assert answer["stopped"].endswith("continue with operation 1000") and reason in answer["stopped"], answer["stopped"]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_an_answer_that_says_nothing_may_mean_that_it_was_done(start: Start, ans
             "es_bulk": {"index": "a", "operations": [{"document": {}}]},
         }
         for tool, arguments in calls.items():
-            assert "may have been done or not" in told(sidecar, tool, **arguments), tool
+            assert "may have been done" in told(sidecar, tool, **arguments), tool
 
 
 LOOKUP = {"terms": {"tag": {"index": "elsewhere", "id": "1", "path": "tag"}}}

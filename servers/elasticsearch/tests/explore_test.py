@@ -110,7 +110,7 @@ async def test_a_search_by_words_and_conditions(client: Client) -> None:
     assert await ids(index="books", where={"pages": 80}, query={"match_all": {}}) == ["2"]
     assert len(await ids(index="weather", where={"kind": None}, size=100)) == 20
     assert "bounds are gte" in await error(client, "es_search", index="books", where={"pages": {"above": 3}})
-    assert "a list is of values" in await error(client, "es_search", index="books", where={"pages": [[1]]})
+    assert "a list takes plain values" in await error(client, "es_search", index="books", where={"pages": [[1]]})
 
 
 async def test_a_search_by_words_goes_on_in_pages(client: Client) -> None:
@@ -207,7 +207,7 @@ async def test_indices_by_size_and_health_and_templates(client: Client, elastics
     page = await ok(client, "es_indices", order="docs", limit=1)
     after = await ok(client, "es_indices", order="docs", limit=1, cursor=page["cursor"])
     assert [row["index"] for row in after["indices"]] == ["books"]
-    assert "begin again" in await error(client, "es_indices", cursor="gone")
+    assert "start again" in await error(client, "es_indices", cursor="gone")
     assert [row["index"] for row in (await ok(client, "es_indices", health="yellow"))["indices"]] == ["lonely"]
     template = {"index_patterns": ["logs-*"], "priority": 3, "template": {"settings": {"number_of_shards": 2}}}
     elasticsearch.request("PUT", "/_index_template/logs", template)
@@ -305,7 +305,7 @@ async def test_resources_and_their_completion(client: Client, elasticsearch: Ela
         ("es://index/books", "there is no resource"),
         ("es://index//mapping", "there is no resource"),
         ("es://index/boks/mapping", "did you mean books"),
-        ("es://index/..%2F_security/mapping", "names with . in front are Elasticsearch's own"),
+        ("es://index/..%2F_security/mapping", "names that begin with a dot are Elasticsearch's own"),
     ):
         with pytest.raises(MCPError, match=reason):
             await client.read_resource(uri)
@@ -337,4 +337,4 @@ async def test_several_documents_at_once(client: Client, elasticsearch: Elastics
     assert many["documents"][0]["cut"] == {"text": 5000} and many["left_out"]
     assert len(many["documents"]) + len(many["left_out"]) == 30
     assert "did you mean books" in await error(client, "es_get", index="boks", id=["1", "2"])
-    assert "field is of one document" in await error(client, "es_get", index="books", id=["1"], field="title")
+    assert "field reads from one document" in await error(client, "es_get", index="books", id=["1"], field="title")

@@ -193,7 +193,7 @@ async def test_eql(asked: tuple[FakeElasticsearch, Client]) -> None:
     sequence = "sequence [any where true] [any where true]"
     assert await ok(client, "es_query", language="eql", query=sequence, index="my-index") == {"rows": [[event, event]]}
     assert "give index" in await error(client, "es_query", language="eql", query="any where true")
-    assert "give index with EQL, and only then" in await error(client, "es_query", query="FROM a", index="a")
+    assert "give index with EQL only" in await error(client, "es_query", query="FROM a", index="a")
 
 
 async def test_partial_results_are_told(asked: tuple[FakeElasticsearch, Client]) -> None:
@@ -205,7 +205,7 @@ async def test_partial_results_are_told(asked: tuple[FakeElasticsearch, Client])
     eql = {"language": "eql", "index": "my-index"}
     (note,) = (await ok(client, "es_query", query="failing where true", **eql))["notes"]
     assert "1 shards failed" in note and "the disk is gone" in note
-    assert "was not done in time" in await error(client, "es_query", query="running where true", **eql)
+    assert "took too long" in await error(client, "es_query", query="running where true", **eql)
     assert fake.newest("/_eql/search/").method == "DELETE"
     assert "wait_for_completion_timeout" not in json.loads(fake.newest("/my-index/_eql/search").body)
 

@@ -149,7 +149,7 @@ def test_what_the_user_may_not_do_is_said(start: Start) -> None:
     with FakeElasticsearch(answer) as fake:
         sidecar = start(ES_PORT=str(fake.port))
         assert told(sidecar, "es_search", index="secret").startswith(
-            "Elasticsearch does not allow it to this user: action [indices:data/read/search] is unauthorized"
+            "Elasticsearch does not allow this user to do it: action [indices:data/read/search] is unauthorized"
         )
 
 
@@ -282,7 +282,7 @@ def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
         "mcp-elasticsearch: ES_API_KEY: set it or ES_API_KEY_FILE, not both",
         f"mcp-elasticsearch: ES_API_KEY_FILE: '{empty}' is empty",
         f"mcp-elasticsearch: ES_CA_FILE: '{no_pem}' holds no certificates in PEM",
-        "mcp-elasticsearch: ES_CA_FILE: it is of use only with ES_SCHEME=https",
+        "mcp-elasticsearch: ES_CA_FILE: it has an effect only with ES_SCHEME=https",
         "mcp-elasticsearch: ES_PASSWORD: set ES_USERNAME as well",
         "mcp-elasticsearch: ES_API_KEY: set it or ES_USERNAME with ES_PASSWORD, not both",
     ]

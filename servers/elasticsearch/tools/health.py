@@ -46,7 +46,7 @@ class Shards(TypedDict):
 
 class Health(TypedDict):
     cluster: str
-    status: Annotated[str, Field(description="yellow: copies are missing; red: data is")]
+    status: Annotated[str, Field(description="yellow: replicas are missing; red: data is missing")]
     nodes: int
     data_nodes: int
     shards: Shards
@@ -62,13 +62,13 @@ class Health(TypedDict):
     about: NotRequired[dict[str, list[str]]]
 
 
-@tool(title="Health of the cluster")
+@tool(title="Cluster health")
 async def es_health(
     call: Call[ScopedElasticsearch],
     *,
     about: list[About] = [],  # noqa: B006
 ) -> Health:
-    """State of the cluster, and what is wrong with it: shards and why they are nowhere, heap, CPU, disk."""
+    """Report the cluster's state and what is wrong: shards, heap, CPU, disk."""
     limits = ""
     if call.backend.scope:
         try:
@@ -141,7 +141,7 @@ def health_findings(
     marks: Mapping[str, str] | None = None,
     impacts: bool = True,
 ) -> list[str]:
-    """What is wrong, a sentence or two each.
+    """List what is wrong, a sentence or two each.
 
     Args:
         health: the answer of _cluster/health
@@ -155,8 +155,8 @@ def health_findings(
     if lonely:
         # Elasticsearch's own report speaks of data tiers here, which leads astray.
         found.append(
-            f"{health['unassigned_shards']} replica shards are unassigned: there is one data node, and a copy never lies beside "
-            "its primary. No data is missing. Add a node, or set number_of_replicas to 0"
+            f"{health['unassigned_shards']} replica shards are unassigned: there is one data node, and a copy is never on "
+            "the node of its primary. No data is missing. Add a node, or set number_of_replicas to 0"
         )
     for name, indicator in report.get("indicators", {}).items():
         if indicator.get("status") in ("green", "unknown") or (lonely and name == "shards_availability"):
@@ -190,9 +190,9 @@ def health_findings(
 
 
 _PAST = {
-    "flood_stage": "indices that have a shard on it can only be read until there is room",
-    "high": "its shards are moved away",
-    "low": "it gets no further shards",
+    "flood_stage": "indices with a shard on it are read-only until there is room",
+    "high": "Elasticsearch moves its shards away",
+    "low": "it gets no new shards",
 }
 
 

@@ -68,7 +68,7 @@ class RedisBackend:
         """
 
         async def asked(*command: str) -> Any:
-            """The answer; None where this user may not send the command."""
+            """Return the answer; None where this user may not send the command."""
             with self._errors:
                 try:
                     return await (await self._deployment.node(None)).checks.execute_command(*command)
@@ -86,23 +86,23 @@ class RedisBackend:
         except ToolError as error:
             raise BackendError(f"Redis at {self.address}: {error}") from None
         if said_of_server is None:
-            return "Redis, of which this user may not know more: INFO is not allowed"
+            return "Redis, version unknown: this user may not run INFO"
         name = "Valkey" if "valkey_version" in fields else fields.get("server_name", "redis").capitalize()
         return f"{name} {fields.get('valkey_version') or fields.get('redis_version', 'of unknown version')}"
 
     def has(self, module: str) -> bool:
-        """Whether there is a module, a name of MODULES; true as long as Redis was not reached."""
+        """Return whether Redis has a module, a name of MODULES; true until Redis was reached."""
         return self._modules is None or module in self._modules
 
     async def close(self) -> None:
         await self._deployment.close()
 
     def translated(self) -> RedisErrors:
-        """A context that turns redis-py's exceptions into ours."""
+        """Return a context that turns redis-py's exceptions into ours."""
         return self._errors
 
     async def read(self, *command: Any, at: bytes | None = None) -> Any:
-        """Sends a command that changes nothing; once more when the connection turns out to be dead.
+        """Send a command that changes nothing; once more when the connection turns out to be dead.
 
         Raises:
             BackendError: Redis can't be reached or refuses us.
@@ -112,12 +112,12 @@ class RedisBackend:
         return self._unfailed(answer)
 
     async def read_many(self, commands: Sequence[Command]) -> list[Any]:
-        """Sends commands that change nothing, in one round trip to each server. An answer that is an error is an exception
+        """Send commands that change nothing, in one round trip to each server. An answer that is an error is an exception
         in the list."""
         return await self._twice(lambda: self._send(self._ask, commands))
 
     async def write(self, *command: Any, at: bytes | None = None) -> Any:
-        """Sends a command that changes something, never twice.
+        """Send a command that changes something, never twice.
 
         Raises:
             BackendError: as `read`; it is `unknown` whether the command was done if its answer was lost.
@@ -127,12 +127,15 @@ class RedisBackend:
         return self._unfailed(answer)
 
     async def write_many(self, commands: Sequence[Command]) -> list[Any]:
-        """As `read_many` for commands that change something: each is sent once, and they are no transaction. Where one server
-        of a cluster fails and another does not, the list has the BackendError for the commands of the one that fails."""
+        """Send commands that change something, each once, without a transaction.
+
+        Errors are as in `read_many`. If one server of a cluster fails and another does not, the list has the BackendError
+        for the commands of the server that failed.
+        """
         return await self._twice(lambda: self._send(self._tell, commands))
 
     async def each(self, *command: Any) -> list[Any]:
-        """The answers of every server to a command that changes nothing."""
+        """Return the answers of every server to a command that changes nothing."""
 
         async def asked() -> list[Any]:
             with self._errors:
@@ -161,17 +164,17 @@ class RedisBackend:
         return await self._twice(asked)
 
     async def pubsub(self, key: bytes | None = None) -> PubSub:
-        """A connection that listens, to the server that has a key. Close it."""
+        """Return a connection that listens, to the server that has a key. Close it."""
         with self._errors:
             return (await self._deployment.node(key)).listeners.pubsub()
 
     async def pubsubs(self) -> list[PubSub]:
-        """A connection that listens to each server. Close them."""
+        """Return a connection that listens to each server. Close them."""
         with self._errors:
             return [node.listeners.pubsub() for node in await self._deployment.nodes()]
 
     async def multi(self, commands: Sequence[Command], at: bytes) -> list[Any]:
-        """Does commands as one (MULTI and EXEC), without watching any key. An answer that is an error is an exception in the
+        """Do commands as one (MULTI and EXEC), without watching any key. An answer that is an error is an exception in the
         list.
 
         Args:
@@ -214,7 +217,7 @@ class RedisBackend:
                     await _end(pipeline)
 
     async def _watching(self, keys: Sequence[bytes]) -> Pipeline:
-        """A pipeline that watches keys."""
+        """Return a pipeline that watches keys."""
         with self._errors:
             node = await self._deployment.node(keys[0])
             for moved in (False, True):
@@ -230,12 +233,12 @@ class RedisBackend:
         raise AssertionError("the loop above returns or raises")
 
     def check_slots(self, keys: Iterable[bytes]) -> None:
-        """Raises ToolError for keys that a cluster keeps in different slots, where they can't be used together."""
+        """Raise ToolError for keys that a cluster keeps in different slots, where they can't be used together."""
         if self.clustered and len({key_slot(key) for key in keys}) > 1:
             raise ToolError(CROSS_SLOT)
 
     async def _twice(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Does something; once more when the connection turned out to be dead, and nothing can have been done."""
+        """Do something; once more when the connection turned out to be dead, and nothing can have been done."""
         async with arriving(self._long_answers):
             try:
                 return await work()
@@ -247,14 +250,14 @@ class RedisBackend:
                 return await work()
 
     def _unfailed(self, answer: Any) -> Any:
-        """Raises an answer that is an error."""
+        """Raise an answer that is an error."""
         if isinstance(answer, Exception):
             with self._errors:
                 raise answer
         return answer
 
     async def _ask(self, node: RedisNode, commands: Sequence[Command]) -> list[Any]:
-        """Sends commands that change nothing."""
+        """Send commands that change nothing."""
         with self._errors:
             if len(commands) == 1:
                 try:
@@ -271,7 +274,7 @@ class RedisBackend:
             return answers
 
     async def _tell(self, node: RedisNode, commands: Sequence[Command], *, transaction: bool = False) -> list[Any]:
-        """Sends commands that change something, over a connection that has just answered: one that broke while nobody used it
+        """Send commands that change something, over a connection that has just answered: one that broke while nobody used it
         fails nothing. Where a slot has moved away, a transaction has the redirection for its only answer."""
         with self._errors:
             async with _pipeline(node, transaction=transaction) as pipeline:
@@ -286,7 +289,7 @@ class RedisBackend:
                         return [error]
 
     async def _send(self, send: Send, commands: Sequence[Command], at: bytes | None = None) -> list[Any]:
-        """Sends commands to the servers that have their keys."""
+        """Send commands to the servers that have their keys."""
         if not commands:
             return []
         with self._errors:
@@ -315,7 +318,7 @@ class RedisBackend:
         return answers
 
     async def _redirected(self, send: Send, error: AskError, asked: RedisNode, command: Command) -> Any:
-        """The answer to a command from where its slot is moving to, or has moved to."""
+        """Return the answer to a command from where its slot is moving to, or has moved to."""
         try:
             with self._errors:
                 node = await self._deployment.redirected(error, asked)
@@ -344,11 +347,11 @@ class Transaction:
         self._after_sending = after_sending
 
     async def read(self, *command: Any) -> Any:
-        """Sends a command that changes nothing at once, before the transaction."""
+        """Send a command that changes nothing at once, before the transaction."""
         return await self._pipeline.immediate_execute_command(*command)
 
     async def execute(self, commands: Iterable[Command]) -> list[Any]:
-        """Does commands as one. An answer that is an error is an exception in the list.
+        """Do commands as one. An answer that is an error is an exception in the list.
 
         Raises:
             BackendError: it is `unknown` whether they were done if the answer was lost.
@@ -362,7 +365,7 @@ class Transaction:
 
 
 async def _end(pipeline: Pipeline) -> None:
-    """Gives a pipeline's connection back. One that still watches has to say so to Redis; where that takes long, it is closed."""
+    """Give a pipeline's connection back. One that still watches sends UNWATCH first; if that takes long, it is closed."""
     try:
         async with asyncio.timeout(UNWATCH_TIMEOUT):
             await pipeline.aclose()
@@ -378,5 +381,5 @@ def _length(answer: Any) -> int:
 
 
 def _key(command: Command) -> bytes | None:
-    """The key that decides where a command goes."""
+    """Return the key that decides where a command goes."""
     return next((word for word in command[1:] if isinstance(word, bytes)), None)

@@ -81,7 +81,7 @@ class RedisNode:
         await asyncio.gather(*(client.aclose() for client in (self.commands, self.listeners, self.checks)))
 
     async def close_idle(self) -> None:
-        """Closes the connections that nobody uses now."""
+        """Close the connections that nobody uses now."""
         pools = (client.connection_pool for client in (self.commands, self.listeners, self.checks))
         await asyncio.gather(*(pool.disconnect(inuse_connections=False) for pool in pools))
 
@@ -96,7 +96,7 @@ class Deployment(Protocol):
     """The settings to check when it can't be reached."""
 
     async def node(self, key: bytes | None) -> RedisNode:
-        """The server that has a key; any where none is given."""
+        """Return the server that has a key; any where none is given."""
         ...
 
     async def nodes(self) -> list[RedisNode]:
@@ -104,22 +104,22 @@ class Deployment(Protocol):
         ...
 
     async def redirected(self, error: AskError, asked: RedisNode) -> RedisNode:
-        """The server that an answer ASK or MOVED names."""
+        """Return the server that an answer ASK or MOVED names."""
         ...
 
     async def refresh(self) -> None:
-        """Learns again which server has which keys, after one could not be reached."""
+        """Learn again which server has which keys, after one could not be reached."""
         ...
 
     async def close_idle(self) -> None:
-        """Closes the connections that nobody uses now."""
+        """Close the connections that nobody uses now."""
         ...
 
     async def close(self) -> None: ...
 
 
 class _Credentials(CredentialProvider):
-    """Reads the password at each connect, so that a rotated one is taken up."""
+    """Reads the password at each connect, so that a rotated one works at once."""
 
     def __init__(self, username: str, password: Secret) -> None:
         self._username = username
@@ -134,7 +134,7 @@ class _Credentials(CredentialProvider):
 
 
 def _options(username: str, password: Secret) -> dict[str, Any]:
-    """The options of a connection, wherever it leads."""
+    """Return the options of a connection, wherever it leads."""
     return {
         "credential_provider": _Credentials(username, password) if password else None,
         "decode_responses": False,
@@ -172,7 +172,7 @@ class _RotatingConnection(SSLConnection):
 
 
 def _connection(tls: ClientTls | None) -> dict[str, Any]:
-    """The options of a pool for connections over TCP, with TLS or without."""
+    """Return the options of a pool for connections over TCP, with TLS or without."""
     if tls is None:
         return {"connection_class": Connection, **_BOUNDED, **_KEPT_ALIVE}
     return {"connection_class": _RotatingConnection, "tls": NewestContext(tls), **_BOUNDED, **_KEPT_ALIVE}
@@ -183,7 +183,7 @@ Connect = Callable[..., Redis]
 
 
 def _node(host: str, connect: Connect, waiting: type[ConnectionPool], refusing: type[ConnectionPool]) -> RedisNode:
-    """A server.
+    """Return a server.
 
     Args:
         waiting: the pool in which one waits for a free connection
@@ -202,7 +202,7 @@ def _node(host: str, connect: Connect, waiting: type[ConnectionPool], refusing: 
 
 
 def _server(settings: RedisSettings, host: str, port: int, database: int = 0) -> RedisNode:
-    """A server at an address, or at the Unix socket of the settings."""
+    """Return a server at an address, or at the Unix socket of the settings."""
     address: dict[str, Any] = {"host": host, "port": port, **_connection(settings.tls)}
     if settings.socket:
         address = {"path": settings.socket, "connection_class": UnixDomainSocketConnection, **_BOUNDED}
@@ -288,9 +288,9 @@ def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
 class ClusterDeployment:
     """The masters of a Redis Cluster.
 
-    redis-py's RedisCluster knows which node has which slot. Commands go over clients of the single nodes, because those of
-    RedisCluster send ASKING over another connection than its command, do not look whether a pooled connection is broken,
-    close those of other calls when a slot has moved, and have no WATCH that runs in our event loop.
+    redis-py's RedisCluster knows which node has which slot. Commands go over clients of the single nodes, because
+    RedisCluster's own sends ASKING over another connection than its command, and does not check whether a pooled connection
+    is broken. It also closes the connections of other calls when a slot has moved, and its WATCH does not run in our event loop.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
@@ -398,7 +398,7 @@ class DeploymentByLogin:
         self.address, self.check = self._own.address, self._own.check
 
     async def _mine(self) -> Deployment:
-        """The deployment of the current call's user."""
+        """Return the deployment of the current call's user."""
         login = PRINCIPAL.get().login
         if login is None:
             return self._own
@@ -431,12 +431,12 @@ class DeploymentByLogin:
 
 
 def deploy(settings: RedisSettings) -> Deployment:
-    """The deployment that the settings describe."""
+    """Return the deployment that the settings describe."""
     return DeploymentByLogin(settings)
 
 
 def _deploy(settings: RedisSettings) -> Deployment:
-    """The deployment for the one user of the settings."""
+    """Return the deployment for the one user of the settings."""
     if settings.mode == "cluster":
         return ClusterDeployment(settings)
     if settings.mode == "sentinel":

@@ -74,7 +74,7 @@ class RedisErrors:
         self._atomic = atomic
 
     def after_sending(self, *, atomic: bool) -> RedisErrors:
-        """The same from the moment on when a change is sent."""
+        """Return the same from the moment on when a change is sent."""
         return RedisErrors(self._address, self._check, clustered=self._clustered, sent=True, atomic=atomic)
 
     def __enter__(self) -> None:
@@ -104,7 +104,7 @@ class RedisErrors:
         if isinstance(error, MovedError):
             return ToolError(f"Redis at {address} is a cluster node that does not own this key: set REDIS_MODE=cluster")
         if isinstance(error, NoPermissionError):
-            return ToolError(f"Redis does not allow it to this user: {error}")
+            return ToolError(f"Redis does not allow this user to do it: {error}")
         if isinstance(error, AuthenticationError):
             ours = "REDIS_PASSWORD (or REDIS_PASSWORD_FILE, or REDIS_URL) and REDIS_USERNAME"
             login = "that of this token in MCP_AUTH_TOKENS_FILE" if PRINCIPAL.get().login else ours
@@ -125,32 +125,30 @@ class RedisErrors:
             return ToolError(CROSS_SLOT)
         if isinstance(error, ResponseError):
             if code(error) == "WRONGTYPE":
-                return ToolError("the key holds another type than this needs: redis_scan shows the types of keys")
+                return ToolError("the key holds a value of another type: redis_scan shows the types of keys")
             return ToolError(f"Redis answered: {str(error)[:300]}")
         return self._of_connection(error)
 
     def _of_cluster(self, error: RedisClusterException) -> Exception:
-        """What redis-py raises while it looks for the node of a key. It names what happened as the cause."""
+        """Translate what redis-py raises while it looks for the node of a key. The cause names what happened."""
         if isinstance(error, SlotNotCoveredError):
             return self.translate(ClusterDownError(""))
         for cause in _chain(error):
             if isinstance(cause, ResponseError):
                 return BackendError(
-                    f"Redis at {self._address} does not tell the cluster's nodes ({str(cause)[:100]}): "
-                    "set REDIS_MODE=standalone where it is no cluster"
+                    f"Redis at {self._address} does not list the cluster's nodes ({str(cause)[:100]}): "
+                    "set REDIS_MODE=standalone if it is not a cluster"
                 )
             if isinstance(cause, RedisError | OSError):
                 return self.translate(cause)
-        return BackendError(
-            f"the nodes of the cluster of {self._address} can't be learned: try again, or {self._check}"
-        )
+        return BackendError(f"the nodes of the cluster of {self._address} can't be found: try again, or {self._check}")
 
     def _of_connection(self, error: BaseException) -> Exception:
         address, check, unknown = self._address, self._check, self._sent
         if any(isinstance(cause, ReadOnlyError) for cause in _chain(error)):
             # A master that sentinels have replaced: redis-py has closed the connection.
             return ConnectionLost(
-                f"{address} has just got another master: try again in a second", unknown=unknown and not self._atomic
+                f"{address} has just got a new master: try again in a second", unknown=unknown and not self._atomic
             )
         if isinstance(error, RedisConnectionError) and error.status_code:
             return BackendError(f"Redis at {address} refuses our connection: {str(error)[:100]}")
@@ -175,7 +173,7 @@ class RedisErrors:
 
 
 def code(error: RedisError) -> str:
-    """The code word of Redis' answer, such as WRONGTYPE."""
+    """Return the code word of Redis' answer, such as WRONGTYPE."""
     return error.status_code or str(error).partition(" ")[0]
 
 

@@ -281,7 +281,7 @@ def _check(what: str, sizes: Counter[bytes], most: int, instead: str) -> None:
 
 
 def _answer(command: Planned) -> _Answer:
-    """What decides how long the answer is."""
+    """Return what decides how long the answer is."""
     name, words, keys = command.name, command.words, command.keys
     if name in _STRINGS or (name == "set" and b"GET" in (word.upper() for word in words[3:])):
         return _Answer([("STRLEN", key) for key in keys])
@@ -301,7 +301,7 @@ def _answer(command: Planned) -> _Answer:
 
 
 def _elements(command: Planned) -> int | None:
-    """How many elements of each key a command answers at the most; None: as many as there are."""
+    """Return how many elements of each key a command answers at most; None: all."""
     name, words = command.name, command.words
     if name in _ONE:
         return 1
@@ -322,7 +322,7 @@ def _elements(command: Planned) -> int | None:
 
 
 def _count(command: Planned) -> int | None:
-    """The greatest COUNT among the options of a command; None where there is none."""
+    """Return the greatest COUNT among the options of a command; None where there is none."""
     words = command.words
     if command.name in ("xread", "xreadgroup"):
         before = next((at for at, word in enumerate(words) if at and word.upper() == b"STREAMS"), len(words))
@@ -375,7 +375,7 @@ def check_arguments(command: Planned) -> None:
 
 
 def _number(text: bytes) -> int | None:
-    """A whole number as Redis takes it; None where it is not one, which Redis refuses itself."""
+    """Return a whole number as Redis takes it; None where it is not one, which Redis refuses itself."""
     try:
         return int(text) if len(text) <= 20 else None
     except ValueError:

@@ -218,6 +218,9 @@ async def test_slow_commands_are_listed_without_what_they_say(client: Client, re
     assert "nobody is to see" not in str(slow) and "example.org" not in str(slow)
     times = [row["microseconds"] for row in slow["rows"]]
     assert times == sorted(times, reverse=True)
+    now, _ = redis.time()
+    assert all(0 <= row["microseconds"] < 60_000_000 and now - 60 <= row["at"] <= now for row in slow["rows"])
+    assert all(row["client"] == "mcp-redis" or row["client"].startswith("127.0.0.1:") for row in slow["rows"])
 
 
 async def test_clients_memory_latency_and_rights(client: Client, redis: Redis) -> None:
@@ -457,7 +460,7 @@ async def test_a_sorted_set_is_read_by_score_and_from_the_end(client: Client, re
     assert (await ok(client, "redis_read", key="z", start="20", end="30"))["members"] == []
     assert "has to be a score" in await error(client, "redis_read", key="z", start="nan")
     for cursor in ("x", "nan:YQ==", "1:?", "7"):
-        assert "begin without a cursor" in await error(client, "redis_read", key="z", cursor=cursor)
+        assert "start without a cursor" in await error(client, "redis_read", key="z", cursor=cursor)
 
 
 async def test_streams_and_lists_are_read_from_the_end(client: Client, redis: Redis) -> None:
@@ -645,11 +648,16 @@ async def test_settings_and_commands_are_shown_without_secrets(client: Client, r
     redis.config_set("masterauth", "a-password-of-the-master")
     try:
         settings = await ok(client, "redis_diagnose", topic="config", limit=500)
+        some = await ok(client, "redis_diagnose", topic="config", settings=["appendonly", "maxmemory*", "masterauth"])
     finally:
         redis.config_set("masterauth", "")
     values = {row["name"]: row["value"] for row in settings["rows"]}
     assert values["masterauth"] == "(masked)" and values["maxmemory-policy"] == "noeviction"
-    assert "a-password-of-the-master" not in str(settings)
+    assert "a-password-of-the-master" not in str([settings, some])
+    assert {"appendonly", "maxmemory", "maxmemory-policy", "masterauth"} <= {row["name"] for row in some["rows"]}
+    assert len(some["rows"]) < 10
+    assert "no setting 'apendonly'" in await error(client, "redis_diagnose", topic="config", settings=["apendonly"])
+    assert "topic config" in await error(client, "redis_diagnose", topic="acl", settings=["appendonly"])
     redis.config_resetstat()
     redis.set("k", "v")
     rows = {row["command"]: row for row in (await ok(client, "redis_diagnose", topic="commands"))["rows"]}

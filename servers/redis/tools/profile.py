@@ -30,7 +30,7 @@ _ID = re.compile(r"[0-9]+|[0-9a-f]{8,}|[0-9a-hjkmnp-tv-z]{26}", re.I)
 
 
 class KeyGroup(TypedDict):
-    prefix: Annotated[str, Field(description="parts that vary are *")]
+    prefix: Annotated[str, Field(description="* replaces the parts that vary")]
     keys: int
     types: dict[str, int]
     memory_bytes: int
@@ -42,7 +42,7 @@ class KeyGroup(TypedDict):
 
 
 class KeyspaceProfile(TypedDict):
-    keys: Annotated[NotRequired[int], Field(description="in the database; not where prefixes limit this server")]
+    keys: Annotated[NotRequired[int], Field(description="keys in the database; absent if prefixes limit this server")]
     sampled: int
     memory_bytes: Annotated[int, Field(description="of the sampled keys")]
     groups: Annotated[list[KeyGroup], Field(description="by memory")]
@@ -63,9 +63,9 @@ async def redis_profile(
     *,
     pattern: Pattern = "*",
     separator: Annotated[str, Field(min_length=1, max_length=5)] = ":",
-    sample: Annotated[int, Field(ge=100, le=100_000, description="keys to look at")] = 10_000,
+    sample: Annotated[int, Field(ge=100, le=100_000, description="keys to sample")] = 10_000,
 ) -> KeyspaceProfile:
-    """Which groups of keys there are, by prefix: counts, types, memory, TTLs, the biggest key and the longest idle. Looks at a sample with SCAN."""  # noqa: E501
+    """Group keys by prefix: counts, types, memory, TTLs, the biggest key and the longest idle. Samples keys with SCAN."""
     groups: dict[str, _GroupSample] = {}
     # How many keys others have is not for those who may see only some.
     total = None if call.backend.scope else sum(await call.backend.each("DBSIZE"))
@@ -155,7 +155,7 @@ def prefix(name: bytes, separator: str) -> str:
 
 
 def _is_variable(part: str) -> bool:
-    """Whether a part of a key's name stands for one of many. Takes time in proportion to the part's length, whatever it holds."""
+    """Return whether a part of a key's name stands for one of many. The time is linear in the part's length."""
     return (
         len(part) > LONGEST_PART
         or sum(character in "0123456789" for character in part) >= MANY_DIGITS

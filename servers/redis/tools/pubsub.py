@@ -22,7 +22,9 @@ NOTIFICATION = re.compile(rb"__key(?:space|event)@(\d+)__:")
 
 
 class Heard(TypedDict):
-    channels: Annotated[NotRequired[list[dict[str, Any]]], Field(description="active, with subscribers")]
+    channels: Annotated[
+        NotRequired[list[dict[str, Any]]], Field(description="active channels, with numbers of subscribers")
+    ]
     messages: NotRequired[list[dict[str, Any]]]
     cut: Annotated[NotRequired[bool], Field(description="there were more")]
 
@@ -32,12 +34,12 @@ async def redis_pubsub(
     call: Call[ScopedRedis],
     *,
     listen: Annotated[
-        list[str], Field(max_length=50, description="channels or globs to listen to; none: list active channels")
+        list[str], Field(max_length=50, description="channels or globs; absent: list active channels")
     ] = [],  # noqa: B006 - pydantic copies it
     seconds: Annotated[float, Field(ge=0.1, le=25)] = 5,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
 ) -> Heard:
-    """List active pub/sub channels, or listen to some for a while. Messages from before are not kept by Redis."""
+    """List active pub/sub channels, or listen to some for a while. Redis does not keep earlier messages."""
     if not listen:
         return await _channels(call, limit)
     names = [call.backend.scope.key(name) for name in listen]
@@ -116,7 +118,7 @@ async def _collect(
 
 
 class Published(TypedDict):
-    received_by: Annotated[int, Field(description="subscribers, in a cluster those of one server")]
+    received_by: Annotated[int, Field(description="number of subscribers; in a cluster, of one server's")]
 
 
 @tool(title="Publish a message", write=True, idempotent=False)
@@ -127,6 +129,6 @@ async def redis_publish(
     message: str,
     base64: Annotated[bool, Field(description="message is base64")] = False,
 ) -> Published:
-    """Publish a message on a pub/sub channel. Redis keeps no message: only those who listen now receive it."""
+    """Publish a message on a pub/sub channel. Only current subscribers receive it."""
     name = call.backend.scope.key(channel)
     return {"received_by": await call.backend.write("PUBLISH", name, parse(message, base64))}

@@ -25,9 +25,9 @@ ELEMENTS = 20
 
 class Short(TypedDict):
     key: str
-    type: Annotated[str, Field(description="none: no such key")]
-    value: Annotated[NotRequired[Any], Field(description="short, or the first elements")]
-    too_big: Annotated[NotRequired[bool], Field(description="its elements are too big for a listing")]
+    type: Annotated[str, Field(description="none: the key does not exist")]
+    value: Annotated[NotRequired[Any], Field(description="the start of the value, or its first elements")]
+    too_big: Annotated[NotRequired[bool], Field(description="its elements are too big to list")]
     error: NotRequired[str]
     length: NotRequired[int]
     masked: Annotated[NotRequired[bool], Field(description="looks like a secret; redis_read shows it")]
@@ -74,7 +74,7 @@ BATCH_BYTES = 2 * 1024 * 1024
 async def _counts(
     call: Call[ScopedRedis], names: list[bytes], kinds: list[str], knowns: list[dict[str, Any]]
 ) -> list[int]:
-    """How many elements of each key to read, so that they have no more than SMALL bytes together; 0 where one has more."""
+    """Return how many elements of each key to read, so that they have at most SMALL bytes; 0 if one has more."""
     counts = [ELEMENTS] * len(names)
     big = [
         index
@@ -94,11 +94,11 @@ async def redis_read_many(
     *,
     keys: Annotated[list[str], Field(min_length=1, max_length=200)],
     fields: Annotated[
-        list[str] | None, Field(min_length=1, max_length=20, description="of hashes: only these fields")
+        list[str] | None, Field(min_length=1, max_length=20, description="of hashes, only these fields")
     ] = None,
-    values: Annotated[bool, Field(description="false: only what is known about them")] = True,
+    values: Annotated[bool, Field(description="false: metadata only")] = True,
 ) -> Many:
-    """Read up to 200 keys at once: type, encoding, memory, TTL, idle time, and the beginnings of their values."""
+    """Read up to 200 keys at once: type, memory, TTL, idle time and the start of each value."""
     names = [call.backend.scope.key(key) for key in keys]
     chosen = [parse_key(field) for field in fields or ()]
     first = iter(await call.backend.read_many([command for name in names for command in _about(name)]))
@@ -122,7 +122,9 @@ async def redis_read_many(
             commands = [command for index in batch if (peek := peeks[index]) for command in peek.commands]
             replies = iter(await call.backend.read_many(commands))
             for index in batch:
-                short: dict[str, Any] = {"key": keys[index], "type": kinds[index]} | knowns[index]
+                short: dict[str, Any] = {"key": keys[index], "type": kinds[index]}
+                # Who wants certain fields of many keys does not ask how each is stored.
+                short |= {n: v for n, v in knowns[index].items() if n == "ttl_s"} if chosen else knowns[index]
                 if isinstance(error := abouts[index][0], Exception):
                     short = {"key": keys[index], "type": "unknown", "error": words(error)}
                 elif peek := peeks[index]:
@@ -220,7 +222,7 @@ def _about(name: bytes) -> list[tuple[Any, ...]]:
 
 
 def _known(answers: list[Any]) -> dict[str, Any]:
-    """What could be learned of a key; a policy that does not count, or a lack of rights, leaves something out."""
+    """Return what is known of a key. A policy that does not count, or a lack of rights, leaves something out."""
     known: dict[str, Any] = {}
     for (field, *_), answer in zip(_ABOUT, answers, strict=True):
         if field == "ttl_s":

@@ -25,7 +25,9 @@ GROUPS = 20
 
 
 class StreamState(TypedDict):
-    streams: Annotated[NotRequired[list[dict[str, Any]]], Field(description="of the pattern, most pending first")]
+    streams: Annotated[
+        NotRequired[list[dict[str, Any]]], Field(description="streams that match pattern, most pending entries first")
+    ]
     stream: NotRequired[dict[str, Any]]
     groups: NotRequired[list[dict[str, Any]]]
     consumers: NotRequired[list[dict[str, Any]]]
@@ -37,14 +39,14 @@ class StreamState(TypedDict):
 async def redis_stream(
     call: Call[ScopedRedis],
     *,
-    key: Annotated[KeyName | None, Field(description="absent: all streams of pattern")] = None,
+    key: Annotated[KeyName | None, Field(description="absent: all streams that match pattern")] = None,
     pattern: Pattern = "*",
-    group: Annotated[str | None, Field(description="its consumers and pending entries")] = None,
-    idle_s: Annotated[int, Field(ge=0, le=10**9, description="least time pending")] = 0,
+    group: Annotated[str | None, Field(description="show its consumers and pending entries")] = None,
+    idle_s: Annotated[int, Field(ge=0, le=10**9, description="only entries pending at least this long")] = 0,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
     cursor: str = "-",
 ) -> StreamState:
-    """Show a stream's groups with their lag, or a group's consumers and pending entries, or all streams. redis_read gives the entries."""  # noqa: E501
+    """Show a stream's groups with their lag, a group's consumers and pending entries, or all streams. Use redis_read to read entries."""  # noqa: E501
     if key is None:
         if group is not None:
             raise ToolError("give the key of the group's stream")
@@ -52,7 +54,7 @@ async def redis_stream(
     name = call.backend.scope.key(key)
     length, memory = await call.backend.read_many([("XLEN", name), ("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)])
     if isinstance(length, Exception):
-        raise ToolError(f"{key!r} is no stream that can be read: {said_error(length)}")
+        raise ToolError(f"{key!r} is not a stream that can be read: {said_error(length)}")
     if memory is None:
         raise ToolError(f"there is no stream {key!r}: redis_scan with type stream finds them")
     state: StreamState = {"stream": {"length": length}}

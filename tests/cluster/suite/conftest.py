@@ -87,6 +87,13 @@ def node(request: pytest.FixtureRequest, kube: Kube) -> Iterator[Node]:
 
 
 @pytest.fixture(scope="session")
+def second_namespace(request: pytest.FixtureRequest, kube: Kube) -> Iterator[Kube]:
+    """For another release."""
+    with namespace(kube.of(f"{kube.namespace}-second"), {}, request.config.getoption("--keep")) as own:
+        yield own
+
+
+@pytest.fixture(scope="session")
 def client(kube: Kube) -> Client:
     """A client in the release's namespace."""
     return Client(kube)

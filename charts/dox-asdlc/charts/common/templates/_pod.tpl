@@ -31,8 +31,10 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.serviceAccountName }}
-serviceAccountName: {{ . | quote }}
+{{- with .Values.serviceAccount }}
+{{- if or .create .name }}
+serviceAccountName: {{ .name | default (include "dox-asdlc.fullname" $) | quote }}
+{{- end }}
 {{- end }}
 {{- with .Values.initContainers }}
 initContainers:
@@ -56,10 +58,11 @@ topologySpreadConstraints:
 
 {{/*
 Environment variables that tell an application of a store, from {store, own, shared, prefix}: the store's host and port; the
-application's own login, else the shared one; and what the variables' names begin with.
+application's own login, else the shared one; how to make TLS connections; and what the variables' names begin with.
 */}}
 {{- define "dox-asdlc.storeEnv" -}}
-{{- $auth := empty .own.existingSecret | ternary .shared .own -}}
+{{- $auth := empty .own.existingSecret | ternary .shared.auth .own -}}
+{{- $tls := .shared.tls -}}
 - name: {{ .prefix }}_HOST
   value: {{ .store.host | quote }}
 - name: {{ .prefix }}_PORT
@@ -75,6 +78,53 @@ application's own login, else the shared one; and what the variables' names begi
       name: {{ $auth.existingSecret | quote }}
       key: {{ $auth.existingSecretKey | quote }}
 {{- end }}
+{{- if $tls.enabled }}
+{{- if eq .prefix "ES" }}
+- name: ES_SCHEME
+  value: https
+{{- else }}
+- name: {{ .prefix }}_TLS
+  value: "true"
+{{- end }}
+{{- if $tls.existingSecret }}
+- name: {{ .prefix }}_CA_FILE
+  value: /run/secrets/{{ .prefix | lower }}-ca/ca.crt
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Fields of a Service for IPv6 and dual stack. */}}
+{{- define "dox-asdlc.ipFamilies" -}}
+{{- with .Values.global -}}
+{{- with .ipFamilyPolicy }}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .ipFamilies }}
+ipFamilies:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* The ServiceAccount of a chart's pods, where it is to be made. */}}
+{{- define "dox-asdlc.serviceAccount" -}}
+{{- with .Values.serviceAccount -}}
+{{- if .create -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ .name | default (include "dox-asdlc.fullname" $) | quote }}
+  labels:
+    {{- include "dox-asdlc.labels" $ | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+automountServiceAccountToken: false
+{{- else if .annotations -}}
+{{- fail (printf "%s.serviceAccount.annotations would be ignored: set %s.serviceAccount.create=true" $.Chart.Name $.Chart.Name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Refuses ports of one pod that are the same: from a dict of the values' names to their ports. */}}
@@ -88,6 +138,16 @@ application's own login, else the shared one; and what the variables' names begi
 {{- end -}}
 {{- $_ := set $taken $key $value -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Refuses what is set of TLS to a store, from {value, tls, server}, where it is off; a server needs a certificate. */}}
+{{- define "dox-asdlc.checkTls" -}}
+{{- include "dox-asdlc.checkLogin" (dict "value" .value "auth" .tls "defaults" (dict "caKey" "ca.crt")) -}}
+{{- if and .tls.existingSecret (not .tls.enabled) -}}
+{{- fail (printf "%s.existingSecret would be ignored: set %s.enabled=true" .value .value) -}}
+{{- else if and .server .tls.enabled (not .tls.existingSecret) -}}
+{{- fail (printf "%s.enabled needs %s.existingSecret, with tls.crt, tls.key and the authority's certificate" .value .value) -}}
 {{- end -}}
 {{- end -}}
 
