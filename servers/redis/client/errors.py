@@ -188,7 +188,7 @@ def code(error: RedisError) -> str:
 
 
 def of_server(answer: object) -> bool:
-    """Whether an answer is an error that is about the server, and not about the command."""
+    """Return whether an answer is an error that is about the server, and not about the command."""
     return isinstance(answer, BusyLoadingError | MasterDownError) or (
         isinstance(answer, ResponseError) and code(answer) == "BUSY"
     )

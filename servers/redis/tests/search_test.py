@@ -269,6 +269,7 @@ async def test_usual_filters_and_sketches_are_made(client: Client, engine: tuple
     done = await ok(client, "redis_transaction", commands=[command.split() for command in commands])
     assert "failed" not in done and len(redis.keys("f:*")) == len(commands)
     for key in redis.keys("f:*"):
+        assert isinstance(key, bytes)
         assert (await ok(client, "redis_read", key=key.decode()))["about"]
     await ok(client, "redis_write", key="f:doc", type="json", value={"a": [{"b": 1}, {"b": 2}]})
     await ok(client, "redis_transaction", commands=[["JSON.SET", "f:doc", "$.a[*].b", "3"]])

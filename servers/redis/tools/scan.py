@@ -45,7 +45,7 @@ def chunks(names: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def short(names: Iterable[bytes]) -> list[bytes]:
-    """Leave out names that no tool takes, before anything is asked about them; the result says so."""
+    """Leave out names that no tool takes, before anything is asked about them. A note tells of it."""
     found = list(names)
     kept = [name for name in found if len(name) <= LONGEST_NAME]
     if len(kept) < len(found):
