@@ -31,6 +31,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from servers.common.backend import BackendError
 from servers.common.http.principal import PRINCIPAL
 from servers.common.protocol.tools import ToolError
+from servers.redis.client.memory_guard import AnswerTooLong
 
 CROSS_SLOT = "in a cluster, keys used together must be in one slot: give them a common {hash tag}"
 
@@ -43,6 +44,12 @@ class ConnectionLost(BackendError):
     def __init__(self, message: str, *, unknown: bool) -> None:
         super().__init__(message)
         self.unknown = unknown
+
+
+class AnswerGivenUp(BackendError):
+    """The answer to a change was too long to be read: it was done, if Redis did not refuse it."""
+
+    unknown = True
 
 
 class Conflict(ToolError):
@@ -89,6 +96,8 @@ class RedisErrors:
             return Conflict(
                 "another client changed the key at the same time, and nothing was done: read it and try again"
             )
+        if isinstance(error, AnswerTooLong):
+            return AnswerGivenUp(str(error)) if self._sent else ToolError(str(error))
         if isinstance(error, RedisClusterException):
             return self._of_cluster(error)
         if (isinstance(error, AskError) and self._clustered) or isinstance(error, TryAgainError):

@@ -5,17 +5,23 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
+from servers.common.memory_budget import hold
 from servers.common.protocol.tools import ToolError
+from servers.redis.client.memory_guard import COPIES
 from servers.redis.format.key_encoding import LONGEST_PATTERN, show_name
 from servers.redis.policy.command_keys import names
 from servers.redis.policy.key_scope import ScopedRedis
 
 MOST_BYTES = 8 * 1024 * 1024
 """Bytes that the commands of a call may read together."""
+
+SMALL_KEY = MOST_BYTES // 2
+"""Bytes of a key that might be read whole, if it has no more than SAMPLES elements."""
 
 MOST_STORED = 32 * MOST_BYTES
 """Bytes that Redis may go over for them without answering with them, as to store what comes of it."""
@@ -26,7 +32,7 @@ MOST_GROWN = 8 * MOST_BYTES
 MOST_COUNT = 10_000
 """Elements that a command may be asked for by a COUNT."""
 
-SAMPLES = 1000
+SAMPLES = 10_000
 """Elements of a key that Redis looks at to tell its size; of a key with no more, the size is exact."""
 
 MOST_NUMBER = 2.0**60
@@ -37,9 +43,6 @@ MOST_COMMAS = 4
 
 MOST_COMPARED = 16_000_000
 """Steps of LCS: the product of the lengths of its strings."""
-
-COPIES = 3
-"""Bytes of this process that a byte of an answer takes while it is received and parsed."""
 
 COPIES_OF_STREAM = 12
 """The same of a stream, whose small fields Redis keeps in much less space."""
@@ -178,13 +181,31 @@ class _Answer:
         return found
 
 
-async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> int:
+class Weight(NamedTuple):
+    """What the answers to commands may take."""
+
+    size: int
+    """Bytes of this process."""
+
+    estimated: bool
+    """There may be much more: an element of a big key may be as big as the key, and names of keys may be of any length."""
+
+    def held(self, more: int = 0) -> AbstractAsyncContextManager[None]:
+        """Hold it, and so many bytes more, inside this context.
+
+        Raises:
+            Busy, TooLarge: as of `hold`.
+        """
+        return hold(self.size + more, estimated=self.estimated)
+
+
+async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> Weight:
     """Ask Redis how big the parts are that commands will read, and refuse what is too much together.
 
     Commands are taken in their order: what one of them moves or adds to a key counts for those that read the key after it.
 
     Returns:
-        bytes of this process that the answers may take.
+        what the answers may take.
 
     Raises:
         ToolError: they read more than MOST_BYTES, go over more than MOST_STORED, lengthen keys by more than MOST_GROWN, or
@@ -216,17 +237,20 @@ class _Sum:
         self._reading: Counter[bytes] = Counter()
         self._working: Counter[bytes] = Counter()
         self._weight = 0
+        self._estimated = False
 
-    def add_up(self, commands: Sequence[Planned], answers: Sequence[_Answer]) -> int:
+    def add_up(self, commands: Sequence[Planned], answers: Sequence[_Answer]) -> Weight:
         grown: dict[bytes, int] = {}
         for command, answer in zip(commands, answers, strict=True):
             if command.name == "lcs":
                 self._compare(command.keys)
             for probe in answer.strings:
                 key = probe[2] if probe[0] == "JSON.DEBUG" else probe[1]
-                self._read(key, min(self._sizes[probe] + self._added[key], answer.most or MOST_STORED), 1)
+                size = min(self._sizes[probe] + self._added[key], answer.most or MOST_STORED)
+                self._read(key, size, len(answer.strings) - 1)
             for key in answer.keys:
                 self._read(key, *self._part(key, answer), COPIES_OF_STREAM if answer.length == "XLEN" else COPIES)
+            self._estimated |= command.name == "scan"
             if command.name in _WORKING:
                 for key in command.keys[_WORKING[command.name]]:
                     self._working[key] += self._size(key)
@@ -248,7 +272,7 @@ class _Sum:
         _check("read", self._reading, MOST_BYTES, ": ask for less, or use redis_read, which reads in pages")
         _check("go over", self._working, MOST_STORED, ": do it in parts")
         _check("lengthen keys by", Counter(grown), MOST_GROWN, ": take smaller numbers, or a path to fewer places")
-        return self._weight
+        return Weight(self._weight, self._estimated)
 
     def _size(self, key: bytes) -> int:
         return self._sizes.get(_memory_usage(key), 0) + self._added[key]
@@ -257,6 +281,7 @@ class _Sum:
         """Bytes and elements of a key that an answer may have."""
         whole = self._size(key)
         length = self._sizes.get((answer.length, key), 0) if answer.length else 1
+        self._estimated |= length > SAMPLES or whole > SMALL_KEY
         if answer.elements is None:
             return whole, length
         # Elements are of different sizes: those asked for may be bigger than the others.

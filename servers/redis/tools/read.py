@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from servers.common.memory_budget import hold
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.redis.client import optimistic_lock as versions
-from servers.redis.client.memory_guard import hold_estimated
+from servers.redis.client.memory_guard import COPIES
 from servers.redis.client.sorted_set import SortedSet
 from servers.redis.format.key_encoding import (
     KeyName,
@@ -29,11 +29,11 @@ from servers.redis.format.key_encoding import (
 )
 from servers.redis.format.replies import as_json, pairs, said, score, seconds, words
 from servers.redis.policy.command_cost import (
-    COPIES,
     COPIES_OF_STREAM,
     MOST_BYTES,
     OBJECT_BYTES,
     SAMPLES,
+    SMALL_KEY,
     check_json_path,
 )
 from servers.redis.policy.key_scope import ScopedRedis
@@ -41,9 +41,6 @@ from servers.redis.tools.scan import SCAN_STEPS, Cursor, scanned
 
 ELEMENT_BYTES = 4096
 """An element of a collection is given up to this length."""
-
-SMALL_KEY = MOST_BYTES // 2
-"""Bytes of a key that might be read whole."""
 
 LISTPACK = 600
 """Elements that a scan may answer at once, whatever its COUNT."""
@@ -231,9 +228,9 @@ class _ReadWindow:
         """
         count, each = self.count(length), self.memory // max(length, 1)
         parsed = 2 * max(count, min(length, LISTPACK)) * OBJECT_BYTES + (copies - COPIES) * count * each
-        if self.memory <= SMALL_KEY:
+        if self.memory <= SMALL_KEY and length <= SAMPLES:
             return hold(COPIES * self.memory + parsed)
-        return hold_estimated(2 * COPIES * count * each + parsed)
+        return hold(2 * COPIES * count * each + parsed, estimated=True)
 
     def shown(self, value: bytes) -> Any:
         """Return an element, cut so that two of them fit into a result."""
@@ -346,7 +343,7 @@ async def _big_fields(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -
     if not (text := page.cursor.removeprefix("field-")).isdigit() or len(text) > 6:
         raise page.foreign()
     first = int(text)
-    async with hold_estimated(COPIES * SMALL_KEY):
+    async with hold(COPIES * SMALL_KEY, estimated=True):
         names = sorted(await call.backend.read("HKEYS", name))
         part = names[first : first + page.limit]
         lengths = await call.backend.read_many([("HSTRLEN", name, field) for field in part])

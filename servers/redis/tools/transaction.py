@@ -12,7 +12,6 @@ from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.client.errors import Conflict
-from servers.redis.client.memory_guard import hold_estimated
 from servers.redis.client.optimistic_lock import MOST as MOST_VERSIONED
 from servers.redis.client.optimistic_lock import check_versions
 from servers.redis.format.key_encoding import Word, parse_key
@@ -72,7 +71,7 @@ async def redis_transaction(
 
     room = Room(call.max_bytes)
     done: Done = {"replies": []}
-    async with hold_estimated(weight + (DUMP_BYTES if versions else 0), changes=True):
+    async with weight.held(DUMP_BYTES if versions else 0):
         answers = await retried(conditional) if versions else await backend.multi(words, keys[0])
         for answer in answers:
             shown, cut = bounded(answer, room)
