@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 from mcp import Client
 
+from servers.common.protocol.tools import Tool
 from servers.elasticsearch.tests.conftest import Start, call, error, fill, ok, told
 from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
+from servers.elasticsearch.tools.by_query import es_by_query
+from servers.elasticsearch.tools.documents import es_delete
+from servers.elasticsearch.tools.manage import es_manage
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.sidecar import Sidecar
 
@@ -340,3 +344,20 @@ def test_a_copy_is_a_task_without_scripts(start: Start) -> None:
             assert told(sidecar, "es_by_query", index="in-1", query={}, copy_to=to)
         assert "scripts" in told(sidecar, "es_by_query", index="in-1", query={"script": {}}, copy_to={"index": "in-2"})
         assert not [r for r in fake.requests[before:] if r.method == "PUT" or "_reindex" in r.path]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "dry"),
+    [
+        (es_manage, {"op": "delete", "name": "a"}, True),
+        (es_manage, {"op": "delete", "name": "a", "confirm": "x"}, False),
+        (es_manage, {"op": "task", "name": "a"}, True),
+        *((es_manage, {"op": op, "name": "a"}, False) for op in ("close", "open", "cancel")),
+        (es_by_query, {"index": "a", "query": {}}, True),
+        (es_by_query, {"index": "a", "query": {}, "confirm": "x"}, False),
+        (es_by_query, {"index": "a", "query": {}, "copy_to": {"index": "b"}}, False),
+        (es_delete, {"index": "a", "id": "1"}, False),
+    ],
+)
+def test_a_person_is_asked_for_all_that_changes_something(tool: Tool, arguments: dict[str, Any], dry: bool) -> None:
+    assert tool.dry_run(tool.check(arguments)[0]) is dry
