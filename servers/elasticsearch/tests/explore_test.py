@@ -104,6 +104,8 @@ async def test_a_search_by_words_and_conditions(client: Client) -> None:
     assert await ids(index="books", text="fox -dog") == ["1"]
     assert await ids(index="books", text='"lazy dog" | "brown fox"') == ["1", "2"]
     assert await ids(index="books", where={"author.name": "Ada"}) == ["1", "3"]
+    filtered = await ok(client, "es_search", index="books", where={"author.name": "Ada"}, source=[])
+    assert filtered["hits"] == [{"id": "1"}, {"id": "3"}], "a filter gives no score"
     assert await ids(index="books", where={"author.name": ["Ada", "Bob"], "pages": {"gte": 100, "lt": 300}}) == ["1"]
     assert await ids(index="books", where={"published": {"gte": "2005-01-01"}}, text="dog") == ["2", "3"]
     assert await ids(index="books", where={"author.name": None}) == []

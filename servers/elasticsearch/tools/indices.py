@@ -117,8 +117,12 @@ async def summaries(
             if error.status not in UNAVAILABLE - {400, 404} or health:
                 raise
             return await _counted(call, pattern, (await resolve())["indices"])
-    aliases = {entry["name"]: entry.get("aliases", []) for entry in resolved["indices"]}
-    return [_index(row, aliases.get(row["index"], [])) for row in rows]
+    aliases = {entry["name"]: set(entry.get("aliases", ())) for entry in resolved["indices"]}
+    # An alias that was asked for is told apart from the indices that it leads to.
+    for entry in resolved["aliases"]:
+        for name in entry["indices"]:
+            aliases.setdefault(name, set()).add(entry["name"])
+    return [_index(row, sorted(aliases.get(row["index"], ()))) for row in rows]
 
 
 async def _counted(

@@ -432,7 +432,7 @@ def _hit(raw: Any, several: bool) -> Hit:
         hit["routing"] = raw["_routing"]
     if several:
         hit["index"] = raw["_index"]
-    if raw.get("_score") is not None:
+    if raw.get("_score"):  # one that only filters have found has 0
         hit["score"] = raw["_score"]
     if "highlight" in raw:
         hit["highlight"] = raw["highlight"]
