@@ -245,8 +245,8 @@ class Instance(Generic[B]):
         """
         given = params.arguments or {}
         checked, _ = tool.check(given)
-        if "confirm" in checked and checked["confirm"] is None:
-            return None  # a dry run
+        if tool.dry_run(checked):
+            return None
         shown = plain(to_json(given), LONGEST_QUESTION)
         question = mcp_types.ElicitRequestFormParams(
             message=f"{tool.title}: run {tool.name} with {shown}?",

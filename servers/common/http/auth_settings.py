@@ -108,7 +108,7 @@ class AuthSettings:
             ),
             tokens_file=env.file(
                 "MCP_AUTH_TOKENS_FILE",
-                "file with several bearer tokens, one per line: NAME read|write|read,write TOKEN",
+                "file with several bearer tokens, one per line: NAME read|write|read,write TOKEN [LOGIN AT THE STORE]",
                 restricts=True,
             ),
             oauth=_oauth(env),

@@ -76,6 +76,9 @@ class Tool:
     needs: Callable[[Any], bool] | None
     """Whether a backend that was reached can do it; None: every one can."""
 
+    dry_run: Callable[[Mapping[str, Any]], bool]
+    """Whether a call with these arguments changes nothing, although the tool is destructive."""
+
     @property
     def name(self) -> str:
         return self.function.__name__
@@ -173,6 +176,7 @@ def tool(
     destructive: bool = False,
     idempotent: bool = True,
     needs: Callable[[Any], bool] | None = None,
+    dry_run: Callable[[Mapping[str, Any]], bool] = lambda arguments: False,
 ) -> Callable[[ToolFunction], Tool]:
     """Make a tool of a function `async def name(call, *, argument: type = default, ...) -> typing_extensions.TypedDict`.
 
@@ -185,9 +189,10 @@ def tool(
         destructive: with write: may overwrite or delete (the hint's meaning in the MCP specification)
         idempotent: calling it twice is as calling it once
         needs: whether a backend that was reached can do it; the tool is listed only where it can; None: every one can
+        dry_run: whether a call with some arguments changes nothing, so that MCP_CONFIRM need not ask a person
     """
 
-    return lambda function: Tool(function, title, write, destructive, idempotent, needs)
+    return lambda function: Tool(function, title, write, destructive, idempotent, needs, dry_run)
 
 
 def problems(error: ValidationError, schema: Mapping[str, Any]) -> str:

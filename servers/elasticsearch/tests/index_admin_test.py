@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 from mcp import Client
 
+from servers.common.protocol.tools import Tool
 from servers.elasticsearch.tests.conftest import Start, call, error, fill, ok, told
 from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
+from servers.elasticsearch.tools.by_query import es_by_query
+from servers.elasticsearch.tools.documents import es_delete
+from servers.elasticsearch.tools.manage import es_manage
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.sidecar import Sidecar
 
@@ -340,3 +344,79 @@ def test_a_copy_is_a_task_without_scripts(start: Start) -> None:
             assert told(sidecar, "es_by_query", index="in-1", query={}, copy_to=to)
         assert "scripts" in told(sidecar, "es_by_query", index="in-1", query={"script": {}}, copy_to={"index": "in-2"})
         assert not [r for r in fake.requests[before:] if r.method == "PUT" or "_reindex" in r.path]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "dry"),
+    [
+        (es_manage, {"op": "delete", "name": "a"}, True),
+        (es_manage, {"op": "delete", "name": "a", "confirm": "x"}, False),
+        (es_manage, {"op": "task", "name": "a"}, True),
+        *((es_manage, {"op": op, "name": "a"}, False) for op in ("close", "open", "cancel")),
+        (es_by_query, {"index": "a", "query": {}}, True),
+        (es_by_query, {"index": "a", "query": {}, "confirm": "x"}, False),
+        (es_by_query, {"index": "a", "query": {}, "copy_to": {"index": "b"}}, False),
+        (es_delete, {"index": "a", "id": "1"}, False),
+    ],
+)
+def test_a_person_is_asked_for_all_that_changes_something(tool: Tool, arguments: dict[str, Any], dry: bool) -> None:
+    assert tool.dry_run(tool.check(arguments)[0]) is dry
+
+
+def test_pipelines_and_policies_are_told_in_short(start: Start) -> None:
+    """The real node has neither. Where patterns limit the server, those of other indices are left out."""
+    used = {
+        "in-1": {"settings": {"index.default_pipeline": "web"}},
+        "out-1": {"settings": {"index.final_pipeline": "other"}},
+    }
+    pipelines = {name: {"processors": [{"grok": {}}, {"date": {}}], "description": "d"} for name in ("web", "other")}
+    phases = {
+        "hot": {"actions": {"rollover": {"max_age": "1d"}}},
+        "delete": {"min_age": "7d", "actions": {"delete": {}}},
+    }
+    policies = {
+        name: {"policy": {"phases": phases}, "in_use_by": {"indices": [index], "data_streams": []}}
+        for name, index in (("week", "in-1"), ("year", "out-1"))
+    }
+
+    def answers(request: FakeRequest) -> FakeAnswer:
+        path = request.path.partition("?")[0]
+        if "_resolve" in path:
+            return FakeAnswer(200, {"indices": [{"name": n} for n in used], "aliases": [], "data_streams": []})
+        if path.endswith("/_settings/index.*_pipeline"):
+            return FakeAnswer(200, {n: s for n, s in used.items() if n in path or path.startswith("/*/")})
+        there = {"/_ingest/pipeline": pipelines, "/_ilm/policy": policies}
+        return FakeAnswer(200, there[path]) if path in there else ROOT
+
+    with FakeElasticsearch(answers) as fake:
+        whole, limited = start(ES_PORT=str(fake.port)), start(ES_PORT=str(fake.port), MCP_INDEX_PATTERNS="in-*")
+
+        def rows(sidecar: Sidecar, kind: str) -> list[dict[str, Any]]:
+            return list(call(sidecar, "es_indices", kind=kind)["structuredContent"]["rows"])
+
+        other, web = rows(whole, "pipelines")
+        assert (other["name"], other["used_by"], web["used_by"]) == ("other", ["out-1"], ["in-1"])
+        assert web["processors"] == ["grok", "date"] and web["description"] == "d"
+        assert rows(limited, "pipelines") == [{"name": "web", "processors": ["grok", "date"], "used_by": ["in-1"]}]
+        week, year = rows(whole, "lifecycle_policies")
+        assert (week["used_by"], year["used_by"]) == (["in-1"], ["out-1"])
+        assert week["phases"]["delete"] == {"min_age": "7d", "actions": {"delete": {}}}
+        assert [row["name"] for row in rows(limited, "lifecycle_policies")] == ["week"]
+
+
+def test_a_retriever_takes_the_place_of_the_query(start: Start) -> None:
+    """The real node is older than retrievers."""
+    rrf = {"rrf": {"retrievers": [{"standard": {"query": {"match": {"a": "b"}}}}, {"knn": {"field": "v", "k": 3}}]}}
+    hit = {"_index": "a", "_id": "1", "_score": 0.03, "_source": {"a": "b"}}
+
+    def answers(request: FakeRequest) -> FakeAnswer:
+        found = {"hits": {"total": {"value": 9, "relation": "eq"}, "hits": [hit]}, "_shards": {}}
+        return FakeAnswer(200, found) if "_search" in request.path else ROOT
+
+    with FakeElasticsearch(answers) as fake:
+        sidecar = start(ES_PORT=str(fake.port))
+        found = call(sidecar, "es_search", index="a", size=1, more={"retriever": rrf})["structuredContent"]
+        assert found["hits"][0]["id"] == "1" and "cursor" not in found and "retriever" in found["notes"][0]
+        (sent,) = [json.loads(request.body) for request in fake.requests if "_search" in request.path]
+        assert sent.keys() == {"retriever", "size", "timeout", "track_total_hits"} and sent["retriever"] == rrf
+        assert "takes the place" in told(sidecar, "es_search", index="a", text="x", more={"retriever": rrf})

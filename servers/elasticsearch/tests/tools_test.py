@@ -20,7 +20,7 @@ SETTINGS: dict[str, str] = {"MCP_ALLOW_WRITES": "true"}
 
 READING = ["es_health", "es_indices", "es_mapping", "es_field", "es_search", "es_get", "es_explain", "es_analyze",
            "es_request"]  # fmt: skip
-WRITING = ["es_index", "es_bulk", "es_delete", "es_by_query", "es_define", "es_alias"]
+WRITING = ["es_index", "es_bulk", "es_delete", "es_by_query", "es_define", "es_alias", "es_manage"]
 
 
 @pytest.fixture(params=["auto", "legacy"])

@@ -51,7 +51,13 @@ class ByQuery(TypedDict):
     stopped: Annotated[NotRequired[str], Field(description="why the rest was not done")]
 
 
-@tool(title="Update or delete by query", write=True, destructive=True, idempotent=False)
+@tool(
+    title="Update or delete by query",
+    write=True,
+    destructive=True,
+    idempotent=False,
+    dry_run=lambda arguments: arguments["confirm"] is None and arguments["copy_to"] is None,
+)
 async def es_by_query(
     call: Call[ScopedElasticsearch],
     *,

@@ -26,7 +26,14 @@ class Managed(TypedDict):
     task: NotRequired[dict[str, Any]]
 
 
-@tool(title="Delete, close, open, tasks", write=True, destructive=True)
+@tool(
+    title="Delete, close, open, tasks",
+    write=True,
+    destructive=True,
+    dry_run=lambda arguments: (
+        arguments["op"] == "task" or (arguments["op"] == "delete" and arguments["confirm"] is None)
+    ),
+)
 async def es_manage(
     call: Call[ScopedElasticsearch],
     *,

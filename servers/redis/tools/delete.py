@@ -59,7 +59,9 @@ class Matched(TypedDict):
     deleted: NotRequired[int]
 
 
-@tool(title="Delete keys by pattern", write=True, destructive=True)
+@tool(
+    title="Delete keys by pattern", write=True, destructive=True, dry_run=lambda arguments: arguments["confirm"] is None
+)
 async def redis_delete_matching(
     call: Call[ScopedRedis],
     *,
