@@ -154,8 +154,10 @@ def nodes(release: Release, kube: Kube) -> Iterator[Nodes]:
     found.wait_for(1)
     settings = {"number_of_replicas": 1, "number_of_shards": 3, "index.unassigned.node_left.delayed_timeout": "0"}
     found.ask("PUT", "/e2e", {"settings": settings, "mappings": {"enabled": False}})
-    lines = [json.dumps(line) for _ in range(DOCUMENTS) for line in ({"index": {}}, {"a": secrets.token_hex(50_000)})]
-    answer = found.ask("POST", "/e2e/_bulk?refresh=true", ("\n".join(lines) + "\n").encode())
+    lines = "".join(f'{{"index": {{}}}}
+{{"a": "{secrets.token_hex(50_000)}"}}
+' for _ in range(DOCUMENTS))
+    answer = found.ask("POST", "/e2e/_bulk?refresh=true", lines.encode())
     assert not answer["errors"], answer
     yield found
     release.upgrade(of_nodes(1, drainedTo=1))  # for the modules that follow
