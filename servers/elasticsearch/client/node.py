@@ -29,7 +29,7 @@ from elastic_transport import (
     TransportApiResponse,
 )
 
-from servers.common.memory_budget import Busy, MemoryBudget
+from servers.common.memory_budget import Busy, MemoryBudget, parsed_size
 from servers.elasticsearch.client.auth import proxy
 from servers.elasticsearch.client.errors import AnswerLost, AnswerTooLong, NotConnected, connection_failure
 from servers.elasticsearch.client.tls import Trust
@@ -166,21 +166,6 @@ class AnswerMemory:
         """
         if parsed_size(content) > self._largest:
             raise AnswerTooLong(self.longest)
-
-
-def parsed_size(content: bytes) -> int:
-    """Estimate the bytes of memory that JSON takes in Python, from its length and from characters that begin values.
-
-    It is an upper bound but for what is in strings, where the same characters count as well.
-    """
-    # One character of these makes all of a string wider (PEP 393).
-    wide = 1
-    if not content.isascii():
-        wide = 4 if any(bytes([lead]) in content for lead in range(0xF0, 0xF5)) else 2
-    if b"\\u" in content:
-        wide = 4
-    count = content.count
-    return len(content) * wide + 200 * count(b"{") + 88 * count(b"[") + 80 * count(b",") + 96 * count(b":")
 
 
 arriving: ContextVar[AnswerMemory] = ContextVar("arriving")

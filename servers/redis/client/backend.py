@@ -12,9 +12,11 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, NoPermissionError, RedisError, ResponseError
 
 from servers.common.backend import BackendError
+from servers.common.memory_budget import MemoryBudget
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.deployment import RedisNode, deploy
-from servers.redis.client.errors import CROSS_SLOT, ConnectionLost, RedisErrors
+from servers.redis.client.errors import CROSS_SLOT, ConnectionLost, RedisErrors, of_server
+from servers.redis.client.memory_guard import arriving
 from servers.redis.format.replies import info
 from servers.redis.settings import RedisSettings
 
@@ -48,6 +50,7 @@ class RedisBackend:
         self._deployment = deploy(settings)
         self._errors = RedisErrors(self._deployment.address, self._deployment.check, clustered=self.clustered)
         self._database = settings.database
+        self._long_answers = MemoryBudget(1)
         self._modules: frozenset[str] | None = None
         self._server = ""
 
@@ -205,12 +208,13 @@ class RedisBackend:
         Raises:
             ToolError: a key was changed by somebody else meanwhile, and nothing was done.
         """
-        with self._errors:
-            pipeline = await self._twice(lambda: self._watching(keys))
-            try:
-                yield Transaction(pipeline, self._errors.after_sending(atomic=True))
-            finally:
-                await _end(pipeline)
+        async with arriving(self._long_answers):
+            with self._errors:
+                pipeline = await self._twice(lambda: self._watching(keys))
+                try:
+                    yield Transaction(pipeline, self._errors.after_sending(atomic=True))
+                finally:
+                    await _end(pipeline)
 
     async def _watching(self, keys: Sequence[bytes]) -> Pipeline:
         """Return a pipeline that watches keys."""
@@ -235,14 +239,15 @@ class RedisBackend:
 
     async def _twice(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do something; once more when the connection turned out to be dead, and nothing can have been done."""
-        try:
-            return await work()
-        except ConnectionLost as error:
-            if error.unknown:
-                raise
-            with self._errors:
-                await self._deployment.refresh()
-            return await work()
+        async with arriving(self._long_answers):
+            try:
+                return await work()
+            except ConnectionLost as error:
+                if error.unknown:
+                    raise
+                with self._errors:
+                    await self._deployment.refresh()
+                return await work()
 
     def _unfailed(self, answer: Any) -> Any:
         """Raise an answer that is an error."""
@@ -264,6 +269,9 @@ class RedisBackend:
                 for command in commands:
                     pipeline.execute_command(*command)
                 answers = await pipeline.execute(raise_on_error=False)
+                for answer in answers:
+                    if of_server(answer):
+                        raise answer
             if _length(answers) > KEPT_BYTES:
                 await node.close_idle()
             return answers

@@ -28,6 +28,7 @@ from redis.exceptions import AskError, AuthenticationError, MovedError
 from servers.common.http.principal import PRINCIPAL
 from servers.common.http.tls import NewestContext
 from servers.common.settings import Secret
+from servers.redis.client.memory_guard import BoundedParser
 from servers.redis.settings import ClientTls, RedisSettings
 
 if TYPE_CHECKING:
@@ -131,6 +132,9 @@ class _Credentials(CredentialProvider):
             raise AuthenticationError("the password's file can't be read") from None
         return (self._username, password) if self._username else (password,)
 
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        return self.get_credentials()
+
 
 def _options(username: str, password: Secret) -> dict[str, Any]:
     """Return the options of a connection, wherever it leads."""
@@ -147,6 +151,8 @@ def _options(username: str, password: Secret) -> dict[str, Any]:
         "driver_info": DriverInfo(lib_version=redis.__version__),
     }
 
+
+_BOUNDED = {"parser_class": BoundedParser}
 
 _KEPT_ALIVE = {"socket_keepalive": True, "socket_keepalive_options": SOCKET_OPTIONS}
 
@@ -171,8 +177,8 @@ class _RotatingConnection(SSLConnection):
 def _connection(tls: ClientTls | None) -> dict[str, Any]:
     """Return the options of a pool for connections over TCP, with TLS or without."""
     if tls is None:
-        return {"connection_class": Connection, **_KEPT_ALIVE}
-    return {"connection_class": _RotatingConnection, "tls": NewestContext(tls), **_KEPT_ALIVE}
+        return {"connection_class": Connection, **_BOUNDED, **_KEPT_ALIVE}
+    return {"connection_class": _RotatingConnection, "tls": NewestContext(tls), **_BOUNDED, **_KEPT_ALIVE}
 
 
 Connect = Callable[..., Redis]
@@ -202,7 +208,7 @@ def _server(settings: RedisSettings, host: str, port: int, database: int = 0) ->
     """Return a server at an address, or at the Unix socket of the settings."""
     address: dict[str, Any] = {"host": host, "port": port, **_connection(settings.tls)}
     if settings.socket:
-        address = {"path": settings.socket, "connection_class": UnixDomainSocketConnection}
+        address = {"path": settings.socket, "connection_class": UnixDomainSocketConnection, **_BOUNDED}
 
     def connect(pool: type[ConnectionPool], **of_pool: Any) -> Redis:
         return Redis.from_pool(pool(db=database, **address, **_server_options(settings), **of_pool))

@@ -16,6 +16,7 @@ from redis.exceptions import (
     MaxConnectionsError,
     MovedError,
     NoPermissionError,
+    OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
     RedisError,
@@ -30,6 +31,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from servers.common.backend import BackendError
 from servers.common.http.principal import PRINCIPAL
 from servers.common.protocol.tools import ToolError
+from servers.redis.client.memory_guard import AnswerTooLong
 
 CROSS_SLOT = "in a cluster, keys used together must be in one slot: give them a common {hash tag}"
 
@@ -42,6 +44,12 @@ class ConnectionLost(BackendError):
     def __init__(self, message: str, *, unknown: bool) -> None:
         super().__init__(message)
         self.unknown = unknown
+
+
+class AnswerGivenUp(BackendError):
+    """The answer to a change was too long to be read: it was done, if Redis did not refuse it."""
+
+    unknown = True
 
 
 class Conflict(ToolError):
@@ -88,6 +96,8 @@ class RedisErrors:
             return Conflict(
                 "another client changed the key at the same time, and nothing was done: read it and try again"
             )
+        if isinstance(error, AnswerTooLong):
+            return AnswerGivenUp(str(error)) if self._sent else ToolError(str(error))
         if isinstance(error, RedisClusterException):
             return self._of_cluster(error)
         if (isinstance(error, AskError) and self._clustered) or isinstance(error, TryAgainError):
@@ -114,7 +124,16 @@ class RedisErrors:
             return ToolError("this Redis is a read-only replica: connect to its master to write")
         if isinstance(error, ClusterCrossSlotError):
             return ToolError(CROSS_SLOT)
+        if isinstance(error, OutOfMemoryError):
+            return ToolError(
+                "Redis' memory is full (OOM, maxmemory), so it refused the write and nothing was done: delete keys, or have "
+                "the limit raised"
+            )
         if isinstance(error, ResponseError):
+            if code(error) == "BUSY":
+                return ToolError(
+                    "Redis is busy with a script of another client (BUSY), and nothing was done: try again in a while"
+                )
             if code(error) == "WRONGTYPE":
                 return ToolError("the key holds a value of another type: redis_scan shows the types of keys")
             return ToolError(f"Redis answered: {str(error)[:300]}")
@@ -166,6 +185,13 @@ class RedisErrors:
 def code(error: RedisError) -> str:
     """Return the code word of Redis' answer, such as WRONGTYPE."""
     return error.status_code or str(error).partition(" ")[0]
+
+
+def of_server(answer: object) -> bool:
+    """Return whether an answer is an error that is about the server, and not about the command."""
+    return isinstance(answer, BusyLoadingError | MasterDownError) or (
+        isinstance(answer, ResponseError) and code(answer) == "BUSY"
+    )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from servers.common.protocol.tools import ToolError
 from servers.redis.format.replies import said
-from servers.redis.policy.command_cost import Planned, check_cost
+from servers.redis.policy.command_cost import Planned, Weight, check_cost
 from servers.redis.policy.command_keys import CONTAINERS, FINDERS, keys_in
 from servers.redis.policy.key_scope import KeyScope, ScopedRedis
 
@@ -147,7 +147,7 @@ def _described(words: Sequence[bytes], infos: dict[bytes, list[object]]) -> Comm
 
 async def plan(
     backend: ScopedRedis, commands: Sequence[Sequence[bytes]], *, writing: bool
-) -> tuple[list[Planned], int]:
+) -> tuple[list[Planned], Weight]:
     """Check commands before they are sent: what they are, which keys they touch, what they cost.
 
     Args:

@@ -13,7 +13,7 @@ from servers.common.protocol.tools import Call, Room, tool
 from servers.redis.format.key_encoding import Pattern, show_key, show_name
 from servers.redis.format.replies import said
 from servers.redis.policy.key_scope import ScopedRedis
-from servers.redis.tools.scan import chunks
+from servers.redis.tools.scan import chunks, short
 
 BATCH = 100
 
@@ -75,7 +75,7 @@ async def redis_profile(
     for _ in range(2 * sample // BATCH + 1):
         server, position, names = await call.backend.scan(server, position, *words)
         names = [name for name in names if call.backend.scope.has(name)][: sample - sampled]
-        for chunk in chunks(names):
+        for chunk in chunks(short(names)):
             await _add(call, groups, chunk, separator)
         sampled += len(names)
         await call.progress(sampled, sample if total is None else min(total, sample), f"{sampled} keys looked at")

@@ -9,7 +9,6 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, tool
-from servers.redis.client.memory_guard import hold_estimated
 from servers.redis.format.key_encoding import Word, parse_key
 from servers.redis.format.replies import as_json, bounded, pairs
 from servers.redis.policy.command_cost import Planned
@@ -52,7 +51,7 @@ async def redis_command(
     room = Room(call.max_bytes)
     replies: list[Any] = []
     result: CommandReply = {"replies": replies}
-    async with hold_estimated(weight):
+    async with weight.held():
         if not commands:
             reply, cut = bounded(await _sent(backend, planned[0]), room)
             return {"reply": reply, "cut": True} if cut else {"reply": reply}

@@ -9,11 +9,12 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.memory_budget import hold
 from servers.common.protocol.tools import Call, Room, tool
-from servers.redis.client.memory_guard import hold_estimated
+from servers.redis.client.memory_guard import COPIES
 from servers.redis.format.key_encoding import parse_key, show, show_name
 from servers.redis.format.replies import said, seconds, words
-from servers.redis.policy.command_cost import COPIES, COPIES_OF_STREAM, OBJECT_BYTES, SAMPLES
+from servers.redis.policy.command_cost import COPIES_OF_STREAM, OBJECT_BYTES, SAMPLES, SMALL_KEY
 from servers.redis.policy.key_scope import ScopedRedis
 
 SHORT = 1024
@@ -116,7 +117,8 @@ async def redis_read_many(
     room = Room(call.max_bytes)
     found: list[Short] = []
     for batch in _batches(peeks):
-        async with hold_estimated(sum(peek.weight for index in batch if (peek := peeks[index]))):
+        peeked = [peek for index in batch if (peek := peeks[index])]
+        async with hold(sum(peek.weight for peek in peeked), estimated=any(peek.estimated for peek in peeked)):
             commands = [command for index in batch if (peek := peeks[index]) for command in peek.commands]
             replies = iter(await call.backend.read_many(commands))
             for index in batch:
@@ -145,6 +147,9 @@ class _Peek:
     weight: int
     """Bytes of this process that the answers may take."""
 
+    estimated: bool = False
+    """They may take much more: an element of a big key may be as big as the key."""
+
     chosen: dict[bytes, int] | None = None
     """Of a hash: the only fields that are asked for, with the bytes of their values."""
 
@@ -152,7 +157,11 @@ class _Peek:
 def _peek(kind: str, name: bytes, count: int, known: dict[str, Any]) -> _Peek:
     copies = COPIES_OF_STREAM if kind == "stream" else COPIES
     elements = SHORT if kind == "string" else min(known.get("memory_bytes", 0), 2 * SMALL)
-    return _Peek([*_PEEK[kind](name, count), ("EXISTS", name)], copies * elements + 2 * ELEMENTS * OBJECT_BYTES)
+    return _Peek(
+        [*_PEEK[kind](name, count), ("EXISTS", name)],
+        copies * elements + 2 * ELEMENTS * OBJECT_BYTES,
+        kind != "string" and known.get("memory_bytes", 0) > SMALL_KEY,
+    )
 
 
 async def _choose(
@@ -168,7 +177,9 @@ async def _choose(
         sizes = {field: length if isinstance(length := next(lengths), int) else 0 for field in chosen}
         short = [field for field, length in sizes.items() if length <= SMALL]
         commands = [("HMGET", name, *(short or [b""])), ("HLEN", name), ("EXISTS", name)]
-        peeks[index] = _Peek(commands, COPIES * sum(sizes[field] for field in short) + len(short) * OBJECT_BYTES, sizes)
+        peeks[index] = _Peek(
+            commands, COPIES * sum(sizes[field] for field in short) + len(short) * OBJECT_BYTES, chosen=sizes
+        )
 
 
 def _batches(peeks: list[_Peek | None]) -> Iterator[list[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Annotated, Any, Literal, NotRequired, TypeVar
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypeVar
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.backend import warn
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.redis.format.key_encoding import LONGEST_NAME, Pattern, show_name
 from servers.redis.format.replies import said, seconds
@@ -40,6 +42,15 @@ def chunks(names: Iterable[bytes]) -> Iterator[list[bytes]]:
             chunk, length = [], 0
     if chunk:
         yield chunk
+
+
+def short(names: Iterable[bytes]) -> list[bytes]:
+    """Leave out names that no tool takes, before anything is asked about them. A note tells of it."""
+    found = list(names)
+    kept = [name for name in found if len(name) <= LONGEST_NAME]
+    if len(kept) < len(found):
+        warn(f"keys whose names have more than {LONGEST_NAME} bytes were left out")
+    return kept
 
 
 class Key(TypedDict):
@@ -205,8 +216,11 @@ async def _ordered(
     for step in range(SCAN_STEPS):
         server, position, names = await call.backend.scan(server, position, *words, "COUNT", SCAN_COUNT)
         names = [name for name in names if call.backend.scope.has(name)]
-        for chunk in chunks(names):
+        for chunk in chunks(short(names)):
             top = heapq.nlargest(limit, [*top, *await _measured(call, chunk, order, command, ttl_below_s)])
+            # No more of them are kept than a result has room for: their names may be long.
+            shown = itertools.accumulate(min(len(name), LONGEST_NAME) for _, name in top)
+            top = top[: 1 + sum(length <= call.max_bytes for length in shown)]
         if server < 0:
             break
         await call.progress(step + 1, SCAN_STEPS, "looking at keys")

@@ -12,11 +12,12 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.memory_budget import hold
 from servers.common.protocol.tools import Call, Room, ToolError, tool
-from servers.redis.client.memory_guard import hold_estimated
+from servers.redis.client.memory_guard import COPIES
 from servers.redis.format.key_encoding import LONGEST_NAME, encode, show, show_key, show_name
 from servers.redis.format.replies import as_json, pairs, said
-from servers.redis.policy.command_cost import COPIES, MOST_BYTES, OBJECT_BYTES, SAMPLES
+from servers.redis.policy.command_cost import MOST_BYTES, OBJECT_BYTES, SAMPLES
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import chunks
 
@@ -163,7 +164,7 @@ async def redis_search(
         words += ["RETURN", len(fields), *map(encode, fields)]
     if vector:
         words += ["DIALECT", 2]
-    async with hold_estimated(COPIES * limit * (LONGEST_NAME + OBJECT_BYTES)):
+    async with hold(COPIES * limit * (LONGEST_NAME + OBJECT_BYTES), estimated=True):
         total, *keys = await call.backend.read(*words, "NOCONTENT", "LIMIT", cursor, limit, at=name)
         sizes = await _sizes(call, keys)
     # Only as many documents are asked for as may be read at once.
@@ -173,7 +174,7 @@ async def redis_search(
     room = Room(call.max_bytes)
     if keys and not fitting:
         found["documents"] = [{"key": show_name(keys[0], LONGEST_NAME), "too_big": True, "bytes": sizes[0]}]
-    async with hold_estimated(COPIES * sum(sizes[:fitting])):
+    async with hold(COPIES * sum(sizes[:fitting]), estimated=True):
         rest = (await call.backend.read(*words, "LIMIT", cursor, fitting, at=name))[1:] if fitting else []
         for key, flat in zip(rest[::2], rest[1::2], strict=False):
             document: dict[str, Any] = {"key": show_name(key, LONGEST_NAME)}
@@ -258,7 +259,7 @@ async def redis_aggregate(
     words = [encode(query), *(encode(step) for step in steps), "LIMIT", 0, limit + 1]
     room = Room(call.max_bytes)
     rows: list[dict[str, Any]] = []
-    async with hold_estimated(COPIES * limit * VALUE_BYTES):
+    async with hold(COPIES * limit * VALUE_BYTES, estimated=True):
         _, *found = await call.backend.read("FT.AGGREGATE", name, *words, at=name)
         for flat in found:
             row = {field: _shown(call, field, value, False) for field, value in pairs(flat).items()}

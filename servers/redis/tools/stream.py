@@ -8,14 +8,14 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.memory_budget import hold
 from servers.common.protocol.tools import Call, Room, ToolError, tool
-from servers.redis.client.memory_guard import hold_estimated
 from servers.redis.format.key_encoding import LONGEST_NAME, KeyName, Pattern, encode, show_name
 from servers.redis.format.replies import as_json, pairs, said
 from servers.redis.format.replies import words as said_error
 from servers.redis.policy.command_cost import COPIES_OF_STREAM, SAMPLES
 from servers.redis.policy.key_scope import ScopedRedis
-from servers.redis.tools.scan import SCAN_COUNT, SCAN_STEPS, Cursor
+from servers.redis.tools.scan import SCAN_COUNT, SCAN_STEPS, Cursor, short
 
 LONGEST_ENDS = 1024 * 1024
 """Bytes of the first and the last entry of a stream of which more is told than its length."""
@@ -61,7 +61,7 @@ async def redis_stream(
     # XINFO STREAM answers with the first and the last entry.
     ends = min(memory, 4 * memory // max(length, 1)) if isinstance(memory, int) else 0
     if ends <= LONGEST_ENDS:
-        async with hold_estimated(COPIES_OF_STREAM * ends):
+        async with hold(COPIES_OF_STREAM * ends, estimated=True):
             about = pairs(await call.backend.read("XINFO", "STREAM", name))
             state["stream"] = {field: as_json(value) for field, value in about.items() if not isinstance(value, list)}
             for end in ("first", "last"):
@@ -98,7 +98,7 @@ async def _overview(call: Call[ScopedRedis], pattern: str, limit: int, cursor: s
     rows: list[dict[str, Any]] = []
     for step in range(SCAN_STEPS):
         server, position, found = await call.backend.scan(server, position, *words)
-        names = [name for name in found if call.backend.scope.has(name)]
+        names = short(filter(call.backend.scope.has, found))
         answers = iter(
             await call.backend.read_many([c for name in names for c in (("XLEN", name), ("XINFO", "GROUPS", name))])
         )

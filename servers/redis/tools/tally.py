@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.redis.format.key_encoding import Pattern, parse_key, show_name
 from servers.redis.policy.key_scope import ScopedRedis
-from servers.redis.tools.scan import SCAN_COUNT, SCAN_STEPS, Cursor
+from servers.redis.tools.scan import SCAN_COUNT, SCAN_STEPS, Cursor, short
 
 MOST_VALUES = 100_000
 """Different values that are counted."""
@@ -63,7 +63,7 @@ async def redis_tally(
     server, position = at.server, at.position
     for step in range(SCAN_STEPS):
         server, position, found = await backend.scan(server, position, *words)
-        for name, values in await _values(backend, [name for name in found if backend.scope.has(name)], fields):
+        for name, values in await _values(backend, short(filter(backend.scope.has, found)), fields):
             if any(value != wanted for value, wanted in zip(values[1:], conditions.values(), strict=True)):
                 continue
             if len(sample) < SAMPLE:

@@ -12,7 +12,6 @@ from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.client.errors import Conflict
-from servers.redis.client.memory_guard import hold_estimated
 from servers.redis.client.optimistic_lock import MOST as MOST_VERSIONED
 from servers.redis.client.optimistic_lock import check_versions
 from servers.redis.format.key_encoding import Word, parse_key
@@ -55,7 +54,7 @@ async def redis_transaction(
         dict[str, str] | None, Field(description="key to version; nothing is done if one has changed")
     ] = None,
 ) -> Done:
-    """Send commands as one MULTI, e.g. INCR, HDEL, ZREM, LSET, RENAME, COPY, EXPIRE, JSON.SET, XACK, XGROUP, XREADGROUP, XTRIM. Scripts, and commands that Redis flags as dangerous or administrative, are refused."""  # noqa: E501
+    """Send commands as one MULTI, e.g. INCR, HDEL, ZREM, RENAME, EXPIRE, JSON.SET, XACK, XGROUP, XTRIM. Scripts, and commands that Redis flags as dangerous or administrative, are refused."""  # noqa: E501
     backend = call.backend
     versions = {backend.scope.key(key): version for key, version in (if_versions or {}).items()}
     planned, weight = await plan(backend, [[parse_key(word) for word in command] for command in commands], writing=True)
@@ -72,7 +71,7 @@ async def redis_transaction(
 
     room = Room(call.max_bytes)
     done: Done = {"replies": []}
-    async with hold_estimated(weight + (DUMP_BYTES if versions else 0), changes=True):
+    async with weight.held(DUMP_BYTES if versions else 0):
         answers = await retried(conditional) if versions else await backend.multi(words, keys[0])
         for answer in answers:
             shown, cut = bounded(answer, room)

@@ -154,7 +154,7 @@ def nodes(release: Release, kube: Kube) -> Iterator[Nodes]:
     found.wait_for(1)
     settings = {"number_of_replicas": 1, "number_of_shards": 3, "index.unassigned.node_left.delayed_timeout": "0"}
     found.ask("PUT", "/e2e", {"settings": settings, "mappings": {"enabled": False}})
-    lines = "".join(f'{{"index": {{}}}}\n{{"a": "{secrets.token_hex(50_000)}"}}\n' for _ in range(DOCUMENTS))
+    lines = "".join(f'{{"index":{{}}}}\n{{"a":"{secrets.token_hex(50_000)}"}}\n' for _ in range(DOCUMENTS))
     answer = found.ask("POST", "/e2e/_bulk?refresh=true", lines.encode())
     assert not answer["errors"], answer
     yield found
