@@ -1,4 +1,4 @@
-"""Renews package-lock.json from package.json: version and integrity hash of each npm package that tests run.
+"""Renews each package-lock.json from its package.json: version and integrity hash of each npm package that tests run.
 
 npm resolves them, from wherever its settings on this machine say. The lock is npm's own format, but names no registry and
 no address: a package's `resolved`, which npm does not need, and who funds it are left out.
@@ -20,7 +20,11 @@ from bazel.records import dumps
 
 COMMAND = ["npm", "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
 
+FOLDERS = ("", "claude_code", "clients")
+"""Of bazel/npm: a manifest and its lock in each."""
+
 KEPT = (
+    "name",
     "version",
     "integrity",
     "optional",
@@ -31,6 +35,7 @@ KEPT = (
     "bin",
     "os",
     "cpu",
+    "libc",
 )
 
 
@@ -81,13 +86,15 @@ def lock(manifest: str, resolve: Callable[[str], dict[str, Any]] = resolve) -> s
 
 def main() -> None:
     argparse.ArgumentParser(prog="lock_npm", description=(__doc__ or "").splitlines()[0]).parse_args()
-    folder = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ".")) / "bazel/npm"
-    try:
-        content = lock((folder / "package.json").read_text())
-    except LockError as error:
-        sys.exit(f"lock_npm: {error}")
-    (folder / "package-lock.json").write_text(content)
-    print(f"lock_npm: {content.count('integrity')} packages locked in bazel/npm/package-lock.json")
+    root = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."))
+    for name in FOLDERS:
+        folder = Path("bazel/npm", name)
+        try:
+            content = lock((root / folder / "package.json").read_text())
+        except LockError as error:
+            sys.exit(f"lock_npm: {folder}: {error}")
+        (root / folder / "package-lock.json").write_text(content)
+        print(f"lock_npm: {content.count('integrity')} packages locked in {folder}/package-lock.json")
 
 
 if __name__ == "__main__":
