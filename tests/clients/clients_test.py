@@ -242,13 +242,15 @@ def test_a_client_does_all(
     stdio = {"command": sys.executable, "args": ["-m", f"servers.{name}", "--transport", "stdio"]}
     where: dict[str, Any] = stdio | {"env": python | stores.settings[name]}
     if transport == "http":
-        where = {"url": server.url + "/mcp", "headers": {}}
-    old = client.versions[:-1] if transport == "http" else client.versions[:-1][:1]  # a version is not of a transport
+        where = client.place(server.url + "/mcp", {}, tmp_path)
+    # Over stdio the oldest and the newest: what a version means does not depend on the transport.
+    old = client.versions[:-1] if transport == "http" else client.versions[:-1][:1]
     cases = [where | {"version": version, "steps": told(short)} for version in old]
-    cases.append(where | {"version": client.versions[-1], "steps": told(steps)})
+    full = told(steps) + [{"step": "cancelled", "do": "wait"}] * ("cancel" in steps and "cancelled" not in client.lacks)
+    cases.append(where | {"version": client.versions[-1], "steps": full})
     if transport == "http":
-        token = {"url": stores.closed[name].url + "/mcp", "headers": {"Authorization": f"Bearer {TOKEN}"}}
-        cases.append(token | {"steps": told(hello)})
+        token = {"Authorization": f"Bearer {TOKEN}"}
+        cases.append(client.place(stores.closed[name].url + "/mcp", token, tmp_path) | {"steps": told(hello)})
         if "restart" not in client.lacks and name == "redis":
             again = [*told(hello), {"step": "restart", "do": "wait"}, *told({"nested": steps["nested"]})]
             cases.append(where | {"steps": again})
@@ -262,6 +264,11 @@ def test_a_client_does_all(
                     server.start()
                     server.wait_until_ready()
                     driver.go_on()
+                elif step == "cancelled":
+                    # The server has ended the call, and not only the client its waiting.
+                    log = server.log if transport == "http" else driver.log
+                    wait_until(lambda log=log: log.read_text().count('"outcome": "cancelled"') > before)
+                    driver.go_on()
                 seen = driver.read()
                 assert "saw" in seen, (case.get("version"), step, seen)
                 saw = seen["saw"]
@@ -272,11 +279,8 @@ def test_a_client_does_all(
                     assert saw > 0
                 elif step == "cancel":
                     assert saw == "cancelled"
-                elif step != "restart":
+                elif step not in ("cancelled", "restart"):
                     assert same(step, saw, expected[name][step]), (case.get("version"), step, saw)
-        if "cancel" in steps and not (client.lets_go_on and transport == "http"):
-            log = server.log if transport == "http" else driver.log
-            wait_until(lambda: log.read_text().count('"outcome": "cancelled"') > before)
 
 
 def wait_until(done: Callable[[], bool]) -> None:
@@ -289,11 +293,16 @@ def wait_until(done: Callable[[], bool]) -> None:
 @pytest.mark.parametrize("client", [pytest.param(client, id=client.id) for client in CLIENTS])
 def test_the_page_tells_it(stores: Stores, client: Client, tmp_path: Path) -> None:
     urls = [stores.open["redis"].url, stores.closed["redis"].url]
-    cases = [{"url": url + "/mcp", "headers": {}, "steps": told({"connect": {}, "tools": {}})} for url in urls]
+    steps = {"steps": told({"connect": {}, "tools": {}})}
+    cases = [client.place(url + "/mcp", {}, tmp_path) | steps for url in urls]
     with Driver(client, cases, tmp_path) as driver:
         release = driver.read()["saw"]["client"]
         driver.read()
-        refusal = " ".join(driver.read()["error"].replace(urls[1], "http://localhost:9000").split())
+        refusal = driver.read()["error"]
+    # What a program logs is read too, where the error itself says less.
+    logged = (line.partition("] ")[2] for line in driver.log.read_text().splitlines() if "bearer token" in line)
+    refusal = refusal if "bearer token" in refusal else next(logged, refusal)
+    refusal = " ".join(refusal.replace(urls[1], "http://localhost:9000").split())
     assert "bearer token" in refusal or client.hides_why
     row = client.row(release, refusal)
     if root := os.environ.get("BUILD_WORKSPACE_DIRECTORY"):

@@ -38,7 +38,7 @@ async def openai_agents(url: str, tool: str, arguments: dict[str, Any]) -> Async
             text = json.dumps(arguments)
             context = ToolContext(None, tool_name=tool, tool_call_id="1", tool_arguments=text)
             called = await next(one for one in found if one.name == tool).on_invoke_tool(context, text)
-            tools = {one.name: one.params_json_schema for one in found if one.strict_json_schema == strict}
+            tools = {one.name: one.params_json_schema for one in found}
             yield Seen("openai-agents", "strict" if strict else "", tools, called)
 
 
