@@ -93,13 +93,20 @@ ALL_CLIENTS = [
         ("NODE", "TYPESCRIPT", "NODE_MODULES", "1"),
         ("2025-11-25",),
         over=("http",),
+        lacks=frozenset({"cancelled"}),
         package="mcp-remote/dist/proxy.js",
         nightly=True,
     ),
     Client("go", "Go SDK", ("GO",), ALL, hides_why=True),
     Client("python-1", "Python SDK 1", ("PYTHON1",), OLD, lacks=frozenset({"cancelled"}), hides_why=True),
     Client("python-2", "Python SDK 2", ("PYTHON2",), ALL),
-    Client("typescript-1", "TypeScript SDK 1", ("NODE", "TYPESCRIPT", "NODE_MODULES", "1"), OLD),
+    Client(
+        "typescript-1",
+        "TypeScript SDK 1",
+        ("NODE", "TYPESCRIPT", "NODE_MODULES", "1"),
+        OLD,
+        lacks=frozenset({"cancelled"}),
+    ),
     Client("typescript-2", "TypeScript SDK 2", ("NODE", "TYPESCRIPT", "NODE_MODULES", "2"), ALL, hides_why=True),
 ]
 
