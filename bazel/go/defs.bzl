@@ -2,7 +2,7 @@
 
 _BUILD = """set -eu
 root=$PWD
-output=$root/$1 goroot=$root/$2 modules=$root/$3 version=$4; shift 4
+output=$root/$1 held=$root/$2 goroot=$root/$3 modules=$root/$4 version=$5; shift 5
 work=$(mktemp -d "${TMPDIR:-/tmp}/go.XXXXXX")
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 mkdir "$work/source"
@@ -11,20 +11,25 @@ cd "$work/source"
 export HOME="$work" GOROOT="$goroot" GOCACHE="$work/cache" GOMODCACHE="$work/modules" GOPROXY="file://$modules"
 export GOENV=off GOFLAGS=-mod=readonly GOSUMDB=off GOTELEMETRY=off GOTOOLCHAIN=local GOWORK=off
 "$goroot/bin/go" build -trimpath -buildvcs=false -ldflags="-s -w -buildid= -X main.version=$version" -o "$output" .
+cd "${output%/*}"
+"$goroot/bin/go" version -m "${output##*/}" > "$held"
 """
+
+GoModulesInfo = provider("What a program in Go is made of.", fields = {"modules": "what `go version -m` says, a file"})
 
 def _go_binary_impl(ctx):
     binary = ctx.actions.declare_file(ctx.label.name)
+    modules = ctx.actions.declare_file(ctx.label.name + ".modules.txt")
     ctx.actions.run_shell(
         command = _BUILD,
-        arguments = [binary.path, ctx.file._go.path, ctx.file._modules.path, ctx.attr.version] + [f.path for f in ctx.files.srcs],
+        arguments = [binary.path, modules.path, ctx.file._go.path, ctx.file._modules.path, ctx.attr.version] + [f.path for f in ctx.files.srcs],
         env = {"CGO_ENABLED": "0", "GOARCH": ctx.attr.architecture, "GOOS": "linux"},
         inputs = ctx.files.srcs + [ctx.file._go, ctx.file._modules],
         mnemonic = "GoBuild",
-        outputs = [binary],
+        outputs = [binary, modules],
         progress_message = "Compiling Go %{label}",
     )
-    return [DefaultInfo(files = depset([binary]), executable = binary)]
+    return [DefaultInfo(files = depset([binary]), executable = binary), GoModulesInfo(modules = modules)]
 
 go_binary = rule(
     implementation = _go_binary_impl,

@@ -124,16 +124,6 @@ def mcp_image(name, module, library, wheels, repository, title, description, por
         ] + ([":%s_client_%s" % (name, architecture)] if wheels else []) + [
             ":%s_code" % name,
         ]
-        image_sbom(
-            name = "sbom_" + architecture,
-            architecture = architecture,
-            digest = ":%s_%s.digest" % (name, architecture),
-            layers = layers[architecture],
-            repository = repository,
-            version = VERSION,
-            visibility = visibility,
-            wheel_lock = "//bazel/python:requirements_linux_%s.txt" % architecture,
-        )
     image_layer(
         name = name + "_code",
         bytecode = "beside",
@@ -148,20 +138,25 @@ def mcp_image(name, module, library, wheels, repository, title, description, por
         layers = layers,
         ports = ports,
         repository = repository,
+        sbom = {
+            architecture: {"wheel_lock": "//bazel/python:requirements_linux_%s.txt" % architecture}
+            for architecture in ARCHITECTURES
+        },
         title = title,
         visibility = visibility,
     )
 
-def server_image(name, entrypoint, layers, repository, title, description, env = {}, ports = ["9000/tcp"], visibility = ["//visibility:public"]):
+def server_image(name, entrypoint, layers, repository, sbom, title, description, env = {}, ports = ["9000/tcp"], visibility = ["//visibility:public"]):
     """An OCI image of a server in any language, for amd64 and arm64, that runs as UID 1000.
 
-    Targets: those of mcp_image but the SBOMs.
+    Targets: those of mcp_image.
 
     Args:
         name: of the image target
         entrypoint: program in the image, and its arguments
         layers: architecture to its layers, the lowest first
         repository: tagged as REPOSITORY:latest when loaded
+        sbom: architecture to further attributes of its image_sbom
         title: OCI label
         description: OCI label
         env: variables beside those of every server
@@ -190,6 +185,16 @@ def server_image(name, entrypoint, layers, repository, title, description, env =
             tars = layers[architecture],
             user = "1000:1000",
             visibility = visibility,
+        )
+        image_sbom(
+            name = "sbom_" + architecture,
+            architecture = architecture,
+            digest = ":%s_%s.digest" % (name, architecture),
+            layers = layers[architecture],
+            repository = repository,
+            version = VERSION,
+            visibility = visibility,
+            **sbom[architecture]
         )
     native.alias(
         name = name,

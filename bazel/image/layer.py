@@ -165,7 +165,7 @@ class Layer:
                 info.size = len(entry.data)
                 archive.addfile(info, io.BytesIO(entry.data))
         # libdeflate, which packs tighter than zlib, with no name and no time in the header (RFC 1952).
-        output.write_bytes(deflate.gzip_compress(content.getvalue(), 12))
+        output.write_bytes(deflate.gzip_compress(content.getvalue(), 9))
 
 
 def ar(data: bytes) -> dict[str, bytes]:

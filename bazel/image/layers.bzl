@@ -75,7 +75,7 @@ image_layer = rule(
         "files": attr.string_dict(doc = "Path to a JSON object: {\"text\": ...}, {\"directory\": mode} or {\"link\": target}."),
         "left_out": attr.string_list(doc = "Globs of paths that stay out; a later !GLOB takes some in again."),
         "libraries": attr.label_list(providers = [PyInfo], doc = "py_library targets whose sources of this workspace come in."),
-        "programs": attr.label_keyed_string_dict(doc = "Programs of one file to their path in the image."),
+        "programs": attr.label_keyed_string_dict(allow_files = True, doc = "Programs of one file to their path in the image."),
         "readers": attr.string_list(doc = "Globs of sources that stay where bytecode comes instead, for they are read when imported."),
         "wheels": attr.label_list(doc = "`:whl` targets of a pip hub; what they require comes with them."),
         "_layer": attr.label(default = "//bazel/image:layer", executable = True, cfg = "exec"),

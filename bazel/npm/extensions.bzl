@@ -1,4 +1,4 @@
-"""Module extension for the npm packages that tests run, from their package-lock.json.
+"""Module extension for npm packages, from each package-lock.json: `@npm` is what tests run, `@npm_targets` a server.
 
 `@npm//:bin/node` is Node.js; `@npm//:node_modules` the folder of the packages. `@npm_claude_code//:bin/claude` is Claude Code;
 `@npm_clients//:node_modules` holds further clients.
@@ -23,6 +23,13 @@ def _npm_impl(ctx):
         name = "npm_clients",
         lock = Label("//bazel/npm:clients/package-lock.json"),
         manifest = Label("//bazel/npm:clients/package.json"),
+    )
+    npm_repository(
+        name = "npm_targets",
+        images = True,
+        lock = Label("//examples/targets:package-lock.json"),
+        manifest = Label("//examples/targets:package.json"),
+        programs = {"node": "node-linux-{arch}/bin/node"},
     )
     return ctx.extension_metadata(reproducible = True)
 

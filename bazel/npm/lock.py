@@ -1,4 +1,4 @@
-"""Renews each package-lock.json from its package.json: version and integrity hash of each npm package that tests run.
+"""Renews each package-lock.json from its package.json: version and integrity hash of each npm package.
 
 npm resolves them, from wherever its settings on this machine say. The lock is npm's own format, but names no registry and
 no address: a package's `resolved`, which npm does not need, and who funds it are left out.
@@ -18,10 +18,10 @@ from typing import Any
 
 from bazel.records import dumps
 
-COMMAND = ["npm", "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+FOLDERS = ("bazel/npm", "bazel/npm/claude_code", "bazel/npm/clients", "examples/targets")
+"""What tests run, and a server."""
 
-FOLDERS = ("", "claude_code", "clients")
-"""Of bazel/npm: a manifest and its lock in each."""
+COMMAND = ["npm", "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
 
 KEPT = (
     "name",
@@ -86,14 +86,13 @@ def lock(manifest: str, resolve: Callable[[str], dict[str, Any]] = resolve) -> s
 
 def main() -> None:
     argparse.ArgumentParser(prog="lock_npm", description=(__doc__ or "").splitlines()[0]).parse_args()
-    root = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."))
-    for name in FOLDERS:
-        folder = Path("bazel/npm", name)
+    for folder in FOLDERS:
+        path = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), folder)
         try:
-            content = lock((root / folder / "package.json").read_text())
+            content = lock((path / "package.json").read_text())
         except LockError as error:
             sys.exit(f"lock_npm: {folder}: {error}")
-        (root / folder / "package-lock.json").write_text(content)
+        (path / "package-lock.json").write_text(content)
         print(f"lock_npm: {content.count('integrity')} packages locked in {folder}/package-lock.json")
 
 

@@ -10,8 +10,6 @@ import pytest
 
 from bazel.npm.lock import FOLDERS, KEPT, LockError, lock
 
-FOLDER = Path("bazel/npm")
-
 RESOLVED = {
     "name": "fetch",
     "lockfileVersion": 3,
@@ -46,10 +44,10 @@ def test_a_package_without_a_strong_hash_is_refused(integrity: dict[str, str]) -
         lock("{}", lambda manifest: {"lockfileVersion": 3, "packages": packages})
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-def test_the_lock_is_made_of_the_manifest(name: str) -> None:
-    manifest = json.loads((FOLDER / name / "package.json").read_text())
-    content = (FOLDER / name / "package-lock.json").read_text()
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_lock_is_made_of_the_manifest(folder: str) -> None:
+    manifest = json.loads(Path(folder, "package.json").read_text())
+    content = Path(folder, "package-lock.json").read_text()
     packages = json.loads(content)["packages"]
     assert packages[""] == {key: manifest[key] for key in ("dependencies", "optionalDependencies") if key in manifest}
     for path, package in packages.items():

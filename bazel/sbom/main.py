@@ -1,6 +1,7 @@
 """Writes the SBOM of an image: main.py SPEC.json SPDX_OUTPUT CYCLONEDX_OUTPUT.
 
-SPEC has repository, architecture, version, digest (a file), layers, debs, wheels (files), debian_lock, wheel_lock (files).
+SPEC has repository, architecture, version, digest (a file), layers, debs, wheels (files), debian_lock, wheel_lock (files), and
+of a program in another language go_modules, or npm_packages, npm_lock (files) and node (the package that runs it).
 """
 
 from __future__ import annotations
@@ -20,7 +21,13 @@ def main(spec_file: str, spdx: str, cyclonedx: str) -> None:
     try:
         found = packages.debian_packages([Path(f) for f in spec["debs"]], lock, spec["architecture"])
         held = packages.members(Path(f) for f in spec["layers"])
-        found += packages.wheels([Path(f) for f in spec["wheels"]], Path(spec["wheel_lock"]).read_text(), held)
+        if spec["wheels"]:
+            found += packages.wheels([Path(f) for f in spec["wheels"]], Path(spec["wheel_lock"]).read_text(), held)
+        if spec["go_modules"]:
+            found += packages.go_modules(Path(spec["go_modules"]).read_text())
+        if spec["npm_packages"]:
+            bundled, lock_of_npm = (json.loads(Path(spec[key]).read_text()) for key in ("npm_packages", "npm_lock"))
+            found += packages.npm(bundled, lock_of_npm, spec["node"])
     except packages.SbomError as error:
         sys.exit(f"sbom: {error}")
     found.append(packages.ours(spec["version"], documents.SOURCE))

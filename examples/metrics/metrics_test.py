@@ -1,49 +1,24 @@
-"""The server in Go, run out of its image on a real VictoriaMetrics: the contract of every sidecar, and its two tools."""
+"""The server in Go, run out of its image on a real VictoriaMetrics: its two tools."""
 
 from __future__ import annotations
 
-import json
 import struct
-import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mcp import Client
 
-from tools.backends.process import Process, free_port
+from tests.contract.server import Server
+from tests.contract.stores import store
+from tools.backends.process import free_port
 from tools.backends.runfiles import program
-from tools.images.container import command_line
 from tools.images.layout import Image
 
 BINARY = "usr/bin/mcp-metrics"
 MACHINES = {"amd64": 62, "arm64": 183}
 """e_machine of an ELF file: EM_X86_64, EM_AARCH64."""
-
-
-class Answering(Process):
-    """A process with an HTTP port."""
-
-    def __init__(
-        self, name: str, command: list[str], port: int, folder: Path, env: Mapping[str, str], path: str
-    ) -> None:
-        super().__init__(name, command, folder / f"{name}-{port}.log", env)
-        self.port, self._path = port, path
-
-    def start(self) -> None:
-        super().start()
-        self.wait_until(lambda: self.get(self._path)[0] == 200, 60)
-
-    def get(self, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> tuple[int, str]:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, dict(headers or {}))
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
 
 
 @pytest.fixture(scope="module")
@@ -52,45 +27,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def image(folder: Path) -> tuple[Image, Path]:
-    image, root = Image(program("AMD64_IMAGE")), folder / "root"
-    root.mkdir()
-    image.unpack(root)
-    return image, root
+def image(folder: Path) -> Image:
+    image = Image(program("AMD64_IMAGE"))
+    image.unpack(folder / "root")
+    return image
 
 
 @pytest.fixture(scope="module")
-def store(folder: Path) -> Iterator[Answering]:
-    port = free_port()
-    command = [
-        str(program("VICTORIA_METRICS")),
-        f"-httpListenAddr=127.0.0.1:{port}",
-        f"-storageDataPath={folder / 'storage'}",
-        "-search.latencyOffset=0s",
-    ]
-    with Answering("victoria-metrics", command, port, folder, {}, "/health") as running:
+def running(image: Image, folder: Path) -> Iterator[Server]:
+    victoria_metrics = store(free_port(), folder, "victoria-metrics")
+    url = f"http://127.0.0.1:{victoria_metrics.settings['METRICS_PORT']}"
+    with victoria_metrics.process(), Server(image, folder / "root", folder, victoria_metrics.settings) as server:
         lines = "".join(f'jobs_done_total{{job="worker",kind="k{n}"}} {n}\n' for n in range(1000)).encode()
-        assert running.get("/api/v1/import/prometheus", body=lines)[0] == 204
-        assert running.get("/internal/force_flush")[0] == 200
-        yield running
-
-
-def server(image: tuple[Image, Path], folder: Path, env: Mapping[str, str]) -> Answering:
-    port = free_port()
-    command, environment = command_line(*image, {"MCP_HOST": "127.0.0.1", "MCP_PORT": str(port)} | dict(env))
-    return Answering("mcp-metrics", command, port, folder, environment | {"PATH": "/usr/bin:/bin"}, "/health")
-
-
-@pytest.fixture(scope="module")
-def running(image: tuple[Image, Path], store: Answering, folder: Path) -> Iterator[Answering]:
-    with server(image, folder, {"METRICS_HOST": "127.0.0.1", "METRICS_PORT": str(store.port)}) as running:
-        yield running
+        for path, body in (("/api/v1/import/prometheus", lines), ("/internal/force_flush", None)):
+            with urllib.request.urlopen(url + path, body, timeout=60) as answer:
+                assert answer.status in (200, 204)
+        yield server
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_a_client_asks_the_store(running: Answering, mode: str) -> None:
-    async with Client(f"http://127.0.0.1:{running.port}/mcp", mode=mode) as client:
+async def test_a_client_asks_the_store(running: Server, mode: str) -> None:
+    async with Client(running.url + "/mcp", mode=mode) as client:
         assert [tool.name for tool in (await client.list_tools()).tools] == ["metrics_names", "metrics_query"]
         names = await client.call_tool("metrics_names", {})
         assert names.structured_content == {"names": ["jobs_done_total"]}
@@ -110,43 +68,11 @@ async def test_a_client_asks_the_store(running: Answering, mode: str) -> None:
         ({"query": "1", "step": "1m"}, "give start too"),
     ],
 )
-async def test_an_error_says_what_to_do(running: Answering, arguments: dict[str, str], said: str) -> None:
-    async with Client(f"http://127.0.0.1:{running.port}/mcp", mode="legacy") as client:
+async def test_an_error_says_what_to_do(running: Server, arguments: dict[str, str], said: str) -> None:
+    async with Client(running.url + "/mcp", mode="legacy") as client:
         answer = await client.call_tool("metrics_query", arguments)
         assert answer.is_error
         assert said in str(answer.content)
-
-
-def test_it_serves_and_says_so_while_its_store_is_away(image: tuple[Image, Path], folder: Path) -> None:
-    with server(image, folder, {"METRICS_HOST": "127.0.0.1", "METRICS_PORT": str(free_port())}) as alone:
-        status, body = alone.get("/health")
-        assert (status, json.loads(body)["backend"]) == (200, {"up": False})
-        assert alone.get("/ready")[0] == 503
-
-
-def test_a_store_that_serves_makes_it_ready(running: Answering) -> None:
-    assert running.get("/ready")[0] == 200
-
-
-def test_other_hosts_origins_and_tokens_are_refused(image: tuple[Image, Path], folder: Path, store: Answering) -> None:
-    (folder / "root/token").write_text("s3cret\n")
-    ping = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode()
-    base = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    good = base | {"Authorization": "Bearer s3cret"}
-    env = {"METRICS_PORT": str(store.port), "MCP_AUTH_TOKEN_FILE": "/token", "MCP_ALLOWED_HOSTS": "metrics-mcp"}
-    with server(image, folder, env) as guarded:
-        statuses = [
-            guarded.get("/mcp", headers, ping)[0]
-            for headers in (
-                good,
-                good | {"Host": "metrics-mcp:9000"},
-                good | {"Host": "evil.example"},
-                good | {"Origin": "https://evil.example"},
-                base,
-                base | {"Authorization": "Bearer wrong"},
-            )
-        ]
-    assert statuses == [200, 200, 421, 403, 401, 401]
 
 
 @pytest.mark.parametrize("architecture", MACHINES)
@@ -165,8 +91,8 @@ def test_the_image_holds_a_static_program_of_its_machine(architecture: str, tmp_
     assert not [path for path in tmp_path.rglob("*python*") if path.is_file()]
 
 
-def test_both_images_share_the_base_of_the_other_servers(image: tuple[Image, Path]) -> None:
-    assert [layer.created_by for layer in image[0].layers] == [
+def test_the_image_shares_the_base_of_the_other_servers(image: Image) -> None:
+    assert [layer.created_by for layer in image.layers] == [
         "bazel build //bazel/image:base_amd64",
         "bazel build //examples/metrics:program_amd64",
     ]

@@ -64,7 +64,7 @@ class Backend(Protocol):
         ...
 
     async def check(self) -> str:
-        """Asks the store whether it serves.
+        """Ask the store whether it serves.
 
         Returns:
             its name and version, such as "Redis 7.2.4".
@@ -75,7 +75,7 @@ class Backend(Protocol):
         ...
 
     async def close(self) -> None:
-        """Closes connections; the backend is not used afterwards."""
+        """Close connections; the backend is not used afterwards."""
         ...
 
 
@@ -93,7 +93,7 @@ class Monitor:
         self.since = time.time()
 
     async def run(self) -> None:
-        """Checks for ever; cancel it to stop."""
+        """Check for ever; cancel it to stop."""
         failures = 0
         while True:
             deadline.set(asyncio.get_running_loop().time() + INTERVAL)

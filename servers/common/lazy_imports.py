@@ -36,7 +36,7 @@ class LazyPackage(ModuleType):
     """A package whose `__init__` has not run yet. It runs as soon as one of the names that it provides is used."""
 
     def __init__(self, name: str) -> None:
-        """Raises ModuleNotFoundError where there is no package of this name, which is given with dots."""
+        """Raise ModuleNotFoundError where there is no package of this name, which is given with dots."""
         super().__init__(name)
         spec = importlib.util.find_spec(name)
         if spec is None or spec.loader is None:

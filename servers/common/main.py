@@ -35,7 +35,7 @@ USAGE = 2
 
 
 def run(sidecar: Any, transport: str = "http") -> None:
-    """Runs a sidecar until SIGTERM or SIGINT, or the end of standard input with stdio. Call `startup.begin` first.
+    """Run a sidecar until SIGTERM or SIGINT, or the end of standard input with stdio. Call `startup.begin` first.
 
     Args:
         sidecar: the servers.common.server.Sidecar to serve, or the name of the module whose SIDECAR it is: not imported
@@ -213,7 +213,7 @@ async def _stdio(instance: Any) -> None:
 
 @contextlib.asynccontextmanager
 async def _watchdog(seconds: int) -> AsyncIterator[None]:
-    """Ends the process, with all threads' tracebacks on standard error, when the event loop stands still this long.
+    """End the process, with all threads' tracebacks on standard error, when the event loop stands still this long.
 
     A TCP probe never sees a hang: the kernel goes on accepting. So the process must end itself for the kubelet to start
     it again.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def default_size(files: tuple[Path, ...] = LIMITS) -> int:
 
 
 BUSY = (
-    "the answers of other calls take all the memory that this server has for them, so nothing was asked: try again in a few "
+    "the answers of other calls use all the memory that this server has for answers, so nothing was done: try again in a few "
     "seconds, or ask for less"
 )
 
@@ -76,7 +76,7 @@ class MemoryBudget:
         if size > self.size:
             raise TooLarge(
                 f"the answer may take {size} bytes of memory, and this server has {self.size} for answers: ask for a part of it, "
-                "or have MCP_MEMORY_BUDGET_BYTES raised"
+                "or ask the operator to raise MCP_MEMORY_BUDGET_BYTES"
             )
         await self._take(size)
         try:
@@ -116,13 +116,41 @@ class MemoryBudget:
                 place.set_result(None)
 
 
+def parsed_size(content: bytes) -> int:
+    """Estimate the bytes of memory that JSON takes in Python, from its length and from characters that begin values.
+
+    It is an upper bound but for what is in strings, where the same characters count as well.
+    """
+    # One character of these makes all of a string wider (PEP 393).
+    wide = 1
+    if not content.isascii():
+        wide = 4 if any(bytes([lead]) in content for lead in range(0xF0, 0xF5)) else 2
+    if b"\\u" in content:
+        wide = 4
+    count = content.count
+    return len(content) * wide + 200 * count(b"{") + 88 * count(b"[") + 80 * count(b",") + 96 * count(b":")
+
+
 BUDGET: ContextVar[MemoryBudget] = ContextVar("BUDGET")
 """The budget of the process, for the call under way. It is not set outside of calls."""
 
+UNTIL_SENT: ContextVar[AsyncExitStack | None] = ContextVar("UNTIL_SENT", default=None)
+"""What is held until the answer to the request under way was sent."""
+
+SMALL_RESULT = 128 * 1024
+"""Bytes of this process that a result may take without a part of the budget."""
+
+HELD: ContextVar[int] = ContextVar("HELD", default=0)
+"""Bytes of it that are held here."""
+
 
 @asynccontextmanager
-async def hold(size: int) -> AsyncIterator[None]:
+async def hold(size: int, *, estimated: bool = False) -> AsyncIterator[None]:
     """Hold `size` bytes of the budget of the call under way; without bound outside of calls, such as in health checks.
+
+    Args:
+        size: bytes of this process
+        estimated: there may be much more: half of the budget is held at the least, so that few ask for such at once
 
     Raises:
         TooLarge: `size` is more than the whole budget.
@@ -132,5 +160,24 @@ async def hold(size: int) -> AsyncIterator[None]:
     if budget is None:
         yield
         return
-    async with budget.hold(size):
-        yield
+    async with budget.hold(max(size, budget.size // 2) if estimated else size):
+        token = HELD.set(size)
+        try:
+            yield
+        finally:
+            HELD.reset(token)
+
+
+async def hold_result(content: bytes) -> None:
+    """Hold what a result takes, as JSON and as the values in it, until it was sent.
+
+    Args:
+        content: the result as JSON
+
+    Raises:
+        TooLarge, Busy: as of `hold`.
+    """
+    budget, stack = BUDGET.get(None), UNTIL_SENT.get()
+    weight = 2 * parsed_size(content)  # the values, and the SDK's copy of them
+    if budget and stack and weight > SMALL_RESULT:
+        await stack.enter_async_context(budget.hold(min(weight, budget.size)))

@@ -21,7 +21,7 @@ from starlette.middleware import Middleware
 
 from servers.common import VERSION
 from servers.common.backend import Backend, BackendError, Monitor, deadline, warn, warnings
-from servers.common.http.principal import PRINCIPAL, WRITE
+from servers.common.http.principal import PRINCIPAL, WRITE, Logins
 from servers.common.memory_budget import BUDGET, MemoryBudget, default_size
 from servers.common.observability.metrics import Metrics
 from servers.common.protocol.prompts import Prompt, PromptError
@@ -61,8 +61,8 @@ class Sidecar(Generic[S, B]):
     tools: Sequence[Tool]
     resources: Resources[B] | None = None
     prompts: Sequence[Prompt] = ()
-    logins: bool = False
-    """Whether a call uses the login at the store that its token has (Principal.login)."""
+    logins: Logins = ""
+    """The logins at the store that a call uses where its token has one (Principal.login)."""
 
     def chosen(self, settings: CommonSettings) -> dict[str, Tool]:
         """Return the tools that the settings let clients see, by name."""
@@ -132,7 +132,7 @@ class Instance(Generic[B]):
         """ASGI middleware of /mcp, behind access control."""
 
     def stop(self, grace: float) -> None:
-        """Lets calls under way go on for `grace` seconds more; then they are answered that the server stops."""
+        """Let calls under way continue for `grace` seconds, then end them with an error."""
         self._stop_at = asyncio.get_running_loop().time() + grace
         for timeout in self._deadlines:
             timeout.reschedule(self._stop_at)
@@ -140,7 +140,7 @@ class Instance(Generic[B]):
             self.listeners.close()
 
     def server(self) -> Server[Any]:
-        """The MCP server. Stateless: any number of clients, of any protocol version, at once."""
+        """Return the MCP server. Stateless: any number of clients, of any protocol version, at once."""
         more: dict[str, Any] = {}
         if self.sidecar.resources:
             more |= {
@@ -191,7 +191,7 @@ class Instance(Generic[B]):
         if tool is None:
             hint = ""
             if known := [t for t in self.sidecar.tools if t.name == params.name]:
-                hint = ": the operator has not chosen it (MCP_TOOLS, MCP_TOOLS_EXCEPT)"
+                hint = ": the operator has not enabled it (MCP_TOOLS, MCP_TOOLS_EXCEPT)"
                 if known[0].write and not self.settings.allow_writes:
                     hint = ": it changes data, and this server only reads (MCP_ALLOW_WRITES)"
             raise MCPError(mcp_types.INVALID_PARAMS, f"no tool is called {params.name[:100]!r}{hint}")
@@ -279,7 +279,7 @@ class Instance(Generic[B]):
         return Call(self.backend, self.settings.max_result_bytes, ctx.session.report_progress)
 
     async def _counted(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Does the work of a request within the limits, and counts it.
+        """Do the work of a request within the limits, and count it.
 
         Raises:
             _Failed: it could not be done.
@@ -287,7 +287,10 @@ class Instance(Generic[B]):
         if self._under_way >= self.settings.max_concurrent_calls:
             self.metrics.calls.labels(name, "busy").inc()
             self._audit(name, "busy", 0)
-            raise _Failed(f"{self._under_way} calls are under way, as many as this server takes: try again in a second")
+            raise _Failed(
+                f"{self._under_way} calls are under way, the most that this server allows, so nothing was done: "
+                "try again in a second"
+            )
         started = time.perf_counter()
         self._under_way += 1
         self.metrics.under_way.set(self._under_way)
@@ -342,18 +345,18 @@ class Instance(Generic[B]):
         except TimeoutError as error:
             if self._stop_at is not None:
                 raise _Failed(
-                    "the server is stopping, so the call was given up: connect again and repeat it" + self._doubt(name)
+                    "the server is stopping, so it ended the call: connect again and repeat it" + self._doubt(name)
                 ) from error
             self.monitor.doubt()
             raise _Failed(
-                f"no answer within {self.settings.call_timeout} s, so the call was given up: ask for less, "
-                "or have MCP_CALL_TIMEOUT_SECONDS raised" + self._doubt(name)
+                f"no answer within {self.settings.call_timeout} s, so the call was ended: ask for less, "
+                "or ask the operator to raise MCP_CALL_TIMEOUT_SECONDS" + self._doubt(name)
             ) from error
         except Exception as error:
             if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
                 # Only a client's own escape in its JSON can bring one.
                 raise _Failed(
-                    "an argument has half of a surrogate pair, which is no character: leave it out"
+                    "an argument has half of a surrogate pair, which is not a character: leave it out"
                 ) from error
             # A bug of ours: the log has the place; values stay out of it, and of the answer.
             logger.error("a tool failed", extra={"tool": name, "error": type(error).__name__, "place": _place(error)})
@@ -362,9 +365,7 @@ class Instance(Generic[B]):
     def _doubt(self, name: str) -> str:
         """Return what to add where the answer to a change was lost."""
         tool = self._tools.get(name)
-        return (
-            "; what was asked for may have been done or not: look before you repeat it" if tool and tool.write else ""
-        )
+        return "; what was asked for may have been done: check before you repeat it" if tool and tool.write else ""
 
     async def _list_resources(self, ctx: Any, params: Any) -> mcp_types.ListResourcesResult:
         return self._resources.listing()

@@ -35,7 +35,7 @@ _MOST_REVEALED = 64
 
 
 def remember(secret: str) -> str:
-    """Notes a secret, or another form of one, so that `hide` knows it.
+    """Note a secret, or another form of one, so that `hide` knows it.
 
     Returns:
         the secret.
@@ -48,7 +48,7 @@ def remember(secret: str) -> str:
 
 
 def hide(text: str) -> str:
-    """The text without the secrets that were revealed lately: a store, or a proxy before it, may repeat what it was sent."""
+    """Remove recently revealed secrets from a text: a store, or a proxy before it, may repeat what it was sent."""
     for secret in _revealed:
         if secret in text:
             text = text.replace(secret, "***")
@@ -76,7 +76,7 @@ class Secret:
         return remember(self._part(whole))
 
     def only(self, part: Callable[[str], str]) -> Secret:
-        """A secret that is a part of this one, such as the password in a URL."""
+        """Return a secret that is a part of this one, such as the password in a URL."""
         return Secret(self._value, self._path, part)
 
     def __bool__(self) -> bool:
@@ -87,7 +87,7 @@ class Secret:
 
 
 def check_host(name: str) -> None:
-    """Refuses the name of a host that no resolver can be asked for.
+    """Refuse the name of a host that no resolver can be asked for.
 
     Raises:
         ValueError: a part of it between two dots is empty or too long, or it is too long (RFC 1035, 2.3.4), or has characters
@@ -100,7 +100,7 @@ def check_host(name: str) -> None:
         text = ""
     labels = text.removesuffix(".").split(".")
     if len(text) > 254 or not all(0 < len(label) < 64 for label in labels):
-        raise ValueError(f"'{name[:80]}' is no host's name: it has 253 characters at most, and 1 to 63 between dots")
+        raise ValueError(f"'{name[:80]}' is not a host name: it has 253 characters at most, and 1 to 63 between dots")
 
 
 _LINKS = tuple(
@@ -140,7 +140,7 @@ class Environment:
         return [name for name in names if self._variables.get(name, "").strip()]
 
     def unknown(self) -> list[str]:
-        """A line for each variable that looks like a setting of this server and is none. Call it when all have been read."""
+        """Return a line for each variable that looks like a setting but is not one. Call it after reading all settings."""
         known = {name for name, _, _ in self.described}
         prefixes = tuple({name.partition("_")[0] + "_" for name in known} - {_READ_BY_LIBRARIES})
         names = [name for name in sorted(self._variables) if name not in known and name.upper().startswith(prefixes)]
@@ -217,7 +217,7 @@ class Environment:
         return self._read(name, default, meaning, parse, restricts=restricts)
 
     def host(self, name: str, default: str, meaning: str) -> str:
-        """The name or address of a host; an address with a user and a password in it is refused without repeating it."""
+        """Return the name or address of a host; an address with a user and a password in it is refused without repeating it."""
 
         def parse(text: str) -> str:
             if any(character in "/@" or character.isspace() for character in text):
@@ -231,7 +231,7 @@ class Environment:
         return self.number(name, default, meaning, least=1, most=65535)
 
     def names(self, name: str, meaning: str, *, restricts: bool = False) -> tuple[str, ...]:
-        """A list separated by commas. One that restricts something has to name something."""
+        """Return a list separated by commas. One that restricts something has to name something."""
 
         def parse(text: str) -> tuple[str, ...]:
             found = tuple(part.strip() for part in text.split(",") if part.strip())
@@ -242,7 +242,7 @@ class Environment:
         return self._read(name, (), meaning, parse, "", restricts=restricts)
 
     def file(self, name: str, meaning: str, *, restricts: bool = False) -> Path | None:
-        """A file that can be read now."""
+        """Return a file that can be read now."""
 
         def parse(text: str) -> Path:
             path = Path(text)
@@ -255,7 +255,7 @@ class Environment:
         return self._read(name, None, meaning, parse, "", restricts=restricts)
 
     def certificates(self, name: str, meaning: str, *, restricts: bool = False) -> Path | None:
-        """A file that holds certificates in PEM."""
+        """Return a file that holds certificates in PEM."""
         path = self.file(name, meaning, restricts=restricts)
         if path:
             try:
@@ -275,7 +275,7 @@ class Environment:
         return Secret(path=path) if path else value
 
     def check(self) -> None:
-        """Raises SettingsError when anything that was read is wrong."""
+        """Raise SettingsError when anything that was read is wrong."""
         if self.problems:
             raise SettingsError(self.problems)
 
@@ -308,22 +308,22 @@ class CommonSettings:
             port=env.port("MCP_PORT", 9000, "port to listen on"),
             allow_writes=env.flag("MCP_ALLOW_WRITES", False, "list and allow the tools that change data"),
             tools=env.names(
-                "MCP_TOOLS", "tools to offer, comma-separated, * for any characters, as redis_search*; default: all"
+                "MCP_TOOLS", "tools to offer, comma-separated, * for any characters, e.g. redis_search*; default: all"
             ),
             tools_except=env.names("MCP_TOOLS_EXCEPT", "tools not to offer, written as in MCP_TOOLS"),
             confirm=env.choice(
                 "MCP_CONFIRM",
                 "never",
                 CONFIRM,
-                "ask the person before a destructive tool runs; possible: where the client can; always: refuse elsewhere",
+                "ask the person before a destructive tool runs; possible: if the client can ask; always: refuse if it can't",
             ),
             allowed_hosts=env.names(
                 "MCP_ALLOWED_HOSTS",
-                "further names in Host that are answered beside localhost, comma-separated; * for all",
+                "further host names to accept in Host besides localhost, comma-separated; * for all",
             ),
             allowed_origins=env.names(
                 "MCP_ALLOWED_ORIGINS",
-                "further browser origins that are answered beside localhost, comma-separated; * for all",
+                "further browser origins to accept besides localhost, comma-separated; * for all",
             ),
             log_level=env.choice("MCP_LOG_LEVEL", "info", LOG_LEVELS, "least severe log level"),
             max_result_bytes=env.number(
@@ -343,14 +343,14 @@ class CommonSettings:
             watchdog=env.number(
                 "MCP_WATCHDOG_SECONDS",
                 30,
-                "end the process when its event loop hangs this long; 0 never",
+                "end the process when its event loop hangs this long; 0: never",
                 least=0,
                 most=3600,
             ),
             memory_budget=env.number(
                 "MCP_MEMORY_BUDGET_BYTES",
                 0,
-                "memory for the store's answers, over all calls; 0: three sixteenths of the container's limit",
+                "memory for the store's answers, for all calls together; 0: three sixteenths of the container's limit",
                 least=0,
                 most=64 * 1024**3,
             ),

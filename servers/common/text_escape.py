@@ -22,7 +22,7 @@ _HIDDEN = re.compile(
 
 
 def plain(text: str, longest: int = LONGEST) -> str:
-    """The text with such characters written out, as \\x1b or \\u202e, and cut to a length."""
+    """Return the text with such characters written out, as \\x1b or \\u202e, and cut to a length."""
     return _HIDDEN.sub(lambda match: _python(ord(match[0])), text[:longest])
 
 

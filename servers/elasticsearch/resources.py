@@ -33,14 +33,19 @@ async def _complete(call: Call[ScopedElasticsearch], typed: str) -> Sequence[str
 
 RESOURCES = Resources(
     fixed=[
-        Resource("es://cluster", "State of the cluster", "What es_health gives: its state, and what is wrong", _cluster)
+        Resource(
+            "es://cluster",
+            "State of the cluster",
+            "The cluster's state and what is wrong, as es_health returns it",
+            _cluster,
+        )
     ],
     templates=[
         Template(
             "es://index/",
             "name",
             "Fields of an index",
-            "What es_mapping gives: the fields of an index and their types",
+            "The fields of an index and their types, as es_mapping returns them",
             _mapping,
             _complete,
             "/mapping",

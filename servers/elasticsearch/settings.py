@@ -54,11 +54,9 @@ class ElasticsearchSettings:
             bearer_token=env.secret("ES_BEARER_TOKEN", "the token of a service account, or a JSON Web Token"),
             username=env.text("ES_USERNAME", "", "user, for basic authentication"),
             password=env.secret("ES_PASSWORD", "the user's password"),
-            ca_file=env.certificates(
-                "ES_CA_FILE", "certificates that sign Elasticsearch's, PEM; default: the system's"
-            ),
+            ca_file=env.certificates("ES_CA_FILE", "CA certificates for Elasticsearch, PEM; default: the system's"),
             ca_fingerprint=_fingerprint(env),
-            client_certificate=env.certificates("ES_CLIENT_CERT_FILE", "certificate to show to Elasticsearch, PEM"),
+            client_certificate=env.certificates("ES_CLIENT_CERT_FILE", "client certificate for Elasticsearch, PEM"),
             client_key=env.file("ES_CLIENT_KEY_FILE", "its key, PEM"),
             client_key_password=env.secret("ES_CLIENT_KEY_PASSWORD", "the password of that key, if it is encrypted"),
             proxy_url=_proxy(env),
@@ -67,12 +65,12 @@ class ElasticsearchSettings:
             compress=_compress(env, urls),
             index_patterns=env.names(
                 "MCP_INDEX_PATTERNS",
-                "see and touch only indices and data streams of these names, * allowed, comma-separated",
+                "see and touch only indices and data streams with these names, comma-separated; * is a wildcard",
                 restricts=True,
             ),
         )
         if wrong := [p for p in settings.index_patterns if re.search(r"""[?<>:"\\|/#\s]|^[-+_]|[A-Z]""", p)]:
-            env.problems.append(f"MCP_INDEX_PATTERNS: {wrong[0]!r} is no name of an index, nor one with *")
+            env.problems.append(f"MCP_INDEX_PATTERNS: {wrong[0]!r} is not the name of an index, with or without *")
         settings._check_tls(env)
         settings._check_login(env)
         settings._check_proxy(env)
@@ -86,7 +84,7 @@ class ElasticsearchSettings:
         }
         if not self.tls:
             env.problems += [
-                f"{name}: it is of use only with ES_SCHEME=https" for name, value in given.items() if value
+                f"{name}: it has an effect only with ES_SCHEME=https" for name, value in given.items() if value
             ]
         if self.ca_file and self.ca_fingerprint:
             env.problems.append("ES_CA_FINGERPRINT: set it or ES_CA_FILE, not both")
@@ -110,10 +108,10 @@ class ElasticsearchSettings:
                 there, missing = "ES_PROXY_PASSWORD", "ES_PROXY_USERNAME"
             env.problems.append(f"{there}: set {missing} as well")
         if self.proxy_username and not self.proxy_url:
-            env.problems.append("ES_PROXY_USERNAME: it is of use only with ES_PROXY_URL")
+            env.problems.append("ES_PROXY_USERNAME: it has an effect only with ES_PROXY_URL")
         if self.ca_fingerprint and self.proxy_url:
             # The certificate with the fingerprint is learnt over a direct connection.
-            env.problems.append("ES_CA_FINGERPRINT: with ES_PROXY_URL, set ES_CA_FILE in its place")
+            env.problems.append("ES_CA_FINGERPRINT: with ES_PROXY_URL, set ES_CA_FILE instead")
 
     def _check_login(self, env: Environment) -> None:
         if bool(self.username) != bool(self.password):
@@ -159,11 +157,11 @@ def key_problem(error: Exception) -> str:
 
 
 def _urls(env: Environment) -> tuple[str, ...]:
-    scheme = env.choice("ES_SCHEME", "http", SCHEMES, "how to talk to Elasticsearch")
+    scheme = env.choice("ES_SCHEME", "http", SCHEMES, "protocol of Elasticsearch")
     host = env.host("ES_HOST", "localhost", "host of Elasticsearch").strip("[]")
     port = env.port("ES_PORT", 9200, "port of Elasticsearch")
-    several = env.names("ES_HOSTS", "nodes of one cluster in place of ES_HOST: URLs, or host and port, comma-separated")
-    cloud_id = env.text("ES_CLOUD_ID", "", "deployment in Elastic Cloud, in place of ES_HOST, ES_PORT and ES_SCHEME")
+    several = env.names("ES_HOSTS", "nodes of one cluster, instead of ES_HOST: URLs, or host and port, comma-separated")
+    cloud_id = env.text("ES_CLOUD_ID", "", "deployment in Elastic Cloud, instead of ES_HOST, ES_PORT and ES_SCHEME")
     if cloud_id:
         if several or host not in ("localhost", "127.0.0.1"):
             env.problems.append(f"ES_CLOUD_ID: set it or {'ES_HOSTS' if several else 'ES_HOST'}, not both")
@@ -176,8 +174,11 @@ def _urls(env: Environment) -> tuple[str, ...]:
             env.problems.append(f"ES_HOSTS: {error}")
     if several:
         return tuple(dict.fromkeys(found))
+    if ":" in host and not _is_ipv6(host):
+        env.problems.append("ES_HOST: it has a port: give that as ES_PORT")
+        host = "localhost"
     if not re.fullmatch(r"[\w.:-]+", host):
-        env.problems.append("ES_HOST: this is no host's name; ES_HOSTS takes several")
+        env.problems.append("ES_HOST: this is not a host name; ES_HOSTS takes several")
         host = "localhost"
     return (f"{scheme}://{_bracketed(host)}:{port}",)
 
@@ -200,11 +201,11 @@ def _cloud(env: Environment, cloud_id: str) -> tuple[str, ...]:
 
 def _proxy(env: Environment) -> str:
     name = "ES_PROXY_URL"
-    text = env.text(name, "", "HTTP proxy to reach Elasticsearch through, as http://proxy.example:3128")
+    text = env.text(name, "", "HTTP proxy for Elasticsearch, e.g. http://proxy.example:3128")
     if not text:
         return ""
     if "@" in text:
-        env.problems.append(f"{name}: it has a login in it: give that as ES_PROXY_USERNAME and ES_PROXY_PASSWORD")
+        env.problems.append(f"{name}: it contains a login: set that as ES_PROXY_USERNAME and ES_PROXY_PASSWORD")
         return ""
     try:
         parts = urlsplit(text)
@@ -223,14 +224,14 @@ def _proxy(env: Environment) -> str:
 
 
 def _url(entry: str, scheme: str, port: int) -> str:
-    """The URL of an entry of ES_HOSTS.
+    """Return the URL of an entry of ES_HOSTS.
 
     Raises:
         ValueError: it is none.
     """
     if "@" in entry:
         # Not shown, for what is before it may be a password.
-        raise ValueError("a host has a login in it: give that as ES_USERNAME and ES_PASSWORD")
+        raise ValueError("a host contains a login: set that as ES_USERNAME and ES_PASSWORD")
     if "://" not in entry and entry.count(":") > 1 and "[" not in entry:
         raise ValueError(f"'{entry}': put an IPv6 address in brackets, as [::1]:9200")
     try:
@@ -247,13 +248,20 @@ def _url(entry: str, scheme: str, port: int) -> str:
     return f"{parts.scheme}://{_bracketed(host)}:{said or port}{parts.path.rstrip('/')}"
 
 
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ip_address(host).version == 6
+    except ValueError:
+        return False
+
+
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
 def _fingerprint(env: Environment) -> str:
     name = "ES_CA_FINGERPRINT"
-    text = env.text(name, "", "SHA-256 of the certificate that signs Elasticsearch's, as its first start prints it")
+    text = env.text(name, "", "SHA-256 fingerprint of Elasticsearch's CA certificate, as its first start prints it")
     digits = text.replace(":", "").lower()
     if text and not re.fullmatch("[0-9a-f]{64}", digits):
         env.problems.append(f"{name}: a SHA-256 fingerprint has 64 hexadecimal digits, with or without colons")

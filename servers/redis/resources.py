@@ -64,7 +64,7 @@ async def _complete(call: Call[ScopedRedis], typed: str) -> Sequence[str]:
 
 @asynccontextmanager
 async def _watch(backend: ScopedRedis, uris: Sequence[str], changed: Changed) -> AsyncIterator[Sequence[str]]:
-    """Tells of changes of keys, by keyspace notifications (https://redis.io/docs/latest/develop/pubsub/keyspace-notifications/).
+    """Watch keys for changes, by keyspace notifications (https://redis.io/docs/latest/develop/pubsub/keyspace-notifications/).
 
     Yields the URIs of keys, and none where notifications are off.
     """
@@ -112,7 +112,7 @@ async def _tell(connection: PubSub, channel: bytes, keys: Mapping[bytes, str], c
 
 
 async def _enabled(backend: ScopedRedis) -> bool:
-    """Whether Redis tells of changes of keys; true where this user may not ask."""
+    """Return whether Redis sends notifications of changes of keys; true if this user may not ask."""
     try:
         found = await backend.read("CONFIG", "GET", "notify-keyspace-events")
     except (ToolError, BackendError):
@@ -123,18 +123,23 @@ async def _enabled(backend: ScopedRedis) -> bool:
 RESOURCES = Resources(
     fixed=[
         Resource(
-            "redis://info", "State of Redis", "What redis_info gives: the state of Redis, and what looks wrong", _info
+            "redis://info", "State of Redis", "The state of Redis and what looks wrong, as redis_info returns it", _info
         ),
         Resource(
             "redis://keyspace",
             "Keyspace",
-            "What redis_profile gives: groups of keys by prefix, from a sample",
+            "Groups of keys by prefix, from a sample, as redis_profile returns them",
             _keyspace,
         ),
     ],
     templates=[
         Template(
-            PREFIX, "name", "Key", "What redis_read gives: a key's type, TTL and value, its first page", _key, _complete
+            PREFIX,
+            "name",
+            "Key",
+            "A key's type, TTL and the first page of its value, as redis_read returns them",
+            _key,
+            _complete,
         )
     ],
     watch=_watch,

@@ -50,7 +50,7 @@ class RedisUrl:
             ValueError: it can't be used. The message repeats nothing of it, for all may be part of a password.
         """
         if re.search(r"[\s\x00-\x1f\x7f]", text):
-            raise ValueError("it has a blank or a control character in it: write that as %20")
+            raise ValueError("it contains a blank or a control character: write a blank as %20")
         try:
             parts = urlsplit(text)
             port = parts.port
@@ -59,16 +59,16 @@ class RedisUrl:
         if parts.scheme not in ("redis", "rediss", "unix") or not text[len(parts.scheme) :].startswith("://"):
             raise ValueError("it has to begin with redis://, rediss:// or unix://")
         if "#" in text:
-            raise ValueError(f"it has a # in it; {_ENCODE}")
+            raise ValueError(f"it contains a #; {_ENCODE}")
         options = dict(parse_qsl(parts.query, keep_blank_values=True, errors="strict"))
         if options.keys() - {"db", "username", "password"}:
-            raise ValueError("of options after a ? only db, username and password are taken: others have settings")
+            raise ValueError("only the options db, username and password may follow the ?: others have settings")
         unix = parts.scheme == "unix"
         if unix and (parts.hostname or not parts.path.strip("/")):
             raise ValueError("a Unix socket is written unix:///path/to/redis.sock")
         database = options.get("db", "" if unix else parts.path.strip("/"))
         if database and not (database.isascii() and database.isdigit() and int(database) <= MOST_DATABASE):
-            raise ValueError(f"its database is no number; {_ENCODE}")
+            raise ValueError(f"its database is not a number; {_ENCODE}")
         return cls(
             tls=parts.scheme == "rediss",
             host=_url_host(parts),
@@ -117,7 +117,7 @@ class ClientTls:
         return file_stamp(self.ca_file, self.certificate, self.key)
 
     def context(self) -> ssl.SSLContext:
-        """A context of the files as they are now.
+        """Return a context of the files as they are now.
 
         Raises:
             OSError, ssl.SSLError: a file can't be read or used.
@@ -158,12 +158,12 @@ class RedisSettings:
 
     @classmethod
     def read(cls, env: Environment) -> RedisSettings:
-        whole = env.secret("REDIS_URL", "redis://, rediss:// or unix:// URL, in place of the settings of its parts")
+        whole = env.secret("REDIS_URL", "redis://, rediss:// or unix:// URL, instead of the settings of its parts")
         mode = env.choice("REDIS_MODE", "standalone", MODES, "how Redis is deployed")
-        host = env.host("REDIS_HOST", "localhost", "host of Redis; in a cluster of any of its nodes")
+        host = env.host("REDIS_HOST", "localhost", "host of Redis; in a cluster, of any node")
         port = env.port("REDIS_PORT", 6379, "port of Redis")
         database = env.number("REDIS_DB", 0, "number of the database", least=0, most=MOST_DATABASE, restricts=True)
-        username = env.text("REDIS_USERNAME", "", "ACL user; without one Redis takes the password of its default user")
+        username = env.text("REDIS_USERNAME", "", "ACL user; default: Redis' default user")
         password = env.secret("REDIS_PASSWORD", "the password")
         encrypted = env.flag("REDIS_TLS", False, "connect with TLS")
         url = _url(env, whole, mode)
@@ -177,7 +177,7 @@ class RedisSettings:
         sentinel_tls = env.flag("REDIS_SENTINEL_TLS", False, "connect to sentinels with TLS")
         if not encrypted and not sentinel_tls:
             env.problems += [
-                f"{name}: it is of use only with REDIS_TLS=true"
+                f"{name}: it has an effect only with REDIS_TLS=true"
                 for name in env.given("REDIS_CA_FILE", "REDIS_CLIENT_CERT_FILE", "REDIS_CLIENT_KEY_FILE")
             ]
         settings = cls(
@@ -198,7 +198,9 @@ class RedisSettings:
             sentinel_tls=tls if sentinel_tls else None,
             key_prefixes=_prefixes(env),
             mask=env.text(
-                "MCP_MASK_PATTERN", SECRET, "names of keys and fields whose values listings hide; ^$ for none"
+                "MCP_MASK_PATTERN",
+                SECRET,
+                "names of keys and fields whose values listings hide, a regular expression; ^$: none",
             ),
         )
         try:
@@ -215,7 +217,7 @@ class RedisSettings:
             env.problems.append("REDIS_SENTINELS: set it for REDIS_MODE=sentinel")
         if settings.mode != "sentinel":
             env.problems += [
-                f"{name}: it is of use only with REDIS_MODE=sentinel"
+                f"{name}: it has an effect only with REDIS_MODE=sentinel"
                 for name, value in (
                     ("REDIS_SENTINEL_TLS", sentinel_tls),
                     ("REDIS_SENTINEL_USERNAME", settings.sentinel_username),
@@ -228,7 +230,7 @@ class RedisSettings:
 
 
 def _url(env: Environment, whole: Secret, mode: str) -> RedisUrl | None:
-    """The parts of REDIS_URL, if it is set and can be used."""
+    """Return the parts of REDIS_URL, if it is set and can be used."""
     if not whole:
         return None
     try:
@@ -248,7 +250,7 @@ def _url(env: Environment, whole: Secret, mode: str) -> RedisUrl | None:
     if both := env.given(*said):
         env.problems.append(f"REDIS_URL: it says the same as {', '.join(both)}: set one of them")
     if mode == "sentinel":
-        env.problems.append("REDIS_URL: with REDIS_MODE=sentinel, set REDIS_SENTINELS in its place")
+        env.problems.append("REDIS_URL: with REDIS_MODE=sentinel, set REDIS_SENTINELS instead")
     if mode == "cluster" and url.path:
         env.problems.append("REDIS_URL: the nodes of a cluster have no Unix sockets")
     return url
@@ -256,8 +258,8 @@ def _url(env: Environment, whole: Secret, mode: str) -> RedisUrl | None:
 
 def _tls(env: Environment) -> ClientTls:
     tls = ClientTls(
-        ca_file=env.certificates("REDIS_CA_FILE", "certificates that sign Redis', PEM; default: the system's"),
-        certificate=env.certificates("REDIS_CLIENT_CERT_FILE", "certificate to show to Redis and sentinels, PEM"),
+        ca_file=env.certificates("REDIS_CA_FILE", "CA certificates for Redis, PEM; default: the system's"),
+        certificate=env.certificates("REDIS_CLIENT_CERT_FILE", "client certificate for Redis and sentinels, PEM"),
         key=env.file("REDIS_CLIENT_KEY_FILE", "its key, PEM, not encrypted"),
     )
     if bool(tls.certificate) != bool(tls.key):
@@ -282,7 +284,7 @@ def _prefixes(env: Environment) -> tuple[str, ...]:
     text = env.text(
         "MCP_KEY_PREFIXES",
         ALL_KEYS,
-        "see and touch only keys that begin so, comma-separated; * for all keys",
+        "see and touch only keys with these prefixes, comma-separated; *: all keys",
         restricts=True,
     )
     if text == ALL_KEYS:
@@ -291,7 +293,7 @@ def _prefixes(env: Environment) -> tuple[str, ...]:
     for prefix in prefixes:
         try:
             if not parse_key(prefix):
-                raise ToolError("a prefix is empty: name prefixes, or leave the setting out for all keys")
+                raise ToolError("a prefix is empty: name prefixes, or leave out the setting for all keys")
         except ToolError as error:
             env.problems.append(f"MCP_KEY_PREFIXES: {error}")
             return ()

@@ -39,6 +39,8 @@ _OVER_DEFAULTS = {
         "monitoring.rules.enabled=true",
         "monitoring.rules.kind=PrometheusRule",
         "monitoring.rules.labels.release=prometheus",
+        "monitoring.podMonitor.enabled=true",
+        "monitoring.podMonitor.labels.release=prometheus",
     ],
     "mcp_servers": [
         "mcpServers.cache.autoscaling.enabled=true",
@@ -138,6 +140,20 @@ _OVER_APPLICATIONS = {
     "passwords_applications": _PASSWORDS + [
         "workers.stores.redis.auth.existingSecret=workers-redis",
         "workers.stores.redis.auth.username=workers",
+    ],
+    # TLS and users of the stores, and what needs them.
+    "encrypted": _PASSWORDS + [
+        "elasticsearch.keystoreSecrets={repository}",
+        "elasticsearch.nodeSets.hot.persistence.size=100Gi",
+        "elasticsearch.nodeSets.hot.roles={data_hot,ingest}",
+        "elasticsearch.replicas=3",
+        "elasticsearch.transportTls.existingSecret=elasticsearch-transport",
+        "global.elasticsearch.tls.enabled=true",
+        "global.elasticsearch.tls.existingSecret=elasticsearch-tls",
+        "global.redis.auth.username=app",
+        "global.redis.tls.enabled=true",
+        "global.redis.tls.existingSecret=redis-tls",
+        "redis.acl.existingSecret=redis-users",
     ],
     "prometheus_off": ["orchestrator.prometheus.enabled=false", "workers.prometheus.enabled=false"],
 }

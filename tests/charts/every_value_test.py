@@ -30,8 +30,8 @@ SIDECAR = {
 STORES = {"redis": {"auth": {"existingSecret": "own"}}, "elasticsearch": {"auth": {"existingSecret": "own"}}}
 
 ON: dict[str, Values] = {
-    "redis": {"mcpSidecar": SIDECAR},
-    "elasticsearch": {"mcpSidecar": SIDECAR},
+    "redis": {"mcpSidecar": SIDECAR, "acl": {"existingSecret": "acl"}},
+    "elasticsearch": {"mcpSidecar": SIDECAR, "transportTls": {"existingSecret": "transport"}},
     "metrics": {"vmagent": {"tls": {"existingSecret": "tls"}}},
     "orchestrator": {"stores": STORES, "prometheus": {"enabled": True}},
     "mcpServerDefaults": {
@@ -51,10 +51,10 @@ ON: dict[str, Values] = {
 
 SHARED: Values = {
     "global": {
-        "redis": {"host": "r", "auth": {"existingSecret": "redis"}},
-        "elasticsearch": {"host": "e", "auth": {"existingSecret": "elastic"}},
+        store: {"host": "h", "auth": {"existingSecret": "a"}, "tls": {"enabled": True, "existingSecret": "t"}}
+        for store in ("redis", "elasticsearch")
     },
-    "monitoring": {"dashboard": {"enabled": True}, "rules": {"enabled": True}},
+    "monitoring": {name: {"enabled": True} for name in ("dashboard", "rules", "podMonitor")},
 }
 ALIASES = {"mcpSidecar": "mcp-sidecar", "server": "mcp-sidecar"}
 """Sections of a subchart's values that are those of a library chart."""
@@ -138,8 +138,8 @@ def test_a_key_without_a_value_is_refused_by_its_name(chart: Chart, section: str
             values = merged(values, path, None)
         output, said = template(chart, values)
         assert output == ""
-        # The stores' own charts have a default for the login that they share, which Helm takes then.
-        named = [path for path in group if path[0] != "global" or "auth" not in path]
+        # The stores' own charts have a default for the login and TLS that they share, which Helm takes then.
+        named = [path for path in group if path[0] != "global" or not {"auth", "tls"} & {*path}]
         assert [path for path in named if f"'{path[-1]}'" not in said] == [], said
 
 
@@ -168,6 +168,28 @@ def types(leaf: Schema, definitions: Schema) -> list[str]:
     return found if isinstance(found, list) else [found]
 
 
+SAMPLE: Values = {
+    "mountPath": "/x",
+    "name": "x",
+    "topologyKey": "x",
+    "whenUnsatisfiable": "DoNotSchedule",
+    "maxSkew": 1,
+    "emptyDir": {},
+}
+"""Values of keys that entries of lists must have."""
+
+
+def twice(leaf: Schema, definitions: Schema) -> list[Any]:
+    """The same entry two times, for lists of objects: the API merges many of them by a key."""
+    if "$ref" in leaf:
+        leaf = definitions[leaf["$ref"].rpartition("/")[2]]
+    entry = leaf.get("items", {})
+    if "required" not in entry:
+        return []
+    keys = [*entry["required"], *(["emptyDir"] if entry.get("minProperties") == 2 else [])]
+    return [{key: SAMPLE[key] for key in keys}] * 2
+
+
 def odd(leaf: Schema, definitions: Schema) -> Iterator[Any]:
     """Values that the schema takes, and that are easily rendered wrong."""
     numbers: list[Any] = [0, 1, 0.5, 65535, 1000000]
@@ -176,7 +198,7 @@ def odd(leaf: Schema, definitions: Schema) -> Iterator[Any]:
         "integer": numbers,
         "number": numbers,
         "boolean": [True, False],
-        "array": [[]],
+        "array": [[], twice(leaf, definitions)],
         "object": [{}],
     }
     if "enum" in leaf:

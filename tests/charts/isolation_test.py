@@ -23,7 +23,7 @@ def remove_sidecars(chart: Chart) -> int:
     """Takes the feature out of the chart; how many lines of templates had it."""
     for library in [path for name in ("mcp-server", "mcp-sidecar") for path in chart.folder.rglob(name)]:
         shutil.rmtree(library, ignore_errors=True)  # one may be in the other
-    for name in ("NOTES.txt", "mcp-servers.yaml"):
+    for name in ("NOTES.txt", "_clients.tpl", "mcp-servers.yaml", "mcp-test.yaml"):
         (chart.folder / "templates" / name).unlink()
     lines = 0
     for file in chart.folder.rglob("*"):

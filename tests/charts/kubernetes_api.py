@@ -20,7 +20,7 @@ SCHEMAS = zipfile.ZipFile(program("KUBERNETES_VALIDATE"))
 FOLDER = re.compile(r"kubernetes_validate/kubernetes-json-schema/v([0-9.]+)-local-strict/_definitions\.json")
 VERSIONS = sorted(found[1] for found in map(FOLDER.fullmatch, SCHEMAS.namelist()) if found and found[1] >= "1.28")
 
-OTHERS = {"gateway.networking.k8s.io", "monitoring.coreos.com"}
+OTHERS = {"gateway.networking.k8s.io", "monitoring.coreos.com", "operator.victoriametrics.com"}
 """Groups of the API that are not of Kubernetes itself."""
 
 Manifest = dict[str, Any]

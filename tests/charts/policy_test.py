@@ -29,8 +29,9 @@ each = pytest.mark.parametrize("name", RENDERED)
 def pods(found: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
     """Kind and name of what makes pods, and the pods' spec."""
     for manifest in found:
-        if manifest["kind"] in ("StatefulSet", "Deployment"):
-            yield f"{manifest['kind']}/{manifest['metadata']['name']}", manifest["spec"]["template"]["spec"]
+        if manifest["kind"] in ("StatefulSet", "Deployment", "Pod"):
+            spec = manifest["spec"]
+            yield f"{manifest['kind']}/{manifest['metadata']['name']}", spec.get("template", {}).get("spec", spec)
 
 
 def containers(found: list[Manifest]) -> Iterator[tuple[str, Manifest, Manifest]]:

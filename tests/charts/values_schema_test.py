@@ -47,6 +47,8 @@ SUBCHARTS = ("application", "elasticsearch", "mcp-server", "mcp-sidecar", "metri
         ("mcpServers.a.server.port=0", "port"),
         ("mcpServerDefaults.server.image.pullPolicy=always", "pullPolicy"),
         ("mcpServers.Aa.store.kind=redis", "Aa"),
+        ("elasticsearch.nodeSets.hot.replicas=2", "roles"),
+        ("elasticsearch.nodeSets.hot.roles={master}", "roles"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(chart: Chart, setting: str, key: str) -> None:
@@ -75,7 +77,18 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         (("global.redis.auth.existingSecretKey=k",), "global.redis.auth.existingSecret"),
         (("global.elasticsearch.auth.username=me",), "global.elasticsearch.auth.existingSecret"),
         (("metrics.vmagent.tls.caKey=k",), "metrics.vmagent.tls.existingSecret"),
+        (("metrics.victoriaMetrics.enabled=false",), "metrics.vmagent.remoteWrite"),
+        (("monitoring.podMonitor.interval=5s",), "monitoring.podMonitor.enabled"),
+        (("redis.serviceAccount.annotations.a=b",), "redis.serviceAccount.create"),
         ((ORCHESTRATOR, "orchestrator.stores.redis.auth.username=me"), "orchestrator.stores.redis.auth.existingSecret"),
+        (("redis.acl.existingSecret=a",), "global.redis.auth"),
+        (("global.redis.auth.existingSecret=s", "global.redis.auth.username=me"), "redis.acl.existingSecret"),
+        (("global.redis.tls.enabled=true",), "global.redis.tls.existingSecret"),
+        ((ORCHESTRATOR, "redis.enabled=false", "global.redis.host=r", "global.redis.tls.existingSecret=s"),
+         "global.redis.tls.enabled"),
+        (("elasticsearch.transportTls.existingSecret=s",), "global.elasticsearch.auth.existingSecret"),
+        (("mcpServers.a.store.kind=redis", "mcpServers.a.store.host=h", "mcpServers.a.server.extraEnv[0].name=REDIS_URL"),
+         "mcpServers.a.store.host"),
         # The chart has to know it by another name.
         ((SIDECAR, "redis.mcpSidecar.extraEnv[0].name=MCP_PORT"), "redis.mcpSidecar.port"),
         ((ORCHESTRATOR, "orchestrator.extraEnv[0].name=PORT"), "orchestrator.port"),
@@ -100,20 +113,29 @@ ORCHESTRATOR = "orchestrator.enabled=true"
          "mcpServers.a"),
         # Collisions.
         ((*SERVER, "mcpServers.a.fullnameOverride=redis"), "redis.fullnameOverride"),
+        (("elasticsearch.nodeSets.hot.roles={data}", "redis.fullnameOverride=knowledge-store-hot"), "elasticsearch.nodeSets.hot"),
         ((SIDECAR, "redis.mcpSidecar.port=6379"), "redis.port"),
         (("elasticsearch.transportPort=9399",), "elasticsearch.readinessPort"),
         (("redis.fullnameOverride=metrics-store",), "metrics.fullnameOverride"),
         (("metrics.vmagent.fullnameOverride=redis-headless",), "redis.fullnameOverride"),
         ((r"redis.podLabels.app\.kubernetes\.io/name=x",), "redis.podLabels"),
         (("redis.extraEnv[0].name=A", "redis.extraEnv[1].name=A"), "redis.extraEnv"),
+        (("redis.extraContainers[0].name=redis",), "redis.initContainers and extraContainers"),
+        (("redis.extraVolumeMounts[0].name=a", "redis.extraVolumeMounts[0].mountPath=/data"), "redis.extraVolumeMounts"),
         ((SIDECAR, "redis.mcpSidecar.extraVolumes[0].name=data", "redis.mcpSidecar.extraVolumes[0].emptyDir.medium="),
          "redis.mcpSidecar.extraVolumes"),
         # Data.
-        ((LOGIN, "elasticsearch.replicas=3"), "xpack.security.transport.ssl.enabled"),
+        ((LOGIN, "elasticsearch.replicas=3"), "elasticsearch.transportTls.existingSecret"),
         ((LOGIN, "elasticsearch.replicas=3", r"elasticsearch.config.xpack\.security\.transport\.ssl\.enabled=false"),
-         "xpack.security.transport.ssl.enabled"),
+         "elasticsearch.transportTls.existingSecret"),
+        ((LOGIN, "elasticsearch.nodeSets.hot.roles={data}"), "elasticsearch.transportTls.existingSecret"),
+        (("elasticsearch.nodeSets.hot.roles={data}", r"elasticsearch.nodeSets.hot.config.node\.name=x"),
+         "elasticsearch.nodeSets.hot.config"),
         (("elasticsearch.replicas=3", r"elasticsearch.config.discovery\.type=single-node"), "discovery.type"),
         (("elasticsearch.image.tag=7.17.29",), "elasticsearch.readinessPort=0"),
+        (("elasticsearch.heapSize=2g",), "elasticsearch.heapSize"),
+        (("elasticsearch.nodeSets.hot.roles={data}", "elasticsearch.nodeSets.hot.resources.limits.memory=1Gi"),
+         "elasticsearch.nodeSets.hot.heapSize"),
         (("redis.persistence.existingClaim=c", "redis.persistence.enabled=false"), "redis.persistence.enabled"),
         (("elasticsearch.persistence.existingClaim=c", "elasticsearch.replicas=3"), "elasticsearch.persistence.existingClaim"),
         (("redis.extraVolumes[0].name=data", "redis.extraVolumes[0].emptyDir.medium="), "redis.extraVolumes"),
@@ -134,6 +156,8 @@ def test_what_can_not_work_together_is_refused_with_what_to_set(
     "settings",
     [
         (LOGIN, "elasticsearch.replicas=3", r"elasticsearch.config.xpack\.security\.transport\.ssl\.enabled=true"),
+        (LOGIN, "elasticsearch.replicas=3", "elasticsearch.transportTls.existingSecret=s"),
+        ("elasticsearch.nodeSets.hot=null",),
         (r"elasticsearch.config.discovery\.type=single-node",),
         ("elasticsearch.image.tag=7.17.29", "elasticsearch.readinessPort=0"),
         (r"elasticsearch.config.node\.roles={master,data}",),
@@ -166,8 +190,46 @@ def test_what_the_user_sets_takes_the_place_of_the_charts_own(chart: Chart) -> N
         assert [v for n, v in env if n == name] == [value]
 
 
+@pytest.mark.parametrize(
+    ("settings", "there", "gone"),
+    [
+        (("redis.mcpSidecar.enabled=true", "redis.mcpSidecar.extraEnv[0].name=REDIS_URL"), "REDIS_URL",
+         ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD")),
+        (("mcpServers.a.store.kind=redis", "mcpServers.a.server.extraEnv[0].name=REDIS_URL_FILE"), "REDIS_URL_FILE",
+         ("REDIS_HOST", "REDIS_PORT")),
+        (("mcpServers.a.store.kind=elasticsearch", "mcpServers.a.server.extraEnv[0].name=ES_CLOUD_ID"), "ES_CLOUD_ID",
+         ("ES_HOST",)),
+    ],
+)  # fmt: skip
+def test_an_address_of_the_users_is_the_only_one(
+    chart: Chart, settings: tuple[str, ...], there: str, gone: tuple[str, ...]
+) -> None:
+    """The servers refuse to start where two settings say the same."""
+    done = chart.template("global.redis.auth.existingSecret=s", *settings)
+    assert done.returncode == 0, done.stderr
+    assert f"name: {there}\n" in done.stdout
+    assert [name for name in gone if f"name: {name}\n" in done.stdout] == []
+
+
+def test_a_set_of_nodes_joins_the_first_one_and_never_forms_a_cluster(chart: Chart) -> None:
+    sets = {"hot": {"roles": ["data_hot"], "persistence": {"size": "100Gi"}}}
+    done = chart.template_values({"elasticsearch": {"replicas": 3, "drainedTo": 3, "nodeSets": sets}})
+    assert done.returncode == 0, done.stderr
+    found = {(m["kind"], m["metadata"]["name"]): m for m in yaml.safe_load_all(done.stdout) if m}
+    spec = found["StatefulSet", "knowledge-store-hot"]["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    env = {v["name"]: v.get("value") for v in container["env"]}
+    assert env["node.roles"] == "data_hot" and env["discovery.seed_hosts"] == "knowledge-store-headless"
+    assert env["cluster.name"] == "knowledge-store"
+    assert "args" not in container and "INITIAL_MASTER_NODES" not in env and "POD_NAME" not in env
+    assert spec["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] == "100Gi"
+    first = found["StatefulSet", "knowledge-store"]["spec"]
+    labels = spec["template"]["metadata"]["labels"]
+    assert not first["selector"]["matchLabels"].items() <= labels.items()
+    assert spec["selector"] == found["PodDisruptionBudget", "knowledge-store-hot"]["spec"]["selector"]
+
+
 POD: dict[str, Any] = {
-    "serviceAccountName": "mine",
     "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "mine", "whenUnsatisfiable": "DoNotSchedule"}],
     "initContainers": [{"name": "mine", "image": "mine:1"}],
 }
@@ -177,6 +239,7 @@ CONTAINER: dict[str, Any] = {
     "readinessProbe": {"tcpSocket": {"port": 2}},
     "livenessProbe": {"tcpSocket": {"port": 3}},
 }
+BESIDE = {"extraContainers": [{"name": "beside", "image": "mine:2"}], "updateStrategy": {"type": "Mine"}}
 CLAIM = {"accessModes": ["ReadWriteOncePod"], "annotations": {"a": "b"}, "retentionPolicy": {"whenDeleted": "Delete"}}
 
 
@@ -184,18 +247,21 @@ CLAIM = {"accessModes": ["ReadWriteOncePod"], "annotations": {"a": "b"}, "retent
 def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
     """As it is, and beside what the chart has itself."""
     given: dict[str, Any] = {"enabled": True, "fullnameOverride": "mine"}
+    if section != "metrics":
+        given["serviceAccount"] = {"create": True, "annotations": {"role": "theirs"}}
     if section in ("redis", "elasticsearch", "orchestrator"):
         given |= POD | CONTAINER | {
             "extraVolumes": [{"name": "mine", "emptyDir": {}}],
             "extraVolumeMounts": [{"name": "mine", "mountPath": "/mine"}],
-            "extraContainers": [{"name": "beside", "image": "mine:2"}],
-            "updateStrategy": {"type": "Mine"},
+            **BESIDE,
         }  # fmt: skip
     if section == "mcpServerDefaults":
         del given["enabled"]
-        given |= POD | {"store": {"kind": "redis", "host": "r"}}
+        given |= POD | {"store": {"kind": "redis", "host": "r"}} | BESIDE
     if section == "metrics":
-        given |= {"vmagent": {"remoteWrite": ["https://metrics.example/api/v1/write"]}}
+        given |= {
+            "vmagent": {"remoteWrite": ["https://metrics.example/api/v1/write"], "extraArgs": ["-loggerLevel=WARN"]}
+        }
     if section in ("redis", "elasticsearch", "metrics"):
         given["persistence"] = CLAIM
     values = {section: given, "mcpServers": {"a": {}} if section == "mcpServerDefaults" else {}}
@@ -205,6 +271,9 @@ def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
     (workload,) = (m for m in found if m["kind"] in ("StatefulSet", "Deployment") and m["metadata"]["name"] == "mine")
     pod, spec = workload["spec"]["template"]["spec"], workload["spec"]
     container = pod["containers"][0]
+    if section != "metrics":
+        (account,) = (m for m in found if (m["kind"], m["metadata"]["name"]) == ("ServiceAccount", "mine"))
+        assert account["metadata"]["annotations"] == {"role": "theirs"} and pod["serviceAccountName"] == "mine"
     for key, value in given.items():
         if key in POD:
             assert pod[key] == value
@@ -212,12 +281,13 @@ def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
             assert container[key] == value
     if "extraVolumes" in given:
         assert given["extraVolumes"][0] in pod["volumes"] and given["extraVolumeMounts"][0] in container["volumeMounts"]
+    if "extraContainers" in given:
         assert given["extraContainers"][0] in pod["containers"]
         assert spec.get("updateStrategy", spec.get("strategy")) == {"type": "Mine"}
     if section == "metrics":
         (vmagent,) = (m for m in found if (m["kind"], m["metadata"]["name"]) == ("Deployment", "vmagent"))
         args = vmagent["spec"]["template"]["spec"]["containers"][0]["args"]
-        assert "-remoteWrite.url=https://metrics.example/api/v1/write" in args
+        assert {"-remoteWrite.url=https://metrics.example/api/v1/write", "-loggerLevel=WARN"} < {*args}
     if "persistence" in given:
         (claim,) = spec["volumeClaimTemplates"]
         assert claim["metadata"]["annotations"] == CLAIM["annotations"]
@@ -318,6 +388,40 @@ def test_an_mcp_server_has_what_is_set_of_it_over_the_defaults(chart: Chart) -> 
     assert "runAsUser" not in pod["securityContext"]
 
 
+def test_metrics_go_to_a_store_of_theirs_alone(chart: Chart) -> None:
+    done = chart.template("metrics.victoriaMetrics.enabled=false", "metrics.vmagent.remoteWrite={https://theirs}")
+    assert done.returncode == 0, done.stderr
+    assert "victoria-metrics" not in done.stdout and "metrics-store" not in done.stdout
+    assert done.stdout.count("-remoteWrite.url=") == done.stdout.count("-remoteWrite.url=https://theirs") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "listens"),
+    [
+        (("global.ipFamilies={IPv6}",), True),
+        (("global.ipFamilies={IPv4,IPv6}", "global.ipFamilyPolicy=RequireDualStack"), True),
+        (("global.ipFamilyPolicy=PreferDualStack",), True),
+        (("global.ipFamilies={IPv4}", "global.ipFamilyPolicy=SingleStack"), False),
+    ],
+)
+def test_all_services_and_servers_follow_the_ip_families(
+    chart: Chart, settings: tuple[str, ...], listens: bool
+) -> None:
+    done = chart.template(SIDECAR, ORCHESTRATOR, *SERVER, *settings)
+    assert done.returncode == 0, done.stderr
+    found = [m for m in yaml.safe_load_all(done.stdout) if m]
+    services = [m["spec"] for m in found if m["kind"] == "Service"]
+    assert len(services) > 8 and all({"ipFamilies", "ipFamilyPolicy"} & spec.keys() for spec in services)
+    servers = [
+        {v["name"]: v.get("value") for v in c["env"]}.get("MCP_HOST")
+        for m in found
+        if "template" in m.get("spec", {})
+        for c in m["spec"]["template"]["spec"]["containers"]
+        if c["name"].startswith("mcp-")
+    ]
+    assert servers == ["::" if listens else None] * 2
+
+
 @pytest.mark.parametrize(
     ("version", "accepted"), [("1.27.9", False), ("1.9.0", False), ("1.28.0", True), ("1.40.0", True)]
 )
@@ -383,4 +487,4 @@ def test_what_charts_share_is_the_same_in_all(chart: Chart, name: str) -> None:
     parent = yaml.safe_load((chart.folder / "values.yaml").read_text())["global"]
     own = yaml.safe_load((chart.folder / "charts" / name / "values.yaml").read_text()).get("global", {})
     for key, value in own.items():
-        assert parent[key]["auth"] == value["auth"]
+        assert {name: parent[key][name] for name in value} == value

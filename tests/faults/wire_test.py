@@ -18,7 +18,7 @@ from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
 from tools.backends.sidecar import Sidecar
 
-UNSURE = "may have been done or not"
+UNSURE = "may have been done"
 
 
 class Store(ABC):

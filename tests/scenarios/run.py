@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,12 @@ from mcp import Client
 from mcp_types import TextContent
 
 from servers.common.protocol.tools import size
-from tests.scenarios.question import Question, Step
+from tests.scenarios.question import Question, Step, calls, holds
 from tests.scenarios.stores import STORES, Store
 from tools.backends.sidecar import Sidecar
+
+HEAD = "| question | calls | bytes |"
+"""Begins the table of a page; all from here on is made anew."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +42,16 @@ class Session:
     costs: dict[str, Cost]
 
     def answers(self, questions: Sequence[Question]) -> int:
-        """Bytes of these questions."""
-        return sum(self.costs[question.text].bytes for question in questions)
+        """Add up the bytes of these questions."""
+        return sum(self.costs[question.ask].bytes for question in questions)
 
     def total(self, questions: Sequence[Question]) -> int:
-        """Bytes of the list of tools and of these questions."""
+        """Add up the bytes of the list of tools and of these questions."""
         return self.listing + self.answers(questions)
 
 
 async def ask(client: Client, steps: Sequence[Step], *, structured: bool) -> Cost:
-    """Makes the calls of a question.
+    """Make the calls of a question.
 
     Args:
         structured: whether results are the structured content, or the text as it is
@@ -56,74 +61,109 @@ async def ask(client: Client, steps: Sequence[Step], *, structured: bool) -> Cos
     """
     results: list[Any] = []
     count = 0
-    for step in steps:
-        tool, arguments = step(results) if callable(step) else step
+    for tool, arguments in calls(steps, results):
         answer = await client.call_tool(tool, arguments)
         text = "".join(part.text for part in answer.content if isinstance(part, TextContent))
         assert not answer.is_error, f"{tool}: {text}"
         results.append(answer.structured_content if structured else text)
         count += len(tool) + size(arguments) + len(text.encode())
-    return Cost(len(steps), count, results)
+    return Cost(len(results), count, results)
 
 
-async def session(client: Client, questions: Sequence[Question], *, mine: bool) -> Session:
-    """All questions that a server can answer, in order."""
+async def session(client: Client, questions: Sequence[Question], look: Callable[[str], Any], *, mine: bool) -> Session:
+    """Ask all questions that a server can answer, in order, and check each answer.
+
+    Args:
+        look: asks the store itself
+
+    Raises:
+        AssertionError: an answer is not right; the message has all that are not.
+    """
     tools = (await client.list_tools()).tools
     listing = size({"tools": [t.model_dump(by_alias=True, exclude_none=True, mode="json") for t in tools]})
-    costs = {}
+    costs: dict[str, Cost] = {}
+    wrong = []
     for question in questions:
-        if steps := question.ours if mine else question.peer:
-            costs[question.text] = await ask(client, steps, structured=mine)
+        if not (steps := question.ours if mine else question.peer):
+            continue
+        try:
+            cost = costs[question.ask] = await ask(client, steps, structured=mine)
+            _check(question, cost.results, look, mine=mine)
+        except AssertionError as error:
+            wrong.append(f"{question.ask} {error}"[:2000])
+    assert not wrong, "\n".join(wrong)
     return Session(len(tools), listing, costs)
 
 
+def _check(question: Question, results: Sequence[Any], look: Callable[[str], Any], *, mine: bool) -> None:
+    if mine:
+        answers = (question.answer, results) if isinstance(question.answer, list) else (question.answer, results[-1])
+        assert holds(*answers), f"{results}"
+    else:
+        said = "\n".join(results)
+        assert not (missing := [part for part in question.says if part not in said]), f"{missing} not in {said}"
+    for words, expected in question.store.items():
+        found = look(words)
+        assert holds(expected, found), f"the store says of {words}: {found}"
+
+
 def report(store: Store, mine: Session, other: Session) -> str:
-    """Both side by side, in Markdown."""
+    """Show both side by side, in Markdown."""
     both = [question for question in store.questions if question.peer]
     lines = [
-        f"| question | calls | bytes | {store.peer}: calls | bytes |",
+        f"{HEAD} {store.peer}: calls | bytes |",
         "|---|---|---|---|---|",
         f"| *list of tools ({mine.tools} and {other.tools})* | 1 | {mine.listing} | 1 | {other.listing} |",
     ]
     for question in store.questions:
-        cost, peers = mine.costs[question.text], other.costs.get(question.text)
-        theirs = f"{peers.calls} | {peers.bytes}" if peers else "| can't"
-        lines.append(f"| {question.text} | {cost.calls} | {cost.bytes} | {theirs} |")
+        cost, peers = mine.costs[question.ask], other.costs.get(question.ask)
+        theirs = f"{peers.calls} | {peers.bytes}" if peers else "| cannot"
+        lines.append(f"| {question.ask} | {cost.calls} | {cost.bytes} | {theirs} |")
     rows = {f"the {len(both)} that both can answer": Session.answers, "these and the list": Session.total}
     ratios = []
     for name, bytes in rows.items():
         own, its = bytes(mine, both), bytes(other, both)
         ratios.append(f"{own / its:.2f}")
         lines.append(f"| **{name}** | | **{own}** | | **{its}** |")
+    median = statistics.median(mine.costs[q.ask].bytes / other.costs[q.ask].bytes for q in both)
     lines += [
         "",
-        f"Ours need {ratios[0]} of its bytes for the questions, and {ratios[1]} with the list; "
-        f"{len(store.questions) - len(both)} questions only ours can answer.",
+        f"Ours needs {ratios[0]} of its bytes for the questions, and {ratios[1]} with the list; {median:.2f} for the median "
+        f"question. Of {len(store.questions)} questions, it cannot answer {len(store.questions) - len(both)}.",
     ]
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 async def compare(store: Store, folder: Path) -> tuple[Session, Session]:
-    """Both servers, each over a store of its own with the same data."""
-    with store.start() as port:
-        env = store.settings(port) | {"MCP_ALLOW_WRITES": "true"}
-        with Sidecar(store.server, env, folder) as sidecar:
+    """Ask both servers over one store, which is filled anew for each.
+
+    Args:
+        folder: for logs
+    """
+    with store.start() as (port, load, look):
+        load()
+        async with Client(store.parameters(port), mode="legacy") as client:
+            other = await session(client, store.questions, look, mine=False)
+        load()
+        with Sidecar(store.server, store.settings(port) | {"MCP_ALLOW_WRITES": "true"}, folder) as sidecar:
             sidecar.wait_until_ready()
             async with Client(sidecar.url + "/mcp") as client:
-                mine = await session(client, store.questions, mine=True)
-    with store.start() as port:
-        async with Client(store.parameters(port), mode="legacy") as client:
-            return mine, await session(client, store.questions, mine=False)
+                return await session(client, store.questions, look, mine=True), other
 
 
 def main() -> None:
-    """Prints the report of a store."""
+    """Write the tables of docs/benchmarks anew."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("store", choices=STORES)
-    store = STORES[parser.parse_args().store]
-    with tempfile.TemporaryDirectory() as folder:
-        mine, other = asyncio.run(compare(store, Path(folder)))
-    print(report(store, mine, other))
+    parser.add_argument("store", choices=STORES, nargs="?", help="default: both")
+    chosen = parser.parse_args().store
+    for name in [chosen] if chosen else STORES:
+        with tempfile.TemporaryDirectory() as folder:
+            table = report(STORES[name], *asyncio.run(compare(STORES[name], Path(folder))))
+        root = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."))
+        page = root / "docs/benchmarks" / f"{name}-questions.md"
+        before, _, _ = page.read_text().partition(HEAD)
+        page.write_text(before + table)
+        print(f"{page}\n{table}")
 
 
 if __name__ == "__main__":

@@ -24,15 +24,16 @@ class Authority:
         self.file = folder / "authority.pem"
         self._ca.cert_pem.write_to_path(self.file)
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Issue a certificate for 127.0.0.1. Return its file and its key's, PEM.
+    def issue(self, name: str, *hosts: str) -> tuple[Path, Path]:
+        """Issue a certificate for 127.0.0.1, or other hosts. Return its file and its key's, PEM.
 
         The authority's certificate follows in the file, as Elasticsearch sends both.
 
         Args:
             name: the common name
+            hosts: names and addresses that it is for, in place of 127.0.0.1
         """
-        issued = self._ca.issue_cert("127.0.0.1", common_name=name)
+        issued = self._ca.issue_cert(*(hosts or ("127.0.0.1",)), common_name=name)
         certificate, key = self._folder / f"{name}.pem", self._folder / f"{name}.key"
         certificate.write_bytes(b"".join(pem.bytes() for pem in (*issued.cert_chain_pems, self._ca.cert_pem)))
         issued.private_key_pem.write_to_path(key)

@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ class RedisServer(Process):
         password: str = "",
         config: Mapping[str, Any] | None = None,
         *,
-        executable: str = "REDIS_SERVER",
+        executable: Path | None = None,
+        modules: Sequence[Path] = (),
         sentinel: bool = False,
     ) -> None:
         """
@@ -33,7 +34,8 @@ class RedisServer(Process):
             port: to listen on; None for a free one
             password: of the default user
             config: further directives of redis.conf
-            executable: the environment variable that names the server's file
+            executable: the server's file; None: the one that REDIS_SERVER names
+            modules: files of modules to load
             sentinel: it is to be a sentinel, which watches other servers
         """
         self.port = port or free_port()
@@ -51,8 +53,9 @@ class RedisServer(Process):
         # In a file, for a command line can be read by everybody.
         file = self._folder / "redis.conf"
         file.touch(0o600)
-        file.write_text("".join(f"{name} {value}\n" for name, value in directives.items()))
-        command = [str(program(executable)), str(file), *(["--sentinel"] if sentinel else [])]
+        lines = [*directives.items(), *(("loadmodule", module) for module in modules)]
+        file.write_text("".join(f"{name} {value}\n" for name, value in lines))
+        command = [str(executable or program("REDIS_SERVER")), str(file), *(["--sentinel"] if sentinel else [])]
         super().__init__("redis-server", command, self._folder / "log")
 
     def start(self) -> None:

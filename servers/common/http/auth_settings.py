@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from servers.common.http.principal import SCOPES
+from servers.common.http.principal import SCOPES, Logins
 from servers.common.http.tls import TlsFiles
 from servers.common.settings import Environment
 
@@ -51,7 +51,7 @@ class OAuthSettings:
         return f"{parts.scheme}://{parts.netloc}{self.metadata_paths[-1]}"
 
     def metadata(self, title: str) -> dict[str, Any]:
-        """The metadata of the protected resource (RFC 9728, 2)."""
+        """Return the metadata of the protected resource (RFC 9728, 2)."""
         return {
             "resource": self.resource,
             "resource_name": title,
@@ -82,8 +82,8 @@ class AuthSettings:
     calls_per_minute: int
     max_connections: int
     request_seconds: int
-    logins: bool = False
-    """Whether tokens may have a login at the store."""
+    logins: Logins = ""
+    """The logins at the store that tokens may have."""
 
     @property
     def kinds(self) -> list[str]:
@@ -94,11 +94,11 @@ class AuthSettings:
         )
 
     @classmethod
-    def read(cls, env: Environment, *, logins: bool = False) -> AuthSettings:
+    def read(cls, env: Environment, *, logins: Logins = "") -> AuthSettings:
         """Read the settings.
 
         Args:
-            logins: whether the server can use tokens' logins at the store
+            logins: tokens' logins at the store that the server can use
         """
         settings = cls(
             token_file=env.file(
@@ -108,7 +108,7 @@ class AuthSettings:
             ),
             tokens_file=env.file(
                 "MCP_AUTH_TOKENS_FILE",
-                "file with several bearer tokens, a line each: NAME read|write|read,write TOKEN",
+                "file with several bearer tokens, one per line: NAME read|write|read,write TOKEN",
                 restricts=True,
             ),
             oauth=_oauth(env),
@@ -116,7 +116,7 @@ class AuthSettings:
             calls_per_minute=env.number(
                 "MCP_RATE_LIMIT_PER_MINUTE",
                 0,
-                "requests of one client in a minute; 0 for any number",
+                "requests per client and minute; 0: no limit",
                 least=0,
                 most=1_000_000,
                 restricts=True,
@@ -124,14 +124,14 @@ class AuthSettings:
             max_connections=env.number(
                 "MCP_MAX_CONNECTIONS",
                 256,
-                "requests to /mcp at once; one more gets 503, and every request does at 4 times as many open connections",
+                "requests to /mcp at once; further ones get 503, and so does every request at 4 times as many open connections",
                 least=4,
                 most=100_000,
             ),
             request_seconds=env.number(
                 "MCP_REQUEST_SECONDS",
                 30,
-                "longest time in which a request's body arrives, and for which a client may read nothing of its answer",
+                "longest time for a request's body to arrive, and for a client to read nothing of its answer",
                 least=1,
                 most=3600,
             ),
@@ -146,7 +146,7 @@ class AuthSettings:
         return settings
 
 
-def _check_tokens(env: Environment, path: Path, many: bool, logins: bool) -> None:
+def _check_tokens(env: Environment, path: Path, many: bool, logins: Logins) -> None:
     from servers.common.http.static_tokens import TokenFile, TokensError
 
     try:
@@ -157,11 +157,11 @@ def _check_tokens(env: Environment, path: Path, many: bool, logins: bool) -> Non
 
 def _tls(env: Environment) -> TlsFiles | None:
     certificate = env.file(
-        "MCP_TLS_CERT_FILE", "certificate of this server, PEM; with it /mcp and all else is HTTPS", restricts=True
+        "MCP_TLS_CERT_FILE", "this server's certificate, PEM; with it all paths are HTTPS", restricts=True
     )
     key = env.file("MCP_TLS_KEY_FILE", "its private key, PEM")
     authorities = env.certificates(
-        "MCP_TLS_CLIENT_CA_FILE", "certificates that sign those which clients must show at /mcp, PEM", restricts=True
+        "MCP_TLS_CLIENT_CA_FILE", "CA certificates for the client certificates that /mcp requires, PEM", restricts=True
     )
     if not certificate or not key:
         if certificate or key or authorities:
@@ -176,13 +176,15 @@ def _tls(env: Environment) -> TlsFiles | None:
 
 
 def _oauth(env: Environment) -> OAuthSettings | None:
-    resource = env.text("MCP_OAUTH_RESOURCE", "", "this server's URL as clients call it, which tokens name as audience")
-    url = env.text("MCP_OAUTH_JWKS_URL", "", "where the issuer publishes its keys; https, or on this machine")
-    file = env.file("MCP_OAUTH_JWKS_FILE", "file with the issuer's keys, in place of their address")
+    resource = env.text(
+        "MCP_OAUTH_RESOURCE", "", "this server's URL as clients use it; tokens must name it as audience"
+    )
+    url = env.text("MCP_OAUTH_JWKS_URL", "", "URL of the issuer's keys; https, or on this machine")
+    file = env.file("MCP_OAUTH_JWKS_FILE", "file with the issuer's keys, instead of the URL")
     issuer = env.text(
         "MCP_OAUTH_ISSUER",
         "",
-        "issuer of the OAuth access tokens that clients must send, as tokens name it",
+        "issuer of the OAuth access tokens that clients must send, exactly as tokens name it",
         restricts=not (resource or url or file),  # with one of them, an absent issuer is a problem anyway
     )
     algorithms = env.names(
@@ -191,7 +193,7 @@ def _oauth(env: Environment) -> OAuthSettings | None:
     types = env.names(
         "MCP_OAUTH_TOKEN_TYPES", "accepted typ headers of tokens, comma-separated; default at+jwt (RFC 9068)"
     )
-    ca_file = env.certificates("MCP_OAUTH_CA_FILE", "certificates that sign the issuer's, PEM; default: the system's")
+    ca_file = env.certificates("MCP_OAUTH_CA_FILE", "CA certificates for the issuer, PEM; default: the system's")
     if not issuer:
         if resource or url or file:
             env.problems.append("MCP_OAUTH_ISSUER: set it as well")

@@ -105,7 +105,7 @@ class IssuerKeys(jwt.PyJWKClient):
         return self._last
 
     def _download(self) -> bytes:
-        """The key set's bytes.
+        """Return the key set's bytes.
 
         Raises:
             OSError, http.client.HTTPException: it can't be read.
@@ -130,7 +130,7 @@ class IssuerKeys(jwt.PyJWKClient):
         return content
 
     def _usable(self, content: Any) -> jwt.PyJWKSet:
-        """The public signature keys of a key set for the accepted algorithms, one for each algorithm they may be used with.
+        """Return a key set's public signature keys, once per accepted algorithm that they may be used with.
 
         Raises:
             ValueError: it is not a JSON Web Key Set.
@@ -169,7 +169,7 @@ class OAuth:
         self._fetching = asyncio.Lock()
 
     async def authenticate(self, token: str) -> Principal:
-        """The caller that a token was issued to; see Authenticator."""
+        """Return the caller that a token was issued to; see Authenticator."""
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise CredentialRefused("the access token is too long")
         settings = self.settings
@@ -204,7 +204,7 @@ class OAuth:
         return Principal(_name(claims), _scopes(claims))
 
     async def _key(self, kid: str | None, algorithm: str) -> jwt.PyJWK:
-        """The issuer's key that a token names.
+        """Return the issuer's key that a token names.
 
         Raises:
             CredentialRefused: the issuer does not publish it, or its keys can't be fetched.
@@ -223,7 +223,7 @@ class OAuth:
 
 
 def _match(keys: jwt.PyJWKSet | None, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
-    """The one key of this ID for this algorithm; without an ID, the only key for the algorithm."""
+    """Return the one key of this ID for this algorithm; without an ID, the only key for the algorithm."""
     fitting = [k for k in keys or () if k.algorithm_name == algorithm and (kid is None or k.key_id == kid)]
     return fitting[0] if len(fitting) == 1 else None
 
@@ -238,7 +238,7 @@ _REASONS = {
 
 
 def _name(claims: dict[str, Any]) -> str:
-    """The client, as RFC 9068 (client_id), OpenID Connect (azp) or else the subject names it."""
+    """Return the client, as RFC 9068 (client_id), OpenID Connect (azp) or else the subject names it."""
     for claim in ("client_id", "azp", "sub"):
         value = claims.get(claim)
         if isinstance(value, str) and value:

@@ -31,7 +31,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Sends all logging to standard error as JSON.
+    """Send all logging to standard error as JSON.
 
     Args:
         level: debug, info, warning or error. The libraries log from warning on, unless it is debug: their info lines

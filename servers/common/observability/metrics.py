@@ -36,7 +36,7 @@ class Metrics:
         self.backend_up = Gauge("mcp_backend_up", "1 while the store serves, else 0.", registry=self.registry)
 
     def text(self) -> tuple[bytes, str]:
-        """The metrics in Prometheus' text format, and its media type."""
+        """Return the metrics in Prometheus' text format, and its media type."""
         # Imported when first asked: it brings HTTP servers of the standard library.
         from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 

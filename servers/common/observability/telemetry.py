@@ -55,18 +55,21 @@ class TelemetrySettings:
 
     @classmethod
     def read(cls, env: Environment) -> TelemetrySettings:
-        disabled = env.flag("OTEL_SDK_DISABLED", False, "no OpenTelemetry, whatever else is set")
-        base = _url(env, "OTEL_EXPORTER_OTLP_ENDPOINT", "where OTLP is received, as http://collector:4318; none: off")
+        disabled = env.flag("OTEL_SDK_DISABLED", False, "turn OpenTelemetry off, whatever else is set")
+        base = _url(env, "OTEL_EXPORTER_OTLP_ENDPOINT", "OTLP endpoint, e.g. http://collector:4318; none: off")
         on = {}
         for signal in ("traces", "metrics"):
             name = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"
-            own = _url(env, name, f"where {signal} are received, as http://collector:4318/v1/{signal}")
+            own = _url(env, name, f"OTLP endpoint for {signal}, e.g. http://collector:4318/v1/{signal}")
             exporter = env.choice(
-                f"OTEL_{signal.upper()}_EXPORTER", "otlp", ("otlp", "none"), f"where {signal} go, if somebody receives"
+                f"OTEL_{signal.upper()}_EXPORTER",
+                "otlp",
+                ("otlp", "none"),
+                f"exporter of {signal}, if there is an endpoint",
             )
             on[signal] = not disabled and exporter == "otlp" and bool(base or own)
         # What no other protocol's exporter is there for is said at start, not by a receiver that gets nothing.
-        env.choice("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", ("http/json",), "how OTLP is sent")
+        env.choice("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", ("http/json",), "protocol of OTLP")
         return cls(**on)
 
 
@@ -151,7 +154,7 @@ class Telemetry:
         return MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
 
     def told(self, span: ReadableSpan) -> ReadableSpan:
-        """A span without the words of a client: unknown methods and tools, messages of errors, exceptions."""
+        """Return a span without the words of a client: unknown methods and tools, messages of errors, exceptions."""
         from opentelemetry.sdk.trace import ReadableSpan
         from opentelemetry.trace import Status
 
@@ -219,7 +222,7 @@ class Telemetry:
             self._duration.record(time.perf_counter() - began, attributes)
 
     def close(self) -> None:
-        """Sends what is left, for at most FLUSH seconds: a receiver that is away must not keep a process from ending."""
+        """Send what is left, for at most FLUSH seconds: a receiver that is away must not keep a process from ending."""
         threads = [threading.Thread(target=close, daemon=True) for close in self._close]
         end = time.monotonic() + FLUSH
         for thread in threads:
@@ -254,7 +257,7 @@ OTHER = "_OTHER"
 
 
 def known_method(method: object) -> str:
-    """A method of MCP, or OTHER."""
+    """Return a method of MCP, or OTHER."""
     from mcp_types.methods import SPEC_CLIENT_METHODS, SPEC_CLIENT_NOTIFICATION_METHODS
 
     known = method in SPEC_CLIENT_METHODS or method in SPEC_CLIENT_NOTIFICATION_METHODS

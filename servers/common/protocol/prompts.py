@@ -42,7 +42,7 @@ class Prompt:
         )
 
     def get(self, given: Mapping[str, str]) -> mcp_types.GetPromptResult:
-        """The prompt with its arguments.
+        """Return the prompt with its arguments.
 
         Raises:
             PromptError: an argument that it does not have.

@@ -53,7 +53,7 @@ class Template(Generic[B]):
         return f"{self.prefix}{{{self.variable}}}{self.suffix}"
 
     def name_in(self, uri: str) -> str:
-        """The name in a URI; empty where it is none of these."""
+        """Return the name in a URI; empty if the URI is not one of these."""
         if not uri.startswith(self.prefix) or not uri.endswith(self.suffix):
             return ""
         return unquote(uri.removeprefix(self.prefix).removesuffix(self.suffix))
@@ -102,7 +102,7 @@ class Resources(Generic[B]):
 
 
 def contents(uri: str, value: Content) -> mcp_types.ReadResourceResult:
-    """The answer to resources/read."""
+    """Return the answer to resources/read."""
     text = to_json(value).encode("utf-8", "replace").decode()
     return mcp_types.ReadResourceResult(
         contents=[mcp_types.TextResourceContents(uri=uri, mime_type="application/json", text=text)]
@@ -126,7 +126,7 @@ class Listeners(Generic[B]):
     async def listen(
         self, ctx: Any, params: mcp_types.SubscriptionsListenRequestParams
     ) -> mcp_types.SubscriptionsListenResult:
-        """Serves one listener until it goes away; acknowledges only what can be watched."""
+        """Serve one listener until it goes away; acknowledge only what can be watched."""
         wanted = params.notifications.resource_subscriptions or []
         async with self._watch(wanted) as watched:
             # Lists of tools, prompts and resources never change once a client has asked for them.
@@ -146,5 +146,5 @@ class Listeners(Generic[B]):
         await self._bus.publish(ResourceUpdated(uri))
 
     def close(self) -> None:
-        """Ends all listening."""
+        """End all listening."""
         self._handler.close()

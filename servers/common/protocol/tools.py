@@ -43,7 +43,7 @@ Report = Callable[[float, float | None, str | None], Awaitable[None]]
 
 
 async def _nobody(done: float, total: float | None, message: str | None) -> None:
-    """Tells nobody."""
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def tool(
     idempotent: bool = True,
     needs: Callable[[Any], bool] | None = None,
 ) -> Callable[[ToolFunction], Tool]:
-    """Makes a tool of a function `async def name(call, *, argument: type = default, ...) -> typing_extensions.TypedDict`.
+    """Make a tool of a function `async def name(call, *, argument: type = default, ...) -> typing_extensions.TypedDict`.
 
     The function's name is the tool's, its docstring the description. Arguments are described with
     `Annotated[type, Field(description=...)]`; `Tool.check` says what becomes of unknown ones.
@@ -297,7 +297,7 @@ def _safe(digits: str) -> int | str:
 
 
 def result(value: Mapping[str, Any], limit: int, integers: Collection[str] = ()) -> mcp_types.CallToolResult:
-    """The answer to a call: the structured content, and the same as text for clients that know no other.
+    """Return the answer to a call: the structured content, and the same as text for clients that know no other.
 
     The text has every integer exactly. The structured content has those beyond 2^53 as strings.
 
@@ -329,6 +329,6 @@ def result(value: Mapping[str, Any], limit: int, integers: Collection[str] = ())
 
 
 def failure(message: str) -> mcp_types.CallToolResult:
-    """An answer that says what went wrong, as a result that the model sees."""
+    """Return an answer that says what went wrong, as a result that the model sees."""
     text = plain(hide(message), LONGEST_FAILURE)  # what a store says may be in it
     return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=text)], is_error=True)

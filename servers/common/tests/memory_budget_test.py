@@ -57,7 +57,7 @@ async def test_a_call_whose_time_is_over_is_told_that_nothing_was_asked_and_lets
         waiting = asyncio.create_task(late())
         await asyncio.sleep(0)
         behind = asyncio.create_task(small())
-        with pytest.raises(Busy, match="nothing was asked"):
+        with pytest.raises(Busy, match="nothing was done"):
             await waiting
         await behind
 

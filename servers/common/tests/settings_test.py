@@ -123,7 +123,7 @@ def test_a_host_that_no_resolver_takes(name: str) -> None:
     env = Environment({"H": name})
     assert env.host("H", "localhost", "") == "localhost"
     assert problems(env) == [
-        f"H: '{name[:80]}' is no host's name: it has 253 characters at most, and 1 to 63 between dots"
+        f"H: '{name[:80]}' is not a host name: it has 253 characters at most, and 1 to 63 between dots"
     ]
 
 

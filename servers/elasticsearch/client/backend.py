@@ -1,9 +1,9 @@
 """Elasticsearch's REST API, through the official asynchronous client.
 
-The client chooses nodes, keeps connections, and makes spans. When and where a request is sent again is decided here, because
-only here is it known whether a request changes anything. Requests to Elasticsearch ask for the REST API of version 8, which
-servers from 8 to 9 have (https://www.elastic.co/docs/reference/elasticsearch/rest-apis/compatibility). OpenSearch knows only
-plain JSON, and the client would refuse it, so requests to it go to the client's transport.
+The client chooses nodes, keeps connections, and makes spans. This module decides when and where to repeat a request, because
+only it knows whether a request changes anything. Requests to Elasticsearch ask for the REST API of version 8: versions 8
+and 9 serve it (https://www.elastic.co/docs/reference/elasticsearch/rest-apis/compatibility). OpenSearch accepts only plain
+JSON, and the client would refuse it, so requests to OpenSearch go to the client's transport.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import elastic_transport
 from elasticsearch import ApiError, AsyncElasticsearch, ElasticsearchWarning
 
 from servers.common.backend import BackendError, time_left, warn
+from servers.common.http.principal import PRINCIPAL
 from servers.common.memory_budget import BUDGET, Busy, MemoryBudget
 from servers.common.protocol.tools import ToolError, from_json, to_json
 from servers.elasticsearch.client.auth import authorization
@@ -87,10 +88,10 @@ def path(*parts: str) -> str:
     """Return the path of a request. Each part is quoted and stays one part; "," "*" and ":" are left as they are.
 
     Raises:
-        ToolError: a part is a dot segment (RFC 3986, 5.2.4), which would make another path on its way.
+        ToolError: a part is empty or a dot segment (RFC 3986, 5.2.4), which would make another path on its way.
     """
     for part in parts:
-        if part in (".", ".."):
+        if part in ("", ".", ".."):
             raise ToolError(f"{part!r} can't be the name or id of anything that this server handles")
     return "/" + "/".join(quote(part, safe=",*:") for part in parts)
 
@@ -254,7 +255,7 @@ class ElasticsearchBackend:
         self._probes = {node: Node(node.config) for node in pool.all()}
         self._expensive = MemoryBudget(
             EXPENSIVE_AT_ONCE,
-            f"{EXPENSIVE_AT_ONCE} expensive searches of other calls are under way, so nothing was asked: try again in a few "
+            f"{EXPENSIVE_AT_ONCE} expensive searches of other calls are under way, so nothing was done: try again in a few "
             "seconds",
         )
         self._settings = settings
@@ -272,7 +273,7 @@ class ElasticsearchBackend:
 
     @property
     def opensearch(self) -> bool:
-        """Whether it is OpenSearch, as far as it is known."""
+        """Return whether the store is known to be OpenSearch."""
         return self._opensearch
 
     async def check(self) -> str:
@@ -284,7 +285,7 @@ class ElasticsearchBackend:
         clusters = {said.cluster for said in there.values()} - {"", "_na_"}
         self._mixed = None
         if len(clusters) > 1:
-            self._mixed = BackendError("ES_HOSTS names nodes of different clusters: give those of one")
+            self._mixed = BackendError("ES_HOSTS names nodes of different clusters: name those of one cluster")
             raise self._mixed
         first = next(iter(there.values()))
         self._opensearch = first.product == "OpenSearch"
@@ -418,7 +419,7 @@ class ElasticsearchBackend:
             memory.check(answer.content)
             value = self._value(answer, request.content)
         if answers and not _has(value, answers):
-            raise BackendError(f"{answer.address} answers, but not as Elasticsearch does: check what is in between")
+            raise BackendError(f"{answer.address} answers, but not as Elasticsearch does: check for a proxy in between")
         return value
 
     async def _read_somewhere(self, request: ApiRequest, memory: AnswerMemory) -> ApiAnswer:
@@ -470,7 +471,7 @@ class ElasticsearchBackend:
         Only if there is no connection to a node, another one is asked. A body of several is sent as NDJSON.
 
         Raises:
-            Uncertain: it may have been done or not.
+            Uncertain: it may have been done.
         """
         request = ApiRequest.of(method, path, params, body)
         async with _memory() as memory:
@@ -489,7 +490,7 @@ class ElasticsearchBackend:
                 except AnswerLost as failure:
                     raise Uncertain(failure.address, failure.said) from None
                 except (AnswerTooLong, Busy):
-                    raise Uncertain(address(used[-1].config), "gives an answer that is too long to be read") from None
+                    raise Uncertain(address(used[-1].config), "gives an answer that is too long to read") from None
                 if answer.status in (502, 504):
                     raise Uncertain(answer.address, f"answers with HTTP status {answer.status}")
                 try:
@@ -519,7 +520,7 @@ class ElasticsearchBackend:
 
     async def _send(self, request: ApiRequest) -> ApiAnswer:
         """Send a request once, to the next node."""
-        headers = {"accept": "application/json", **authorization(self._settings)}
+        headers = {"accept": "application/json", **authorization(self._settings, PRINCIPAL.get().login)}
         if request.content is not None:
             headers["content-type"] = request.content_type
         meta: elastic_transport.ApiResponseMeta
@@ -564,10 +565,9 @@ class ElasticsearchBackend:
             ElasticsearchError: it is an error.
         """
         if answer.status == 401:
-            raise BackendError(
-                f"Elasticsearch at {answer.address} refuses our login: check ES_API_KEY, ES_BEARER_TOKEN, or ES_USERNAME "
-                "and ES_PASSWORD (or their _FILE)"
-            )
+            ours = "ES_API_KEY, ES_BEARER_TOKEN, or ES_USERNAME and ES_PASSWORD (or their _FILE)"
+            login = "that of this token in MCP_AUTH_TOKENS_FILE" if PRINCIPAL.get().login else ours
+            raise BackendError(f"Elasticsearch at {answer.address} refuses our login: check {login}")
         if answer.status == 407:
             raise BackendError(
                 "the proxy of ES_PROXY_URL refuses our login (HTTP status 407): check ES_PROXY_USERNAME and ES_PROXY_PASSWORD"
@@ -589,7 +589,7 @@ class ElasticsearchBackend:
                 )
             raise BackendError(
                 f"{answer.address} answers with HTTP status {answer.status}, and not as Elasticsearch does: "
-                "try again, or check ES_HOST, ES_PORT and what is between"
+                "try again, or check ES_HOST, ES_PORT and any proxy in between"
             )
         if answer.success:
             return value
@@ -620,7 +620,7 @@ async def _memory() -> AsyncIterator[AnswerMemory]:
 
 
 def _silent(node: elastic_transport.BaseNode) -> NodeFailure:
-    return NodeFailure(address(node.config), "does not answer", "try again, or see how it is")
+    return NodeFailure(address(node.config), "does not answer", "try again, or check its state")
 
 
 def _away(failures: Sequence[Exception]) -> BackendError:
@@ -628,7 +628,7 @@ def _away(failures: Sequence[Exception]) -> BackendError:
     told = {f.address: f"{f.address} {f.said}" for f in failures if isinstance(f, NodeFailure)}
     if len(told) > 1 and all(isinstance(failure, NodeFailure) for failure in failures):
         return BackendError(
-            f"no node of Elasticsearch serves us: {_some(list(told.values()))}: try again, or check ES_HOSTS"
+            f"no Elasticsearch node is available: {_some(list(told.values()))}: try again, or check ES_HOSTS"
         )
     # What a node itself says tells more than that others are away.
     failure = min(failures, key=lambda failure: isinstance(failure, NodeFailure))

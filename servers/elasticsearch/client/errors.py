@@ -26,7 +26,7 @@ _ADVICE = {
     "es_rejected_execution_exception": "Elasticsearch is overloaded: try again in a while",
     "index_closed_exception": "the index is closed, and nothing can be read from it",
     "invalid_index_name_exception": "es_indices lists the names there are",
-    "search_context_missing_exception": "what it went on from has expired",
+    "search_context_missing_exception": "the cursor has expired",
     "too_many_buckets_exception": "ask for fewer buckets: a smaller size, a longer interval, or a narrower query",
     "too_many_clauses": "the query has too many clauses: narrow it",
     "unavailable_shards_exception": "a shard is not available: es_health says which and why",
@@ -77,7 +77,7 @@ class Uncertain(BackendError):
 
     def __init__(self, place: str, what: str) -> None:
         super().__init__(
-            f"Elasticsearch at {place} {what}: what was asked for may have been done or not, and was not sent again; look "
+            f"Elasticsearch at {place} {what}: what was asked for may have been done, and was not sent again; check "
             "before you repeat it"
         )
 
@@ -130,8 +130,12 @@ class ElasticsearchError(ToolError):
         self.type, self.status, self.index = type, status, index
 
 
+UNAVAILABLE = frozenset({400, 403, 404, 405, 410})
+"""HTTP statuses for what a user may not ask (403), and for what OpenSearch or Serverless (410) does not have."""
+
+
 def explain(status: int, answer: Any, sent: bytes, opensearch: str = "") -> Exception:
-    """The exception for an answer that is an error.
+    """Return the exception for an answer that is an error.
 
     Args:
         status: of HTTP
@@ -152,7 +156,7 @@ def explain(status: int, answer: Any, sent: bytes, opensearch: str = "") -> Exce
     if type == "master_not_discovered_exception" or (status == 503 and "state not recovered" in reason):
         return BackendError(f"Elasticsearch has no elected master now ({_short(reason)}): try again in a while")
     if status == 403 and type == "security_exception":
-        return ElasticsearchError(f"Elasticsearch does not allow it to this user: {_short(reason)}", type, status)
+        return ElasticsearchError(f"Elasticsearch does not allow this user to do it: {_short(reason)}", type, status)
     words = [_short(reason or type) + _place(cause, sent)]
     if advice := _advice(type, reason):
         words.append(advice)
@@ -170,14 +174,14 @@ def of_item(error: Any) -> str:
 
 
 def _foreign(opensearch: str, reason: str) -> str:
-    """What OpenSearch does not know of Elasticsearch's API is said to be so, for a caller could only guess."""
+    """Explain an error that comes from a gap in OpenSearch's API: a caller could only guess."""
     if not opensearch or not _STRANGE.search(reason):
         return ""
     return f"; this cluster is {opensearch}, which lacks parts of Elasticsearch's API"
 
 
 def _root(error: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The cause that says most: the first root cause, or the innermost where that one only says that something failed."""
+    """Return the cause that says most: the first root cause, or the innermost where that one only says that something failed."""
     causes = error.get("root_cause") or [error]
     cause: Mapping[str, Any] = causes[0]
     if cause.get("type") in (None, "search_phase_execution_exception", "exception"):
@@ -188,7 +192,7 @@ def _root(error: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _place(cause: Mapping[str, Any], sent: bytes) -> str:
-    """Where in the JSON that was sent a parser stopped: ` (at ...{"mtch"▶:{...)`."""
+    """Show where a parser stopped in the JSON that was sent: ` (at ...{"mtch"▶:{...)`."""
     line, column = cause.get("line"), cause.get("col")
     if line is None and (found := re.match(r"\[(\d+):(\d+)\]", str(cause.get("reason", "")))):
         line, column = int(found[1]), int(found[2])
@@ -202,11 +206,13 @@ def _place(cause: Mapping[str, Any], sent: bytes) -> str:
 
 def _advice(type: str, reason: str) -> str:
     if "Fielddata is disabled" in reason:
-        return "sort and aggregate on a keyword sub-field in its place: es_mapping shows whether it has one"
+        return "sort and aggregate on a keyword sub-field instead: es_mapping shows whether it has one"
     if "to set the [nested] context" in reason:
         return 'name its path, as in [{"lines.price":{"order":"asc","nested":{"path":"lines"}}}]'
     if "Result window is too large" in reason:
         return "narrow the query, or go on by the cursor"
+    if "in [retriever]" in reason or "nknown retriever" in reason:
+        return "this cluster has no such retriever (Elasticsearch has them from 8.14 on): say it by query and knn"
     if "unknown query [query]" in reason:
         return 'give the query clause itself, such as {"match": {...}}, without {"query": ...} around it'
     return _ADVICE.get(type, "")

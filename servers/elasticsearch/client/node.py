@@ -29,7 +29,7 @@ from elastic_transport import (
     TransportApiResponse,
 )
 
-from servers.common.memory_budget import Busy, MemoryBudget
+from servers.common.memory_budget import Busy, MemoryBudget, parsed_size
 from servers.elasticsearch.client.auth import proxy
 from servers.elasticsearch.client.errors import AnswerLost, AnswerTooLong, NotConnected, connection_failure
 from servers.elasticsearch.client.tls import Trust
@@ -147,7 +147,7 @@ class AnswerMemory:
             await held.__aenter__()
         except Busy:
             raise Busy(
-                "the answers of other calls take all the memory that this server has for them: try again in a few seconds, or "
+                "the answers of other calls use all the memory that this server has for answers: try again in a few seconds, or "
                 "ask for less"
             ) from None
         self.waits, self._held = False, held
@@ -166,21 +166,6 @@ class AnswerMemory:
         """
         if parsed_size(content) > self._largest:
             raise AnswerTooLong(self.longest)
-
-
-def parsed_size(content: bytes) -> int:
-    """Estimate the bytes of memory that JSON takes in Python, from its length and from characters that begin values.
-
-    It is an upper bound but for what is in strings, where the same characters count as well.
-    """
-    # One character of these makes all of a string wider (PEP 393).
-    wide = 1
-    if not content.isascii():
-        wide = 4 if any(bytes([lead]) in content for lead in range(0xF0, 0xF5)) else 2
-    if b"\\u" in content:
-        wide = 4
-    count = content.count
-    return len(content) * wide + 200 * count(b"{") + 88 * count(b"[") + 80 * count(b",") + 96 * count(b":")
 
 
 arriving: ContextVar[AnswerMemory] = ContextVar("arriving")
@@ -284,7 +269,7 @@ class BoundedNode(AiohttpHttpNode):
             raise AnswerLost(place, "answers with something that is not HTTP", "check ES_PORT and ES_SCHEME") from error
         except aiohttp.ClientError as error:
             said = "broke the connection before its answer was here"
-            raise AnswerLost(place, said, "try again, or check what is in between") from error
+            raise AnswerLost(place, said, "try again, or check for a proxy in between") from error
         meta = ApiResponseMeta(
             status=response.status,
             http_version="1.1",

@@ -65,9 +65,9 @@ class Trust:
         try:
             return ssl.create_default_context(cafile=file)
         except ssl.SSLError:
-            raise BackendError(f"ES_CA_FILE: '{file}' holds no certificates in PEM any more") from None
+            raise BackendError(f"ES_CA_FILE: '{file}' no longer holds certificates in PEM") from None
         except OSError as error:
-            raise BackendError(f"ES_CA_FILE: '{file}' can't be read any more: {error.strerror}") from None
+            raise BackendError(f"ES_CA_FILE: '{file}' can no longer be read: {error.strerror}") from None
 
     async def _by_fingerprint(self, url: str, timeout: float) -> ssl.SSLContext:
         """Return a context that trusts the certificate with the fingerprint, and whatever it signed.
@@ -102,7 +102,7 @@ class Trust:
                 return certificate
         raise BackendError(
             f"Elasticsearch at {place.netloc} shows {len(shown)} certificates, and none has the fingerprint of "
-            "ES_CA_FINGERPRINT: check it, and what is between"
+            "ES_CA_FINGERPRINT: check it, and any proxy in between"
         )
 
 

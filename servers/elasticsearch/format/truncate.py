@@ -21,7 +21,7 @@ _NOTE = 24
 
 
 def shorten(document: Any, most: int) -> tuple[Any, dict[str, int]]:
-    """A document of at most about `most` bytes as JSON.
+    """Return a document of at most about `most` bytes as JSON.
 
     Long strings and arrays lose their ends first; when the shortest are not short enough, last fields are left out. What is
     nested deeper than `DEEPEST` is left out as well. Each step stops when its room is used up, so the time grows with `most`.
@@ -60,7 +60,7 @@ def _fits(document: Any, most: int) -> bool:
 
 
 def _deep(value: Any) -> bool:
-    """Whether a value has more levels than are given."""
+    """Return whether a value has more than the given number of levels."""
     level = [value]
     for _ in range(DEEPEST + 1):
         inner = [v for v in level if isinstance(v, dict | list)]

@@ -7,9 +7,7 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from servers.common.backend import BackendError
 from servers.common.protocol.tools import ToolError, to_json
@@ -19,44 +17,45 @@ from servers.elasticsearch.policy.index_scope import ScopedElasticsearch, indice
 from servers.elasticsearch.policy.query_bodies import refuse_scripts
 
 # What these take is said once, in the server's instructions.
-IndexPattern = Annotated[str, Field(min_length=1, max_length=4096)]
+# Their lengths are checked by `path` and by Elasticsearch, and told only where they are wrong.
+IndexPattern = str
 """Index, alias or data stream; several by commas; * matches any."""
 
-IndexName = Annotated[str, Field(min_length=1, max_length=255)]
+IndexName = str
 """The exact name of an index, alias or data stream."""
 
 
 Dsl = dict[str, Any]
 """A part of the query DSL."""
 
-DocumentId = Annotated[str, Field(min_length=1, max_length=512)]
+DocumentId = str
 
-Routing = Annotated[str | None, Field(min_length=1, max_length=512)]
+Routing = str | None
 """What a document was indexed with in place of its id, to choose its shard: index, id and routing identify it."""
 
 
 def routed(routing: str | None) -> dict[str, str]:
-    """The parameters of a request about a document."""
+    """Return the parameters of a request about a document."""
     return {} if routing is None else {"routing": routing}
 
 
 def no_document(id: str, index: str, routing: str | None) -> ToolError:
-    """The error of a document that is not there."""
+    """Return the error of a document that is not there."""
     told = "give its routing, if it has one" if routing is None else f"none with routing {routing!r}"
     return ToolError(f"there is no document {id!r} in {index!r} ({told}): find ids with es_search")
 
 
 def writable(name: str) -> str:
-    """The name of one index that may be written to.
+    """Return the name of one index that may be written to.
 
     Raises:
         ToolError: it could mean several, or is Elasticsearch's own.
     """
-    if name == "_all" or any(c in name for c in '*?,<>:"\\/| #'):
+    if name in ("", "_all") or any(c in name for c in '*?,<>:"\\/| #'):
         raise ToolError(f"{name!r} is not the exact name of one index: nothing was done; es_indices lists names")
     if name.startswith((".", "_", "-", "+")):
         raise ToolError(
-            f"{name!r} can't be written to: names with . in front are Elasticsearch's own; nothing was done"
+            f"{name!r} can't be written to: names that begin with a dot are Elasticsearch's own; nothing was done"
         )
     return name
 
@@ -87,7 +86,7 @@ async def near_fields_of(backend: ScopedElasticsearch, index: str) -> AsyncItera
             field = found[1]
             subs = await known_fields(backend, index, f"{field}.*")
             able = [name for name, types in subs.items() if aggregatable(types)]
-            instead = f"use {' or '.join(able)}" if able else "it has no keyword sub-field to use in its place"
+            instead = f"use {' or '.join(able)}" if able else "it has no keyword sub-field to use instead"
             raise ToolError(f"{field!r} is a text field, which can't be sorted or aggregated on: {instead}") from None
         if found := re.search(r"No mapping found for \[([^\]]+)\]", said):
             raise ToolError(*await unknown_fields(backend, index, found[1])) from None
@@ -95,7 +94,7 @@ async def near_fields_of(backend: ScopedElasticsearch, index: str) -> AsyncItera
 
 
 async def write_target(backend: ScopedElasticsearch, name: str, *, create: bool = False) -> str:
-    """The name of one index, alias or data stream that may be written to.
+    """Return the name of one index, alias or data stream that may be written to.
 
     Args:
         create: it need not be there yet; else it has to be, for a write would make one of a misspelled name
@@ -135,7 +134,7 @@ class Reached:
 
     @property
     def is_index(self) -> bool:
-        """Whether it is an index or a data stream; else it is an alias."""
+        """Return whether it is an index or a data stream, not an alias."""
         return bool(self.stream) or not self.members
 
 
@@ -144,7 +143,7 @@ class NothingInside(ToolError):
 
 
 async def within(backend: ScopedElasticsearch, expression: str, expand: str = "open") -> str:
-    """What to send in place of an expression of indices, such that nothing outside of MCP_INDEX_PATTERNS is reached.
+    """Return an expression of indices to send instead, which reaches nothing outside MCP_INDEX_PATTERNS.
 
     Elasticsearch resolves aliases, wildcards, exclusions and date math; names that are sent are then those of indices and
     data streams, or of aliases all of whose indices are inside, so that their filters hold.
@@ -156,6 +155,8 @@ async def within(backend: ScopedElasticsearch, expression: str, expand: str = "o
     Raises:
         ToolError: a name leads outside, or nothing inside matches.
     """
+    if not expression.strip(","):
+        raise ToolError("the index has no name: es_indices lists names; * means all")
     if not backend.scope:
         backend.scope.refuse_restricted(expression)
         return expression
@@ -171,7 +172,7 @@ async def within(backend: ScopedElasticsearch, expression: str, expand: str = "o
 
 
 async def inside(backend: ScopedElasticsearch, expression: str, expand: str = "open") -> list[Reached]:
-    """What of an expression is inside of MCP_INDEX_PATTERNS, by name.
+    """Return what an expression reaches inside MCP_INDEX_PATTERNS, by name.
 
     Raises:
         ElasticsearchError: a name is of no index.
@@ -195,7 +196,7 @@ def _several(part: str) -> bool:
 
 
 async def _inside(backend: ScopedElasticsearch, names: Sequence[str]) -> list[Reached]:
-    """What exact names are, all of them inside.
+    """Return what exact names stand for; all must be inside.
 
     Raises:
         ElasticsearchError: there is none of a name that would be inside.
@@ -218,6 +219,11 @@ async def _inside(backend: ScopedElasticsearch, names: Sequence[str]) -> list[Re
     return reached
 
 
+async def reached_by(backend: ScopedElasticsearch, name: str) -> list[Reached]:
+    """Return what an exact name leads to, wherever it is."""
+    return await _reached(backend, name, "all")
+
+
 async def _reached(backend: ScopedElasticsearch, expression: str, expand: str) -> list[Reached]:
     answer = await backend.read("GET", path("_resolve", "index", expression), params={"expand_wildcards": expand})
     return [
@@ -228,12 +234,12 @@ async def _reached(backend: ScopedElasticsearch, expression: str, expand: str) -
 
 
 def listed(names: Any) -> tuple[str, ...]:
-    """The answer has one of a list as it is."""
+    """Return names as a tuple: the answer gives a single one without a list."""
     return (names,) if isinstance(names, str) else tuple(names or ())
 
 
 async def _streams(backend: ScopedElasticsearch) -> frozenset[str]:
-    """The indices of the data streams that are inside."""
+    """Return the indices of the data streams that are inside."""
     answer = await backend.read(
         "GET", path("_resolve", "index", "*"), params={"expand_wildcards": "all", "filter_path": "data_streams"}
     )
@@ -249,7 +255,7 @@ def _is_inside(backend: ScopedElasticsearch, found: Reached, streams: frozenset[
 
 
 async def _by_patterns(backend: ScopedElasticsearch, expression: str, reached: Sequence[Reached]) -> str:
-    """An expression for names that are too many to send: its own patterns where these are inside, else those of the scope.
+    """Return an expression for names that are too many to send: its own patterns where these are inside, else those of the scope.
 
     Raises:
         ToolError: it would reach other indices, or fewer.
@@ -288,7 +294,7 @@ def _too_many(expression: str, count: int) -> ToolError:
 
 
 async def check_bodies(backend: ScopedElasticsearch, *bodies: Any) -> None:
-    """Raises ToolError where a part of a request has a script, or names an index outside of MCP_INDEX_PATTERNS."""
+    """Raise ToolError where a part of a request has a script, or names an index outside of MCP_INDEX_PATTERNS."""
     for body in bodies:
         refuse_scripts(body)
     limited = bool(backend.scope)
@@ -316,23 +322,35 @@ async def check_documents(backend: ScopedElasticsearch, index: str, documents: S
     suspicious = [document for document in documents if any(word in to_json(document) for word in _QUERY_WORDS)]
     if not suspicious:
         return
-    try:
-        fields = await known_fields(backend, index, "*")
-    except ElasticsearchError as error:
-        if error.type != "index_not_found_exception":
-            raise
-        return  # an index that a write makes has no such fields
-    if any("percolator" in types for types in fields.values()):
+    if await may_percolate(backend, index):
         await check_bodies(backend, *suspicious)
 
 
+MAY_PERCOLATE = re.compile(r'"type":"(?:percolator"|[^"]*\{)')
+"""What a mapping has that makes fields of queries, or may: a dynamic template takes a type from a field's name."""
+
+
+async def may_percolate(backend: ScopedElasticsearch, index: str) -> bool:
+    """Return whether documents of an index, or of one that a write would make, may have fields of queries."""
+    try:
+        found = await backend.read("GET", path(index, "_mapping"))
+    except ElasticsearchError as error:
+        if error.type != "index_not_found_exception":
+            return True  # who may write may be forbidden to see the mapping
+        try:
+            found = await backend.read("POST", path("_index_template", "_simulate_index", index))
+        except ElasticsearchError:
+            return True
+    return bool(MAY_PERCOLATE.search(to_json(found)))
+
+
 def shown(backend: ScopedElasticsearch, names: Iterable[str]) -> list[str]:
-    """The names of indices that may be told."""
+    """Return the names of indices that may be told."""
     return [name for name in names if backend.scope.has(name)]
 
 
 async def known_fields(backend: ScopedElasticsearch, index: str, *fields: str) -> dict[str, dict[str, Any]]:
-    """The fields of an index that match patterns: dotted path to type to what can be done with it (_field_caps)."""
+    """Return the fields of an index that match patterns: dotted path to type to what can be done with it (_field_caps)."""
     answer = await backend.read(
         "GET",
         path(index, "_field_caps"),
@@ -345,12 +363,12 @@ async def known_fields(backend: ScopedElasticsearch, index: str, *fields: str) -
 
 
 def aggregatable(types: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether a field of `known_fields` can be sorted and aggregated on in every index that has it."""
+    """Return whether a field of `known_fields` can be sorted and aggregated on in every index that has it."""
     return bool(types) and all(caps["aggregatable"] for caps in types.values())
 
 
 async def unknown_fields(backend: ScopedElasticsearch, index: str, *missing: str) -> list[str]:
-    """A sentence for each name of a field that is not there: which may have been meant."""
+    """Return a sentence for each name of a field that is not there: which may have been meant."""
     try:
         known = [name for name, types in (await known_fields(backend, index, "*")).items() if "object" not in types]
     except (ToolError, BackendError):
@@ -361,7 +379,7 @@ async def unknown_fields(backend: ScopedElasticsearch, index: str, *missing: str
 async def field_notes(
     backend: ScopedElasticsearch, index: str, names: Iterable[str], outside: Iterable[str] = ()
 ) -> list[str]:
-    """A sentence for each of some fields that is in none of the indices, or is asked in a way that finds nothing.
+    """Return a sentence for each of some fields that is in none of the indices, or is asked in a way that finds nothing.
 
     Args:
         names: of fields that a request asks
@@ -378,14 +396,14 @@ async def field_notes(
         return []  # what it is asked for was answered
     wrong = {name: path for name in sorted(set(outside)) if (path := parent_of(known, name, NESTED))}
     return notes + [
-        f"{name!r} is inside of the nested objects {path!r}, where only a nested query or aggregation looks: "
+        f"{name!r} is inside the nested objects {path!r}, which only a nested query or aggregation searches: put "
         f'{{"nested":{{"path":"{path}", ...}}}} around it (where does that by itself)'
         for name, path in wrong.items()
     ]
 
 
 async def nested_paths(backend: ScopedElasticsearch, index: str, names: Iterable[str]) -> dict[str, str]:
-    """The fields of some that are inside of nested objects: name to the path of the innermost of these."""
+    """Return the fields of some that are inside of nested objects: name to the path of the innermost of these."""
     asked = sorted(name for name in names if "." in name)[:50]
     if not asked:
         return {}
@@ -401,12 +419,12 @@ FLATTENED = frozenset({"flattened", "flat_object"})
 
 
 def parents(names: Iterable[str]) -> list[str]:
-    """The dotted paths above some fields."""
+    """Return the dotted paths above some fields."""
     return sorted({name[:at] for name in names for at, char in enumerate(name) if char == "." and at})
 
 
 def parent_of(known: Mapping[str, Mapping[str, Any]], name: str, types: frozenset[str]) -> str:
-    """The longest path above a field, of `known_fields`, that has one of some types; empty if there is none."""
+    """Return the longest path above a field, of `known_fields`, that has one of some types; empty if there is none."""
     found = [path for path in parents([name]) if not types.isdisjoint(known.get(path, ()))]
     return max(found, key=len, default="")
 
@@ -433,7 +451,7 @@ async def _meant(backend: ScopedElasticsearch, missing: str) -> str:
     except (ToolError, BackendError):
         return "es_indices lists them"
     if not names:
-        return "there is none at all that this user may see"
+        return "this user can't see any index"
     wanted = missing.strip("*")
     near = _like(wanted, names) or [n for n in sorted(names) if wanted and wanted in n][:5]
     return f"did you mean {' or '.join(near)}? es_indices lists all" if near else "es_indices lists them"

@@ -23,7 +23,7 @@ _OPEN = re.compile(
 
 
 def is_restricted(name: str) -> bool:
-    """Whether a name or pattern is, or may match, one of Elasticsearch's own indices."""
+    """Return whether a name or pattern is, or may match, one of Elasticsearch's own indices."""
     # Date math has < in front, and a name after another cluster's.
     plain = name.rpartition(":")[2].lstrip("-+<")
     if plain in (".", ".."):
@@ -54,7 +54,7 @@ class IndexScope:
         return bool(self.patterns)
 
     def has(self, name: str) -> bool:
-        """Whether a name, or each name that a pattern with * may match, is one of an index inside."""
+        """Return whether a name, or each name that a pattern with * may match, is an index inside."""
         if not self.patterns:
             return True
         names = self._own if is_restricted(name) else self._names
@@ -65,24 +65,26 @@ class IndexScope:
         for part in expression.split(","):
             if is_restricted(part) and not (self.patterns and self.has(part)):
                 raise ToolError(
-                    f"{part[:200]!r} is refused: names with . in front are Elasticsearch's own, and may hold secrets; "
+                    f"{part[:200]!r} is refused: names that begin with a dot are Elasticsearch's own, and may hold secrets; "
                     "MCP_INDEX_PATTERNS can allow them by name"
                 )
 
     def outside(self, name: str) -> ToolError:
-        """The refusal of a name; the same whether or not there is such an index."""
-        return ToolError(f"{name[:200]!r} is, or leads to, no index that this server may touch: {self.said}")
+        """Return the refusal of a name; the same whether or not there is such an index."""
+        return ToolError(
+            f"{name[:200]!r} is not, and does not lead to, an index that this server may touch: {self.said}"
+        )
 
     @property
     def said(self) -> str:
         return f"indices named {' or '.join(map(repr, self.patterns))}"
 
     def seal(self, text: str) -> str:
-        """A text that a client keeps for us, such that it can't make one itself."""
+        """Return a text that a client keeps for us, such that it can't make one itself."""
         return f"{text}.{self._sign(text)}" if self.patterns else text
 
     def opened(self, sealed: str) -> str | None:
-        """The text of a seal; None where it is not ours."""
+        """Return the text of a seal; None where it is not ours."""
         if not self.patterns:
             return sealed
         text, _, signature = sealed.rpartition(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -53,7 +54,7 @@ _LEAF_PARTS = frozenset(
 
 
 def _is_name(inner: Any, parent: str, alone: bool) -> bool:
-    """Whether a key with the name of a script can only be a name that a user gave to a field or an aggregation."""
+    """Return whether a key with the name of a script can only be a name that a user gave to a field or an aggregation."""
     if parent in _NAMES:
         return isinstance(inner, dict) and inner.keys().isdisjoint(_SCRIPT_PARTS)
     if not alone or parent not in LEAVES | {"range", "terms"}:
@@ -79,11 +80,9 @@ def refuse_scripts(value: Any, parent: str = "") -> None:
         return
     for key, inner in value.items():
         if (key in _SCRIPTED or key.endswith("_script")) and not _is_name(inner, parent, len(value) == 1):
-            raise ToolError(
-                f"{key!r}: scripts are not allowed here; say it with queries and aggregations that need none"
-            )
+            raise ToolError(f"{key!r}: scripts are not allowed here; use queries and aggregations without scripts")
         if key == "wrapper" and isinstance(inner, dict) and "query" in inner:
-            raise ToolError("'wrapper' hides a query, which can't be checked then: give the query itself")
+            raise ToolError("'wrapper' hides a query from checks: give the query itself")
         if (
             key in ("collate", "template", "template_id", "templates")
             and (
@@ -123,8 +122,12 @@ _PROCESSORS = frozenset(
 """Processors of ingest pipelines that change nothing but the document."""
 
 
-def check_pipeline(pipeline: Any) -> None:
+def check_pipeline(pipeline: Any, *, stored: bool = False) -> None:
     """Check that a pipeline has only known processors, without conditions, templates and files.
+
+    Args:
+        pipeline: its definition
+        stored: it will work on documents that are written, so none may go elsewhere for what is in it
 
     Raises:
         ToolError: it has another, or is none.
@@ -135,26 +138,34 @@ def check_pipeline(pipeline: Any) -> None:
         pipeline.keys() - {"_meta", "deprecated", "description", "on_failure", "processors", "version"}
     ):
         raise ToolError(f"{unknown[0][:100]!r} is no part of a pipeline that is known here")
-    _check_processors([pipeline.get("processors", []), pipeline.get("on_failure", [])])
+    _check_processors([pipeline.get("processors", []), pipeline.get("on_failure", [])], stored)
 
 
-def _check_processors(value: Any) -> None:
+_IDENTITY = re.compile(r"(?<![\w.-])_(?:index|id|routing|source\.)|%\{[*&]")
+"""What says where a document goes, or lets what is in it say so, in an option of a processor."""
+
+
+def _check_processors(value: Any, stored: bool) -> None:
     if isinstance(value, list):
         for item in value:
-            _check_processors(item)
+            _check_processors(item, stored)
         return
     if not isinstance(value, dict) or len(value) != 1:
         raise ToolError("a processor is an object with one key, its type")
     ((kind, options),) = value.items()
     if kind not in _PROCESSORS or not isinstance(options, dict):
         raise ToolError(f"processor {kind[:100]!r} is refused: known are {', '.join(sorted(_PROCESSORS))}")
+    if stored and (options.get("add_to_root") or (kind in ("json", "kv") and not options.get("target_field"))):
+        raise ToolError(f"{kind} needs a target_field here: what a document holds could send it elsewhere")
     for key, inner in options.items():
         if key == "if":
             raise ToolError("'if' is a script, and scripts are not allowed here: leave it out")
         if key.endswith("_file"):
             raise ToolError(f"{key[:100]!r} would read a file of Elasticsearch's node")
         if key in ("processor", "on_failure"):
-            _check_processors(inner)
+            _check_processors(inner, stored)
+        elif stored and _IDENTITY.search(f"{key} {to_json(inner)}"):
+            raise ToolError(f"{key[:100]!r} names _index, _id or _routing: the document would go elsewhere")
         elif "{{" in to_json(inner):
             raise ToolError(f"{key[:100]!r} holds a template, and templates are not run here")
         elif key in ("field", "target_field") and inner in ("_index", "_id", "_routing"):
@@ -162,7 +173,7 @@ def _check_processors(value: Any) -> None:
 
 
 def fields_of(query: Any) -> set[str]:
-    """The fields that a query names outright, without wildcards."""
+    """Return the fields that a query names outright, without wildcards."""
     found: set[str] = set()
     if isinstance(query, list):
         return found.union(*map(fields_of, query))
@@ -179,7 +190,7 @@ def fields_of(query: Any) -> set[str]:
 
 
 def aggregated(aggs: Any) -> set[str]:
-    """The fields that aggregations name outright."""
+    """Return the fields that aggregations name outright."""
     if isinstance(aggs, list):
         return set().union(*map(aggregated, aggs))
     if not isinstance(aggs, dict):
@@ -212,7 +223,7 @@ def combined(
     query: dict[str, Any] | None,
     nested: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any] | None:
-    """The query of all that is given; None where nothing is.
+    """Return the query of all that is given; None where nothing is.
 
     Args:
         text: words, in the syntax of simple_query_string
@@ -259,7 +270,7 @@ def _clause(field: str, value: Any) -> dict[str, Any]:
         return {"range": {field: value}}
     if isinstance(value, list):
         if not value or any(isinstance(item, dict | list) or item is None for item in value):
-            raise ToolError(f"where {field!r}: a list is of values, of which one has to be")
+            raise ToolError(f"where {field!r}: a list takes plain values, one of which must match")
         return {"bool": {"should": [_clause(field, item) for item in value], "minimum_should_match": 1}}
     # As the field is indexed: exact for keywords and numbers, all words for text.
     return {"match": {field: {"query": value, "operator": "and"}}}

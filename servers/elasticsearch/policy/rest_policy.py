@@ -165,14 +165,14 @@ _INSTEAD = {
 """What may be used in place of what is refused, by the first part of a path."""
 
 PARAMETERS = {
-    "error_trace": "it shows how Elasticsearch is built inside",
-    "alias": "it belongs into the path",
-    "index": "it belongs into the path",
-    "indices": "it belongs into the path",
-    "name": "it belongs into the path",
-    "target": "it belongs into the path",
+    "error_trace": "it shows Elasticsearch's internals",
+    "alias": "it belongs in the path",
+    "index": "it belongs in the path",
+    "indices": "it belongs in the path",
+    "name": "it belongs in the path",
+    "target": "it belongs in the path",
     "refresh": "it makes Elasticsearch refresh the index",
-    "scroll": "it leaves a search open: es_search goes on by its cursor",
+    "scroll": "it leaves a search open: use es_search with its cursor",
     "source": "give the body as body",
     "source_content_type": "give the body as body",
     "format": "answers are JSON",
@@ -189,13 +189,13 @@ class RestEndpoint:
 
     @property
     def indices(self) -> list[str]:
-        """What of the path names indices."""
+        """Return the parts of the path that name indices."""
         names = self.pattern.strip("/").split("/")
         return [part for name, part in zip(names, self.parts, strict=False) if name == "{index}"]
 
     @property
     def reaches_closed(self) -> bool:
-        """Whether closed indices have an answer to it, too."""
+        """Return whether the endpoint covers closed indices, too."""
         return bool(_CLOSED.fullmatch(self.pattern))
 
     def check_body(self, method: str, body: Mapping[str, Any] | None) -> None:
@@ -203,19 +203,19 @@ class RestEndpoint:
         if body is None:
             return
         if method == "GET":
-            raise ToolError("body is refused: GET has none here; what is asked for goes into params")
+            raise ToolError("body is refused: GET takes none here; use params")
         pattern = self.pattern.replace("/{index}", "")
         known = _BODIES.get(_ALIKE.get(pattern, pattern), "")
         if unknown := sorted(body.keys() - set(known.split())):
             told = f"known are {', '.join(known.split())}" if known else "it takes none"
-            raise ToolError(f"{unknown[0][:100]!r} in body is refused, for it is not known to only read: {told}")
+            raise ToolError(f"{unknown[0][:100]!r} in body is refused, because it is not known to be read-only: {told}")
         if pattern == "/_analyze":
             refuse_files(body)
         if "pipeline" in body:
             check_pipeline(body["pipeline"])
 
     def limited(self, params: Mapping[str, Any]) -> RestEndpoint:
-        """The same request where MCP_INDEX_PATTERNS limits this server: one that names its indices, or is about none.
+        """Return the same request where MCP_INDEX_PATTERNS limits this server: one that names its indices, or is about none.
 
         Raises:
             ToolError: it would show other indices.
@@ -236,12 +236,11 @@ class RestEndpoint:
     def _refused(self) -> ToolError:
         instead = _INSTEAD.get(self.parts[0] if self.parts else "", "a path with an index, or another tool")
         return ToolError(
-            f"/{'/'.join(self.parts)[:200]} is refused: it would show indices that MCP_INDEX_PATTERNS keeps from this server; "
-            f"use {instead}"
+            f"/{'/'.join(self.parts)[:200]} is refused: it would show indices outside MCP_INDEX_PATTERNS; use {instead}"
         )
 
     def of(self, indices: str) -> tuple[str, ...]:
-        """The parts of the path, for these indices."""
+        """Return the parts of the path, for these indices."""
         names = self.pattern.strip("/").split("/")
         named = [indices if name == "{index}" else part for name, part in zip(names, self.parts, strict=False)]
         return (*named, *self.parts[len(named) :])
@@ -249,7 +248,7 @@ class RestEndpoint:
 
 @cache
 def _compiled(method: str) -> list[tuple[str, re.Pattern[str]]]:
-    """The requests of a method that are allowed. There are many, and es_request alone needs them: not before it is called."""
+    """Compile the allowed requests of a method. There are many: only the first es_request needs them."""
     found = []
     for pattern in _ALLOWED.get(method, "").split():
         # A part that begins with _ is a command of Elasticsearch's, save _all and _local.
@@ -268,7 +267,7 @@ _ALLOWED = {"GET": _GET, "POST": _POST}
 
 
 def endpoint(method: str, path: str) -> RestEndpoint:
-    """What a request is.
+    """Return the endpoint of a request, if it is allowed.
 
     Args:
         method: GET or POST
@@ -305,15 +304,15 @@ def _reason(method: str, path: str) -> str:
         return f"send it by {other}"
     if re.search(r"/_(async_search|query|sql|eql)", path):
         return "es_query and es_search do that"
-    return "it is not known to read only"
+    return "it is not known to be read-only"
 
 
 def check_parameters(params: Mapping[str, Any]) -> None:
-    """Raises ToolError for a parameter that is refused."""
+    """Raise ToolError for a parameter that is refused."""
     for name in params:
         if name in PARAMETERS:
             raise ToolError(f"parameter {name} is refused: {PARAMETERS[name]}")
         if name not in _PARAMETERS:
             near = difflib.get_close_matches(name, _PARAMETERS, 3)
             told = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise ToolError(f"parameter {name[:100]!r} is refused, for it is not known to only read{told}")
+            raise ToolError(f"parameter {name[:100]!r} is refused, because it is not known to be read-only{told}")

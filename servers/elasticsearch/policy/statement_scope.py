@@ -36,12 +36,12 @@ class Statement:
     behind: str
 
     def reading(self, indices: str) -> str:
-        """The statement for other indices."""
+        """Return the statement for other indices."""
         return self.before + indices + self.behind
 
 
 def esql(query: str) -> Statement:
-    """A statement of ES|QL.
+    """Return a statement of ES|QL.
 
     Raises:
         ToolError: it can't be told what it reads.
@@ -64,12 +64,14 @@ def esql(query: str) -> Statement:
     if re.match(r"[ \t\r\n]*(ROW|SHOW)[ \t\r\n]", first, re.IGNORECASE):
         return Statement(query, "", "")
     if not (found := _FROM.fullmatch(first)):
-        raise _unclear("a beginning that is not FROM and plain names, without quotes, other clusters and date math")
+        raise _unclear(
+            "a query that does not begin with FROM and plain names, without quotes, other clusters and date math"
+        )
     return Statement(query[: found.start(1)], re.sub(r"[ \t\r\n]", "", found[1]), query[found.end(1) :])
 
 
 def sql(query: str) -> Statement:
-    """A statement of SQL.
+    """Return a statement of SQL.
 
     Raises:
         ToolError: it can't be told what it reads.
@@ -80,7 +82,7 @@ def sql(query: str) -> Statement:
     if re.search(r"[{};?]", plain):
         raise _unclear("any of { } ; ?")
     if not re.match(r"\s*SELECT\b", plain, re.IGNORECASE):
-        raise _unclear("other than SELECT; es_indices and es_mapping show what there is")
+        raise _unclear("a statement other than SELECT; es_indices and es_mapping show what there is")
     if re.search(r"\b(JOIN|FROZEN|NATURAL|UNION|WITH)\b", plain, re.IGNORECASE):
         raise _unclear("joins and the like")
     words = list(re.finditer(r"\bFROM\b", plain, re.IGNORECASE))
@@ -89,7 +91,7 @@ def sql(query: str) -> Statement:
     # In place, for quoted names are blank in `plain`.
     table = re.compile(r'\s+(?:"([\w.*,+-]+)"|([\w.+-]+))(?![^\s)])', re.ASCII).match(query, words[0].end())
     if len(words) > 1 or not table or plain[table.end() :].lstrip().startswith(","):
-        raise _unclear('other than one FROM and one table, as FROM "logs-*"')
+        raise _unclear('anything but one FROM and one table, such as FROM "logs-*"')
     return Statement(query[: table.start()] + ' "', table[1] or table[2], '"' + query[table.end() :])
 
 
@@ -100,7 +102,7 @@ _SOURCES = re.compile(
 
 
 def sources(query: str) -> list[str]:
-    """What may be a name of an index where a statement of ES|QL or SQL names what it reads; rather more than less."""
+    """Return everything that may be an index's name where a statement of ES|QL or SQL names what it reads."""
     # A comment may stand between, and what looks like one may be within a string.
     texts = (query, re.sub(r"/\*.*?\*/|(?://|--)[^\n]*", " ", query, flags=re.DOTALL))
     return [
@@ -109,7 +111,7 @@ def sources(query: str) -> list[str]:
 
 
 def _without_quotes(query: str, quoted: str) -> str:
-    """The statement with blanks for what is quoted, as long as it was.
+    """Return the statement with blanks for what is quoted, as long as it was.
 
     Raises:
         ToolError: a quote is not closed.
@@ -122,5 +124,5 @@ def _without_quotes(query: str, quoted: str) -> str:
 
 def _unclear(what: str) -> ToolError:
     return ToolError(
-        f"MCP_INDEX_PATTERNS limits this server, and which indices are read can't be told of {what}: refused"
+        f"refused: MCP_INDEX_PATTERNS limits this server, and it can't tell which indices are read by {what}"
     )

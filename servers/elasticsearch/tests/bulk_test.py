@@ -99,7 +99,7 @@ async def test_ndjson(client: Client, elasticsearch: ElasticsearchNode) -> None:
         ([{"id": "x" * 600, "document": {}}], "id has to be text"),
         ([{"id": "1", "document": [1]}], "needs a document"),
         ([{"id": "1", "document": {}, "if_seq_no": 1}], "go together"),
-        ([{"id": "1", "document": {}, "index": "other"}], "'index' is none of"),
+        ([{"id": "1", "document": {}, "index": "other"}], "'index' is not one of"),
         ('{"index":{"_index":"other","_id":"1"}}\n{}', "another index"),
         ('{"index":{"_id":"1","pipeline":"p"}}\n{}', "'pipeline' is not supported"),
         ('{"index":{}}', "has no document"),
@@ -211,13 +211,13 @@ def bulk_answer(request: FakeRequest, second: FakeAnswer) -> FakeAnswer:
 @pytest.mark.parametrize(
     ("second", "reason"),
     [
-        (FakeAnswer(429, {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}), "nothing was done"),
-        (FakeAnswer(503, {"error": {"type": "unavailable_shards_exception", "reason": "x"}}), "may have been done or not"),
-        (FakeAnswer(502, b"<html>", "text/html"), "may have been done or not"),
-        (FakeAnswer(0), "may have been done or not"),
-        (FakeAnswer(200, {"items": []}), "may have been done or not"),
-        (FakeAnswer(200, {"items": [{"index": {}}] * 1000}), "may have been done or not"),
-        (FakeAnswer(200, [], "application/json"), "may have been done or not"),
+        (FakeAnswer(429, {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}), "none of these operations"),
+        (FakeAnswer(503, {"error": {"type": "unavailable_shards_exception", "reason": "x"}}), "may have been done"),
+        (FakeAnswer(502, b"<html>", "text/html"), "may have been done"),
+        (FakeAnswer(0), "may have been done"),
+        (FakeAnswer(200, {"items": []}), "may have been done"),
+        (FakeAnswer(200, {"items": [{"index": {}}] * 1000}), "may have been done"),
+        (FakeAnswer(200, [], "application/json"), "may have been done"),
     ],
 )  # fmt: skip
 def test_failures_of_earlier_parts_are_told(start: Start, second: FakeAnswer, reason: str) -> None:
@@ -225,7 +225,7 @@ def test_failures_of_earlier_parts_are_told(start: Start, second: FakeAnswer, re
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
         answer = call(sidecar, "es_bulk", index="a", operations=OPERATIONS)["structuredContent"]
     assert answer["done"] == {"created": 700} and [row["position"] for row in answer["failed"]] == list(range(300))
-    assert answer["stopped"].endswith("go on with operation 1000") and reason in answer["stopped"], answer["stopped"]
+    assert answer["stopped"].endswith("continue with operation 1000") and reason in answer["stopped"], answer["stopped"]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_an_answer_that_says_nothing_may_mean_that_it_was_done(start: Start, ans
             "es_bulk": {"index": "a", "operations": [{"document": {}}]},
         }
         for tool, arguments in calls.items():
-            assert "may have been done or not" in told(sidecar, tool, **arguments), tool
+            assert "may have been done" in told(sidecar, tool, **arguments), tool
 
 
 LOOKUP = {"terms": {"tag": {"index": "elsewhere", "id": "1", "path": "tag"}}}
@@ -272,14 +272,19 @@ def test_queries_of_percolator_fields_are_checked_where_documents_bring_them(sta
             )
         if "_resolve" in request.path:
             return FakeAnswer(200, {"indices": [{"name": "app-1"}], "aliases": [], "data_streams": []})
-        if "_field_caps" in request.path:
-            return FakeAnswer(200, {"fields": {"query": {"percolator": {}}}})
+        if "_simulate_index/app-2" in request.path:
+            made = {"dynamic_templates": [{"any": {"mapping": {"type": "{name}"}}}]}
+            return FakeAnswer(200, {"template": {"mappings": made}})
+        if request.path.startswith("/app-2"):
+            return FakeAnswer(404, {"error": {"type": "index_not_found_exception", "reason": "no", "index": "app-2"}})
+        if "_mapping" in request.path:
+            return FakeAnswer(200, {"app-1": {"mappings": {"properties": {"query": {"type": "percolator"}}}}})
         return ROOT
 
     with FakeElasticsearch(answers) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true", MCP_INDEX_PATTERNS="app-*")
         for query, reason in (
-            (LOOKUP, "no index that this server may touch"),
+            (LOOKUP, "index that this server may touch"),
             ({"script": {"script": "1"}}, "scripts"),
         ):
             document = {"query": query}
@@ -289,6 +294,10 @@ def test_queries_of_percolator_fields_are_checked_where_documents_bring_them(sta
             }
             for tool, arguments in calls.items():
                 assert reason in told(sidecar, tool, index="app-1", **arguments)
+                # An index that is made by the write has what its template says.
+                assert reason in told(sidecar, tool, index="app-2", create_index=True, **arguments)
         assert not [
-            request for request in fake.requests if request.method in ("PUT", "POST") and "_field" not in request.path
+            request
+            for request in fake.requests
+            if request.method in ("PUT", "POST") and "_simulate" not in request.path
         ]

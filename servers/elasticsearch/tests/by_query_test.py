@@ -163,7 +163,7 @@ def test_what_was_done_is_told_though_a_later_part_is_refused(start: Start) -> N
     stopped = done.pop("stopped")
     assert parts == [500, 100]
     assert done == {"done": 499, "conflicts": 1} and "500 of 600 documents were sent before" in stopped
-    assert "overloaded" in stopped and "of these operations nothing was done" in stopped
+    assert "overloaded" in stopped and "none of these operations was done" in stopped
 
 
 async def test_what_is_refused(client: Client, elasticsearch: ElasticsearchNode) -> None:

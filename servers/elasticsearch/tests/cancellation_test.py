@@ -63,7 +63,7 @@ def message(**more: Any) -> dict[str, Any]:
 def test_a_search_that_takes_too_long_answers_with_what_it_has(start: Start, cluster: ElasticsearchNode) -> None:
     result = start(MCP_MAX_RESULT_BYTES="65536").post(message(timeout_s=1))[1]["result"]
     assert not result["isError"], result
-    assert "the time was up" in result["structuredContent"]["notes"][0]
+    assert "ran out of time" in result["structuredContent"]["notes"][0]
 
 
 def test_a_call_that_times_out_cancels_its_search(start: Start, cluster: ElasticsearchNode) -> None:

@@ -89,7 +89,7 @@ def run(**env: str) -> subprocess.CompletedProcess[str]:
 
 
 def ready(sidecar: Sidecar) -> str:
-    """What a sidecar says of its store."""
+    """Return what a server reports about its store."""
     return sidecar.get("/ready")[1]
 
 

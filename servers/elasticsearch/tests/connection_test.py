@@ -55,7 +55,7 @@ def hosts(*ports: int) -> str:
 
 
 def requests_of_ours(node: ElasticsearchNode) -> int:
-    """How many requests of sidecars a node has had, by its own count."""
+    """Return how many requests a node has had from servers, by its own count."""
     (stats,) = node.request("GET", "/_nodes/_local/stats/http")["nodes"].values()
     return sum(c["request_count"] for c in stats["http"]["clients"] if c.get("x_opaque_id") == "mcp-elasticsearch")
 
@@ -221,7 +221,7 @@ def test_a_write_goes_past_a_dead_node_and_is_never_sent_twice(start: Start) -> 
         with FakeElasticsearch(answer) as first, FakeElasticsearch(answer) as second:
             sidecar = start(ES_HOSTS=hosts(first.port, second.port), MCP_ALLOW_WRITES="true")
             text = told(sidecar, "es_index", **put)
-            assert said in text and "may have been done or not, and was not sent again" in text
+            assert said in text and "may have been done, and was not sent again" in text
             assert count(first, "/a/_doc/1", "PUT") + count(second, "/a/_doc/1", "PUT") == 1
 
 
@@ -230,7 +230,7 @@ def test_when_all_nodes_are_away_each_is_told(start: Start) -> None:
     sidecar = start(ready=False, ES_HOSTS=hosts(*ports))
     refused = " can't be reached (Connection refused)"
     assert told(sidecar, "es_health") in {
-        f"no node of Elasticsearch serves us: 127.0.0.1:{one}{refused}; 127.0.0.1:{two}{refused}: try again, or check ES_HOSTS"
+        f"no Elasticsearch node is available: 127.0.0.1:{one}{refused}; 127.0.0.1:{two}{refused}: try again, or check ES_HOSTS"
         for one, two in (ports, ports[::-1])
     }
     assert sidecar.get("/ready")[0] == 503

@@ -103,7 +103,7 @@ EXPLANATION: dict[str, Any] = {
 def test_why_a_shard_is_nowhere_in_words() -> None:
     said = in_words(EXPLANATION)
     assert said.startswith(
-        "books shard 1 (replica) is unassigned since 2024-01-01T00:00:00 (NODE_LEFT), node_left [x]: on 2 of 3"
+        "books shard 1 (replica) has been unassigned since 2024-01-01T00:00:00 (NODE_LEFT), node_left [x]: on 2 of 3"
     )
     assert said.index("the disk is over the watermark") < said.index("on 1 of 3 nodes a copy of it is there already")
     assert "waits for other recoveries" not in said and "enable" not in said

@@ -90,7 +90,7 @@ async def client(sidecar: Sidecar, cluster: ElasticsearchNode) -> AsyncIterator[
 
 
 async def said(client: Client, tool: str, arguments: dict[str, Any]) -> tuple[bool, str]:
-    """Whether a call was refused, and all that was answered."""
+    """Return whether a call was refused, and the whole answer."""
     answer = await client.call_tool(tool, arguments)
     text = json.dumps([answer.structured_content, *(str(getattr(c, "text", "")) for c in answer.content)])
     assert SECRET not in text, text
@@ -493,7 +493,7 @@ async def test_a_cursor_can_not_be_made_up(client: Client, cluster: Elasticsearc
     forged = base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
     for cursor in (forged, text, f"{forged}.{second['cursor'].rpartition('.')[2]}", f"{forged}.", f"{forged}.ü"):
         refused, answer = await said(client, "es_search", arguments | {"cursor": cursor})
-        assert refused and "begin without a cursor" in answer
+        assert refused and "start without a cursor" in answer
     cluster.request("DELETE", "/_pit", {"id": stolen})
     cluster.request("DELETE", "/app-many")
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from elastic_transport import BaseNode, HttpHeaders, NodeConfig
 
-from servers.common.memory_budget import MemoryBudget
+from servers.common.memory_budget import MemoryBudget, parsed_size
 from servers.common.protocol.tools import from_json
 from servers.common.settings import Environment
 from servers.elasticsearch.client.errors import AnswerLost, AnswerTooLong, NodeFailure, NotConnected
@@ -28,7 +28,6 @@ from servers.elasticsearch.client.node import (
     address,
     arriving,
     node_config,
-    parsed_size,
     tried,
 )
 from servers.elasticsearch.client.tls import Trust

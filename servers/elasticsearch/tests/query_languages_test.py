@@ -70,6 +70,10 @@ TASK = {
     "node": "n", "id": 464, "type": "transport", "action": "indices:data/read/search", "description": "indices[test]",
     "running_time_in_nanos": 13991383000, "cancellable": True, "cancelled": False,
 }  # fmt: skip
+COPYING = TASK | {
+    "id": 465, "action": "indices:data/write/reindex", "description": "reindex", "running_time_in_nanos": 10**9,
+    "status": {"total": 6154, "created": 3000, "updated": 500, "deleted": 0, "version_conflicts": 9},
+}  # fmt: skip
 """As cluster-pending.html and tasks.html have them."""
 
 
@@ -123,7 +127,7 @@ def answer(request: FakeRequest) -> FakeAnswer:
         case "GET", "/_cluster/pending_tasks":
             return FakeAnswer(200, {"tasks": [PENDING]})
         case "GET", "/_tasks":
-            return FakeAnswer(200, {"tasks": {"n:464": TASK}})
+            return FakeAnswer(200, {"tasks": {"n:464": TASK, "n:465": COPYING}})
         case "POST", "/_sql":
             return FakeAnswer(200, {"columns": COLUMNS, "rows": LIBRARY[: body["fetch_size"]], "cursor": "sDXF1ZXJ5"})
         case "POST", "/_sql/close":
@@ -193,7 +197,7 @@ async def test_eql(asked: tuple[FakeElasticsearch, Client]) -> None:
     sequence = "sequence [any where true] [any where true]"
     assert await ok(client, "es_query", language="eql", query=sequence, index="my-index") == {"rows": [[event, event]]}
     assert "give index" in await error(client, "es_query", language="eql", query="any where true")
-    assert "give index with EQL, and only then" in await error(client, "es_query", query="FROM a", index="a")
+    assert "give index with EQL only" in await error(client, "es_query", query="FROM a", index="a")
 
 
 async def test_partial_results_are_told(asked: tuple[FakeElasticsearch, Client]) -> None:
@@ -205,7 +209,7 @@ async def test_partial_results_are_told(asked: tuple[FakeElasticsearch, Client])
     eql = {"language": "eql", "index": "my-index"}
     (note,) = (await ok(client, "es_query", query="failing where true", **eql))["notes"]
     assert "1 shards failed" in note and "the disk is gone" in note
-    assert "was not done in time" in await error(client, "es_query", query="running where true", **eql)
+    assert "took too long" in await error(client, "es_query", query="running where true", **eql)
     assert fake.newest("/_eql/search/").method == "DELETE"
     assert "wait_for_completion_timeout" not in json.loads(fake.newest("/my-index/_eql/search").body)
 
@@ -239,7 +243,10 @@ async def test_sections_of_health(asked: tuple[FakeElasticsearch, Client]) -> No
     _, client = asked
     sections = ["tasks", "pending_tasks", "ilm", "snapshots", "pipelines"]
     assert (await ok(client, "es_health", about=sections))["about"] == {
-        "tasks": ["14.0 s: indices:data/read/search, n:464: indices[test]"],
+        "tasks": [
+            "14.0 s: indices:data/read/search, n:464: indices[test]",
+            "1.0 s: indices:data/write/reindex, n:465, 3509 of 6154 documents: reindex",
+        ],
         "pending_tasks": ["create-index [foo_9], cause [api] is under way for 0.1 s (URGENT)"],
         "ilm": [
             "lifecycle management is RUNNING",

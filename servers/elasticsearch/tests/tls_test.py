@@ -71,7 +71,7 @@ def test_a_ca_that_is_replaced_is_taken_up_and_the_old_one_dropped(
         assert not call(sidecar, "es_health")["isError"]
         second.wait_until(lambda: f"without 127.0.0.1:{left_behind.port}" in ready(second), 20)
         trusted.write_text("no certificate")
-        assert told(sidecar, "es_health") == f"ES_CA_FILE: '{trusted}' holds no certificates in PEM any more"
+        assert told(sidecar, "es_health") == f"ES_CA_FILE: '{trusted}' no longer holds certificates in PEM"
         trusted.write_bytes(new.file.read_bytes())
         assert not call(sidecar, "es_health")["isError"]
 
@@ -196,7 +196,7 @@ def test_a_cloud_id_leads_to_its_deployment(start: Start, node: ElasticsearchNod
 def test_a_wrong_proxy_is_told() -> None:
     proxy = "http://proxy.example:3128"
     assert problems(ES_PROXY_URL=f"http://ada:{CANARY}@proxy.example:3128") == [
-        "ES_PROXY_URL: it has a login in it: give that as ES_PROXY_USERNAME and ES_PROXY_PASSWORD"
+        "ES_PROXY_URL: it contains a login: set that as ES_PROXY_USERNAME and ES_PROXY_PASSWORD"
     ]
     assert problems(ES_PROXY_URL="ftp://proxy.example:21") == [
         "ES_PROXY_URL: 'ftp://proxy.example:21' is not the URL of an HTTP proxy, such as http://proxy.example:3128"
@@ -205,10 +205,10 @@ def test_a_wrong_proxy_is_told() -> None:
         "ES_PROXY_PASSWORD: set ES_PROXY_USERNAME as well"
     ]
     assert problems(ES_PROXY_USERNAME="ada", ES_PROXY_PASSWORD=CANARY) == [
-        "ES_PROXY_USERNAME: it is of use only with ES_PROXY_URL"
+        "ES_PROXY_USERNAME: it has an effect only with ES_PROXY_URL"
     ]
     assert problems(ES_PROXY_URL=proxy, ES_SCHEME="https", ES_CA_FINGERPRINT="0" * 64) == [
-        "ES_CA_FINGERPRINT: with ES_PROXY_URL, set ES_CA_FILE in its place"
+        "ES_CA_FINGERPRINT: with ES_PROXY_URL, set ES_CA_FILE instead"
     ]
 
 
@@ -222,7 +222,7 @@ def problems(**env: str) -> list[str]:
 def test_wrong_hosts_are_told() -> None:
     no_host = "is neither host:port nor a URL as https://es.example:9200"
     assert problems(ES_HOSTS=f"https://ada:{CANARY}@es:9200,ftp://es:1,es:99999,http://es:1?a,fe80::1") == [
-        "ES_HOSTS: a host has a login in it: give that as ES_USERNAME and ES_PASSWORD",
+        "ES_HOSTS: a host contains a login: set that as ES_USERNAME and ES_PASSWORD",
         f"ES_HOSTS: 'ftp://es:1' {no_host}",
         f"ES_HOSTS: 'es:99999' {no_host}",
         f"ES_HOSTS: 'http://es:1?a' {no_host}",
@@ -232,7 +232,7 @@ def test_wrong_hosts_are_told() -> None:
 
 def test_names_that_no_resolver_takes_are_told() -> None:
     long = "x" * 64
-    no_name = "is no host's name: it has 253 characters at most, and 1 to 63 between dots"
+    no_name = "is not a host name: it has 253 characters at most, and 1 to 63 between dots"
     assert problems(ES_HOST="a..b") == [f"ES_HOST: 'a..b' {no_name}"]
     assert problems(ES_HOSTS=f"{long}.example:9200,http://ü..b:9200,es.:9200") == [
         f"ES_HOSTS: '{long}.example' {no_name}",
@@ -251,8 +251,8 @@ def test_wrong_logins_and_tls_are_told(tmp_path: Path) -> None:
     ]
     assert problems(ES_CA_FINGERPRINT="0" * 64, ES_CLIENT_CERT_FILE=str(one), ES_HTTP_COMPRESS="gzip") == [
         "ES_HTTP_COMPRESS: 'gzip' is not one of auto, true, false",
-        "ES_CA_FINGERPRINT: it is of use only with ES_SCHEME=https",
-        "ES_CLIENT_CERT_FILE: it is of use only with ES_SCHEME=https",
+        "ES_CA_FINGERPRINT: it has an effect only with ES_SCHEME=https",
+        "ES_CLIENT_CERT_FILE: it has an effect only with ES_SCHEME=https",
         "ES_CLIENT_CERT_FILE: set ES_CLIENT_KEY_FILE as well",
     ]
     assert problems(**https, ES_CA_FINGERPRINT="0" * 64, ES_CA_FILE=str(one), ES_CLIENT_KEY_FILE=str(one_key)) == [

@@ -92,7 +92,7 @@ async def test_health_explains_shards_and_tells_what_is_asked_for(
     sections = ["tasks", "pending_tasks", "hot_threads", "ilm", "snapshots"]
     health = await ok(client, "es_health", about=sections)
     assert len(health["unassigned"]) == 4 and health["unassigned"][3] == "and shards of 2 more indices"
-    assert health["unassigned"][0].startswith("a shard 0 (primary) is unassigned since 2")
+    assert health["unassigned"][0].startswith("a shard 0 (primary) has been unassigned since 2")
     assert "on 1 of 1 nodes the filters of index.routing.allocation" in health["unassigned"][0]
     assert list(health["about"]) == sections
     assert "there is no snapshot repository" in health["about"]["snapshots"][0]
@@ -123,6 +123,8 @@ async def test_indices(client: Client, elasticsearch: ElasticsearchNode) -> None
         "closed",
     ]
     assert [i["index"] for i in (await ok(client, "es_indices", pattern="b*,nothing*"))["indices"]] == ["books"]
+    (led_to,) = (await ok(client, "es_indices", pattern="library"))["indices"]
+    assert (led_to["index"], led_to["aliases"]) == ("books", ["library"])
     assert (await ok(client, "es_indices", pattern="nothing*"))["indices"] == []
     assert "did you mean library" in await error(client, "es_indices", pattern="librari")
 
@@ -318,14 +320,14 @@ async def test_a_field_of_a_document_that_is_too_long_to_be_read(
 @pytest.mark.parametrize("cursor", ["x", "W10", "bnVsbA", "WyJhIiwtMV0", "WyJhIiwxXQ"])
 async def test_a_made_up_cursor_is_explained(client: Client, elasticsearch: ElasticsearchNode, cursor: str) -> None:
     fill(elasticsearch, "books", BOOKS)
-    assert "begin without a cursor" in await error(client, "es_search", index="books", cursor=cursor)
+    assert "start without a cursor" in await error(client, "es_search", index="books", cursor=cursor)
 
 
 async def test_a_cursor_is_of_its_search_only(client: Client, elasticsearch: ElasticsearchNode) -> None:
     fill(elasticsearch, "books", BOOKS)
     cursor = (await ok(client, "es_search", index="books", size=1))["cursor"]
     text = await error(client, "es_search", index="books", size=1, cursor=cursor, query={"match": {"title": "fox"}})
-    assert "the cursor is of another search" in text
+    assert "the cursor belongs to another search" in text
 
 
 @pytest.mark.parametrize("gone", ["point in time", "index"])
@@ -340,7 +342,7 @@ async def test_an_expired_cursor_is_explained(client: Client, elasticsearch: Ela
         pit = json.loads(base64.urlsafe_b64decode(second["cursor"] + "=="))[2]
         elasticsearch.request("DELETE", "/_pit", {"id": pit})
     told = await error(client, "es_search", index="books", size=1, cursor=second["cursor"])
-    assert told == "the cursor has expired, or its index is gone: begin again without a cursor"
+    assert told == "the cursor has expired, or its index is gone: start again without a cursor"
 
 
 async def test_errors_of_a_search_say_what_to_do(client: Client, elasticsearch: ElasticsearchNode) -> None:
@@ -426,7 +428,7 @@ async def test_index_and_its_conditions(client: Client, elasticsearch: Elasticse
     assert "has changed since it was read" in await error(client, "es_delete", index="books", id="k", **condition)
     await ok(client, "es_index", index="books", id="k", document={"title": "T"}, op="update")
     assert (await ok(client, "es_get", index="books", id="k"))["source"] == {"pages": 2, "title": "T"}
-    assert "op index would add it" in await error(client, "es_index", index="books", id="no", document={}, op="update")
+    assert "op index adds it" in await error(client, "es_index", index="books", id="no", document={}, op="update")
     assert "go together" in await error(client, "es_index", index="books", id="k", document={}, if_seq_no=1)
     assert "give the id" in await error(client, "es_index", index="books", document={}, op="update")
     wrong = await error(client, "es_index", index="books", id="k", document={"pages": "many"})

@@ -15,12 +15,12 @@ MOST_EXPLAINED = 3
 """Unassigned shards that are explained, each of another index."""
 
 _DECIDERS = {
-    "awareness": "copies have to be spread over zones, and one has no room: add a node there",
+    "awareness": "copies must be spread over zones, and one zone has no room: add a node there",
     "data_tier": "its tier has no node: add one with that role, or change index.routing.allocation.include._tier_preference",
     "disk_threshold": "the disk is over the watermark: free some, or add a node",
     "enable": "allocation is switched off by cluster.routing.allocation.enable or index.routing.allocation.enable",
-    "filter": "the filters of index.routing.allocation or cluster.routing.allocation keep it away: change them or the nodes",
-    "max_retry": "it failed too often: mend the cause, then POST /_cluster/reroute?retry_failed=true",
+    "filter": "the filters of index.routing.allocation or cluster.routing.allocation exclude it: change the filters or the nodes",
+    "max_retry": "it failed too often: fix the cause, then POST /_cluster/reroute?retry_failed=true",
     "node_shutdown": "the node is about to be shut down",
     "node_version": "the node is older than the one with the primary: upgrade it",
     "replica_after_primary_active": "its primary is not active yet",
@@ -31,16 +31,16 @@ _DECIDERS = {
 """What those who decide about a shard mean, and what to do."""
 
 _STATES = {
-    "allocation_delayed": "a node has left, and it is waited for: index.unassigned.node_left.delayed_timeout",
-    "awaiting_info": "its copies are still looked for: wait",
-    "no_valid_shard_copy": "no node has a copy of its data: bring the node back that had it, or restore a snapshot",
+    "allocation_delayed": "a node has left, and Elasticsearch waits for it: index.unassigned.node_left.delayed_timeout",
+    "awaiting_info": "Elasticsearch is still looking for its copies: wait",
+    "no_valid_shard_copy": "no node has a copy of its data: bring back the node that had it, or restore a snapshot",
     "throttled": "it waits for other recoveries: wait",
     "yes": "it is about to be assigned: wait",
 }
 
 
 async def unassigned(call: Call[ScopedElasticsearch], limits: str) -> list[str]:
-    """A sentence for some shards that are not assigned; of primaries first.
+    """Return a sentence for some shards that are not assigned; of primaries first.
 
     Args:
         call: to Elasticsearch
@@ -77,12 +77,12 @@ async def _explained(call: Call[ScopedElasticsearch], row: Mapping[str, Any]) ->
 
 
 def in_words(answer: Mapping[str, Any]) -> str:
-    """What _cluster/allocation/explain says of an unassigned shard
+    """Put the answer of _cluster/allocation/explain into words
     (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/cluster-allocation-explain.html).
     """
     kind = "primary" if answer.get("primary") else "replica"
     info = answer.get("unassigned_info", {})
-    words = f"{answer.get('index')} shard {answer.get('shard')} ({kind}) is unassigned since {str(info.get('at'))[:19]}"
+    words = f"{answer.get('index')} shard {answer.get('shard')} ({kind}) has been unassigned since {str(info.get('at'))[:19]}"
     words += f" ({info.get('reason')})"
     if info.get("details"):
         words += f", {' '.join(str(info['details']).split())[:300]}"
@@ -112,7 +112,7 @@ _SECONDARY = frozenset({"replica_after_primary_active", "throttling"})
 
 
 def watermarks(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The disk watermarks that hold, of _cluster/settings with its defaults; with what is left free at the most, as 85%/200GB.
+    """Return the disk watermarks of _cluster/settings, each with its maximal headroom, e.g. 85%/200GB.
 
     Empty where they are switched off or not known.
     """
@@ -139,7 +139,7 @@ def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def past(mark: str, total: int, free: int) -> bool:
-    """Whether a disk is past a watermark.
+    """Return whether a disk is past a watermark.
 
     Args:
         mark: from `watermarks`: used, as 90% or 0.9, or free, as 10gb; with what is left free at the most behind a slash

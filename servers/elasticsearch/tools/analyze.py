@@ -18,16 +18,21 @@ class Tokens(TypedDict):
     cut: NotRequired[bool]
 
 
+LONGEST_TEXT = 20_000
+
+
 @tool(title="Analyze a text")
 async def es_analyze(
     call: Call[ScopedElasticsearch],
     *,
-    text: Annotated[str, Field(max_length=20_000)],
+    text: str,
     index: IndexName | None = None,
-    field: Annotated[str | None, Field(description="by its analyzer")] = None,
-    analyzer: Annotated[str | None, Field(description="as english")] = None,
+    field: str | None = None,
+    analyzer: Annotated[str | None, Field(description="e.g. english")] = None,
 ) -> Tokens:
-    """Which terms a text becomes in a field."""
+    """Show which terms a text becomes in a field."""
+    if len(text) > LONGEST_TEXT:
+        raise ToolError(f"the text has {len(text)} characters, more than {LONGEST_TEXT}")
     if field and not index:
         raise ToolError("give the index of the field")
     if bool(field) == bool(analyzer):

@@ -41,9 +41,9 @@ class Bulk(TypedDict):
     """created, updated, deleted, noop and not_found to how many."""
 
     failed: NotRequired[list[Failed]]
-    failures: Annotated[NotRequired[int], Field(description="all, where failed is cut")]
-    ids: Annotated[NotRequired[list[str]], Field(description="made for those without")]
-    stopped: Annotated[NotRequired[str], Field(description="why the rest was not done, and where to go on")]
+    failures: Annotated[NotRequired[int], Field(description="number of all failures, if failed is cut")]
+    ids: Annotated[NotRequired[list[str]], Field(description="generated ids")]
+    stopped: Annotated[NotRequired[str], Field(description="why the rest was not done, and where to continue")]
 
 
 @tool(title="Bulk", write=True, destructive=True, idempotent=False)
@@ -60,7 +60,7 @@ async def es_bulk(
     refresh: Refresh = False,
     create_index: CreateIndex = False,
 ) -> Bulk:
-    """Write many documents of one index. Each succeeds or fails alone: look at failed."""
+    """Write many documents to one index. Each can fail alone: check failed."""
     writable(index)
     rows = parsed(operations, index) if isinstance(operations, str) else operations
     if not 0 < len(rows) <= MOST:
@@ -75,7 +75,7 @@ async def es_bulk(
     except Stopped as stopped:
         if not items:
             raise
-        return {"stopped": f"{stopped}; go on with operation {len(items)}"} | _told(
+        return {"stopped": f"{stopped}; continue with operation {len(items)}"} | _told(
             items, rows, Room(call.max_bytes, 2000)
         )
     return _told(items, rows, Room(call.max_bytes))
@@ -100,9 +100,7 @@ async def sent(
     for start in range(0, len(actions), most):
         chunk = actions[start : start + most]
         lines = [line for action in chunk for line in action]
-        doubt = (
-            f"; operations {start} to {start + len(chunk) - 1} may have been done or not: look before you repeat them"
-        )
+        doubt = f"; operations {start} to {start + len(chunk) - 1} may have been done: check before you repeat them"
         try:
             # What was done before can be told only within the call's time.
             async with asyncio.timeout(max(time_left() - 1, 0.1) if start else None):
@@ -112,19 +110,17 @@ async def sent(
         except TimeoutError:
             if not start:
                 raise
-            raise Stopped("the time of the call is up" + doubt) from None
+            raise Stopped("the call ran out of time" + doubt) from None
         except Uncertain as error:
             raise Stopped(str(error) + (doubt if start else "")) from error
         except BackendError as error:
-            raise Stopped(
-                str(error) + (doubt if error.unknown else "; of these operations nothing was done")
-            ) from error
+            raise Stopped(str(error) + (doubt if error.unknown else "; none of these operations was done")) from error
         except ToolError as error:
             unsure = isinstance(error, ElasticsearchError) and error.status >= 500
-            raise Stopped(str(error) + (doubt if unsure else "; of these operations nothing was done")) from error
+            raise Stopped(str(error) + (doubt if unsure else "; none of these operations was done")) from error
         items = answer["items"]
         if not isinstance(items, list) or len(items) != len(chunk) or not all(map(_is_item, items)):
-            raise Stopped("the answer is not one of Elasticsearch" + doubt)
+            raise Stopped("the answer is not from Elasticsearch" + doubt)
         yield items
         await call.progress(start + len(chunk), len(actions), f"{start + len(chunk)} operations sent")
 
@@ -135,7 +131,7 @@ def _is_item(item: Any) -> bool:
 
 
 def _lines(position: int, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """An operation in the form of _bulk.
+    """Return an operation in the form of _bulk.
 
     Raises:
         ToolError: it is none; the message says where.
@@ -143,7 +139,7 @@ def _lines(position: int, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     op = row.get("op", "index")
     where = f"operation {position}: "
     if unknown := sorted(row.keys() - _KEYS):
-        raise ToolError(f"{where}{unknown[0][:50]!r} is none of {', '.join(sorted(_KEYS))}; nothing was done")
+        raise ToolError(f"{where}{unknown[0][:50]!r} is not one of {', '.join(sorted(_KEYS))}; nothing was done")
     if op not in OPERATIONS:
         raise ToolError(f"{where}op has to be one of {', '.join(OPERATIONS)}; nothing was done")
     identifier, document = row.get("id"), row.get("document")
@@ -178,10 +174,10 @@ def parsed(text: str, index: str) -> list[dict[str, Any]]:
     for number, line in lines:
         action = _object(number, line)
         if len(action) != 1 or (op := next(iter(action))) not in OPERATIONS or not isinstance(action[op], dict):
-            raise ToolError(f'line {number} is no action, such as {{"index":{{"_id":"1"}}}}; nothing was done')
+            raise ToolError(f'line {number} is not an action, such as {{"index":{{"_id":"1"}}}}; nothing was done')
         meta = dict(action[op])
         if meta.pop("_index", index) != index:
-            raise ToolError(f"line {number} is about another index than {index!r}; nothing was done")
+            raise ToolError(f"line {number} names another index than {index!r}; nothing was done")
         row: dict[str, Any] = {"op": op}
         if "_id" in meta:
             row["id"] = meta.pop("_id")
@@ -191,7 +187,7 @@ def parsed(text: str, index: str) -> list[dict[str, Any]]:
         if op != "delete":
             behind, source = next(lines, (0, ""))
             if not source:
-                raise ToolError(f"line {number} has no document behind it; nothing was done")
+                raise ToolError(f"line {number} has no document after it; nothing was done")
             document = _object(behind, source)
             if op == "update" and set(document) != {"doc"}:
                 raise ToolError(f'line {behind}: an update is {{"doc":{{...}}}}; nothing was done')

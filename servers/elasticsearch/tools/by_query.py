@@ -28,6 +28,7 @@ from servers.elasticsearch.policy.index_names import (
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.bulk import Stopped, sent
 from servers.elasticsearch.tools.documents import Refresh
+from servers.elasticsearch.tools.reindex import copied
 
 CHUNK = 500
 """Documents of one bulk request."""
@@ -41,30 +42,38 @@ MOST_FAILED = 20
 class ByQuery(TypedDict):
     matched: NotRequired[int]
     sample: NotRequired[list[dict[str, Any]]]
-    confirm: Annotated[NotRequired[str], Field(description="to do it: call again with it")]
+    confirm: Annotated[NotRequired[str], Field(description="call again with it to make the change")]
     done: NotRequired[int]
-    conflicts: Annotated[NotRequired[int], Field(description="changed meanwhile, left alone")]
+    conflicts: Annotated[NotRequired[int], Field(description="documents that changed meanwhile; they were left alone")]
     failures: NotRequired[int]
     failed: NotRequired[list[dict[str, Any]]]
+    task: Annotated[NotRequired[dict[str, Any]], Field(description="of copy_to")]
     stopped: Annotated[NotRequired[str], Field(description="why the rest was not done")]
 
 
-@tool(title="Change or delete by query", write=True, destructive=True, idempotent=False)
+@tool(title="Update or delete by query", write=True, destructive=True, idempotent=False)
 async def es_by_query(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexName,
     query: dict[str, Any],
-    set: Annotated[dict[str, Any] | None, Field(description="fields to merge in; default: delete")] = None,
+    set: Annotated[dict[str, Any] | None, Field(description="fields to change; absent: delete")] = None,
     most: Annotated[int, Field(ge=1, le=10_000, description="refuse if more match")] = 1000,
-    confirm: Annotated[str | None, Field(description="from the dry run")] = None,
+    confirm: str | None = None,
+    copy_to: Annotated[
+        dict[str, Any] | None, Field(description='copy instead, at once: {"index","drop":["a"],"rename":{"old":"new"}}')
+    ] = None,
     refresh: Refresh = False,
 ) -> ByQuery:
-    """Delete or change what a query finds, in two calls: the first only counts and shows some."""
+    """Delete or change what a query finds, in two calls: the first only shows it. Or copy it, as a task (reindex)."""
+    if copy_to is not None:
+        if set is not None or confirm is not None:
+            raise ToolError("copy_to goes without set and confirm; nothing was done")
+        return {"task": await copied(call, index, query, copy_to)}
     await write_target(call.backend, index)
     await check_bodies(call.backend, query)
     if query in ({}, {"match_all": {}}) and set is None:
-        raise ToolError("the query matches every document: give one that says which")
+        raise ToolError("the query matches every document, so nothing was done: give one that selects some")
     if set is not None:
         await check_documents(call.backend, index, [set])
     hits = await _matching(call, index, query, most)
@@ -78,7 +87,7 @@ async def es_by_query(
         return await _shown(call, hits, token)
     if confirm != token:
         raise ToolError(
-            f"nothing was done: now {len(hits)} documents match, and not those of the dry run as they were; call without "
+            f"nothing was done: the documents have changed since the first call, and {len(hits)} match now; call without "
             "confirm to see them"
         )
     result: ByQuery = {"done": 0, "conflicts": 0, "failures": 0}
@@ -102,7 +111,7 @@ async def es_by_query(
 
 
 def _identity(hit: dict[str, Any]) -> dict[str, Any]:
-    """What tells a document from all others: ids are unique only among those of the same routing."""
+    """Return what tells a document from all others: ids are unique only among those of the same routing."""
     identity = {"_index": hit["_index"], "_id": hit["_id"]}
     return identity | ({"routing": hit["_routing"]} if "_routing" in hit else {})
 
@@ -129,7 +138,7 @@ def _count(result: ByQuery, item: Mapping[str, Any], room: Room) -> None:
 async def _matching(
     call: Call[ScopedElasticsearch], index: str, query: dict[str, Any], most: int
 ) -> list[dict[str, Any]]:
-    """The documents that match, without their sources, in an order that stays.
+    """Return the documents that match, without their sources, in an order that stays.
 
     Raises:
         ToolError: there are too many, or not all could be looked at.
@@ -143,7 +152,7 @@ async def _matching(
             "POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body, answers=("hits", "_shards")
         )
     if answer.get("timed_out") or answer["_shards"].get("failed"):
-        raise ToolError("not all documents could be looked at: nothing was done; narrow the query, or see es_health")
+        raise ToolError("not all documents could be read: nothing was done; narrow the query, or see es_health")
     if answer["hits"]["total"]["value"] > most:
         raise ToolError(f"more than {most} documents match: nothing was done; narrow the query, or raise most")
     return sorted(answer["hits"]["hits"], key=lambda hit: (hit["_index"], hit["_id"], hit.get("_routing", "")))

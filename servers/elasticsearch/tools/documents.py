@@ -26,10 +26,13 @@ from servers.elasticsearch.policy.index_names import (
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 
 # What these mean is said once, in the server's instructions.
-SeqNo = Annotated[int | None, Field(ge=0)]
-PrimaryTerm = Annotated[int | None, Field(ge=1)]
+SeqNo = int | None
+PrimaryTerm = int | None
 Refresh = bool
 CreateIndex = bool
+
+
+MOST_DOCUMENTS = 200
 
 
 class Document(TypedDict):
@@ -39,10 +42,10 @@ class Document(TypedDict):
     seq_no: NotRequired[int]
     primary_term: NotRequired[int]
     source: NotRequired[dict[str, Any]]
-    cut: Annotated[NotRequired[dict[str, int]], Field(description="of source, with whole lengths")]
+    cut: Annotated[NotRequired[dict[str, int]], Field(description="values cut in source, with their full lengths")]
     text: NotRequired[str]
     cursor: NotRequired[str]
-    documents: Annotated[NotRequired[list[dict[str, Any]]], Field(description="of several ids")]
+    documents: Annotated[NotRequired[list[dict[str, Any]]], Field(description="if several ids were asked for")]
     left_out: NotRequired[list[str]]
 
 
@@ -51,23 +54,25 @@ async def es_get(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexName,
-    id: DocumentId | Annotated[list[DocumentId], Field(min_length=1, max_length=200)],
+    id: DocumentId | list[DocumentId],
     routing: Routing = None,
     source: list[str] | None = None,
-    field: Annotated[str | None, Field(description="one text, whole, in pieces")] = None,
+    field: Annotated[str | None, Field(description="read this text in full")] = None,
     cursor: str | None = None,
 ) -> Document:
-    """Get documents by id, as they are now. Long values are cut: read one whole by field."""
+    """Get documents by id, in their current state. Long values are cut; field reads one in full."""
     index = await within(call.backend, index)
     if isinstance(id, list):
+        if not 0 < len(id) <= MOST_DOCUMENTS:
+            raise ToolError(f"give 1 to {MOST_DOCUMENTS} ids")
         if field is not None:
-            raise ToolError("field is of one document: give one id")
+            raise ToolError("field reads from one document: give one id")
         return await _several(call, index, id, routing, source)
     params = routed(routing)
     if field is None and source is not None:
         params["_source"] = ",".join(source or ["false"])
     if cursor is not None and not cursor.isdigit():
-        raise ToolError(f"cursor {cursor[:50]!r} is not one from a result: begin without a cursor")
+        raise ToolError(f"cursor {cursor[:50]!r} is not from a result: start without a cursor")
     async with near_names(call.backend):
         try:
             answer = await _one(call, path(index, "_doc", id), params, field)
@@ -89,7 +94,7 @@ async def es_get(
         return document
     found = list(strings(content, field))
     if not found:
-        raise ToolError(f"{field!r} is no text in this document: get it without field to see what it has")
+        raise ToolError(f"{field!r} is not a text in this document: call without field to see what it has")
     text = "\n".join(found)
     document["text"], end = piece(text, int(cursor or 0), room.left)
     if end < len(text):
@@ -98,7 +103,7 @@ async def es_get(
 
 
 async def _one(call: Call[ScopedElasticsearch], where: str, params: dict[str, str], field: str | None) -> Any:
-    """A document. Of one field too the whole is asked for: Elasticsearch takes longer to cut it out than to send all."""
+    """Return a document. Of one field too the whole is asked for: Elasticsearch takes longer to cut it out than to send all."""
     try:
         return await call.backend.read("GET", where, params=params, answers=("_index", "_id"))
     except AnswerTooLong:
@@ -164,11 +169,11 @@ async def es_index(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexName,
-    document: Annotated[dict[str, Any], Field(description="op update: only what changes")],
-    id: Annotated[DocumentId | None, Field(description="default: a new one")] = None,
+    document: dict[str, Any],
+    id: DocumentId | None = None,
     op: Annotated[
         Literal["index", "create", "update"],
-        Field(description="index: replaces; create: only if the id is new; update: merges"),
+        Field(description="index: replace; create: only a new id; update: merge"),
     ] = "index",
     routing: Routing = None,
     if_seq_no: SeqNo = None,
@@ -176,11 +181,11 @@ async def es_index(
     refresh: Refresh = False,
     create_index: CreateIndex = False,
 ) -> Indexed:
-    """Add, replace or change one document."""
+    """Add, replace or update one document."""
     writable(index)
     params = _conditions(if_seq_no, if_primary_term, refresh) | routed(routing)
     if id is None and (op == "update" or if_seq_no is not None):
-        raise ToolError("give the id of the document: only a new one can do without")
+        raise ToolError("give the id of the document: only a new document can do without one")
     if op == "create" and if_seq_no is not None:
         raise ToolError("op create is for a new document, which has no seq_no: leave out if_seq_no, or use op index")
     await write_target(call.backend, index, create=create_index)
@@ -211,7 +216,7 @@ async def es_index(
 class DocumentDeleted(TypedDict):
     index: str
     id: str
-    deleted: Annotated[bool, Field(description="false: it was not there")]
+    deleted: Annotated[bool, Field(description="false: there was no such document")]
 
 
 @tool(title="Delete a document", write=True, destructive=True)
@@ -225,7 +230,7 @@ async def es_delete(
     if_primary_term: PrimaryTerm = None,
     refresh: Refresh = False,
 ) -> DocumentDeleted:
-    """Delete one document by its id. It can't be undone: get it first."""
+    """Delete one document by its id."""
     writable(index)
     params = _conditions(if_seq_no, if_primary_term, refresh) | routed(routing)
     # A delete makes an index of a misspelled name, as any write does.
@@ -240,7 +245,7 @@ async def es_delete(
 
 
 def refreshing(refresh: bool) -> dict[str, str]:
-    """The parameters of a write that waits for searches, or does not."""
+    """Return the parameters of a write that waits for searches, or does not."""
     return {"refresh": "wait_for"} if refresh else {}
 
 
@@ -258,8 +263,8 @@ def _conflict(error: ElasticsearchError, index: str, id: str | None, op: str) ->
         if op == "create":
             return ToolError(f"{index!r} has a document {id!r} already: nothing was written; op index would replace it")
         return ToolError(
-            f"document {id!r} has changed since it was read, and nothing was done: es_get it, and decide again"
+            f"document {id!r} has changed since it was read, and nothing was done: read it again with es_get, then decide"
         )
     if error.type == "document_missing_exception":
-        return ToolError(f"there is no document {id!r} in {index!r} to update: op index would add it")
+        return ToolError(f"there is no document {id!r} in {index!r} to update, so nothing was done: op index adds it")
     return error

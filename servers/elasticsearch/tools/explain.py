@@ -8,7 +8,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.protocol.tools import Call, Room, tool
+from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_names import (
@@ -30,6 +30,8 @@ from servers.elasticsearch.tools.search import partial_notes
 
 MOST_ROWS = 20
 
+MOST_DOCUMENTS = 20
+
 DEPTH = 6
 """Levels of an explanation that are told."""
 
@@ -37,21 +39,22 @@ DEPTH = 6
 class Slow(TypedDict):
     index: str
     shard: int
-    part: Annotated[str, Field(description="the query's part, as Lucene has it")]
+    part: Annotated[str, Field(description="part of the query, in Lucene's terms")]
     ms: float
-    mostly: Annotated[NotRequired[str], Field(description="what most of the time went into")]
+    mostly: Annotated[NotRequired[str], Field(description="what took most of its time")]
 
 
 class Why(TypedDict):
     valid: bool
     error: NotRequired[str]
-    meaning: Annotated[NotRequired[list[str]], Field(description="the query as it is run")]
+    meaning: Annotated[NotRequired[list[str]], Field(description="the query as it runs")]
     matched: NotRequired[bool]
     score: NotRequired[float]
     reasons: NotRequired[list[str]]
+    documents: Annotated[NotRequired[list[dict[str, Any]]], Field(description="of several ids")]
     notes: NotRequired[list[str]]
     took_ms: NotRequired[int]
-    summary: Annotated[NotRequired[list[str]], Field(description="where the time goes, in words")]
+    summary: Annotated[NotRequired[list[str]], Field(description="what takes the time")]
     slowest: NotRequired[list[Slow]]
 
 
@@ -62,11 +65,11 @@ async def es_explain(
     index: IndexName,
     query: Dsl,
     aggs: Dsl | None = None,
-    id: DocumentId | None = None,
+    id: DocumentId | list[DocumentId] | None = None,
     routing: Routing = None,
     profile: bool = False,
 ) -> Why:
-    """Whether a query is valid and what it means; why document id matches or not; with profile what makes it slow."""
+    """Say whether a query is valid and what it means; ids: why they match or not; profile: what is slow."""
     await check_bodies(call.backend, query, aggs)
     index = await within(call.backend, index)
     why = await _validated(call, index, query)
@@ -77,7 +80,9 @@ async def es_explain(
     outside = fields_of(outside_nested(query)) | aggregated(outside_nested(aggs))
     if notes := await field_notes(call.backend, index, fields_of(query) | aggregated(aggs), outside):
         why["notes"] = notes
-    if id is not None:
+    if isinstance(id, list):
+        why["documents"] = await _documents(call, room, index, query, id, routing)
+    elif id is not None:
         why |= await _document(call, room, index, query, id, routing)  # type: ignore[typeddict-item]
     if profile:
         profiled = await _profiled(call, room, index, query, aggs)
@@ -129,6 +134,24 @@ async def _document(
     return found
 
 
+async def _documents(
+    call: Call[ScopedElasticsearch], room: Room, index: str, query: dict[str, Any], ids: list[str], routing: str | None
+) -> list[dict[str, Any]]:
+    """Return what `_document` tells of each of several, with fewer levels of the explanation."""
+    if not 0 < len(ids) <= MOST_DOCUMENTS:
+        raise ToolError(f"give 1 to {MOST_DOCUMENTS} ids")
+    rows: list[dict[str, Any]] = []
+    for id in dict.fromkeys(ids):
+        part = Room(room.left // (len(ids) - len(rows)))
+        try:
+            row = {"id": id} | await _document(call, part, index, query, id, routing)
+        except ToolError as error:
+            row = {"id": id, "error": str(error)}
+        room.take(row)
+        rows.append(row)
+    return rows
+
+
 def _lines(explanation: Mapping[str, Any], level: int = 0) -> Iterator[str]:
     """Lucene's explanation, a line for each of its parts."""
     if level > DEPTH or not explanation:
@@ -156,7 +179,7 @@ async def _profiled(
 
 
 def _place(shard: Mapping[str, Any]) -> tuple[str, int]:
-    """The index and the number of a profiled shard, whose id is [node][index][shard]."""
+    """Return the index and the number of a profiled shard, whose id is [node][index][shard]."""
     parts = shard["id"].strip("[]").split("][")
     return parts[-2], int(parts[-1])
 
@@ -171,7 +194,9 @@ def _rows(shard: Mapping[str, Any]) -> Iterator[Slow]:
 
 def _spent(shard: Mapping[str, Any]) -> dict[str, float]:
     """Nanoseconds of each phase of a search on a shard."""
-    searches = shard.get("searches", [])
+    searches, fetches = shard.get("searches", []), shard.get("fetch", [])
+    if isinstance(fetches, dict):  # a list in OpenSearch 3
+        fetches = [fetches]
     aggregating = sum(part["time_in_nanos"] for part in shard.get("aggregations", ()))
     collecting = sum(c.get("time_in_nanos", 0) for search in searches for c in search.get("collector", ()))
     return {
@@ -179,12 +204,12 @@ def _spent(shard: Mapping[str, Any]) -> dict[str, float]:
         "rewriting the query": sum(search.get("rewrite_time", 0) for search in searches),
         "collecting hits": max(collecting - aggregating, 0),
         "aggregations": aggregating,
-        "fetching documents": shard.get("fetch", {}).get("time_in_nanos", 0),
+        "fetching documents": sum(part.get("time_in_nanos", 0) for part in fetches),
     }
 
 
 def profile_summary(shards: Sequence[Mapping[str, Any]], rows: Sequence[Slow]) -> list[str]:
-    """Where the time of a profiled search goes, in words
+    """Put into words what takes the time of a profiled search
     (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/search-profile.html).
 
     Args:
@@ -194,7 +219,7 @@ def profile_summary(shards: Sequence[Mapping[str, Any]], rows: Sequence[Slow]) -
     spent = [(sum(_spent(shard).values()), shard) for shard in shards]
     whole = sum(time for time, _ in spent)
     if not whole:
-        return ["nothing was measured: every shard could be left out"]
+        return ["nothing was measured: Elasticsearch could skip every shard"]
     phases = {name: sum(_spent(shard)[name] for shard in shards) / whole for name in _spent(shards[0])}
     shares = [
         f"{name} {share:.0%}" for name, share in sorted(phases.items(), key=lambda item: -item[1]) if share >= 0.005
@@ -232,17 +257,17 @@ def _costs(part: Mapping[str, Any], index: str, shard: int) -> Iterator[Slow]:
 
 
 _STEPS = {
-    "build_aggregation": "making the buckets' result",
+    "build_aggregation": "building the buckets' result",
     "build_leaf_collector": "preparing for each segment",
-    "collect": "taking documents into buckets",
+    "collect": "collecting documents into buckets",
     "initialize": "preparing",
-    "reduce": "putting results together",
+    "reduce": "combining results",
     "build_scorer": "preparing: finding the terms that match, as wildcards and prefixes need",
     "create_weight": "preparing: reading the statistics of its terms",
     "next_doc": "going through matching documents",
-    "advance": "jumping to documents that others match",
-    "match": "a second look at each candidate, as phrases need",
+    "advance": "skipping to documents that other clauses match",
+    "match": "checking each candidate again, as phrases need",
     "score": "scoring: a filter would not score",
-    "compute_max_score": "finding what can be left out",
+    "compute_max_score": "finding what can be skipped",
 }
 """What the steps of a profile are (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/search-profile.html)."""

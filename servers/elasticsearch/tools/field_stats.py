@@ -53,6 +53,10 @@ EXACT = 40_000
 
 EXAMPLES = 5
 
+MOST_TOP = 200
+
+MOST_SAMPLED = 1_000_000
+
 
 class Top(TypedDict):
     value: Any
@@ -63,7 +67,7 @@ class FieldStats(TypedDict):
     type: str
     """Several where indices differ."""
     sampled: Annotated[int, Field(description="documents")]
-    missing: Annotated[NotRequired[int], Field(description="of these without it")]
+    missing: Annotated[NotRequired[int], Field(description="sampled documents without the field")]
     distinct: NotRequired[int]
     top: NotRequired[list[Top]]
     range: NotRequired[dict[str, Any]]
@@ -79,12 +83,14 @@ async def es_field(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexPattern,
-    field: Annotated[str, Field(min_length=1, max_length=1000)],
+    field: str,
     query: Dsl | None = None,
-    top: Annotated[int, Field(ge=1, le=200)] = 10,
-    sample: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000,
+    top: int = 10,
+    sample: int = 10_000,
 ) -> FieldStats:
-    """What a field holds: most frequent values, range, distinct, missing share."""
+    """Summarize a field: most frequent values, range, distinct and missing counts."""
+    if not 0 < top <= MOST_TOP or not 0 < sample <= MOST_SAMPLED:
+        raise ToolError(f"top is 1 to {MOST_TOP}, sample 1 to {MOST_SAMPLED} documents")
     await check_bodies(call.backend, query)
     index = await within(call.backend, index)
     async with near_names(call.backend):
@@ -111,9 +117,7 @@ async def es_field(
     room = Room(call.max_bytes, 1024)
     notes = partial_notes(answer)
     if nested:
-        notes.append(
-            f"values are counted in the nested objects {nested!r}: a query or aggregation has to be nested, too"
-        )
+        notes.append(f"values are counted in the nested objects {nested!r}: a query or aggregation must be nested, too")
     if not found:
         notes.append("it is not indexed, so documents without it can't be counted, and no query finds its values")
     if counted:
@@ -189,7 +193,7 @@ def _count(profile: FieldStats, counts: Mapping[str, Any], notes: list[str], roo
     profile["top"] = [row for row in rows if room.take(row)]
     if error := counts["top"].get("doc_count_error_upper_bound"):
         notes.append(
-            f"the numbers of top may be too low by up to {error}, because shards were asked for their own most frequent"
+            f"the counts in top may be too low by up to {error}, because each shard gave only its own most frequent"
         )
     if "range" in counts and counts["range"]["count"]:
         profile["range"] = _range(counts)
@@ -198,7 +202,7 @@ def _count(profile: FieldStats, counts: Mapping[str, Any], notes: list[str], roo
 
 
 def _countable(fields: Mapping[str, Mapping[str, Any]], field: str) -> str | None:
-    """The field, or else a sub-field of it, that can be counted in every index; a keyword comes first."""
+    """Return the field, or else a sub-field of it, that can be counted in every index; a keyword comes first."""
 
     def counts(name: str) -> bool:
         kinds = set(fields[name])
@@ -222,7 +226,7 @@ def _range(sampled: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _at(value: Any, path: str) -> Any:
-    """What is at a dotted path of a document; of an array the first."""
+    """Return the value at a dotted path of a document; of an array, the first."""
     while isinstance(value, list) and value:
         value = value[0]
     if not path:

@@ -12,10 +12,12 @@ from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.elasticsearch.client.backend import path
+from servers.elasticsearch.client.errors import UNAVAILABLE, ElasticsearchError
 from servers.elasticsearch.policy.index_names import NothingInside, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.allocation import past, unassigned, watermarks
 from servers.elasticsearch.tools.health_sections import SECTIONS, About, optional
+from servers.elasticsearch.tools.indices import summaries
 
 MOST_NODES = 50
 """Nodes that are listed; the busiest first."""
@@ -45,16 +47,16 @@ class Shards(TypedDict):
 
 
 class Health(TypedDict):
-    cluster: str
-    status: Annotated[str, Field(description="yellow: copies are missing; red: data is")]
-    nodes: int
-    data_nodes: int
-    shards: Shards
-    pending_tasks: int
+    cluster: NotRequired[str]
+    status: Annotated[str, Field(description="yellow: replicas are missing; red: data is missing")]
+    nodes: NotRequired[int]
+    data_nodes: NotRequired[int]
+    shards: NotRequired[Shards]
+    pending_tasks: NotRequired[int]
     watermarks: NotRequired[dict[str, str]]
     """Disk in use from which shards are not put there, are moved away, and indices are only read; with the most that is left
     free."""
-    busiest: list[NodeLoad]
+    busiest: NotRequired[list[NodeLoad]]
     """Fullest heap first."""
     findings: Annotated[list[str], Field(description="what is wrong, and what to do")]
     unassigned: NotRequired[list[str]]
@@ -62,21 +64,27 @@ class Health(TypedDict):
     about: NotRequired[dict[str, list[str]]]
 
 
-@tool(title="Health of the cluster")
+@tool(title="Cluster health")
 async def es_health(
     call: Call[ScopedElasticsearch],
     *,
     about: list[About] = [],  # noqa: B006
 ) -> Health:
-    """State of the cluster, and what is wrong with it: shards and why they are nowhere, heap, CPU, disk."""
+    """Report the cluster's state and what is wrong: shards, heap, CPU, disk."""
     limits = ""
     if call.backend.scope:
         try:
             limits = path(await within(call.backend, "*", "all"))
         except NothingInside:
             limits = path("*,-*")  # no index: without any, the whole cluster would be told
-    health, report, stats, settings = await asyncio.gather(
-        call.backend.read("GET", "/_cluster/health" + limits),
+    try:
+        health = await call.backend.read("GET", "/_cluster/health" + limits)
+    except ElasticsearchError as error:
+        if error.status not in UNAVAILABLE:
+            raise
+        answer = await _seen(call, error)
+        return answer | {"about": await _told(call, answer, about)} if about else answer
+    report, stats, settings = await asyncio.gather(
         optional(call, "/_health_report"),
         optional(
             call,
@@ -87,7 +95,7 @@ async def es_health(
     )
     nodes = sorted((_node(n) for n in stats.get("nodes", {}).values()), key=lambda n: -n["heap_percent"])
     marks = watermarks(settings)
-    answer: Health = {
+    answer = {
         "cluster": health["cluster_name"],
         "status": health["status"],
         "nodes": health["number_of_nodes"],
@@ -108,15 +116,35 @@ async def es_health(
         with suppress(ToolError):  # a user may be forbidden to ask
             answer["unassigned"] = await unassigned(call, limits or "/*")
     if about:
-        room = Room(call.max_bytes, 1024 + size(answer))
-        answer["about"] = {}
-        for name in dict.fromkeys(about):
-            try:
-                lines = [line async for line in SECTIONS[name](call)]
-            except ToolError as error:
-                lines = [str(error)]
-            answer["about"][name] = [line for line in lines if room.take(line)]
+        answer["about"] = await _told(call, answer, about)
     return answer
+
+
+async def _told(call: Call[ScopedElasticsearch], answer: Health, about: list[About]) -> dict[str, list[str]]:
+    """The lines of sections, as far as they fit."""
+    room = Room(call.max_bytes, 1024 + size(answer))
+    told: dict[str, list[str]] = {}
+    for name in dict.fromkeys(about):
+        try:
+            lines = [line async for line in SECTIONS[name](call)]
+        except ToolError as error:
+            lines = [str(error)]
+        told[name] = [line for line in lines if room.take(line)]
+    return told
+
+
+async def _seen(call: Call[ScopedElasticsearch], refusal: ElasticsearchError) -> Health:
+    """Tell what a user's own indices show, where the user may not ask for the state of the cluster."""
+    try:
+        rows = await summaries(call, "*", "open,closed")
+    except NothingInside:
+        rows = []
+    colours = {row["health"] for row in rows if "health" in row}
+    worst = next((colour for colour in ("red", "yellow", "green") if colour in colours), "unknown")
+    ill = [f"{row['index']} is {row['health']}" for row in rows if row.get("health", "green") != "green"]
+    docs = sum(row.get("docs", 0) for row in rows)
+    told = f"the state of the cluster can't be asked here ({refusal}): this is what {len(rows)} indices that this user sees tell"
+    return {"status": worst, "findings": [told, f"they have {docs} documents", *ill[:MOST_FINDINGS]]}
 
 
 def _node(stats: Mapping[str, Any]) -> NodeLoad:
@@ -141,7 +169,7 @@ def health_findings(
     marks: Mapping[str, str] | None = None,
     impacts: bool = True,
 ) -> list[str]:
-    """What is wrong, a sentence or two each.
+    """List what is wrong, a sentence or two each.
 
     Args:
         health: the answer of _cluster/health
@@ -155,8 +183,8 @@ def health_findings(
     if lonely:
         # Elasticsearch's own report speaks of data tiers here, which leads astray.
         found.append(
-            f"{health['unassigned_shards']} replica shards are unassigned: there is one data node, and a copy never lies beside "
-            "its primary. No data is missing. Add a node, or set number_of_replicas to 0"
+            f"{health['unassigned_shards']} replica shards are unassigned: there is one data node, and a copy is never on "
+            "the node of its primary. No data is missing. Add a node, or set number_of_replicas to 0"
         )
     for name, indicator in report.get("indicators", {}).items():
         if indicator.get("status") in ("green", "unknown") or (lonely and name == "shards_availability"):
@@ -190,9 +218,9 @@ def health_findings(
 
 
 _PAST = {
-    "flood_stage": "indices that have a shard on it can only be read until there is room",
-    "high": "its shards are moved away",
-    "low": "it gets no further shards",
+    "flood_stage": "indices with a shard on it are read-only until there is room",
+    "high": "Elasticsearch moves its shards away",
+    "low": "it gets no new shards",
 }
 
 

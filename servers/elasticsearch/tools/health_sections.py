@@ -19,11 +19,11 @@ About = Literal["tasks", "pending_tasks", "hot_threads", "ilm", "snapshots", "pi
 
 Lines = AsyncIterator[str]
 
-_HIDDEN = "refused: it would show indices that MCP_INDEX_PATTERNS keeps from this server"
+_HIDDEN = "refused: it would show indices outside MCP_INDEX_PATTERNS"
 
 
 async def optional(call: Call[ScopedElasticsearch], path: str, **params: str) -> Mapping[str, Any]:
-    """What a user may be forbidden, and a server may lack (_health_report is of 8.7, ILM and SLM of x-pack)."""
+    """Read what a user may be forbidden, and a server may lack (_health_report is of 8.7, ILM and SLM of x-pack)."""
     try:
         answer = await call.backend.read("GET", path, params=params)
     except ToolError:
@@ -43,6 +43,10 @@ async def _tasks(call: Call[ScopedElasticsearch]) -> Lines:
             ", is being cancelled" if task.get("cancelled") else "" if task["cancellable"] else ", can't be cancelled"
         )
         words = f"{task['running_time_in_nanos'] / 1e9:.1f} s: {task['action']}, {task['node']}:{task['id']}{state}"
+        status = task.get("status")
+        if isinstance(status, dict) and isinstance(total := status.get("total"), int):  # of reindex and the like
+            done = sum(status.get(key, 0) for key in ("created", "updated", "deleted", "version_conflicts"))
+            words += f", {done} of {total} documents"
         yield f"{words}: {what}" if what else words
 
 
@@ -63,7 +67,7 @@ async def _hot_threads(call: Call[ScopedElasticsearch]) -> Lines:
 
 
 def hot_threads(text: str) -> list[str]:
-    """A line a thread: node, share of CPU, what kind of thread it is, and where it is, innermost call of Elasticsearch first
+    """Return a line per thread: node, share of CPU, kind of thread, and its place, innermost call of Elasticsearch first
     (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/cluster-nodes-hot-threads.html).
     """
     found: list[str] = []
@@ -88,7 +92,7 @@ async def _ilm(call: Call[ScopedElasticsearch]) -> Lines:
     if mode := (await optional(call, "/_ilm/status")).get("operation_mode"):
         yield f"lifecycle management is {mode}"
     else:
-        yield "this cluster has no lifecycle management, or this user may not ask"
+        yield "this cluster has no lifecycle management, or this user may not see it"
         return
     answer = await optional(
         call, path(await within(call.backend, "*", "all"), "_ilm", "explain"), only_errors="true", only_managed="true"
@@ -104,7 +108,7 @@ async def _ilm(call: Call[ScopedElasticsearch]) -> Lines:
 async def _snapshots(call: Call[ScopedElasticsearch]) -> Lines:
     repositories = await optional(call, "/_snapshot")
     if not repositories:
-        yield "there is no snapshot repository: nothing is backed up that way"
+        yield "there is no snapshot repository, so there are no snapshots"
     for repository in list(repositories)[:5]:
         params = {
             "size": "5",
@@ -141,7 +145,7 @@ async def _pipelines(call: Call[ScopedElasticsearch]) -> Lines:
 
 
 def pipelines(definitions: Mapping[str, Any], stats: Mapping[str, Any]) -> list[str]:
-    """A line an ingest pipeline: its processors, what went through, and which of them failed; those that fail most first.
+    """Return a line per ingest pipeline: its processors, documents and failures; those that fail most first.
 
     Args:
         definitions: the answer of _ingest/pipeline

@@ -1,77 +1,236 @@
-"""es_define and es_alias: indices, mappings, templates, and the names that lead to indices."""
+"""es_define and es_alias: indices, mappings, settings, templates, and the names that lead to indices."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict
 
-from servers.common.protocol.tools import Call, ToolError, to_json, tool
+from servers.common.protocol.tools import Call, ToolError, problems, to_json, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
-from servers.elasticsearch.policy.index_names import IndexName, check_bodies, near_names, writable, write_target
+from servers.elasticsearch.policy.index_names import (
+    MAY_PERCOLATE,
+    IndexName,
+    check_bodies,
+    near_names,
+    within,
+    writable,
+    write_target,
+)
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
-from servers.elasticsearch.policy.query_bodies import refuse_scripts
+from servers.elasticsearch.policy.query_bodies import check_pipeline, refuse_scripts
+
+Kind = Literal[
+    "index", "mapping", "settings", "data_stream", "template", "component_template", "pipeline", "lifecycle_policy"
+]
 
 _PARTS = {
-    "index": {"settings", "mappings", "aliases"},
+    "index": {"settings", "mappings", "aliases", "like"},
     "mapping": {"properties", "dynamic", "runtime", "dynamic_templates", "_meta"},
+    "data_stream": set[str](),
     "template": {"index_patterns", "template", "composed_of", "priority", "version", "_meta", "data_stream"},
+    "component_template": {"template", "version", "_meta"},
+    "pipeline": {"processors", "on_failure", "description", "version", "_meta"},
+    "lifecycle_policy": {"phases", "_meta"},
 }
-"""What the definition of each may have."""
+"""What the definition of each may have; for settings see SETTINGS."""
+
+PLACES = {
+    "data_stream": "_data_stream",
+    "template": "_index_template",
+    "component_template": "_component_template",
+    "pipeline": "_ingest/pipeline",
+    "lifecycle_policy": "_ilm/policy",
+}
+"""Where the REST API has each."""
+
+SHARED = frozenset({"component_template", "pipeline", "lifecycle_policy"})
+"""What works on the indices of everybody who uses its name."""
+
+SETTINGS = frozenset(
+    {
+        "auto_expand_replicas", "blocks.write", "highlight.max_analyzed_offset", "indexing.slowlog.*",
+        "mapping.total_fields.limit", "number_of_replicas", "priority", "query.default_field", "refresh_interval",
+        "routing.allocation.total_shards_per_node", "search.idle.after", "search.slowlog.*",
+        "unassigned.node_left.delayed_timeout",
+    }
+)  # fmt: skip
+"""Settings of an index that can be changed at any time, and lose or hide no data."""
+
+_COPIED = re.compile(
+    r"analysis|codec|mapping|mode|number_of_replicas|number_of_shards|refresh_interval|similarity|sort"
+)
+"""Settings that an index takes over from one that it is to be like."""
 
 
 class Defined(TypedDict):
     done: str
 
 
-@tool(title="Create an index, field or template", write=True, idempotent=False)
+@tool(title="Create index, fields or template", write=True, idempotent=False)
 async def es_define(
     call: Call[ScopedElasticsearch],
     *,
-    kind: Literal["index", "mapping", "template"],
+    kind: Kind,
     name: IndexName,
     definition: Annotated[
         dict[str, Any],
         Field(
-            description="index: settings, mappings, aliases; mapping: properties; template: index_patterns, template"
+            description='as the API has it: {"properties":{}} of a mapping, {"number_of_replicas":1} of settings. '
+            'An index may be {"like":"other","mappings":{}}'
         ),
     ],
 ) -> Defined:
-    """Create an index, fields or an index template; what is there is never replaced."""
+    """Create what is not there, never replace it; add fields, or change settings of an index."""
     writable(name)
+    if kind == "settings":
+        return await _set(call, name, definition)
     if unknown := sorted(definition.keys() - _PARTS[kind]):
+        known = ", ".join(sorted(_PARTS[kind])) or "nothing: a template says what it is like"
         raise ToolError(
-            f"{unknown[0][:100]!r} is no part of {'an' if kind == 'index' else 'a'} {kind}: it has "
-            f"{', '.join(sorted(_PARTS[kind]))}; nothing was done"
+            f"{unknown[0][:100]!r} is no part of {'an' if kind == 'index' else 'a'} {kind}: it has {known}; nothing was done"
         )
-    refuse_scripts(definition)
+    if kind in SHARED and call.backend.scope:
+        raise ToolError(
+            f"a {kind} would work on indices that MCP_INDEX_PATTERNS keeps from this server: nothing was done"
+        )
+    if kind == "index" and "like" in definition:
+        definition = await _like(call, definition)
+    if kind == "pipeline":
+        check_pipeline(definition, stored=True)
+    else:
+        refuse_scripts(definition)
+    _refuse_percolators(definition)
     await _check_names(call.backend, definition)
     if kind == "mapping":
         await write_target(call.backend, name)
         await call.backend.write("PUT", path(name, "_mapping"), body=definition)
         return {"done": f"the fields were added to {name}"}
+    if kind == "index":
+        await write_target(call.backend, name, create=True)
+        try:
+            await call.backend.write("PUT", path(name), body=definition)
+        except ElasticsearchError as error:
+            if error.type != "resource_already_exists_exception":
+                raise
+            raise ToolError(f"there is an index {name!r} already: nothing was done; kind mapping adds fields") from None
+        return {"done": f"index {name} was created"}
+    if kind == "data_stream":
+        await write_target(call.backend, name, create=True)
+        await call.backend.write("PUT", path("_data_stream", name))
+        return {"done": f"data stream {name} was created"}
     if kind == "template":
-        for pattern in definition.get("index_patterns") or [""]:
-            if not isinstance(pattern, str) or not pattern.strip("*") or pattern.startswith((".", "_")):
-                raise ToolError(
-                    "index_patterns has to say which indices, and not all or Elasticsearch's own; nothing was done"
-                )
-            if not call.backend.scope.has(pattern):
-                raise call.backend.scope.outside(pattern)
-        await _check_names(call.backend, definition.get("template"))
-        await call.backend.write("PUT", path("_index_template", name), params={"create": "true"}, body=definition)
-        return {"done": f"template {name} was created; it holds for indices that are made from now on"}
-    await write_target(call.backend, name, create=True)
+        _check_patterns(call.backend, definition)
+    await _check_names(call.backend, definition.get("template"))
+    where = path(*PLACES[kind].split("/"), name)
+    if kind in ("pipeline", "lifecycle_policy"):
+        await _refuse_existing(call, kind, name)
+        await call.backend.write(
+            "PUT", where, body={"policy": definition} if kind == "lifecycle_policy" else definition
+        )
+        return {"done": f"{kind} {name} was created"}
+    await call.backend.write("PUT", where, params={"create": "true"}, body=definition)
+    return {"done": f"{kind} {name} was created; it holds for indices that are made from now on"}
+
+
+async def _set(call: Call[ScopedElasticsearch], name: str, definition: dict[str, Any]) -> Defined:
+    """Change settings of an index, and say what they were."""
+    given = {key.removeprefix("index."): value for key, value in flat(definition).items() if key}
+    if not given:
+        raise ToolError(f"say which settings: {', '.join(sorted(SETTINGS))}; null resets one")
+    for key, value in given.items():
+        if key not in SETTINGS and f"{'.'.join(key.split('.')[:2])}.*" not in SETTINGS:
+            raise ToolError(
+                f"setting {key[:100]!r} is not changed here, nothing was done: it can be {', '.join(sorted(SETTINGS))}"
+            )
+        if key == "number_of_replicas" and value is not None and not re.fullmatch(r"\d|10", str(value)):
+            raise ToolError("number_of_replicas is 0 to 10; nothing was done")
+    await write_target(call.backend, name)
+    before = await call.backend.read("GET", path(name, "_settings"), params={"flat_settings": "true"})
+    await call.backend.write(
+        "PUT", path(name, "_settings"), body={f"index.{key}": value for key, value in given.items()}
+    )
+    was = [
+        f"{index}: " + ", ".join(f"{key} {entry['settings'].get(f'index.{key}', 'not set')}" for key in sorted(given))
+        for index, entry in sorted(before.items())[:5]
+    ]
+    return {"done": f"{', '.join(sorted(given))} of {name} changed; before: {'; '.join(was)}"[:2000]}
+
+
+def flat(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """Settings by their dotted names."""
+    if not isinstance(settings, dict):
+        return {prefix.rstrip("."): settings}
+    return {name: value for key, inner in settings.items() for name, value in flat(inner, f"{prefix}{key}.").items()}
+
+
+async def _like(call: Call[ScopedElasticsearch], definition: dict[str, Any]) -> dict[str, Any]:
+    """The definition of an index that has the mapping and settings of another one, and what is said beside."""
+    other = definition["like"]
+    if not isinstance(other, str):
+        raise ToolError("like is the name of one index; nothing was done")
+    reached = await within(call.backend, other, "open,closed")
+    async with near_names(call.backend):
+        found = await call.backend.read("GET", path(reached))
+    if len(found) != 1:
+        raise ToolError(f"{other[:100]!r} leads to {len(found)} indices: like is the name of one; nothing was done")
+    ((_, source),) = found.items()
+    settings = {
+        key: value for key, value in source["settings"]["index"].items() if _COPIED.fullmatch(key)
+    }  # as flat names would not tell a list from its items
+    given = {key.removeprefix("index."): v for key, v in flat(definition.get("settings") or {}).items()}
+    nested = flat({key: value for key, value in settings.items() if key != "analysis"})
+    kept = {"analysis": settings["analysis"]} if "analysis" in settings else {}
+    return {
+        "settings": {"index": {**nested, **kept, **given}},
+        "mappings": merged(source.get("mappings", {}), definition.get("mappings") or {}),
+        "aliases": definition.get("aliases") or {},
+    }
+
+
+def merged(old: Any, new: Any) -> Any:
+    """Objects in one another; where both have something else, the new one's."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    return {**old, **{key: merged(old[key], value) if key in old else value for key, value in new.items()}}
+
+
+async def _refuse_existing(call: Call[ScopedElasticsearch], kind: Kind, name: str) -> None:
+    """Raise ToolError where there is one already: Elasticsearch would replace it."""
     try:
-        await call.backend.write("PUT", path(name), body=definition)
+        await call.backend.read("GET", path(*PLACES[kind].split("/"), name))
     except ElasticsearchError as error:
-        if error.type != "resource_already_exists_exception":
+        if error.status != 404:
             raise
-        raise ToolError(f"there is an index {name!r} already: nothing was done; kind mapping adds fields") from None
-    return {"done": f"index {name} was created"}
+        return
+    raise ToolError(f"there is a {kind} {name!r} already: nothing was done; it can be deleted first")
+
+
+def _refuse_percolators(definition: Any) -> None:
+    """Raise ToolError for a dynamic template that may make a field of queries, which the document that makes it holds."""
+    if isinstance(definition, list):
+        for part in definition:
+            _refuse_percolators(part)
+    elif isinstance(definition, dict):
+        for key, part in definition.items():
+            if key == "dynamic_templates" and MAY_PERCOLATE.search(to_json(part)):
+                raise ToolError("a dynamic template can't make fields of type percolator here; nothing was done")
+            _refuse_percolators(part)
+
+
+def _check_patterns(backend: ScopedElasticsearch, definition: dict[str, Any]) -> None:
+    """Raise ToolError where a template would be for all indices, or for others than MCP_INDEX_PATTERNS allows."""
+    for pattern in definition.get("index_patterns") or [""]:
+        if not isinstance(pattern, str) or not pattern.strip("*") or pattern.startswith((".", "_")):
+            raise ToolError(
+                "index_patterns has to say which indices, and not all or Elasticsearch's own; nothing was done"
+            )
+        if not backend.scope.has(pattern):
+            raise backend.scope.outside(pattern)
 
 
 def _looked_up(definition: Any) -> Iterator[str]:
@@ -87,7 +246,7 @@ def _looked_up(definition: Any) -> Iterator[str]:
 
 
 async def _check_names(backend: ScopedElasticsearch, definition: Any) -> None:
-    """Raises ToolError where MCP_INDEX_PATTERNS forbids what a definition of indices has beside their own fields."""
+    """Raise ToolError where MCP_INDEX_PATTERNS forbids what a definition of indices has beside their own fields."""
     if not backend.scope or not isinstance(definition, dict):
         return
     aliases = definition.get("aliases")
@@ -95,12 +254,14 @@ async def _check_names(backend: ScopedElasticsearch, definition: Any) -> None:
         await write_target(backend, alias, create=True)
     await check_bodies(backend, aliases, *({"target_index": name} for name in _looked_up(definition)))
     if "_pipeline" in to_json(definition.get("settings")):
-        raise ToolError("settings default_pipeline and final_pipeline may lead to other indices: nothing was done")
+        raise ToolError("settings default_pipeline and final_pipeline may write to other indices: nothing was done")
+
+
+MOST_CHANGES = 100
+"""Changes of aliases in one call."""
 
 
 class Change(BaseModel):
-    """An alias to add to an index, or to remove from it."""
-
     model_config = ConfigDict(extra="forbid")
 
     op: Literal["add", "remove"]
@@ -121,11 +282,19 @@ class Aliased(TypedDict):
 async def es_alias(
     call: Call[ScopedElasticsearch],
     *,
-    changes: Annotated[list[Change], Field(min_length=1, max_length=100)],
+    changes: Annotated[
+        list[dict[str, Any]], Field(description='[{"op":"add|remove","alias","index","filter","is_write_index"}]')
+    ],
 ) -> Aliased:
-    """Change aliases, all at once: remove one from the old index and add it to the new."""
+    """Change aliases, all at once."""
     actions = []
-    for change in changes:
+    if not 0 < len(changes) <= MOST_CHANGES:
+        raise ToolError(f"give 1 to {MOST_CHANGES} changes; nothing was done")
+    try:
+        parsed = [Change.model_validate(change) for change in changes]
+    except ValidationError as error:
+        raise ToolError(f"a change is wrong: {problems(error, {})}; nothing was done") from None
+    for change in parsed:
         writable(change.alias)
         writable(change.index)
         await check_bodies(call.backend, change.filter)
@@ -143,7 +312,7 @@ async def es_alias(
         actions.append({change.op: action})
     async with near_names(call.backend):
         await call.backend.write("POST", "/_aliases", body={"actions": actions})
-    names = list(dict.fromkeys(change.alias for change in changes))
+    names = list(dict.fromkeys(change.alias for change in parsed))
     found: dict[str, list[str]] = {}
     for name in names[:20]:
         try:
@@ -153,4 +322,4 @@ async def es_alias(
                 raise
             answer = {}
         found[name] = sorted(answer)
-    return {"aliases": found} if len(names) <= 20 else {"aliases": found, "note": "of the first 20"}
+    return {"aliases": found} if len(names) <= 20 else {"aliases": found, "note": "only the first 20 aliases are shown"}

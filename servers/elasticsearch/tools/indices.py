@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, NotRequired
@@ -13,8 +14,17 @@ from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.elasticsearch.client.backend import path
-from servers.elasticsearch.policy.index_names import LONGEST, IndexPattern, inside, listed, near_names, within
+from servers.elasticsearch.client.errors import UNAVAILABLE, ElasticsearchError
+from servers.elasticsearch.policy.index_names import (
+    LONGEST,
+    IndexPattern,
+    inside,
+    known_fields,
+    near_names,
+    within,
+)
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.tools.digests import DIGESTS
 from servers.elasticsearch.tools.health_sections import optional
 
 
@@ -23,7 +33,7 @@ class IndexSummary(TypedDict):
     docs: NotRequired[int]
     bytes: NotRequired[int]
     health: NotRequired[str]
-    shards: Annotated[str, Field(description="primaries x copies")]
+    shards: Annotated[NotRequired[str], Field(description="primaries x copies")]
     aliases: NotRequired[list[str]]
     closed: NotRequired[bool]
 
@@ -33,6 +43,7 @@ class Indices(TypedDict):
     indices: NotRequired[list[IndexSummary]]
     data_streams: NotRequired[list[dict[str, Any]]]
     templates: NotRequired[list[dict[str, Any]]]
+    rows: Annotated[NotRequired[list[dict[str, Any]]], Field(description="of other kinds")]
     cursor: NotRequired[str]
 
 
@@ -41,21 +52,26 @@ async def es_indices(
     call: Call[ScopedElasticsearch],
     *,
     pattern: IndexPattern = "*",
-    kind: Literal["indices", "data_streams", "templates"] = "indices",
+    kind: Literal[
+        "indices", "data_streams", "settings", "templates", "component_templates", "pipelines", "lifecycle_policies"
+    ] = "indices",
     order: Literal["name", "bytes", "docs"] = "name",
     health: Literal["green", "yellow", "red"] | None = None,
     hidden: bool = False,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
     cursor: str | None = None,
 ) -> Indices:
-    """Indices with documents, size, health and aliases; data streams; or index templates."""
+    """Indices with documents, size, health and aliases; or what else is of a kind, in short."""
     rows: list[Any]
     if kind != "indices":
         if order != "name" or health:
             raise ToolError("order and health are for kind indices")
-        rows = await (_data_streams(call, pattern, hidden) if kind == "data_streams" else _templates(call, pattern))
-        return _page(call, kind, rows, "name", limit, cursor)
-    rows = await _indices(call, pattern, "open,closed,hidden" if hidden else "open,closed", health)
+        if kind == "data_streams":
+            rows = await _data_streams(call, pattern, hidden)
+        else:
+            rows = await DIGESTS[kind](call, pattern)
+        return _page(call, kind if kind in ("data_streams", "templates") else "rows", rows, "name", limit, cursor)
+    rows = await summaries(call, pattern, "open,closed,hidden" if hidden else "open,closed", health)
     if order != "name":
         rows.sort(key=lambda row: -row.get(order, 0))
     answer = _page(call, "indices", rows, "index", limit, cursor)
@@ -67,12 +83,12 @@ async def es_indices(
 def _page(
     call: Call[ScopedElasticsearch], kind: str, rows: list[Any], key: str, limit: int, cursor: str | None
 ) -> Indices:
-    """The rows behind the one that the cursor names."""
+    """Return the rows behind the one that the cursor names."""
     start = 0
     if cursor is not None:
         start = next((i for i, row in enumerate(rows, 1) if row[key] == cursor), 0)
         if not start:
-            raise ToolError(f"{cursor[:100]!r} is not there any more: begin again without a cursor")
+            raise ToolError(f"{cursor[:100]!r} no longer exists: start again without a cursor")
     room = Room(call.max_bytes, 2048)
     kept = [row for row in rows[start : start + limit] if room.take(row)]
     answer: Indices = {"total": len(rows), kind: kept}  # type: ignore[misc]
@@ -81,22 +97,54 @@ def _page(
     return answer
 
 
-async def _indices(
-    call: Call[ScopedElasticsearch], pattern: str, expand: str, health: str | None
+async def summaries(
+    call: Call[ScopedElasticsearch], pattern: str, expand: str, health: str | None = None
 ) -> list[IndexSummary]:
+    """Return indices by name. A user without the right to statistics gets names, and documents as a search counts them."""
     pattern = await within(call.backend, pattern, expand)
     params = {"format": "json", "bytes": "b", "h": "index,health,status,docs.count,store.size,pri,rep", "s": "index"}
+    params |= {"expand_wildcards": expand} | ({"health": health} if health else {})
+
+    async def resolve() -> Any:
+        return await call.backend.read("GET", path("_resolve", "index", pattern), params={"expand_wildcards": expand})
+
     async with near_names(call.backend):
-        rows, resolved = await asyncio.gather(
-            call.backend.read(
-                "GET",
-                path("_cat", "indices", pattern),
-                params=params | {"expand_wildcards": expand} | ({"health": health} if health else {}),
-            ),
-            call.backend.read("GET", path("_resolve", "index", pattern), params={"expand_wildcards": expand}),
-        )
-    aliases = {entry["name"]: entry.get("aliases", []) for entry in resolved["indices"]}
-    return [_index(row, aliases.get(row["index"], [])) for row in rows]
+        try:
+            rows, resolved = await asyncio.gather(
+                call.backend.read("GET", path("_cat", "indices", pattern), params=params), resolve()
+            )
+        except ElasticsearchError as error:
+            if error.status not in UNAVAILABLE - {400, 404} or health:
+                raise
+            return await _counted(call, pattern, (await resolve())["indices"])
+    aliases = {entry["name"]: set(entry.get("aliases", ())) for entry in resolved["indices"]}
+    # An alias that was asked for is told apart from the indices that it leads to.
+    for entry in resolved["aliases"]:
+        for name in entry["indices"]:
+            aliases.setdefault(name, set()).add(entry["name"])
+    return [_index(row, sorted(aliases.get(row["index"], ()))) for row in rows]
+
+
+async def _counted(
+    call: Call[ScopedElasticsearch], pattern: str, resolved: list[Mapping[str, Any]]
+) -> list[IndexSummary]:
+    """Indices by their names, with the documents that a search finds in them."""
+    body = {"size": 0, "aggs": {"docs": {"terms": {"field": "_index", "size": 10_000}}}}
+    docs: dict[str, int] = {}
+    with suppress(ToolError):
+        answer = await call.backend.read("POST", path(pattern, "_search"), body=body)
+        docs = {bucket["key"]: bucket["doc_count"] for bucket in answer["aggregations"]["docs"]["buckets"]}
+    rows: list[IndexSummary] = []
+    for entry in sorted(resolved, key=lambda entry: str(entry["name"])):
+        row: IndexSummary = {"index": entry["name"]}
+        if entry["name"] in docs:
+            row["docs"] = docs[entry["name"]]
+        if entry.get("aliases"):
+            row["aliases"] = list(entry["aliases"])[:20]
+        if "closed" in entry.get("attributes", ()):
+            row["closed"] = True
+        rows.append(row)
+    return rows
 
 
 async def _data_streams(
@@ -117,28 +165,9 @@ async def _data_streams(
         for stream in stats.get("data_streams", ()):
             if row := rows.get(stream["data_stream"]):
                 row["bytes"] = stream["store_size_bytes"]
-                row["newest"] = datetime.fromtimestamp(stream.get("maximum_timestamp", 0) / 1000, UTC).isoformat()
+                if newest := stream.get("maximum_timestamp"):
+                    row["newest"] = datetime.fromtimestamp(newest / 1000, UTC).isoformat()
     return sorted(rows.values(), key=lambda row: str(row["name"]))
-
-
-async def _templates(call: Call[ScopedElasticsearch], pattern: str) -> list[dict[str, Any]]:
-    """Index templates: which names they are for, which of those that match comes first, and what they are made of."""
-    answer = await call.backend.read("GET", "/_index_template")
-    rows = []
-    for entry in answer["index_templates"]:
-        name, template = entry["name"], entry["index_template"]
-        patterns = listed(template.get("index_patterns"))
-        if not any(fnmatchcase(name, part) for part in pattern.split(",")) or not all(
-            map(call.backend.scope.has, patterns)
-        ):
-            continue
-        row: dict[str, Any] = {"name": name, "index_patterns": list(patterns), "priority": template.get("priority", 0)}
-        if template.get("composed_of"):
-            row["composed_of"] = template["composed_of"]
-        if "data_stream" in template:
-            row["data_stream"] = True
-        rows.append(row)
-    return sorted(rows, key=lambda row: str(row["name"]))
 
 
 def _index(row: Mapping[str, str | None], aliases: list[str]) -> IndexSummary:
@@ -158,19 +187,22 @@ def _index(row: Mapping[str, str | None], aliases: list[str]) -> IndexSummary:
 
 
 class MappingGroup(TypedDict):
-    indices: Annotated[list[str], Field(description="that have this mapping; 20 are named at the most")]
-    count: Annotated[int, Field(description="of indices")]
-    dynamic: Annotated[NotRequired[str], Field(description="what becomes of unknown fields, where not the default")]
+    indices: Annotated[list[str], Field(description="with this mapping, 20 at most")]
+    count: Annotated[int, Field(description="number of indices")]
+    dynamic: Annotated[NotRequired[str], Field(description="how unknown fields are handled, if not the default way")]
     fields: Annotated[
         NotRequired[dict[str, str]],
-        Field(description="dotted path to type; +.x: sub-field; [..]: parameters that matter to queries"),
+        Field(description="dotted path to type; +.x: sub-field; [..]: parameters that affect queries"),
     ]
-    left_out: Annotated[NotRequired[int], Field(description="fields that did not fit: ask for some by `fields`")]
-    mapping: Annotated[NotRequired[dict[str, Any]], Field(description="with full: as Elasticsearch has it")]
+    left_out: Annotated[NotRequired[int], Field(description="number of fields that did not fit: narrow `fields`")]
+    mapping: Annotated[NotRequired[dict[str, Any]], Field(description="with full: as Elasticsearch returns it")]
 
 
 class Mappings(TypedDict):
-    mappings: list[MappingGroup]
+    mappings: NotRequired[list[MappingGroup]]
+    difference: Annotated[
+        NotRequired[dict[str, Any]], Field(description="with compare; two types: of index and compare")
+    ]
     left_out: Annotated[NotRequired[int], Field(description="groups that did not fit")]
 
 
@@ -181,15 +213,14 @@ async def es_mapping(
     index: IndexPattern,
     fields: Annotated[str, Field(description="only these paths, as user.*")] = "*",
     full: Annotated[bool, Field(description="as JSON")] = False,
+    compare: Annotated[IndexPattern | None, Field(description="only what differs")] = None,
 ) -> Mappings:
-    """The fields of an index and their types, in short. text is for match, keyword for term, sort and aggs."""
-    asked, index = index, await within(call.backend, index, "open,closed,hidden")
-    async with near_names(call.backend):
-        answer = await call.backend.read(
-            "GET",
-            path(index, "_mapping"),
-            params={"allow_no_indices": "false", "expand_wildcards": "open,closed,hidden"},
-        )
+    """The fields of an index and their types, in short."""
+    if compare is not None:
+        if full:
+            raise ToolError("compare tells the digest only: leave out full")
+        return await _compared(call, index, compare, fields)
+    asked, answer = index, await _mappings(call, index)
     groups: dict[str, tuple[list[str], dict[str, Any]]] = {}
     for name, entry in sorted(answer.items()):
         mapping = entry.get("mappings", {})
@@ -202,11 +233,11 @@ async def es_mapping(
             group["dynamic"] = str(mapping["dynamic"])
         if full:
             if fields != "*":
-                raise ToolError("fields narrows the digest only: leave out full, or fields")
+                raise ToolError("fields works only without full: leave out one of them")
             group["mapping"] = mapping
             if not found and size(group) > room.left:
                 raise ToolError(
-                    f"the mapping has {size(group)} bytes, more than fit: leave out full, and narrow the digest by fields"
+                    f"the mapping has {size(group)} bytes, more than fit: leave out full, and narrow the result with fields"
                 )
             if not room.take(group):
                 break
@@ -232,6 +263,54 @@ async def es_mapping(
     if len(found) < len(groups):
         result["left_out"] = len(groups) - len(found)
     return result
+
+
+async def _mappings(call: Call[ScopedElasticsearch], index: str) -> dict[str, Any]:
+    """The mappings of indices, as Elasticsearch answers."""
+    index = await within(call.backend, index, "open,closed,hidden")
+    params = {"allow_no_indices": "false", "expand_wildcards": "open,closed,hidden"}
+    async with near_names(call.backend):
+        try:
+            answer: dict[str, Any] = await call.backend.read("GET", path(index, "_mapping"), params=params)
+        except ElasticsearchError as error:
+            if error.status != 403:
+                raise
+            # Who may read but not see the mapping knows its fields from what searches are told.
+            fields = {
+                name: {"type": " | ".join(types)}
+                for name, types in (await known_fields(call.backend, index, "*")).items()
+            }
+            answer = {index: {"mappings": {"properties": {n: f for n, f in fields.items() if f["type"] != "object"}}}}
+    return answer
+
+
+async def _compared(call: Call[ScopedElasticsearch], index: str, other: str, fields: str) -> Mappings:
+    """Say where the fields of two expressions of indices differ."""
+    room = Room(call.max_bytes)
+    first, second = [_united(await _mappings(call, name)) for name in (index, other)]
+    difference: dict[str, Any] = {"only_index": {}, "only_compare": {}, "differ": {}}
+    left_out = 0
+    for field in sorted(first.keys() | second.keys()):
+        types = first.get(field), second.get(field)
+        if types[0] == types[1] or not fnmatchcase(field, fields):
+            continue
+        where = "only_compare" if types[0] is None else "only_index" if types[1] is None else "differ"
+        told = list(types) if where == "differ" else types[0] or types[1]
+        if left_out or not room.take({field: told}):
+            left_out += 1
+        else:
+            difference[where][field] = told
+    found: Mappings = {"difference": {key: told for key, told in difference.items() if told}}
+    return found | {"left_out": left_out} if left_out else found
+
+
+def _united(answer: Mapping[str, Any]) -> dict[str, str]:
+    """The fields of several indices to their types, all of them where indices differ."""
+    types: dict[str, dict[str, None]] = {}
+    for entry in answer.values():
+        for field, type in field_types(entry.get("mappings", {})):
+            types.setdefault(field, {})[type] = None
+    return {field: " | ".join(found) for field, found in types.items()}
 
 
 _TELLING = (

@@ -22,7 +22,7 @@ ESQL_DEFAULT = 1000
 ESQL_MOST = 10_000
 """Rows that ES|QL gives at the most, by default."""
 
-PARTIAL = "the result is partial: a shard, a node or a cluster failed or was left out, and what it has is missing here"
+PARTIAL = "the result is partial: a shard, node or cluster failed or was skipped, and its data is missing here"
 
 LANGUAGES = ("esql", "sql", "eql")
 
@@ -38,7 +38,10 @@ class Table(TypedDict):
     """name: type"""
     rows: list[Any]
     cut: NotRequired[bool]
-    notes: Annotated[NotRequired[list[str]], Field(description="why the result is not complete")]
+    notes: Annotated[NotRequired[list[str]], Field(description="why the result is incomplete")]
+
+
+LONGEST_QUERY = 100_000
 
 
 @tool(title="Query language", needs=has_language)
@@ -46,16 +49,18 @@ async def es_query(
     call: Call[ScopedElasticsearch],
     *,
     language: Literal["esql", "sql", "eql"] = "esql",
-    query: Annotated[str, Field(min_length=1, max_length=100_000)],
+    query: str,
     index: Annotated[IndexPattern | None, Field(description="of EQL")] = None,
     limit: Annotated[int, Field(ge=1, le=10_000)] = 100,
 ) -> Table:
     """Ask in ES|QL (FROM logs | STATS n = COUNT(*) BY host), SQL, or EQL for sequences of events."""
+    if len(query) > LONGEST_QUERY:
+        raise ToolError(f"the query has {len(query)} characters, more than {LONGEST_QUERY}")
     if not call.backend.has(language):
         there = [name for name in LANGUAGES if call.backend.has(name)]
         raise ToolError(f"this cluster has no {language}: it has {', '.join(there)}, and es_search")
     if (language == "eql") != (index is not None):
-        raise ToolError("give index with EQL, and only then: ES|QL and SQL name it in the query (FROM)")
+        raise ToolError("give index with EQL only: ES|QL and SQL name it in the query (FROM)")
     if index:
         index = await within(call.backend, index)
     elif call.backend.scope:
@@ -73,7 +78,7 @@ async def es_query(
 
 
 def _place(query: str, said: str) -> str:
-    """Where in a query a parser stopped, which says it as `line 1:23`: ` (at ...LIMIT ▶x)`."""
+    """Show where in a query a parser stopped, from its `line 1:23`: ` (at ...LIMIT ▶x)`."""
     found = re.search(r"\bline (\d+):(\d+)", said)
     lines = query.splitlines()
     if not found or not 0 < int(found[1]) <= len(lines):
@@ -128,7 +133,7 @@ async def _events(call: Call[ScopedElasticsearch], query: str, index: str, limit
     if answer.get("is_running"):
         if search := answer.get("id"):
             await call.backend.write("DELETE", path("_eql", "search", str(search)))
-        raise ToolError("the EQL search was not done in time, and was ended: narrow it by time, or by more conditions")
+        raise ToolError("the EQL search took too long and was ended: narrow it by time, or by more conditions")
     hits = answer.get("hits", {})
     found: list[Any]
     if "sequences" in hits:
@@ -154,7 +159,7 @@ def _eql_notes(answer: dict[str, Any]) -> list[str]:
     elif answer.get("is_partial"):
         notes.append(PARTIAL)
     if answer.get("timed_out"):
-        notes.append("the time was up, so events may be missing here: narrow the query")
+        notes.append("the search ran out of time, so events may be missing here: narrow the query")
     return notes
 
 

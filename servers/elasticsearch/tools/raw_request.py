@@ -17,26 +17,24 @@ from servers.elasticsearch.policy.rest_policy import check_parameters, endpoint
 
 class RawAnswer(TypedDict):
     answer: Any
-    cut: Annotated[NotRequired[dict[str, int]], Field(description="whole lengths of what was cut")]
+    cut: Annotated[NotRequired[dict[str, int]], Field(description="full lengths of cut values")]
 
 
 @tool(title="Read-only request")
 async def es_request(
     call: Call[ScopedElasticsearch],
     *,
-    path: Annotated[str, Field(min_length=1, max_length=4096, description="as /_cat/shards/logs-*")],
+    path: str,
     method: Literal["GET", "POST"] = "GET",
-    params: Annotated[dict[str, Any] | None, Field(description="filter_path picks parts")] = None,
+    params: Annotated[dict[str, Any] | None, Field(description="filter_path selects parts")] = None,
     body: dict[str, Any] | None = None,
 ) -> RawAnswer:
-    """Any request of the REST API that only reads, as _cat, _tasks, _ilm/policy, _snapshot, _ingest/pipeline/_simulate."""
+    """Any request of the REST API that only reads, as /_cat/shards/logs-*, /_snapshot, /_ingest/pipeline/_simulate."""
     found = endpoint(method, path)
     given = params or {}
     check_parameters(given)
     if wrong := [name for name, value in given.items() if not isinstance(value, str | int | float)]:
-        raise ToolError(
-            f"params: {wrong[0][:100]!r} has to be text, a number, true or false; what is sent goes into body"
-        )
+        raise ToolError(f"params: {wrong[0][:100]!r} has to be text, a number, true or false; data goes into body")
     found.check_body(method, body)
     await check_bodies(call.backend, body)
     sent = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
@@ -53,7 +51,7 @@ async def es_request(
             expand = sent.pop("expand_wildcards", "open,closed" if found.reaches_closed else "open")
             parts = found.of(await within(call.backend, found.indices[0], expand))
         elif found.pattern == "/_cluster/allocation/explain" and not (body or {}).get("index"):
-            raise ToolError("name index, shard and primary in the body: without, any shard is explained")
+            raise ToolError("name index, shard and primary in the body: without them Elasticsearch explains any shard")
         elif found.parts[:1] == ("_nodes",):
             # The last requests of HTTP clients have indices in their paths.
             sent["filter_path"] = ",".join(filter(None, [sent.get("filter_path"), "-nodes.*.http.clients"]))

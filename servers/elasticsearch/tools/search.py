@@ -12,6 +12,8 @@ import base64
 import contextlib
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
@@ -42,6 +44,9 @@ KEEP_ALIVE = "5m"
 COUNTED = 10_000
 """Matches that are counted exactly; beyond, total is a lower bound."""
 
+MOST_HITS = 1000
+"""Hits of a page that have more than an id."""
+
 HIT_BYTES = 8192
 """A hit is given up to this length, or whole where it is the only one asked for."""
 
@@ -51,21 +56,27 @@ HIGHLIGHTED = 1_000_000
 
 class Hit(TypedDict):
     id: str
-    index: Annotated[NotRequired[str], Field(description="where several were searched")]
+    index: Annotated[NotRequired[str], Field(description="present if several indices were searched")]
     routing: NotRequired[str]
     score: NotRequired[float]
     source: NotRequired[dict[str, Any]]
     cut: Annotated[
-        NotRequired[dict[str, int]], Field(description="what was cut in source, and its whole length: es_get")
+        NotRequired[dict[str, int]],
+        Field(description="values cut in source, with their full lengths; es_get reads them"),
     ]
     highlight: NotRequired[dict[str, list[str]]]
+    fields: NotRequired[dict[str, list[Any]]]
+    inner_hits: Annotated[NotRequired[dict[str, Any]], Field(description="of collapse and nested queries")]
 
 
 class SearchHits(TypedDict):
     total: int
     at_least: Annotated[NotRequired[bool], Field(description="total is a lower bound")]
-    hits: list[Hit]
+    hits: NotRequired[list[Hit]]
+    ids: NotRequired[list[str]]
     aggregations: NotRequired[dict[str, Any]]
+    suggest: NotRequired[dict[str, Any]]
+    also: Annotated[NotRequired[list[Mapping[str, Any]]], Field(description="results of the further searches")]
     notes: Annotated[NotRequired[list[str]], Field(description="why the result is not complete")]
     cursor: NotRequired[str]
 
@@ -75,39 +86,61 @@ async def es_search(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexPattern,
-    text: Annotated[str | None, Field(description='words in any field: all of them; "a phrase", a | b, -not')] = None,
+    text: Annotated[str | None, Field(description='all these words, in any field; "a phrase", a | b, -not')] = None,
     where: Annotated[
         Dsl | None,
         Field(
-            description='{"status":"open","tag":["a","b"],"date":{"gte":"now-1d"},"gone":null}: any of a list; null: none'
+            description='{"status":"open","tag":["a","b"],"date":{"gte":"now-1d"},"gone":null}; list: any of them; null: no value'
         ),
     ] = None,
-    query: Annotated[Dsl | None, Field(description='further query DSL clause, as {"match":{"title":"fox"}}')] = None,
-    knn: Annotated[Dsl | None, Field(description="field, query_vector, k, num_candidates")] = None,
+    query: Dsl | None = None,
+    knn: Dsl | None = None,
     aggs: Dsl | None = None,
     sort: Annotated[
-        list[dict[str, Any] | str] | None, Field(description='as [{"date":"desc"}]; default: by score')
+        list[dict[str, Any] | str] | None, Field(description='e.g. [{"date":"desc"}]; default: score')
     ] = None,
-    source: Annotated[list[str] | None, Field(description="fields to give, * allowed; []: none")] = None,
+    source: Annotated[
+        list[str] | None, Field(description='fields to give, * allowed; []: none; ["_id"]: bare ids, up to 10000')
+    ] = None,
     highlight: list[str] | None = None,
-    size: Annotated[int, Field(ge=0, le=1000, description="0: exact total and aggregations only")] = 10,
-    timeout_s: Annotated[int, Field(ge=1, le=600)] = 10,
+    size: Annotated[int, Field(ge=0, le=10_000, description="0: exact total and aggregations only")] = 10,
+    timeout_s: Annotated[int, Field(ge=1)] = 10,
+    more: Annotated[
+        Dsl | None,
+        Field(description="of the body: collapse, suggest, runtime_mappings, retriever, rescore, min_score, fields"),
+    ] = None,
+    also: Annotated[list[Dsl], Field(description='further searches, as {"index":"b","size":0}')] = [],  # noqa: B006
     cursor: str | None = None,
 ) -> SearchHits:
     """Search, count and aggregate, by text and where or by the query DSL without scripts."""
-    await check_bodies(call.backend, query, knn, aggs, {"sort": sort})
+    if also:
+        if cursor is not None:
+            raise ToolError("also is for first pages: go on with one search at a time")
+        call, further = replace(call, max_bytes=call.max_bytes // (len(also) + 1)), _checked(also)
+    ids = source == ["_id"]
+    more = _parts(more, text, where, query, knn, sort)
+    # Who wants ids wants all of them: pages are of one state from the first on.
+    steady = ids and size > 0 and not call.backend.opensearch and more.keys().isdisjoint(_ONE_PAGE)
+    if size > MOST_HITS and not steady:
+        raise ToolError(
+            f'size is at most {MOST_HITS}: go on by the cursor (only of bare ids, source ["_id"], up to 10000)'
+        )
+    await check_bodies(call.backend, query, knn, aggs, {"sort": sort}, more)
     reached = await within(call.backend, index)
     given = query
     query = combined(text, where, query, await nested_paths(call.backend, reached, where or ()))
     # An empty list would mean all.
-    asked = {"query": query, "knn": knn, "sort": sort, "_source": source or (None if source is None else False)}
+    wanted = False if ids else source or (None if source is None else False)
+    asked = {"query": query, "knn": knn, "sort": sort or None, "_source": wanted}
     body: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    body |= {"size": size, "timeout": f"{timeout_s}s"}
+    body |= {"size": size, "timeout": f"{timeout_s}s"} | more
+    if "suggest" in more:
+        body.setdefault("query", {"match_all": {}})  # without, Elasticsearch does not search at all
     if highlight:
         longest = "max_analyzer_offset" if call.backend.opensearch else "max_analyzed_offset"
         body["highlight"] = {"fields": {field: {} for field in highlight}, longest: HIGHLIGHTED}
     page = HitsPage.parse(call.backend.scope.opened(cursor) if cursor else None, cursor, _fingerprint(index, body))
-    if page.first:
+    if page.first and not steady:
         if aggs:
             body["aggs"] = aggs
         # Counting all matches costs; it is worth it for who asks for nothing else.
@@ -121,17 +154,93 @@ async def es_search(
                 size,
             )
     else:
-        found = _found(call, await _go_on(call.backend, reached, page, body), page, size)
+        if page.first and aggs:
+            body["aggs"] = aggs
+        if steady:
+            body.setdefault("sort", [])  # any order will do
+        async with near_fields_of(call.backend, reached):
+            found = _found(call, await _go_on(call.backend, reached, page, body), page, size)
         if "cursor" not in found:
-            # It would expire by itself; nobody waits for it to be closed.
-            with contextlib.suppress(ToolError, BackendError):
-                await call.backend.write("DELETE", "/_pit", body={"id": page.pit})
+            await _close(call.backend, page)
     notes = found.get("notes", [])
     if page.first:
         notes = notes + await _field_notes(call, reached, found, text, query, given, aggs)
+    if not more.keys().isdisjoint(_ONE_PAGE) and found.pop("cursor", ""):
+        notes = [*notes, f"there is more: {', '.join(more.keys() & _ONE_PAGE)} has one page, so raise size"]
     if notes:
         found["notes"] = notes
+    if ids:
+        _bare(found)
+    if also:
+        # One after the other, so that one answer at a time is in memory.
+        found["also"] = [await _answered(call, arguments) for arguments in further]
     return found
+
+
+MOST_SEARCHES = 10
+
+
+def _checked(also: list[Dsl]) -> list[dict[str, Any]]:
+    """The arguments of further searches.
+
+    Raises:
+        ToolError: those of one are wrong.
+    """
+    if len(also) > MOST_SEARCHES:
+        raise ToolError(f"also takes at most {MOST_SEARCHES} searches")
+    checked = []
+    for at, arguments in enumerate(also):
+        try:
+            values, strange = es_search.check(arguments)
+        except ToolError as error:
+            raise ToolError(f"also[{at}]: {error}") from None
+        if strange or values["also"] or values["cursor"] is not None:
+            wrong = strange[0] if strange else "also" if values["also"] else "cursor"
+            raise ToolError(f"also[{at}]: argument {wrong[:100]!r} is not possible here")
+        checked.append(values)
+    return checked
+
+
+async def _answered(call: Call[ScopedElasticsearch], arguments: dict[str, Any]) -> Mapping[str, Any]:
+    """The result of a search, or its error: others may succeed."""
+    try:
+        return await es_search.function(call, **arguments)
+    except ToolError as error:
+        return {"error": str(error)}
+
+
+_PARTS = frozenset(
+    {
+        "collapse", "docvalue_fields", "fields", "indices_boost", "min_score", "post_filter", "rank", "rescore", "retriever",
+        "runtime_mappings", "suggest", "terminate_after", "track_scores",
+    }
+)  # fmt: skip
+"""Parts of a search's body that have no argument."""
+
+_ONE_PAGE = frozenset({"collapse", "rank", "rescore", "retriever", "terminate_after"})
+"""Those that a point in time does not go on with."""
+
+
+def _parts(more: Dsl | None, text: Any, where: Any, query: Any, knn: Any, sort: Any) -> Dsl:
+    """Further parts of a body.
+
+    Raises:
+        ToolError: one is not known, or does not go with the other arguments.
+    """
+    more = more or {}
+    if unknown := sorted(more.keys() - _PARTS):
+        raise ToolError(f"more: {unknown[0][:100]!r} is not possible here; it takes {', '.join(sorted(_PARTS))}")
+    if "retriever" in more and any(value for value in (text, where, query, knn, sort)):
+        raise ToolError("a retriever takes the place of text, where, query, knn and sort: put them into it")
+    return more
+
+
+def _bare(found: SearchHits) -> None:
+    """Make a list of ids of hits that have nothing else to tell."""
+    for hit in found["hits"]:
+        hit.pop("score", None)
+    if all(hit.keys() == {"id"} for hit in found["hits"]):
+        found["ids"] = [hit["id"] for hit in found.pop("hits")]
 
 
 async def _field_notes(
@@ -158,13 +267,13 @@ async def _field_notes(
             known = await known_fields(call.backend, index, "*")
             if paths := sorted(name for name, types in known.items() if "nested" in types)[:5]:
                 notes.append(
-                    f"text does not look into nested objects ({', '.join(paths)}): ask their fields by where or a nested query"
+                    f"text does not search nested objects ({', '.join(paths)}): search their fields with where or a nested query"
                 )
     return notes
 
 
 def _filters(aggs: Any) -> list[Any]:
-    """The queries of filter aggregations."""
+    """Return the queries of filter aggregations."""
     if not isinstance(aggs, dict):
         return []
     here = [inner for name, inner in aggs.items() if name in ("filter", "filters")]
@@ -213,10 +322,10 @@ class HitsPage:
         except (ValueError, TypeError):
             well = False
         if not well:
-            raise ToolError(f"cursor {cursor[:50]!r} is not one from a result: begin without a cursor")
+            raise ToolError(f"cursor {cursor[:50]!r} is not from a result: start without a cursor")
         if given != fingerprint:
             raise ToolError(
-                "the cursor is of another search: repeat all arguments as they were, or begin without a cursor"
+                "the cursor belongs to another search: repeat all arguments unchanged, or start without a cursor"
             )
         return cls(fingerprint, offset, pit, after, shown)
 
@@ -235,12 +344,13 @@ def mark(hit: Any) -> str:
 
 
 def _fingerprint(index: str, body: Dsl) -> str:
-    """Tells one search from another, whatever the size of its pages and the time they may take."""
+    """Tell one search from another, whatever the size of its pages and the time they may take."""
     asked = {name: value for name, value in body.items() if name not in ("size", "timeout")}
     return hashlib.blake2b(to_json([index, asked]).encode("utf-8", "replace"), digest_size=6).hexdigest()
 
 
 async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body: Dsl) -> Any:
+    first = page.pit is None
     if page.pit is None:
         async with near_names(backend):
             opened = await backend.read(
@@ -252,14 +362,22 @@ async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body:
     # Those that the first page has shown are left out. Pages are of 1000 hits at the most, which is within the window.
     body["size"] += len(page.marks)
     # Elasticsearch orders equals by shard and place; said here, it is a value to go on behind.
-    body["sort"] = [*(body.get("sort") or ["_score"]), {"_shard_doc": "asc"}]
+    body["sort"] = [*body.get("sort", ["_score"]), {"_shard_doc": "asc"}]
     body |= {"pit": {"id": page.pit, "keep_alive": KEEP_ALIVE}, "track_total_hits": COUNTED}
     try:
         return await backend.read("POST", "/_search", body=body)
     except ElasticsearchError as error:
+        if first:
+            await _close(backend, page)  # nobody gets a cursor of it
         if error.type in ("search_context_missing_exception", "no_shard_available_action_exception"):
-            raise ToolError("the cursor has expired, or its index is gone: begin again without a cursor") from None
+            raise ToolError("the cursor has expired, or its index is gone: start again without a cursor") from None
         raise
+
+
+async def _close(backend: ScopedElasticsearch, page: HitsPage) -> None:
+    """Close the point in time of a page. One that stays open expires by itself."""
+    with contextlib.suppress(ToolError, BackendError):
+        await backend.write("DELETE", "/_pit", body={"id": page.pit})
 
 
 def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: int) -> SearchHits:
@@ -282,6 +400,13 @@ def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: i
                 "ask for fewer buckets (size), a longer interval or fewer sub-aggregations"
             )
         room.take(answer["aggregations"])
+    if "suggest" in answer:
+        found["suggest"] = answer["suggest"]
+        if size(answer["suggest"]) > room.left:
+            raise ToolError(
+                f"the suggestions have {size(answer['suggest'])} bytes, more than fit: ask for fewer (size)"
+            )
+        room.take(answer["suggest"])
     several = len({hit["_index"] for hit in hits}) > 1
     found["hits"] = _fitted([_hit(hits[at], several) for at in unseen[:most]], room)
     shown = len(found["hits"])
@@ -294,7 +419,7 @@ def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: i
     )
     if more and shown:
         met = set(map(mark, passed))
-        left = met if page.first else set(marks) - met
+        left = set(marks) - met if page.pit else met
         after = passed[-1].get("sort", [])
         following = HitsPage(page.fingerprint, end, page.pit, after if page.pit else None, "".join(sorted(left)))
         found["cursor"] = call.backend.scope.seal(following.cursor())
@@ -307,12 +432,19 @@ def _hit(raw: Any, several: bool) -> Hit:
         hit["routing"] = raw["_routing"]
     if several:
         hit["index"] = raw["_index"]
-    if raw.get("_score") is not None:
+    if raw.get("_score"):  # one that only filters have found has 0
         hit["score"] = raw["_score"]
     if "highlight" in raw:
         hit["highlight"] = raw["highlight"]
     if "_source" in raw:
         hit["source"] = raw["_source"]
+    if "fields" in raw:
+        hit["fields"] = raw["fields"]
+    if "inner_hits" in raw:
+        hit["inner_hits"] = {
+            name: {"total": inner["hits"]["total"]["value"], "hits": [_hit(h, False) for h in inner["hits"]["hits"]]}
+            for name, inner in raw["inner_hits"].items()
+        }
     return hit
 
 
@@ -323,6 +455,10 @@ def _fitted(hits: list[Hit], room: Room) -> list[Hit]:
         if "source" in hit:
             most = room.left if len(hits) == 1 else min(HIT_BYTES, room.left)
             source = hit.pop("source")
+            if "inner_hits" in hit:
+                hit["inner_hits"], _ = shorten(hit["inner_hits"], max(most // 2, 256))
+            if "fields" in hit:
+                hit["fields"], _ = shorten(hit["fields"], max(most // 2, 256))
             hit["source"], cut = shorten(source, max(most - size(hit) - 64, 256))
             if cut:
                 hit["cut"] = cut
@@ -337,7 +473,8 @@ def partial_notes(answer: Any) -> list[str]:
     notes = []
     if answer.get("timed_out"):
         notes.append(
-            "the time was up: hits and totals are of what was looked at until then; narrow the query or raise timeout_s"
+            "the search ran out of time: hits and totals cover only what was searched until then; "
+            "narrow the query or raise timeout_s"
         )
     shards = answer.get("_shards", {})
     if shards.get("failed"):

@@ -12,9 +12,11 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, NoPermissionError, RedisError, ResponseError
 
 from servers.common.backend import BackendError
+from servers.common.memory_budget import MemoryBudget
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.deployment import RedisNode, deploy
-from servers.redis.client.errors import CROSS_SLOT, ConnectionLost, RedisErrors
+from servers.redis.client.errors import CROSS_SLOT, ConnectionLost, RedisErrors, of_server
+from servers.redis.client.memory_guard import arriving
 from servers.redis.format.replies import info
 from servers.redis.settings import RedisSettings
 
@@ -48,6 +50,7 @@ class RedisBackend:
         self._deployment = deploy(settings)
         self._errors = RedisErrors(self._deployment.address, self._deployment.check, clustered=self.clustered)
         self._database = settings.database
+        self._long_answers = MemoryBudget(1)
         self._modules: frozenset[str] | None = None
         self._server = ""
 
@@ -65,7 +68,7 @@ class RedisBackend:
         """
 
         async def asked(*command: str) -> Any:
-            """The answer; None where this user may not send the command."""
+            """Return the answer; None where this user may not send the command."""
             with self._errors:
                 try:
                     return await (await self._deployment.node(None)).checks.execute_command(*command)
@@ -83,23 +86,23 @@ class RedisBackend:
         except ToolError as error:
             raise BackendError(f"Redis at {self.address}: {error}") from None
         if said_of_server is None:
-            return "Redis, of which this user may not know more: INFO is not allowed"
+            return "Redis, version unknown: this user may not run INFO"
         name = "Valkey" if "valkey_version" in fields else fields.get("server_name", "redis").capitalize()
         return f"{name} {fields.get('valkey_version') or fields.get('redis_version', 'of unknown version')}"
 
     def has(self, module: str) -> bool:
-        """Whether there is a module, a name of MODULES; true as long as Redis was not reached."""
+        """Return whether Redis has a module, a name of MODULES; true until Redis was reached."""
         return self._modules is None or module in self._modules
 
     async def close(self) -> None:
         await self._deployment.close()
 
     def translated(self) -> RedisErrors:
-        """A context that turns redis-py's exceptions into ours."""
+        """Return a context that turns redis-py's exceptions into ours."""
         return self._errors
 
     async def read(self, *command: Any, at: bytes | None = None) -> Any:
-        """Sends a command that changes nothing; once more when the connection turns out to be dead.
+        """Send a command that changes nothing; once more when the connection turns out to be dead.
 
         Raises:
             BackendError: Redis can't be reached or refuses us.
@@ -109,12 +112,12 @@ class RedisBackend:
         return self._unfailed(answer)
 
     async def read_many(self, commands: Sequence[Command]) -> list[Any]:
-        """Sends commands that change nothing, in one round trip to each server. An answer that is an error is an exception
+        """Send commands that change nothing, in one round trip to each server. An answer that is an error is an exception
         in the list."""
         return await self._twice(lambda: self._send(self._ask, commands))
 
     async def write(self, *command: Any, at: bytes | None = None) -> Any:
-        """Sends a command that changes something, never twice.
+        """Send a command that changes something, never twice.
 
         Raises:
             BackendError: as `read`; it is `unknown` whether the command was done if its answer was lost.
@@ -124,12 +127,15 @@ class RedisBackend:
         return self._unfailed(answer)
 
     async def write_many(self, commands: Sequence[Command]) -> list[Any]:
-        """As `read_many` for commands that change something: each is sent once, and they are no transaction. Where one server
-        of a cluster fails and another does not, the list has the BackendError for the commands of the one that fails."""
+        """Send commands that change something, each once, without a transaction.
+
+        Errors are as in `read_many`. If one server of a cluster fails and another does not, the list has the BackendError
+        for the commands of the server that failed.
+        """
         return await self._twice(lambda: self._send(self._tell, commands))
 
     async def each(self, *command: Any) -> list[Any]:
-        """The answers of every server to a command that changes nothing."""
+        """Return the answers of every server to a command that changes nothing."""
 
         async def asked() -> list[Any]:
             with self._errors:
@@ -158,17 +164,17 @@ class RedisBackend:
         return await self._twice(asked)
 
     async def pubsub(self, key: bytes | None = None) -> PubSub:
-        """A connection that listens, to the server that has a key. Close it."""
+        """Return a connection that listens, to the server that has a key. Close it."""
         with self._errors:
             return (await self._deployment.node(key)).listeners.pubsub()
 
     async def pubsubs(self) -> list[PubSub]:
-        """A connection that listens to each server. Close them."""
+        """Return a connection that listens to each server. Close them."""
         with self._errors:
             return [node.listeners.pubsub() for node in await self._deployment.nodes()]
 
     async def multi(self, commands: Sequence[Command], at: bytes) -> list[Any]:
-        """Does commands as one (MULTI and EXEC), without watching any key. An answer that is an error is an exception in the
+        """Do commands as one (MULTI and EXEC), without watching any key. An answer that is an error is an exception in the
         list.
 
         Args:
@@ -202,15 +208,16 @@ class RedisBackend:
         Raises:
             ToolError: a key was changed by somebody else meanwhile, and nothing was done.
         """
-        with self._errors:
-            pipeline = await self._twice(lambda: self._watching(keys))
-            try:
-                yield Transaction(pipeline, self._errors.after_sending(atomic=True))
-            finally:
-                await _end(pipeline)
+        async with arriving(self._long_answers):
+            with self._errors:
+                pipeline = await self._twice(lambda: self._watching(keys))
+                try:
+                    yield Transaction(pipeline, self._errors.after_sending(atomic=True))
+                finally:
+                    await _end(pipeline)
 
     async def _watching(self, keys: Sequence[bytes]) -> Pipeline:
-        """A pipeline that watches keys."""
+        """Return a pipeline that watches keys."""
         with self._errors:
             node = await self._deployment.node(keys[0])
             for moved in (False, True):
@@ -226,30 +233,31 @@ class RedisBackend:
         raise AssertionError("the loop above returns or raises")
 
     def check_slots(self, keys: Iterable[bytes]) -> None:
-        """Raises ToolError for keys that a cluster keeps in different slots, where they can't be used together."""
+        """Raise ToolError for keys that a cluster keeps in different slots, where they can't be used together."""
         if self.clustered and len({key_slot(key) for key in keys}) > 1:
             raise ToolError(CROSS_SLOT)
 
     async def _twice(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Does something; once more when the connection turned out to be dead, and nothing can have been done."""
-        try:
-            return await work()
-        except ConnectionLost as error:
-            if error.unknown:
-                raise
-            with self._errors:
-                await self._deployment.refresh()
-            return await work()
+        """Do something; once more when the connection turned out to be dead, and nothing can have been done."""
+        async with arriving(self._long_answers):
+            try:
+                return await work()
+            except ConnectionLost as error:
+                if error.unknown:
+                    raise
+                with self._errors:
+                    await self._deployment.refresh()
+                return await work()
 
     def _unfailed(self, answer: Any) -> Any:
-        """Raises an answer that is an error."""
+        """Raise an answer that is an error."""
         if isinstance(answer, Exception):
             with self._errors:
                 raise answer
         return answer
 
     async def _ask(self, node: RedisNode, commands: Sequence[Command]) -> list[Any]:
-        """Sends commands that change nothing."""
+        """Send commands that change nothing."""
         with self._errors:
             if len(commands) == 1:
                 try:
@@ -261,12 +269,15 @@ class RedisBackend:
                 for command in commands:
                     pipeline.execute_command(*command)
                 answers = await pipeline.execute(raise_on_error=False)
+                for answer in answers:
+                    if of_server(answer):
+                        raise answer
             if _length(answers) > KEPT_BYTES:
                 await node.close_idle()
             return answers
 
     async def _tell(self, node: RedisNode, commands: Sequence[Command], *, transaction: bool = False) -> list[Any]:
-        """Sends commands that change something, over a connection that has just answered: one that broke while nobody used it
+        """Send commands that change something, over a connection that has just answered: one that broke while nobody used it
         fails nothing. Where a slot has moved away, a transaction has the redirection for its only answer."""
         with self._errors:
             async with _pipeline(node, transaction=transaction) as pipeline:
@@ -281,7 +292,7 @@ class RedisBackend:
                         return [error]
 
     async def _send(self, send: Send, commands: Sequence[Command], at: bytes | None = None) -> list[Any]:
-        """Sends commands to the servers that have their keys."""
+        """Send commands to the servers that have their keys."""
         if not commands:
             return []
         with self._errors:
@@ -310,7 +321,7 @@ class RedisBackend:
         return answers
 
     async def _redirected(self, send: Send, error: AskError, asked: RedisNode, command: Command) -> Any:
-        """The answer to a command from where its slot is moving to, or has moved to."""
+        """Return the answer to a command from where its slot is moving to, or has moved to."""
         try:
             with self._errors:
                 node = await self._deployment.redirected(error, asked)
@@ -339,11 +350,11 @@ class Transaction:
         self._after_sending = after_sending
 
     async def read(self, *command: Any) -> Any:
-        """Sends a command that changes nothing at once, before the transaction."""
+        """Send a command that changes nothing at once, before the transaction."""
         return await self._pipeline.immediate_execute_command(*command)
 
     async def execute(self, commands: Iterable[Command]) -> list[Any]:
-        """Does commands as one. An answer that is an error is an exception in the list.
+        """Do commands as one. An answer that is an error is an exception in the list.
 
         Raises:
             BackendError: it is `unknown` whether they were done if the answer was lost.
@@ -357,7 +368,7 @@ class Transaction:
 
 
 async def _end(pipeline: Pipeline) -> None:
-    """Gives a pipeline's connection back. One that still watches has to say so to Redis; where that takes long, it is closed."""
+    """Give a pipeline's connection back. One that still watches sends UNWATCH first; if that takes long, it is closed."""
     try:
         async with asyncio.timeout(UNWATCH_TIMEOUT):
             await pipeline.aclose()
@@ -373,5 +384,5 @@ def _length(answer: Any) -> int:
 
 
 def _key(command: Command) -> bytes | None:
-    """The key that decides where a command goes."""
+    """Return the key that decides where a command goes."""
     return next((word for word in command[1:] if isinstance(word, bytes)), None)

@@ -28,6 +28,7 @@ from redis.exceptions import AskError, AuthenticationError, MovedError
 from servers.common.http.principal import PRINCIPAL
 from servers.common.http.tls import NewestContext
 from servers.common.settings import Secret
+from servers.redis.client.memory_guard import BoundedParser
 from servers.redis.settings import ClientTls, RedisSettings
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class RedisNode:
         await asyncio.gather(*(client.aclose() for client in (self.commands, self.listeners, self.checks)))
 
     async def close_idle(self) -> None:
-        """Closes the connections that nobody uses now."""
+        """Close the connections that nobody uses now."""
         pools = (client.connection_pool for client in (self.commands, self.listeners, self.checks))
         await asyncio.gather(*(pool.disconnect(inuse_connections=False) for pool in pools))
 
@@ -95,7 +96,7 @@ class Deployment(Protocol):
     """The settings to check when it can't be reached."""
 
     async def node(self, key: bytes | None) -> RedisNode:
-        """The server that has a key; any where none is given."""
+        """Return the server that has a key; any where none is given."""
         ...
 
     async def nodes(self) -> list[RedisNode]:
@@ -103,22 +104,22 @@ class Deployment(Protocol):
         ...
 
     async def redirected(self, error: AskError, asked: RedisNode) -> RedisNode:
-        """The server that an answer ASK or MOVED names."""
+        """Return the server that an answer ASK or MOVED names."""
         ...
 
     async def refresh(self) -> None:
-        """Learns again which server has which keys, after one could not be reached."""
+        """Learn again which server has which keys, after one could not be reached."""
         ...
 
     async def close_idle(self) -> None:
-        """Closes the connections that nobody uses now."""
+        """Close the connections that nobody uses now."""
         ...
 
     async def close(self) -> None: ...
 
 
 class _Credentials(CredentialProvider):
-    """Reads the password at each connect, so that a rotated one is taken up."""
+    """Reads the password at each connect, so that a rotated one works at once."""
 
     def __init__(self, username: str, password: Secret) -> None:
         self._username = username
@@ -131,9 +132,12 @@ class _Credentials(CredentialProvider):
             raise AuthenticationError("the password's file can't be read") from None
         return (self._username, password) if self._username else (password,)
 
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        return self.get_credentials()
+
 
 def _options(username: str, password: Secret) -> dict[str, Any]:
-    """The options of a connection, wherever it leads."""
+    """Return the options of a connection, wherever it leads."""
     return {
         "credential_provider": _Credentials(username, password) if password else None,
         "decode_responses": False,
@@ -147,6 +151,8 @@ def _options(username: str, password: Secret) -> dict[str, Any]:
         "driver_info": DriverInfo(lib_version=redis.__version__),
     }
 
+
+_BOUNDED = {"parser_class": BoundedParser}
 
 _KEPT_ALIVE = {"socket_keepalive": True, "socket_keepalive_options": SOCKET_OPTIONS}
 
@@ -169,10 +175,10 @@ class _RotatingConnection(SSLConnection):
 
 
 def _connection(tls: ClientTls | None) -> dict[str, Any]:
-    """The options of a pool for connections over TCP, with TLS or without."""
+    """Return the options of a pool for connections over TCP, with TLS or without."""
     if tls is None:
-        return {"connection_class": Connection, **_KEPT_ALIVE}
-    return {"connection_class": _RotatingConnection, "tls": NewestContext(tls), **_KEPT_ALIVE}
+        return {"connection_class": Connection, **_BOUNDED, **_KEPT_ALIVE}
+    return {"connection_class": _RotatingConnection, "tls": NewestContext(tls), **_BOUNDED, **_KEPT_ALIVE}
 
 
 Connect = Callable[..., Redis]
@@ -180,7 +186,7 @@ Connect = Callable[..., Redis]
 
 
 def _node(host: str, connect: Connect, waiting: type[ConnectionPool], refusing: type[ConnectionPool]) -> RedisNode:
-    """A server.
+    """Return a server.
 
     Args:
         waiting: the pool in which one waits for a free connection
@@ -199,10 +205,10 @@ def _node(host: str, connect: Connect, waiting: type[ConnectionPool], refusing: 
 
 
 def _server(settings: RedisSettings, host: str, port: int, database: int = 0) -> RedisNode:
-    """A server at an address, or at the Unix socket of the settings."""
+    """Return a server at an address, or at the Unix socket of the settings."""
     address: dict[str, Any] = {"host": host, "port": port, **_connection(settings.tls)}
     if settings.socket:
-        address = {"path": settings.socket, "connection_class": UnixDomainSocketConnection}
+        address = {"path": settings.socket, "connection_class": UnixDomainSocketConnection, **_BOUNDED}
 
     def connect(pool: type[ConnectionPool], **of_pool: Any) -> Redis:
         return Redis.from_pool(pool(db=database, **address, **_server_options(settings), **of_pool))
@@ -285,9 +291,9 @@ def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
 class ClusterDeployment:
     """The masters of a Redis Cluster.
 
-    redis-py's RedisCluster knows which node has which slot. Commands go over clients of the single nodes, because those of
-    RedisCluster send ASKING over another connection than its command, do not look whether a pooled connection is broken,
-    close those of other calls when a slot has moved, and have no WATCH that runs in our event loop.
+    redis-py's RedisCluster knows which node has which slot. Commands go over clients of the single nodes, because
+    RedisCluster's own sends ASKING over another connection than its command, and does not check whether a pooled connection
+    is broken. It also closes the connections of other calls when a slot has moved, and its WATCH does not run in our event loop.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
@@ -395,7 +401,7 @@ class DeploymentByLogin:
         self.address, self.check = self._own.address, self._own.check
 
     async def _mine(self) -> Deployment:
-        """The deployment of the current call's user."""
+        """Return the deployment of the current call's user."""
         login = PRINCIPAL.get().login
         if login is None:
             return self._own
@@ -428,12 +434,12 @@ class DeploymentByLogin:
 
 
 def deploy(settings: RedisSettings) -> Deployment:
-    """The deployment that the settings describe."""
+    """Return the deployment that the settings describe."""
     return DeploymentByLogin(settings)
 
 
 def _deploy(settings: RedisSettings) -> Deployment:
-    """The deployment for the one user of the settings."""
+    """Return the deployment for the one user of the settings."""
     if settings.mode == "cluster":
         return ClusterDeployment(settings)
     if settings.mode == "sentinel":

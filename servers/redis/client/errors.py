@@ -16,6 +16,7 @@ from redis.exceptions import (
     MaxConnectionsError,
     MovedError,
     NoPermissionError,
+    OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
     RedisError,
@@ -30,6 +31,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from servers.common.backend import BackendError
 from servers.common.http.principal import PRINCIPAL
 from servers.common.protocol.tools import ToolError
+from servers.redis.client.memory_guard import AnswerTooLong
 
 CROSS_SLOT = "in a cluster, keys used together must be in one slot: give them a common {hash tag}"
 
@@ -42,6 +44,12 @@ class ConnectionLost(BackendError):
     def __init__(self, message: str, *, unknown: bool) -> None:
         super().__init__(message)
         self.unknown = unknown
+
+
+class AnswerGivenUp(BackendError):
+    """The answer to a change was too long to be read: it was done, if Redis did not refuse it."""
+
+    unknown = True
 
 
 class Conflict(ToolError):
@@ -67,7 +75,7 @@ class RedisErrors:
         self._atomic = atomic
 
     def after_sending(self, *, atomic: bool) -> RedisErrors:
-        """The same from the moment on when a change is sent."""
+        """Return the same from the moment on when a change is sent."""
         return RedisErrors(self._address, self._check, clustered=self._clustered, sent=True, atomic=atomic)
 
     def __enter__(self) -> None:
@@ -88,6 +96,8 @@ class RedisErrors:
             return Conflict(
                 "another client changed the key at the same time, and nothing was done: read it and try again"
             )
+        if isinstance(error, AnswerTooLong):
+            return AnswerGivenUp(str(error)) if self._sent else ToolError(str(error))
         if isinstance(error, RedisClusterException):
             return self._of_cluster(error)
         if (isinstance(error, AskError) and self._clustered) or isinstance(error, TryAgainError):
@@ -95,7 +105,7 @@ class RedisErrors:
         if isinstance(error, MovedError):
             return ToolError(f"Redis at {address} is a cluster node that does not own this key: set REDIS_MODE=cluster")
         if isinstance(error, NoPermissionError):
-            return ToolError(f"Redis does not allow it to this user: {error}")
+            return ToolError(f"Redis does not allow this user to do it: {error}")
         if isinstance(error, AuthenticationError):
             ours = "REDIS_PASSWORD (or REDIS_PASSWORD_FILE, or REDIS_URL) and REDIS_USERNAME"
             login = "that of this token in MCP_AUTH_TOKENS_FILE" if PRINCIPAL.get().login else ours
@@ -114,34 +124,41 @@ class RedisErrors:
             return ToolError("this Redis is a read-only replica: connect to its master to write")
         if isinstance(error, ClusterCrossSlotError):
             return ToolError(CROSS_SLOT)
+        if isinstance(error, OutOfMemoryError):
+            return ToolError(
+                "Redis' memory is full (OOM, maxmemory), so it refused the write and nothing was done: delete keys, or have "
+                "the limit raised"
+            )
         if isinstance(error, ResponseError):
+            if code(error) == "BUSY":
+                return ToolError(
+                    "Redis is busy with a script of another client (BUSY), and nothing was done: try again in a while"
+                )
             if code(error) == "WRONGTYPE":
-                return ToolError("the key holds another type than this needs: redis_scan shows the types of keys")
+                return ToolError("the key holds a value of another type: redis_scan shows the types of keys")
             return ToolError(f"Redis answered: {str(error)[:300]}")
         return self._of_connection(error)
 
     def _of_cluster(self, error: RedisClusterException) -> Exception:
-        """What redis-py raises while it looks for the node of a key. It names what happened as the cause."""
+        """Translate what redis-py raises while it looks for the node of a key. The cause names what happened."""
         if isinstance(error, SlotNotCoveredError):
             return self.translate(ClusterDownError(""))
         for cause in _chain(error):
             if isinstance(cause, ResponseError):
                 return BackendError(
-                    f"Redis at {self._address} does not tell the cluster's nodes ({str(cause)[:100]}): "
-                    "set REDIS_MODE=standalone where it is no cluster"
+                    f"Redis at {self._address} does not list the cluster's nodes ({str(cause)[:100]}): "
+                    "set REDIS_MODE=standalone if it is not a cluster"
                 )
             if isinstance(cause, RedisError | OSError):
                 return self.translate(cause)
-        return BackendError(
-            f"the nodes of the cluster of {self._address} can't be learned: try again, or {self._check}"
-        )
+        return BackendError(f"the nodes of the cluster of {self._address} can't be found: try again, or {self._check}")
 
     def _of_connection(self, error: BaseException) -> Exception:
         address, check, unknown = self._address, self._check, self._sent
         if any(isinstance(cause, ReadOnlyError) for cause in _chain(error)):
             # A master that sentinels have replaced: redis-py has closed the connection.
             return ConnectionLost(
-                f"{address} has just got another master: try again in a second", unknown=unknown and not self._atomic
+                f"{address} has just got a new master: try again in a second", unknown=unknown and not self._atomic
             )
         if isinstance(error, RedisConnectionError) and error.status_code:
             return BackendError(f"Redis at {address} refuses our connection: {str(error)[:100]}")
@@ -166,8 +183,15 @@ class RedisErrors:
 
 
 def code(error: RedisError) -> str:
-    """The code word of Redis' answer, such as WRONGTYPE."""
+    """Return the code word of Redis' answer, such as WRONGTYPE."""
     return error.status_code or str(error).partition(" ")[0]
+
+
+def of_server(answer: object) -> bool:
+    """Return whether an answer is an error that is about the server, and not about the command."""
+    return isinstance(answer, BusyLoadingError | MasterDownError) or (
+        isinstance(answer, ResponseError) and code(answer) == "BUSY"
+    )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,67 +1,142 @@
-"""Give up an answer that turns out much larger than it was weighed, before it takes the process's memory."""
+"""Bound what Redis' answers take while they arrive, whatever was known of their sizes before."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
-from servers.common.backend import BackendError
-from servers.common.memory_budget import BUDGET, hold
-from servers.common.protocol.tools import ToolError
+from redis.asyncio.connection import DefaultParser
+from redis.exceptions import RedisError
 
-ALLOWED = 8 * 1024 * 1024
-"""Bytes by which the process may grow beside all that calls may hold, while an answer arrives."""
+from servers.common.memory_budget import BUDGET, HELD, Busy, MemoryBudget
 
-INTERVAL = 0.002
-"""Seconds between looks at the process's memory."""
+CHUNK = 64 * 1024
+"""Bytes that a connection reads at once at the most, as redis-py has it by default."""
+
+SHORT_ANSWER = 8
+"""Chunks that every answer may have; further ones are held in the memory budget, or pass one answer at a time."""
+
+COPIES = 3
+"""Bytes of this process that a byte of an answer takes while it is received and parsed."""
+
+GROWTH = 8 * 1024 * 1024
+"""Bytes by which one answer may make the process grow where there is no budget, as for what a channel brings."""
+
+TOO_LONG = (
+    "the answer is much longer than was to be expected, so it was not taken: ask for less, or for another part of it"
+)
+
+LATE = "other long answers were arriving until this call's time was up: try again in a few seconds"
 
 
-class Oversized(BackendError):
-    """The answer to a change was given up."""
+class AnswerTooLong(RedisError):
+    """The rest of an answer is not read, and its connection is closed. The message is for the client."""
 
-    unknown = True
+
+class Arrival:
+    """The answers to one request, while they arrive.
+
+    What is more than the call holds of the memory budget passes alone: it waits until no other answer does so. It is given up
+    when the process grows by more than half of the budget, or by what the call holds, meanwhile.
+    """
+
+    def __init__(self, lane: MemoryBudget | None = None) -> None:
+        """
+        Args:
+            lane: of size 1, for those that pass alone; None: it need not
+        """
+        self._lane = lane
+        self._chunks = 0
+        self._most = 0
+        self._entering = asyncio.Lock()
+        self._entered: AbstractAsyncContextManager[None] | None = None
+
+    async def chunk(self) -> None:
+        """Count a chunk that is about to be read.
+
+        Raises:
+            AnswerTooLong: it is not to be read.
+        """
+        self._chunks += 1
+        if self._chunks <= SHORT_ANSWER + HELD.get() // (COPIES * CHUNK):
+            return
+        if self._most and _resident() > self._most:
+            raise AnswerTooLong(TOO_LONG)
+        if not self._most:
+            async with self._entering:
+                await self._enter()
+
+    async def _enter(self) -> None:
+        if self._lane and not self._entered:
+            entered = self._lane.hold(1)
+            try:
+                await entered.__aenter__()
+            except Busy:
+                raise AnswerTooLong(LATE) from None
+            self._entered = entered
+        budget = BUDGET.get(None)
+        self._most = _resident() + (max(budget.size // 2, HELD.get()) if budget else GROWTH)
+
+    async def end(self) -> None:
+        """Let the next one pass."""
+        if self._entered:
+            entered, self._entered = self._entered, None
+            await entered.__aexit__(None, None, None)
+
+
+ARRIVAL: ContextVar[Arrival | None] = ContextVar("ARRIVAL", default=None)
+"""The answers to the request under way."""
 
 
 @asynccontextmanager
-async def hold_estimated(weight: int, *, changes: bool = False) -> AsyncIterator[None]:
-    """Hold the memory budget for an answer whose size is only estimated, and watch how the process grows meanwhile.
-
-    What is asked for inside is cancelled when it grows too much; its connection is closed with that.
-
-    Args:
-        weight: bytes of this process that the answer may take
-        changes: what is asked for changes data
-
-    Raises:
-        Busy, TooLarge: as of `hold`.
-        ToolError: the answer was too large; nothing was done.
-        Oversized: the answer to a change was too large.
-    """
-    async with hold(weight):
-        budget = BUDGET.get(None)
-        most = _resident() + (budget.size if budget else weight) + ALLOWED
-        timeout = asyncio.timeout(None)
-        try:
-            async with timeout:
-                task = asyncio.create_task(_watch(most, timeout))
-                try:
-                    yield
-                finally:
-                    task.cancel()
-        except TimeoutError:
-            if not timeout.expired():
-                raise
-            message = "the answer is much larger than most of the key's elements, so it was not taken: ask for other parts of it"
-            raise (Oversized(message) if changes else ToolError(message)) from None
+async def arriving(lane: MemoryBudget) -> AsyncIterator[None]:
+    """Bound the answers to what is sent inside this context, together."""
+    if ARRIVAL.get():
+        yield
+        return
+    arrival = Arrival(lane)
+    token = ARRIVAL.set(arrival)
+    try:
+        yield
+    finally:
+        ARRIVAL.reset(token)
+        await arrival.end()
 
 
-async def _watch(most: int, timeout: asyncio.Timeout) -> None:
-    while _resident() <= most:  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(INTERVAL)
-    timeout.reschedule(asyncio.get_running_loop().time())
+class BoundedParser(DefaultParser):  # type: ignore[misc, valid-type]  # which class it is depends on what is installed
+    """redis-py's parser, which asks before it reads more of an answer, and keeps nothing of one that was given up."""
+
+    connection: Any = None
+
+    def on_connect(self, connection: Any) -> None:
+        """Begin to read from a connection."""
+        self.connection = connection
+        super().on_connect(connection)
+
+    def on_disconnect(self) -> None:
+        """Drop what was received of an answer: redis-py keeps it until the connection is made again."""
+        if self.connection is not None:
+            super().on_connect(self.connection)
+        super().on_disconnect()
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        """Read one answer; without a request under way, as of a channel, it is bounded by itself."""
+        self.alone = Arrival()
+        return await super().read_response(*args, **options)
+
+    async def read_from_socket(self) -> Any:
+        """Read more of it.
+
+        Raises:
+            AnswerTooLong: the answer is too long.
+        """
+        await (ARRIVAL.get() or self.alone).chunk()
+        return await super().read_from_socket()
 
 
 def _resident() -> int:

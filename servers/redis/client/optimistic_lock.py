@@ -20,7 +20,7 @@ MOST = 1024 * 1024
 
 
 def version(dump: bytes | None) -> str:
-    """The version of a key, from what DUMP says of it; the same value has the same version."""
+    """Return the version of a key, from what DUMP says of it; the same value has the same version."""
     return ABSENT if dump is None else hashlib.blake2b(dump, digest_size=8).hexdigest()
 
 
@@ -38,7 +38,7 @@ async def check_versions(transaction: Transaction, versions: Mapping[bytes, str]
         memory = await transaction.read("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)
         if isinstance(memory, int) and memory > MOST:
             raise ToolError(
-                f"{show_key(name)!r} has {memory} bytes now, too many for a key that has a version: nothing was done"
+                f"{show_key(name)!r} has {memory} bytes now, too many for a version check: nothing was done"
             )
         now = version(await transaction.read("DUMP", name))
         if now != wanted:

@@ -48,13 +48,13 @@ class SortedSet:
 
     @staticmethod
     def cursor(last: Scored) -> str:
-        """The cursor behind a member."""
+        """Return the cursor behind a member."""
         member, text = last
         cut, sign = member[:LONGEST_MEMBER], "~" if len(member) > LONGEST_MEMBER else ":"
         return text.decode() + sign + base64.urlsafe_b64encode(cut).decode()
 
     async def page(self, cursor: str, count: int) -> tuple[list[Scored], bool]:
-        """The members that follow a cursor, and whether there are more.
+        """Return the members that follow a cursor, and whether there are more.
 
         A member is looked for where the last one was. Whether the place is right is told by what Redis gives for it in one
         answer: the member before has to be at the cursor or before it, and what follows it is complete.
@@ -86,7 +86,7 @@ class SortedSet:
         return float(pair[1]) >= self._least if self._reverse else float(pair[1]) <= self._greatest
 
     def _is_new(self, pair: Scored, last: tuple[float, bytes, bool] | None) -> bool:
-        """Whether a member comes behind the cursor, and within the scores at the beginning."""
+        """Return whether a member comes after the cursor, and within the scores at the beginning."""
         member, number = pair[0], float(pair[1])
         if number > self._greatest if self._reverse else number < self._least:
             return False
@@ -120,7 +120,7 @@ class SortedSet:
         return low if smaller_than is None else min(low, smaller_than - 1)
 
     async def _before(self, number: float) -> int:
-        """How many members come before all that have a score."""
+        """Count the members that come before all that have a score."""
         bounds = (f"({_text(number)}", "+inf") if self._reverse else ("-inf", f"({_text(number)}")
         return int(await self._backend.read("ZCOUNT", self._name, *bounds))
 
@@ -142,7 +142,7 @@ def _real(argument: str, text: str | None, default: float) -> float:
 
 
 def _parsed(cursor: str) -> tuple[float, bytes, bool] | None:
-    """A cursor's score and member, and whether the member is cut; None for the beginning."""
+    """Return a cursor's score and member, and whether the member is cut; None for the beginning."""
     if cursor == "0":
         return None
     text, sign, coded = cursor.partition(":") if ":" in cursor else cursor.partition("~")
@@ -152,5 +152,5 @@ def _parsed(cursor: str) -> tuple[float, bytes, bool] | None:
     except (ValueError, binascii.Error):
         sign = ""
     if not sign or math.isnan(number):
-        raise ToolError(f"cursor {cursor[:50]!r} is not one of this key: begin without a cursor")
+        raise ToolError(f"cursor {cursor[:50]!r} does not belong to this key: start without a cursor")
     return number, member, sign == "~"

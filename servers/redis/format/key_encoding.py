@@ -9,6 +9,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import BeforeValidator, Field
 from typing_extensions import TypedDict
 
+from servers.common.protocol.arguments import fit
 from servers.common.protocol.tools import ToolError, to_json
 
 _PREFIX = "base64:"
@@ -19,12 +20,15 @@ LONGEST_NAME = 4096
 LONGEST_PATTERN = 1000
 """Bytes of a glob. Redis before 7.0.16 and 6.2.16 can be crashed by long ones (CVE-2024-31228)."""
 
+MOST_IN_VECTOR = 1e15
+"""The biggest number of a vector."""
+
 Pattern = str
 """A glob in an argument; its length is checked where it is used."""
 
 
 class Binary(TypedDict):
-    """Bytes that are no text."""
+    """Bytes that are not text."""
 
     base64: str
 
@@ -53,7 +57,7 @@ Word = Annotated[str, BeforeValidator(_number_as_text)]
 
 
 def show_key(name: bytes) -> str:
-    """A key as a string. One that is no UTF-8, or looks as if it were so written, becomes base64:..."""
+    """Return a key as a string. A key that is not UTF-8, or begins with base64:, becomes base64:..."""
     try:
         text = name.decode()
     except UnicodeDecodeError:
@@ -67,7 +71,7 @@ def show_name(name: bytes, limit: int = 200) -> str:
 
 
 def parse_key(name: str) -> bytes:
-    """The inverse of show_key.
+    """Return the inverse of show_key.
 
     Raises:
         ToolError: what follows base64: is no base64.
@@ -84,11 +88,11 @@ def encode(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise ToolError("the text has half of a surrogate pair, which is no character: give it as base64") from None
+        raise ToolError("the text has half of a surrogate pair, which is not a character: give it as base64") from None
 
 
 def show(value: bytes, limit: int) -> Any:
-    """A value for a result: text where it is UTF-8, else base64; cut to about `limit` bytes."""
+    """Return a value for a result: text where it is UTF-8, else base64; cut to about `limit` bytes."""
     if len(value) <= limit:
         try:
             return value.decode()
@@ -98,7 +102,7 @@ def show(value: bytes, limit: int) -> Any:
 
 
 def show_part(part: bytes) -> dict[str, Any]:
-    """A piece of a value as text or base64; up to three bytes of a cut character are left out of text, but never all of it."""
+    """Return a piece of a value as text or base64. Text leaves out up to three bytes of a cut character, but never all of it."""
     if not part:
         return {"text": ""}
     for end in range(len(part), max(len(part) - 4, 0), -1):
@@ -110,7 +114,7 @@ def show_part(part: bytes) -> dict[str, Any]:
 
 
 def parse(value: str, base64: bool) -> bytes:
-    """A value from an argument: text, or base64."""
+    """Return a value from an argument: text, or base64."""
     return _decode(value) if base64 else encode(value)
 
 
@@ -119,3 +123,19 @@ def _decode(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise ToolError(f"not base64: {text[:40]!r}") from None
+
+
+def parse_vector(value: Any) -> list[float]:
+    """Read a vector from an argument: an array of numbers, or one as JSON text.
+
+    Raises:
+        ToolError: it is not, or a number is too big for Redis, which keeps the squares of 32-bit numbers.
+    """
+    vector = fit(value, {"type": "array", "items": {"type": "number"}})
+    if (
+        not isinstance(vector, list)
+        or not vector
+        or not all(type(number) in (int, float) and abs(number) <= MOST_IN_VECTOR for number in vector)
+    ):
+        raise ToolError(f"a vector is an array of numbers of up to {MOST_IN_VECTOR:g}, such as [0.1,2]")
+    return vector

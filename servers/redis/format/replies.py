@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,30 +20,30 @@ EXACT = 2**53
 
 
 def said(value: Any) -> str:
-    """A short reply as text."""
+    """Return a short reply as text."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def pairs(flat: Any) -> dict[str, Any]:
-    """A flat list of names and values, as RESP2 says a map."""
+    """Return a flat list of names and values, as RESP2 says a map."""
     if isinstance(flat, dict):
         return {said(name): value for name, value in flat.items()}
     return {said(name): value for name, value in zip(flat[::2], flat[1::2], strict=False)}
 
 
 def info(reply: bytes) -> dict[str, str]:
-    """The fields of INFO (https://redis.io/docs/latest/commands/info/)."""
+    """Return the fields of INFO (https://redis.io/docs/latest/commands/info/)."""
     lines = (line.partition(":") for line in said(reply).splitlines() if not line.startswith("#"))
     return {name: value for name, colon, value in lines if colon}
 
 
 def parts(value: str) -> dict[str, str]:
-    """A field of INFO that has fields itself: keys=1,expires=0."""
+    """Return a field of INFO that has fields itself: keys=1,expires=0."""
     return {name: text for name, _, text in (part.partition("=") for part in value.split(","))}
 
 
 def number(fields: Mapping[str, str], name: str) -> int:
-    """A whole number of INFO's; 0 where there is none."""
+    """Return a whole number of INFO's; 0 where there is none."""
     try:
         return int(fields.get(name, 0))
     except ValueError:
@@ -50,8 +51,10 @@ def number(fields: Mapping[str, str], name: str) -> int:
 
 
 def score(value: Any) -> Any:
-    """A floating-point number. JSON has no infinities; Redis' spelling of them is a string."""
+    """Return a floating-point number. JSON has no infinities and no NaN; Redis' spelling of them is a string."""
     real = float(value)
+    if math.isnan(real):
+        return "nan"
     return real if abs(real) != float("inf") else ("inf" if real > 0 else "-inf")
 
 
@@ -61,7 +64,7 @@ def seconds(milliseconds: Any) -> int | None:
 
 
 def as_json(value: Any) -> Any:
-    """A reply whose values are text, as JSON."""
+    """Return a reply whose values are text, as JSON."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, list | tuple):
@@ -72,7 +75,7 @@ def as_json(value: Any) -> Any:
 
 
 def words(error: Any) -> str:
-    """What an error says, cut to a length that always fits."""
+    """Return an error's message, cut to a length that always fits."""
     return str(error)[:300]
 
 

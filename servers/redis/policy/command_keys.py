@@ -59,7 +59,7 @@ def _from(first: int, step: int = 1, last: int | None = None) -> Finder:
 
 
 def _counted(before: int, step: int = 1, destination: bool = False) -> Finder:
-    """A number of keys, and then the keys.
+    """Find keys that follow their number.
 
     Args:
         before: place of the number
@@ -169,8 +169,8 @@ FINDERS: dict[str, Finder] = {
     **dict.fromkeys(names("dbsize randomkey scan time"), _none),
     **dict.fromkeys(
         names("""
-        ft._list ft.aggregate ft.aliasadd ft.aliasdel ft.aliasupdate ft.alter ft.dictadd ft.dictdel ft.dictdump ft.dropindex
-        ft.explain ft.info ft.search ft.spellcheck ft.syndump ft.synupdate ft.tagvals
+        ft._list ft.aliasadd ft.aliasdel ft.aliasupdate ft.alter ft.dictadd ft.dictdel ft.dictdump ft.dropindex
+        ft.explain ft.info ft.spellcheck ft.syndump ft.synupdate ft.tagvals
         """),
         _none,
     ),

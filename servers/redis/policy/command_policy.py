@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from servers.common.protocol.tools import ToolError
 from servers.redis.format.replies import said
-from servers.redis.policy.command_cost import Planned, check_cost
+from servers.redis.policy.command_cost import Planned, Weight, check_cost
 from servers.redis.policy.command_keys import CONTAINERS, FINDERS, keys_in
 from servers.redis.policy.key_scope import KeyScope, ScopedRedis
 
 NEVER = {
     "blocking": "it blocks its connection",
-    "pubsub": "it turns its connection into one that only listens; redis_pubsub listens for a while",
+    "pubsub": "it turns its connection into a subscriber; use redis_pubsub",
     "admin": "it is for administrators",
     "dangerous": "Redis counts it as dangerous",
     "scripting": "scripts are never run here",
-    "connection": "it is about the connection, which is this server's own",
+    "connection": "it changes the connection, which belongs to this server",
     "transaction": "redis_transaction sends several commands as one",
 }
 """ACL categories and flags that are refused, and why."""
@@ -31,6 +31,8 @@ REFUSED = {
     "georadius": "use GEOSEARCH, or GEOSEARCHSTORE to store what it finds",
     "georadiusbymember": "use GEOSEARCH, or GEOSEARCHSTORE to store what it finds",
     "stralgo": "use LCS, of Redis 7",
+    "ft.search": "use redis_search",
+    "ft.aggregate": "use redis_aggregate",
     "lolwut": "it reads no data",
     "post": "it is not a command",
     "host:": "it is not a command",
@@ -99,7 +101,7 @@ class CommandSpec:
                 return reason
         known = self.name in FINDERS
         if not known and ("module" in self.flags or "." in self.name):
-            return "it is of a module, and this server does not know what it touches"
+            return "it belongs to a module, and this server does not know which keys it touches"
         if not known and self.name.partition("|")[0] in CONTAINERS:
             return "it reads no data"
         if self.reads or (writing and "write" in self.flags):
@@ -145,7 +147,7 @@ def _described(words: Sequence[bytes], infos: dict[bytes, list[object]]) -> Comm
 
 async def plan(
     backend: ScopedRedis, commands: Sequence[Sequence[bytes]], *, writing: bool
-) -> tuple[list[Planned], int]:
+) -> tuple[list[Planned], Weight]:
     """Check commands before they are sent: what they are, which keys they touch, what they cost.
 
     Args:
@@ -190,7 +192,7 @@ async def plan(
 
 
 def _agreed(planned: Planned, answer: object, scope: KeyScope) -> Planned:
-    """A command with the keys that Redis finds in it. Under MCP_KEY_PREFIXES our table has to find the same.
+    """Return a command with the keys that Redis finds in it. Under MCP_KEY_PREFIXES our table has to find the same.
 
     Raises:
         ToolError: Redis takes the command for a wrong one, or finds other keys.
@@ -202,12 +204,12 @@ def _agreed(planned: Planned, answer: object, scope: KeyScope) -> Planned:
     assert isinstance(answer, list)
     keys = tuple(bytes(key) for key in answer)
     if scope and set(keys) != set(planned.keys):
-        raise ToolError("Redis finds other keys in it than this server: write it in its plain form")
+        raise ToolError("Redis and this server find different keys in it: write it in its plain form")
     return planned if scope else Planned(planned.name, planned.words, keys, planned.reads)
 
 
 def _placed(error: ToolError, command: CommandSpec, index: int, count: int) -> ToolError:
-    """A refusal that says of which command it is."""
+    """Return a refusal that says of which command it is."""
     text = str(error)
     named = text if text.startswith(command.shown) else f"{command.shown}: {text}"
     return ToolError(f"command {index + 1}: {named}; nothing was done" if count > 1 else named)

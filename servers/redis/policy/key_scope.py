@@ -47,7 +47,7 @@ class KeyScope:
         return name
 
     def check(self, names: Iterable[bytes]) -> None:
-        """Raises ToolError for a name outside of the prefixes."""
+        """Raise ToolError for a name outside of the prefixes."""
         for name in names:
             if not self.has(name):
                 raise ToolError(
@@ -79,7 +79,7 @@ class ValueMask:
         self._names = re.compile(pattern) if pattern else None
 
     def hides(self, *names: bytes, value: bytes = b"") -> bool:
-        """Whether a value is taken for a secret, by the names that lead to it or by itself."""
+        """Return whether a value looks like a secret, by the names that lead to it or by itself."""
         if self._names is None:
             return False
         return any(self._names.search(name[:LONGEST_NAME].decode("utf-8", "replace")) for name in names) or bool(

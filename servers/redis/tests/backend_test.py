@@ -275,7 +275,7 @@ async def test_a_user_who_may_not_ping_can_write(redis: Redis, redis_server: Red
     async with connected(redis_server.port, REDIS_USERNAME="app", REDIS_PASSWORD="secret") as backend:
         assert await backend.write("INCR", b"n") == 1
         assert await backend.multi([("INCR", b"n"), ("GET", b"n")], b"n") == [2, b"2"]
-        with pytest.raises(ToolError, match="does not allow it"):
+        with pytest.raises(ToolError, match="does not allow this user"):
             await backend.write("FLUSHALL")
     redis.execute_command("ACL", "DELUSER", "app")
 

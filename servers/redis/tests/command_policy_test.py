@@ -116,10 +116,10 @@ async def test_a_user_without_info_is_ready(start: Start, redis: Redis) -> None:
         redis.set("k", "v")
         sidecar = start(REDIS_USERNAME="plain", REDIS_PASSWORD="plain-password")
         status, body = sidecar.get("/ready")
-        assert status == 200 and "INFO is not allowed" in body
+        assert status == 200 and "may not run INFO" in body
         async with Client(sidecar.url + "/mcp") as client:
             assert (await ok(client, "redis_read", key="k"))["value"] == "v"
-            assert "does not allow it to this user" in await error(client, "redis_info")
+            assert "does not allow this user to do it" in await error(client, "redis_info")
     finally:
         redis.acl_deluser("plain")
 

@@ -12,7 +12,7 @@ from mcp import Client
 from mcp_types import TextResourceContents
 from redis import Redis
 
-from servers.redis.tests.conftest import error, ok, pages
+from servers.redis.tests.conftest import error, ok, pages, until
 
 pytestmark = pytest.mark.anyio
 
@@ -190,6 +190,14 @@ async def test_listening_hears_what_is_published_meanwhile(client: Client, redis
     assert redis.pubsub_channels() == [], "the listening connection is closed"
 
 
+async def test_what_was_heard_before_the_connection_broke_is_given(client: Client, redis: Redis) -> None:
+    listening = asyncio.create_task(ok(client, "redis_pubsub", listen=["c"], seconds=20))
+    await until(lambda: redis.publish("c", "hello") == 1)
+    redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    heard = await listening
+    assert heard["messages"][0] == {"channel": "c", "message": "hello"} and "can't be reached" in heard["ended"]
+
+
 async def test_listening_ends_when_its_time_is_over(client: Client, redis: Redis) -> None:
     assert await ok(client, "redis_pubsub", listen=["silence"], seconds=0.5) == {"messages": []}
 
@@ -218,6 +226,9 @@ async def test_slow_commands_are_listed_without_what_they_say(client: Client, re
     assert "nobody is to see" not in str(slow) and "example.org" not in str(slow)
     times = [row["microseconds"] for row in slow["rows"]]
     assert times == sorted(times, reverse=True)
+    now, _ = redis.time()
+    assert all(0 <= row["microseconds"] < 60_000_000 and now - 60 <= row["at"] <= now for row in slow["rows"])
+    assert all(row["client"] == "mcp-redis" or row["client"].startswith("127.0.0.1:") for row in slow["rows"])
 
 
 async def test_clients_memory_latency_and_rights(client: Client, redis: Redis) -> None:
@@ -284,7 +295,7 @@ async def test_reading_commands_are_sent(client: Client, redis: Redis, command: 
         (["SORT", "l", "STORE", "k"], "dangerous"),
         (["BLPOP", "l", "0"], "blocks"),
         (["XREAD", "BLOCK", "0", "STREAMS", "x", "$"], "blocks"),
-        (["SUBSCRIBE", "c"], "listens"),
+        (["SUBSCRIBE", "c"], "subscriber"),
         (["MULTI"], "transaction"),
         (["CLIENT", "KILL", "TYPE", "normal"], "administrators"),
         (["CLIENT", "LIST"], "administrators"),
@@ -457,7 +468,7 @@ async def test_a_sorted_set_is_read_by_score_and_from_the_end(client: Client, re
     assert (await ok(client, "redis_read", key="z", start="20", end="30"))["members"] == []
     assert "has to be a score" in await error(client, "redis_read", key="z", start="nan")
     for cursor in ("x", "nan:YQ==", "1:?", "7"):
-        assert "begin without a cursor" in await error(client, "redis_read", key="z", cursor=cursor)
+        assert "start without a cursor" in await error(client, "redis_read", key="z", cursor=cursor)
 
 
 async def test_streams_and_lists_are_read_from_the_end(client: Client, redis: Redis) -> None:
@@ -645,11 +656,16 @@ async def test_settings_and_commands_are_shown_without_secrets(client: Client, r
     redis.config_set("masterauth", "a-password-of-the-master")
     try:
         settings = await ok(client, "redis_diagnose", topic="config", limit=500)
+        some = await ok(client, "redis_diagnose", topic="config", settings=["appendonly", "maxmemory*", "masterauth"])
     finally:
         redis.config_set("masterauth", "")
     values = {row["name"]: row["value"] for row in settings["rows"]}
     assert values["masterauth"] == "(masked)" and values["maxmemory-policy"] == "noeviction"
-    assert "a-password-of-the-master" not in str(settings)
+    assert "a-password-of-the-master" not in str([settings, some])
+    assert {"appendonly", "maxmemory", "maxmemory-policy", "masterauth"} <= {row["name"] for row in some["rows"]}
+    assert len(some["rows"]) < 10
+    assert "no setting 'apendonly'" in await error(client, "redis_diagnose", topic="config", settings=["apendonly"])
+    assert "topic config" in await error(client, "redis_diagnose", topic="acl", settings=["appendonly"])
     redis.config_resetstat()
     redis.set("k", "v")
     rows = {row["command"]: row for row in (await ok(client, "redis_diagnose", topic="commands"))["rows"]}

@@ -1,7 +1,8 @@
-"""The query engine: RediSearch itself for search and aggregation, and a fake for what its release here has not."""
+"""The query engine and JSON, of Redis 8 with the modules of Redis Stack."""
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,9 +13,8 @@ from mcp import Client
 from redis import Redis
 
 from servers.redis.tests.conftest import error, ok
-from servers.redis.tests.fake_query_engine import FakeQueryEngine
-from tools.backends.redis import RedisServer
-from tools.backends.runfiles import program
+from servers.redis.tests.fake_time_series import FakeTimeSeries
+from tools.backends.redis_wheels import other_redis
 from tools.backends.sidecar import Sidecar
 
 pytestmark = pytest.mark.anyio
@@ -24,9 +24,13 @@ ENGINE = ["redis_indexes", "redis_search", "redis_aggregate", "redis_create_inde
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Redis, Sidecar]]:
-    with RedisServer(config={"loadmodule": program("REDISEARCH")}) as server, Redis("127.0.0.1", server.port) as redis:
-        redis.execute_command("FT.CREATE", "books", "SCHEMA", "title", "TEXT", "SORTABLE", "year", "NUMERIC", "SORTABLE",
-                              "genre", "TAG", "SORTABLE")  # fmt: skip
+    with other_redis("redis-8", ["search", "json", "bloom"]) as server, Redis("127.0.0.1", server.port) as redis:
+        for words in (
+            "books PREFIX 1 book: SCHEMA title TEXT SORTABLE year NUMERIC SORTABLE genre TAG SORTABLE",
+            "docs PREFIX 1 doc: SCHEMA title TEXT v VECTOR HNSW 6 TYPE FLOAT32 DIM 3 DISTANCE_METRIC COSINE",
+            "every SCHEMA nosuch TAG",
+        ):
+            redis.execute_command("FT.CREATE", *words.split())
         for number, (title, year, genre) in enumerate(
             [
                 ("The Left Hand of Darkness", 1969, "sf"),
@@ -36,8 +40,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Redis, Si
                 ("Solaris", 1961, "sf"),
             ]
         ):
-            redis.execute_command("FT.ADD", "books", f"book:{number}", "1.0", "FIELDS", "title", title, "year", year,
-                                  "genre", genre, "api_key", "hidden")  # fmt: skip
+            redis.hset(f"book:{number}", mapping={"title": title, "year": year, "genre": genre, "api_key": "hidden"})
+        for number, vector in enumerate([(1, 0.5, 0), (0, 1, 1), (1, 1, 1)]):
+            redis.hset(f"doc:{number}", mapping={"title": f"one {number}", "v": struct.pack("<3f", *vector)})
         env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port), "MCP_ALLOW_WRITES": "true"}
         with Sidecar("servers.redis", env, tmp_path_factory.mktemp("sidecar")) as sidecar:
             sidecar.wait_until_ready()
@@ -58,8 +63,12 @@ async def test_an_index_is_described(client: Client) -> None:
     (index,) = (await ok(client, "redis_indexes", index="books"))["indexes"]
     assert index["name"] == "books" and index["documents"] == 5
     assert {f["attribute"]: f["type"] for f in index["fields"]} == {"title": "TEXT", "year": "NUMERIC", "genre": "TAG"}
-    assert "Unknown Index name" in await error(client, "redis_indexes", index="nosuch")
-    assert "give the name of one" in await error(client, "redis_indexes"), "FT._LIST came with RediSearch 2.0"
+    assert "nknown" in await error(client, "redis_indexes", index="nosuch")
+    by_name = {index["name"]: index for index in (await ok(client, "redis_indexes"))["indexes"]}
+    assert by_name["docs"]["prefixes"] == ["doc:"] and by_name["docs"]["on"] == "HASH"
+    title, vector = by_name["docs"]["fields"]
+    assert title == {"attribute": "title", "type": "TEXT", "weight": "1"}
+    assert (vector["attribute"], vector["dim"], vector["data_type"]) == ("v", 3, "FLOAT32")
 
 
 async def test_documents_are_found(client: Client) -> None:
@@ -69,7 +78,7 @@ async def test_documents_are_found(client: Client) -> None:
     assert found["documents"][0]["key"] == "book:2" and found["documents"][0]["api_key"] == "(masked)"
     (only,) = (await ok(client, "redis_search", index="books", query="darkness", fields=["year"]))["documents"]
     assert only == {"key": "book:0", "year": "1969"}
-    assert "Syntax error" in await error(client, "redis_search", index="books", query="@year:[")
+    assert "yntax error" in await error(client, "redis_search", index="books", query="@year:[")
 
 
 async def test_documents_are_found_in_pages(client: Client) -> None:
@@ -89,7 +98,39 @@ async def test_documents_are_grouped(client: Client) -> None:
     assert await ok(client, "redis_aggregate", index="books", steps=steps, limit=1) == {
         "rows": [{"genre": "sf", "n": "3"}], "cut": True
     }  # fmt: skip
-    assert "WITHCURSOR" in await error(client, "redis_aggregate", index="books", steps=["withcursor"])
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ["withcursor"],
+        ["TIMEOUT", "0"],
+        ["LOAD", "3"],
+        ["LOAD", "6", "LIMIT", "0", "5"],
+        ["GROUPBY", "1", "@genre", "REDUCE", "TOLIST", "4", "@title"],
+        ["SORTBY", "all"],
+        ["APPLY"],
+    ],
+    ids=" ".join,
+)
+async def test_steps_never_take_the_limit_for_their_own(client: Client, steps: list[str]) -> None:
+    assert steps[0] in (refusal := await error(client, "redis_aggregate", index="books", steps=steps, limit=1)) or (
+        "arguments" in refusal
+    )
+
+
+async def test_documents_too_big_to_be_read_are_named(client: Client, engine: tuple[Redis, Sidecar]) -> None:
+    """The page ends before it, and begins with it."""
+    redis, _ = engine
+    redis.hset("book:big", mapping={"title": "Big", "year": 1900, "text": "x" * (9 << 20)})
+    try:
+        page = await ok(client, "redis_search", index="books", sort="year desc")
+        assert len(page["documents"]) == 5
+        page = await ok(client, "redis_search", index="books", sort="year desc", cursor=page["cursor"])
+        assert [(d["key"], d["too_big"], d["bytes"] > 9 << 20) for d in page["documents"]] == [("book:big", True, True)]
+        assert "cursor" not in page
+    finally:
+        redis.delete("book:big")
 
 
 async def test_an_index_over_every_key_is_out_of_scope(engine: tuple[Redis, Sidecar], tmp_path: Path) -> None:
@@ -99,96 +140,151 @@ async def test_an_index_over_every_key_is_out_of_scope(engine: tuple[Redis, Side
         sidecar.wait_until_ready()
         async with Client(sidecar.url + "/mcp") as client:
             for tool, arguments in (
+                ("redis_indexes", {"index": "every"}),
+                ("redis_search", {"index": "every"}),
+                ("redis_aggregate", {"index": "every", "steps": []}),
                 ("redis_indexes", {"index": "books"}),
-                ("redis_search", {"index": "books"}),
-                ("redis_aggregate", {"index": "books", "steps": []}),
-                ("redis_command", {"command": ["FT.SEARCH", "books", "*"]}),
+                ("redis_command", {"command": ["FT.INFO", "books"]}),
                 ("redis_create_index", {"index": "i", "prefixes": ["x:"], "fields": {"a": "TEXT"}}),
             ):
                 assert "'app:'" in await error(client, tool, **arguments)
 
 
-# What only later releases have, against their answers.
+async def test_a_command_of_the_engine_is_named_instead(client: Client) -> None:
+    assert "redis_search" in await error(client, "redis_command", command=["FT.SEARCH", "books", "*"])
+    assert "redis_aggregate" in await error(client, "redis_command", command=["FT.AGGREGATE", "books", "*"])
 
 
-@pytest.fixture
-async def faked(tmp_path: Path) -> AsyncIterator[tuple[FakeQueryEngine, Client]]:
-    with FakeQueryEngine() as fake:
-        env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(fake.port), "MCP_ALLOW_WRITES": "true"}
-        with Sidecar("servers.redis", env, tmp_path) as sidecar:
-            sidecar.wait_until_ready()
-            async with Client(sidecar.url + "/mcp") as client:
-                fake.sent.clear()
-                yield fake, client
-
-
-async def test_all_indexes_with_their_vectors(faked: tuple[FakeQueryEngine, Client]) -> None:
-    _, client = faked
-    (index,) = (await ok(client, "redis_indexes"))["indexes"]
-    assert index["prefixes"] == ["doc:"] and index["on"] == "HASH" and index["documents"] == 2
-    title, vector = index["fields"]
-    assert title == {"attribute": "title", "type": "TEXT", "weight": "1", "sortable": True}
-    assert (vector["attribute"], vector["dim"], vector["data_type"]) == ("v", 3, "FLOAT32")
-
-
-async def test_vectors_are_searched_within_what_a_query_finds(faked: tuple[FakeQueryEngine, Client]) -> None:
-    fake, client = faked
+async def test_vectors_are_searched_within_what_a_query_finds(client: Client) -> None:
     found = await ok(
-        client, "redis_search", index="docs", query="@title:one", vector=[1, 0.5, 0], limit=5, fields=["title"]
+        client, "redis_search", index="docs", query="@title:one", vector=[1, 0.5, 0], limit=2, fields=["title"]
     )
-    (sent,) = [words for words in fake.sent if words[0] == b"FT.SEARCH"]
-    assert sent[1:3] == [b"docs", b"(@title:one)=>[KNN 5 @v $vector AS vector_distance]"]
-    assert sent[3:7] == [b"PARAMS", b"2", b"vector", struct.pack("<3f", 1, 0.5, 0)]
-    assert sent[7:] == [b"SORTBY", b"vector_distance", b"RETURN", b"2", b"title", b"vector_distance",
-                        b"LIMIT", b"0", b"5", b"DIALECT", b"2"]  # fmt: skip
-    first = found["documents"][0]
-    assert first == {
-        "key": "doc:1", "vector_distance": "0.25", "title": "One", "v": "(vector of 12 bytes)", "token": "(masked)"
-    }  # fmt: skip
-    assert found["total"] == 7 and found["cursor"] == 2
+    assert [(d["key"], d["title"]) for d in found["documents"]] == [("doc:0", "one 0"), ("doc:2", "one 2")]
+    distances = [float(d["vector_distance"]) for d in found["documents"]]
+    assert distances == sorted(distances) and abs(distances[0]) < 1e-6
+    (only,) = (await ok(client, "redis_search", index="docs", vector=[0, 1, 1], limit=1))["documents"]
+    assert only["key"] == "doc:1" and only["v"] == "(vector of 12 bytes)"
 
 
-async def test_a_vector_that_does_not_fit_is_explained(faked: tuple[FakeQueryEngine, Client]) -> None:
-    _, client = faked
+async def test_a_vector_that_does_not_fit_is_explained(client: Client) -> None:
     assert "3 dimensions, and 2 values" in await error(client, "redis_search", index="docs", vector=[1, 2])
     assert "which has v" in await error(client, "redis_search", index="docs", vector=[1, 2, 3], vector_field="title")
 
 
 @pytest.mark.parametrize("sort", ["title desc LIMIT 0 1000000", "title up", " ", "a b c"])
-async def test_sort_is_a_field_and_a_direction(faked: tuple[FakeQueryEngine, Client], sort: str) -> None:
-    fake, client = faked
+async def test_sort_is_a_field_and_a_direction(client: Client, sort: str) -> None:
     assert "sort has to be" in await error(client, "redis_search", index="docs", sort=sort)
-    assert b"FT.SEARCH" not in [words[0] for words in fake.sent]
 
 
-async def test_an_index_of_vectors_is_created(faked: tuple[FakeQueryEngine, Client]) -> None:
-    fake, client = faked
-    fields = {
-        "title": "TEXT SORTABLE",
-        "$.v AS v": "VECTOR",
-        "v": "VECTOR HNSW 6 TYPE FLOAT32 DIM 3 DISTANCE_METRIC COSINE",
-    }
-    del fields["$.v AS v"]
+async def test_an_index_is_created_over_hashes_and_json(client: Client) -> None:
+    fields = {"title": "TEXT SORTABLE", "v": "VECTOR HNSW 6 TYPE FLOAT32 DIM 3 DISTANCE_METRIC COSINE"}
     assert await ok(client, "redis_create_index", index="new", prefixes=["doc:"], fields=fields) == {"index": "new"}
-    assert b" ".join(fake.sent[-1]) == (
-        b"FT.CREATE new ON HASH PREFIX 1 doc: SCHEMA title TEXT SORTABLE v VECTOR HNSW 6 TYPE FLOAT32 DIM 3 "
-        b"DISTANCE_METRIC COSINE"
-    )
-    assert "needs a type" in await error(client, "redis_create_index", index="i", prefixes=["a"], fields={"f": ""})
-
-
-async def test_json_and_time_series_are_read(faked: tuple[FakeQueryEngine, Client]) -> None:
-    _, client = faked
-    assert (await ok(client, "redis_read", key="doc"))["value"] == '{"a":[1,2],"b":"x"}'
-    series = await ok(client, "redis_read", key="ts", limit=2)
-    assert series["entries"] == [{"time_ms": 1000, "value": 1.5}, {"time_ms": 2000, "value": 2.0}]
-    assert series["length"] == 3 and series["about"]["labels"] == [["host", "a"]]
-    assert (await ok(client, "redis_read", key="ts", cursor=series["cursor"]))["entries"] == [
-        {"time_ms": 3000, "value": "inf"}
+    assert [f["type"] for f in (await ok(client, "redis_indexes", index="new"))["indexes"][0]["fields"]] == [
+        "TEXT",
+        "VECTOR",
     ]
+    assert "needs a type" in await error(client, "redis_create_index", index="i", prefixes=["a"], fields={"f": ""})
+    await ok(client, "redis_create_index", index="j", prefixes=["j:"], fields={"$.a.b": "AS b NUMERIC"}, on="JSON")
+    await ok(client, "redis_write", key="j:1", type="json", value={"a": {"b": 7}})
+    found = await ok(client, "redis_search", index="j", query="@b:[7 7]")
+    assert found == {"total": 1, "documents": [{"key": "j:1", "$": '{"a":{"b":7}}'}]}
 
 
-async def test_json_is_written(faked: tuple[FakeQueryEngine, Client]) -> None:
-    fake, client = faked
-    await ok(client, "redis_write", key="doc", type="json", value={"a": [1]})
-    assert [b"JSON.SET", b"doc", b"$", b'{"a":[1]}'] in fake.sent
+async def test_json_is_written_and_read_by_path(client: Client) -> None:
+    document = {"a": [1, 2], "b": {"c": "x"}, "big": 2**60}
+    await ok(client, "redis_write", key="doc", type="json", value=document)
+    read = await ok(client, "redis_read", key="doc")
+    assert json.loads(read["value"]) == document and read["type"] == "ReJSON-RL"
+    assert (await ok(client, "redis_read", key="doc", field="$.a[1]"))["value"] == "[2]"
+    assert (await ok(client, "redis_read", key="doc", field=".b.c"))["value"] == '"x"'
+    await ok(client, "redis_write", key="doc", type="json", path="$.b.c", value="y")
+    await ok(client, "redis_write", key="doc", type="json", path="$.new", value=[None, True])
+    assert json.loads((await ok(client, "redis_read", key="doc"))["value"]) == document | {
+        "b": {"c": "y"},
+        "new": [None, True],
+    }
+    assert (await ok(client, "redis_read", key="doc", field="$.nosuch"))["value"] == "[]"
+    assert "nosuch" in await error(client, "redis_read", key="doc", field=".nosuch")
+    assert "nothing was written" in await error(client, "redis_write", key="doc", type="json", path="$.x.y.z", value=1)
+    assert "nothing was written" in await error(client, "redis_write", key="absent", type="json", path="$.x", value=1)
+    assert "nothing was written" in await error(client, "redis_write", key="book:0", type="json", value=1)
+    assert (await ok(client, "redis_scan", type="json"))["keys"][0]["type"] == "ReJSON-RL"
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("JSON.GET deep $..*..*", "one '..'"),
+        ("JSON.GET deep $[0,0,0,0,0,0,0]", "commas"),
+        ("JSON.GET deep $..*", "read"),
+        ("JSON.MGET deep deep $..*", "read"),
+        ("JSON.RESP deep $..*", "read"),
+        ("JSON.GET deep INDENT xxxxxxxxxx", "INDENT"),
+        ("JSON.SET deep $..* LONG", "lengthen"),
+        ("JSON.MERGE deep $..a LONG", "lengthen"),
+        ("CMS.INITBYPROB new 0.00000001 0.0001", "lengthen"),
+        ("CMS.INITBYDIM new 2000000 100", "lengthen"),
+        ("BF.RESERVE new 0.0001 100000000", "lengthen"),
+        ("BF.INSERT new CAPACITY 9 CAPACITY 1e9 ITEMS a", "lengthen"),
+        ("CF.RESERVE new 268435456", "lengthen"),
+        ("TOPK.RESERVE new 10 1000000 50 0.9", "lengthen"),
+        ("TDIGEST.CREATE new COMPRESSION 100000000", "lengthen"),
+    ],
+)
+async def test_what_a_module_would_multiply_is_refused(
+    client: Client, engine: tuple[Redis, Sidecar], command: str, reason: str
+) -> None:
+    redis, _ = engine
+    redis.execute_command("JSON.SET", "deep", "$", '{"a":' * 99 + json.dumps("x" * 100_000) + "}" * 99)
+    words = [json.dumps("y" * 1_000_000) if word == "LONG" else word for word in command.split()]
+    refusal = await error(client, "redis_transaction", commands=[words])
+    assert reason in refusal and not redis.exists("new"), refusal
+
+
+async def test_a_path_that_writes_too_much_is_refused(client: Client, engine: tuple[Redis, Sidecar]) -> None:
+    engine[0].execute_command("JSON.SET", "deep", "$", json.dumps(list(range(1000))))
+    arguments = {"key": "deep", "type": "json", "value": "y" * 100_000}
+    assert "lengthen" in await error(client, "redis_write", **arguments, path="$[*]")
+    assert "one '..'" in await error(client, "redis_write", **arguments, path="$..*..*")
+    await ok(client, "redis_write", **arguments, path="$[0]")
+
+
+@pytest.mark.parametrize("field", ["$..*", "$..*..*"])
+async def test_a_path_that_finds_too_much_is_refused(client: Client, engine: tuple[Redis, Sidecar], field: str) -> None:
+    engine[0].execute_command("JSON.SET", "deep", "$", '{"a":' * 99 + json.dumps("x" * 100_000) + "}" * 99)
+    assert "path" in await error(client, "redis_read", key="deep", field=field)
+    assert (await ok(client, "redis_read", key="deep", field="$.a.a"))["value"]["text"].startswith('[{"a":')
+
+
+async def test_usual_filters_and_sketches_are_made(client: Client, engine: tuple[Redis, Sidecar]) -> None:
+    redis, _ = engine
+    commands = [
+        "BF.RESERVE f:bloom 0.001 1000000",
+        "BF.INSERT f:bloom2 ITEMS 100000 200000 300000 400000",
+        "CF.RESERVE f:cuckoo 1000000 BUCKETSIZE 2 EXPANSION 1",
+        "CMS.INITBYPROB f:cms 0.001 0.01",
+        "TOPK.RESERVE f:topk 50 2000 7 0.925",
+        "TDIGEST.CREATE f:digest COMPRESSION 1000",
+    ]
+    done = await ok(client, "redis_transaction", commands=[command.split() for command in commands])
+    assert "failed" not in done and len(redis.keys("f:*")) == len(commands)
+    for key in redis.keys("f:*"):
+        assert isinstance(key, bytes)
+        assert (await ok(client, "redis_read", key=key.decode()))["about"]
+    await ok(client, "redis_write", key="f:doc", type="json", value={"a": [{"b": 1}, {"b": 2}]})
+    await ok(client, "redis_transaction", commands=[["JSON.SET", "f:doc", "$.a[*].b", "3"]])
+    reply = (await ok(client, "redis_command", command=["JSON.GET", "f:doc", "$..b", "$.a[0]"]))["reply"]
+    assert json.loads(reply) == {"$..b": [3, 3], "$.a[0]": [{"b": 3}]}
+
+
+async def test_time_series_are_read(tmp_path: Path) -> None:
+    with FakeTimeSeries() as fake:
+        env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(fake.port)}
+        with Sidecar("servers.redis", env, tmp_path) as sidecar:
+            sidecar.wait_until_ready()
+            async with Client(sidecar.url + "/mcp") as client:
+                series = await ok(client, "redis_read", key="ts", limit=2)
+                assert series["entries"] == [{"time_ms": 1000, "value": 1.5}, {"time_ms": 2000, "value": 2.0}]
+                assert series["length"] == 3 and series["about"]["labels"] == [["host", "a"]]
+                rest = await ok(client, "redis_read", key="ts", cursor=series["cursor"])
+                assert rest["entries"] == [{"time_ms": 3000, "value": "inf"}]

@@ -116,7 +116,7 @@ def test_a_password_file_is_read_again(start: Start, tmp_path: Path) -> None:
 def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.touch()
-    no_name = "is no host's name: it has 253 characters at most, and 1 to 63 between dots"
+    no_name = "is not a host name: it has 253 characters at most, and 1 to 63 between dots"
     done = run(
         MCP_PORT="http", REDIS_PORT="70000", MCP_ALLOW_WRITES="maybe", MCP_LOG_LEVEL="loud",
         MCP_AUTH_TOKEN_FILE="/nowhere/token", REDIS_PASSWORD_FILE=str(empty), REDIS_PASSWORD=CANARY,

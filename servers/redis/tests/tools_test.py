@@ -115,10 +115,10 @@ async def test_scan_looks_at_a_bounded_number_of_keys(client: Client, redis: Red
 async def test_a_made_up_cursor_is_explained(client: Client, redis: Redis, cursor: str) -> None:
     redis.rpush("l", 1)
     redis.hset("h", "a", "1")
-    assert "begin without a cursor" in await error(client, "redis_scan", cursor=cursor)
-    assert "begin without a cursor" in await error(client, "redis_read", key="h", cursor=cursor)
+    assert "start without a cursor" in await error(client, "redis_scan", cursor=cursor)
+    assert "start without a cursor" in await error(client, "redis_read", key="h", cursor=cursor)
     if "+" not in cursor:
-        assert "begin without a cursor" in await error(client, "redis_read", key="l", cursor=cursor)
+        assert "start without a cursor" in await error(client, "redis_read", key="l", cursor=cursor)
 
 
 async def test_read_each_type(client: Client, redis: Redis) -> None:
@@ -212,7 +212,7 @@ async def test_errors_say_what_to_do(client: Client, redis: Redis) -> None:
     redis.set("s", "x")
     redis.hset("h", "a", "1")
     assert "redis_scan" in await error(client, "redis_read", key="missing")
-    assert "only a hash has fields" in await error(client, "redis_read", key="s", field="a")
+    assert "field is for hashes" in await error(client, "redis_read", key="s", field="a")
     assert "no field 'b'" in await error(client, "redis_read", key="h", field="b")
     assert "limit: input should be less than or equal to 1000" in await error(client, "redis_read", key="s", limit=5000)
     assert "not base64" in await error(client, "redis_read", key="base64:?")
@@ -255,7 +255,7 @@ async def test_write_each_type_and_read_it_back(client: Client, redis: Redis) ->
         ({"type": "zset", "value": {"m": "high"}}, "a score has to be"),
         ({"value": "?", "base64": True}, "not base64"),
         ({"value": "a", "prepend": True}, "only a list"),
-        ({"type": "json", "value": {"a": 1}}, "has no JSON module"),
+        ({"type": "json", "value": {"a": 1}}, "no type json"),
     ],
 )
 async def test_a_wrong_value_is_explained(client: Client, redis: Redis, arguments: dict[str, Any], reason: str) -> None:
@@ -267,7 +267,7 @@ async def test_write_conditions_and_ttl(client: Client, redis: Redis) -> None:
     assert "nothing was written" in await error(client, "redis_write", key="k", value="1", condition="present")
     assert not redis.exists("k")
     await ok(client, "redis_write", key="k", value="1", condition="absent", ttl_s=500)
-    assert "there already" in await error(client, "redis_write", key="k", value="2", condition="absent")
+    assert "already exists" in await error(client, "redis_write", key="k", value="2", condition="absent")
     await ok(client, "redis_write", key="k", value="3")
     assert redis.get("k") == b"3" and 490 < redis.ttl("k") <= 500, "without ttl_s the TTL stays"
     await ok(client, "redis_write", key="k", value="3", ttl_s=0)
@@ -313,6 +313,16 @@ async def test_a_stream_entry_has_the_id_that_is_asked_for_and_the_stream_its_le
     assert written["length"] == 3
     assert [entry[0] for entry in redis.xrange("x") or []] == [b"7-2", b"7-3", b"7-4"]
     assert "equal or smaller" in await error(client, "redis_write", key="x", type="stream", value={"n": 1}, id="7-4")
-    for wrong in ({"id": "NOMKSTREAM"}, {"id": "1-1 x"}, {"type": "hash", "maxlen": 1}, {"path": "$.a"}):
+    for wrong in (
+        {"id": "NOMKSTREAM"},
+        {"id": "1-1 x"},
+        {"type": "hash", "maxlen": 1},
+        {"type": "list", "value": ["x"], "minid": "1"},
+        {"minid": "*"},
+        {"minid": "8", "maxlen": 1},
+        {"path": "$.a"},
+    ):
         await error(client, "redis_write", **{"key": "x", "type": "stream", "value": {"n": 1}} | wrong)
     assert redis.xlen("x") == 3
+    await ok(client, "redis_write", key="x", type="stream", value={"n": 1}, id="8-1", minid="7-4")
+    assert [entry[0] for entry in redis.xrange("x") or []] == [b"7-4", b"8-1"]

@@ -24,17 +24,17 @@ SAMPLE = 20
 
 class DeletedKeys(TypedDict):
     deleted: int
-    missing: Annotated[list[str], Field(description="keys that were not there")]
-    left_out: Annotated[NotRequired[int], Field(description="further ones that were not there")]
+    missing: Annotated[list[str], Field(description="keys that did not exist")]
+    left_out: Annotated[NotRequired[int], Field(description="number of further keys that did not exist")]
 
 
 @tool(title="Delete keys", write=True, destructive=True)
 async def redis_delete(
     call: Call[ScopedRedis],
     *,
-    keys: Annotated[list[str], Field(min_length=1, max_length=1000, description="exact names; no patterns")],
+    keys: Annotated[list[str], Field(min_length=1, max_length=1000, description="exact names, no patterns")],
 ) -> DeletedKeys:
-    """Delete keys by their exact names. It can't be undone: read them first."""
+    """Delete keys by exact name. This can't be undone: read them first."""
     names = list(dict.fromkeys(call.backend.scope.key(key) for key in keys))
     answers = await call.backend.write_many([("UNLINK", name) for name in names])
     for answer in answers:
@@ -55,7 +55,7 @@ async def redis_delete(
 class Matched(TypedDict):
     matched: Annotated[NotRequired[int], Field(description="keys that would be deleted")]
     sample: NotRequired[list[str]]
-    confirm: Annotated[NotRequired[str], Field(description="to delete these: call again with it")]
+    confirm: Annotated[NotRequired[str], Field(description="call again with it to delete these keys")]
     deleted: NotRequired[int]
 
 
@@ -65,11 +65,11 @@ async def redis_delete_matching(
     *,
     pattern: Annotated[Pattern, Field(min_length=2, description="glob")],
     most: Annotated[int, Field(ge=1, le=100_000, description="refuse if more keys match")] = 1000,
-    confirm: Annotated[str | None, Field(description="from the dry run")] = None,
+    confirm: Annotated[str | None, Field(description="from the first call")] = None,
 ) -> Matched:
-    """Delete keys by pattern, in two calls: the first only counts and names some; the second, with its confirm, deletes, if the very same keys match still."""  # noqa: E501
+    """Delete keys by pattern, in two calls. The first only counts and returns confirm. The second, with confirm, deletes if the same keys still match."""  # noqa: E501
     if not pattern.strip("*?"):
-        raise ToolError("the pattern matches every key: give one that says which")
+        raise ToolError("the pattern matches every key, so nothing was done: give one that selects some")
     names = await _matching(call, pattern, most)
     token = _token(names)
     if confirm is None:
@@ -78,7 +78,7 @@ async def redis_delete_matching(
         return {"matched": len(names), "sample": [key for key in sample if room.take(key)], "confirm": token}
     if confirm != token:
         raise ToolError(
-            f"nothing was deleted: now {len(names)} keys match, and not those of the dry run; call without confirm to see them"
+            f"nothing was deleted: other keys match than in the first call, now {len(names)}; call without confirm to see them"
         )
     deleted = 0
     for start in range(0, len(names), SCAN_COUNT):
@@ -98,8 +98,8 @@ async def redis_delete_matching(
 
 
 def doubt(answer: Exception) -> str:
-    """What to add where it is unknown whether a key was deleted."""
-    return "; it may have been deleted or not" if isinstance(answer, BackendError) and answer.unknown else ""
+    """Return what to add to an error if a key may have been deleted."""
+    return "; it may have been deleted" if isinstance(answer, BackendError) and answer.unknown else ""
 
 
 async def _matching(call: Call[ScopedRedis], pattern: str, most: int) -> list[bytes]:
@@ -116,7 +116,7 @@ async def _matching(call: Call[ScopedRedis], pattern: str, most: int) -> list[by
             return sorted(names)
         await call.progress(step * SCAN_COUNT, None, f"{len(names)} keys match")
     raise ToolError(
-        f"after {MOST_LOOKED_AT} keys the end was not reached: nothing was deleted; find the keys with redis_scan and delete "
+        f"the scan did not finish within {MOST_LOOKED_AT} keys: nothing was deleted; find the keys with redis_scan and delete "
         "them by name"
     )
 

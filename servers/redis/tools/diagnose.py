@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from servers.common.backend import BackendError
-from servers.common.protocol.tools import Call, Room, tool
+from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.format.replies import as_json, info, number, pairs, parts, said
 from servers.redis.policy.key_scope import ScopedRedis
 
@@ -19,17 +20,23 @@ Topic = Literal["slowlog", "latency", "clients", "memory", "acl", "config", "com
 
 
 class Diagnosis(TypedDict):
-    advice: Annotated[NotRequired[str], Field(description="Redis' own")]
+    advice: Annotated[NotRequired[str], Field(description="from Redis itself")]
     summary: NotRequired[dict[str, Any]]
     rows: NotRequired[list[dict[str, Any]]]
 
 
 @tool(title="Diagnose")
 async def redis_diagnose(
-    call: Call[ScopedRedis], *, topic: Topic, limit: Annotated[int, Field(ge=1, le=500)] = 20
+    call: Call[ScopedRedis],
+    *,
+    topic: Topic,
+    limit: Annotated[int, Field(ge=1, le=500)] = 20,
+    settings: Annotated[list[str] | None, Field(max_length=20, description="of config: names or globs")] = None,
 ) -> Diagnosis:
-    """Find out why Redis is slow or full: slowlog (slowest first, without arguments), latency events, clients, memory by use with Redis' doctor, what this user may do (acl), its settings (config), time by command (commands)."""  # noqa: E501
-    diagnosis = await _TOPICS[topic](call, limit)
+    """Find out why Redis is slow or full: slowlog (slowest first), latency events, clients, memory by use, acl (what this user may do), config (settings), commands (time per command)."""  # noqa: E501
+    if settings and topic != "config":
+        raise ToolError(f"settings are for topic config, and the topic is {topic}")
+    diagnosis = await (_settings(call, settings or ["*"]) if topic == "config" else _TOPICS[topic](call, limit))
     if "rows" in diagnosis:
         room = Room(call.max_bytes, 2048)
         diagnosis["rows"] = [row for row in diagnosis["rows"][:limit] if room.take(row)]
@@ -40,17 +47,19 @@ async def _slowlog(call: Call[ScopedRedis], limit: int) -> Diagnosis:
     entries = [entry for server in await call.backend.each("SLOWLOG", "GET", 1000) for entry in server]
     if call.backend.scope:
         # The commands of others, and who they are, are nothing for a server that may see a part of Redis.
-        entries = [[*entry[:4], b""] for entry in entries if len(entry[3]) > 1 and call.backend.scope.has(entry[3][1])]
+        entries = [
+            [*entry[:4], b"", b""] for entry in entries if len(entry[3]) > 1 and call.backend.scope.has(entry[3][1])
+        ]
     threshold = await _config(call, "slowlog-log-slower-than")
     rows = [
         {
             "command": _command(entry[3]),
             "key": _key(call, entry[3]),
-            "microseconds": entry[1],
-            "at": entry[0],
-            "client": said(entry[5]) if len(entry) > 5 else "",
+            "microseconds": entry[2],
+            "at": entry[1],
+            "client": said(entry[5] or entry[4]),
         }
-        for entry in sorted(entries, key=lambda e: -e[1])
+        for entry in sorted(entries, key=lambda e: -e[2])
     ]
     by_command = Counter(row["command"] for row in rows)
     return {
@@ -68,7 +77,7 @@ def _command(words: list[Any]) -> str:
 
 
 def _key(call: Call[ScopedRedis], words: list[Any]) -> str:
-    """The first argument, most often the key; other arguments are values."""
+    """Return the first argument, most often the key; other arguments are values."""
     if len(words) < 2 or not call.backend.scope.has(words[1]) or call.backend.mask.hides(words[1]):
         return ""
     return (
@@ -124,18 +133,23 @@ async def _clients(call: Call[ScopedRedis], limit: int) -> Diagnosis:
 
 
 def _client(line: str) -> dict[str, str]:
-    """The fields of a line of CLIENT LIST."""
+    """Return the fields of a line of CLIENT LIST."""
     return dict(part.partition("=")[::2] for part in line.strip().split(" "))
 
 
 def _origin(client: dict[str, str]) -> tuple[str, str, str]:
-    """The host, name and user that all connections of one server have."""
+    """Return the host, name and user that all connections of one server have."""
     return client.get("addr", "").rpartition(":")[0], client.get("name", ""), client.get("user", "")
 
 
 async def _memory(call: Call[ScopedRedis], limit: int) -> Diagnosis:
+    hidden = {"keys.count"} if call.backend.scope else ()
     servers = [
-        {name.replace(".", "_"): as_json(value) for name, value in pairs(stats).items() if not isinstance(value, list)}
+        {
+            name.replace(".", "_"): as_json(value)
+            for name, value in pairs(stats).items()
+            if not isinstance(value, list) and name not in hidden
+        }
         for stats in await call.backend.each("MEMORY", "STATS")
     ]
     summary = servers[0] if len(servers) == 1 else {f"server_{index}": kept for index, kept in enumerate(servers)}
@@ -143,7 +157,7 @@ async def _memory(call: Call[ScopedRedis], limit: int) -> Diagnosis:
 
 
 def _joined(replies: list[Any]) -> str:
-    """What the servers say, once each."""
+    """Join the servers' replies, each reply once."""
     return "\n".join(dict.fromkeys(said(reply).strip() for reply in replies))
 
 
@@ -156,12 +170,12 @@ async def _acl(call: Call[ScopedRedis], limit: int) -> Diagnosis:
     except Exception as error:
         if isinstance(error, BackendError):
             raise
-        summary["rights"] = "this user may not ask for its own rights"
+        summary["rights"] = "this user may not read its own rights"
     return {"summary": summary}
 
 
 async def _config(call: Call[ScopedRedis], name: str) -> Any:
-    """A setting of the server's; None where this user may not ask."""
+    """Return a setting of the server's; None where this user may not ask."""
     try:
         found = await call.backend.read("CONFIG", "GET", name)
     except Exception as error:
@@ -175,13 +189,23 @@ SECRET_SETTINGS = re.compile("pass|secret|auth|key|user|token")
 """Names of settings that may hold secrets."""
 
 
-async def _settings(call: Call[ScopedRedis], limit: int) -> Diagnosis:
-    """CONFIG GET, of one server; what may be a secret is masked."""
+async def _settings(call: Call[ScopedRedis], patterns: list[str]) -> Diagnosis:
+    """CONFIG GET, of one server; what may be a secret is masked.
+
+    Raises:
+        ToolError: a pattern is no setting's.
+    """
     found = pairs(await call.backend.read("CONFIG", "GET", "*"))
+    chosen = {pattern: {name for name in found if fnmatchcase(name, pattern)} for pattern in patterns}
+    if missing := [pattern[:100] for pattern, names in chosen.items() if not names]:
+        raise ToolError(
+            f"this Redis has no setting {', '.join(map(repr, missing))}: topic config without settings has all"
+        )
     return {
         "rows": [
             {"name": name, "value": "(masked)" if value and SECRET_SETTINGS.search(name) else said(value)[:200]}
             for name, value in sorted(found.items())
+            if any(name in names for names in chosen.values())
         ]
     }
 
@@ -214,6 +238,5 @@ _TOPICS: dict[str, Callable[[Call[ScopedRedis], int], Awaitable[Diagnosis]]] = {
     "clients": _clients,
     "memory": _memory,
     "acl": _acl,
-    "config": _settings,
     "commands": _commands,
 }

@@ -32,7 +32,7 @@ class Info(TypedDict):
     version: str
     mode: str
     role: str
-    servers: Annotated[NotRequired[int], Field(description="of the cluster, whose sums these are")]
+    servers: Annotated[NotRequired[int], Field(description="masters of the cluster; the numbers are sums over them")]
     uptime_seconds: int
     clients: int
     blocked_clients: int
@@ -42,19 +42,22 @@ class Info(TypedDict):
     memory: Memory
     persistence: str
     replicas: int
-    databases: list[Database]
+    databases: Annotated[NotRequired[list[Database]], Field(description="absent where prefixes limit this server")]
     findings: Annotated[list[str], Field(description="what looks wrong, and why")]
 
 
 @tool(title="State of Redis")
 async def redis_info(call: Call[ScopedRedis]) -> Info:
-    """Version, memory, clients, persistence, replication and number of keys of this Redis, and what looks wrong. Begin here."""
+    """Report version, memory, clients, persistence, replication and key counts, and what looks wrong. Begin here."""
     servers = [info(reply) for reply in await call.backend.each("INFO")]
-    return info_summary(servers)
+    summary = info_summary(servers)
+    if call.backend.scope:
+        del summary["databases"]
+    return summary
 
 
 def info_summary(servers: Sequence[Mapping[str, str]]) -> Info:
-    """The state of a Redis, from the fields of INFO of each of its masters."""
+    """Return the state of a Redis, from the fields of INFO of each of its masters."""
     first = servers[0]
 
     def total(name: str) -> int:
@@ -113,7 +116,7 @@ def _databases(servers: Sequence[Mapping[str, str]]) -> list[Database]:
 
 
 def info_findings(fields: Mapping[str, str]) -> list[str]:
-    """What looks wrong in the fields of INFO, a sentence each."""
+    """List what looks wrong in the fields of INFO, a sentence each."""
     found = []
     used, limit = number(fields, "used_memory"), number(fields, "maxmemory")
     policy = fields.get("maxmemory_policy")

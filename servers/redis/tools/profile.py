@@ -13,7 +13,7 @@ from servers.common.protocol.tools import Call, Room, tool
 from servers.redis.format.key_encoding import Pattern, show_key, show_name
 from servers.redis.format.replies import said
 from servers.redis.policy.key_scope import ScopedRedis
-from servers.redis.tools.scan import chunks
+from servers.redis.tools.scan import chunks, short
 
 BATCH = 100
 
@@ -30,7 +30,7 @@ _ID = re.compile(r"[0-9]+|[0-9a-f]{8,}|[0-9a-hjkmnp-tv-z]{26}", re.I)
 
 
 class KeyGroup(TypedDict):
-    prefix: Annotated[str, Field(description="parts that vary are *")]
+    prefix: Annotated[str, Field(description="* replaces the parts that vary")]
     keys: int
     types: dict[str, int]
     memory_bytes: int
@@ -42,7 +42,7 @@ class KeyGroup(TypedDict):
 
 
 class KeyspaceProfile(TypedDict):
-    keys: Annotated[NotRequired[int], Field(description="in the database; not where prefixes limit this server")]
+    keys: Annotated[NotRequired[int], Field(description="keys in the database; absent if prefixes limit this server")]
     sampled: int
     memory_bytes: Annotated[int, Field(description="of the sampled keys")]
     groups: Annotated[list[KeyGroup], Field(description="by memory")]
@@ -63,9 +63,9 @@ async def redis_profile(
     *,
     pattern: Pattern = "*",
     separator: Annotated[str, Field(min_length=1, max_length=5)] = ":",
-    sample: Annotated[int, Field(ge=100, le=100_000, description="keys to look at")] = 10_000,
+    sample: Annotated[int, Field(ge=100, le=100_000, description="keys to sample")] = 10_000,
 ) -> KeyspaceProfile:
-    """Which groups of keys there are, by prefix: counts, types, memory, TTLs, the biggest key and the longest idle. Looks at a sample with SCAN."""  # noqa: E501
+    """Group keys by prefix: counts, types, memory, TTLs, the biggest key and the longest idle. Samples keys with SCAN."""
     groups: dict[str, _GroupSample] = {}
     # How many keys others have is not for those who may see only some.
     total = None if call.backend.scope else sum(await call.backend.each("DBSIZE"))
@@ -75,7 +75,7 @@ async def redis_profile(
     for _ in range(2 * sample // BATCH + 1):
         server, position, names = await call.backend.scan(server, position, *words)
         names = [name for name in names if call.backend.scope.has(name)][: sample - sampled]
-        for chunk in chunks(names):
+        for chunk in chunks(short(names)):
             await _add(call, groups, chunk, separator)
         sampled += len(names)
         await call.progress(sampled, sample if total is None else min(total, sample), f"{sampled} keys looked at")
@@ -155,7 +155,7 @@ def prefix(name: bytes, separator: str) -> str:
 
 
 def _is_variable(part: str) -> bool:
-    """Whether a part of a key's name stands for one of many. Takes time in proportion to the part's length, whatever it holds."""
+    """Return whether a part of a key's name stands for one of many. The time is linear in the part's length."""
     return (
         len(part) > LONGEST_PART
         or sum(character in "0123456789" for character in part) >= MANY_DIGITS

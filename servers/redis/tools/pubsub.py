@@ -11,6 +11,7 @@ from pydantic import Field
 from redis.asyncio.client import PubSub
 from typing_extensions import TypedDict
 
+from servers.common.backend import BackendError
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.format.key_encoding import LONGEST_PATTERN, parse, show, show_key
 from servers.redis.policy.key_scope import ScopedRedis
@@ -22,9 +23,12 @@ NOTIFICATION = re.compile(rb"__key(?:space|event)@(\d+)__:")
 
 
 class Heard(TypedDict):
-    channels: Annotated[NotRequired[list[dict[str, Any]]], Field(description="active, with subscribers")]
+    channels: Annotated[
+        NotRequired[list[dict[str, Any]]], Field(description="active channels, with numbers of subscribers")
+    ]
     messages: NotRequired[list[dict[str, Any]]]
     cut: Annotated[NotRequired[bool], Field(description="there were more")]
+    ended: Annotated[NotRequired[str], Field(description="why it ended before its time")]
 
 
 @tool(title="Listen to channels", idempotent=False)
@@ -32,12 +36,12 @@ async def redis_pubsub(
     call: Call[ScopedRedis],
     *,
     listen: Annotated[
-        list[str], Field(max_length=50, description="channels or globs to listen to; none: list active channels")
+        list[str], Field(max_length=50, description="channels or globs; absent: list active channels")
     ] = [],  # noqa: B006 - pydantic copies it
     seconds: Annotated[float, Field(ge=0.1, le=25)] = 5,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
 ) -> Heard:
-    """List active pub/sub channels, or listen to some for a while. Messages from before are not kept by Redis."""
+    """List active pub/sub channels, or listen to some for a while. Redis does not keep earlier messages."""
     if not listen:
         return await _channels(call, limit)
     names = [call.backend.scope.key(name) for name in listen]
@@ -104,8 +108,13 @@ async def _collect(
             message = await asyncio.wait_for(heard.get(), min(left, 1.0))
         except TimeoutError:
             if task.done():
-                with call.backend.translated():
-                    task.result()
+                try:
+                    with call.backend.translated():
+                        task.result()
+                except BackendError as error:
+                    if not messages:
+                        raise
+                    return {"messages": messages, "ended": str(error)}
             await call.progress(loop.time() - start, seconds, f"{len(messages)} messages")
             continue
         row = {"channel": show_key(message["channel"]), "message": show(message["data"], 4096)}
@@ -116,7 +125,7 @@ async def _collect(
 
 
 class Published(TypedDict):
-    received_by: Annotated[int, Field(description="subscribers, in a cluster those of one server")]
+    received_by: Annotated[int, Field(description="number of subscribers; in a cluster, of one server's")]
 
 
 @tool(title="Publish a message", write=True, idempotent=False)
@@ -127,6 +136,6 @@ async def redis_publish(
     message: str,
     base64: Annotated[bool, Field(description="message is base64")] = False,
 ) -> Published:
-    """Publish a message on a pub/sub channel. Redis keeps no message: only those who listen now receive it."""
+    """Publish a message on a pub/sub channel. Only current subscribers receive it."""
     name = call.backend.scope.key(channel)
     return {"received_by": await call.backend.write("PUBLISH", name, parse(message, base64))}

@@ -9,7 +9,6 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, tool
-from servers.redis.client.memory_guard import hold_estimated
 from servers.redis.format.key_encoding import Word, parse_key
 from servers.redis.format.replies import as_json, bounded, pairs
 from servers.redis.policy.command_cost import Planned
@@ -17,17 +16,15 @@ from servers.redis.policy.command_policy import describe, plan
 from servers.redis.policy.key_scope import ScopedRedis
 
 Words = Annotated[
-    list[Word], Field(min_length=1, max_length=1000, description='name and arguments, as ["ZRANGE","k","0","9"]')
+    list[Word], Field(min_length=1, max_length=1000, description='name and arguments, e.g. ["ZRANGE","k","0","9"]')
 ]
 
 
 class CommandReply(TypedDict):
     reply: NotRequired[Any]
-    replies: Annotated[
-        NotRequired[list[Any]], Field(description="one for each of commands; {error} where Redis refused it")
-    ]
-    cut: Annotated[NotRequired[bool], Field(description="a reply was longer")]
-    left_out: Annotated[NotRequired[int], Field(description="replies that did not fit")]
+    replies: Annotated[NotRequired[list[Any]], Field(description="one per command; {error} if Redis refused it")]
+    cut: Annotated[NotRequired[bool], Field(description="a reply was cut")]
+    left_out: Annotated[NotRequired[int], Field(description="number of replies that did not fit")]
 
 
 @tool(title="Read-only command")
@@ -36,10 +33,10 @@ async def redis_command(
     *,
     command: Words | None = None,
     commands: Annotated[
-        list[Annotated[list[Word], Field(min_length=1)]] | None, Field(max_length=200, description="or several")
+        list[Annotated[list[Word], Field(min_length=1)]] | None, Field(max_length=200, description="several commands")
     ] = None,
 ) -> CommandReply:
-    """Send a command that Redis flags as read-only and not dangerous or blocking; or up to 200 of them."""
+    """Send up to 200 commands that Redis flags as read-only and not as dangerous or blocking. Use it if no other tool fits."""
     if (command is None) == (not commands):
         raise ToolError("give either command or commands")
     backend = call.backend
@@ -54,7 +51,7 @@ async def redis_command(
     room = Room(call.max_bytes)
     replies: list[Any] = []
     result: CommandReply = {"replies": replies}
-    async with hold_estimated(weight):
+    async with weight.held():
         if not commands:
             reply, cut = bounded(await _sent(backend, planned[0]), room)
             return {"reply": reply, "cut": True} if cut else {"reply": reply}
@@ -71,7 +68,7 @@ async def redis_command(
 
 
 async def _sent_many(backend: ScopedRedis, planned: list[Planned]) -> list[Any]:
-    """The answers to several commands, in one round trip as far as they name keys."""
+    """Return the answers to several commands, in one round trip as far as they name keys."""
     keyed = [one for one in planned if one.keys]
     answers = iter(await backend.read_many([_words(one) for one in keyed]))
     return [next(answers) if one.keys else await _sent(backend, one) for one in planned]
@@ -91,7 +88,7 @@ async def _sent(backend: ScopedRedis, planned: Planned) -> Any:
 
 
 async def _of_cluster(backend: ScopedRedis, planned: Planned) -> Any:
-    """The answer of all servers of a cluster to a command that names no key.
+    """Return the answer of all servers of a cluster to a command that names no key.
 
     Raises:
         ToolError: there is no such answer.
@@ -104,7 +101,7 @@ async def _of_cluster(backend: ScopedRedis, planned: Planned) -> Any:
         keys = [key for key in await backend.each("RANDOMKEY") if key is not None]
         return random.choice(keys) if keys else None
     raise ToolError(
-        f"{planned.name.upper()} would be answered by one server of the cluster for itself: redis_scan goes over all"
+        f"{planned.name.upper()} would cover one server of the cluster only: use redis_scan, which covers all"
     )
 
 
@@ -114,14 +111,16 @@ class Docs(TypedDict):
     since: NotRequired[str]
     complexity: NotRequired[str]
     arguments: NotRequired[str]
-    allowed: Annotated[str, Field(description="by redis_command: yes, or why not")]
+    allowed: Annotated[str, Field(description="whether redis_command may send it: yes, or why not")]
 
 
 @tool(title="Documentation of a command")
 async def redis_command_docs(
-    call: Call[ScopedRedis], *, command: Annotated[str, Field(max_length=100, description='as "XADD" or "CONFIG GET"')]
+    call: Call[ScopedRedis],
+    *,
+    command: Annotated[str, Field(max_length=100, description='e.g. "XADD" or "CONFIG GET"')],
 ) -> Docs:
-    """What a command of this Redis does, its arguments and cost, and whether redis_command may send it."""
+    """Show what a command does, its arguments and cost, and whether redis_command may send it."""
     words = [word.encode() for word in command.split()[:2]]
     if not words:
         raise ToolError("give the name of a command")
@@ -144,7 +143,7 @@ async def redis_command_docs(
 
 
 def _argument(argument: dict[str, Any]) -> str:
-    """An argument in the notation of Redis' own documentation."""
+    """Return an argument in the notation of Redis' own documentation."""
     kind, flags = as_json(argument.get("type", "")), as_json(argument.get("flags", []))
     token = as_json(argument.get("token", ""))
     inner = [_argument(pairs(a)) for a in argument.get("arguments", [])]

@@ -14,19 +14,33 @@ from typing_extensions import TypedDict
 from servers.common.memory_budget import hold
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.redis.client import optimistic_lock as versions
-from servers.redis.client.memory_guard import hold_estimated
+from servers.redis.client.memory_guard import COPIES
 from servers.redis.client.sorted_set import SortedSet
-from servers.redis.format.key_encoding import KeyName, Value, encode, parse_key, show, show_key, show_name, show_part
+from servers.redis.format.key_encoding import (
+    KeyName,
+    Value,
+    encode,
+    parse_key,
+    parse_vector,
+    show,
+    show_key,
+    show_name,
+    show_part,
+)
 from servers.redis.format.replies import as_json, pairs, said, score, seconds, words
-from servers.redis.policy.command_cost import COPIES, COPIES_OF_STREAM, MOST_BYTES, OBJECT_BYTES, SAMPLES
+from servers.redis.policy.command_cost import (
+    COPIES_OF_STREAM,
+    MOST_BYTES,
+    OBJECT_BYTES,
+    SAMPLES,
+    SMALL_KEY,
+    check_json_path,
+)
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import SCAN_STEPS, Cursor, scanned
 
 ELEMENT_BYTES = 4096
 """An element of a collection is given up to this length."""
-
-SMALL_KEY = MOST_BYTES // 2
-"""Bytes of a key that might be read whole."""
 
 LISTPACK = 600
 """Elements that a scan may answer at once, whatever its COUNT."""
@@ -65,12 +79,14 @@ class KeyContent(TypedDict):
     length: Annotated[NotRequired[int], Field(description="bytes of a string, else elements")]
     ttl_s: NotRequired[int]
     encoding: str
-    value: Annotated[NotRequired[Value], Field(description="a string, or the field asked for")]
-    items: Annotated[NotRequired[list[Value | int]], Field(description="of a list or set, or positions of set bits")]
+    value: Annotated[NotRequired[Value], Field(description="a string, or the requested field")]
+    items: Annotated[
+        NotRequired[list[Value | int]], Field(description="elements of a list or set, or positions of set bits")
+    ]
     fields: NotRequired[list[FieldValue]]
     members: Annotated[NotRequired[list[ScoredMember]], Field(description="by score")]
     entries: Annotated[NotRequired[list[Entry]], Field(description="of a stream or time series")]
-    about: Annotated[NotRequired[dict[str, Any]], Field(description="what is particular to its type")]
+    about: Annotated[NotRequired[dict[str, Any]], Field(description="details of its type")]
     version: NotRequired[str]
     cursor: Annotated[NotRequired[str], Field(description="there is more: call again with it")]
 
@@ -82,19 +98,22 @@ async def redis_read(
     key: KeyName,
     field: Annotated[
         str | None,
-        Field(description="of a hash, at full length; of JSON a path, as $.a[0]"),
+        Field(
+            description="of a hash, in full; JSON path, e.g. $.a[0]; of a vector set, an element or a vector, e.g. [0.1,2]: find "
+            "the nearest"
+        ),
     ] = None,
     view: Annotated[
-        Literal["bits", "geo"] | None, Field(description="string as bitmap, sorted set with positions")
+        Literal["bits", "geo"] | None, Field(description="bits: string as bitmap; geo: sorted set with positions")
     ] = None,
-    reverse: Annotated[bool, Field(description="from the end")] = False,
-    start: Annotated[str | None, Field(description="least score, or first stream id")] = None,
-    end: Annotated[str | None, Field(description="greatest score, or last id")] = None,
+    reverse: Annotated[bool, Field(description="start at the end")] = False,
+    start: Annotated[str | None, Field(description="lowest score, or first stream id")] = None,
+    end: Annotated[str | None, Field(description="highest score, or last stream id")] = None,
     limit: Annotated[int, Field(ge=1, le=1000, description="elements")] = 100,
     cursor: str = "0",
-    version: Annotated[bool, Field(description="also give its version, for redis_write's if_version")] = False,
+    version: Annotated[bool, Field(description="return the version, for if_version")] = False,
 ) -> KeyContent:
-    """Read a key of any type (string, hash, list, set, sorted set, stream, JSON, HyperLogLog, bitmap, geo, time series) in pages. Long elements are cut and say their length; what is not valid UTF-8 comes as base64."""  # noqa: E501
+    """Read a key of any type in pages; JSON, vector sets, bitmaps, geo and time series too. Long elements are cut."""
     name = call.backend.scope.key(key)
     kind_raw, ttl, encoding, memory = await call.backend.read_many(
         [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name), ("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)]
@@ -109,8 +128,8 @@ async def redis_read(
         raise ToolError(f"{key!r} is a {kind}: view bits is for strings, geo for sorted sets")
     if reader is None:
         raise ToolError(f"{key!r} is of type {kind}, which redis_read does not know: redis_command may read it")
-    if field is not None and kind not in ("hash", "ReJSON-RL"):
-        raise ToolError(f"{key!r} is a {kind}: only a hash has fields, and a JSON document paths")
+    if field is not None and kind not in ("hash", "ReJSON-RL", "vectorset"):
+        raise ToolError(f"{key!r} is a {kind}: field is for hashes, JSON documents and vector sets")
     if reverse and kind not in _REVERSIBLE:
         raise ToolError(f"{key!r} is a {kind}, which has no order: reverse is for lists, sorted sets and streams")
     if (start is not None or end is not None) and kind not in ("zset", "stream"):
@@ -144,14 +163,14 @@ async def redis_read(
 
 def _gone(name: bytes) -> ToolError:
     return ToolError(
-        f"there is no key {show_name(name)!r} (any more): find keys with redis_scan, for names are exact and case matters"
+        f"there is no key {show_name(name)!r}: find keys with redis_scan; names are exact, and case matters"
     )
 
 
 async def _version(call: Call[ScopedRedis], name: bytes) -> str:
     size = await call.backend.read("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)
     if isinstance(size, int) and size > versions.MOST:
-        raise ToolError(f"the key has {size} bytes, too many to be given a version: read it without")
+        raise ToolError(f"the key has {size} bytes, too many for a version: read it without version")
     async with hold(COPIES * versions.MOST if isinstance(size, int) else 0):
         return versions.version(await call.backend.read("DUMP", name))
 
@@ -180,10 +199,10 @@ class _ReadWindow:
         return int(self.cursor)
 
     def foreign(self) -> ToolError:
-        return ToolError(f"cursor {self.cursor[:50]!r} is not one of this key: begin without a cursor")
+        return ToolError(f"cursor {self.cursor[:50]!r} does not belong to this key: start without a cursor")
 
     def count(self, length: int) -> int:
-        """The number of elements to ask Redis for, so that what it sends is not much more than there is room for.
+        """Return the number of elements to ask Redis for, so that what it sends is not much more than there is room for.
 
         Args:
             length: elements that the key has
@@ -209,12 +228,12 @@ class _ReadWindow:
         """
         count, each = self.count(length), self.memory // max(length, 1)
         parsed = 2 * max(count, min(length, LISTPACK)) * OBJECT_BYTES + (copies - COPIES) * count * each
-        if self.memory <= SMALL_KEY:
+        if self.memory <= SMALL_KEY and length <= SAMPLES:
             return hold(COPIES * self.memory + parsed)
-        return hold_estimated(2 * COPIES * count * each + parsed)
+        return hold(2 * COPIES * count * each + parsed, estimated=True)
 
     def shown(self, value: bytes) -> Any:
-        """An element, cut so that two of them fit into a result."""
+        """Return an element, cut so that two of them fit into a result."""
         shown = show(value, ELEMENT_BYTES)
         most = self.room // 2 - 64
         while (need := size(shown)) > most:
@@ -313,7 +332,7 @@ async def _hash_field(call: Call[ScopedRedis], name: bytes, page: _ReadWindow, f
     async with hold(COPIES * bytes_):
         value = await call.backend.read("HGET", name, field)
         if value is None:
-            raise ToolError(f"the hash has no field {page.field!r}: read it without field to see which there are")
+            raise ToolError(f"the hash has no field {page.field!r}: read it without field to see its fields")
         return _slice(value[page.offset : page.offset + page.room], page, len(value))
 
 
@@ -324,7 +343,7 @@ async def _big_fields(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -
     if not (text := page.cursor.removeprefix("field-")).isdigit() or len(text) > 6:
         raise page.foreign()
     first = int(text)
-    async with hold_estimated(COPIES * SMALL_KEY):
+    async with hold(COPIES * SMALL_KEY, estimated=True):
         names = sorted(await call.backend.read("HKEYS", name))
         part = names[first : first + page.limit]
         lengths = await call.backend.read_many([("HSTRLEN", name, field) for field in part])
@@ -405,7 +424,7 @@ async def _list(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
         answer: dict[str, Any] = {"length": length, "items": kept}
         if digest and (before is None or _digest(before) != digest):
             answer["about"] = {
-                "changed": "the list was changed between two pages: elements may be missing, or there twice"
+                "changed": "the list was changed between two pages: elements may be missing or appear twice"
             }
         if kept and offset + len(kept) < length:
             answer["cursor"] = f"{offset + len(kept)}-{_digest(raw[len(kept) - 1])}"
@@ -441,7 +460,7 @@ async def _geo(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[
 async def _members(
     call: Call[ScopedRedis], name: bytes, page: _ReadWindow, length: int
 ) -> tuple[list[tuple[bytes, bytes]], dict[str, str]]:
-    """A page of a sorted set, by score and member, and not by rank, for ranks move.
+    """Return a page of a sorted set, by score and member, and not by rank, for ranks move.
 
     Returns:
         members with their scores, and a cursor if there are more.
@@ -489,7 +508,9 @@ async def _stream(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> di
 async def _json(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
     path = () if page.field is None else (encode(page.field),)
     memory = page.memory
-    if memory > MOST_BYTES and path:
+    if path:
+        check_json_path(*path)
+        # A path may find a part, and what is in it again.
         (found,) = await call.backend.read_many([("JSON.DEBUG", "MEMORY", name, *path)])
         memory = sum(found) if isinstance(found, list) else found if isinstance(found, int) else memory
     if memory > MOST_BYTES:
@@ -515,8 +536,38 @@ async def _series(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> di
     return answer
 
 
+async def _vectors(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+    """Elements of a vector set, or what is nearest to one of them or to a vector."""
+    length, about = await _answers(call, ("VCARD", name), ("VINFO", name))
+    found: dict[str, Any] = {"length": length, "about": _about(about)}
+    async with page.reserved(length):
+        if page.field is None:
+            items = await call.backend.read("VRANDMEMBER", name, page.count(length))
+            found["items"] = _kept([page.shown(item) for item in items], page)
+            if len(found["items"]) < length:
+                found["about"]["items"] = "a random sample: a vector set has no order, and no pages"
+            return found
+        if page.field.startswith("["):
+            vector = parse_vector(page.field)
+            to: tuple[Any, ...] = ("VALUES", len(vector), *vector)
+        else:
+            element = parse_key(page.field)
+            to = ("ELE", element)
+            vector, attributes = await _answers(call, ("VEMB", name, element), ("VGETATTR", name, element))
+            if vector is None:
+                raise ToolError(f"the vector set has no element {page.field!r}: redis_read without field shows some")
+            found["about"]["vector"] = [score(number) for number in vector[: page.room // 64]]
+            if attributes is not None:
+                found["about"]["attributes"] = page.shown(attributes)
+        flat = await call.backend.read("VSIM", name, *to, "WITHSCORES", "COUNT", page.count(length))
+        room = Room(page.room, 64 + size(found["about"]))
+        nearest = ({"member": page.shown(m), "score": score(s)} for m, s in zip(flat[::2], flat[1::2], strict=True))
+        found["members"] = list(itertools.takewhile(room.take, nearest))
+    return found
+
+
 def _info(*command: str) -> Any:
-    """A reader of what can only be described."""
+    """Return a reader of what can only be described."""
 
     async def read(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
         return {"about": _about(await call.backend.read(*command, name))}
@@ -542,7 +593,7 @@ _READERS = {
     "CMSk-TYPE": _info("CMS.INFO"),
     "TopK-TYPE": _info("TOPK.INFO"),
     "TDIS-TYPE": _info("TDIGEST.INFO"),
-    "vectorset": _info("VINFO"),
+    "vectorset": _vectors,
 }
 
 _REVERSIBLE = frozenset({"list", "zset", "stream"})

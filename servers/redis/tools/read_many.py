@@ -9,11 +9,12 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.memory_budget import hold
 from servers.common.protocol.tools import Call, Room, tool
-from servers.redis.client.memory_guard import hold_estimated
+from servers.redis.client.memory_guard import COPIES
 from servers.redis.format.key_encoding import parse_key, show, show_name
 from servers.redis.format.replies import said, seconds, words
-from servers.redis.policy.command_cost import COPIES, COPIES_OF_STREAM, OBJECT_BYTES, SAMPLES
+from servers.redis.policy.command_cost import COPIES_OF_STREAM, OBJECT_BYTES, SAMPLES, SMALL_KEY
 from servers.redis.policy.key_scope import ScopedRedis
 
 SHORT = 1024
@@ -24,9 +25,9 @@ ELEMENTS = 20
 
 class Short(TypedDict):
     key: str
-    type: Annotated[str, Field(description="none: no such key")]
-    value: Annotated[NotRequired[Any], Field(description="short, or the first elements")]
-    too_big: Annotated[NotRequired[bool], Field(description="its elements are too big for a listing")]
+    type: Annotated[str, Field(description="none: the key does not exist")]
+    value: Annotated[NotRequired[Any], Field(description="the start of the value, or its first elements")]
+    too_big: Annotated[NotRequired[bool], Field(description="its elements are too big to list")]
     error: NotRequired[str]
     length: NotRequired[int]
     masked: Annotated[NotRequired[bool], Field(description="looks like a secret; redis_read shows it")]
@@ -73,7 +74,7 @@ BATCH_BYTES = 2 * 1024 * 1024
 async def _counts(
     call: Call[ScopedRedis], names: list[bytes], kinds: list[str], knowns: list[dict[str, Any]]
 ) -> list[int]:
-    """How many elements of each key to read, so that they have no more than SMALL bytes together; 0 where one has more."""
+    """Return how many elements of each key to read, so that they have at most SMALL bytes; 0 if one has more."""
     counts = [ELEMENTS] * len(names)
     big = [
         index
@@ -93,11 +94,11 @@ async def redis_read_many(
     *,
     keys: Annotated[list[str], Field(min_length=1, max_length=200)],
     fields: Annotated[
-        list[str] | None, Field(min_length=1, max_length=20, description="of hashes: only these fields")
+        list[str] | None, Field(min_length=1, max_length=20, description="of hashes, only these fields")
     ] = None,
-    values: Annotated[bool, Field(description="false: only what is known about them")] = True,
+    values: Annotated[bool, Field(description="false: metadata only")] = True,
 ) -> Many:
-    """Read up to 200 keys at once: type, encoding, memory, TTL, idle time, and the beginnings of their values."""
+    """Read up to 200 keys at once: type, memory, TTL, idle time and the start of each value."""
     names = [call.backend.scope.key(key) for key in keys]
     chosen = [parse_key(field) for field in fields or ()]
     first = iter(await call.backend.read_many([command for name in names for command in _about(name)]))
@@ -116,11 +117,14 @@ async def redis_read_many(
     room = Room(call.max_bytes)
     found: list[Short] = []
     for batch in _batches(peeks):
-        async with hold_estimated(sum(peek.weight for index in batch if (peek := peeks[index]))):
+        peeked = [peek for index in batch if (peek := peeks[index])]
+        async with hold(sum(peek.weight for peek in peeked), estimated=any(peek.estimated for peek in peeked)):
             commands = [command for index in batch if (peek := peeks[index]) for command in peek.commands]
             replies = iter(await call.backend.read_many(commands))
             for index in batch:
-                short: dict[str, Any] = {"key": keys[index], "type": kinds[index]} | knowns[index]
+                short: dict[str, Any] = {"key": keys[index], "type": kinds[index]}
+                # Who wants certain fields of many keys does not ask how each is stored.
+                short |= {n: v for n, v in knowns[index].items() if n == "ttl_s"} if chosen else knowns[index]
                 if isinstance(error := abouts[index][0], Exception):
                     short = {"key": keys[index], "type": "unknown", "error": words(error)}
                 elif peek := peeks[index]:
@@ -143,6 +147,9 @@ class _Peek:
     weight: int
     """Bytes of this process that the answers may take."""
 
+    estimated: bool = False
+    """They may take much more: an element of a big key may be as big as the key."""
+
     chosen: dict[bytes, int] | None = None
     """Of a hash: the only fields that are asked for, with the bytes of their values."""
 
@@ -150,7 +157,11 @@ class _Peek:
 def _peek(kind: str, name: bytes, count: int, known: dict[str, Any]) -> _Peek:
     copies = COPIES_OF_STREAM if kind == "stream" else COPIES
     elements = SHORT if kind == "string" else min(known.get("memory_bytes", 0), 2 * SMALL)
-    return _Peek([*_PEEK[kind](name, count), ("EXISTS", name)], copies * elements + 2 * ELEMENTS * OBJECT_BYTES)
+    return _Peek(
+        [*_PEEK[kind](name, count), ("EXISTS", name)],
+        copies * elements + 2 * ELEMENTS * OBJECT_BYTES,
+        kind != "string" and known.get("memory_bytes", 0) > SMALL_KEY,
+    )
 
 
 async def _choose(
@@ -166,7 +177,9 @@ async def _choose(
         sizes = {field: length if isinstance(length := next(lengths), int) else 0 for field in chosen}
         short = [field for field, length in sizes.items() if length <= SMALL]
         commands = [("HMGET", name, *(short or [b""])), ("HLEN", name), ("EXISTS", name)]
-        peeks[index] = _Peek(commands, COPIES * sum(sizes[field] for field in short) + len(short) * OBJECT_BYTES, sizes)
+        peeks[index] = _Peek(
+            commands, COPIES * sum(sizes[field] for field in short) + len(short) * OBJECT_BYTES, chosen=sizes
+        )
 
 
 def _batches(peeks: list[_Peek | None]) -> Iterator[list[int]]:
@@ -209,7 +222,7 @@ def _about(name: bytes) -> list[tuple[Any, ...]]:
 
 
 def _known(answers: list[Any]) -> dict[str, Any]:
-    """What could be learned of a key; a policy that does not count, or a lack of rights, leaves something out."""
+    """Return what is known of a key. A policy that does not count, or a lack of rights, leaves something out."""
     known: dict[str, Any] = {}
     for (field, *_), answer in zip(_ABOUT, answers, strict=True):
         if field == "ttl_s":

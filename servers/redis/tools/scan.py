@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Annotated, Any, Literal, NotRequired, TypeVar
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypeVar
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.backend import warn
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.redis.format.key_encoding import LONGEST_NAME, Pattern, show_name
 from servers.redis.format.replies import said, seconds
@@ -42,17 +44,26 @@ def chunks(names: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield chunk
 
 
+def short(names: Iterable[bytes]) -> list[bytes]:
+    """Leave out names that no tool takes, before anything is asked about them. A note tells of it."""
+    found = list(names)
+    kept = [name for name in found if len(name) <= LONGEST_NAME]
+    if len(kept) < len(found):
+        warn(f"keys whose names have more than {LONGEST_NAME} bytes were left out")
+    return kept
+
+
 class Key(TypedDict):
     key: str
     type: str
-    ttl_s: Annotated[NotRequired[int], Field(description="absent: does not expire")]
+    ttl_s: Annotated[NotRequired[int], Field(description="absent: the key does not expire")]
     memory_bytes: NotRequired[int]
     idle_s: NotRequired[int]
 
 
 class KeyPage(TypedDict):
     keys: list[Key]
-    cursor: Annotated[NotRequired[str], Field(description="there may be more: call again with it")]
+    cursor: Annotated[NotRequired[str], Field(description="there may be more keys: call again with it")]
 
 
 class Cursor:
@@ -63,7 +74,7 @@ class Cursor:
     def __init__(self, text: str) -> None:
         match = self._FORM.fullmatch(text)
         if not match:
-            raise ToolError(f"cursor {text[:50]!r} is not one from a result: begin without a cursor")
+            raise ToolError(f"cursor {text[:50]!r} is not from a result: start without a cursor")
         self.server, self.position, self.skip = (int(part or 0) for part in match.groups())
 
     @staticmethod
@@ -76,16 +87,16 @@ async def redis_scan(
     call: Call[ScopedRedis],
     *,
     pattern: Annotated[Pattern, Field(description="glob: * ? [ab]; escape with \\")] = "*",
-    type: Annotated[str | None, Field(max_length=40, description="only this type, as string or zset")] = None,
+    type: Annotated[str | None, Field(max_length=40, description="e.g. string or zset")] = None,
     order: Annotated[
         Literal["memory", "idle", "ttl"] | None,
-        Field(description="biggest, longest idle, soonest to expire"),
+        Field(description="biggest, longest idle or soonest to expire first"),
     ] = None,
-    ttl_below_s: Annotated[int | None, Field(ge=1, description="only keys that expire sooner")] = None,
+    ttl_below_s: Annotated[int | None, Field(ge=1, description="only keys that expire within this time")] = None,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
     cursor: str = "0",
 ) -> KeyPage:
-    """Find keys by pattern and type, with type and TTL. Uses SCAN, never KEYS. A page may be short, even empty: only one without cursor is the last."""  # noqa: E501
+    """Find keys by pattern and type; shows type and TTL. Uses SCAN, never KEYS. A page may be short or empty: only a page without cursor is the last."""  # noqa: E501
     at = Cursor(cursor)
     words: list[Any] = ["MATCH", call.backend.scope.pattern(pattern)]
     if type:
@@ -129,7 +140,7 @@ def _type(text: str) -> str:
 
 
 def _longest(name: bytes) -> Key:
-    """What a key has in a result at the most."""
+    """Return the longest form that a key can have in a result."""
     return {"key": show_name(name, LONGEST_NAME), "type": "of a module", "ttl_s": 10**16}
 
 
@@ -145,7 +156,7 @@ async def scanned(
     shown: Callable[[T], Any] = lambda item: item,
     room: int | None = None,
 ) -> tuple[list[T], str | None]:
-    """A page of what a scan finds, and the cursor behind it; None at the end.
+    """Return a page of what a scan finds, and the cursor behind it; None at the end.
 
     A step is given whole or left to the next page, for what one cursor gives may change while Redis rehashes: no place inside
     of a step stays. Only what comes in one piece whatever COUNT says, a bucket or a small collection, is cut inside, and the
@@ -184,7 +195,7 @@ async def scanned(
 
 
 def _count(wanted: int, looked_at: int, had: int) -> int:
-    """The COUNT by which a step finds somewhat less than is wanted, if there is as much as where one was looked at before."""
+    """Estimate COUNT from the hit rate so far, aiming slightly low."""
     return min(max(wanted * looked_at * 3 // (4 * had), 1), SCAN_COUNT) if had else SCAN_COUNT
 
 
@@ -205,8 +216,11 @@ async def _ordered(
     for step in range(SCAN_STEPS):
         server, position, names = await call.backend.scan(server, position, *words, "COUNT", SCAN_COUNT)
         names = [name for name in names if call.backend.scope.has(name)]
-        for chunk in chunks(names):
+        for chunk in chunks(short(names)):
             top = heapq.nlargest(limit, [*top, *await _measured(call, chunk, order, command, ttl_below_s)])
+            # No more of them are kept than a result has room for: their names may be long.
+            shown = itertools.accumulate(min(len(name), LONGEST_NAME) for _, name in top)
+            top = top[: 1 + sum(length <= call.max_bytes for length in shown)]
         if server < 0:
             break
         await call.progress(step + 1, SCAN_STEPS, "looking at keys")
@@ -225,7 +239,7 @@ async def _ordered(
 async def _measured(
     call: Call[ScopedRedis], names: list[bytes], order: str, command: tuple[str, ...], ttl_below_s: int | None
 ) -> list[tuple[int, bytes]]:
-    """What keys are ordered by, and the keys."""
+    """Return keys with what they are ordered by."""
     if ttl_below_s is not None:
         ttls = await call.backend.read_many([("PTTL", name) for name in names])
         names = [

@@ -5,16 +5,21 @@ Served where Redis has it: Redis 8, Redis Stack, or the RediSearch module.
 
 from __future__ import annotations
 
+import itertools
 import struct
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.memory_budget import hold
 from servers.common.protocol.tools import Call, Room, ToolError, tool
-from servers.redis.format.key_encoding import encode, show, show_key
+from servers.redis.client.memory_guard import COPIES
+from servers.redis.format.key_encoding import LONGEST_NAME, encode, show, show_key, show_name
 from servers.redis.format.replies import as_json, pairs, said
+from servers.redis.policy.command_cost import MOST_BYTES, OBJECT_BYTES, SAMPLES
 from servers.redis.policy.key_scope import ScopedRedis
+from servers.redis.tools.scan import chunks
 
 VALUE_BYTES = 2048
 """Of one field of a document found."""
@@ -32,7 +37,7 @@ class SearchIndex(TypedDict):
     documents: int
     prefixes: list[str]
     on: str
-    fields: Annotated[list[dict[str, Any]], Field(description="name, type, and what the type needs")]
+    fields: Annotated[list[dict[str, Any]], Field(description="name, type and the type's options")]
     indexing_failures: NotRequired[int]
 
 
@@ -45,7 +50,7 @@ class Indexes(TypedDict):
 async def redis_indexes(
     call: Call[ScopedRedis], *, index: Annotated[str | None, Field(description="only this one")] = None
 ) -> Indexes:
-    """Indexes of the query engine: their fields, vector dimensions, key prefixes and document counts. Look here before redis_search."""  # noqa: E501
+    """List search indexes: fields, vector dimensions, key prefixes and document counts. Call it before redis_search."""
     names = [encode(index)] if index else await _names(call)
     room = Room(call.max_bytes)
     result: Indexes = {"indexes": []}
@@ -71,7 +76,7 @@ async def _names(call: Call[ScopedRedis]) -> list[bytes]:
 
 
 async def _index(call: Call[ScopedRedis], name: bytes) -> SearchIndex:
-    """What is known of an index.
+    """Describe an index.
 
     Raises:
         ToolError: there is none of that name, or it reaches beyond MCP_KEY_PREFIXES.
@@ -94,7 +99,7 @@ async def _index(call: Call[ScopedRedis], name: bytes) -> SearchIndex:
 
 
 def _field(flat: list[Any]) -> dict[str, Any]:
-    """A field of FT.INFO's: names and values in turn, then flags. Before RediSearch 2 the name stands alone at the front."""
+    """Parse a field of FT.INFO: names and values in turn, then flags. Before RediSearch 2 the name alone came first."""
     words = [as_json(word) for word in flat]
     if words and words[0] not in ("identifier", "attribute"):
         words = ["attribute", *words]
@@ -129,17 +134,18 @@ async def redis_search(
     call: Call[ScopedRedis],
     *,
     index: str,
-    query: Annotated[str, Field(max_length=10_000, description="as @title:hello @year:[2020 +inf] @tag:{a|b}")] = "*",
+    query: Annotated[str, Field(max_length=10_000, description="e.g. @title:hello @year:[2020 +inf] @tag:{a|b}")] = "*",
     vector: Annotated[
-        list[float] | None, Field(max_length=32_768, description="its nearest neighbours, of what the query finds")
+        list[float] | None,
+        Field(max_length=32_768, description="find its nearest neighbours among the query's matches"),
     ] = None,
     vector_field: Annotated[str | None, Field(description="default: the only one")] = None,
     fields: Annotated[list[str] | None, Field(max_length=100, description="to return; default: all")] = None,
-    sort: Annotated[str | None, Field(description="field, or field desc")] = None,
+    sort: Annotated[str | None, Field(description="FIELD or FIELD desc")] = None,
     limit: Annotated[int, Field(ge=1, le=1000)] = 10,
     cursor: Annotated[int, Field(ge=0, le=1_000_000)] = 0,
 ) -> SearchPage:
-    """Full-text, tag, numeric, geo and vector search, and all of them in one (FT.SEARCH)."""
+    """Search by text, tag, number, place, vector, or several of these at once (FT.SEARCH)."""
     name = encode(index)
     about = await _index(call, name)
     words: list[Any] = ["FT.SEARCH", name]
@@ -156,26 +162,44 @@ async def redis_search(
             words += ["SORTBY", *_order(sort)]
     if fields is not None:
         words += ["RETURN", len(fields), *map(encode, fields)]
-    words += ["LIMIT", cursor, limit]
     if vector:
         words += ["DIALECT", 2]
-    total, *rest = await call.backend.read(*words, at=name)
-    room = Room(call.max_bytes)
+    async with hold(COPIES * limit * (LONGEST_NAME + OBJECT_BYTES), estimated=True):
+        total, *keys = await call.backend.read(*words, "NOCONTENT", "LIMIT", cursor, limit, at=name)
+        sizes = await _sizes(call, keys)
+    # Only as many documents are asked for as may be read at once.
+    fitting = sum(size <= MOST_BYTES for size in itertools.accumulate(sizes))
     found: SearchPage = {"total": total, "documents": []}
     vectors = {str(field.get("attribute")) for field in about["fields"] if str(field.get("type")).upper() == "VECTOR"}
-    for key, flat in zip(rest[::2], rest[1::2], strict=False):
-        document: dict[str, Any] = {"key": show_key(key)}
-        document |= {field: _shown(call, field, value, field in vectors) for field, value in pairs(flat or []).items()}
-        if not room.take(document):
-            break
-        found["documents"].append(document)
+    room = Room(call.max_bytes)
+    if keys and not fitting:
+        found["documents"] = [{"key": show_name(keys[0], LONGEST_NAME), "too_big": True, "bytes": sizes[0]}]
+    async with hold(COPIES * sum(sizes[:fitting]), estimated=True):
+        rest = (await call.backend.read(*words, "LIMIT", cursor, fitting, at=name))[1:] if fitting else []
+        for key, flat in zip(rest[::2], rest[1::2], strict=False):
+            document: dict[str, Any] = {"key": show_name(key, LONGEST_NAME)}
+            document |= {
+                field: _shown(call, field, value, field in vectors) for field, value in pairs(flat or []).items()
+            }
+            if not room.take(document):
+                break
+            found["documents"].append(document)
     if cursor + len(found["documents"]) < total and found["documents"]:
         found["cursor"] = cursor + len(found["documents"])
     return found
 
 
+async def _sizes(call: Call[ScopedRedis], keys: list[bytes]) -> list[int]:
+    """Bytes of documents; 0 for one that is gone."""
+    sizes: list[int] = []
+    for chunk in chunks(keys):
+        answers = await call.backend.read_many([("MEMORY", "USAGE", key, "SAMPLES", SAMPLES) for key in chunk])
+        sizes += [answer if isinstance(answer, int) else 0 for answer in answers]
+    return sizes
+
+
 def _order(sort: str) -> list[bytes]:
-    """The words of SORTBY.
+    """Return the words of SORTBY.
 
     Raises:
         ToolError: there is more than a field and a direction.
@@ -195,7 +219,7 @@ def _shown(call: Call[ScopedRedis], field: str, value: Any, vector: bool) -> Any
 
 
 def _vector(index: SearchIndex, wanted: str | None, values: list[float]) -> tuple[str, bytes]:
-    """The name of a vector field, and the bytes of a vector of its type."""
+    """Return the name of a vector field, and the bytes of a vector of its type."""
     known = {str(f.get("attribute")): f for f in index["fields"] if str(f.get("type")).upper() == "VECTOR"}
     name = wanted if wanted or len(known) != 1 else next(iter(known))
     if name not in known:
@@ -222,26 +246,66 @@ async def redis_aggregate(
     steps: Annotated[
         list[str],
         Field(
-            max_length=500, description='words after the query: ["GROUPBY","1","@type","REDUCE","COUNT","0","AS","n"]'
+            max_length=500,
+            description='words after the query, e.g. ["GROUPBY","1","@type","REDUCE","COUNT","0","AS","n"]',
         ),
     ],
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
 ) -> Aggregated:
     """Group, count, average and sort what a query finds (FT.AGGREGATE)."""
-    if "WITHCURSOR" in (step.upper() for step in steps):
-        raise ToolError("leave out WITHCURSOR: the result is bounded by limit")
+    _check_steps(steps)
     name = encode(index)
     await _index(call, name)
     words = [encode(query), *(encode(step) for step in steps), "LIMIT", 0, limit + 1]
-    _, *found = await call.backend.read("FT.AGGREGATE", name, *words, at=name)
     room = Room(call.max_bytes)
     rows: list[dict[str, Any]] = []
-    for flat in found:
-        row = {field: _shown(call, field, value, False) for field, value in pairs(flat).items()}
-        if len(rows) == limit or not room.take(row):
-            return {"rows": rows, "cut": True}
-        rows.append(row)
+    async with hold(COPIES * limit * VALUE_BYTES, estimated=True):
+        _, *found = await call.backend.read("FT.AGGREGATE", name, *words, at=name)
+        for flat in found:
+            row = {field: _shown(call, field, value, False) for field, value in pairs(flat).items()}
+            if len(rows) == limit or not room.take(row):
+                return {"rows": rows, "cut": True}
+            rows.append(row)
     return {"rows": rows}
+
+
+_COUNTED_STEPS = frozenset({"GROUPBY", "LOAD", "PARAMS", "REDUCE", "SORTBY"})
+"""Words of FT.AGGREGATE that a number of words follows. REDUCE has the name of a function before the number."""
+
+_STEPS = {
+    "APPLY": 1, "AS": 1, "DIALECT": 1, "FILTER": 1, "LIMIT": 2, "MAX": 1, "SCORER": 1, "ADDSCORES": 0, "VERBATIM": 0,
+}  # fmt: skip
+"""The others that are taken, and how many words follow each."""
+
+
+def _check_steps(steps: list[str]) -> None:
+    """Follow the grammar of FT.AGGREGATE, so that what is put behind the steps is never taken for a part of one.
+
+    https://redis.io/docs/latest/commands/ft.aggregate/
+
+    Raises:
+        ToolError: a word is not a step, or a step has fewer words than it says.
+    """
+    at = 0
+    while at < len(steps):
+        step = steps[at].upper()
+        at += 2 if step == "REDUCE" else 1
+        if step in _COUNTED_STEPS:
+            count = steps[at] if at < len(steps) else ""
+            if step == "LOAD" and count == "*":
+                count = "0"
+            if not (count.isascii() and count.isdigit() and len(count) < 5):
+                raise ToolError(f"{step} needs the number of its arguments: {step} N ...")
+            at += 1 + int(count)
+        elif step in _STEPS:
+            at += _STEPS[step]
+        else:
+            raise ToolError(
+                f"{steps[at - 1][:40]!r} is not a step: the steps are {', '.join(sorted(_COUNTED_STEPS))}, "
+                f"{', '.join(sorted(_STEPS))}"
+            )
+        if at > len(steps):
+            raise ToolError(f"{step} has fewer arguments than it says")
 
 
 class Created(TypedDict):
@@ -253,19 +317,19 @@ async def redis_create_index(
     call: Call[ScopedRedis],
     *,
     index: str,
-    prefixes: Annotated[list[str], Field(min_length=1, max_length=50, description="keys that begin so are indexed")],
+    prefixes: Annotated[list[str], Field(min_length=1, max_length=50, description="index keys with these prefixes")],
     fields: Annotated[
         dict[str, str],
         Field(
             min_length=1,
             max_length=200,
             description='to type and options: {"title":"TEXT SORTABLE","v":"VECTOR HNSW 6 TYPE FLOAT32 DIM 384 '
-            'DISTANCE_METRIC COSINE"}',
+            'DISTANCE_METRIC COSINE"}; JSON: {"$.a.b":"AS b NUMERIC"}',
         ),
     ],
     on: Literal["HASH", "JSON"] = "HASH",
 ) -> Created:
-    """Create an index of text, tags, numbers, places and vectors (FT.CREATE). Keys that are there are indexed too."""
+    """Create an index of text, tags, numbers, places and vectors (FT.CREATE). It includes existing keys."""
     names = [call.backend.scope.key(prefix) for prefix in prefixes]
     words: list[Any] = ["FT.CREATE", encode(index), "ON", on, "PREFIX", len(names), *names, "SCHEMA"]
     for name, options in fields.items():

@@ -8,14 +8,14 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.memory_budget import hold
 from servers.common.protocol.tools import Call, Room, ToolError, tool
-from servers.redis.client.memory_guard import hold_estimated
 from servers.redis.format.key_encoding import LONGEST_NAME, KeyName, Pattern, encode, show_name
 from servers.redis.format.replies import as_json, pairs, said
 from servers.redis.format.replies import words as said_error
 from servers.redis.policy.command_cost import COPIES_OF_STREAM, SAMPLES
 from servers.redis.policy.key_scope import ScopedRedis
-from servers.redis.tools.scan import SCAN_COUNT, SCAN_STEPS, Cursor
+from servers.redis.tools.scan import SCAN_COUNT, SCAN_STEPS, Cursor, short
 
 LONGEST_ENDS = 1024 * 1024
 """Bytes of the first and the last entry of a stream of which more is told than its length."""
@@ -25,7 +25,9 @@ GROUPS = 20
 
 
 class StreamState(TypedDict):
-    streams: Annotated[NotRequired[list[dict[str, Any]]], Field(description="of the pattern, most pending first")]
+    streams: Annotated[
+        NotRequired[list[dict[str, Any]]], Field(description="streams that match pattern, most pending entries first")
+    ]
     stream: NotRequired[dict[str, Any]]
     groups: NotRequired[list[dict[str, Any]]]
     consumers: NotRequired[list[dict[str, Any]]]
@@ -37,14 +39,14 @@ class StreamState(TypedDict):
 async def redis_stream(
     call: Call[ScopedRedis],
     *,
-    key: Annotated[KeyName | None, Field(description="absent: all streams of pattern")] = None,
+    key: Annotated[KeyName | None, Field(description="absent: all streams that match pattern")] = None,
     pattern: Pattern = "*",
-    group: Annotated[str | None, Field(description="its consumers and pending entries")] = None,
-    idle_s: Annotated[int, Field(ge=0, le=10**9, description="least time pending")] = 0,
+    group: Annotated[str | None, Field(description="show its consumers and pending entries")] = None,
+    idle_s: Annotated[int, Field(ge=0, le=10**9, description="only entries pending at least this long")] = 0,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
     cursor: str = "-",
 ) -> StreamState:
-    """Show a stream's groups with their lag, or a group's consumers and pending entries, or all streams. redis_read gives the entries."""  # noqa: E501
+    """Show a stream's groups with their lag, a group's consumers and pending entries, or all streams. Use redis_read to read entries."""  # noqa: E501
     if key is None:
         if group is not None:
             raise ToolError("give the key of the group's stream")
@@ -52,14 +54,14 @@ async def redis_stream(
     name = call.backend.scope.key(key)
     length, memory = await call.backend.read_many([("XLEN", name), ("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)])
     if isinstance(length, Exception):
-        raise ToolError(f"{key!r} is no stream that can be read: {said_error(length)}")
+        raise ToolError(f"{key!r} is not a stream that can be read: {said_error(length)}")
     if memory is None:
         raise ToolError(f"there is no stream {key!r}: redis_scan with type stream finds them")
     state: StreamState = {"stream": {"length": length}}
     # XINFO STREAM answers with the first and the last entry.
     ends = min(memory, 4 * memory // max(length, 1)) if isinstance(memory, int) else 0
     if ends <= LONGEST_ENDS:
-        async with hold_estimated(COPIES_OF_STREAM * ends):
+        async with hold(COPIES_OF_STREAM * ends, estimated=True):
             about = pairs(await call.backend.read("XINFO", "STREAM", name))
             state["stream"] = {field: as_json(value) for field, value in about.items() if not isinstance(value, list)}
             for end in ("first", "last"):
@@ -96,7 +98,7 @@ async def _overview(call: Call[ScopedRedis], pattern: str, limit: int, cursor: s
     rows: list[dict[str, Any]] = []
     for step in range(SCAN_STEPS):
         server, position, found = await call.backend.scan(server, position, *words)
-        names = [name for name in found if call.backend.scope.has(name)]
+        names = short(filter(call.backend.scope.has, found))
         answers = iter(
             await call.backend.read_many([c for name in names for c in (("XLEN", name), ("XINFO", "GROUPS", name))])
         )

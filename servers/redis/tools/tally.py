@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.redis.format.key_encoding import Pattern, parse_key, show_name
 from servers.redis.policy.key_scope import ScopedRedis
-from servers.redis.tools.scan import SCAN_COUNT, SCAN_STEPS, Cursor
+from servers.redis.tools.scan import SCAN_COUNT, SCAN_STEPS, Cursor, short
 
 MOST_VALUES = 100_000
 """Different values that are counted."""
@@ -27,14 +27,14 @@ VALUE_BYTES = 200
 
 
 class Tallied(TypedDict):
-    hashes: Annotated[int, Field(description="that were counted")]
+    hashes: Annotated[int, Field(description="number of hashes counted")]
     counts: Annotated[
-        list[dict[str, int | str]], Field(description="values with how many hashes have them, most first")
+        list[dict[str, int | str]], Field(description="value and number of hashes with it, most frequent first")
     ]
     without: Annotated[int, Field(description="hashes without the field")]
-    sample: Annotated[list[str], Field(description="keys of some that were counted")]
-    left_out: Annotated[NotRequired[int], Field(description="further values")]
-    cursor: Annotated[NotRequired[str], Field(description="there are more keys: call again with it, and add up")]
+    sample: Annotated[list[str], Field(description="keys of some of the hashes counted")]
+    left_out: Annotated[NotRequired[int], Field(description="number of further values")]
+    cursor: Annotated[NotRequired[str], Field(description="there are more keys: call again with it and add the counts")]
 
 
 @tool(title="Count hashes by a field")
@@ -44,12 +44,12 @@ async def redis_tally(
     pattern: Pattern,
     field: str,
     where: Annotated[
-        dict[str, str] | None, Field(max_length=10, description="count only hashes with these values of fields")
+        dict[str, str] | None, Field(max_length=10, description="count only hashes with these field values")
     ] = None,
-    limit: Annotated[int, Field(ge=1, le=1000, description="values")] = 100,
+    limit: Annotated[int, Field(ge=1, le=1000, description="values to return")] = 100,
     cursor: str = "0",
 ) -> Tallied:
-    """Count hashes by the value of a field, as users by country or duplicate e-mails: 50,000 keys in one call."""
+    """Count hashes by the value of a field, e.g. users by country or duplicate e-mails. One call covers 50,000 keys."""
     at = Cursor(cursor)
     backend = call.backend
     conditions = {parse_key(name): parse_key(value) for name, value in (where or {}).items()}
@@ -63,7 +63,7 @@ async def redis_tally(
     server, position = at.server, at.position
     for step in range(SCAN_STEPS):
         server, position, found = await backend.scan(server, position, *words)
-        for name, values in await _values(backend, [name for name in found if backend.scope.has(name)], fields):
+        for name, values in await _values(backend, short(filter(backend.scope.has, found)), fields):
             if any(value != wanted for value, wanted in zip(values[1:], conditions.values(), strict=True)):
                 continue
             if len(sample) < SAMPLE:
@@ -89,7 +89,7 @@ async def redis_tally(
 async def _values(
     backend: ScopedRedis, names: list[bytes], fields: list[bytes]
 ) -> list[tuple[bytes, list[bytes | None]]]:
-    """The values of fields of hashes, without hashes where one is too long for a value that many have."""
+    """Return the values of fields of hashes, without hashes where one is too long for a value that many have."""
     lengths = iter(await backend.read_many([("HSTRLEN", name, field) for name in names for field in fields]))
     short = [
         name

@@ -12,7 +12,6 @@ from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.client.errors import Conflict
-from servers.redis.client.memory_guard import hold_estimated
 from servers.redis.client.optimistic_lock import MOST as MOST_VERSIONED
 from servers.redis.client.optimistic_lock import check_versions
 from servers.redis.format.key_encoding import Word, parse_key
@@ -30,10 +29,12 @@ ATTEMPTS = 30
 
 
 class Done(TypedDict):
-    replies: Annotated[list[Any], Field(description="one for each command; {error} where Redis refused it")]
-    failed: Annotated[NotRequired[int], Field(description="commands that Redis refused; the others were done and stay")]
+    replies: Annotated[list[Any], Field(description="one per command; {error} if Redis refused it")]
+    failed: Annotated[
+        NotRequired[int], Field(description="number of commands that Redis refused; the others were done")
+    ]
     left_out: Annotated[
-        NotRequired[int], Field(description="replies that did not fit: their commands were sent as well")
+        NotRequired[int], Field(description="number of replies that did not fit; their commands were sent, too")
     ]
 
 
@@ -46,20 +47,20 @@ async def redis_transaction(
         Field(
             min_length=1,
             max_length=1000,
-            description='[["HINCRBY","k","n","1"],["EXPIRE","k","60"]]; base64:... for bytes',
+            description='e.g. [["HINCRBY","k","n","1"],["EXPIRE","k","60"]]; base64:... for bytes',
         ),
     ],
     if_versions: Annotated[
-        dict[str, str] | None, Field(description="keys with versions: nothing is done if one has changed")
+        dict[str, str] | None, Field(description="key to version; nothing is done if one has changed")
     ] = None,
 ) -> Done:
-    """Send reading and writing commands as one MULTI: INCR, HDEL, ZREM, LSET, RENAME, COPY, EXPIRE, JSON.SET, XACK, XGROUP, XREADGROUP, XTRIM ... Refused: scripts, and what Redis counts as dangerous or administrative."""  # noqa: E501
+    """Send commands as one MULTI, e.g. INCR, HDEL, ZREM, RENAME, EXPIRE, JSON.SET, XACK, XGROUP, XTRIM. Scripts, and commands that Redis flags as dangerous or administrative, are refused."""  # noqa: E501
     backend = call.backend
     versions = {backend.scope.key(key): version for key, version in (if_versions or {}).items()}
     planned, weight = await plan(backend, [[parse_key(word) for word in command] for command in commands], writing=True)
     keys = [*versions, *(key for command in planned for key in command.keys)]
     if not keys:
-        raise ToolError("none of the commands names a key: redis_command is for those")
+        raise ToolError("none of the commands names a key: use redis_command")
     backend.check_slots(keys)
     words = [command.words for command in planned]
 
@@ -70,7 +71,7 @@ async def redis_transaction(
 
     room = Room(call.max_bytes)
     done: Done = {"replies": []}
-    async with hold_estimated(weight + (DUMP_BYTES if versions else 0), changes=True):
+    async with weight.held(DUMP_BYTES if versions else 0):
         answers = await retried(conditional) if versions else await backend.multi(words, keys[0])
         for answer in answers:
             shown, cut = bounded(answer, room)

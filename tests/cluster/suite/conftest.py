@@ -15,7 +15,7 @@ from tests.cluster.dns import dns
 from tests.cluster.helpers import Client, Node
 from tests.cluster.kube import Kube
 from tests.cluster.login import Login
-from tests.cluster.release import STORES, Release, Values
+from tests.cluster.release import STORES, Release, Values, merge
 from tools.backends.runfiles import program
 
 ARCHIVES = ("REDIS_TAR", "ELASTICSEARCH_TAR", "DEMO_TAR")
@@ -87,6 +87,13 @@ def node(request: pytest.FixtureRequest, kube: Kube) -> Iterator[Node]:
 
 
 @pytest.fixture(scope="session")
+def second_namespace(request: pytest.FixtureRequest, kube: Kube) -> Iterator[Kube]:
+    """For another release."""
+    with namespace(kube.of(f"{kube.namespace}-second"), {}, request.config.getoption("--keep")) as own:
+        yield own
+
+
+@pytest.fixture(scope="session")
 def client(kube: Kube) -> Client:
     """A client in the release's namespace."""
     return Client(kube)
@@ -99,12 +106,14 @@ def release(kube: Kube) -> Release:
 
 
 def needs(kube: Kube) -> Values:
-    """Values that this cluster needs: without a default storage class data stays in the pods."""
+    """Values that this cluster needs: without a default storage class data stays in the pods, and Elasticsearch allocates shards
+    however full the disk of the node is."""
+    full: Values = {"elasticsearch": {"config": {"cluster.routing.allocation.disk.threshold_enabled": "false"}}}
     default = "storageclass.kubernetes.io/is-default-class"
     classes = kube.items("storageclasses")
     if any(c["metadata"].get("annotations", {}).get(default) == "true" for c in classes):
-        return {}
-    return {name: {"persistence": {"enabled": False}} for name in ("redis", "elasticsearch", "metrics")}
+        return full
+    return merge(full, {name: {"persistence": {"enabled": False}} for name in ("redis", "elasticsearch", "metrics")})
 
 
 @pytest.fixture(scope="session")

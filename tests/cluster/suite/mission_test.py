@@ -70,6 +70,10 @@ def test_clients_in_the_cluster_are_answered_by_name(client: Client, store: Stor
     assert not json.loads(body)["result"]["isError"]
 
 
+def test_helm_test_passes(release: Release) -> None:
+    assert "Succeeded" in release.helm("test", "e2e", "--timeout", f"{PATIENCE:g}s")
+
+
 def targets(kube: Kube) -> dict[str, str]:
     """The applications that vmagent scrapes, and how each is."""
     (agent,) = kube.pods("app.kubernetes.io/component=vmagent")

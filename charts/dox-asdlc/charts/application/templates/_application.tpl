@@ -91,16 +91,16 @@ spec:
             {{- toYaml .Values.resources | nindent 12 }}
           securityContext:
             {{- toYaml .Values.securityContext | nindent 12 }}
-          {{- with .Values.extraVolumeMounts }}
+          {{- with include "dox-asdlc.merge" (dict "own" (include "dox-asdlc.application.authorities" (dict "root" . "mount" true)) "extra" .Values.extraVolumeMounts "key" "mountPath" "value" (printf "%s.extraVolumeMounts" .Chart.Name)) }}
           volumeMounts:
-            {{- toYaml . | nindent 12 }}
+            {{- . | nindent 12 }}
           {{- end }}
         {{- with .Values.extraContainers }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-      {{- with .Values.extraVolumes }}
+      {{- with include "dox-asdlc.merge" (dict "own" (include "dox-asdlc.application.authorities" (dict "root" .)) "extra" .Values.extraVolumes "key" "name" "value" (printf "%s.extraVolumes" .Chart.Name)) }}
       volumes:
-        {{- toYaml . | nindent 8 }}
+        {{- . | nindent 8 }}
       {{- end }}
 ---
 apiVersion: v1
@@ -111,6 +111,7 @@ metadata:
     {{- include "dox-asdlc.labels" . | nindent 4 }}
 spec:
   type: ClusterIP
+  {{- with include "dox-asdlc.ipFamilies" . | trim }}{{ . | nindent 2 }}{{ end }}
   selector:
     {{- include "dox-asdlc.selectorLabels" . | nindent 4 }}
   ports:
@@ -118,11 +119,34 @@ spec:
       port: {{ .Values.port }}
       targetPort: http
       protocol: TCP
-{{- with include "dox-asdlc.podDisruptionBudget" . }}
+{{- range list "dox-asdlc.podDisruptionBudget" "dox-asdlc.serviceAccount" }}
+{{- with include . $.root }}
 ---
 {{ . }}
 {{- end }}
+{{- end }}
 {{- end -}}
+{{- end -}}
+
+{{/* The volumes with the certificates of the stores' authorities, or where they are mounted, from {root, mount}. */}}
+{{- define "dox-asdlc.application.authorities" -}}
+{{- range $store, $prefix := dict "redis" "redis" "elasticsearch" "es" }}
+{{- $tls := (get $.root.Values.global $store).tls }}
+{{- if and $tls.enabled $tls.existingSecret (get $.root.Values.stores $store).enabled }}
+- name: {{ $prefix }}-ca
+  {{- if $.mount }}
+  mountPath: /run/secrets/{{ $prefix }}-ca
+  readOnly: true
+  {{- else }}
+  secret:
+    secretName: {{ $tls.existingSecret | quote }}
+    defaultMode: 0440
+    items:
+      - key: {{ $tls.caKey | quote }}
+        path: ca.crt
+  {{- end }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* The container's environment, from {root, stores}. */}}
@@ -141,7 +165,8 @@ spec:
 {{- if not $found.host -}}
 {{- fail (printf "%s uses a %s, and %s.enabled is false: name the one that it uses in global.%s.host, or set %s.stores.%s.enabled=false" $name $store $store $store $name $store) -}}
 {{- end -}}
-{{- $shared := (get $values.global $store).auth -}}
+{{- $shared := get $values.global $store -}}
+{{- include "dox-asdlc.checkTls" (dict "value" (printf "global.%s.tls" $store) "tls" $shared.tls) -}}
 {{- $own = printf "%s\n%s" $own (include "dox-asdlc.storeEnv" (dict "store" $found "own" $wanted.auth "shared" $shared "prefix" $prefix)) -}}
 {{- else if $wanted.auth.existingSecret -}}
 {{- fail (printf "%s.stores.%s.auth is set, and %s.stores.%s.enabled is false: it would be ignored" $name $store $name $store) -}}

@@ -12,7 +12,14 @@ prometheus.io/scheme: {{ . | quote }}
 
 {{/* Where pods may run: what all charts take alike from their values. Replicas are spread over nodes and zones; one alone is as well, so that more of them do not change it. */}}
 {{- define "dox-asdlc.placement" -}}
-{{- with include "dox-asdlc.merge" (dict "own" ((.Values.global | default dict).imagePullSecrets | default list | toYaml) "extra" .Values.imagePullSecrets "key" "name" "value" (printf "%s.imagePullSecrets" .Chart.Name)) }}
+{{- $containers := concat (.Values.initContainers | default list) (.Values.extraContainers | default list) -}}
+{{- include "dox-asdlc.distinct" (dict "value" (printf "%s.initContainers and extraContainers" .Chart.Name) "key" "name" "entries" $containers "own" (list .Chart.Name "elasticsearch" "mcp-sidecar" "mcp-server")) -}}
+{{- $constraints := list -}}
+{{- range .Values.topologySpreadConstraints }}{{ $constraints = append $constraints (dict "pair" (printf "%s %s" .topologyKey .whenUnsatisfiable)) }}{{ end -}}
+{{- include "dox-asdlc.distinct" (dict "value" (printf "%s.topologySpreadConstraints" .Chart.Name) "key" "pair" "entries" $constraints) -}}
+{{- $secrets := (.Values.global | default dict).imagePullSecrets | default list -}}
+{{- include "dox-asdlc.distinct" (dict "value" "global.imagePullSecrets" "key" "name" "entries" $secrets) -}}
+{{- with include "dox-asdlc.merge" (dict "own" (toYaml $secrets) "extra" .Values.imagePullSecrets "key" "name" "value" (printf "%s.imagePullSecrets" .Chart.Name)) }}
 imagePullSecrets:
   {{- . | nindent 2 }}
 {{- end }}
@@ -31,8 +38,10 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.serviceAccountName }}
-serviceAccountName: {{ . | quote }}
+{{- with .Values.serviceAccount }}
+{{- if or .create .name }}
+serviceAccountName: {{ .name | default (include "dox-asdlc.fullname" $) | quote }}
+{{- end }}
 {{- end }}
 {{- with .Values.initContainers }}
 initContainers:
@@ -56,10 +65,11 @@ topologySpreadConstraints:
 
 {{/*
 Environment variables that tell an application of a store, from {store, own, shared, prefix}: the store's host and port; the
-application's own login, else the shared one; and what the variables' names begin with.
+application's own login, else the shared one; how to make TLS connections; and what the variables' names begin with.
 */}}
 {{- define "dox-asdlc.storeEnv" -}}
-{{- $auth := empty .own.existingSecret | ternary .shared .own -}}
+{{- $auth := empty .own.existingSecret | ternary .shared.auth .own -}}
+{{- $tls := .shared.tls -}}
 - name: {{ .prefix }}_HOST
   value: {{ .store.host | quote }}
 - name: {{ .prefix }}_PORT
@@ -75,6 +85,53 @@ application's own login, else the shared one; and what the variables' names begi
       name: {{ $auth.existingSecret | quote }}
       key: {{ $auth.existingSecretKey | quote }}
 {{- end }}
+{{- if $tls.enabled }}
+{{- if eq .prefix "ES" }}
+- name: ES_SCHEME
+  value: https
+{{- else }}
+- name: {{ .prefix }}_TLS
+  value: "true"
+{{- end }}
+{{- if $tls.existingSecret }}
+- name: {{ .prefix }}_CA_FILE
+  value: /run/secrets/{{ .prefix | lower }}-ca/ca.crt
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Fields of a Service for IPv6 and dual stack. */}}
+{{- define "dox-asdlc.ipFamilies" -}}
+{{- with .Values.global -}}
+{{- with .ipFamilyPolicy }}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .ipFamilies }}
+ipFamilies:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* The ServiceAccount of a chart's pods, where it is to be made. */}}
+{{- define "dox-asdlc.serviceAccount" -}}
+{{- with .Values.serviceAccount -}}
+{{- if .create -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ .name | default (include "dox-asdlc.fullname" $) | quote }}
+  labels:
+    {{- include "dox-asdlc.labels" $ | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+automountServiceAccountToken: false
+{{- else if .annotations -}}
+{{- fail (printf "%s.serviceAccount.annotations would be ignored: set %s.serviceAccount.create=true" $.Chart.Name $.Chart.Name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Refuses ports of one pod that are the same: from a dict of the values' names to their ports. */}}
@@ -88,6 +145,16 @@ application's own login, else the shared one; and what the variables' names begi
 {{- end -}}
 {{- $_ := set $taken $key $value -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Refuses what is set of TLS to a store, from {value, tls, server}, where it is off; a server needs a certificate. */}}
+{{- define "dox-asdlc.checkTls" -}}
+{{- include "dox-asdlc.checkLogin" (dict "value" .value "auth" .tls "defaults" (dict "caKey" "ca.crt")) -}}
+{{- if and .tls.existingSecret (not .tls.enabled) -}}
+{{- fail (printf "%s.existingSecret would be ignored: set %s.enabled=true" .value .value) -}}
+{{- else if and .server .tls.enabled (not .tls.existingSecret) -}}
+{{- fail (printf "%s.enabled needs %s.existingSecret, with tls.crt, tls.key and the authority's certificate" .value .value) -}}
 {{- end -}}
 {{- end -}}
 

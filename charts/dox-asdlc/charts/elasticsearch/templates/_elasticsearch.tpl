@@ -8,51 +8,67 @@ Whether the node must be a cluster of its own for ever: where it is asked for, o
 nodes, which Elasticsearch takes in no other cluster.
 */}}
 {{- define "dox-asdlc.elasticsearch.isSingle" -}}
-{{- $tls := include "dox-asdlc.elasticsearch.isTrue" (dict "root" . "setting" "xpack.security.transport.ssl.enabled") -}}
+{{- $tls := .Values.transportTls.existingSecret | default (include "dox-asdlc.elasticsearch.isTrue" (dict "root" . "setting" "xpack.security.transport.ssl.enabled")) -}}
 {{- if or (get .Values.config "discovery.type" | eq "single-node") (and .Values.global.elasticsearch.auth.existingSecret (not $tls)) -}}
 true
 {{- end -}}
 {{- end -}}
 
 {{- define "dox-asdlc.elasticsearch.scheme" -}}
-{{- if include "dox-asdlc.elasticsearch.isTrue" (dict "root" . "setting" "xpack.security.http.ssl.enabled") }}HTTPS{{ end -}}
+{{- if or .Values.global.elasticsearch.tls.enabled (include "dox-asdlc.elasticsearch.isTrue" (dict "root" . "setting" "xpack.security.http.ssl.enabled")) }}HTTPS{{ end -}}
 {{- end -}}
 
 {{/* Refuses values that lose or split data, or that would be ignored. */}}
 {{- define "dox-asdlc.elasticsearch.check" -}}
 {{- $name := include "dox-asdlc.fullname" . -}}
+{{- $path := .Path | default "elasticsearch" -}}
 {{- $replicas := int .Values.replicas -}}
+{{- $nodes := add $replicas (empty (or .Path .Values.nodeSets) | ternary 0 1) | int -}}
+{{- $global := .Values.global.elasticsearch -}}
 {{- $instead := dict
   "node.name" "nothing: it is the pod's name"
   "http.port" "elasticsearch.port"
   "transport.port" "elasticsearch.transportPort"
   "readiness.port" "elasticsearch.readinessPort"
   "cluster.initial_master_nodes" "nothing: the chart tells the first node alone, so that no other forms a second cluster" -}}
-{{- include "dox-asdlc.checkLogin" (dict "value" "global.elasticsearch.auth" "auth" .Values.global.elasticsearch.auth "defaults" (dict "existingSecretKey" "elastic-password" "username" "elastic")) -}}
+{{- include "dox-asdlc.checkLogin" (dict "value" "global.elasticsearch.auth" "auth" $global.auth "defaults" (dict "existingSecretKey" "elastic-password" "username" "elastic")) -}}
+{{- include "dox-asdlc.checkTls" (dict "value" "global.elasticsearch.tls" "tls" $global.tls "server" true) -}}
+{{- include "dox-asdlc.checkLogin" (dict "value" "elasticsearch.transportTls" "auth" .Values.transportTls "defaults" (dict "caKey" "ca.crt")) -}}
+{{- if and (or $global.tls.enabled .Values.transportTls.existingSecret) (not $global.auth.existingSecret) -}}
+{{- fail "elasticsearch: TLS (global.elasticsearch.tls, elasticsearch.transportTls) is part of its security: set global.elasticsearch.auth.existingSecret" -}}
+{{- end -}}
+{{- if has "master" (.Values.roles | default list) -}}
+{{- fail (printf "%s.roles can't have master: nodes of the chart's first set alone form the cluster; set elasticsearch.replicas" $path) -}}
+{{- end -}}
 {{- $names := keys .Values.config -}}
 {{- range .Values.extraEnv }}{{ $names = append $names .name }}{{ end -}}
 {{- range $names -}}
 {{- if hasKey $instead . -}}
-{{- fail (printf "elasticsearch.config and elasticsearch.extraEnv can't have %s; set %s" . (get $instead .)) -}}
+{{- fail (printf "%s.config and %s.extraEnv can't have %s; set %s" $path $path . (get $instead .)) -}}
 {{- end -}}
 {{- end -}}
-{{- if and (gt $replicas 1) (include "dox-asdlc.elasticsearch.isSingle" .) -}}
+{{- if and (gt $nodes 1) (include "dox-asdlc.elasticsearch.isSingle" .) -}}
 {{- if get .Values.config "discovery.type" | eq "single-node" -}}
-{{- fail (printf "elasticsearch.config has discovery.type=single-node, and elasticsearch.replicas is %d: take it out of elasticsearch.config" $replicas) -}}
+{{- fail (printf "elasticsearch.config has discovery.type=single-node, and the nodes are more than one (elasticsearch.replicas is %d): take it out of elasticsearch.config" $replicas) -}}
 {{- end -}}
-{{- fail "elasticsearch: with a login (global.elasticsearch.auth.existingSecret) several replicas need TLS between them: set elasticsearch.config with xpack.security.transport.ssl.enabled=true and its certificates" -}}
+{{- fail "elasticsearch: with a login (global.elasticsearch.auth.existingSecret) several nodes need TLS between them: name a Secret with their certificate in elasticsearch.transportTls.existingSecret" -}}
 {{- end -}}
 {{- if and (int .Values.readinessPort) (not .Values.image.digest) (regexMatch "^v?([0-7]\\.|8\\.[01]([.-]|$))" .Values.image.tag) -}}
 {{- fail (printf "elasticsearch.readinessPort needs Elasticsearch 8.2 or later, and elasticsearch.image.tag is %s: set elasticsearch.readinessPort=0" .Values.image.tag) -}}
 {{- end -}}
 {{- if and .Values.persistence.existingClaim (gt $replicas 1) -}}
-{{- fail (printf "elasticsearch.persistence.existingClaim is one claim, and elasticsearch.replicas is %d" $replicas) -}}
+{{- fail (printf "%s.persistence.existingClaim is one claim, and %s.replicas is %d" $path $path $replicas) -}}
+{{- end -}}
+{{- with (.Values.resources.limits | default dict).memory -}}
+{{- if ge (include "dox-asdlc.bytes" (printf "%si" (upper $.Values.heapSize)) | int64) (include "dox-asdlc.bytes" . | int64) -}}
+{{- fail (printf "%s.heapSize is %s, and %s.resources.limits.memory %v: take about half of the limit" $path $.Values.heapSize $path .) -}}
+{{- end -}}
 {{- end -}}
 {{- $installed := lookup "apps/v1" "StatefulSet" .Release.Namespace $name -}}
 {{- if $installed -}}
 {{- $before := int $installed.spec.replicas -}}
 {{- if and (lt $replicas $before) (ne (int .Values.drainedTo) $replicas) -}}
-{{- fail (printf "elasticsearch.replicas can't go from %d to %d yet: the nodes that go have shards and votes. Take both from them (docs/kubernetes.md, Scale Elasticsearch), then upgrade with elasticsearch.drainedTo=%d" $before $replicas $replicas) -}}
+{{- fail (printf "%s.replicas can't go from %d to %d yet: the nodes that go have shards and votes. Take both from them (docs/kubernetes.md, Scale Elasticsearch), then upgrade with %s.drainedTo=%d" $path $before $replicas $path $replicas) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -60,7 +76,7 @@ true
 {{/* Settings of the chart, as environment variables. */}}
 {{- define "dox-asdlc.elasticsearch.ownEnv" -}}
 {{- $auth := .Values.global.elasticsearch.auth -}}
-{{- $name := include "dox-asdlc.fullname" . -}}
+{{- $name := .Main | default (include "dox-asdlc.fullname" .) -}}
 - name: node.name
   valueFrom:
     fieldRef:
@@ -83,6 +99,7 @@ true
 {{- else }}
 - name: discovery.seed_hosts
   value: {{ $name }}-headless
+{{- if not .Main }}
 - name: POD_NAME
   valueFrom:
     fieldRef:
@@ -93,6 +110,11 @@ true
       name: {{ $name | quote }}
       key: initial_master_nodes
 {{- end }}
+{{- end }}
+{{- with .Values.roles }}
+- name: node.roles
+  value: {{ join "," . | quote }}
+{{- end }}
 - name: xpack.security.enabled
   value: {{ $auth.existingSecret | empty | not | quote }}
 {{- if $auth.existingSecret }}
@@ -102,8 +124,73 @@ true
       name: {{ $auth.existingSecret | quote }}
       key: {{ $auth.existingSecretKey | quote }}
 {{- end }}
+{{- range $layer, $tls := dict "http" (.Values.global.elasticsearch.tls.enabled | ternary .Values.global.elasticsearch.tls dict) "transport" .Values.transportTls }}
+{{- if $tls.existingSecret }}
+{{- range $setting, $value := dict "enabled" "true" "key" "tls.key" "certificate" "tls.crt" "certificate_authorities" $tls.caKey }}
+- name: xpack.security.{{ $layer }}.ssl.{{ $setting }}
+  value: {{ eq $setting "enabled" | ternary $value (printf "tls-%s/%s" $layer $value) | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if .Values.transportTls.existingSecret }}
+# Pods have no names that last: who has a certificate of the authority is a node.
+- name: xpack.security.transport.ssl.verification_mode
+  value: certificate
+{{- end }}
 - name: ES_JAVA_OPTS
   value: -Xms{{ .Values.heapSize }} -Xmx{{ .Values.heapSize }}
+{{- end -}}
+
+{{/*
+Start script of the container, where it needs one. The image's own entry point runs it. Elasticsearch forms a new cluster where it
+is told the nodes to form it of, once more than half of them have found each other. Only the first node is told, and of all: no
+other node ever forms a cluster, and neither does the first one with an empty volume while the others have one.
+*/}}
+{{- define "dox-asdlc.elasticsearch.start" -}}
+{{- $forms := not (or .Main (include "dox-asdlc.elasticsearch.isSingle" .)) -}}
+{{- if $forms -}}
+case "$POD_NAME" in *-0) export ES_SETTING_CLUSTER_INITIAL__MASTER__NODES="$INITIAL_MASTER_NODES" ;; esac
+{{ end -}}
+{{- if .Values.keystoreSecrets -}}
+set --
+for file in /run/secrets/keystore/*; do set -- "$@" "${file##*/}" "$file"; done
+elasticsearch-keystore add-file --force "$@"
+{{ end -}}
+{{- if or $forms .Values.keystoreSecrets -}}
+exec /usr/local/bin/docker-entrypoint.sh eswrapper
+{{- end -}}
+{{- end -}}
+
+{{/* Volumes of Secrets, or where they are mounted, from {root, mount}. */}}
+{{- define "dox-asdlc.elasticsearch.secrets" -}}
+{{- range $layer, $tls := dict "http" .root.Values.global.elasticsearch.tls "transport" .root.Values.transportTls }}
+{{- with $tls.existingSecret }}
+- name: tls-{{ $layer }}
+  {{- if $.mount }}
+  mountPath: /usr/share/elasticsearch/config/tls-{{ $layer }}
+  readOnly: true
+  {{- else }}
+  secret:
+    secretName: {{ . | quote }}
+    defaultMode: 0440
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- with .root.Values.keystoreSecrets }}
+- name: keystore
+  {{- if $.mount }}
+  mountPath: /run/secrets/keystore
+  readOnly: true
+  {{- else }}
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- range . }}
+      - secret:
+          name: {{ . | quote }}
+      {{- end }}
+  {{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* The container's environment: the chart's settings, over them those of config, over them extraEnv. */}}
@@ -112,8 +199,8 @@ true
 {{- range $setting, $value := .Values.config -}}
 {{- $config = append $config (dict "name" $setting "value" (include "dox-asdlc.text" $value)) -}}
 {{- end -}}
-{{- $own := include "dox-asdlc.merge" (dict "own" (include "dox-asdlc.elasticsearch.ownEnv" .) "extra" $config "key" "name" "value" "elasticsearch.config") -}}
-{{- include "dox-asdlc.merge" (dict "own" $own "extra" .Values.extraEnv "key" "name" "value" "elasticsearch.extraEnv") -}}
+{{- $own := include "dox-asdlc.merge" (dict "own" (include "dox-asdlc.elasticsearch.ownEnv" .) "extra" $config "key" "name" "value" (printf "%s.config" (.Path | default "elasticsearch"))) -}}
+{{- include "dox-asdlc.merge" (dict "own" $own "extra" .Values.extraEnv "key" "name" "value" (printf "%s.extraEnv" (.Path | default "elasticsearch"))) -}}
 {{- end -}}
 
 {{/* Waits, before the node goes, until no copy of a shard is being made: for half of the time that the pod has to end. */}}

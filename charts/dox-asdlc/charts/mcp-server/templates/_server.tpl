@@ -17,6 +17,10 @@ spec:
   {{- if not .Values.autoscaling.enabled }}
   replicas: {{ .Values.replicas | int }}
   {{- end }}
+  {{- with .Values.updateStrategy }}
+  strategy:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   selector:
     matchLabels:
       {{- include "dox-asdlc.selectorLabels" . | nindent 6 }}
@@ -36,7 +40,10 @@ spec:
         {{- toYaml .Values.podSecurityContext | nindent 8 }}
       containers:
         {{- include "dox-asdlc.mcp-sidecar.container" (dict "root" . "store" $store) | nindent 8 }}
-      {{- with include "dox-asdlc.mcp-sidecar.volumes" (dict "root" . "own" (include "dox-asdlc.mcp-server.storeVolume" $store)) | trim }}
+        {{- with .Values.extraContainers }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- with include "dox-asdlc.mcp-sidecar.volumes" (dict "root" . "store" $store "own" "") | trim }}
       volumes:
         {{- . | nindent 8 }}
       {{- end }}
@@ -53,6 +60,7 @@ metadata:
   {{- end }}
 spec:
   type: ClusterIP
+  {{- with include "dox-asdlc.ipFamilies" . | trim }}{{ . | nindent 2 }}{{ end }}
   selector:
     {{- include "dox-asdlc.selectorLabels" . | nindent 4 }}
   ports:
@@ -60,9 +68,11 @@ spec:
       port: {{ $server.port }}
       targetPort: mcp
       protocol: TCP
-{{- with include "dox-asdlc.podDisruptionBudget" . }}
+{{- range list "dox-asdlc.podDisruptionBudget" "dox-asdlc.serviceAccount" }}
+{{- with include . $ }}
 ---
 {{ . }}
+{{- end }}
 {{- end }}
 {{- with include "dox-asdlc.mcp-sidecar.networkPolicy" (dict "root" .) }}
 ---
@@ -179,18 +189,6 @@ spec:
 {{- end -}}
 {{- end -}}
 
-{{- define "dox-asdlc.mcp-server.storeVolume" -}}
-{{- if .tls.existingSecret -}}
-- name: mcp-store
-  secret:
-    secretName: {{ .tls.existingSecret | quote }}
-    defaultMode: 0440
-    items:
-      - key: {{ .tls.caKey | quote }}
-        path: {{ .tls.caKey | quote }}
-{{- end -}}
-{{- end -}}
-
 {{/* Refuses values that can't work, or that would be ignored. */}}
 {{- define "dox-asdlc.mcp-server.check" -}}
 {{- $path := trimSuffix ".server" .ServerPath -}}
@@ -201,8 +199,15 @@ spec:
 {{- if not $store.kind -}}
 {{- fail (printf "%s.store.kind: set redis or elasticsearch" $path) -}}
 {{- end -}}
-{{- if not (or $store.host (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" .Values.mcpSidecar "name" "^(ES_HOSTS|ES_CLOUD_ID|REDIS_SENTINELS)$"))) -}}
+{{- $url := include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" .Values.mcpSidecar "name" "^REDIS_URL(_FILE)?$") -}}
+{{- $elsewhere := or $url (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" .Values.mcpSidecar "name" "^(ES_HOSTS|ES_CLOUD_ID|REDIS_SENTINELS)$")) -}}
+{{- if and $store.host $elsewhere -}}
+{{- fail (printf "%s.store.host would be ignored: server.extraEnv says where the store is" $path) -}}
+{{- else if not (or $store.host $elsewhere) -}}
 {{- fail (printf "%s.store.host: name the host of the %s" $path $store.kind) -}}
+{{- end -}}
+{{- if and $url (or $store.port $store.auth.existingSecret) -}}
+{{- fail (printf "%s.store.port and store.auth would be ignored: server.extraEnv has REDIS_URL, which says both" $path) -}}
 {{- end -}}
 {{- $auth := $store.auth -}}
 {{- include "dox-asdlc.checkLogin" (dict "value" (printf "%s.store.auth" $path) "auth" $auth "defaults" (dict "existingSecretKey" "password" "type" "password" "username" "")) -}}
@@ -213,10 +218,7 @@ spec:
 {{- else if and $auth.existingSecret (not $auth.username) (eq $store.kind "elasticsearch") -}}
 {{- fail (printf "%s.store.auth.username: name the user of the password, or set store.auth.type=apiKey" $path) -}}
 {{- end -}}
-{{- include "dox-asdlc.checkLogin" (dict "value" (printf "%s.store.tls" $path) "auth" $store.tls "defaults" (dict "caKey" "ca.crt")) -}}
-{{- if and $store.tls.existingSecret (not $store.tls.enabled) -}}
-{{- fail (printf "%s.store.tls.existingSecret would be ignored: set %s.store.tls.enabled=true" $path $path) -}}
-{{- end -}}
+{{- include "dox-asdlc.checkTls" (dict "value" (printf "%s.store.tls" $path) "tls" $store.tls) -}}
 {{- with .Values.autoscaling -}}
 {{- if and .enabled (ne (int $.Values.replicas) 1) -}}
 {{- fail (printf "%s.replicas would be ignored: %s.autoscaling has minReplicas and maxReplicas" $path $path) -}}

@@ -100,6 +100,12 @@ templates where they are left out.
 {{- $sidecar := .root.Values.mcpSidecar -}}
 - name: MCP_PORT
   value: {{ $sidecar.port | quote }}
+{{- with .root.Values.global }}
+{{- if or (has "IPv6" (.ipFamilies | default list)) (contains "DualStack" (.ipFamilyPolicy | default "")) }}
+- name: MCP_HOST
+  value: "::"
+{{- end }}
+{{- end }}
 - name: MCP_ALLOW_WRITES
   value: {{ $sidecar.allowWrites | quote }}
 - name: MCP_ALLOWED_HOSTS
@@ -210,9 +216,10 @@ terminationGracePeriodSeconds: {{ . | int }}
 {{- include "dox-asdlc.fullname" . }}{{ if not .ServerPath }}-mcp{{ end -}}
 {{- end -}}
 
-{{/* The pod's volumes, from {root, own}: `own`, YAML of the pod's others, and with the server on those of the server. */}}
+{{/* The pod's volumes, from {root, store, own}: `own`, YAML of the pod's others, and with the server on those of the server. */}}
 {{- define "dox-asdlc.mcp-sidecar.volumes" -}}
 {{- $own := .own -}}
+{{- $store := .store | default dict -}}
 {{- with .root -}}
 {{- $sidecar := .Values.mcpSidecar -}}
 {{- if $sidecar.enabled -}}
@@ -221,7 +228,7 @@ terminationGracePeriodSeconds: {{ . | int }}
 {{- fail (printf "%s.mcpSidecar.extraVolumes can't have the name data: it is that of the store's claim" $.root.Chart.Name) -}}
 {{- end -}}
 {{- end -}}
-{{- $own = printf "%s\n%s" $own (include "dox-asdlc.mcp-sidecar.ownVolumes" .) -}}
+{{- $own = printf "%s\n%s\n%s" $own (include "dox-asdlc.mcp-sidecar.storeVolume" $store.tls) (include "dox-asdlc.mcp-sidecar.ownVolumes" .) -}}
 {{- include "dox-asdlc.merge" (dict "own" $own "extra" $sidecar.extraVolumes "key" "name" "value" (printf "%s.extraVolumes" (include "dox-asdlc.mcp-sidecar.path" .))) -}}
 {{- else -}}
 {{- $own -}}

@@ -29,6 +29,7 @@ metadata:
     app.kubernetes.io/component: mcp-sidecar
 spec:
   type: ClusterIP
+  {{- with include "dox-asdlc.ipFamilies" . | trim }}{{ . | nindent 2 }}{{ end }}
   selector:
     {{- include "dox-asdlc.selectorLabels" . | nindent 4 }}
   ports:

@@ -1,0 +1,27 @@
+{{/*
+The MCP servers of the release, as a YAML list of {store, kind, service, value, server, image, scheme}: the name of the store, its
+kind, and the Service; the path of the server's values, and those; its image's reference; and http or https.
+*/}}
+{{- define "dox-asdlc.clients" -}}
+{{- $clients := list -}}
+{{- range $store := list "redis" "elasticsearch" -}}
+{{- with index $.Subcharts $store -}}
+{{- if .Values.mcpSidecar.enabled -}}
+{{- $clients = append $clients (dict "store" $store "kind" $store "service" (include "dox-asdlc.mcp-sidecar.name" .) "value" (printf "%s.mcpSidecar" $store) "server" .Values.mcpSidecar) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $key, $given := .Values.mcpServers -}}
+{{- if not (kindIs "invalid" $given) -}}
+{{- $values := deepCopy $.Values.mcpServerDefaults -}}
+{{- include "dox-asdlc.overlay" (dict "over" $given "onto" $values) -}}
+{{- $context := dict "Values" (merge (dict "global" $.Values.global) $values) "Chart" (dict "Name" (printf "mcp-%s" $key)) -}}
+{{- $clients = append $clients (dict "store" $key "kind" $values.store.kind "service" (include "dox-asdlc.fullname" $context) "value" (printf "mcpServers.%s.server" $key) "server" $values.server) -}}
+{{- end -}}
+{{- end -}}
+{{- range $client := $clients -}}
+{{- $_ := set $client "image" (include "dox-asdlc.mcp-sidecar.image" (dict "root" $ "image" .server.image "kind" .kind)) -}}
+{{- $_ := set $client "scheme" (empty .server.tls.existingSecret | ternary "http" "https") -}}
+{{- end -}}
+{{- toYaml $clients -}}
+{{- end -}}

@@ -1,0 +1,80 @@
+"""A Redis with time series, as far as its answers' bytes go.
+
+The module needs OpenSSL 1.1, which Debian 12 has not. The answers are written after the examples of
+https://redis.io/docs/latest/commands/ts.info/ and https://redis.io/docs/latest/commands/ts.range/.
+"""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+from types import TracebackType
+from typing import Any
+
+
+class FakeTimeSeries:
+    """Answers on a loopback port. Use it with `with`."""
+
+    def __init__(self) -> None:
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                while words := _read(self.rfile):
+                    self.wfile.write(_encode(_answer(words)))
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            allow_reuse_address = True
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.port: int = self._server.server_address[1]
+
+    def __enter__(self) -> FakeTimeSeries:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _answer(words: list[bytes]) -> Any:
+    match [words[0].upper(), *words[1:]]:
+        case [b"COMMAND", b"INFO", *names]:
+            return [[b"ts.get", 2, [b"readonly"], 1, 1, 1, []] if name == b"TS.GET" else None for name in names]
+        case [b"TYPE", _]:
+            return b"TSDB-TYPE"
+        case [b"TS.INFO", _]:
+            return [b"totalSamples", 3, b"retentionTime", 0, b"labels", [[b"host", b"a"]]]
+        case [b"TS.RANGE", _, start, *_]:
+            first = 0 if start == b"-" else int(start)
+            return [[time, value] for time, value in ((1000, b"1.5"), (2000, b"2"), (3000, b"inf")) if time >= first]
+        case [b"OBJECT", b"ENCODING", _]:
+            return b"raw"
+        case [b"PTTL", _]:
+            return -1
+    return b"OK"
+
+
+def _read(stream: Any) -> list[bytes]:
+    line = stream.readline()
+    if not line:
+        return []
+    words = []
+    for _ in range(int(line[1:])):
+        length = int(stream.readline()[1:])
+        words.append(stream.read(length + 2)[:-2])
+    return words
+
+
+def _encode(value: Any) -> bytes:
+    if value is None:
+        return b"$-1\r\n"
+    if isinstance(value, int):
+        return b":%d\r\n" % value
+    if isinstance(value, list):
+        return b"*%d\r\n" % len(value) + b"".join(map(_encode, value))
+    if value in (b"OK", b"TSDB-TYPE"):
+        return b"+%b\r\n" % value
+    return b"$%d\r\n%b\r\n" % (len(value), value)

@@ -1,0 +1,86 @@
+"""kube-score and checkov find nothing in the chart that findings.yaml does not explain.
+
+Both have to be on PATH: `go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0` and `pipx install checkov==3.3.30`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.charts.conftest import Chart
+
+LOGIN = {"existingSecret": "login"}
+TLS = {"enabled": True, "existingSecret": "tls"}
+SIDECAR = {"enabled": True, "tmp": {"enabled": True}, "tls": {"existingSecret": "tls"}, "authToken": LOGIN}
+EVERYTHING: dict[str, Any] = {
+    "global": {"redis": {"auth": LOGIN, "tls": TLS}, "elasticsearch": {"auth": LOGIN, "tls": TLS}},
+    "redis": {
+        "acl": LOGIN,
+        "mcpSidecar": SIDECAR | {"networkPolicy": {"enabled": True, "storeFrom": [{"podSelector": {}}]}},
+    },
+    "elasticsearch": {
+        "mcpSidecar": SIDECAR,
+        "transportTls": LOGIN,
+        "keystoreSecrets": ["keystore"],
+        "nodeSets": {"hot": {"roles": ["data_hot"]}},
+    },
+    "mcpServers": {"a": {"store": {"kind": "redis", "host": "h"}}},
+    "monitoring": {"dashboard": {"enabled": True}},
+} | {name: {"enabled": True} for name in ("orchestrator", "workers", "hitl-ui")}
+
+Findings = set[tuple[str, str]]
+"""Names of checks, and of the objects that did not pass them."""
+
+
+@pytest.fixture
+def rendered(chart: Chart, tmp_path: Path) -> Path:
+    done = chart.template_values(EVERYTHING)
+    assert done.returncode == 0, done.stderr
+    objects = [m for m in yaml.safe_load_all(done.stdout) if m]
+    for found in objects:
+        found["metadata"]["namespace"] = "dox-asdlc"  # as Helm does
+    file = tmp_path / "rendered.yaml"
+    file.write_text(yaml.safe_dump_all(objects))
+    return file
+
+
+def told(*command: str) -> Any:
+    """The JSON that a scanner writes; its exit code says whether it found something."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return json.loads(subprocess.run(command, env=own, text=True, stdout=subprocess.PIPE, check=False).stdout)
+
+
+def kube_score(file: Path) -> Findings:
+    objects = told("kube-score", "score", "--output-format", "json", str(file))
+    return {
+        (check["check"]["id"], found["object_meta"]["name"])
+        for found in objects
+        for check in found["checks"]
+        if check["grade"] < 10 and not check["skipped"]
+    }
+
+
+def checkov(file: Path) -> Findings:
+    failed = told("checkov", "--file", str(file), "--framework", "kubernetes", "--skip-download", "--output", "json")
+    # KIND.NAMESPACE.NAME, and for a pod of another object its labels after that.
+    return {(check["check_id"], check["resource"].split(".")[2]) for check in failed["results"]["failed_checks"]}
+
+
+@pytest.mark.parametrize("scanner", [kube_score, checkov])
+def test_each_finding_is_explained(rendered: Path, scanner: Any) -> None:
+    pods = {
+        m["metadata"]["name"]
+        for m in yaml.safe_load_all(rendered.read_text())
+        if m["kind"] in ("Deployment", "Pod", "StatefulSet")
+    }
+    listed = yaml.safe_load(Path("tests/charts/findings.yaml").read_text())[scanner.__name__.replace("_", "-")]
+    assert all(entry["why"] for entry in listed.values())
+    explained = {(check, name) for check, entry in listed.items() for name in entry.get("objects", pods)}
+    assert scanner(rendered) == explained

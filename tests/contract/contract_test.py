@@ -1,0 +1,192 @@
+"""What every MCP server of this repository does, run out of its image on a real store: docs/third-server.md, row by row."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mcp import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.contract.server import Server
+from tests.contract.stores import Store, store
+from tools.backends.process import free_port
+from tools.backends.runfiles import program
+from tools.images.container import Container
+from tools.images.layout import Image
+
+SHELLS = {"sh", "bash", "dash", "ash", "zsh", "busybox", "ksh"}
+PING = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode()
+TOKEN = "s3cret-token"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("contract")
+
+
+@pytest.fixture(scope="module")
+def image() -> Image:
+    return Image(program("IMAGE"))
+
+
+@pytest.fixture(scope="module")
+def root(image: Image, folder: Path) -> Path:
+    image.unpack(folder / "root")
+    return folder / "root"
+
+
+@pytest.fixture(scope="module")
+def store_away(folder: Path) -> Store:
+    """Return where the server looks for a store that nobody has started yet."""
+    return store(free_port(), folder, os.environ["STORE"])
+
+
+@pytest.fixture(scope="module")
+def alone(image: Image, root: Path, folder: Path, store_away: Store) -> Iterator[Server]:
+    with Server(image, root, folder, store_away.settings) as server:
+        yield server
+
+
+def test_the_image_has_no_shell_and_runs_as_uid_1000(image: Image) -> None:
+    config = image.config["config"]
+    assert (config["User"], list(config["ExposedPorts"])) == ("1000:1000", ["9000/tcp"])
+    for layer in image.layers:
+        for member in layer.members:
+            assert (member.uid, member.gid, member.mtime) == (0, 0, 0), member.name
+            assert Path(member.name).name not in SHELLS or member.isdir(), member.name
+            if not member.issym():
+                assert not member.mode & (stat.S_ISUID | stat.S_ISGID), member.name
+                assert not member.mode & (stat.S_IWGRP | stat.S_IWOTH) or member.name == "tmp", member.name
+
+
+@pytest.mark.anyio
+async def test_it_serves_without_its_store_and_says_so(alone: Server) -> None:
+    assert json.loads(alone.ask("/health").body)["status"] == "ok"
+    assert alone.status("/ready") == 503
+    async with Client(alone.url + "/mcp", mode="legacy") as client:
+        tools = (await client.list_tools()).tools
+    assert tools
+    assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools), "read-only by default"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_a_store_that_comes_later_makes_it_ready_and_calls_are_counted(
+    alone: Server, store_away: Store, mode: str
+) -> None:
+    with store_away.process():
+        alone.wait_until(lambda: alone.status("/ready") == 200, 120)
+        async with Client(alone.url + "/mcp", mode=mode) as client:
+            result = await client.call_tool(store_away.tool, {})
+        assert not result.is_error, result.content
+        assert result.structured_content
+    counted = {
+        (sample.labels["tool"], sample.labels["outcome"])
+        for family in text_string_to_metric_families(alone.ask("/metrics").body)
+        for sample in family.samples
+        if sample.name == "mcp_tool_calls_total"
+    }
+    assert (store_away.tool, "ok") in counted
+    alone.wait_until(lambda: alone.status("/ready") == 503, 120)
+    assert alone.status("/health") == 200, "a store that is away restarts no server"
+
+
+def test_it_keeps_no_sessions(alone: Server) -> None:
+    answer = alone.ask("/mcp", PING)
+    assert answer.status == 200
+    assert "Mcp-Session-Id" not in answer.headers
+    for method in ("GET", "DELETE"):
+        refused = alone.ask("/mcp", method=method)
+        assert (refused.status, refused.headers["Allow"]) == (405, "POST")
+        assert refused.error
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "localhost:1"}, 200),
+        ({"Host": "evil.example"}, 421),
+        ({"Origin": "http://localhost:6274"}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_pages_of_others_are_refused(alone: Server, headers: dict[str, str], status: int) -> None:
+    answer = alone.ask("/mcp", PING, headers)
+    assert answer.status == status
+    assert status == 200 or answer.error
+
+
+def test_a_request_that_is_too_long_is_refused(alone: Server) -> None:
+    """With a length that is told before: most clients read no answer while they send."""
+    answer = alone.ask("/mcp", PING.ljust(2 << 20))
+    assert answer.status == 413
+    assert answer.error
+
+
+def test_a_path_that_there_is_not(alone: Server) -> None:
+    assert alone.status("/nowhere") == 404
+
+
+@pytest.fixture(scope="module")
+def guarded(image: Image, root: Path, folder: Path, store_away: Store) -> Iterator[Server]:
+    (root / "token").write_text(f"{TOKEN}\n")
+    settings = {"MCP_AUTH_TOKEN_FILE": "/token", "MCP_ALLOWED_HOSTS": "store-mcp"}
+    with Server(image, root, folder, dict(store_away.settings) | settings) as server:
+        yield server
+
+
+@pytest.mark.parametrize("authorization", [{}, {"Authorization": "Bearer wrong-token"}, {"Authorization": TOKEN}])
+def test_who_has_no_token_reads_what_to_do(guarded: Server, authorization: dict[str, str]) -> None:
+    answer = guarded.ask("/mcp", PING, authorization)
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert "bearer token" in answer.error.lower()
+
+
+def test_the_token_opens_and_can_change(guarded: Server, root: Path) -> None:
+    assert guarded.ask("/mcp", PING, {"Authorization": f"Bearer {TOKEN}"}).status == 200
+    assert guarded.ask("/mcp", PING, {"Authorization": f"Bearer {TOKEN}", "Host": "store-mcp:9000"}).status == 200
+    (root / "token").write_text("an0ther-token\n")
+    new = {"Authorization": "Bearer an0ther-token"}
+    guarded.wait_until(lambda: guarded.ask("/mcp", PING, new).status == 200, 120)
+
+
+def test_logs_are_json_and_hold_no_secret(guarded: Server) -> None:
+    guarded.ask("/mcp", PING, {"Authorization": "Bearer wrong-token"})
+    text = guarded.log.read_text()
+    for line in text.splitlines():
+        assert {"ts", "level", "msg"} <= json.loads(line).keys(), line
+    for secret in (TOKEN, "wrong-token", "an0ther-token"):
+        assert secret not in text
+
+
+def test_it_ends_when_told(image: Image, root: Path, folder: Path, store_away: Store) -> None:
+    with Server(image, root, folder, store_away.settings) as server:
+        server.signal(signal.SIGTERM)
+        assert server.wait(60) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+@pytest.mark.parametrize("value", ["x", "0", "65536", "9000.5"])
+def test_a_wrong_setting_ends_the_start_with_a_line_that_names_it(
+    image: Image, root: Path, folder: Path, store_away: Store, value: str
+) -> None:
+    settings = dict(store_away.settings) | {"MCP_PORT": value}
+    with Container("server", image, root, settings, folder / f"port-{value}.log") as server:
+        assert server.wait(60) == 2
+    (line,) = server.log.read_text().splitlines()
+    assert "MCP_PORT" in line
+
+
+def test_its_image_is_what_the_sbom_describes() -> None:
+    """The digest of the image is that of its SBOM, which lists what it holds."""
+    image, sbom = Image(program("IMAGE")), json.loads(program("SBOM").read_text())
+    (described,) = (p for p in sbom["packages"] if p["SPDXID"] == "SPDXRef-image")
+    assert described["checksums"][0]["checksumValue"] == image.digest.removeprefix("sha256:")
+    assert len(sbom["packages"]) > 3

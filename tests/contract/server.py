@@ -1,0 +1,60 @@
+"""A server's image as a process, and its answers."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from tools.backends.process import free_port
+from tools.images.container import Container
+from tools.images.layout import Image
+
+HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+
+
+class Answer:
+    """An HTTP answer, of any status."""
+
+    def __init__(self, url: str, body: bytes | None, headers: Mapping[str, str], method: str | None) -> None:
+        request = urllib.request.Request(url, body, dict(headers), method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                self.status, self.headers, self.body = int(answer.status), answer.headers, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            self.status, self.headers, self.body = error.code, error.headers, error.read().decode()
+
+    @property
+    def error(self) -> str:
+        """The message of a JSON-RPC error."""
+        answer = json.loads(self.body)
+        assert answer["jsonrpc"] == "2.0" and answer["id"] is None and isinstance(answer["error"]["code"], int)
+        return str(answer["error"]["message"])
+
+
+class Server(Container):
+    """A server's image as a process."""
+
+    def __init__(self, image: Image, root: Path, folder: Path, settings: Mapping[str, str]) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        env = {"MCP_HOST": "127.0.0.1", "MCP_PORT": str(self.port)} | dict(settings)
+        super().__init__("server", image, root, env, folder / f"{self.port}.log")
+
+    def start(self) -> None:
+        super().start()
+        self.wait_until(lambda: self.status("/health") == 200, 120)
+
+    def ask(
+        self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, method: str | None = None
+    ) -> Answer:
+        return Answer(self.url + path, body, HEADERS | dict(headers or {}), method)
+
+    def status(self, path: str) -> int:
+        """The status of an answer; 0 while nobody listens."""
+        try:
+            return self.ask(path).status
+        except OSError:
+            return 0
