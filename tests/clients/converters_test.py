@@ -89,4 +89,5 @@ def test_every_tool_arrives_whole(server: tuple[str, Sidecar]) -> None:
                 needed = schema["properties"] if strict else schema.get("required", [])
                 assert set(converted.get("required") or []) == set(needed), where
         if seen["called"] is not None:
-            assert ANSWERS[name] in str(seen["called"]).replace("\\", ""), (library, seen["called"])
+            called = json.dumps(seen["called"], separators=(",", ":")).replace("\\", "")
+            assert ANSWERS[name] in called, (library, called)
