@@ -18,12 +18,13 @@ from typing import Any
 
 from bazel.records import dumps
 
-FOLDERS = ("bazel/npm", "examples/targets")
+FOLDERS = ("bazel/npm", "bazel/npm/claude_code", "bazel/npm/clients", "examples/targets")
 """What tests run, and a server."""
 
 COMMAND = ["npm", "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
 
 KEPT = (
+    "name",
     "version",
     "integrity",
     "optional",
@@ -34,6 +35,7 @@ KEPT = (
     "bin",
     "os",
     "cpu",
+    "libc",
 )
 
 

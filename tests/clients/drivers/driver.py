@@ -1,0 +1,76 @@
+"""What drivers in Python share: they read cases, do their steps in order, and print what the client saw.
+
+Standard input is a line of JSON, a list of cases. A case says where the server is, and its steps: what to `do`, and with what.
+Standard output is a line of JSON for each step, with what the client `saw`, or the words of the error that ended the case. The
+step `wait` reads a line before it goes on: the server is restarted meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+
+def say(**line: Any) -> None:
+    print(json.dumps(line), flush=True)
+
+
+def words(error: BaseException) -> str:
+    """Return what a person reads of an error: that of the first cause, where several are in a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
+
+
+async def wait() -> str:
+    """Wait for a line of standard input."""
+    return await asyncio.to_thread(sys.stdin.readline)
+
+
+class Steps:
+    """Steps that are made of calls of tools. A client has `call`, with a callback for progress."""
+
+    call: Callable[..., Awaitable[dict[str, Any]]]
+
+    async def progress(self, tool: str, arguments: dict[str, Any]) -> int:
+        seen: list[float] = []
+
+        async def note(done: float, total: float | None, message: str | None) -> None:
+            seen.append(done)
+
+        await self.call(tool, arguments, note)
+        return len(seen)
+
+    async def cancel(self, tool: str, arguments: dict[str, Any]) -> str:
+        """Cancel a call that the server has begun."""
+        begun = asyncio.Event()
+
+        async def note(done: float, total: float | None, message: str | None) -> None:
+            begun.set()
+
+        call = asyncio.ensure_future(self.call(tool, arguments, note))
+        await begun.wait()
+        call.cancel()
+        await asyncio.wait([call])
+        return "cancelled" if call.cancelled() else "not cancelled"
+
+
+async def run(connect: Callable[[dict[str, Any]], AbstractAsyncContextManager[Any]]) -> None:
+    """Run all cases.
+
+    Args:
+        connect: gives a client for a case, whose methods are named as the steps
+    """
+    for number, case in enumerate(json.loads(await wait())):
+        try:
+            async with connect(case) as client:
+                for step in case["steps"]:
+                    step = dict(step)
+                    name, do = step.pop("step"), step.pop("do")
+                    say(case=number, step=name, saw=await (wait() if do == "wait" else getattr(client, do)(**step)))
+        except Exception as error:
+            say(case=number, error=words(error))

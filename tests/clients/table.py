@@ -1,0 +1,114 @@
+"""The clients, and the table of docs/clients.md."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tools.backends.runfiles import program
+
+PAGE = Path("docs/clients.md")
+
+OLD = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+ALL = (*OLD, "2026-07-28")
+
+COLUMNS = {
+    "tools": ("tools", "nested", "error", "large"),
+    "resources": ("resources", "templates", "resource"),
+    "prompts": ("prompts", "prompt"),
+    "completion": ("completion",),
+    "progress": ("progress",),
+    "cancel": ("cancel", "cancelled"),
+    "restart": ("restart",),
+}
+"""The columns of the table, and the steps of each."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client: what runs it, and what it can't do."""
+
+    id: str
+    name: str
+    words: tuple[str, ...]
+    """The driver's command: a word in capitals is a variable that names a file."""
+    versions: tuple[str | None, ...]
+    """The protocol's, the last by default; None where it does not say."""
+    over: tuple[str, ...] = ("http", "stdio")
+    lacks: frozenset[str] = field(default=frozenset())
+    """Steps it has nothing for."""
+    hides_why: bool = False
+    """Whether it does not show why it was refused."""
+
+    package: str = ""
+    """An npm package that stands between, and speaks HTTP for a client of stdio alone: its program."""
+    nightly: bool = False
+
+    def place(self, url: str, headers: dict[str, str], folder: Path) -> dict[str, Any]:
+        """Return where a driver finds a server: its address, or the command of what stands between."""
+        if not self.package:
+            return {"url": url, "headers": headers}
+        given = [word for name, value in headers.items() for word in ("--header", f"{name}:{value}")]
+        args = [str(program("CLIENT_MODULES") / self.package), url, "--transport", "http-only", *given]
+        return {"command": str(program("NODE")), "args": args, "env": {"HOME": str(folder), "PATH": "/usr/bin:/bin"}}
+
+    def command(self) -> list[str]:
+        return [str(program(word)) if word.isupper() else word for word in self.words]
+
+    def row(self, release: str, refusal: str) -> str:
+        """Return its row of the table."""
+        if self.package:
+            manifest = program("CLIENT_MODULES") / self.package.split("/")[0] / "package.json"
+            release = json.loads(manifest.read_text())["version"]
+        cells = [self.name, release, ", ".join(self.over)]
+        for steps in COLUMNS.values():
+            cells.append("yes" if not self.lacks & set(steps) else "no" if self.lacks >= set(steps) else "partly")
+        return f"| {' | '.join(cells)} | {refusal} |"
+
+
+def write(page: Path, client: Client, row: str) -> None:
+    """Put a client's row into the page, in place of the one that it has, or as the last."""
+    lines = page.read_text().splitlines()
+    start = lines.index("| client | release | over | " + " | ".join(COLUMNS) + " | without a token its user reads |")
+    end = lines.index("", start)
+    at = next((n for n in range(start, end) if lines[n].startswith(f"| {client.name} |")), None)
+    lines[slice(at, at + 1) if at else slice(end, end)] = [row]
+    page.write_text("\n".join(lines) + "\n")
+
+
+ALL_CLIENTS = [
+    Client(
+        "claude-code",
+        "Claude Code",
+        ("CLAUDE_DRIVER", "CLAUDE"),
+        (None,),
+        lacks=frozenset({"templates", "completion", "progress", "cancel", "cancelled", "restart"}),
+    ),
+    Client(
+        "mcp-remote",
+        "mcp-remote",
+        ("NODE", "TYPESCRIPT", "NODE_MODULES", "1"),
+        ("2025-11-25",),
+        over=("http",),
+        lacks=frozenset({"cancelled"}),
+        package="mcp-remote/dist/proxy.js",
+        nightly=True,
+    ),
+    Client("go", "Go SDK", ("GO",), ALL, hides_why=True),
+    Client("python-1", "Python SDK 1", ("PYTHON1",), OLD, lacks=frozenset({"cancelled"}), hides_why=True),
+    Client("python-2", "Python SDK 2", ("PYTHON2",), ALL),
+    Client(
+        "typescript-1",
+        "TypeScript SDK 1",
+        ("NODE", "TYPESCRIPT", "NODE_MODULES", "1"),
+        OLD,
+        lacks=frozenset({"cancelled"}),
+    ),
+    Client("typescript-2", "TypeScript SDK 2", ("NODE", "TYPESCRIPT", "NODE_MODULES", "2"), ALL, hides_why=True),
+]
+
+CLIENTS = [client for client in ALL_CLIENTS if client.nightly == ("CLIENT_MODULES" in os.environ)]
+"""Those of this tier."""
