@@ -21,7 +21,7 @@ from starlette.middleware import Middleware
 
 from servers.common import VERSION
 from servers.common.backend import Backend, BackendError, Monitor, deadline, warn, warnings
-from servers.common.http.principal import PRINCIPAL, WRITE
+from servers.common.http.principal import PRINCIPAL, WRITE, Logins
 from servers.common.memory_budget import BUDGET, Busy, MemoryBudget, default_size, hold_result
 from servers.common.observability.metrics import Metrics
 from servers.common.protocol.prompts import Prompt, PromptError
@@ -73,8 +73,8 @@ class Sidecar(Generic[S, B]):
     tools: Sequence[Tool]
     resources: Resources[B] | None = None
     prompts: Sequence[Prompt] = ()
-    logins: bool = False
-    """Whether a call uses the login at the store that its token has (Principal.login)."""
+    logins: Logins = ""
+    """The logins at the store that a call uses where its token has one (Principal.login)."""
 
     def chosen(self, settings: CommonSettings) -> dict[str, Tool]:
         """Return the tools that the settings let clients see, by name."""

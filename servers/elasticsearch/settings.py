@@ -174,6 +174,9 @@ def _urls(env: Environment) -> tuple[str, ...]:
             env.problems.append(f"ES_HOSTS: {error}")
     if several:
         return tuple(dict.fromkeys(found))
+    if ":" in host and not _is_ipv6(host):
+        env.problems.append("ES_HOST: it has a port: give that as ES_PORT")
+        host = "localhost"
     if not re.fullmatch(r"[\w.:-]+", host):
         env.problems.append("ES_HOST: this is not a host name; ES_HOSTS takes several")
         host = "localhost"
@@ -243,6 +246,13 @@ def _url(entry: str, scheme: str, port: int) -> str:
         port = {"http": 80, "https": 443}[parts.scheme]  # RFC 9110, 4.2
     check_host(host)
     return f"{parts.scheme}://{_bracketed(host)}:{said or port}{parts.path.rstrip('/')}"
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ip_address(host).version == 6
+    except ValueError:
+        return False
 
 
 def _bracketed(host: str) -> str:

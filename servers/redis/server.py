@@ -57,5 +57,5 @@ SIDECAR = Sidecar(
     ],
     resources=RESOURCES,
     prompts=PROMPTS,
-    logins=True,
+    logins="USER:PASSWORD",
 )

@@ -168,6 +168,28 @@ def types(leaf: Schema, definitions: Schema) -> list[str]:
     return found if isinstance(found, list) else [found]
 
 
+SAMPLE: Values = {
+    "mountPath": "/x",
+    "name": "x",
+    "topologyKey": "x",
+    "whenUnsatisfiable": "DoNotSchedule",
+    "maxSkew": 1,
+    "emptyDir": {},
+}
+"""Values of keys that entries of lists must have."""
+
+
+def twice(leaf: Schema, definitions: Schema) -> list[Any]:
+    """The same entry two times, for lists of objects: the API merges many of them by a key."""
+    if "$ref" in leaf:
+        leaf = definitions[leaf["$ref"].rpartition("/")[2]]
+    entry = leaf.get("items", {})
+    if "required" not in entry:
+        return []
+    keys = [*entry["required"], *(["emptyDir"] if entry.get("minProperties") == 2 else [])]
+    return [{key: SAMPLE[key] for key in keys}] * 2
+
+
 def odd(leaf: Schema, definitions: Schema) -> Iterator[Any]:
     """Values that the schema takes, and that are easily rendered wrong."""
     numbers: list[Any] = [0, 1, 0.5, 65535, 1000000]
@@ -176,7 +198,7 @@ def odd(leaf: Schema, definitions: Schema) -> Iterator[Any]:
         "integer": numbers,
         "number": numbers,
         "boolean": [True, False],
-        "array": [[]],
+        "array": [[], twice(leaf, definitions)],
         "object": [{}],
     }
     if "enum" in leaf:

@@ -62,7 +62,11 @@ class Pod:
 
     def redis(self) -> Process:
         programs = {program(name).parent for name in ("REDIS_SERVER", "REDIS_CLI")}
-        path = ":".join([*map(str, programs), os.environ["PATH"]])
+        # The images' entry point: that of Redis 8 adds the modules to the server's arguments.
+        entrypoint = self._root / "docker-entrypoint.sh"
+        entrypoint.write_text('#!/bin/sh\necho "entry point of: $*"\nexec "$@"\n')
+        entrypoint.chmod(0o755)
+        path = ":".join([str(self._root), *map(str, programs), os.environ["PATH"]])
         self._shell = {**self._env("redis"), "PATH": path}
         *shell, script = self._containers["redis"]["command"]
         return Process("redis", [*shell, self.here(script)], self._root / "log", self._shell)
@@ -82,10 +86,13 @@ class Pod:
         return Sidecar("servers.redis", own, folder)
 
 
-def test_a_password_of_any_characters(chart: Chart, tmp_path: Path) -> None:
-    pod = Pod(chart, tmp_path / "pod", password=PASSWORD)
+@pytest.mark.parametrize("end", ["", "\n"], ids=["", "newline"])
+def test_a_password_of_any_characters(chart: Chart, tmp_path: Path, end: str) -> None:
+    """Also with a newline at its end, as a Secret has it that is made of a file."""
+    pod = Pod(chart, tmp_path / "pod", password=PASSWORD + end)
     with pod.redis() as redis:
         redis.wait_until(pod.is_ready, 30)
+        assert "entry point of: redis-server" in redis.log.read_text()
         assert pod.cli("ping").startswith("NOAUTH")
         with pod.sidecar(tmp_path) as sidecar:
             sidecar.wait_until_ready()
@@ -101,6 +108,13 @@ def test_acl_users_over_tls(chart: Chart, tmp_path: Path) -> None:
         assert pod.cli(*tls, "--user", "reader", "--pass", "r", "set", "a", "1").startswith("NOPERM")
         with pod.sidecar(tmp_path) as sidecar:
             sidecar.wait_until_ready()
+
+
+def test_an_empty_password_is_refused(chart: Chart, tmp_path: Path) -> None:
+    pod = Pod(chart, tmp_path / "pod", password="")
+    with pod.redis() as redis:
+        redis.wait_until(lambda: not redis.running, 30)
+        assert "global.redis.auth has an empty password" in redis.log.read_text()
 
 
 @pytest.mark.parametrize("users", ["user app on >b ~* +@all\n", "# user default off\n"])

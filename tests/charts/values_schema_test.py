@@ -120,6 +120,8 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         (("metrics.vmagent.fullnameOverride=redis-headless",), "redis.fullnameOverride"),
         ((r"redis.podLabels.app\.kubernetes\.io/name=x",), "redis.podLabels"),
         (("redis.extraEnv[0].name=A", "redis.extraEnv[1].name=A"), "redis.extraEnv"),
+        (("redis.extraContainers[0].name=redis",), "redis.initContainers and extraContainers"),
+        (("redis.extraVolumeMounts[0].name=a", "redis.extraVolumeMounts[0].mountPath=/data"), "redis.extraVolumeMounts"),
         ((SIDECAR, "redis.mcpSidecar.extraVolumes[0].name=data", "redis.mcpSidecar.extraVolumes[0].emptyDir.medium="),
          "redis.mcpSidecar.extraVolumes"),
         # Data.
@@ -131,6 +133,9 @@ ORCHESTRATOR = "orchestrator.enabled=true"
          "elasticsearch.nodeSets.hot.config"),
         (("elasticsearch.replicas=3", r"elasticsearch.config.discovery\.type=single-node"), "discovery.type"),
         (("elasticsearch.image.tag=7.17.29",), "elasticsearch.readinessPort=0"),
+        (("elasticsearch.heapSize=2g",), "elasticsearch.heapSize"),
+        (("elasticsearch.nodeSets.hot.roles={data}", "elasticsearch.nodeSets.hot.resources.limits.memory=1Gi"),
+         "elasticsearch.nodeSets.hot.heapSize"),
         (("redis.persistence.existingClaim=c", "redis.persistence.enabled=false"), "redis.persistence.enabled"),
         (("elasticsearch.persistence.existingClaim=c", "elasticsearch.replicas=3"), "elasticsearch.persistence.existingClaim"),
         (("redis.extraVolumes[0].name=data", "redis.extraVolumes[0].emptyDir.medium="), "redis.extraVolumes"),
@@ -234,6 +239,7 @@ CONTAINER: dict[str, Any] = {
     "readinessProbe": {"tcpSocket": {"port": 2}},
     "livenessProbe": {"tcpSocket": {"port": 3}},
 }
+BESIDE = {"extraContainers": [{"name": "beside", "image": "mine:2"}], "updateStrategy": {"type": "Mine"}}
 CLAIM = {"accessModes": ["ReadWriteOncePod"], "annotations": {"a": "b"}, "retentionPolicy": {"whenDeleted": "Delete"}}
 
 
@@ -247,12 +253,11 @@ def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
         given |= POD | CONTAINER | {
             "extraVolumes": [{"name": "mine", "emptyDir": {}}],
             "extraVolumeMounts": [{"name": "mine", "mountPath": "/mine"}],
-            "extraContainers": [{"name": "beside", "image": "mine:2"}],
-            "updateStrategy": {"type": "Mine"},
+            **BESIDE,
         }  # fmt: skip
     if section == "mcpServerDefaults":
         del given["enabled"]
-        given |= POD | {"store": {"kind": "redis", "host": "r"}}
+        given |= POD | {"store": {"kind": "redis", "host": "r"}} | BESIDE
     if section == "metrics":
         given |= {
             "vmagent": {"remoteWrite": ["https://metrics.example/api/v1/write"], "extraArgs": ["-loggerLevel=WARN"]}
@@ -276,6 +281,7 @@ def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
             assert container[key] == value
     if "extraVolumes" in given:
         assert given["extraVolumes"][0] in pod["volumes"] and given["extraVolumeMounts"][0] in container["volumeMounts"]
+    if "extraContainers" in given:
         assert given["extraContainers"][0] in pod["containers"]
         assert spec.get("updateStrategy", spec.get("strategy")) == {"type": "Mine"}
     if section == "metrics":

@@ -22,7 +22,7 @@ class Answer:
         request = urllib.request.Request(url, body, dict(headers), method=method)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
-                self.status, self.headers, self.body = answer.status, answer.headers, answer.read().decode()
+                self.status, self.headers, self.body = int(answer.status), answer.headers, answer.read().decode()
         except urllib.error.HTTPError as error:
             self.status, self.headers, self.body = error.code, error.headers, error.read().decode()
 

@@ -229,6 +229,7 @@ _ELASTICSEARCH_CALLS: dict[str, list[dict[str, Any]]] = {
         {"kind": "template", "name": "fuzz", "definition": {"index_patterns": ["fuzz-*"], "template": {"settings": {}}}},
     ],
     "es_alias": [{"changes": [{"op": "add", "alias": "more", "index": "books", "filter": _FOX}]}],
+    "es_manage": [{"op": "close", "name": "fuzz-1"}, {"op": "delete", "name": "fuzz-1", "confirm": "0"}],
 }  # fmt: skip
 
 

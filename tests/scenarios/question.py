@@ -23,6 +23,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def calls(steps: Sequence[Step], results: Results) -> Iterator[tuple[str, dict[s
         ((tool, arguments),) = ((name, given) for name, given in step.items() if name != "each")
         items = step.get("each", [""])
         for item in range(1, items + 1) if isinstance(items, int) else items:
-            yield tool, _filled(arguments, lambda text, item=item: _resolved(text, str(item), results))
+            yield tool, _filled(arguments, partial(_resolved, item=str(item), results=results))
 
 
 def _filled(value: Any, fill: Callable[[str], Any]) -> Any:
@@ -71,7 +72,7 @@ def _filled(value: Any, fill: Callable[[str], Any]) -> Any:
     return fill(value) if isinstance(value, str) else value
 
 
-def _resolved(text: str, item: str, results: Results) -> Any:
+def _resolved(text: str, *, item: str, results: Results) -> Any:
     if not text.startswith("$"):
         return text.replace("{}", item)
     found: Any = results
@@ -85,12 +86,12 @@ def holds(expected: Any, found: Any) -> bool:
     if isinstance(expected, dict):
         return isinstance(found, Mapping) and all(holds(inner, found.get(name)) for name, inner in expected.items())
     if isinstance(expected, list):
-        if not expected or not isinstance(found, Sequence):
-            return expected == found
+        if not expected or not isinstance(found, list):
+            return bool(expected == found)
         first, *rest = expected
         if first == "...":
             return any(holds(rest, found[at:]) for at in range(len(found) + 1))
-        return bool(found) and holds(first, found[0]) and holds(rest, found[1:])
+        return len(found) > 0 and holds(first, found[0]) and holds(rest, found[1:])
     if isinstance(expected, str) and expected.startswith("~"):
         return re.fullmatch(expected[1:], str(found), re.DOTALL) is not None
     if isinstance(expected, float) and isinstance(found, int | float):

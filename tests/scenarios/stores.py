@@ -83,9 +83,13 @@ def _shop(client: Redis) -> None:
     """
     with client.pipeline(transaction=False) as pipe:
         for n in range(1, USERS + 1):
-            user = {"email": f"user{17 if n == 170 else n}@example.com", "country": COUNTRIES[n % 5]}
-            more = {"plan": "free" if n % 3 else "pro", "points": n * 10, "about": "likes tea, mugs and kettles " * 4}
-            pipe.hset(f"user:{n}", mapping=user | more)
+            user: dict[Any, Any] = {
+                "email": f"user{17 if n == 170 else n}@example.com",
+                "country": COUNTRIES[n % 5],
+                "points": str(n * 10),
+            }
+            user |= {"plan": "free" if n % 3 else "pro", "about": "likes tea, mugs and kettles " * 4}
+            pipe.hset(f"user:{n}", mapping=user)
             pipe.zadd("board:week", {f"user:{n}": n * 10})
         for n in range(1, SESSIONS + 1):
             pipe.set(f"session:{n}", json.dumps({"user": n}), ex=1200 + n if n <= 6 else 43_200 + 60 * n)

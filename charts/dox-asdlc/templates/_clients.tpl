@@ -1,6 +1,6 @@
 {{/*
-The MCP servers of the release, as a YAML list of {store, service, value, kind, server}: the name of the store, and of the Service; the
-path of the server's values, the store's kind, and those values with the image's reference.
+The MCP servers of the release, as a YAML list of {store, kind, service, value, server, image, scheme}: the name of the store, its
+kind, and the Service; the path of the server's values, and those; its image's reference; and http or https.
 */}}
 {{- define "dox-asdlc.clients" -}}
 {{- $clients := list -}}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from servers.common.http.principal import SCOPES
+from servers.common.http.principal import SCOPES, Logins
 from servers.common.http.tls import TlsFiles
 from servers.common.settings import Environment
 
@@ -82,8 +82,8 @@ class AuthSettings:
     calls_per_minute: int
     max_connections: int
     request_seconds: int
-    logins: bool = False
-    """Whether tokens may have a login at the store."""
+    logins: Logins = ""
+    """The logins at the store that tokens may have."""
 
     @property
     def kinds(self) -> list[str]:
@@ -94,11 +94,11 @@ class AuthSettings:
         )
 
     @classmethod
-    def read(cls, env: Environment, *, logins: bool = False) -> AuthSettings:
+    def read(cls, env: Environment, *, logins: Logins = "") -> AuthSettings:
         """Read the settings.
 
         Args:
-            logins: whether the server can use tokens' logins at the store
+            logins: tokens' logins at the store that the server can use
         """
         settings = cls(
             token_file=env.file(
@@ -146,7 +146,7 @@ class AuthSettings:
         return settings
 
 
-def _check_tokens(env: Environment, path: Path, many: bool, logins: bool) -> None:
+def _check_tokens(env: Environment, path: Path, many: bool, logins: Logins) -> None:
     from servers.common.http.static_tokens import TokenFile, TokensError
 
     try:

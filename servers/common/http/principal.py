@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from servers.common.settings import Secret
 
@@ -14,12 +14,17 @@ SCOPES = (READ, WRITE)
 """All scopes. WRITE includes READ."""
 
 
+Logins = Literal["", "USER:PASSWORD", "USER:PASSWORD or API_KEY"]
+"""The logins at the store that a token may have, as a file of tokens has them; nothing where it may have none."""
+
+
 @dataclass(frozen=True)
 class StoreLogin:
-    """A user of the store."""
+    """A user of the store, or an API key where `username` is empty."""
 
     username: str
     password: Secret
+    """The user's password, or the API key."""
 
 
 @dataclass

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
-from servers.common.http.principal import READ, SCOPES, WRITE, CredentialRefused, Principal, StoreLogin
+from servers.common.http.principal import READ, SCOPES, WRITE, CredentialRefused, Logins, Principal, StoreLogin
 from servers.common.settings import Secret
 
 logger = logging.getLogger(__name__)
@@ -52,16 +52,17 @@ def single(text: str) -> list[Token]:
     return [Token("token", frozenset(SCOPES), _digest(token))]
 
 
-def several(text: str, *, logins: bool = False) -> list[Token]:
+def several(text: str, *, logins: Logins = "") -> list[Token]:
     """Return the tokens of a file. Each line has a name, scopes, the token or its hash, and optionally a login at the store.
 
         # name      scopes      token, or sha256: and the hash of it in hexadecimal
         dashboard   read        4cTgm0nJ2m3v...
         operator    read,write  sha256:9f86d081884c7d65...
         billing     read        Zr8sQmW1x0aP...             billing:s3cret%20password
+        reports     read        Pq7vLxT5n2bR...             VnVhQ2ZHY0JDZGJrU...
 
     Args:
-        logins: whether the server can use logins of tokens; one that can't refuses them, for they may allow less than its own
+        logins: those that the server can use; one that can use none refuses them, for they may allow less than its own
 
     Raises:
         TokensError: a line is written otherwise, or there is no token.
@@ -72,7 +73,7 @@ def several(text: str, *, logins: bool = False) -> list[Token]:
         if not words or words[0].startswith("#"):
             continue
         if len(words) not in ((3, 4) if logins else (3,)):
-            raise TokensError(f"line {number} is not NAME SCOPES TOKEN{' [USER:PASSWORD]' if logins else ''}")
+            raise TokensError(f"line {number} is not NAME SCOPES TOKEN{f' [{logins}]' if logins else ''}")
         name, scopes, token = words[:3]
         if not _NAME.fullmatch(name) or name in (t.name for t in found):
             raise TokensError(
@@ -84,7 +85,7 @@ def several(text: str, *, logins: bool = False) -> list[Token]:
         if not match and len(token) < 16:
             raise TokensError(f"line {number}: the token is shorter than 16 characters")
         digest = bytes.fromhex(match[1]) if match else _digest(token)
-        login = _login(words[3], number) if len(words) == 4 else None
+        login = _login(words[3], number, logins) if len(words) == 4 else None
         found.append(Token(name, frozenset(_SCOPES[s] for s in scopes.split(",")), digest, login))
     if not found:
         raise TokensError("has no token")
@@ -93,21 +94,23 @@ def several(text: str, *, logins: bool = False) -> list[Token]:
     return found
 
 
-def _login(text: str, number: int) -> StoreLogin:
-    """Return the login of a line, written as in a URL (RFC 3986, 3.2.1)."""
+def _login(text: str, number: int, logins: Logins) -> StoreLogin:
+    """Return the login of a line, written as in a URL (RFC 3986, 3.2.1). An API key has no colon and stands as it is."""
+    if ":" not in text and "API_KEY" in logins and text.isascii() and text.isprintable():
+        return StoreLogin("", Secret(text))
     try:
         user, password = (unquote(part, errors="strict") for part in text.split(":", 1))
     except ValueError:
         user = password = ""
     if not user or not password:
-        raise TokensError(f"line {number}: a login at the store is USER:PASSWORD, with special characters as %3A")
+        raise TokensError(f"line {number}: a login at the store is {logins}, with special characters as %3A")
     return StoreLogin(user, Secret(password))
 
 
 class TokenFile:
     """The tokens of a file as it is now: it is read at each request, so that a rotated secret works at once."""
 
-    def __init__(self, path: Path, many: bool, logins: bool = False) -> None:
+    def __init__(self, path: Path, many: bool, logins: Logins = "") -> None:
         self._path = path
         self._parse = partial(several, logins=logins) if many else single
         self._text: str | None = None

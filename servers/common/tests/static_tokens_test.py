@@ -98,10 +98,16 @@ def test_what_is_wrong_is_told_without_a_token(text: str, problem: str) -> None:
 def test_a_token_may_have_a_login_at_the_store(tmp_path: Path) -> None:
     path = tmp_path / "tokens"
     path.write_text(f"a read {ONE} us%3Aer:p%40s%20s:x\nb read {TWO}")
-    login = caller(TokenFile(path, many=True, logins=True), ONE).login
+    login = caller(TokenFile(path, many=True, logins="USER:PASSWORD"), ONE).login
     assert login and (login.username, login.password.reveal()) == ("us:er", "p@s s:x")
     assert "p@s s" not in repr(login)
-    assert caller(TokenFile(path, many=True, logins=True), TWO).login is None
+    assert caller(TokenFile(path, many=True, logins="USER:PASSWORD"), TWO).login is None
+    path.write_text(f"a read {ONE} a2V5OmtleQ==\nb read {TWO} us:er")
+    keys = TokenFile(path, many=True, logins="USER:PASSWORD or API_KEY")
+    login, user = caller(keys, ONE).login, caller(keys, TWO).login
+    assert (
+        login and (login.username, login.password.reveal()) == ("", "a2V5OmtleQ==") and user and user.username == "us"
+    )
     # A server that can't use logins must not give such a token the rights of its own.
     with pytest.raises(TokensError, match=r"line 1 is not NAME SCOPES TOKEN$"):
         TokenFile(path, many=True).load()
@@ -110,7 +116,7 @@ def test_a_token_may_have_a_login_at_the_store(tmp_path: Path) -> None:
 @pytest.mark.parametrize("login", ["user", "user:", ":canary", ":", "%ff:canary"])
 def test_a_login_that_can_not_be_used_is_told_without_it(login: str) -> None:
     with pytest.raises(TokensError, match="line 1: a login") as raised:
-        several(f"a read {ONE} {login}", logins=True)
+        several(f"a read {ONE} {login}", logins="USER:PASSWORD")
     assert "canary" not in str(raised.value)
 
 

@@ -7,24 +7,32 @@ import base64
 import yarl
 
 from servers.common.backend import BackendError
+from servers.common.http.principal import StoreLogin
 from servers.common.settings import Secret, remember
 from servers.elasticsearch.settings import ElasticsearchSettings
 
 
-def authorization(settings: ElasticsearchSettings) -> dict[str, str]:
+def authorization(settings: ElasticsearchSettings, login: StoreLogin | None = None) -> dict[str, str]:
     """Return the header for a request; an empty mapping if no login is set.
+
+    Args:
+        settings: with the server's own login
+        login: of the token that a call came with, in place of the server's own
 
     Raises:
         BackendError: a file with a secret can't be read now, or what it holds can't be sent.
     """
+    if login is not None:
+        if not login.username:
+            return {"Authorization": "ApiKey " + login.password.reveal()}
+        return {"Authorization": _basic(login.username, login.password)}
     try:
         if settings.api_key:
             return {"Authorization": "ApiKey " + _token("ES_API_KEY", settings.api_key)}
         if settings.bearer_token:
             return {"Authorization": "Bearer " + _token("ES_BEARER_TOKEN", settings.bearer_token)}
         if settings.password:
-            pair = f"{settings.username}:{settings.password.reveal()}"
-            return {"Authorization": "Basic " + remember(base64.b64encode(pair.encode()).decode())}
+            return {"Authorization": _basic(settings.username, settings.password)}
     except OSError as error:
         raise BackendError(f"the file with the login for Elasticsearch can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -51,6 +59,11 @@ def proxy(settings: ElasticsearchSettings) -> yarl.URL | None:
     except UnicodeError:
         raise BackendError("ES_PROXY_PASSWORD has a character that is not in Latin-1") from None
     return url.with_user(settings.proxy_username).with_password(password)
+
+
+def _basic(username: str, password: Secret) -> str:
+    """Return a value of Authorization (RFC 7617), which is itself kept out of logs and errors."""
+    return "Basic " + remember(base64.b64encode(f"{username}:{password.reveal()}".encode()).decode())
 
 
 def _token(name: str, secret: Secret) -> str:

@@ -26,6 +26,7 @@ import elastic_transport
 from elasticsearch import ApiError, AsyncElasticsearch, ElasticsearchWarning
 
 from servers.common.backend import BackendError, time_left, warn
+from servers.common.http.principal import PRINCIPAL
 from servers.common.memory_budget import BUDGET, Busy, MemoryBudget
 from servers.common.protocol.tools import ToolError, from_json, to_json
 from servers.elasticsearch.client.auth import authorization
@@ -519,7 +520,7 @@ class ElasticsearchBackend:
 
     async def _send(self, request: ApiRequest) -> ApiAnswer:
         """Send a request once, to the next node."""
-        headers = {"accept": "application/json", **authorization(self._settings)}
+        headers = {"accept": "application/json", **authorization(self._settings, PRINCIPAL.get().login)}
         if request.content is not None:
             headers["content-type"] = request.content_type
         meta: elastic_transport.ApiResponseMeta
@@ -564,10 +565,9 @@ class ElasticsearchBackend:
             ElasticsearchError: it is an error.
         """
         if answer.status == 401:
-            raise BackendError(
-                f"Elasticsearch at {answer.address} refuses our login: check ES_API_KEY, ES_BEARER_TOKEN, or ES_USERNAME "
-                "and ES_PASSWORD (or their _FILE)"
-            )
+            ours = "ES_API_KEY, ES_BEARER_TOKEN, or ES_USERNAME and ES_PASSWORD (or their _FILE)"
+            login = "that of this token in MCP_AUTH_TOKENS_FILE" if PRINCIPAL.get().login else ours
+            raise BackendError(f"Elasticsearch at {answer.address} refuses our login: check {login}")
         if answer.status == 407:
             raise BackendError(
                 "the proxy of ES_PROXY_URL refuses our login (HTTP status 407): check ES_PROXY_USERNAME and ES_PROXY_PASSWORD"

@@ -130,6 +130,10 @@ class ElasticsearchError(ToolError):
         self.type, self.status, self.index = type, status, index
 
 
+UNAVAILABLE = frozenset({400, 403, 404, 405, 410})
+"""HTTP statuses for what a user may not ask (403), and for what OpenSearch or Serverless (410) does not have."""
+
+
 def explain(status: int, answer: Any, sent: bytes, opensearch: str = "") -> Exception:
     """Return the exception for an answer that is an error.
 

@@ -326,7 +326,7 @@ async def check_documents(backend: ScopedElasticsearch, index: str, documents: S
         await check_bodies(backend, *suspicious)
 
 
-MAY_PERCOLATE = re.compile(r'percolator|"type":"[^"]*\{')
+MAY_PERCOLATE = re.compile(r'"type":"(?:percolator"|[^"]*\{)')
 """What a mapping has that makes fields of queries, or may: a dynamic template takes a type from a field's name."""
 
 

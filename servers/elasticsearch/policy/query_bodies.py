@@ -141,8 +141,8 @@ def check_pipeline(pipeline: Any, *, stored: bool = False) -> None:
     _check_processors([pipeline.get("processors", []), pipeline.get("on_failure", [])], stored)
 
 
-_IDENTITY = re.compile(r"(?<![\w-])_(?:index|id|routing|source\.)")
-"""What says where a document goes, or hides it, in an option of a processor."""
+_IDENTITY = re.compile(r"(?<![\w.-])_(?:index|id|routing|source\.)|%\{[*&]")
+"""What says where a document goes, or lets what is in it say so, in an option of a processor."""
 
 
 def _check_processors(value: Any, stored: bool) -> None:

@@ -211,7 +211,7 @@ def bulk_answer(request: FakeRequest, second: FakeAnswer) -> FakeAnswer:
 @pytest.mark.parametrize(
     ("second", "reason"),
     [
-        (FakeAnswer(429, {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}), "nothing was done"),
+        (FakeAnswer(429, {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}), "none of these operations"),
         (FakeAnswer(503, {"error": {"type": "unavailable_shards_exception", "reason": "x"}}), "may have been done"),
         (FakeAnswer(502, b"<html>", "text/html"), "may have been done"),
         (FakeAnswer(0), "may have been done"),
@@ -272,14 +272,19 @@ def test_queries_of_percolator_fields_are_checked_where_documents_bring_them(sta
             )
         if "_resolve" in request.path:
             return FakeAnswer(200, {"indices": [{"name": "app-1"}], "aliases": [], "data_streams": []})
-        if "_field_caps" in request.path:
-            return FakeAnswer(200, {"fields": {"query": {"percolator": {}}}})
+        if "_simulate_index/app-2" in request.path:
+            made = {"dynamic_templates": [{"any": {"mapping": {"type": "{name}"}}}]}
+            return FakeAnswer(200, {"template": {"mappings": made}})
+        if request.path.startswith("/app-2"):
+            return FakeAnswer(404, {"error": {"type": "index_not_found_exception", "reason": "no", "index": "app-2"}})
+        if "_mapping" in request.path:
+            return FakeAnswer(200, {"app-1": {"mappings": {"properties": {"query": {"type": "percolator"}}}}})
         return ROOT
 
     with FakeElasticsearch(answers) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true", MCP_INDEX_PATTERNS="app-*")
         for query, reason in (
-            (LOOKUP, "no index that this server may touch"),
+            (LOOKUP, "index that this server may touch"),
             ({"script": {"script": "1"}}, "scripts"),
         ):
             document = {"query": query}
@@ -289,6 +294,10 @@ def test_queries_of_percolator_fields_are_checked_where_documents_bring_them(sta
             }
             for tool, arguments in calls.items():
                 assert reason in told(sidecar, tool, index="app-1", **arguments)
+                # An index that is made by the write has what its template says.
+                assert reason in told(sidecar, tool, index="app-2", create_index=True, **arguments)
         assert not [
-            request for request in fake.requests if request.method in ("PUT", "POST") and "_field" not in request.path
+            request
+            for request in fake.requests
+            if request.method in ("PUT", "POST") and "_simulate" not in request.path
         ]

@@ -13,6 +13,7 @@ from mcp_types import ResourceTemplateReference, TextContent, TextResourceConten
 
 from servers.elasticsearch.policy.query_bodies import combined, fields_of
 from servers.elasticsearch.tests.conftest import BOOKS, BOOKS_MAPPING, error, fill, ok
+from servers.elasticsearch.tools.explain import Slow, profile_summary
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.sidecar import Sidecar
 
@@ -103,6 +104,8 @@ async def test_a_search_by_words_and_conditions(client: Client) -> None:
     assert await ids(index="books", text="fox -dog") == ["1"]
     assert await ids(index="books", text='"lazy dog" | "brown fox"') == ["1", "2"]
     assert await ids(index="books", where={"author.name": "Ada"}) == ["1", "3"]
+    filtered = await ok(client, "es_search", index="books", where={"author.name": "Ada"}, source=[])
+    assert filtered["hits"] == [{"id": "1"}, {"id": "3"}], "a filter gives no score"
     assert await ids(index="books", where={"author.name": ["Ada", "Bob"], "pages": {"gte": 100, "lt": 300}}) == ["1"]
     assert await ids(index="books", where={"published": {"gte": "2005-01-01"}}, text="dog") == ["2", "3"]
     assert await ids(index="books", where={"author.name": None}) == []
@@ -338,3 +341,89 @@ async def test_several_documents_at_once(client: Client, elasticsearch: Elastics
     assert len(many["documents"]) + len(many["left_out"]) == 30
     assert "did you mean books" in await error(client, "es_get", index="boks", id=["1", "2"])
     assert "field reads from one document" in await error(client, "es_get", index="books", id=["1"], field="title")
+
+
+async def test_bare_ids_are_exported_of_one_state(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    documents = {f"a-rather-long-identifier-{i}": {"n": i} for i in range(1500)}
+    fill(elasticsearch, "many", documents, shards=2)
+    search: dict[str, Any] = {"index": "many", "source": ["_id"], "size": 10_000}
+    found = await ok(client, "es_search", **search)
+    ids, pages = found["ids"], 1
+    assert found["total"] == 1500 and "hits" not in found
+    elasticsearch.request("DELETE", f"/many/_doc/{ids[0]}?refresh=true")
+    elasticsearch.request("PUT", "/many/_doc/new?refresh=true", {"n": 0})
+    while "cursor" in found:
+        found = await ok(client, "es_search", **search, cursor=found["cursor"])
+        ids, pages = ids + found["ids"], pages + 1
+    assert sorted(ids) == sorted(documents) and pages > 2
+    sorted_ids = await ok(client, "es_search", **search | {"size": 2, "sort": [{"n": "desc"}]})
+    assert sorted_ids["ids"] == ["a-rather-long-identifier-1499", "a-rather-long-identifier-1498"]
+    assert "at most 1000" in await error(client, "es_search", index="many", size=1001)
+
+
+async def test_further_parts_of_a_search(client: Client) -> None:
+    inner = {"name": "coldest", "size": 1, "sort": ["degrees"], "_source": ["degrees"]}
+    found = await ok(
+        client, "es_search", index="weather", size=1, source=[], where={"kind": "alert"}, sort=["kind"],
+        more={"collapse": {"field": "city.raw", "inner_hits": inner}},
+    )  # fmt: skip
+    assert found["hits"][0]["inner_hits"]["coldest"]["hits"][0]["source"] == {"degrees": 4.0}
+    assert "cursor" not in found and "collapse" in found["notes"][0]
+    spelling = {"s": {"text": "observaton", "term": {"field": "note"}}}
+    found = await ok(client, "es_search", index="weather", size=0, more={"suggest": spelling})
+    assert found["total"] == 100 and found["suggest"]["s"][0]["options"][0]["text"] == "observation"
+    more = {"runtime_mappings": {"wind": {"type": "keyword"}}, "fields": ["city.raw", "wind"], "min_score": 0.1}
+    found = await ok(client, "es_search", index="weather", size=1, source=[], more=more)
+    assert found["hits"][0]["fields"] == {"city.raw": ["Oslo"]}
+    for wrong, reason in (
+        ({"pit": {"id": "x"}}, "'pit' is not"),
+        ({"script_fields": {}}, "'script_fields' is not"),
+        ({"stored_fields": ["_none_"]}, "'stored_fields' is not"),
+        ({"runtime_mappings": {"w": {"type": "long", "script": "emit(1)"}}}, "scripts"),
+        (
+            {"suggest": {"s": {"text": "x", "phrase": {"field": "note", "collate": {"query": {"source": "{}"}}}}}},
+            "collate",
+        ),
+        ({"rescore": {"query": {"rescore_query": {"script_score": {}}}}}, "scripts"),
+        ({"retriever": {"standard": {"query": {"script": {"script": "1"}}}}}, "scripts"),
+        ({"retriever": {"standard": {"query": {"match_all": {}}}}}, "has no such retriever"),
+        ({"fields": ["a*b*c*d*e"]}, "wildcards"),
+    ):
+        assert reason in await error(client, "es_search", index="weather", more=wrong)
+
+
+async def test_several_searches_in_one_call(client: Client) -> None:
+    also = [
+        {"index": "books", "size": 0},
+        {"index": "weather", "where": {"kind": "alert"}, "size": 1},
+        {"index": "boks"},
+    ]
+    found = await ok(client, "es_search", index="weather", size=0, also=also)
+    assert [answer.get("total") for answer in (found, *found["also"])] == [100, 3, 20, None]
+    assert "did you mean books" in found["also"][2]["error"]
+    for wrong in ({"index": "books", "siz": 1}, {"index": "books", "also": also}, {"size": 1}):
+        assert "also[0]" in await error(client, "es_search", index="weather", also=[wrong])
+
+
+async def test_several_documents_are_explained(client: Client) -> None:
+    query = {"match": {"title": "fox"}}
+    found = await ok(client, "es_explain", index="books", query=query, id=["1", "2", "9"])
+    assert [row.get("matched") for row in found["documents"]] == [True, False, None]
+    assert "no document" in found["documents"][2]["error"]
+
+
+async def test_the_difference_of_two_mappings(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    fill(elasticsearch, "changed", {}, {"properties": {"title": {"type": "keyword"}, "extra": {"type": "ip"}}})
+    found = (await ok(client, "es_mapping", index="books", compare="changed"))["difference"]
+    assert found["differ"] == {"title": ["text +.raw: keyword", "keyword"]} and found["only_compare"] == {"extra": "ip"}
+    assert found["only_index"]["author.name"] == "keyword"
+    assert await ok(client, "es_mapping", index="books", compare="books") == {"difference": {}}
+
+
+@pytest.mark.parametrize("fetch", [{"time_in_nanos": 30}, [{"time_in_nanos": 10}, {"time_in_nanos": 20}]])
+def test_a_profile_tells_of_fetching(fetch: Any) -> None:
+    """OpenSearch 3 has a list."""
+    query = {"type": "TermQuery", "description": "a:b", "time_in_nanos": 70}
+    shard = {"id": "[node][books][0]", "searches": [{"query": [query]}], "fetch": fetch}
+    row: Slow = {"index": "books", "shard": 0, "part": "TermQuery: a:b", "ms": 0.00007}
+    assert "finding matches 70%, fetching documents 30%" in profile_summary([shard], [row])[0]

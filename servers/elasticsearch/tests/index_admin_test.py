@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from mcp import Client
 
-from servers.elasticsearch.tests.conftest import error, fill, ok
+from servers.elasticsearch.tests.conftest import Start, call, error, fill, ok, told
+from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.sidecar import Sidecar
 
@@ -119,3 +121,222 @@ async def test_aliases_that_can_not_be_changed(client: Client, elasticsearch: El
         client, "es_alias", changes=[{"op": "add", "index": "books", "alias": "a", "filter": script}]
     )
     assert elasticsearch.request("GET", "/books/_alias") == {"books": {"aliases": {}}}
+
+
+async def test_an_index_takes_after_another(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    fill(elasticsearch, "old", {}, {"dynamic": "strict", "properties": {"a": {"type": "keyword"}}}, shards=2)
+    more = {"like": "old", "settings": {"refresh_interval": "7s"}, "mappings": {"properties": {"b": {"type": "ip"}}}}
+    await ok(client, "es_define", kind="index", name="new", definition=more)
+    made = elasticsearch.request("GET", "/new")["new"]
+    assert made["mappings"] == {
+        "dynamic": "strict", "properties": {"a": {"type": "keyword"}, "b": {"type": "ip"}}
+    }  # fmt: skip
+    settings = made["settings"]["index"]
+    assert (settings["number_of_shards"], settings["number_of_replicas"], settings["refresh_interval"]) == (
+        "2",
+        "0",
+        "7s",
+    )
+    assert "did you mean old" in await error(client, "es_define", kind="index", name="x", definition={"like": "olt"})
+
+
+async def test_settings_that_lose_nothing_are_changed(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    fill(elasticsearch, "books", {})
+    definition = {"number_of_replicas": 1, "index": {"search": {"slowlog": {"threshold": {"query": {"warn": "1s"}}}}}}
+    done = (await ok(client, "es_define", kind="settings", name="books", definition=definition))["done"]
+    assert "number_of_replicas 0" in done
+    rows = (await ok(client, "es_indices", kind="settings", pattern="books"))["rows"]
+    assert rows[0]["settings"]["search.slowlog.threshold.query.warn"] == "1s" and "uuid" not in rows[0]["settings"]
+    for wrong in (
+        {"default_pipeline": "x"}, {"lifecycle.name": "x"}, {"blocks": {"read": True}}, {"number_of_replicas": 11}, {}
+    ):  # fmt: skip
+        await error(client, "es_define", kind="settings", name="books", definition=wrong)
+    assert elasticsearch.request("GET", "/books/_settings")["books"]["settings"]["index"]["number_of_replicas"] == "1"
+
+
+async def test_an_index_is_deleted_in_two_steps(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    fill(elasticsearch, "books", {"1": {}})
+    fill(elasticsearch, "other", {})
+    elasticsearch.request("PUT", "/books/_alias/name")
+    shown = await ok(client, "es_manage", op="delete", name="books")
+    assert shown["would_delete"] == {"name": "books", "docs": 1, "aliases": ["name"]}
+    fill(elasticsearch, "more", {"1": {}})
+    for name, confirm in (("books", "0" * 16), ("other", shown["confirm"]), ("more", shown["confirm"])):
+        assert "nothing was deleted" in await error(client, "es_manage", op="delete", name=name, confirm=confirm)
+    for name in ("name", "*", "books,other", "_all", ".own", "nowhere", ""):
+        assert await error(client, "es_manage", op="delete", name=name)
+    # What has changed since is not what was shown.
+    elasticsearch.request("PUT", "/books/_doc/2?refresh=true", {})
+    assert "nothing was deleted" in await error(
+        client, "es_manage", op="delete", name="books", confirm=shown["confirm"]
+    )
+    elasticsearch.request("DELETE", "/books")
+    fill(elasticsearch, "books", {"1": {}})
+    assert "nothing was deleted" in await error(
+        client, "es_manage", op="delete", name="books", confirm=shown["confirm"]
+    )
+    confirm = (await ok(client, "es_manage", op="delete", name="books"))["confirm"]
+    await ok(client, "es_manage", op="delete", name="books", confirm=confirm)
+    assert sorted(row["index"] for row in elasticsearch.request("GET", "/_cat/indices?format=json")) == [
+        "more",
+        "other",
+    ]
+
+
+async def test_an_index_is_closed_and_opened(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    fill(elasticsearch, "books", {"1": {}})
+    assert "closed" in (await ok(client, "es_manage", op="close", name="books"))["done"]
+    assert (await ok(client, "es_indices"))["indices"][0]["closed"]
+    await ok(client, "es_manage", op="open", name="books")
+    assert (await ok(client, "es_search", index="books"))["total"] == 1
+
+
+async def test_templates_are_listed_and_deleted(client: Client, elasticsearch: ElasticsearchNode) -> None:
+    template = {"template": {"settings": {"number_of_replicas": 0}}}
+    await ok(client, "es_define", kind="component_template", name="part", definition=template)
+    assert "exists" in await error(client, "es_define", kind="component_template", name="part", definition=template)
+    whole = {"index_patterns": ["logs-*"], "composed_of": ["part"]}
+    await ok(client, "es_define", kind="template", name="logs", definition=whole)
+    (row,) = (await ok(client, "es_indices", kind="component_templates"))["rows"]
+    assert row == {"name": "part", "settings": {"index": {"number_of_replicas": "0"}}, "used_by": ["logs"]}
+    for kind, name in (("template", "logs"), ("component_template", "part")):
+        assert "not the exact name" in await error(client, "es_manage", op="delete", kind=kind, name="*")
+        confirm = (await ok(client, "es_manage", op="delete", kind=kind, name=name))["confirm"]
+        await ok(client, "es_manage", op="delete", kind=kind, name=name, confirm=confirm)
+        assert "there is no" in await error(client, "es_manage", op="delete", kind=kind, name=name)
+
+
+@pytest.mark.parametrize("type", ["percolator", "{name}", "x{dynamic_type}"])
+async def test_no_dynamic_template_makes_fields_of_queries(client: Client, type: str) -> None:
+    templates = {"dynamic_templates": [{"any": {"match": "*", "mapping": {"type": type}}}]}
+    definitions = {
+        "index": {"mappings": templates},
+        "mapping": templates,
+        "template": {"index_patterns": ["a-*"], "template": {"mappings": templates}},
+        "component_template": {"template": {"mappings": templates}},
+    }
+    for kind, definition in definitions.items():
+        assert "percolator" in await error(client, "es_define", kind=kind, name="a", definition=definition)
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        {"script": {"source": "x"}},
+        {"enrich": {"policy_name": "x"}},
+        {"pipeline": {"name": "x"}},
+        {"reroute": {}},
+        {"set": {"field": "_index", "value": "x"}},
+        {"rename": {"field": "a", "target_field": "_source._index"}},
+        {"dissect": {"field": "a", "pattern": "%{_id}"}},
+        {"dissect": {"field": "a", "pattern": "%{*b} %{&b}"}},
+        {"grok": {"field": "a", "patterns": ["(?<_routing>x)"]}},
+        {"csv": {"field": "a", "target_fields": ["_index"]}},
+        {"json": {"field": "a", "add_to_root": True}},
+        {"json": {"field": "a"}},
+        {"kv": {"field": "a", "field_split": " ", "value_split": "="}},
+        {"set": {"field": "a", "value": "{{b}}"}},
+        {"set": {"field": "a", "value": "b", "if": "true"}},
+        {"foreach": {"field": "a", "processor": {"set": {"field": "_id", "value": "x"}}}},
+        {"fail": {"message": "x", "on_failure": [{"script": {"source": "x"}}]}},
+    ],
+    ids=lambda processor: f"{processor}"[:60],
+)
+async def test_pipelines_that_are_refused(client: Client, processor: dict[str, Any]) -> None:
+    """Elasticsearch never sees them: the node has no processors and would say so."""
+    said = await error(client, "es_define", kind="pipeline", name="p", definition={"processors": [processor]})
+    assert "Elasticsearch answered" not in said, said
+
+
+def test_what_works_on_all_indices_is_closed_where_patterns_limit(
+    start: Start, elasticsearch: ElasticsearchNode
+) -> None:
+    fill(elasticsearch, "out-1", {"1": {}})
+    fill(elasticsearch, "in-1", {"1": {}})
+    elasticsearch.request("PUT", "/out-1/_alias/in-alias")
+    elasticsearch.request("PUT", "/_index_template/outside", {"index_patterns": ["out-*"], "composed_of": []})
+    sidecar = start(MCP_ALLOW_WRITES="true", MCP_INDEX_PATTERNS="in-*")
+    calls: list[tuple[str, dict[str, Any]]] = [
+        *(
+            ("es_manage", {"op": op, "name": name})
+            for op in ("delete", "close", "open")
+            for name in ("out-1", "in-alias")
+        ),
+        *(("es_manage", {"op": op, "name": "node:1"}) for op in ("task", "cancel")),
+        ("es_manage", {"op": "delete", "kind": "template", "name": "outside"}),
+        *(("es_manage", {"op": "delete", "kind": kind, "name": "x"}) for kind in SHARED),
+        *(("es_define", {"kind": kind, "name": "x", "definition": {}}) for kind in SHARED),
+        ("es_define", {"kind": "settings", "name": "out-1", "definition": {"number_of_replicas": 1}}),
+        ("es_define", {"kind": "settings", "name": "in-alias", "definition": {"number_of_replicas": 1}}),
+        ("es_define", {"kind": "data_stream", "name": "out-2", "definition": {}}),
+        ("es_define", {"kind": "index", "name": "in-2", "definition": {"like": "out-1"}}),
+        ("es_by_query", {"index": "out-1", "query": {}, "copy_to": {"index": "in-1"}}),
+        ("es_by_query", {"index": "in-1", "query": {}, "copy_to": {"index": "out-1"}}),
+        ("es_by_query", {"index": "in-1", "query": {}, "copy_to": {"index": "in-alias"}}),
+        ("es_mapping", {"index": "in-1", "compare": "out-1"}),
+        ("es_search", {"index": "in-1", "more": {"indices_boost": [{"out-1": 2}]}}),
+        (
+            "es_search",
+            {"index": "in-1", "more": {"runtime_mappings": {"r": {"type": "lookup", "target_index": "out-1"}}}},
+        ),
+    ]
+    for tool, arguments in calls:
+        said = told(sidecar, tool, **arguments)
+        assert "touch" in said or "MCP_INDEX_PATTERNS" in said, (tool, arguments, said)
+    also = call(sidecar, "es_search", index="in-1", also=[{"index": "out-1"}])["structuredContent"]["also"]
+    assert "touch" in also[0]["error"]
+    for kind in ("settings", "templates", "component_templates"):
+        assert "out-" not in str(call(sidecar, "es_indices", kind=kind)["structuredContent"])
+    elasticsearch.request("DELETE", "/_index_template/outside")
+    assert elasticsearch.request("GET", "/out-1/_count")["count"] == 1
+
+
+SHARED = ("component_template", "pipeline", "lifecycle_policy")
+
+
+def test_a_copy_is_a_task_without_scripts(start: Start) -> None:
+    """The real node has no reindex module."""
+    done = {"total": 3, "created": 2, "version_conflicts": 1, "failures": []}
+
+    def answers(request: FakeRequest) -> FakeAnswer:
+        if "_resolve" in request.path:
+            name = request.path.split("/")[3].partition("?")[0]
+            return FakeAnswer(200, {"indices": [{"name": name}], "aliases": [], "data_streams": []})
+        if "_mapping" in request.path:
+            query = {"properties": {"q": {"type": "percolator" if "queries" in request.path else "long"}}}
+            return FakeAnswer(200, {"in-1": {"mappings": query}})
+        if request.path.startswith("/_reindex"):
+            return FakeAnswer(200, {"task": "node:7"})
+        if request.path.startswith("/_tasks/node:7"):
+            task = {"node": "node", "id": 7, "action": "indices:data/write/reindex", "status": {}}
+            return FakeAnswer(200, {"completed": True, "task": task, "response": done})
+        return ROOT if request.path == "/" else FakeAnswer(200, {"acknowledged": True})
+
+    with FakeElasticsearch(answers) as fake:
+        sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true", MCP_INDEX_PATTERNS="in-*")
+        to = {"index": "in-2", "drop": ["secret.*"], "rename": {"a": "b"}}
+        task = call(sidecar, "es_by_query", index="in-1", query={"term": {"x": 1}}, copy_to=to)["structuredContent"][
+            "task"
+        ]
+        assert (task["completed"], task["created"], task["version_conflicts"]) == (True, 2, 1)
+        sent = {f"{r.method} {r.path.partition('?')[0]}": json.loads(r.body or b"null") for r in fake.requests}
+        (made,) = [line for line in sent if line.startswith("PUT /_ingest/pipeline/mcp-reindex-")]
+        assert sent[made]["processors"] == [{"rename": {"field": "a", "target_field": "b", "ignore_missing": True}}]
+        assert sent["POST /_reindex"] == {
+            "conflicts": "proceed",
+            "source": {"index": ["in-1"], "query": {"term": {"x": 1}}, "_source": {"excludes": ["secret.*"]}},
+            "dest": {"index": "in-2", "op_type": "create", "pipeline": made.rpartition("/")[2]},
+        }
+        assert made.replace("PUT", "DELETE") in sent
+        assert call(sidecar, "es_manage", op="task", name=task["id"])["structuredContent"]["task"]["completed"]
+        assert "no task" in told(sidecar, "es_manage", op="task", name="node:7")
+        wrong: list[dict[str, Any]] = [
+            {}, {"index": "in-queries"}, {"index": "in-2", "script": {"source": "x"}}, {"index": "in-2", "remote": {}},
+            *({"index": "in-2", "rename": {"a": name}} for name in ("_index", "_source._id", "{{x}}", "_ingest.x", "", "b*")),
+            {"index": "in-2", "drop": ["a*b*c*d*e"]},
+        ]  # fmt: skip
+        before = len(fake.requests)
+        for to in wrong:
+            assert told(sidecar, "es_by_query", index="in-1", query={}, copy_to=to)
+        assert "scripts" in told(sidecar, "es_by_query", index="in-1", query={"script": {}}, copy_to={"index": "in-2"})
+        assert not [r for r in fake.requests[before:] if r.method == "PUT" or "_reindex" in r.path]

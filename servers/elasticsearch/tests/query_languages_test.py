@@ -70,6 +70,10 @@ TASK = {
     "node": "n", "id": 464, "type": "transport", "action": "indices:data/read/search", "description": "indices[test]",
     "running_time_in_nanos": 13991383000, "cancellable": True, "cancelled": False,
 }  # fmt: skip
+COPYING = TASK | {
+    "id": 465, "action": "indices:data/write/reindex", "description": "reindex", "running_time_in_nanos": 10**9,
+    "status": {"total": 6154, "created": 3000, "updated": 500, "deleted": 0, "version_conflicts": 9},
+}  # fmt: skip
 """As cluster-pending.html and tasks.html have them."""
 
 
@@ -123,7 +127,7 @@ def answer(request: FakeRequest) -> FakeAnswer:
         case "GET", "/_cluster/pending_tasks":
             return FakeAnswer(200, {"tasks": [PENDING]})
         case "GET", "/_tasks":
-            return FakeAnswer(200, {"tasks": {"n:464": TASK}})
+            return FakeAnswer(200, {"tasks": {"n:464": TASK, "n:465": COPYING}})
         case "POST", "/_sql":
             return FakeAnswer(200, {"columns": COLUMNS, "rows": LIBRARY[: body["fetch_size"]], "cursor": "sDXF1ZXJ5"})
         case "POST", "/_sql/close":
@@ -239,7 +243,10 @@ async def test_sections_of_health(asked: tuple[FakeElasticsearch, Client]) -> No
     _, client = asked
     sections = ["tasks", "pending_tasks", "ilm", "snapshots", "pipelines"]
     assert (await ok(client, "es_health", about=sections))["about"] == {
-        "tasks": ["14.0 s: indices:data/read/search, n:464: indices[test]"],
+        "tasks": [
+            "14.0 s: indices:data/read/search, n:464: indices[test]",
+            "1.0 s: indices:data/write/reindex, n:465, 3509 of 6154 documents: reindex",
+        ],
         "pending_tasks": ["create-index [foo_9], cause [api] is under way for 0.1 s (URGENT)"],
         "ilm": [
             "lifecycle management is RUNNING",

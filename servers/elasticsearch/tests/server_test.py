@@ -288,6 +288,12 @@ def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_port_in_a_host_is_one_line() -> None:
+    done = run(ES_HOST="es.example:9201")
+    assert done.returncode == 2
+    assert done.stderr == "mcp-elasticsearch: ES_HOST: it has a port: give that as ES_PORT\n"
+
+
 def test_a_ca_file_without_certificates_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_text("no certificate")
@@ -316,3 +322,82 @@ async def test_stdio(elasticsearch: ElasticsearchNode, mode: Any) -> None:
     async with Client(StdioServerParameters(command=sys.executable, args=command, env=env), mode=mode) as client:
         answer = await client.call_tool("es_get", {"index": "books", "id": "1"})
         assert answer.structured_content and answer.structured_content["source"] == {"a": 1}
+
+
+KEY = "VnVhQ2ZHY0JDZGJrU1lhbmFyeTpjYW5hcnk="
+
+
+def test_a_token_with_a_login_has_the_rights_of_that_login_alone(start: Start, tmp_path: Path) -> None:
+    """The real node has no security."""
+    own, keyed, user, wrong = (f"{name}-0123456789abcdef" for name in ("own", "keyed", "user", "wrong"))
+    tokens = tmp_path / "tokens"
+    tokens.write_text(
+        f"own read {own}\nkeyed read {keyed} {KEY}\nuser read {user} re%3Aader:p%20w\nwrong read {wrong} {KEY[:-5]}\n"
+    )
+    logins = {
+        "ApiKey b3duOmtleQ==": "own",
+        f"ApiKey {KEY}": "keyed",
+        "Basic " + base64.b64encode(b"re:ader:p w").decode(): "user",
+    }
+
+    def answers(request: FakeRequest) -> FakeAnswer:
+        name = logins.get(request.headers.get("authorization", ""))
+        if name is None:
+            return FakeAnswer(401, {"error": {"type": "security_exception", "reason": f"unable {request.headers}"}})
+        if request.path == "/" or name == "own":
+            return ROOT
+        return FakeAnswer(403, {"error": {"type": "security_exception", "reason": f"unauthorized for {name}"}})
+
+    with FakeElasticsearch(answers) as fake:
+        sidecar = start(
+            ES_PORT=str(fake.port), ES_API_KEY="b3duOmtleQ==", MCP_AUTH_TOKENS_FILE=str(tokens), MCP_ALLOW_WRITES="true"
+        )
+
+        def asked(token: str) -> str:
+            params = {"name": "es_request", "arguments": {"path": "/_cat/nodes"}}
+            message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+            _, answer = sidecar.post(message, {"Authorization": f"Bearer {token}"})
+            return str(answer["result"]["content"][0]["text"])
+
+        for _ in range(2):  # over connections that others have used, too
+            assert "You Know" in asked(own)
+            assert "unauthorized for keyed" in asked(keyed)
+            assert "unauthorized for user" in asked(user)
+            said = asked(wrong)
+            assert "MCP_AUTH_TOKENS_FILE" in said and KEY[:-5] not in said
+        sidecar.wait_until(lambda: sidecar.get("/ready")[0] == 200, 10)
+        written = sidecar.log.read_text()
+        assert KEY not in written and "p w" not in written
+
+
+FORBIDDEN = FakeAnswer(403, {"error": {"type": "security_exception", "reason": "is unauthorized"}, "status": 403})
+SERVERLESS = FakeAnswer(410, {"error": "not available when running in serverless mode", "status": 410})
+
+
+@pytest.mark.parametrize("refusal", [FORBIDDEN, SERVERLESS], ids=["partial rights", "serverless"])
+def test_listings_and_health_tell_what_a_user_may_see(start: Start, refusal: FakeAnswer) -> None:
+    """The real node has no security, and is not Serverless."""
+    resolved = {"indices": [{"name": "logs-1", "attributes": ["open"]}], "aliases": [], "data_streams": []}
+    buckets = {"buckets": [{"key": "logs-1", "doc_count": 5}]}
+    caps = {"fields": {"a": {"keyword": {"type": "keyword"}}, "o": {"object": {"type": "object"}}}}
+
+    def answers(request: FakeRequest) -> FakeAnswer:
+        if request.path == "/":
+            return ROOT
+        if "_resolve" in request.path:
+            return FakeAnswer(200, resolved)
+        if "_search" in request.path:
+            return FakeAnswer(200, {"aggregations": {"docs": buckets}, "hits": {"hits": []}, "_shards": {}})
+        if "_field_caps" in request.path:
+            return FakeAnswer(200, caps)
+        return refusal
+
+    with FakeElasticsearch(answers) as fake:
+        sidecar = start(ES_PORT=str(fake.port))
+        listed = call(sidecar, "es_indices")["structuredContent"]
+        assert listed["indices"] == [{"index": "logs-1", "docs": 5}]
+        health = call(sidecar, "es_health", about=["tasks"])["structuredContent"]
+        assert health["status"] == "unknown" and "1 indices" in health["findings"][0] and "tasks" in health["about"]
+        if refusal is FORBIDDEN:
+            (group,) = call(sidecar, "es_mapping", index="logs-1")["structuredContent"]["mappings"]
+            assert group["fields"] == {"a": "keyword"}

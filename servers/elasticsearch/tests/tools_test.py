@@ -123,6 +123,8 @@ async def test_indices(client: Client, elasticsearch: ElasticsearchNode) -> None
         "closed",
     ]
     assert [i["index"] for i in (await ok(client, "es_indices", pattern="b*,nothing*"))["indices"]] == ["books"]
+    (led_to,) = (await ok(client, "es_indices", pattern="library"))["indices"]
+    assert (led_to["index"], led_to["aliases"]) == ("books", ["library"])
     assert (await ok(client, "es_indices", pattern="nothing*"))["indices"] == []
     assert "did you mean library" in await error(client, "es_indices", pattern="librari")
 

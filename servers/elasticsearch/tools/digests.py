@@ -40,7 +40,7 @@ async def _templates(call: Call[ScopedElasticsearch], pattern: str) -> Rows:
     for name, template in (await _index_templates(call)).items():
         if not _matches(name, pattern):
             continue
-        row = {"name": name, "index_patterns": list(listed(template.get("index_patterns")))}
+        row: dict[str, Any] = {"name": name, "index_patterns": list(listed(template.get("index_patterns")))}
         row["priority"] = template.get("priority", 0)
         if template.get("composed_of"):
             row["composed_of"] = template["composed_of"]

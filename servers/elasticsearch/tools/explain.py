@@ -194,7 +194,9 @@ def _rows(shard: Mapping[str, Any]) -> Iterator[Slow]:
 
 def _spent(shard: Mapping[str, Any]) -> dict[str, float]:
     """Nanoseconds of each phase of a search on a shard."""
-    searches = shard.get("searches", [])
+    searches, fetches = shard.get("searches", []), shard.get("fetch", [])
+    if isinstance(fetches, dict):  # a list in OpenSearch 3
+        fetches = [fetches]
     aggregating = sum(part["time_in_nanos"] for part in shard.get("aggregations", ()))
     collecting = sum(c.get("time_in_nanos", 0) for search in searches for c in search.get("collector", ()))
     return {
@@ -202,7 +204,7 @@ def _spent(shard: Mapping[str, Any]) -> dict[str, float]:
         "rewriting the query": sum(search.get("rewrite_time", 0) for search in searches),
         "collecting hits": max(collecting - aggregating, 0),
         "aggregations": aggregating,
-        "fetching documents": shard.get("fetch", {}).get("time_in_nanos", 0),
+        "fetching documents": sum(part.get("time_in_nanos", 0) for part in fetches),
     }
 
 

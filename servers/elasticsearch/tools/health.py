@@ -12,10 +12,12 @@ from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.elasticsearch.client.backend import path
+from servers.elasticsearch.client.errors import UNAVAILABLE, ElasticsearchError
 from servers.elasticsearch.policy.index_names import NothingInside, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.allocation import past, unassigned, watermarks
 from servers.elasticsearch.tools.health_sections import SECTIONS, About, optional
+from servers.elasticsearch.tools.indices import summaries
 
 MOST_NODES = 50
 """Nodes that are listed; the busiest first."""
@@ -45,16 +47,16 @@ class Shards(TypedDict):
 
 
 class Health(TypedDict):
-    cluster: str
+    cluster: NotRequired[str]
     status: Annotated[str, Field(description="yellow: replicas are missing; red: data is missing")]
-    nodes: int
-    data_nodes: int
-    shards: Shards
-    pending_tasks: int
+    nodes: NotRequired[int]
+    data_nodes: NotRequired[int]
+    shards: NotRequired[Shards]
+    pending_tasks: NotRequired[int]
     watermarks: NotRequired[dict[str, str]]
     """Disk in use from which shards are not put there, are moved away, and indices are only read; with the most that is left
     free."""
-    busiest: list[NodeLoad]
+    busiest: NotRequired[list[NodeLoad]]
     """Fullest heap first."""
     findings: Annotated[list[str], Field(description="what is wrong, and what to do")]
     unassigned: NotRequired[list[str]]
@@ -75,8 +77,14 @@ async def es_health(
             limits = path(await within(call.backend, "*", "all"))
         except NothingInside:
             limits = path("*,-*")  # no index: without any, the whole cluster would be told
-    health, report, stats, settings = await asyncio.gather(
-        call.backend.read("GET", "/_cluster/health" + limits),
+    try:
+        health = await call.backend.read("GET", "/_cluster/health" + limits)
+    except ElasticsearchError as error:
+        if error.status not in UNAVAILABLE:
+            raise
+        answer = await _seen(call, error)
+        return answer | {"about": await _told(call, answer, about)} if about else answer
+    report, stats, settings = await asyncio.gather(
         optional(call, "/_health_report"),
         optional(
             call,
@@ -87,7 +95,7 @@ async def es_health(
     )
     nodes = sorted((_node(n) for n in stats.get("nodes", {}).values()), key=lambda n: -n["heap_percent"])
     marks = watermarks(settings)
-    answer: Health = {
+    answer = {
         "cluster": health["cluster_name"],
         "status": health["status"],
         "nodes": health["number_of_nodes"],
@@ -108,15 +116,35 @@ async def es_health(
         with suppress(ToolError):  # a user may be forbidden to ask
             answer["unassigned"] = await unassigned(call, limits or "/*")
     if about:
-        room = Room(call.max_bytes, 1024 + size(answer))
-        answer["about"] = {}
-        for name in dict.fromkeys(about):
-            try:
-                lines = [line async for line in SECTIONS[name](call)]
-            except ToolError as error:
-                lines = [str(error)]
-            answer["about"][name] = [line for line in lines if room.take(line)]
+        answer["about"] = await _told(call, answer, about)
     return answer
+
+
+async def _told(call: Call[ScopedElasticsearch], answer: Health, about: list[About]) -> dict[str, list[str]]:
+    """The lines of sections, as far as they fit."""
+    room = Room(call.max_bytes, 1024 + size(answer))
+    told: dict[str, list[str]] = {}
+    for name in dict.fromkeys(about):
+        try:
+            lines = [line async for line in SECTIONS[name](call)]
+        except ToolError as error:
+            lines = [str(error)]
+        told[name] = [line for line in lines if room.take(line)]
+    return told
+
+
+async def _seen(call: Call[ScopedElasticsearch], refusal: ElasticsearchError) -> Health:
+    """Tell what a user's own indices show, where the user may not ask for the state of the cluster."""
+    try:
+        rows = await summaries(call, "*", "open,closed")
+    except NothingInside:
+        rows = []
+    colours = {row["health"] for row in rows if "health" in row}
+    worst = next((colour for colour in ("red", "yellow", "green") if colour in colours), "unknown")
+    ill = [f"{row['index']} is {row['health']}" for row in rows if row.get("health", "green") != "green"]
+    docs = sum(row.get("docs", 0) for row in rows)
+    told = f"the state of the cluster can't be asked here ({refusal}): this is what {len(rows)} indices that this user sees tell"
+    return {"status": worst, "findings": [told, f"they have {docs} documents", *ill[:MOST_FINDINGS]]}
 
 
 def _node(stats: Mapping[str, Any]) -> NodeLoad:

@@ -43,6 +43,10 @@ async def _tasks(call: Call[ScopedElasticsearch]) -> Lines:
             ", is being cancelled" if task.get("cancelled") else "" if task["cancellable"] else ", can't be cancelled"
         )
         words = f"{task['running_time_in_nanos'] / 1e9:.1f} s: {task['action']}, {task['node']}:{task['id']}{state}"
+        status = task.get("status")
+        if isinstance(status, dict) and isinstance(total := status.get("total"), int):  # of reindex and the like
+            done = sum(status.get(key, 0) for key in ("created", "updated", "deleted", "version_conflicts"))
+            words += f", {done} of {total} documents"
         yield f"{words}: {what}" if what else words
 
 

@@ -53,7 +53,7 @@ SHARED = frozenset({"component_template", "pipeline", "lifecycle_policy"})
 
 SETTINGS = frozenset(
     {
-        "auto_expand_replicas", "blocks.write", "hidden", "highlight.max_analyzed_offset", "indexing.slowlog.*",
+        "auto_expand_replicas", "blocks.write", "highlight.max_analyzed_offset", "indexing.slowlog.*",
         "mapping.total_fields.limit", "number_of_replicas", "priority", "query.default_field", "refresh_interval",
         "routing.allocation.total_shards_per_node", "search.idle.after", "search.slowlog.*",
         "unassigned.node_left.delayed_timeout",
@@ -80,7 +80,8 @@ async def es_define(
     definition: Annotated[
         dict[str, Any],
         Field(
-            description='as the API has it: {"properties":{}} of a mapping. An index may be {"like":"other","mappings":{}}'
+            description='as the API has it: {"properties":{}} of a mapping, {"number_of_replicas":1} of settings. '
+            'An index may be {"like":"other","mappings":{}}'
         ),
     ],
 ) -> Defined:

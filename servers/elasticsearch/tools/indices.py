@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, NotRequired
@@ -13,7 +14,15 @@ from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.elasticsearch.client.backend import path
-from servers.elasticsearch.policy.index_names import LONGEST, IndexPattern, inside, near_names, within
+from servers.elasticsearch.client.errors import UNAVAILABLE, ElasticsearchError
+from servers.elasticsearch.policy.index_names import (
+    LONGEST,
+    IndexPattern,
+    inside,
+    known_fields,
+    near_names,
+    within,
+)
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.digests import DIGESTS
 from servers.elasticsearch.tools.health_sections import optional
@@ -24,7 +33,7 @@ class IndexSummary(TypedDict):
     docs: NotRequired[int]
     bytes: NotRequired[int]
     health: NotRequired[str]
-    shards: Annotated[str, Field(description="primaries x copies")]
+    shards: Annotated[NotRequired[str], Field(description="primaries x copies")]
     aliases: NotRequired[list[str]]
     closed: NotRequired[bool]
 
@@ -62,7 +71,7 @@ async def es_indices(
         else:
             rows = await DIGESTS[kind](call, pattern)
         return _page(call, kind if kind in ("data_streams", "templates") else "rows", rows, "name", limit, cursor)
-    rows = await _indices(call, pattern, "open,closed,hidden" if hidden else "open,closed", health)
+    rows = await summaries(call, pattern, "open,closed,hidden" if hidden else "open,closed", health)
     if order != "name":
         rows.sort(key=lambda row: -row.get(order, 0))
     answer = _page(call, "indices", rows, "index", limit, cursor)
@@ -88,22 +97,54 @@ def _page(
     return answer
 
 
-async def _indices(
-    call: Call[ScopedElasticsearch], pattern: str, expand: str, health: str | None
+async def summaries(
+    call: Call[ScopedElasticsearch], pattern: str, expand: str, health: str | None = None
 ) -> list[IndexSummary]:
+    """Return indices by name. A user without the right to statistics gets names, and documents as a search counts them."""
     pattern = await within(call.backend, pattern, expand)
     params = {"format": "json", "bytes": "b", "h": "index,health,status,docs.count,store.size,pri,rep", "s": "index"}
+    params |= {"expand_wildcards": expand} | ({"health": health} if health else {})
+
+    async def resolve() -> Any:
+        return await call.backend.read("GET", path("_resolve", "index", pattern), params={"expand_wildcards": expand})
+
     async with near_names(call.backend):
-        rows, resolved = await asyncio.gather(
-            call.backend.read(
-                "GET",
-                path("_cat", "indices", pattern),
-                params=params | {"expand_wildcards": expand} | ({"health": health} if health else {}),
-            ),
-            call.backend.read("GET", path("_resolve", "index", pattern), params={"expand_wildcards": expand}),
-        )
-    aliases = {entry["name"]: entry.get("aliases", []) for entry in resolved["indices"]}
-    return [_index(row, aliases.get(row["index"], [])) for row in rows]
+        try:
+            rows, resolved = await asyncio.gather(
+                call.backend.read("GET", path("_cat", "indices", pattern), params=params), resolve()
+            )
+        except ElasticsearchError as error:
+            if error.status not in UNAVAILABLE - {400, 404} or health:
+                raise
+            return await _counted(call, pattern, (await resolve())["indices"])
+    aliases = {entry["name"]: set(entry.get("aliases", ())) for entry in resolved["indices"]}
+    # An alias that was asked for is told apart from the indices that it leads to.
+    for entry in resolved["aliases"]:
+        for name in entry["indices"]:
+            aliases.setdefault(name, set()).add(entry["name"])
+    return [_index(row, sorted(aliases.get(row["index"], ()))) for row in rows]
+
+
+async def _counted(
+    call: Call[ScopedElasticsearch], pattern: str, resolved: list[Mapping[str, Any]]
+) -> list[IndexSummary]:
+    """Indices by their names, with the documents that a search finds in them."""
+    body = {"size": 0, "aggs": {"docs": {"terms": {"field": "_index", "size": 10_000}}}}
+    docs: dict[str, int] = {}
+    with suppress(ToolError):
+        answer = await call.backend.read("POST", path(pattern, "_search"), body=body)
+        docs = {bucket["key"]: bucket["doc_count"] for bucket in answer["aggregations"]["docs"]["buckets"]}
+    rows: list[IndexSummary] = []
+    for entry in sorted(resolved, key=lambda entry: str(entry["name"])):
+        row: IndexSummary = {"index": entry["name"]}
+        if entry["name"] in docs:
+            row["docs"] = docs[entry["name"]]
+        if entry.get("aliases"):
+            row["aliases"] = list(entry["aliases"])[:20]
+        if "closed" in entry.get("attributes", ()):
+            row["closed"] = True
+        rows.append(row)
+    return rows
 
 
 async def _data_streams(
@@ -124,7 +165,8 @@ async def _data_streams(
         for stream in stats.get("data_streams", ()):
             if row := rows.get(stream["data_stream"]):
                 row["bytes"] = stream["store_size_bytes"]
-                row["newest"] = datetime.fromtimestamp(stream.get("maximum_timestamp", 0) / 1000, UTC).isoformat()
+                if newest := stream.get("maximum_timestamp"):
+                    row["newest"] = datetime.fromtimestamp(newest / 1000, UTC).isoformat()
     return sorted(rows.values(), key=lambda row: str(row["name"]))
 
 
@@ -228,7 +270,17 @@ async def _mappings(call: Call[ScopedElasticsearch], index: str) -> dict[str, An
     index = await within(call.backend, index, "open,closed,hidden")
     params = {"allow_no_indices": "false", "expand_wildcards": "open,closed,hidden"}
     async with near_names(call.backend):
-        answer: dict[str, Any] = await call.backend.read("GET", path(index, "_mapping"), params=params)
+        try:
+            answer: dict[str, Any] = await call.backend.read("GET", path(index, "_mapping"), params=params)
+        except ElasticsearchError as error:
+            if error.status != 403:
+                raise
+            # Who may read but not see the mapping knows its fields from what searches are told.
+            fields = {
+                name: {"type": " | ".join(types)}
+                for name, types in (await known_fields(call.backend, index, "*")).items()
+            }
+            answer = {index: {"mappings": {"properties": {n: f for n, f in fields.items() if f["type"] != "object"}}}}
     return answer
 
 
@@ -249,7 +301,7 @@ async def _compared(call: Call[ScopedElasticsearch], index: str, other: str, fie
         else:
             difference[where][field] = told
     found: Mappings = {"difference": {key: told for key, told in difference.items() if told}}
-    return found | {"left_out": left_out} if left_out else found  # type: ignore[return-value]
+    return found | {"left_out": left_out} if left_out else found
 
 
 def _united(answer: Mapping[str, Any]) -> dict[str, str]:

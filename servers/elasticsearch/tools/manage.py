@@ -46,7 +46,7 @@ async def es_manage(
     if op != "delete":
         await call.backend.write("POST", path(name, f"_{op}"))
         return {"done": f"index {name} is {'closed: open makes it readable again' if op == 'close' else 'open'}"}
-    found = await (_described(call, name) if kind in ("index", "data_stream") else _definition(call, kind, name))
+    found = await (_described(call, kind, name) if kind in ("index", "data_stream") else _definition(call, kind, name))
     token = hashlib.blake2b(to_json([kind, name, found]).encode("utf-8", "replace"), digest_size=8).hexdigest()
     if confirm is None:
         return {"would_delete": {key: value for key, value in found.items() if key != "uuids"}, "confirm": token}
@@ -72,19 +72,21 @@ async def _check_kind(backend: ScopedElasticsearch, kind: str, name: str) -> Non
         raise ToolError(f"{name!r} is of kind {actual}{leads}: nothing was done; name the {kind} itself")
 
 
-async def _described(call: Call[ScopedElasticsearch], name: str) -> dict[str, Any]:
+async def _described(call: Call[ScopedElasticsearch], kind: str, name: str) -> dict[str, Any]:
     """Say what is lost with an index or a data stream."""
-    params = {"format": "json", "bytes": "b", "h": "index,uuid,status,docs.count,store.size", "expand_wildcards": "all"}
+    params = {"format": "json", "h": "index,uuid,status", "expand_wildcards": "all"}
     rows = await call.backend.read("GET", path("_cat", "indices", name), params=params)
-    aliases = await call.backend.read("GET", path(name, "_alias"))
     found: dict[str, Any] = {"name": name, "uuids": sorted(row["uuid"] for row in rows)}
     if len(rows) > 1:
         found["indices"] = len(rows)
     if closed := sum(row["status"] == "close" for row in rows):
         found["closed"] = closed
-    found["docs"] = sum(int(row["docs.count"] or 0) for row in rows)
-    if names := sorted({alias for entry in aliases.values() for alias in entry.get("aliases", {})}):
-        found["aliases"] = names[:20]
+    else:
+        found["docs"] = (await call.backend.read("POST", path(name, "_count"), answers=("count",)))["count"]
+    if kind == "index":
+        answer = await call.backend.read("GET", path(name, "_alias"))
+        if names := sorted({alias for entry in answer.values() for alias in entry.get("aliases", {})}):
+            found["aliases"] = names[:20]
     return found
 
 

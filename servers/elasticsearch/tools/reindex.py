@@ -81,12 +81,12 @@ async def copied(
         await _forget(call, pipeline)
         raise
     task = call.backend.scope.seal(f"{answer['task']}/{pipeline}" if pipeline else answer["task"])
-    until = time_left() - min(WAIT, time_left() / 2)
+    until = asyncio.get_running_loop().time() + min(WAIT, time_left() / 2)
     pause = 0.1
     while True:
         found = await progress(call, task)
         await call.progress(found.get("created", 0), found.get("total"), "documents copied")
-        if found["completed"] or time_left() - pause <= until:
+        if found["completed"] or asyncio.get_running_loop().time() + pause > until:
             return found
         await asyncio.sleep(pause)
         pause = min(pause * 2, 2.0)

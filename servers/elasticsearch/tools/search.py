@@ -8,7 +8,6 @@ that documents that came or went in between make no difference (https://www.elas
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import hashlib
@@ -162,20 +161,19 @@ async def es_search(
         async with near_fields_of(call.backend, reached):
             found = _found(call, await _go_on(call.backend, reached, page, body), page, size)
         if "cursor" not in found:
-            # It would expire by itself; nobody waits for it to be closed.
-            with contextlib.suppress(ToolError, BackendError):
-                await call.backend.write("DELETE", "/_pit", body={"id": page.pit})
+            await _close(call.backend, page)
     notes = found.get("notes", [])
     if page.first:
         notes = notes + await _field_notes(call, reached, found, text, query, given, aggs)
-    if not more.keys().isdisjoint(_ONE_PAGE) and found.pop("cursor", None):
+    if not more.keys().isdisjoint(_ONE_PAGE) and found.pop("cursor", ""):
         notes = [*notes, f"there is more: {', '.join(more.keys() & _ONE_PAGE)} has one page, so raise size"]
     if notes:
         found["notes"] = notes
     if ids:
         _bare(found)
     if also:
-        found["also"] = list(await asyncio.gather(*(_answered(call, arguments) for arguments in further)))
+        # One after the other, so that one answer at a time is in memory.
+        found["also"] = [await _answered(call, arguments) for arguments in further]
     return found
 
 
@@ -242,7 +240,7 @@ def _bare(found: SearchHits) -> None:
     for hit in found["hits"]:
         hit.pop("score", None)
     if all(hit.keys() == {"id"} for hit in found["hits"]):
-        found["ids"] = [hit["id"] for hit in found.pop("hits")]  # type: ignore[misc]
+        found["ids"] = [hit["id"] for hit in found.pop("hits")]
 
 
 async def _field_notes(
@@ -352,6 +350,7 @@ def _fingerprint(index: str, body: Dsl) -> str:
 
 
 async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body: Dsl) -> Any:
+    first = page.pit is None
     if page.pit is None:
         async with near_names(backend):
             opened = await backend.read(
@@ -368,9 +367,17 @@ async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body:
     try:
         return await backend.read("POST", "/_search", body=body)
     except ElasticsearchError as error:
+        if first:
+            await _close(backend, page)  # nobody gets a cursor of it
         if error.type in ("search_context_missing_exception", "no_shard_available_action_exception"):
             raise ToolError("the cursor has expired, or its index is gone: start again without a cursor") from None
         raise
+
+
+async def _close(backend: ScopedElasticsearch, page: HitsPage) -> None:
+    """Close the point in time of a page. One that stays open expires by itself."""
+    with contextlib.suppress(ToolError, BackendError):
+        await backend.write("DELETE", "/_pit", body={"id": page.pit})
 
 
 def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: int) -> SearchHits:
@@ -393,8 +400,13 @@ def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: i
                 "ask for fewer buckets (size), a longer interval or fewer sub-aggregations"
             )
         room.take(answer["aggregations"])
-    if "suggest" in answer and room.take(answer["suggest"]):
+    if "suggest" in answer:
         found["suggest"] = answer["suggest"]
+        if size(answer["suggest"]) > room.left:
+            raise ToolError(
+                f"the suggestions have {size(answer['suggest'])} bytes, more than fit: ask for fewer (size)"
+            )
+        room.take(answer["suggest"])
     several = len({hit["_index"] for hit in hits}) > 1
     found["hits"] = _fitted([_hit(hits[at], several) for at in unseen[:most]], room)
     shown = len(found["hits"])
@@ -420,7 +432,7 @@ def _hit(raw: Any, several: bool) -> Hit:
         hit["routing"] = raw["_routing"]
     if several:
         hit["index"] = raw["_index"]
-    if raw.get("_score") is not None:
+    if raw.get("_score"):  # one that only filters have found has 0
         hit["score"] = raw["_score"]
     if "highlight" in raw:
         hit["highlight"] = raw["highlight"]

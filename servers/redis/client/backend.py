@@ -15,7 +15,7 @@ from servers.common.backend import BackendError
 from servers.common.memory_budget import MemoryBudget
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.deployment import RedisNode, deploy
-from servers.redis.client.errors import CROSS_SLOT, ConnectionLost, RedisErrors
+from servers.redis.client.errors import CROSS_SLOT, ConnectionLost, RedisErrors, of_server
 from servers.redis.client.memory_guard import arriving
 from servers.redis.format.replies import info
 from servers.redis.settings import RedisSettings
@@ -269,6 +269,9 @@ class RedisBackend:
                 for command in commands:
                     pipeline.execute_command(*command)
                 answers = await pipeline.execute(raise_on_error=False)
+                for answer in answers:
+                    if of_server(answer):
+                        raise answer
             if _length(answers) > KEPT_BYTES:
                 await node.close_idle()
             return answers

@@ -132,6 +132,9 @@ class _Credentials(CredentialProvider):
             raise AuthenticationError("the password's file can't be read") from None
         return (self._username, password) if self._username else (password,)
 
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        return self.get_credentials()
+
 
 def _options(username: str, password: Secret) -> dict[str, Any]:
     """Return the options of a connection, wherever it leads."""

@@ -16,6 +16,7 @@ from redis.exceptions import (
     MaxConnectionsError,
     MovedError,
     NoPermissionError,
+    OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
     RedisError,
@@ -123,7 +124,16 @@ class RedisErrors:
             return ToolError("this Redis is a read-only replica: connect to its master to write")
         if isinstance(error, ClusterCrossSlotError):
             return ToolError(CROSS_SLOT)
+        if isinstance(error, OutOfMemoryError):
+            return ToolError(
+                "Redis' memory is full (OOM, maxmemory), so it refused the write and nothing was done: delete keys, or have "
+                "the limit raised"
+            )
         if isinstance(error, ResponseError):
+            if code(error) == "BUSY":
+                return ToolError(
+                    "Redis is busy with a script of another client (BUSY), and nothing was done: try again in a while"
+                )
             if code(error) == "WRONGTYPE":
                 return ToolError("the key holds a value of another type: redis_scan shows the types of keys")
             return ToolError(f"Redis answered: {str(error)[:300]}")
@@ -175,6 +185,13 @@ class RedisErrors:
 def code(error: RedisError) -> str:
     """Return the code word of Redis' answer, such as WRONGTYPE."""
     return error.status_code or str(error).partition(" ")[0]
+
+
+def of_server(answer: object) -> bool:
+    """Return whether an answer is an error that is about the server, and not about the command."""
+    return isinstance(answer, BusyLoadingError | MasterDownError) or (
+        isinstance(answer, ResponseError) and code(answer) == "BUSY"
+    )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

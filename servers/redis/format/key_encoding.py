@@ -9,6 +9,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import BeforeValidator, Field
 from typing_extensions import TypedDict
 
+from servers.common.protocol.arguments import fit
 from servers.common.protocol.tools import ToolError, to_json
 
 _PREFIX = "base64:"
@@ -18,6 +19,9 @@ LONGEST_NAME = 4096
 
 LONGEST_PATTERN = 1000
 """Bytes of a glob. Redis before 7.0.16 and 6.2.16 can be crashed by long ones (CVE-2024-31228)."""
+
+MOST_IN_VECTOR = 1e15
+"""The biggest number of a vector."""
 
 Pattern = str
 """A glob in an argument; its length is checked where it is used."""
@@ -119,3 +123,19 @@ def _decode(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise ToolError(f"not base64: {text[:40]!r}") from None
+
+
+def parse_vector(value: Any) -> list[float]:
+    """Read a vector from an argument: an array of numbers, or one as JSON text.
+
+    Raises:
+        ToolError: it is not, or a number is too big for Redis, which keeps the squares of 32-bit numbers.
+    """
+    vector = fit(value, {"type": "array", "items": {"type": "number"}})
+    if (
+        not isinstance(vector, list)
+        or not vector
+        or not all(type(number) in (int, float) and abs(number) <= MOST_IN_VECTOR for number in vector)
+    ):
+        raise ToolError(f"a vector is an array of numbers of up to {MOST_IN_VECTOR:g}, such as [0.1,2]")
+    return vector

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,8 +51,10 @@ def number(fields: Mapping[str, str], name: str) -> int:
 
 
 def score(value: Any) -> Any:
-    """Return a floating-point number. JSON has no infinities; Redis' spelling of them is a string."""
+    """Return a floating-point number. JSON has no infinities and no NaN; Redis' spelling of them is a string."""
     real = float(value)
+    if math.isnan(real):
+        return "nan"
     return real if abs(real) != float("inf") else ("inf" if real > 0 else "-inf")
 
 

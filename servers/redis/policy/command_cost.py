@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -26,13 +27,19 @@ MOST_STORED = 32 * MOST_BYTES
 """Bytes that Redis may go over for them without answering with them, as to store what comes of it."""
 
 MOST_GROWN = 8 * MOST_BYTES
-"""Bytes by which a call may lengthen strings without sending these bytes, as SETBIT does at a far offset."""
+"""Bytes by which a call may lengthen keys without sending these bytes, as SETBIT does at a far offset."""
 
 MOST_COUNT = 10_000
 """Elements that a command may be asked for by a COUNT."""
 
 SAMPLES = 10_000
 """Elements of a key that Redis looks at to tell its size; of a key with no more, the size is exact."""
+
+MOST_NUMBER = 2.0**60
+"""The biggest number that is told from a bigger one."""
+
+MOST_COMMAS = 4
+"""Commas in a JSON path: each may make two of one part of a document."""
 
 MOST_COMPARED = 16_000_000
 """Steps of LCS: the product of the lengths of its strings."""
@@ -49,7 +56,8 @@ _SMALL = frozenset(
     llen memory|usage object|encoding object|freq object|idletime object|refcount pexpiretime pttl randomkey scan scard
     sismember smismember strlen time touch ttl type vcard vdim xlen zcard zcount zlexcount zmscore zrank zrevrank zscore
     bf.card bf.exists bf.info bf.mexists cf.count cf.exists cf.info cf.mexists cms.info cms.query digest json.arrlen
-    json.objlen json.strlen json.type topk.count topk.info topk.query ts.get vismember
+    json.objlen json.strlen json.type topk.count topk.info topk.query ts.get vinfo vismember xinfo|consumers xinfo|groups
+    xpending
     """)
 )
 """Reading commands that look at a small part of a key, however big it is, and whose answer is small."""
@@ -75,6 +83,9 @@ _FIELDS = frozenset(names("hget hmget hgetdel hgetex"))
 _RANDOM = frozenset(names("hrandfield srandmember vrandmember zrandmember"))
 """Commands whose count may be negative, and then repeats elements."""
 
+_MULTIPLYING = frozenset(names("json.arrappend json.arrinsert json.merge json.set json.strappend"))
+"""Commands that write what is sent in each place that a path finds."""
+
 _POPPING = frozenset(names("lpop rpop spop zpopmax zpopmin"))
 """Commands that take a count of elements after the key."""
 
@@ -84,7 +95,7 @@ _ONE = frozenset(names("lindex lmove rpoplpush blmove brpoplpush blpop brpop bzp
 _COUNTED = {
     **dict.fromkeys(names("lmpop zmpop blmpop bzmpop"), 1),
     **dict.fromkeys(names("hscan sscan zscan vsim"), 10),
-    **dict.fromkeys(names("xautoclaim"), 100),
+    **dict.fromkeys(names("vlinks xautoclaim"), 100),
     **dict.fromkeys(names("scan xrange xrevrange xread xreadgroup ts.range ts.revrange"), None),
 }
 """Commands with an option COUNT, and how many elements they answer without it; None: all."""
@@ -95,6 +106,12 @@ _OPTIONS_FROM = (
     | dict.fromkeys(names("xrange xrevrange ts.range ts.revrange"), 4)
 )
 """Where the options of a command begin."""
+
+_UNBOUNDED = frozenset(names("ts.range ts.revrange xread xreadgroup"))
+"""Commands that take a COUNT of 0 for all elements."""
+
+_FORMATTING = frozenset({b"INDENT", b"NEWLINE", b"SPACE"})
+"""Options of JSON.GET that repeat a text at each level of a document."""
 
 _RANGES = frozenset(names("lrange zrange zrevrange"))
 """Commands that answer from one index to another, unless an option says otherwise."""
@@ -127,6 +144,18 @@ Probe = tuple[Any, ...]
 def _memory_usage(key: bytes) -> Probe:
     """Return the command that tells the bytes of a key."""
     return ("MEMORY", "USAGE", key, "SAMPLES", SAMPLES)
+
+
+def _json_memory(key: bytes, path: bytes) -> Probe:
+    """Return the command that tells the bytes of each part of a JSON document that a path finds."""
+    return ("JSON.DEBUG", "MEMORY", key, path)
+
+
+def _size(probe: Probe, answer: Any) -> int:
+    """Read what a probe was answered: a number, or one for each part that a path finds."""
+    if isinstance(answer, list):
+        return len(answer) if probe[0] == "JSON.TYPE" else sum(part for part in answer if isinstance(part, int))
+    return answer if isinstance(answer, int) else int(probe[0] == "JSON.TYPE")
 
 
 @dataclass
@@ -179,7 +208,7 @@ async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> Weigh
         what the answers may take.
 
     Raises:
-        ToolError: they read more than MOST_BYTES, go over more than MOST_STORED, lengthen strings by more than MOST_GROWN, or
+        ToolError: they read more than MOST_BYTES, go over more than MOST_STORED, lengthen keys by more than MOST_GROWN, or
             a count or pattern is out of bounds.
     """
     answers = [_answer(command) for command in commands]
@@ -189,11 +218,13 @@ async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> Weigh
         probes |= dict.fromkeys(answer.probes(), 0)
         if command.name in _WORKING or command.name in _MOVING:
             probes |= dict.fromkeys((_memory_usage(key) for key in command.keys), 0)
+        if command.name in _MULTIPLYING:
+            probes[_json_type(command)] = 0
         if command.name == "lcs" or _reach(command):
             probes |= dict.fromkeys((("STRLEN", key) for key in command.keys), 0)
     found = await backend.read_many(list(probes))
     # A key that is not there has no size; where this user may not ask, the command itself is refused as well.
-    sizes = {probe: size if isinstance(size, int) else 0 for probe, size in zip(probes, found, strict=True)}
+    sizes = {probe: _size(probe, answer) for probe, answer in zip(probes, found, strict=True)}
     return _Sum(sizes).add_up(commands, answers)
 
 
@@ -214,16 +245,23 @@ class _Sum:
             if command.name == "lcs":
                 self._compare(command.keys)
             for probe in answer.strings:
-                key = probe[1]
-                self._read(
-                    key, min(self._sizes[probe] + self._added[key], answer.most or MOST_STORED), len(answer.strings) - 1
-                )
+                key = probe[2] if probe[0] == "JSON.DEBUG" else probe[1]
+                size = min(self._sizes[probe] + self._added[key], answer.most or MOST_STORED)
+                self._read(key, size, len(answer.strings) - 1)
             for key in answer.keys:
                 self._read(key, *self._part(key, answer), COPIES_OF_STREAM if answer.length == "XLEN" else COPIES)
             self._estimated |= command.name == "scan"
             if command.name in _WORKING:
                 for key in command.keys[_WORKING[command.name]]:
                     self._working[key] += self._size(key)
+            if command.name in _MULTIPLYING:
+                key, path = command.keys[0], command.words[2]
+                places = self._sizes[_json_type(command)]
+                if any(sign in path for sign in (b"*", b"..", b",", b"?", b":")):
+                    places += self._added[key] // 2  # of what the call writes before
+                grown[key] = grown.get(key, 0) + max(places - 1, 0) * sum(map(len, command.words[3:]))
+            if reserved := _reserved(command):
+                grown[command.keys[0]] = grown.get(command.keys[0], 0) + reserved
             if reach := _reach(command):
                 key = command.keys[0]
                 longer = max(reach - self._sizes["STRLEN", key], 0)
@@ -233,7 +271,7 @@ class _Sum:
                 self._change(command)
         _check("read", self._reading, MOST_BYTES, ": ask for less, or use redis_read, which reads in pages")
         _check("go over", self._working, MOST_STORED, ": do it in parts")
-        _check("lengthen strings by", Counter(grown), MOST_GROWN, ": take a smaller offset")
+        _check("lengthen keys by", Counter(grown), MOST_GROWN, ": take smaller numbers, or a path to fewer places")
         return Weight(self._weight, self._estimated)
 
     def _size(self, key: bytes) -> int:
@@ -283,6 +321,8 @@ def _check(what: str, sizes: Counter[bytes], most: int, instead: str) -> None:
 def _answer(command: Planned) -> _Answer:
     """Return what decides how long the answer is."""
     name, words, keys = command.name, command.words, command.keys
+    if name in ("json.get", "json.mget", "json.objkeys", "json.resp"):
+        return _Answer([_json_memory(key, path) for key in keys for path in _paths(command) or (b"$",)])
     if name in _STRINGS or (name == "set" and b"GET" in (word.upper() for word in words[3:])):
         return _Answer([("STRLEN", key) for key in keys])
     if name in _FIELDS:
@@ -309,6 +349,8 @@ def _elements(command: Planned) -> int | None:
         return _number(words[2]) if len(words) > 2 else 1
     if name == "xclaim":
         return len(words)
+    if name == "xinfo|stream":
+        return None if len(words) > 3 else 2
     if name in _RANGES and len(words) <= 5 and all(word.upper() == b"WITHSCORES" for word in words[4:]):
         start, end = (_number(word) for word in words[2:4])
         return max(end - start + 1, 0) if start is not None and end is not None and (start >= 0) == (end >= 0) else None
@@ -330,6 +372,8 @@ def _count(command: Planned) -> int | None:
     else:
         words = words[_OPTIONS_FROM.get(command.name, 2) :]
     given = [_number(value) for word, value in pairwise(words) if word.upper() == b"COUNT"]
+    if command.name in _UNBOUNDED and 0 in given:
+        return None
     return max((number for number in given if number is not None), default=None)
 
 
@@ -351,6 +395,76 @@ def _reach(command: Planned) -> int:
     return 0
 
 
+def _paths(command: Planned) -> Sequence[bytes]:
+    """The paths that a JSON command names, in their places."""
+    words = command.words
+    if command.name == "json.get":
+        return [word for word in words[2:] if word.upper() != b"NOESCAPE"]
+    if command.name == "json.mget":
+        return words[-1:]
+    return words[2::3] if command.name == "json.mset" else words[2:3]
+
+
+def _json_type(command: Planned) -> Probe:
+    """Return the command that tells how many places a path finds."""
+    return ("JSON.TYPE", command.keys[0], *command.words[2:3])
+
+
+def check_json_path(path: bytes) -> None:
+    """Refuse a JSON path that can find the same part of a document many times: its work and its answer have no bound.
+
+    Raises:
+        ToolError: it can.
+    """
+    if len(path) > LONGEST_PATTERN or path.count(b"..") > 1 or path.count(b",") > MOST_COMMAS:
+        raise ToolError(f"a JSON path may have {LONGEST_PATTERN} bytes, one '..', and {MOST_COMMAS} commas")
+
+
+def _reserved(command: Planned) -> int:
+    """Estimate the bytes that a command sets aside for a filter or a sketch, whatever is sent; 0 for other commands."""
+    words = command.words
+    if b"ITEMS" in (upper := [word.upper() for word in words]):
+        words = words[: upper.index(b"ITEMS")]
+
+    def at(index: int) -> float:
+        return _real(words[index]) if index < len(words) else 0.0
+
+    def option(name: bytes) -> float:
+        return max((_real(value) for word, value in pairwise(words) if word.upper() == name), default=0.0)
+
+    bytes_ = 0.0
+    match command.name:
+        case "bf.reserve":
+            bytes_ = at(3) * _bloom_bytes(at(2))
+        case "bf.insert":
+            bytes_ = option(b"CAPACITY") * _bloom_bytes(option(b"ERROR") or 0.01)
+        case "cf.insert" | "cf.insertnx" | "cf.reserve":
+            bytes_ = 2 * (at(2) if command.name == "cf.reserve" else option(b"CAPACITY"))
+        case "cms.initbydim":
+            bytes_ = 4 * at(2) * at(3)
+        case "cms.initbyprob":
+            bytes_ = 8 / max(at(2), 1e-30) * math.log2(1 / min(max(at(3), 1e-300), 1))
+        case "tdigest.create" | "tdigest.merge":
+            bytes_ = 100 * option(b"COMPRESSION")
+        case "topk.reserve":
+            bytes_ = 100 * at(2) + 16 * at(3) * at(4)
+    return int(min(bytes_, MOST_NUMBER))
+
+
+def _bloom_bytes(error: float) -> float:
+    """Bytes of a Bloom filter for each entry: 1.44 bits for each halving of the rate of errors."""
+    return 0.18 * math.log2(1 / min(max(error, 1e-300), 1))
+
+
+def _real(text: bytes) -> float:
+    """A number in the words of a command, MOST_NUMBER at the most; 0 where it is not one, which Redis refuses itself."""
+    try:
+        number = float(text)
+    except ValueError:
+        return 0.0
+    return min(number, MOST_NUMBER) if number > 0 else 0.0
+
+
 def check_arguments(command: Planned) -> None:
     """Refuse counts and patterns that are out of bounds.
 
@@ -361,6 +475,13 @@ def check_arguments(command: Planned) -> None:
     count = _count(command) if command.name in _COUNTED else None
     if command.name in _RANDOM | _POPPING and len(words) > 2:
         count = _number(words[2])
+    if command.name == "xpending" and len(words) > 5:
+        count = _number(words[7 if words[3].upper() == b"IDLE" and len(words) > 7 else 5])
+    if command.name.startswith("json."):
+        for path in _paths(command):
+            check_json_path(path)
+        if command.name == "json.get" and _FORMATTING & {word.upper() for word in words[2:]}:
+            raise ToolError("leave out INDENT, NEWLINE and SPACE: JSON comes without them")
     if count is not None and not 0 <= count <= MOST_COUNT:
         raise ToolError(f"give a count from 0 to {MOST_COUNT}")
     if command.name in _SCANS:
@@ -370,7 +491,7 @@ def check_arguments(command: Planned) -> None:
                 raise ToolError(f"a pattern may have {LONGEST_PATTERN} bytes")
     if command.name == "memory|usage" and len(words) > 4 and not 1 <= (_number(words[4]) or 0) <= SAMPLES:
         raise ToolError(f"SAMPLES may be from 1 to {SAMPLES}")
-    if command.name in ("ts.range", "ts.revrange") and count is None:
+    if command.name in ("ts.range", "ts.revrange") and not count:
         raise ToolError(f"give a COUNT, of up to {MOST_COUNT}")
 
 

@@ -126,17 +126,21 @@ async def test_fields_of_a_hash_expire(other: tuple[Redis, Sidecar, str]) -> Non
 
 
 async def test_vector_sets_are_written_read_and_searched(other: tuple[Redis, Sidecar, str]) -> None:
-    _, sidecar, version = other
+    redis, sidecar, version = other
     async with Client(sidecar.url + "/mcp") as client:
         wanted: dict[str, Any] = {"key": "vectors", "type": "vectorset"}
         if version != "redis 8.":
             assert "no type vectorset" in await error(client, "redis_write", **wanted, value={"a": [1, 0]})
             assert "no command 'VSIM'" in await error(client, "redis_command", command=["VSIM", "vectors", "ELE", "a"])
             return
-        written = await ok(client, "redis_write", **wanted, value={"a": [1, 0], "b": [1, 0.25], "[c]": [0, 1]})
+        written = await ok(client, "redis_write", **wanted, value={"a": [1, 0], "b": "[1, 0.25]", "[c]": [0, 1]})
         assert written == wanted | {"created": True, "length": 3}
         refusal = await error(client, "redis_write", **wanted, value={"d": [1, 0, 0]})
         assert "nothing was written" in refusal and "dimension" in refusal
+        assert "up to 1e+15" in await error(client, "redis_write", **wanted, value={"d": [1e308, 1]})
+        redis.execute_command("VADD", "not numbers", "VALUES", 2, "inf", "1", "a")
+        assert (await ok(client, "redis_read", key="not numbers", field="a"))["about"]["vector"] == ["nan", "nan"]
+        redis.delete("not numbers")
         assert "one length" in await error(client, "redis_write", **wanted, value={"d": [1], "e": [1, 2]})
         whole = await ok(client, "redis_read", key="vectors")
         assert (
@@ -149,7 +153,8 @@ async def test_vector_sets_are_written_read_and_searched(other: tuple[Redis, Sid
         encoded = "base64:" + base64.b64encode(b"[c]").decode()
         assert (await ok(client, "redis_read", key="vectors", field=encoded))["members"][0]["member"] == "[c]"
         assert "no element" in await error(client, "redis_read", key="vectors", field="nosuch")
-        assert "array of numbers" in await error(client, "redis_read", key="vectors", field="[1,")
+        for wrong in ("[1,", "[" * 5000, "[]", "[1e999]", '["x"]'):
+            assert "array of numbers" in await error(client, "redis_read", key="vectors", field=wrong)
         assert "dimension" in await error(client, "redis_read", key="vectors", field="[1]")
         command = ["VSIM", "vectors", "VALUES", "2", "0", "1", "COUNT", "1"]
         assert await ok(client, "redis_command", command=command) == {"reply": ["[c]"]}

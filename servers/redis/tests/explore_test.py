@@ -12,7 +12,7 @@ from mcp import Client
 from mcp_types import TextResourceContents
 from redis import Redis
 
-from servers.redis.tests.conftest import error, ok, pages
+from servers.redis.tests.conftest import error, ok, pages, until
 
 pytestmark = pytest.mark.anyio
 
@@ -190,6 +190,14 @@ async def test_listening_hears_what_is_published_meanwhile(client: Client, redis
     assert redis.pubsub_channels() == [], "the listening connection is closed"
 
 
+async def test_what_was_heard_before_the_connection_broke_is_given(client: Client, redis: Redis) -> None:
+    listening = asyncio.create_task(ok(client, "redis_pubsub", listen=["c"], seconds=20))
+    await until(lambda: redis.publish("c", "hello") == 1)
+    redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    heard = await listening
+    assert heard["messages"][0] == {"channel": "c", "message": "hello"} and "can't be reached" in heard["ended"]
+
+
 async def test_listening_ends_when_its_time_is_over(client: Client, redis: Redis) -> None:
     assert await ok(client, "redis_pubsub", listen=["silence"], seconds=0.5) == {"messages": []}
 
@@ -287,7 +295,7 @@ async def test_reading_commands_are_sent(client: Client, redis: Redis, command: 
         (["SORT", "l", "STORE", "k"], "dangerous"),
         (["BLPOP", "l", "0"], "blocks"),
         (["XREAD", "BLOCK", "0", "STREAMS", "x", "$"], "blocks"),
-        (["SUBSCRIBE", "c"], "listens"),
+        (["SUBSCRIBE", "c"], "subscriber"),
         (["MULTI"], "transaction"),
         (["CLIENT", "KILL", "TYPE", "normal"], "administrators"),
         (["CLIENT", "LIST"], "administrators"),

@@ -45,6 +45,8 @@ async def test_only_what_is_inside_is_found(client: Client) -> None:
     assert await pages(client, "redis_scan", "keys", pattern=f"{CANARY}*") == []
     assert sorted(k["key"] for k in await pages(client, "redis_scan", "keys", order="memory")) == INSIDE
     profile = await ok(client, "redis_profile")
+    assert "databases" not in await ok(client, "redis_info")
+    assert "keys_count" not in (await ok(client, "redis_diagnose", topic="memory"))["summary"]
     assert profile["sampled"] == 5 and "keys" not in profile and CANARY not in json.dumps(profile)
     assert [c for c in (await ok(client, "redis_pubsub"))["channels"] if not c["channel"].startswith("app:")] == []
 

@@ -24,7 +24,7 @@ ENGINE = ["redis_indexes", "redis_search", "redis_aggregate", "redis_create_inde
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Redis, Sidecar]]:
-    with other_redis("redis-8", ["search", "json"]) as server, Redis("127.0.0.1", server.port) as redis:
+    with other_redis("redis-8", ["search", "json", "bloom"]) as server, Redis("127.0.0.1", server.port) as redis:
         for words in (
             "books PREFIX 1 book: SCHEMA title TEXT SORTABLE year NUMERIC SORTABLE genre TAG SORTABLE",
             "docs PREFIX 1 doc: SCHEMA title TEXT v VECTOR HNSW 6 TYPE FLOAT32 DIM 3 DISTANCE_METRIC COSINE",
@@ -209,6 +209,72 @@ async def test_json_is_written_and_read_by_path(client: Client) -> None:
     assert "nothing was written" in await error(client, "redis_write", key="absent", type="json", path="$.x", value=1)
     assert "nothing was written" in await error(client, "redis_write", key="book:0", type="json", value=1)
     assert (await ok(client, "redis_scan", type="json"))["keys"][0]["type"] == "ReJSON-RL"
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("JSON.GET deep $..*..*", "one '..'"),
+        ("JSON.GET deep $[0,0,0,0,0,0,0]", "commas"),
+        ("JSON.GET deep $..*", "read"),
+        ("JSON.MGET deep deep $..*", "read"),
+        ("JSON.RESP deep $..*", "read"),
+        ("JSON.GET deep INDENT xxxxxxxxxx", "INDENT"),
+        ("JSON.SET deep $..* LONG", "lengthen"),
+        ("JSON.MERGE deep $..a LONG", "lengthen"),
+        ("CMS.INITBYPROB new 0.00000001 0.0001", "lengthen"),
+        ("CMS.INITBYDIM new 2000000 100", "lengthen"),
+        ("BF.RESERVE new 0.0001 100000000", "lengthen"),
+        ("BF.INSERT new CAPACITY 9 CAPACITY 1e9 ITEMS a", "lengthen"),
+        ("CF.RESERVE new 268435456", "lengthen"),
+        ("TOPK.RESERVE new 10 1000000 50 0.9", "lengthen"),
+        ("TDIGEST.CREATE new COMPRESSION 100000000", "lengthen"),
+    ],
+)
+async def test_what_a_module_would_multiply_is_refused(
+    client: Client, engine: tuple[Redis, Sidecar], command: str, reason: str
+) -> None:
+    redis, _ = engine
+    redis.execute_command("JSON.SET", "deep", "$", '{"a":' * 99 + json.dumps("x" * 100_000) + "}" * 99)
+    words = [json.dumps("y" * 1_000_000) if word == "LONG" else word for word in command.split()]
+    refusal = await error(client, "redis_transaction", commands=[words])
+    assert reason in refusal and not redis.exists("new"), refusal
+
+
+async def test_a_path_that_writes_too_much_is_refused(client: Client, engine: tuple[Redis, Sidecar]) -> None:
+    engine[0].execute_command("JSON.SET", "deep", "$", json.dumps(list(range(1000))))
+    arguments = {"key": "deep", "type": "json", "value": "y" * 100_000}
+    assert "lengthen" in await error(client, "redis_write", **arguments, path="$[*]")
+    assert "one '..'" in await error(client, "redis_write", **arguments, path="$..*..*")
+    await ok(client, "redis_write", **arguments, path="$[0]")
+
+
+@pytest.mark.parametrize("field", ["$..*", "$..*..*"])
+async def test_a_path_that_finds_too_much_is_refused(client: Client, engine: tuple[Redis, Sidecar], field: str) -> None:
+    engine[0].execute_command("JSON.SET", "deep", "$", '{"a":' * 99 + json.dumps("x" * 100_000) + "}" * 99)
+    assert "path" in await error(client, "redis_read", key="deep", field=field)
+    assert (await ok(client, "redis_read", key="deep", field="$.a.a"))["value"]["text"].startswith('[{"a":')
+
+
+async def test_usual_filters_and_sketches_are_made(client: Client, engine: tuple[Redis, Sidecar]) -> None:
+    redis, _ = engine
+    commands = [
+        "BF.RESERVE f:bloom 0.001 1000000",
+        "BF.INSERT f:bloom2 ITEMS 100000 200000 300000 400000",
+        "CF.RESERVE f:cuckoo 1000000 BUCKETSIZE 2 EXPANSION 1",
+        "CMS.INITBYPROB f:cms 0.001 0.01",
+        "TOPK.RESERVE f:topk 50 2000 7 0.925",
+        "TDIGEST.CREATE f:digest COMPRESSION 1000",
+    ]
+    done = await ok(client, "redis_transaction", commands=[command.split() for command in commands])
+    assert "failed" not in done and len(redis.keys("f:*")) == len(commands)
+    for key in redis.keys("f:*"):
+        assert isinstance(key, bytes)
+        assert (await ok(client, "redis_read", key=key.decode()))["about"]
+    await ok(client, "redis_write", key="f:doc", type="json", value={"a": [{"b": 1}, {"b": 2}]})
+    await ok(client, "redis_transaction", commands=[["JSON.SET", "f:doc", "$.a[*].b", "3"]])
+    reply = (await ok(client, "redis_command", command=["JSON.GET", "f:doc", "$..b", "$.a[0]"]))["reply"]
+    assert json.loads(reply) == {"$..b": [3, 3], "$.a[0]": [{"b": 3}]}
 
 
 async def test_time_series_are_read(tmp_path: Path) -> None:

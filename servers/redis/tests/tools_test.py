@@ -267,7 +267,7 @@ async def test_write_conditions_and_ttl(client: Client, redis: Redis) -> None:
     assert "nothing was written" in await error(client, "redis_write", key="k", value="1", condition="present")
     assert not redis.exists("k")
     await ok(client, "redis_write", key="k", value="1", condition="absent", ttl_s=500)
-    assert "there already" in await error(client, "redis_write", key="k", value="2", condition="absent")
+    assert "already exists" in await error(client, "redis_write", key="k", value="2", condition="absent")
     await ok(client, "redis_write", key="k", value="3")
     assert redis.get("k") == b"3" and 490 < redis.ttl("k") <= 500, "without ttl_s the TTL stays"
     await ok(client, "redis_write", key="k", value="3", ttl_s=0)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 
 import pytest
 from mcp import Client
 from redis import Redis
+from redis.exceptions import ResponseError
 
-from servers.redis.tests.conftest import error, ok
+from servers.redis.tests.conftest import error, ok, until
 from tools.backends.sidecar import Sidecar
 
 pytestmark = pytest.mark.anyio
@@ -268,6 +270,9 @@ async def test_a_json_document_needs_its_module(client: Client, redis: Redis) ->
         [["LMPOP", "1", "list", "LEFT", "COUNT", "10000"]],
         [["LRANGE", "list", "0", "-1"]],
         [["SRANDMEMBER", "set", "-40000000"]],
+        [["XREAD", "COUNT", "1", "COUNT", "0", "STREAMS", "stream", "0"]],
+        [["XINFO", "STREAM", "stream", "FULL", "COUNT", "0"]],
+        [["XPENDING", "stream", "g", "IDLE", "0", "-", "+", "99999999"]],
         [["SUNIONSTORE", "d", *["set"] * 900]],
     ],
 )
@@ -275,6 +280,46 @@ async def test_what_costs_too_much_is_not_sent(client: Client, redis: Redis, com
     redis.set("big", b"x" * 9_000_000)
     redis.rpush("list", *[b"x" * 1_000_000] * 10)
     redis.sadd("set", *range(20_000))
+    for _ in range(10):
+        redis.xadd("stream", {"f": b"x" * 1_000_000})
     said = await error(client, "redis_transaction", commands=commands)
     assert "a call may" in said or "count from 0" in said
     assert not redis.exists("s", "d") and redis.llen("list") == 10
+
+
+async def test_a_full_or_busy_redis_says_that_nothing_was_done(client: Client, redis: Redis) -> None:
+    redis.set("s", "v")
+    redis.config_set("maxmemory", 1)
+    try:
+        for tool, arguments in (
+            ("redis_write", {"key": "s", "value": "x"}),
+            ("redis_transaction", {"commands": [["INCR", "n"], ["SET", "s", "x"]]}),
+        ):
+            refusal = await error(client, tool, **arguments)
+            assert "OOM" in refusal and "nothing was done" in refusal
+    finally:
+        redis.config_set("maxmemory", 0)
+    redis.config_set("busy-reply-threshold", 50)
+    busy = asyncio.create_task(asyncio.to_thread(_forever, redis))
+    try:
+        await until(lambda: _is_busy(redis))
+        for tool, arguments in (("redis_read", {"key": "s"}), ("redis_write", {"key": "s", "value": "x"})):
+            refusal = await error(client, tool, **arguments)
+            assert "BUSY" in refusal and "nothing was done" in refusal
+    finally:
+        redis.script_kill()
+        await busy
+        redis.config_set("busy-reply-threshold", 5000)
+    assert redis.get("s") == b"v" and not redis.exists("n")
+
+
+def _forever(redis: Redis) -> None:
+    with suppress(ResponseError):  # it is killed
+        redis.eval("while true do end", 0)
+
+
+def _is_busy(redis: Redis) -> bool:
+    try:
+        return not redis.ping()
+    except ResponseError:
+        return True

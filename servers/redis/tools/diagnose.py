@@ -143,8 +143,13 @@ def _origin(client: dict[str, str]) -> tuple[str, str, str]:
 
 
 async def _memory(call: Call[ScopedRedis], limit: int) -> Diagnosis:
+    hidden = {"keys.count"} if call.backend.scope else ()
     servers = [
-        {name.replace(".", "_"): as_json(value) for name, value in pairs(stats).items() if not isinstance(value, list)}
+        {
+            name.replace(".", "_"): as_json(value)
+            for name, value in pairs(stats).items()
+            if not isinstance(value, list) and name not in hidden
+        }
         for stats in await call.backend.each("MEMORY", "STATS")
     ]
     summary = servers[0] if len(servers) == 1 else {f"server_{index}": kept for index, kept in enumerate(servers)}

@@ -42,7 +42,7 @@ class Info(TypedDict):
     memory: Memory
     persistence: str
     replicas: int
-    databases: list[Database]
+    databases: Annotated[NotRequired[list[Database]], Field(description="absent where prefixes limit this server")]
     findings: Annotated[list[str], Field(description="what looks wrong, and why")]
 
 
@@ -50,7 +50,10 @@ class Info(TypedDict):
 async def redis_info(call: Call[ScopedRedis]) -> Info:
     """Report version, memory, clients, persistence, replication and key counts, and what looks wrong. Begin here."""
     servers = [info(reply) for reply in await call.backend.each("INFO")]
-    return info_summary(servers)
+    summary = info_summary(servers)
+    if call.backend.scope:
+        del summary["databases"]
+    return summary
 
 
 def info_summary(servers: Sequence[Mapping[str, str]]) -> Info:

@@ -11,6 +11,7 @@ from pydantic import Field
 from redis.asyncio.client import PubSub
 from typing_extensions import TypedDict
 
+from servers.common.backend import BackendError
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.format.key_encoding import LONGEST_PATTERN, parse, show, show_key
 from servers.redis.policy.key_scope import ScopedRedis
@@ -27,6 +28,7 @@ class Heard(TypedDict):
     ]
     messages: NotRequired[list[dict[str, Any]]]
     cut: Annotated[NotRequired[bool], Field(description="there were more")]
+    ended: Annotated[NotRequired[str], Field(description="why it ended before its time")]
 
 
 @tool(title="Listen to channels", idempotent=False)
@@ -106,8 +108,13 @@ async def _collect(
             message = await asyncio.wait_for(heard.get(), min(left, 1.0))
         except TimeoutError:
             if task.done():
-                with call.backend.translated():
-                    task.result()
+                try:
+                    with call.backend.translated():
+                        task.result()
+                except BackendError as error:
+                    if not messages:
+                        raise
+                    return {"messages": messages, "ended": str(error)}
             await call.progress(loop.time() - start, seconds, f"{len(messages)} messages")
             continue
         row = {"channel": show_key(message["channel"]), "message": show(message["data"], 4096)}

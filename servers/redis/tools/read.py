@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired
@@ -17,9 +16,26 @@ from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.redis.client import optimistic_lock as versions
 from servers.redis.client.memory_guard import COPIES
 from servers.redis.client.sorted_set import SortedSet
-from servers.redis.format.key_encoding import KeyName, Value, encode, parse_key, show, show_key, show_name, show_part
+from servers.redis.format.key_encoding import (
+    KeyName,
+    Value,
+    encode,
+    parse_key,
+    parse_vector,
+    show,
+    show_key,
+    show_name,
+    show_part,
+)
 from servers.redis.format.replies import as_json, pairs, said, score, seconds, words
-from servers.redis.policy.command_cost import COPIES_OF_STREAM, MOST_BYTES, OBJECT_BYTES, SAMPLES, SMALL_KEY
+from servers.redis.policy.command_cost import (
+    COPIES_OF_STREAM,
+    MOST_BYTES,
+    OBJECT_BYTES,
+    SAMPLES,
+    SMALL_KEY,
+    check_json_path,
+)
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import SCAN_STEPS, Cursor, scanned
 
@@ -492,7 +508,9 @@ async def _stream(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> di
 async def _json(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
     path = () if page.field is None else (encode(page.field),)
     memory = page.memory
-    if memory > MOST_BYTES and path:
+    if path:
+        check_json_path(*path)
+        # A path may find a part, and what is in it again.
         (found,) = await call.backend.read_many([("JSON.DEBUG", "MEMORY", name, *path)])
         memory = sum(found) if isinstance(found, list) else found if isinstance(found, int) else memory
     if memory > MOST_BYTES:
@@ -530,7 +548,7 @@ async def _vectors(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> d
                 found["about"]["items"] = "a random sample: a vector set has no order, and no pages"
             return found
         if page.field.startswith("["):
-            vector = _vector(page.field)
+            vector = parse_vector(page.field)
             to: tuple[Any, ...] = ("VALUES", len(vector), *vector)
         else:
             element = parse_key(page.field)
@@ -546,21 +564,6 @@ async def _vectors(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> d
         nearest = ({"member": page.shown(m), "score": score(s)} for m, s in zip(flat[::2], flat[1::2], strict=True))
         found["members"] = list(itertools.takewhile(room.take, nearest))
     return found
-
-
-def _vector(text: str) -> list[float]:
-    """Read a vector that is written as a JSON array.
-
-    Raises:
-        ToolError: it is not an array of numbers.
-    """
-    try:
-        vector = json.loads(text)
-    except ValueError:
-        vector = None
-    if not isinstance(vector, list) or not vector or not all(type(number) in (int, float) for number in vector):
-        raise ToolError("a vector is an array of numbers, as [0.1,2]; an element whose name begins so is base64:...")
-    return vector
 
 
 def _info(*command: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Annotated, Any, Literal, NotRequired, TypeVar
@@ -44,7 +45,7 @@ def chunks(names: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def short(names: Iterable[bytes]) -> list[bytes]:
-    """Leave out names that no tool takes, before anything is asked about them; the result says so."""
+    """Leave out names that no tool takes, before anything is asked about them. A note tells of it."""
     found = list(names)
     kept = [name for name in found if len(name) <= LONGEST_NAME]
     if len(kept) < len(found):
@@ -217,6 +218,9 @@ async def _ordered(
         names = [name for name in names if call.backend.scope.has(name)]
         for chunk in chunks(short(names)):
             top = heapq.nlargest(limit, [*top, *await _measured(call, chunk, order, command, ttl_below_s)])
+            # No more of them are kept than a result has room for: their names may be long.
+            shown = itertools.accumulate(min(len(name), LONGEST_NAME) for _, name in top)
+            top = top[: 1 + sum(length <= call.max_bytes for length in shown)]
         if server < 0:
             break
         await call.progress(step + 1, SCAN_STEPS, "looking at keys")

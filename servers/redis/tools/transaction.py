@@ -54,7 +54,7 @@ async def redis_transaction(
         dict[str, str] | None, Field(description="key to version; nothing is done if one has changed")
     ] = None,
 ) -> Done:
-    """Send commands as one MULTI, e.g. INCR, HDEL, ZREM, LSET, RENAME, COPY, EXPIRE, JSON.SET, XACK, XGROUP, XREADGROUP, XTRIM. Scripts, and commands that Redis flags as dangerous or administrative, are refused."""  # noqa: E501
+    """Send commands as one MULTI, e.g. INCR, HDEL, ZREM, RENAME, EXPIRE, JSON.SET, XACK, XGROUP, XTRIM. Scripts, and commands that Redis flags as dangerous or administrative, are refused."""  # noqa: E501
     backend = call.backend
     versions = {backend.scope.key(key): version for key, version in (if_versions or {}).items()}
     planned, weight = await plan(backend, [[parse_key(word) for word in command] for command in commands], writing=True)

@@ -15,13 +15,17 @@ from typing_extensions import TypedDict
 from servers.common.protocol.arguments import fit
 from servers.common.protocol.tools import Call, ToolError, to_json, tool
 from servers.redis.client.optimistic_lock import check_versions
-from servers.redis.format.key_encoding import KeyName, encode, parse, show_key, show_name
+from servers.redis.format.key_encoding import KeyName, encode, parse, parse_vector, show_key, show_name
 from servers.redis.format.replies import said, words
+from servers.redis.policy.command_cost import Planned, check_cost
 from servers.redis.policy.command_policy import describe
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.transaction import retried
 
 MOST_ELEMENTS = 10_000
+
+LONGEST_OLD = 64 * 1024
+"""Bytes of a string that is answered where another takes its place."""
 
 MOST_VECTORS = 1000
 """Elements of a vector set that are written at once: each takes Redis about a millisecond."""
@@ -46,9 +50,6 @@ _WHOLE_ID = re.compile(r"\d{1,20}(-\d{1,20})?", re.ASCII)
 
 _MODULES = {"json": "json", "vectorset": "vectors"}
 """Types that not every Redis has, and what has to be there."""
-
-_ADDED = frozenset({"hash", "list", "set", "zset", "stream", "vectorset"})
-"""Types whose commands add to what is there."""
 
 
 class Written(TypedDict):
@@ -110,6 +111,10 @@ async def redis_write(
             raise ToolError("replace deletes the document first: give it without a path")
         command[1] = path
     name = call.backend.scope.key(key)
+    if path != "$":
+        await check_cost(
+            call.backend, [Planned("json.set", (b"JSON.SET", name, encode(path), command[2]), (name,), False)]
+        )
     kept: list[bytes] = []
     """Fields whose TTLs stay, which HSET would end."""
     if field_ttl_s is not None:
@@ -145,9 +150,13 @@ async def redis_write(
 
     expiring = kept and _expiring((await call.backend.read_many([_expiry(name, kept)]))[0], kept)
 
-    # To add to a collection takes no lock: Redis itself refuses a key of another type.
+    # It takes no lock where Redis itself refuses a key of another type. SET does so with GET, which answers the old value.
     free = if_version is None and condition == "always" and not replace and ttl_s is None and not expiring
-    if free and type in _ADDED:
+    if free and type == "string":
+        (old,) = await call.backend.read_many([("STRLEN", name)])
+        free = isinstance(old, int) and old <= LONGEST_OLD
+        command += ["KEEPTTL", "GET"] if free else []
+    if free:
         return change.written(await call.backend.multi(change.commands(-1), name))
     return await retried(conditional)
 
@@ -317,16 +326,10 @@ def _json(value: Any, parsed: Parse) -> list[list[Any]]:
 def _vectors(value: Any, parsed: Parse) -> list[list[Any]]:
     if not isinstance(value, dict) or not 0 < len(value) <= MOST_VECTORS:
         raise ToolError(f"value of a vectorset has to be an object of 1 to {MOST_VECTORS} elements to their vectors")
-    for vector in value.values():
-        if (
-            not isinstance(vector, list)
-            or not vector
-            or not all(type(number) in (int, float) and math.isfinite(number) for number in vector)
-        ):
-            raise ToolError("a vector has to be an array of numbers")
-    if len({len(vector) for vector in value.values()}) > 1:
+    vectors = {element: parse_vector(vector) for element, vector in value.items()}
+    if len({len(vector) for vector in vectors.values()}) > 1:
         raise ToolError("the vectors have to be of one length")
-    return [["VADD", "VALUES", len(vector), *vector, parsed(element)] for element, vector in value.items()]
+    return [["VADD", "VALUES", len(vector), *vector, parsed(element)] for element, vector in vectors.items()]
 
 
 _COMMANDS: dict[str, Make] = {

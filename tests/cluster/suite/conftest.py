@@ -15,7 +15,7 @@ from tests.cluster.dns import dns
 from tests.cluster.helpers import Client, Node
 from tests.cluster.kube import Kube
 from tests.cluster.login import Login
-from tests.cluster.release import STORES, Release, Values
+from tests.cluster.release import STORES, Release, Values, merge
 from tools.backends.runfiles import program
 
 ARCHIVES = ("REDIS_TAR", "ELASTICSEARCH_TAR", "DEMO_TAR")
@@ -106,12 +106,14 @@ def release(kube: Kube) -> Release:
 
 
 def needs(kube: Kube) -> Values:
-    """Values that this cluster needs: without a default storage class data stays in the pods."""
+    """Values that this cluster needs: without a default storage class data stays in the pods, and Elasticsearch allocates shards
+    however full the disk of the node is."""
+    full: Values = {"elasticsearch": {"config": {"cluster.routing.allocation.disk.threshold_enabled": "false"}}}
     default = "storageclass.kubernetes.io/is-default-class"
     classes = kube.items("storageclasses")
     if any(c["metadata"].get("annotations", {}).get(default) == "true" for c in classes):
-        return {}
-    return {name: {"persistence": {"enabled": False}} for name in ("redis", "elasticsearch", "metrics")}
+        return full
+    return merge(full, {name: {"persistence": {"enabled": False}} for name in ("redis", "elasticsearch", "metrics")})
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,14 @@ from tests.cluster.release import ONLY_STORES, Release, Values, merge
 CLAIM = {"enabled": True, "storageClass": "e2e-none", "size": "1Gi"}
 WAITING: Values = merge(
     ONLY_STORES,
-    {"redis": {"persistence": CLAIM}, "elasticsearch": {"persistence": CLAIM, "replicas": 3}},
+    {
+        "redis": {"persistence": CLAIM},
+        "elasticsearch": {
+            "persistence": CLAIM,
+            "replicas": 3,
+            "nodeSets": {"hot": {"roles": ["data_hot"], "replicas": 2}},
+        },
+    },
 )
 """Values of pods that wait for ever for their claims, of a storage class that is not there."""
 
@@ -45,8 +52,10 @@ def versions(release: Release) -> list[str]:
         ({"elasticsearch": {"persistence": {"size": "512Mi"}}}, "elasticsearch.persistence.size can't go"),
         ({"elasticsearch": {"replicas": 1}}, "elasticsearch.drainedTo=1"),
         ({"elasticsearch": {"replicas": 1, "drainedTo": 2}}, "elasticsearch.drainedTo=1"),
+        ({"elasticsearch": {"nodeSets": {"hot": {"replicas": 1}}}}, "elasticsearch.nodeSets.hot.drainedTo=1"),
+        ({"elasticsearch": {"nodeSets": {"hot": None}}}, "elasticsearch.nodeSets.hot can't go yet"),
     ],
-    ids=["size", "class", "no claim", "smaller", "fewer nodes", "fewer than drained"],
+    ids=["size", "class", "no claim", "smaller", "fewer nodes", "fewer than drained", "fewer of a set", "no set"],
 )
 def test_an_upgrade_that_would_lose_data_is_refused(waiting: Release, change: Values, said: str) -> None:
     before = versions(waiting)
@@ -62,8 +71,10 @@ def test_an_upgrade_that_would_lose_data_is_refused(waiting: Release, change: Va
         {"redis": {"persistence": {"size": "1024Mi"}}},
         {"elasticsearch": {"replicas": 5}},
         {"elasticsearch": {"replicas": 1, "drainedTo": 1}},
+        {"elasticsearch": {"nodeSets": {"hot": {"replicas": 0, "drainedTo": 0}}}},
+        {"elasticsearch": {"nodeSets": {"hot": None}}},
     ],
-    ids=["same size", "more nodes", "drained"],
+    ids=["same size", "more nodes", "drained", "an empty set", "no set"],
 )
 def test_what_loses_nothing_is_taken(waiting: Release, change: Values) -> None:
     waiting.upgrade(merge(WAITING, change))
@@ -74,9 +85,7 @@ NAME = "knowledge-store"
 
 def of_nodes(replicas: int, **values: Any) -> Values:
     """So many nodes, small ones, without the sidecar."""
-    # However full the disk of the node is.
-    config = {"node.store.allow_mmap": "false", "cluster.routing.allocation.disk.threshold_enabled": "false"}
-    own = {"replicas": replicas, "heapSize": "256m", "config": config, "mcpSidecar": {"enabled": False}, **values}
+    own = {"replicas": replicas, "heapSize": "256m", "mcpSidecar": {"enabled": False}, **values}
     return merge(ONLY_STORES, {"redis": {"enabled": False}, "elasticsearch": own})
 
 
@@ -145,8 +154,8 @@ def nodes(release: Release, kube: Kube) -> Iterator[Nodes]:
     found.wait_for(1)
     settings = {"number_of_replicas": 1, "number_of_shards": 3, "index.unassigned.node_left.delayed_timeout": "0"}
     found.ask("PUT", "/e2e", {"settings": settings, "mappings": {"enabled": False}})
-    lines = [json.dumps(line) for _ in range(DOCUMENTS) for line in ({"index": {}}, {"a": secrets.token_hex(50_000)})]
-    answer = found.ask("POST", "/e2e/_bulk?refresh=true", ("\n".join(lines) + "\n").encode())
+    lines = "".join(f'{{"index":{{}}}}\n{{"a":"{secrets.token_hex(50_000)}"}}\n' for _ in range(DOCUMENTS))
+    answer = found.ask("POST", "/e2e/_bulk?refresh=true", lines.encode())
     assert not answer["errors"], answer
     yield found
     release.upgrade(of_nodes(1, drainedTo=1))  # for the modules that follow

@@ -3,14 +3,9 @@ A list that the API merges by a key, which it refuses to have twice: the entries
 entry of `extra` has, and then those of `extra`, a list of the user's. `value` is the name of the user's value, for messages.
 */}}
 {{- define "dox-asdlc.merge" -}}
+{{- include "dox-asdlc.distinct" (dict "value" .value "key" .key "entries" .extra) -}}
 {{- $taken := dict -}}
-{{- range .extra -}}
-{{- $key := get . $.key | toString -}}
-{{- if hasKey $taken $key -}}
-{{- fail (printf "%s: the %s %q is given twice" $.value $.key $key) -}}
-{{- end -}}
-{{- $_ := set $taken $key true -}}
-{{- end -}}
+{{- range .extra }}{{ $_ := set $taken (get . $.key | toString) true }}{{ end -}}
 {{- $entries := list -}}
 {{- range .own | fromYamlArray -}}
 {{- if not (hasKey $taken (get . $.key | toString)) -}}
@@ -19,6 +14,19 @@ entry of `extra` has, and then those of `extra`, a list of the user's. `value` i
 {{- end -}}
 {{- with concat $entries (.extra | default list) -}}
 {{- toYaml . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Refuses entries of a list of the user's, from {value, key, entries, own}, with the same key, or with one of the chart's `own`. */}}
+{{- define "dox-asdlc.distinct" -}}
+{{- $taken := dict -}}
+{{- range .own }}{{ $_ := set $taken . "is the chart's own" }}{{ end -}}
+{{- range .entries -}}
+{{- $key := get . $.key | toString -}}
+{{- if hasKey $taken $key -}}
+{{- fail (printf "%s: the %s %q %s" $.value $.key $key (get $taken $key)) -}}
+{{- end -}}
+{{- $_ := set $taken $key "is given twice" -}}
 {{- end -}}
 {{- end -}}
 

@@ -12,7 +12,14 @@ prometheus.io/scheme: {{ . | quote }}
 
 {{/* Where pods may run: what all charts take alike from their values. Replicas are spread over nodes and zones; one alone is as well, so that more of them do not change it. */}}
 {{- define "dox-asdlc.placement" -}}
-{{- with include "dox-asdlc.merge" (dict "own" ((.Values.global | default dict).imagePullSecrets | default list | toYaml) "extra" .Values.imagePullSecrets "key" "name" "value" (printf "%s.imagePullSecrets" .Chart.Name)) }}
+{{- $containers := concat (.Values.initContainers | default list) (.Values.extraContainers | default list) -}}
+{{- include "dox-asdlc.distinct" (dict "value" (printf "%s.initContainers and extraContainers" .Chart.Name) "key" "name" "entries" $containers "own" (list .Chart.Name "elasticsearch" "mcp-sidecar" "mcp-server")) -}}
+{{- $constraints := list -}}
+{{- range .Values.topologySpreadConstraints }}{{ $constraints = append $constraints (dict "pair" (printf "%s %s" .topologyKey .whenUnsatisfiable)) }}{{ end -}}
+{{- include "dox-asdlc.distinct" (dict "value" (printf "%s.topologySpreadConstraints" .Chart.Name) "key" "pair" "entries" $constraints) -}}
+{{- $secrets := (.Values.global | default dict).imagePullSecrets | default list -}}
+{{- include "dox-asdlc.distinct" (dict "value" "global.imagePullSecrets" "key" "name" "entries" $secrets) -}}
+{{- with include "dox-asdlc.merge" (dict "own" (toYaml $secrets) "extra" .Values.imagePullSecrets "key" "name" "value" (printf "%s.imagePullSecrets" .Chart.Name)) }}
 imagePullSecrets:
   {{- . | nindent 2 }}
 {{- end }}

@@ -59,6 +59,11 @@ true
 {{- if and .Values.persistence.existingClaim (gt $replicas 1) -}}
 {{- fail (printf "%s.persistence.existingClaim is one claim, and %s.replicas is %d" $path $path $replicas) -}}
 {{- end -}}
+{{- with (.Values.resources.limits | default dict).memory -}}
+{{- if ge (include "dox-asdlc.bytes" (printf "%si" (upper $.Values.heapSize)) | int64) (include "dox-asdlc.bytes" . | int64) -}}
+{{- fail (printf "%s.heapSize is %s, and %s.resources.limits.memory %v: take about half of the limit" $path $.Values.heapSize $path .) -}}
+{{- end -}}
+{{- end -}}
 {{- $installed := lookup "apps/v1" "StatefulSet" .Release.Namespace $name -}}
 {{- if $installed -}}
 {{- $before := int $installed.spec.replicas -}}

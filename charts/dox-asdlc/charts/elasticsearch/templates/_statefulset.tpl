@@ -122,15 +122,10 @@ spec:
             {{- toYaml .Values.resources | nindent 12 }}
           securityContext:
             {{- toYaml .Values.securityContext | nindent 12 }}
+          {{- include "dox-asdlc.distinct" (dict "value" "elasticsearch.extraVolumeMounts" "key" "mountPath" "entries" .Values.extraVolumeMounts "own" (list "/usr/share/elasticsearch/data")) }}
           volumeMounts:
-            - name: data
-              mountPath: /usr/share/elasticsearch/data
-            {{- with include "dox-asdlc.elasticsearch.secrets" (dict "root" . "mount" true) | trim }}
-            {{- . | nindent 12 }}
-            {{- end }}
-            {{- with .Values.extraVolumeMounts }}
-            {{- toYaml . | nindent 12 }}
-            {{- end }}
+            {{- $mounts := printf "- name: data\n  mountPath: /usr/share/elasticsearch/data\n%s" (include "dox-asdlc.elasticsearch.secrets" (dict "root" . "mount" true)) }}
+            {{- include "dox-asdlc.merge" (dict "own" $mounts "extra" .Values.extraVolumeMounts "key" "mountPath" "value" "elasticsearch.extraVolumeMounts") | nindent 12 }}
         {{- with .Values.extraContainers }}
         {{- toYaml . | nindent 8 }}
         {{- end }}

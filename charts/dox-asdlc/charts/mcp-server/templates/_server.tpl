@@ -17,6 +17,10 @@ spec:
   {{- if not .Values.autoscaling.enabled }}
   replicas: {{ .Values.replicas | int }}
   {{- end }}
+  {{- with .Values.updateStrategy }}
+  strategy:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   selector:
     matchLabels:
       {{- include "dox-asdlc.selectorLabels" . | nindent 6 }}
@@ -36,6 +40,9 @@ spec:
         {{- toYaml .Values.podSecurityContext | nindent 8 }}
       containers:
         {{- include "dox-asdlc.mcp-sidecar.container" (dict "root" . "store" $store) | nindent 8 }}
+        {{- with .Values.extraContainers }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
       {{- with include "dox-asdlc.mcp-sidecar.volumes" (dict "root" . "store" $store "own" "") | trim }}
       volumes:
         {{- . | nindent 8 }}

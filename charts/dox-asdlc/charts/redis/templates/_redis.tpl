@@ -50,6 +50,7 @@ if ! grep -q '^user default ' /run/secrets/redis-acl/users.acl; then
   exit 1
 fi
 {{ else if .Values.global.redis.auth.existingSecret -}}
+[ -n "$REDISCLI_AUTH" ] || { echo "the Secret of global.redis.auth has an empty password" >&2; exit 1; }
 umask 077
 printf 'requirepass "%s"\n' "$(printf %s "$REDISCLI_AUTH" | sed 's/["\\]/\\&/g')" >/run/redis/auth.conf
 {{ end -}}
@@ -83,6 +84,28 @@ exec $(command -v docker-entrypoint.sh) redis-server /etc/redis/redis.conf
     defaultMode: 0440
 {{- end }}
 {{ include "dox-asdlc.dataVolume" (dict "root" . "name" "data") }}
+{{- end -}}
+
+{{/* Where the container mounts them. */}}
+{{- define "dox-asdlc.redis.mounts" -}}
+- name: data
+  mountPath: /data
+- name: config
+  mountPath: /etc/redis
+  readOnly: true
+{{- if .Values.acl.existingSecret }}
+- name: acl
+  mountPath: /run/secrets/redis-acl
+  readOnly: true
+{{- else if .Values.global.redis.auth.existingSecret }}
+- name: run
+  mountPath: /run/redis
+{{- end }}
+{{- if .Values.global.redis.tls.enabled }}
+- name: tls
+  mountPath: /run/secrets/redis-tls
+  readOnly: true
+{{- end }}
 {{- end -}}
 
 {{/* The container's environment. */}}
