@@ -22,11 +22,21 @@ from starlette.middleware import Middleware
 from servers.common import VERSION
 from servers.common.backend import Backend, BackendError, Monitor, deadline, warn, warnings
 from servers.common.http.principal import PRINCIPAL, WRITE, Logins
-from servers.common.memory_budget import BUDGET, MemoryBudget, default_size
+from servers.common.memory_budget import BUDGET, Busy, MemoryBudget, default_size, hold_result
 from servers.common.observability.metrics import Metrics
 from servers.common.protocol.prompts import Prompt, PromptError
 from servers.common.protocol.resources import MOST_COMPLETIONS, Listeners, Resources, contents
-from servers.common.protocol.tools import LONGEST_FAILURE, Call, Tool, ToolError, TooLong, failure, result, to_json
+from servers.common.protocol.tools import (
+    LONGEST_FAILURE,
+    Call,
+    Tool,
+    ToolError,
+    TooLong,
+    failure,
+    result,
+    result_json,
+    to_json,
+)
 from servers.common.settings import RESULT_BYTES, CommonSettings, Environment, hide
 from servers.common.text_escape import plain
 
@@ -36,6 +46,8 @@ T = TypeVar("T")
 
 LONGEST_QUESTION = 1000
 """Characters of the arguments in a question to a person."""
+
+UNTOLD = "other calls take all the memory that this server has for results, so what came of it can't be told"
 
 audit = logging.getLogger("servers.audit")
 logger = logging.getLogger(__name__)
@@ -218,11 +230,20 @@ class Instance(Generic[B]):
                 names = ", ".join(repr(plain(name, 50)) for name in ignored[:5])
                 warn(f"{params.name} has no argument {names}: ignored")
             value = await tool.function(self._call(ctx), **values)
+            content = b""
             if found := warnings.get():
                 # The tool has left no room for them. A result is worth more than its warnings.
                 with suppress(TooLong):
-                    return result({**value, "warnings": found}, limit, tool.integers)
-            return result(value, limit, tool.integers)
+                    content = result_json({**value, "warnings": found}, limit)
+            content = content or result_json(value, limit)
+            value = {}  # as values it takes much more, and it may have to wait
+            try:
+                await hold_result(content)
+            except Busy:
+                if tool.write:
+                    raise ToolError(f"{tool.name} was done, but {UNTOLD}: look before you repeat it") from None
+                raise
+            return result(content, tool.integers)
 
         try:
             return await self._counted(params.name, work)

@@ -17,6 +17,7 @@ from servers.common import VERSION
 from servers.common.http.access_control import WANTS_TOKEN, Authentication, HostCheck, OriginCheck
 from servers.common.http.auth_settings import AuthSettings
 from servers.common.http.rate_limit import RateLimit, Refusals, RequestLimits, TokenBuckets, error_response
+from servers.common.memory_budget import default_size
 from servers.common.protocol.endpoint import McpEndpoint
 from servers.common.server import Instance
 
@@ -61,7 +62,14 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
             Middleware(HostCheck, settings, auth, refusals),
             Middleware(Authentication, auth, buckets, refusals),
             Middleware(RateLimit, buckets, refusals),
-            Middleware(RequestLimits, refusals, auth.max_connections, settings.max_request_bytes, auth.request_seconds),
+            Middleware(
+                RequestLimits,
+                refusals,
+                auth.max_connections,
+                settings.max_request_bytes,
+                settings.memory_budget or default_size(),
+                auth.request_seconds,
+            ),
             *instance.http_middleware,
         ],
         endpoint,

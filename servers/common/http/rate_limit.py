@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.common.http.principal import ANONYMOUS, PRINCIPAL
+from servers.common.memory_budget import parsed_size
 from servers.common.observability.metrics import Metrics
 from servers.common.protocol.endpoint import TAKE_TOKEN, error_body
 
@@ -148,27 +149,39 @@ class RequestLimits:
         refusals: answers refused requests
         max_requests: requests under way at once
         max_bytes: bytes of a body
+        memory: bytes that all bodies, and the values in them, may take at once
         seconds: time for a body to arrive
     """
 
-    def __init__(self, app: ASGIApp, refusals: Refusals, max_requests: int, max_bytes: int, seconds: float) -> None:
+    def __init__(
+        self, app: ASGIApp, refusals: Refusals, max_requests: int, max_bytes: int, memory: int, seconds: float
+    ) -> None:
         self._app, self._refusals = app, refusals
         self._max_requests, self._max_bytes, self._seconds = max_requests, max_bytes, seconds
         self._requests = 0
-        self._free = max(16 * 1024 * 1024, 4 * max_bytes)  # bytes, for the bodies of all requests under way
+        self._memory = self._free = max(memory, 4 * max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         parts: list[bytes] = []
+        taken = 0
         self._requests += 1
         try:
             answer = await self._read(scope, receive, parts)
-            if answer:
-                await answer(scope, receive, send)
-            else:
-                await self._app(scope, _replay(b"".join(parts), receive), send)
+            body = b"".join(parts)
+            if not answer:
+                # Beside its bytes: values take up to 50 times as much.
+                weight = parsed_size(body) - len(body)
+                if weight > self._memory:
+                    answer = self._refuse(scope, "values")
+                elif weight > self._free:
+                    answer = self._refuse(scope, "busy")
+                else:
+                    taken = weight
+                    self._free -= taken
+            await (answer(scope, receive, send) if answer else self._app(scope, _replay(body, receive), send))
         finally:
             self._requests -= 1
-            self._free += sum(map(len, parts))
+            self._free += taken + sum(map(len, parts))
 
     async def _read(self, scope: Scope, receive: Receive, parts: list[bytes]) -> ASGIApp | None:
         """Append the parts of the body as they arrive.
@@ -203,6 +216,11 @@ class RequestLimits:
     def _refuse(self, scope: Scope, reason: str) -> JSONResponse:
         if reason == "length":
             return self._refusals.response(scope, reason, 413, f"a request's body may have {self._max_bytes} bytes")
+        if reason == "values":
+            error = (
+                f"the values of the request's body take more than {self._memory} bytes of memory: send fewer at once"
+            )
+            return self._refusals.response(scope, "length", 413, error)
         if reason == "slow":
             error = f"the request's body did not arrive within {self._seconds} s"
             return self._refusals.response(scope, reason, 408, error, {"Connection": "close"})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from typing import Any
 
@@ -20,7 +21,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from servers.common.protocol.tools import from_json
+from servers.common.memory_budget import UNTIL_SENT
+from servers.common.protocol.tools import encoded, from_json
 from servers.common.text_escape import plain
 
 STREAM: ContextVar[bool] = ContextVar("STREAM", default=False)
@@ -90,6 +92,9 @@ class McpEndpoint(StreamableHTTPSessionManager):
         STREAM.set(not batch and takes_events and (not takes_json or asks_progress(message)))
         if not takes_json:
             send = as_events(send)
+        if not batch:
+            body = rewritten(message) or body
+            message = None  # the SDK reads the body again: there is to be one copy of its values
         scope = dict(scope) | {"headers": _plain_headers(scope)}
         messages: asyncio.Queue[Message] = asyncio.Queue()
 
@@ -105,14 +110,29 @@ class McpEndpoint(StreamableHTTPSessionManager):
                 if batch:
                     await self._answer_batch(message, scope, messages, send)
                 else:
-                    messages.put_nowait(_request(rewritten(message) or body))
-                    await self.handle_request(scope, messages.get, send)
+                    messages.put_nowait(_request(body))
+                    await self._answer(scope, messages, send)
             finally:
                 watcher.cancel()
 
+    async def _answer(self, scope: Scope, messages: asyncio.Queue[Message], send: Send) -> None:
+        """Have a message answered by the SDK, and give back what it holds of memory once its answer was sent."""
+        async with AsyncExitStack() as held:
+            UNTIL_SENT.set(held)
+            await self.handle_request(scope, messages.get, send)
+
     async def _answer_batch(self, batch: list[Any], scope: Scope, messages: asyncio.Queue[Message], send: Send) -> None:
-        """Answer the messages of a batch one after the other, in one JSON array."""
-        answers = []
+        """Answer the messages of a batch one after the other, in one JSON array, each sent as soon as it is there."""
+        begun = False
+
+        async def tell(answer: bytes) -> None:
+            nonlocal begun
+            if not begun:
+                headers = [(b"content-type", JSON.encode())]
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": (b"," if begun else b"[") + answer, "more_body": True})
+            begun = True
+
         for position, message in enumerate(batch):
             try:
                 check_message(message)
@@ -122,7 +142,7 @@ class McpEndpoint(StreamableHTTPSessionManager):
                 if position and (seconds := TAKE_TOKEN.get()()):
                     raise Invalid(f"too many requests: try again in {seconds} s", id=message.get("id"))
             except Invalid as error:
-                answers.append(error.body())
+                await tell(encoded(error.body()))
                 continue
             content = bytearray()
 
@@ -130,11 +150,13 @@ class McpEndpoint(StreamableHTTPSessionManager):
                 content.extend(part.get("body", b""))
 
             messages.put_nowait(_request(rewritten(message) or json.dumps(message).encode()))
-            await self.handle_request(scope, messages.get, collect)
+            await self._answer(scope, messages, collect)
             if content:
-                answers.append(from_json(content))
-        response = JSONResponse(answers) if answers else Response(status_code=202)
-        await response(scope, messages.get, send)
+                await tell(bytes(content))
+        if begun:
+            await send({"type": "http.response.body", "body": b"]"})
+        else:
+            await Response(status_code=202)(scope, messages.get, send)
 
 
 def _request(body: bytes) -> Message:
@@ -285,23 +307,20 @@ def asks_progress(message: Any) -> bool:
 
 def as_events(send: Send) -> Send:
     """Return a `send` that writes an answer in JSON as the one event of a stream."""
-    start: Message | None = None
-    content = bytearray()
+    before = after = b""
 
     async def forward(message: Message) -> None:
-        nonlocal start
+        nonlocal before, after
         if message["type"] == "http.response.start":
             kind = Headers(raw=message["headers"]).get("content-type", "")
             if message["status"] == 200 and kind.startswith(JSON):
-                start = message
-                return
-        elif start:
-            content.extend(message.get("body", b""))
-            if not message.get("more_body"):
-                kept = [(n, v) for n, v in start["headers"] if n.lower() not in (b"content-type", b"content-length")]
-                await send({**start, "headers": [*kept, (b"content-type", EVENTS.encode())]})
-                await send({"type": "http.response.body", "body": b"event: message\r\ndata: %s\r\n\r\n" % content})
-            return
+                kept = [(n, v) for n, v in message["headers"] if n.lower() not in (b"content-type", b"content-length")]
+                message = {**message, "headers": [*kept, (b"content-type", EVENTS.encode())]}
+                before, after = b"event: message\r\ndata: ", b"\r\n\r\n"
+        else:
+            more = message.get("more_body", False)
+            message = {**message, "body": before + message.get("body", b"") + (b"" if more else after)}
+            before = b""
         await send(message)
 
     return forward

@@ -26,6 +26,9 @@ from servers.common.text_escape import escaped, plain
 
 B = TypeVar("B")
 
+MOST_STRANGE = 20
+"""Unknown arguments of a call that are compared with the tool's own."""
+
 LONGEST_FAILURE = 4000
 """Characters of a message that says what went wrong."""
 
@@ -110,7 +113,7 @@ class Tool:
             ToolError: an argument is wrong, missing or misspelled, or is unknown to a tool that changes data.
         """
         strange = unknown(given, self.input_schema)
-        for name in strange:
+        for name in strange[:MOST_STRANGE]:
             if near := nearest(name, self.arguments.model_fields):
                 raise ToolError(f"wrong arguments: there is no argument {plain(name, 100)!r}: did you mean {near!r}?")
             if self.write:
@@ -301,15 +304,12 @@ def _safe(digits: str) -> int | str:
     return digits if len(digits) > 17 or abs(int(digits)) > MAX_SAFE_INTEGER else int(digits)
 
 
-def result(value: Mapping[str, Any], limit: int, integers: Collection[str] = ()) -> mcp_types.CallToolResult:
-    """Return the answer to a call: the structured content, and the same as text for clients that know no other.
-
-    The text has every integer exactly. The structured content has those beyond 2^53 as strings.
+def result_json(value: Mapping[str, Any], limit: int) -> bytes:
+    """Return what a tool returned as JSON.
 
     Args:
         value: what the tool returned
-        limit: bytes of the text
-        integers: parts that stay integers, for the output schema says so
+        limit: bytes of the result's text
 
     Raises:
         TooLong: it has more than `limit` bytes.
@@ -319,10 +319,22 @@ def result(value: Mapping[str, Any], limit: int, integers: Collection[str] = ())
     except pydantic_core.PydanticSerializationError:
         # A lone surrogate has no UTF-8; it can only come from a client's own escape.
         content = encoded(json.loads(to_json(value).encode("utf-8", "replace")))
-    text = escaped(content.decode())
-    length = _length(text)
+    length = _length(escaped(content.decode()))
     if length > limit:
         raise TooLong(f"the result has {length} bytes, more than the {limit} allowed: ask for less of it")
+    return content
+
+
+def result(content: bytes, integers: Collection[str] = ()) -> mcp_types.CallToolResult:
+    """Return the answer to a call: the structured content, and the same as text for clients that know no other.
+
+    The text has every integer exactly. The structured content has those beyond 2^53 as strings.
+
+    Args:
+        content: from `result_json`
+        integers: parts that stay integers, for the output schema says so
+    """
+    text = escaped(content.decode())
     if _LONG_NUMBER.search(text):
         structured = json.loads(content, parse_int=_safe)
         structured |= {name: int(structured[name]) for name in integers if name in structured}

@@ -109,8 +109,10 @@ class App:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
 
-def limits(app: App, most: int = 10, length: int = 1000, seconds: float = 3600) -> RequestLimits:
-    return RequestLimits(app, Refusals(Metrics("test", "1")), most, length, seconds)
+def limits(
+    app: App, most: int = 10, length: int = 1000, memory: int = 16 * 1024 * 1024, seconds: float = 3600
+) -> RequestLimits:
+    return RequestLimits(app, Refusals(Metrics("test", "1")), most, length, memory, seconds)
 
 
 @pytest.mark.anyio
@@ -200,3 +202,27 @@ async def test_the_bytes_of_all_bodies_are_bounded() -> None:
     await again.put(half, False)
     await again.done
     assert again.status == 200
+
+
+@pytest.mark.anyio
+async def test_values_that_take_too_much_memory_are_refused_before_they_are_read() -> None:
+    app = App()
+    server = limits(app, memory=100_000)
+    many = b"[" + b",".join([b"[1]"] * 240) + b"]"  # 1,000 bytes, and some 40,000 as values
+    first, second, third = Post(server), Post(server), Post(server)
+    await first.put(many, False)
+    await second.put(many, False)
+    await third.put(many, False)
+    await third.done
+    assert len(app.bodies) == 2 and third.status == 503
+    app.answer.set()
+    await first.done
+    await second.done
+    again = Post(server)
+    await again.put(many, False)
+    await again.done
+    assert again.status == 200
+    refused = Post(limits(app, memory=30_000))
+    await refused.put(many, False)
+    await refused.done
+    assert refused.status == 413

@@ -75,9 +75,10 @@ async def redis_profile(
     for _ in range(2 * sample // BATCH + 1):
         server, position, names = await call.backend.scan(server, position, *words)
         names = [name for name in names if call.backend.scope.has(name)][: sample - sampled]
-        for chunk in chunks(short(names)):
+        count, names = len(names), short(names)  # at once: long names take much memory
+        for chunk in chunks(names):
             await _add(call, groups, chunk, separator)
-        sampled += len(names)
+        sampled += count
         await call.progress(sampled, sample if total is None else min(total, sample), f"{sampled} keys looked at")
         if server < 0 or sampled >= sample:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
@@ -55,7 +56,7 @@ async def redis_command(
         if not commands:
             reply, cut = bounded(await _sent(backend, planned[0]), room)
             return {"reply": reply, "cut": True} if cut else {"reply": reply}
-        for answer in await _sent_many(backend, planned):
+        async for answer in _sent_many(backend, planned):
             shown, cut = bounded(answer, room)
             if cut and shown is None:
                 break
@@ -67,11 +68,12 @@ async def redis_command(
     return result
 
 
-async def _sent_many(backend: ScopedRedis, planned: list[Planned]) -> list[Any]:
-    """Return the answers to several commands, in one round trip as far as they name keys."""
+async def _sent_many(backend: ScopedRedis, planned: list[Planned]) -> AsyncIterator[Any]:
+    """Give the answers to several commands: in one round trip as far as they name keys, others one by one, to be cut at once."""
     keyed = [one for one in planned if one.keys]
     answers = iter(await backend.read_many([_words(one) for one in keyed]))
-    return [next(answers) if one.keys else await _sent(backend, one) for one in planned]
+    for one in planned:
+        yield next(answers) if one.keys else await _sent(backend, one)
 
 
 def _words(planned: Planned) -> tuple[bytes, ...]:

@@ -215,8 +215,8 @@ async def _ordered(
     server, position = at.server, at.position
     for step in range(SCAN_STEPS):
         server, position, names = await call.backend.scan(server, position, *words, "COUNT", SCAN_COUNT)
-        names = [name for name in names if call.backend.scope.has(name)]
-        for chunk in chunks(short(names)):
+        names = short(filter(call.backend.scope.has, names))
+        for chunk in chunks(names):
             top = heapq.nlargest(limit, [*top, *await _measured(call, chunk, order, command, ttl_below_s)])
             # No more of them are kept than a result has room for: their names may be long.
             shown = itertools.accumulate(min(len(name), LONGEST_NAME) for _, name in top)

@@ -1,0 +1,75 @@
+"""The memory of the server while many calls read what is made to take much of it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+from tools.backends.redis import RedisServer
+from tools.backends.sidecar import Sidecar
+
+CALLS = 16
+
+MOST = 72 * 1024
+"""KiB that a server may take beside what it has at start, which is 56 MiB in the image: 128 MiB together."""
+
+SETTINGS = {
+    # What is derived from a control group of 128 MiB, and the image's own.
+    "MCP_MEMORY_BUDGET_BYTES": str(24 * 1024 * 1024),
+    "MALLOC_MMAP_THRESHOLD_": str(16 * 1024 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(16 * 1024 * 1024),
+}
+
+KEYS = {
+    "list": "redis.call('rpush', K, string.rep('x', 62914560)) for i = 1, 5000 do redis.call('rpush', K, 'x') end",
+    "hash": "for i = 1, 5000 do redis.call('hset', K, i, 'x') end redis.call('hset', K, 'big', string.rep('x', 62914560))",
+    "bigs": "for i = 1, 20 do redis.call('rpush', K, string.rep('x', 2097152)) end",
+    "text": "redis.call('set', K, string.rep('x', 8388608))",
+}
+"""Keys, and the Lua that makes them: elements that no sample of the others tells of, and many big ones."""
+
+ASKED: dict[str, tuple[str, dict[str, Any]]] = {
+    "first": ("redis_read", {"key": "list"}),
+    "all": ("redis_command", {"command": ["HGETALL", "hash"]}),
+    "many": ("redis_read_many", {"keys": ["list", "hash", "bigs"]}),
+    "big elements": ("redis_read", {"key": "bigs"}),
+    "string": ("redis_command", {"command": ["GET", "text"]}),
+    "names": ("redis_command", {"commands": [["SCAN", "0", "COUNT", "10000"]] * 200}),
+    "profile": ("redis_profile", {}),
+}
+
+
+def peak(sidecar: Sidecar) -> int:
+    """KiB of memory that the server had at the most."""
+    (line,) = [x for x in Path(f"/proc/{sidecar.pid}/status").read_text("ascii").splitlines() if x.startswith("VmHWM")]
+    return int(line.split()[1])
+
+
+def asked(sidecar: Sidecar, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+    _, body = sidecar.post(message)
+    result: dict[str, Any] = body["result"]
+    return result
+
+
+def test_no_value_takes_more_than_the_chart_allows(tmp_path: Path) -> None:
+    with RedisServer() as server, Redis(port=server.port, socket_timeout=None) as redis:
+        for key, code in KEYS.items():
+            redis.eval(f"local K = KEYS[1] {code}", 1, key)
+        redis.eval("for i = 1, 200 do redis.call('set', i .. string.rep('n', 65536), 'x') end", 0)
+        env = SETTINGS | {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port)}
+        with Sidecar("servers.redis", env, tmp_path) as sidecar, ThreadPoolExecutor(CALLS) as threads:
+            sidecar.wait_until_ready()
+            idle = peak(sidecar)
+            for name, (tool, arguments) in ASKED.items():
+                for result in threads.map(lambda _: asked(sidecar, tool, arguments), range(CALLS)):  # noqa: B023
+                    # What is too long is refused in words, and so is what has to wait too long on a slow machine.
+                    text = result["content"][0]["text"]
+                    assert not result.get("isError") or any(
+                        said in text for said in ("ask for", "try again", "no answer within")
+                    ), (name, text)
+                assert peak(sidecar) - idle < MOST, name
+            assert sidecar.get("/health")[0] == 200
