@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +255,7 @@ def test_a_client_does_all(
         if "restart" not in client.lacks and name == "redis":
             again = [*told(hello), {"step": "restart", "do": "wait"}, *told({"nested": steps["nested"]})]
             cases.append(where | {"steps": again})
-    before = server.log.read_text().count('"outcome": "cancelled"') if transport == "http" else 0
+    before = cancelled(server.log) if transport == "http" else 0
     with Driver(client, cases, tmp_path) as driver:
         for case in cases:
             for told_step in case["steps"]:
@@ -267,7 +268,7 @@ def test_a_client_does_all(
                 elif step == "cancelled":
                     # The server has ended the call, and not only the client its waiting.
                     log = server.log if transport == "http" else driver.log
-                    wait_until(lambda log=log: log.read_text().count('"outcome": "cancelled"') > before)
+                    wait_until(partial(more_than, before, log))
                     driver.go_on()
                 seen = driver.read()
                 assert "saw" in seen, (case.get("version"), step, seen)
@@ -281,6 +282,15 @@ def test_a_client_does_all(
                     assert saw == "cancelled"
                 elif step not in ("cancelled", "restart"):
                     assert same(step, saw, expected[name][step]), (case.get("version"), step, saw)
+
+
+def cancelled(log: Path) -> int:
+    """Return how many calls a server's log tells of that were cancelled."""
+    return log.read_text().count('"outcome": "cancelled"')
+
+
+def more_than(before: int, log: Path) -> bool:
+    return cancelled(log) > before
 
 
 def wait_until(done: Callable[[], bool]) -> None:
