@@ -186,13 +186,15 @@ class Environment:
     def text(self, name: str, default: str, meaning: str, *, restricts: bool = False) -> str:
         return self._read(name, default, meaning, str, restricts=restricts)
 
-    def choice(self, name: str, default: str, choices: tuple[str, ...], meaning: str) -> str:
+    def choice(
+        self, name: str, default: str, choices: tuple[str, ...], meaning: str, *, restricts: bool = False
+    ) -> str:
         def parse(text: str) -> str:
             if text.lower() not in choices:
                 raise ValueError(f"'{text}' is not one of {', '.join(choices)}")
             return text.lower()
 
-        return self._read(name, default, f"{meaning} ({', '.join(choices)})", parse)
+        return self._read(name, default, f"{meaning} ({', '.join(choices)})", parse, restricts=restricts)
 
     def flag(self, name: str, default: bool, meaning: str) -> bool:
         def parse(text: str) -> bool:
@@ -308,14 +310,17 @@ class CommonSettings:
             port=env.port("MCP_PORT", 9000, "port to listen on"),
             allow_writes=env.flag("MCP_ALLOW_WRITES", False, "list and allow the tools that change data"),
             tools=env.names(
-                "MCP_TOOLS", "tools to offer, comma-separated, * for any characters, e.g. redis_search*; default: all"
+                "MCP_TOOLS",
+                "tools to offer, comma-separated, * for any characters, e.g. redis_search*; default: all",
+                restricts=True,
             ),
-            tools_except=env.names("MCP_TOOLS_EXCEPT", "tools not to offer, written as in MCP_TOOLS"),
+            tools_except=env.names("MCP_TOOLS_EXCEPT", "tools not to offer, written as in MCP_TOOLS", restricts=True),
             confirm=env.choice(
                 "MCP_CONFIRM",
                 "never",
                 CONFIRM,
                 "ask the person before a destructive tool runs; possible: if the client can ask; always: refuse if it can't",
+                restricts=True,
             ),
             allowed_hosts=env.names(
                 "MCP_ALLOWED_HOSTS",

@@ -33,9 +33,10 @@ def test_set_but_empty_is_not_set() -> None:
 @pytest.mark.parametrize("text", ["", " "])
 def test_a_restriction_that_is_empty_is_a_problem(text: str) -> None:
     names = {"MCP_AUTH_TOKEN_FILE", "MCP_AUTH_TOKENS_FILE", "MCP_OAUTH_ISSUER", "MCP_TLS_CLIENT_CA_FILE"}
-    names |= {"MCP_TLS_CERT_FILE", "MCP_RATE_LIMIT_PER_MINUTE"}
+    names |= {"MCP_TLS_CERT_FILE", "MCP_RATE_LIMIT_PER_MINUTE", "MCP_TOOLS", "MCP_TOOLS_EXCEPT", "MCP_CONFIRM"}
     env = Environment(dict.fromkeys(names, text))
     AuthSettings.read(env)
+    CommonSettings.read(env)
     assert {problem.partition(":")[0] for problem in problems(env)} == names
 
 

@@ -58,7 +58,7 @@ async def es_query(
         raise ToolError(f"the query has {len(query)} characters, more than {LONGEST_QUERY}")
     if not call.backend.has(language):
         there = [name for name in LANGUAGES if call.backend.has(name)]
-        raise ToolError(f"this cluster has no {language}: it has {', '.join(there)}, and es_search")
+        raise ToolError(f"this cluster has no {language}: use {' or '.join([*there, 'es_search'])}")
     if (language == "eql") != (index is not None):
         raise ToolError("give index with EQL only: ES|QL and SQL name it in the query (FROM)")
     if index:

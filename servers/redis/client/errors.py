@@ -155,6 +155,8 @@ class RedisErrors:
 
     def _of_connection(self, error: BaseException) -> Exception:
         address, check, unknown = self._address, self._check, self._sent
+        # Of what may have been done, the result says that it is to be checked first.
+        advice = check if unknown else f"try again, or {check}"
         if any(isinstance(cause, ReadOnlyError) for cause in _chain(error)):
             # A master that sentinels have replaced: redis-py has closed the connection.
             return ConnectionLost(
@@ -164,7 +166,7 @@ class RedisErrors:
             return BackendError(f"Redis at {address} refuses our connection: {str(error)[:100]}")
         if isinstance(error, InvalidResponse):
             return ConnectionLost(
-                f"what answers at {address} does not speak Redis' protocol: try again, or {check}", unknown=unknown
+                f"what answers at {address} does not speak Redis' protocol: {advice}", unknown=unknown
             )
         reason = error.__cause__ or error.__context__ or error
         # ssl.SSLError, without the import where TLS is not used.
@@ -176,10 +178,10 @@ class RedisErrors:
             )
         if isinstance(error, RedisTimeoutError) and not getattr(reason, "errno", None):
             # Our own time-out, which is of making a connection. In a cluster another node may have the key by now.
-            message = f"Redis at {address} did not answer in time: try again, or {check}"
+            message = f"Redis at {address} did not answer in time: {advice}"
             return ConnectionLost(message, unknown=unknown) if self._clustered else BackendError(message)
         detail = getattr(reason, "strerror", None) or type(reason).__name__
-        return ConnectionLost(f"Redis at {address} can't be reached ({detail}): try again, or {check}", unknown=unknown)
+        return ConnectionLost(f"Redis at {address} can't be reached ({detail}): {advice}", unknown=unknown)
 
 
 def code(error: RedisError) -> str:

@@ -617,6 +617,14 @@ async def test_hashes_are_counted_by_a_field(client: Client, redis: Redis) -> No
     active = await ok(client, "redis_tally", pattern="user:*", field="country", where={"active": "1"}, limit=1)
     assert active["hashes"] == 2501 and active["left_out"] == 2
     assert "looks like the name of a secret" in await error(client, "redis_tally", pattern="*", field="api_token")
+    assert "1 hashes were left out: a value of theirs has more than 4096 bytes" in found["warnings"]
+
+
+async def test_long_values_that_begin_alike_are_counted_apart(client: Client, redis: Redis) -> None:
+    for end in "abcaab":
+        redis.hset(f"u:{redis.dbsize()}", "e", "http://example.com/" + "p" * 300 + end)
+    found = await ok(client, "redis_tally", pattern="u:*", field="e")
+    assert sorted(row["count"] for row in found["counts"]) == [1, 2, 3]
 
 
 async def test_chosen_fields_of_many_hashes(client: Client, redis: Redis) -> None:

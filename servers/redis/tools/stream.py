@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from servers.common.memory_budget import hold
 from servers.common.protocol.tools import Call, Room, ToolError, tool
-from servers.redis.format.key_encoding import LONGEST_NAME, KeyName, Pattern, encode, show_name
+from servers.redis.format.key_encoding import LONGEST_NAME, KeyName, Pattern, parse_key, show_name
 from servers.redis.format.replies import as_json, pairs, said
 from servers.redis.format.replies import words as said_error
 from servers.redis.policy.command_cost import COPIES_OF_STREAM, SAMPLES
@@ -72,7 +72,7 @@ async def redis_stream(
         groups = await call.backend.read("XINFO", "GROUPS", name)
         state["groups"] = [row for row in map(_row, groups) if room.take(row)]
         return state
-    of = encode(group)
+    of = parse_key(group)
     # A group has as many consumers as a program forgot to delete: they have a fifth of the room.
     consumers = await call.backend.read("XINFO", "CONSUMERS", name, of)
     few = Room(call.max_bytes // 5)

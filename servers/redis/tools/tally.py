@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from hashlib import blake2b
 from typing import Annotated, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.backend import warn
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.redis.format.key_encoding import Pattern, parse_key, show_name
 from servers.redis.policy.key_scope import ScopedRedis
@@ -23,7 +25,7 @@ LONGEST = 4096
 """Bytes of a value that is counted; hashes with longer ones are left out."""
 
 VALUE_BYTES = 200
-"""Bytes of a value that tell it from others."""
+"""Bytes of a value that are shown."""
 
 
 class Tallied(TypedDict):
@@ -57,13 +59,16 @@ async def redis_tally(
     if backend.mask.hides(fields[0]):
         raise ToolError(f"{field!r} looks like the name of a secret: its values are not listed")
     words = ("MATCH", backend.scope.pattern(pattern), "COUNT", SCAN_COUNT, "TYPE", "hash")
-    counts: Counter[str] = Counter()
+    counts: Counter[tuple[str, bytes]] = Counter()
     sample: list[str] = []
-    without = 0
+    without = too_long = 0
     server, position = at.server, at.position
     for step in range(SCAN_STEPS):
         server, position, found = await backend.scan(server, position, *words)
-        for name, values in await _values(backend, short(filter(backend.scope.has, found)), fields):
+        names = short(filter(backend.scope.has, found))
+        hashes = await _values(backend, names, fields)
+        too_long += len(names) - len(hashes)
+        for name, values in hashes:
             if any(value != wanted for value, wanted in zip(values[1:], conditions.values(), strict=True)):
                 continue
             if len(sample) < SAMPLE:
@@ -71,12 +76,14 @@ async def redis_tally(
             if values[0] is None:
                 without += 1
             else:
-                counts["(masked)" if backend.mask.hides(value=values[0]) else show_name(values[0], VALUE_BYTES)] += 1
+                counts[_shown(backend, values[0])] += 1
         if server < 0 or len(counts) > MOST_VALUES:
             break
         await call.progress(step + 1, SCAN_STEPS, f"{counts.total()} hashes")
+    if too_long:
+        warn(f"{too_long} hashes were left out: a value of theirs has more than {LONGEST} bytes")
     room = Room(call.max_bytes, 512 + size(sample))
-    rows: list[dict[str, int | str]] = [{"value": value, "count": count} for value, count in counts.most_common(limit)]
+    rows: list[dict[str, int | str]] = [{"value": value, "count": n} for (value, _), n in counts.most_common(limit)]
     told = list(itertools.takewhile(room.take, rows))
     tallied: Tallied = {"hashes": counts.total() + without, "counts": told, "without": without, "sample": sample}
     if len(told) < len(counts):
@@ -84,6 +91,13 @@ async def redis_tally(
     if server >= 0:
         tallied["cursor"] = Cursor.text(server, position)
     return tallied
+
+
+def _shown(backend: ScopedRedis, value: bytes) -> tuple[str, bytes]:
+    """Return a value as it is shown, and what tells it from others that look the same."""
+    if backend.mask.hides(value=value):
+        return "(masked)", b""
+    return show_name(value, VALUE_BYTES), blake2b(value, digest_size=16).digest() if len(value) > VALUE_BYTES else b""
 
 
 async def _values(
