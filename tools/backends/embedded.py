@@ -13,11 +13,16 @@ rootLogger.appenderRef.console.ref = console
 """
 """log4j2.properties: all of it to standard output."""
 
-OPTIONS = (
+OPENSEARCH_OPTIONS = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-Djava.security.manager=allow",
     "-Dlog4j2.formatMsgNoLookups=true",
+)
+"""Of Java, but for the heap, folders and the class path."""
+
+OPTIONS = (
+    *OPENSEARCH_OPTIONS,
     "--add-opens=java.base/java.io=org.elasticsearch.preallocate",
     "--add-modules=org.elasticsearch.server,org.elasticsearch.preallocate",
 )
