@@ -133,7 +133,9 @@ def main() -> None:
         except LockError as error:
             sys.exit(f"lock_elasticsearch: {source}: {error}")
         (folder / target).write_text(dumps(content, 3) + "\n")
-        print(f"lock_elasticsearch: {sum(map(len, content['sets'].values()))} jars locked in bazel/elasticsearch/{target}")
+        print(
+            f"lock_elasticsearch: {sum(map(len, content['sets'].values()))} jars locked in bazel/elasticsearch/{target}"
+        )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tools.backends.runfiles import program
 class ElasticsearchNode(Process):
     """A cluster of one node on loopback ports, with nothing kept on disk after it ends.
 
-    It has the server's own features; see bazel/elasticsearch/README.md for what it lacks.
+    It has the server's own features, OpenSearch more; see bazel/elasticsearch/README.md for what it lacks.
     """
 
     def __init__(

@@ -122,15 +122,13 @@ def test_a_first_page_is_all(sidecar: Sidecar, books: ElasticsearchNode, version
     assert first["total"] == 1001 and len(set(first["ids"])) == 1000
     assert "size is at most 1000" in told(sidecar, "es_search", index="many", source=["_id"], size=1001)
     assert len(done(sidecar, "es_search", index="many", sort=[{"n": "desc"}], source=[], size=5)["hits"]) == 5
-    assert lacks(version) in told(
-        sidecar, "es_search", index="many", source=["_id"], size=1000, cursor=first["cursor"]
-    )
+    assert lacks(version) in told(sidecar, "es_search", index="many", source=["_id"], size=1000, cursor=first["cursor"])
 
 
 def test_what_search_lacks(sidecar: Sidecar, books: ElasticsearchNode, version: str) -> None:
     knn = {"field": "vector", "query_vector": [1, 0, 0], "k": 2, "num_candidates": 10}
-    standard = {"retriever": {"standard": {"query": {"match_all": {}}}}}
-    for arguments in ({"knn": knn}, {"more": standard}):
+    retriever: dict[str, Any] = {"standard": {"query": {"match_all": {}}}}
+    for arguments in ({"knn": knn}, {"more": {"retriever": retriever}}):
         assert told(sidecar, "es_search", index="books", **arguments).endswith(lacks(version))
 
 
