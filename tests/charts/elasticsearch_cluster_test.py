@@ -154,8 +154,12 @@ class Pods:
     def assert_one_cluster(self, uuid: str, text: str) -> None:
         """All pods are of this one cluster, and read this text."""
         assert {self.uuid(ordinal) for ordinal in self.nodes} == {uuid}
-        health = self.ask(0, "GET", "/_cluster/health?wait_for_status=yellow&timeout=60s")
-        assert health["number_of_nodes"] == len(self.nodes) and not health["timed_out"]
+
+        def is_whole() -> bool:
+            health = self.ask(0, "GET", "/_cluster/health")
+            return health["number_of_nodes"] == len(self.nodes) and health["status"] in ("yellow", "green")
+
+        self.wait("every node is in it, and every shard has its primary", is_whole)
         for ordinal in self.nodes:
             assert self.ask(ordinal, "GET", "/docs/_doc/1")["_source"] == {"text": text}
 

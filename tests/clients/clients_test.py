@@ -137,7 +137,7 @@ def call(server: Sidecar, step: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def expected(stores: Stores) -> dict[str, dict[str, Any]]:
-    """What each server answers to each step."""
+    """Return what each server answers to each step."""
     found = {}
     for name, server in stores.open.items():
         steps = STEPS[name]
