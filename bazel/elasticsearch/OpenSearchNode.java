@@ -1,0 +1,49 @@
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import org.opensearch.common.logging.LogConfigurator;
+import org.opensearch.common.settings.Settings;
+import org.opensearch.env.Environment;
+import org.opensearch.node.InternalSettingsPreparer;
+import org.opensearch.node.Node;
+
+/**
+ * Runs one OpenSearch node, of version 2 or 3, in this process until it is told to end:
+ * {@code OpenSearchNode HOME_FOLDER CONFIG_FOLDER}, the second with opensearch.yml and log4j2.properties. In place of
+ * OpenSearch's own launcher, which wants its whole distribution.
+ */
+public final class OpenSearchNode {
+    private OpenSearchNode() {}
+
+    public static void main(String[] arguments) throws InterruptedException {
+        try {
+            start(arguments[0], Path.of(arguments[1]));
+        } catch (Throwable failure) {
+            // The reasons last, where whoever reads the log looks first.
+            failure.printStackTrace();
+            for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+                System.err.println(cause);
+            }
+            System.exit(1);
+        }
+        new CountDownLatch(1).await();
+    }
+
+    private static void start(String home, Path config) throws Exception {
+        Environment environment = InternalSettingsPreparer.prepareEnvironment(
+            Settings.EMPTY, Map.of("path.home", home), config, () -> "embedded");
+        LogConfigurator.configure(environment);
+        Node node = new Node(environment);
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> close(node), "close"));
+        node.start();
+    }
+
+    private static void close(Node node) {
+        try {
+            node.close();
+        } catch (IOException e) {
+            e.printStackTrace();
+        }
+    }
+}

@@ -1,0 +1,224 @@
+"""What works on a real OpenSearch 2 and 3, and what is refused: the rows of the table in docs/operations.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+
+from servers.elasticsearch.tests.conftest import call, fill, ready, told
+from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.sidecar import Sidecar
+
+SETTINGS: dict[str, str] = {"MCP_ALLOW_WRITES": "true", "MCP_MAX_RESULT_BYTES": "65536"}
+
+VERSIONS: dict[str, Literal[2, 3]] = {"2.19.6": 2, "3.3.2": 3}
+
+BOOKS: dict[str, dict[str, Any]] = {
+    "1": {"title": "The quick brown foxes", "pages": 120, "author": {"name": "Ada"}, "parts": [{"kind": "map"}]},
+    "2": {"title": "A lazy dog", "pages": 80, "author": {"name": "Bob"}},
+    "3": {"title": "Fox and dog", "pages": 300, "author": {"name": "Ada"}},
+}
+MAPPING = {
+    "properties": {
+        "title": {"type": "text", "analyzer": "english", "fields": {"raw": {"type": "keyword"}}},
+        "pages": {"type": "integer"},
+        "author": {"properties": {"name": {"type": "keyword"}}},
+        "parts": {"type": "nested", "properties": {"kind": {"type": "keyword"}}},
+    }
+}
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def node(version: str) -> Iterator[ElasticsearchNode]:
+    with ElasticsearchNode(cluster="tests", opensearch=VERSIONS[version]) as running:
+        yield running
+
+
+@pytest.fixture
+def books(node: ElasticsearchNode) -> ElasticsearchNode:
+    """The node with the index books alone."""
+    for index in node.request("GET", "/_cat/indices?format=json&expand_wildcards=all"):
+        node.request("DELETE", f"/{index['index']}")
+    fill(node, "books", BOOKS, MAPPING)
+    return node
+
+
+def done(sidecar: Sidecar, tool: str, **arguments: Any) -> dict[str, Any]:
+    answer = call(sidecar, tool, **arguments)
+    assert not answer["isError"], answer
+    return dict(answer["structuredContent"])
+
+
+def twice(sidecar: Sidecar, tool: str, **arguments: Any) -> dict[str, Any]:
+    """Asks, and confirms."""
+    return done(sidecar, tool, **arguments, confirm=done(sidecar, tool, **arguments)["confirm"])
+
+
+def lacks(version: str) -> str:
+    return f"this cluster is OpenSearch {version}, which lacks parts of Elasticsearch's API"
+
+
+def test_it_is_recognized(sidecar: Sidecar, version: str) -> None:
+    assert f"OpenSearch {version}" in ready(sidecar)
+    tools = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})[1]["result"]["tools"]
+    assert {tool["name"] for tool in tools} == {
+        "es_health", "es_indices", "es_mapping", "es_field", "es_search", "es_get", "es_explain", "es_analyze", "es_request",
+        "es_index", "es_bulk", "es_delete", "es_by_query", "es_define", "es_alias", "es_manage",
+    }  # fmt: skip
+    assert "this cluster has no esql" in told(sidecar, "es_query", query="FROM books")
+
+
+def test_reading(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+    (index,) = done(sidecar, "es_indices")["indices"]
+    assert index["index"] == "books" and index["health"] == "green"
+    (mapping,) = done(sidecar, "es_mapping", index="books")["mappings"]
+    assert mapping["fields"] == {
+        "author.name": "keyword",
+        "pages": "integer",
+        "parts": "nested",
+        "parts.kind": "keyword",
+        "title": "text [analyzer=english] +.raw: keyword",
+    }
+    field = done(sidecar, "es_field", index="books", field="author.name")
+    assert field["top"] == [{"value": "Ada", "docs": 2}, {"value": "Bob", "docs": 1}]
+    assert done(sidecar, "es_field", index="books", field="pages")["range"]["max"] == 300
+    assert done(sidecar, "es_field", index="books", field="parts.kind")["top"] == [{"value": "map", "docs": 1}]
+    assert done(sidecar, "es_get", index="books", id="1")["source"] == BOOKS["1"]
+    assert done(sidecar, "es_analyze", index="books", field="title", text="Foxes run")["tokens"] == ["fox", "run"]
+    query = {"match": {"title": "fox"}}
+    explained = done(sidecar, "es_explain", index="books", query=query, id=["1", "2"], profile=True)
+    assert explained["meaning"] == ["title:fox"]
+    assert [document["matched"] for document in explained["documents"]] == [True, False]
+    assert any("finding matches" in line for line in explained["summary"])
+
+
+def test_searching(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+    asked: dict[str, Any] = {"index": "books", "text": "fox", "where": {"author.name": "Ada"}, "highlight": ["title"]}
+    found = done(sidecar, "es_search", **asked, aggs={"authors": {"terms": {"field": "author.name"}}})
+    assert found["total"] == 2 and {hit["id"] for hit in found["hits"]} == {"1", "3"}
+    assert {hit["highlight"]["title"][0] for hit in found["hits"]} == {
+        "<em>Fox</em> and dog",
+        "The quick brown <em>foxes</em>",
+    }
+    assert [(b["key"], b["doc_count"]) for b in found["aggregations"]["authors"]["buckets"]] == [("Ada", 2)]
+    assert done(sidecar, "es_search", index="books", where={"parts.kind": "map"}, source=["_id"])["ids"] == ["1"]
+    collapsed = done(sidecar, "es_search", index="books", more={"collapse": {"field": "author.name"}}, source=[])
+    assert len(collapsed["hits"]) == 2
+    suggest = {"s": {"text": "quikc", "term": {"field": "title"}}}
+    (said,) = done(sidecar, "es_search", index="books", size=0, more={"suggest": suggest})["suggest"]["s"]
+    assert said["options"][0]["text"] == "quick"
+
+
+def test_a_first_page_is_all(sidecar: Sidecar, books: ElasticsearchNode, version: str) -> None:
+    fill(books, "many", {str(number): {"n": number} for number in range(1001)})
+    first = done(sidecar, "es_search", index="many", source=["_id"], size=1000)
+    assert first["total"] == 1001 and len(set(first["ids"])) == 1000
+    assert "size is at most 1000" in told(sidecar, "es_search", index="many", source=["_id"], size=1001)
+    assert len(done(sidecar, "es_search", index="many", sort=[{"n": "desc"}], source=[], size=5)["hits"]) == 5
+    assert lacks(version) in told(sidecar, "es_search", index="many", source=["_id"], size=1000, cursor=first["cursor"])
+
+
+def test_what_search_lacks(sidecar: Sidecar, books: ElasticsearchNode, version: str) -> None:
+    knn = {"field": "vector", "query_vector": [1, 0, 0], "k": 2, "num_candidates": 10}
+    retriever: dict[str, Any] = {"standard": {"query": {"match_all": {}}}}
+    for arguments in ({"knn": knn}, {"more": {"retriever": retriever}}):
+        assert told(sidecar, "es_search", index="books", **arguments).endswith(lacks(version))
+
+
+def test_scripts_run_and_are_refused(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+    """The cluster would run them: painless is there."""
+    script = {"source": "ctx._source.pages += 1"}
+    assert books.request("POST", "/books/_update_by_query?refresh=true", {"script": script})["updated"] == 3
+    asked = {"script": {"script": "doc['pages'].value == 121"}}
+    assert books.request("POST", "/books/_search", {"query": asked})["hits"]["total"]["value"] == 1
+    refused = told(sidecar, "es_search", index="books", query=asked)
+    assert "scripts are not allowed here" in refused
+    assert "scripts are not allowed here" in told(sidecar, "es_by_query", index="books", query=asked)
+    runtime = {"runtime_mappings": {"x": {"type": "long", "script": {"source": "emit(1)"}}}}
+    assert "scripts are not allowed here" in told(sidecar, "es_search", index="books", more=runtime)
+
+
+def test_health_is_judged_without_a_report(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+    books.request("PUT", "/copies", {"settings": {"number_of_shards": 1, "number_of_replicas": 1}})
+    health = done(sidecar, "es_health")
+    assert (health["cluster"], health["status"], health["nodes"]) == ("tests", "yellow", 1)
+    assert health["shards"]["unassigned"] == 1
+    assert any("1 replica shards are unassigned" in finding for finding in health["findings"]), health["findings"]
+    (busiest,) = health["busiest"]
+    assert {"heap_percent", "cpu_percent", "disk_free_percent"} <= busiest.keys()
+
+
+@pytest.mark.parametrize("path", ["/_cluster/stats", "/_cat/nodes", "/_nodes/stats", "/books/_settings", "/_tasks"])
+def test_requests_that_both_have(sidecar: Sidecar, books: ElasticsearchNode, path: str) -> None:
+    assert done(sidecar, "es_request", path=path)["answer"]
+
+
+@pytest.mark.parametrize("path", ["/_ilm/policy", "/_ilm/status", "/_health_report", "/_xpack"])
+def test_requests_that_it_lacks(sidecar: Sidecar, books: ElasticsearchNode, version: str, path: str) -> None:
+    assert told(sidecar, "es_request", path=path).endswith(lacks(version))
+
+
+@pytest.mark.parametrize("path", ["/_query", "/_plugins/_sql", "/_plugins/_ppl"])
+def test_requests_in_query_languages_are_refused(sidecar: Sidecar, books: ElasticsearchNode, path: str) -> None:
+    said = told(sidecar, "es_request", method="POST", path=path, body={"query": "FROM books"})
+    assert f"POST {path} is refused" in said
+
+
+def test_lifecycle_policies_are_of_another_kind(sidecar: Sidecar, books: ElasticsearchNode, version: str) -> None:
+    assert told(sidecar, "es_indices", kind="lifecycle_policies").endswith(lacks(version))
+    asked = {"kind": "lifecycle_policy", "name": "p", "definition": {"phases": {}}}
+    assert told(sidecar, "es_define", **asked).endswith(lacks(version))
+
+
+def test_documents_are_written(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+    assert done(sidecar, "es_index", index="books", id="9", document={"title": "A cat"})["result"] == "created"
+    operations = [{"op": "index", "id": "8", "document": {"title": "A cow"}}, {"op": "delete", "id": "9"}]
+    assert done(sidecar, "es_bulk", index="books", operations=operations)["done"] == {"created": 1, "deleted": 1}
+    assert done(sidecar, "es_delete", index="books", id="8")["deleted"]
+    books.request("POST", "/books/_refresh")
+    assert twice(sidecar, "es_by_query", index="books", query={"term": {"author.name": "Ada"}})["done"] == 2
+    books.request("POST", "/books/_refresh")
+    assert [hit["_id"] for hit in books.request("GET", "/books/_search")["hits"]["hits"]] == ["2"]
+
+
+def test_a_copy_drops_and_renames(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+    done(sidecar, "es_define", kind="index", name="copy", definition={"like": "books"})
+    rest = {"index": "copy", "drop": ["pages", "parts"], "rename": {"author.name": "writer"}}
+    task = done(sidecar, "es_by_query", index="books", query={"term": {"author.name": "Ada"}}, copy_to=rest)["task"]
+
+    def ended() -> bool:
+        books.request("POST", "/copy/_refresh")
+        return bool(books.request("GET", "/copy/_count")["count"] == 2)
+
+    sidecar.wait_until(ended, 60)
+    sidecar.wait_until(lambda: done(sidecar, "es_manage", op="task", name=task["id"])["task"]["completed"], 60)
+    hits = books.request("GET", "/copy/_search?sort=title.raw")["hits"]["hits"]
+    assert [hit["_source"] for hit in hits] == [
+        {"title": BOOKS[id]["title"], "author": {}, "writer": "Ada"} for id in ("3", "1")
+    ]
+    assert done(sidecar, "es_indices", kind="pipelines")["total"] == 0
+
+
+def test_the_cluster_is_managed(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+    done(sidecar, "es_define", kind="settings", name="books", definition={"refresh_interval": "9s"})
+    assert books.request("GET", "/books/_settings")["books"]["settings"]["index"]["refresh_interval"] == "9s"
+    rename = {"processors": [{"rename": {"field": "a", "target_field": "b"}}]}
+    done(sidecar, "es_define", kind="pipeline", name="tests", definition=rename)
+    assert [row["name"] for row in done(sidecar, "es_indices", kind="pipelines")["rows"]] == ["tests"]
+    assert "was deleted" in twice(sidecar, "es_manage", op="delete", kind="pipeline", name="tests")["done"]
+    done(sidecar, "es_define", kind="template", name="tests", definition={"index_patterns": ["tests-*"]})
+    assert "was deleted" in twice(sidecar, "es_manage", op="delete", kind="template", name="tests")["done"]
+    done(sidecar, "es_alias", changes=[{"op": "add", "index": "books", "alias": "shelf"}])
+    assert list(books.request("GET", "/shelf/_mapping")) == ["books"]
+    assert "is closed" in done(sidecar, "es_manage", op="close", name="books")["done"]
+    assert "the index is closed" in told(sidecar, "es_search", index="books")
+    assert "is open" in done(sidecar, "es_manage", op="open", name="books")["done"]
+    assert "was deleted" in twice(sidecar, "es_manage", op="delete", name="books")["done"]
+    assert done(sidecar, "es_indices")["total"] == 0
