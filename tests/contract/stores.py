@@ -54,7 +54,11 @@ def store(port: int, folder: Path, kind: str) -> Store:
         return ElasticsearchNode(port)
 
     def victoria_metrics() -> Process:
-        options = [f"-httpListenAddr=127.0.0.1:{port}", f"-storageDataPath={folder / 'storage'}"]
+        options = [
+            f"-httpListenAddr=127.0.0.1:{port}",
+            f"-storageDataPath={folder / 'storage'}",
+            "-search.latencyOffset=0s",  # what was just written is found
+        ]
         return Listening("victoria-metrics", [str(program("VICTORIA_METRICS")), *options], port, folder)
 
     def vmagent() -> Process:
