@@ -135,8 +135,8 @@ def test_nothing_that_changes_or_tells_secrets_is_allowed() -> None:
     ("method", "path", "reason"),
     [
         ("DELETE", "/books", "only GET and POST"),
-        ("POST", "/books/_delete_by_query", "not known to read only"),
-        ("POST", "/books/_doc", "not known to read only"),
+        ("POST", "/books/_delete_by_query", "not known to be read-only"),
+        ("POST", "/books/_doc", "not known to be read-only"),
         ("GET", "/_security/user", "may hold secrets"),
         ("GET", "/books/_search", "send it by POST"),
         ("POST", "/_scripts/painless/_execute", "scripts"),
