@@ -124,10 +124,14 @@ def test_pages_of_others_are_refused(alone: Server, headers: dict[str, str], sta
 
 
 def test_a_request_that_is_too_long_is_refused(alone: Server) -> None:
-    """With a length that is told before: most clients read no answer while they send."""
-    answer = alone.ask("/mcp", PING.ljust(2 << 20))
-    assert answer.status == 413
-    assert answer.error
+    try:
+        answer = alone.ask("/mcp", PING.ljust(2 << 20))
+    except OSError:
+        pass  # it has closed the connection while the client, which reads nothing meanwhile, was sending
+    else:
+        assert answer.status == 413
+        assert answer.error
+    assert alone.ask("/mcp", PING).status == 200
 
 
 def test_a_path_that_there_is_not(alone: Server) -> None:
