@@ -81,7 +81,7 @@ async def test_nested_fields_asked_as_others_are_get_a_note(client: Client, orde
         {"aggs": {"a": {"terms": {"field": "state"}, "aggs": {"b": {"sum": {"field": "lines.n"}}}}}},
     ):
         (note,) = (await ok(client, "es_search", index="orders", **arguments))["notes"]
-        assert "inside of the nested objects 'lines'" in note and '"path":"lines"' in note
+        assert "inside the nested objects 'lines'" in note and '"path":"lines"' in note
     assert "name its path" in await error(client, "es_search", index="orders", sort=["lines.n"])
     (note,) = (await ok(client, "es_search", index="orders", text="A"))["notes"]
     assert "(lines)" in note
