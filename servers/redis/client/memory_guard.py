@@ -115,7 +115,7 @@ class BoundedParser(DefaultParser):  # type: ignore[misc, valid-type]  # which c
 
     def on_connect(self, connection: Any) -> None:
         """Begin to read from a connection."""
-        self.connection = connection
+        self.connection, self.alone = connection, Arrival()
         super().on_connect(connection)
 
     def on_disconnect(self) -> None:
@@ -126,7 +126,8 @@ class BoundedParser(DefaultParser):  # type: ignore[misc, valid-type]  # which c
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         """Read one answer; without a request under way, as of a channel, it is bounded by itself."""
-        self.alone = Arrival()
+        if ARRIVAL.get() is None:
+            self.alone = Arrival()
         return await super().read_response(*args, **options)
 
     async def read_from_socket(self) -> Any:
