@@ -134,7 +134,7 @@ class Instance(Generic[B]):
         self.listeners = (
             Listeners(sidecar.resources, backend, settings.max_concurrent_calls) if sidecar.resources else None
         )
-        self._memory = MemoryBudget(settings.memory_budget or default_size())
+        self.memory = MemoryBudget(settings.memory_budget or default_size())
         self._under_way = 0
         self._deadlines: set[asyncio.Timeout] = set()
         self._stop_at: float | None = None
@@ -348,7 +348,7 @@ class Instance(Generic[B]):
         end = asyncio.get_running_loop().time() + self.settings.call_timeout
         end = end if self._stop_at is None else min(end, self._stop_at)
         deadline.set(end)
-        BUDGET.set(self._memory)
+        BUDGET.set(self.memory)
         try:
             async with asyncio.timeout_at(end) as timeout:
                 self._deadlines.add(timeout)

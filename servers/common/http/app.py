@@ -17,7 +17,6 @@ from servers.common import VERSION
 from servers.common.http.access_control import WANTS_TOKEN, Authentication, HostCheck, OriginCheck
 from servers.common.http.auth_settings import AuthSettings
 from servers.common.http.rate_limit import RateLimit, Refusals, RequestLimits, TokenBuckets, error_response
-from servers.common.memory_budget import default_size
 from servers.common.protocol.endpoint import McpEndpoint
 from servers.common.server import Instance
 
@@ -67,7 +66,7 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
                 refusals,
                 auth.max_connections,
                 settings.max_request_bytes,
-                settings.memory_budget or default_size(),
+                instance.memory.size,
                 auth.request_seconds,
             ),
             *instance.http_middleware,
