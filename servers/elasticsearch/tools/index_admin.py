@@ -212,14 +212,9 @@ async def _refuse_existing(call: Call[ScopedElasticsearch], kind: Kind, name: st
 
 def _refuse_percolators(definition: Any) -> None:
     """Raise ToolError for a dynamic template that may make a field of queries, which the document that makes it holds."""
-    if isinstance(definition, list):
-        for part in definition:
-            _refuse_percolators(part)
-    elif isinstance(definition, dict):
-        for key, part in definition.items():
-            if key == "dynamic_templates" and MAY_PERCOLATE.search(to_json(part)):
-                raise ToolError("a dynamic template can't make fields of type percolator here; nothing was done")
-            _refuse_percolators(part)
+    for key, part in _entries(definition):
+        if key == "dynamic_templates" and MAY_PERCOLATE.search(to_json(part)):
+            raise ToolError("a dynamic template can't make fields of type percolator here; nothing was done")
 
 
 def _check_patterns(backend: ScopedElasticsearch, definition: dict[str, Any]) -> None:
@@ -233,16 +228,20 @@ def _check_patterns(backend: ScopedElasticsearch, definition: dict[str, Any]) ->
             raise backend.scope.outside(pattern)
 
 
-def _looked_up(definition: Any) -> Iterator[str]:
-    """The indices of runtime fields of type lookup."""
+def _entries(definition: Any) -> Iterator[tuple[str, Any]]:
+    """Return each key of the objects in a definition, at any depth, with its value."""
     if isinstance(definition, list):
         for part in definition:
-            yield from _looked_up(part)
+            yield from _entries(part)
     elif isinstance(definition, dict):
         for key, part in definition.items():
-            if key == "target_index" and isinstance(part, str):
-                yield part
-            yield from _looked_up(part)
+            yield key, part
+            yield from _entries(part)
+
+
+def _looked_up(definition: Any) -> Iterator[str]:
+    """Return the indices of runtime fields of type lookup."""
+    return (part for key, part in _entries(definition) if key == "target_index" and isinstance(part, str))
 
 
 async def _check_names(backend: ScopedElasticsearch, definition: Any) -> None:
