@@ -5,6 +5,7 @@ A tool's arguments and result are described by its Python types, from which the 
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 import re
@@ -238,6 +239,11 @@ def to_json(value: Any) -> str:
         return escaped(pydantic_core.to_json(value, fallback=str).decode())
     except pydantic_core.PydanticSerializationError:  # a lone surrogate has no UTF-8
         return escaped(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
+
+
+def fingerprint(value: Any, size: int = 8) -> str:
+    """Return `size` bytes, as hex digits, that tell a value from others and are the same for the same JSON."""
+    return hashlib.blake2b(to_json(value).encode("utf-8", "replace"), digest_size=size).hexdigest()
 
 
 def from_json(text: bytes | bytearray) -> Any:

@@ -7,14 +7,13 @@ sequence number (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/op
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.protocol.tools import Call, Room, ToolError, to_json, tool
+from servers.common.protocol.tools import Call, Room, ToolError, fingerprint, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import of_item
 from servers.elasticsearch.format.truncate import shorten
@@ -83,12 +82,7 @@ async def es_by_query(
     if set is not None:
         await check_documents(call.backend, index, [set])
     hits = await _matching(call, index, query, most)
-    token = hashlib.blake2b(
-        to_json([index, set, [[_identity(h), h["_seq_no"], h["_primary_term"]] for h in hits]]).encode(
-            "utf-8", "replace"
-        ),
-        digest_size=8,
-    ).hexdigest()
+    token = fingerprint([index, set, [[_identity(h), h["_seq_no"], h["_primary_term"]] for h in hits]])
     if confirm is None:
         return await _shown(call, hits, token)
     if confirm != token:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.protocol.tools import Call, ToolError, to_json, tool
+from servers.common.protocol.tools import Call, ToolError, fingerprint, to_json, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_names import listed, near_names, reached_by, writable, write_target
@@ -54,7 +53,7 @@ async def es_manage(
         await call.backend.write("POST", path(name, f"_{op}"))
         return {"done": f"index {name} is {'closed: open makes it readable again' if op == 'close' else 'open'}"}
     found = await (_described(call, kind, name) if kind in ("index", "data_stream") else _definition(call, kind, name))
-    token = hashlib.blake2b(to_json([kind, name, found]).encode("utf-8", "replace"), digest_size=8).hexdigest()
+    token = fingerprint([kind, name, found])
     if confirm is None:
         return {"would_delete": {key: value for key, value in found.items() if key != "uuids"}, "confirm": token}
     if confirm != token:
@@ -124,9 +123,4 @@ async def _definition(call: Call[ScopedElasticsearch], kind: Deletable, name: st
     meta = found.get("_meta") or found.get("policy", {}).get("_meta") or {}
     if meta.get("managed"):
         raise ToolError(f"{name!r} is one of Elasticsearch's own, and others rely on it: nothing was done")
-    text = to_json(found)
-    return {
-        "name": name,
-        "definition": text[:1000],
-        "uuids": [hashlib.blake2b(text.encode("utf-8", "replace")).hexdigest()],
-    }
+    return {"name": name, "definition": to_json(found)[:1000], "uuids": [fingerprint(found, 64)]}

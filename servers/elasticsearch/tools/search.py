@@ -20,7 +20,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from servers.common.backend import BackendError
-from servers.common.protocol.tools import Call, Room, ToolError, size, to_json, tool
+from servers.common.protocol.tools import Call, Room, ToolError, fingerprint, size, to_json, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.format.truncate import shorten
@@ -346,7 +346,7 @@ def mark(hit: Any) -> str:
 def _fingerprint(index: str, body: Dsl) -> str:
     """Tell one search from another, whatever the size of its pages and the time they may take."""
     asked = {name: value for name, value in body.items() if name not in ("size", "timeout")}
-    return hashlib.blake2b(to_json([index, asked]).encode("utf-8", "replace"), digest_size=6).hexdigest()
+    return fingerprint([index, asked], 6)
 
 
 async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body: Dsl) -> Any:
