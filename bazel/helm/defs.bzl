@@ -51,3 +51,28 @@ def helm_template_test(name, chart, golden = None, base = None, **kwargs):
             verbosity = "short",
             visibility = ["//visibility:public"],
         )
+
+def helm_example(name, version):
+    """A chart that has the libraries of charts/dox-asdlc, with a golden of its defaults and a lint test.
+
+    Its files are Chart.yaml, values.yaml and templates of the package.
+
+    Args:
+        name: of the chart
+        version: of the chart
+    """
+    helm_chart(
+        name = name,
+        srcs = ["Chart.yaml", "values.yaml"] + native.glob(["templates/**"]),
+        libraries = ["//charts/dox-asdlc:libraries"],
+        version = version,
+    )
+    helm_template_test(
+        name = "defaults",
+        chart = ":" + name,
+    )
+    helm_lint_test(
+        name = "lint_test",
+        size = "small",
+        chart = ":" + name,
+    )
