@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -13,6 +14,21 @@ from tools.images.container import Container
 from tools.images.layout import Image
 
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+
+
+SHELLS = {"sh", "bash", "dash", "ash", "zsh", "busybox", "ksh"}
+
+
+def check_files(image: Image) -> None:
+    """Assert that an image has no shell, and that its files are root's, and neither setuid nor writable by others."""
+    for member in (member for layer in image.layers for member in layer.members):
+        assert (member.uid, member.gid, member.mtime) == (0, 0, 0), member.name
+        assert member.isfile() or member.isdir() or member.issym(), member.name
+        assert Path(member.name).name not in SHELLS or member.isdir(), member.name
+        if member.issym():
+            continue
+        assert not member.mode & (stat.S_ISUID | stat.S_ISGID), member.name
+        assert not member.mode & (stat.S_IWGRP | stat.S_IWOTH) or member.name == "tmp", member.name
 
 
 class Answer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import marshal
-import stat
 import tarfile
 import types
 from collections.abc import Iterator
@@ -12,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from servers.common import VERSION
+from tests.contract.server import SHELLS, check_files
 from tests.images.conftest import NAMES, Unpacked
 from tools.backends.runfiles import program
 from tools.images.layout import Image
 
 MB = 1_000_000
-SHELLS = {"sh", "bash", "dash", "ash", "zsh", "busybox", "ksh"}
 MANAGERS = {"apt", "apt-get", "dpkg", "pip", "pip3", "easy_install", "apk", "rpm"}
 
 
@@ -54,13 +53,7 @@ def test_no_shell_and_no_package_manager(unpacked: Unpacked) -> None:
 
 
 def test_everything_is_roots_and_nothing_is_setuid_or_writable(unpacked: Unpacked) -> None:
-    for member in members(unpacked.image):
-        assert (member.uid, member.gid, member.mtime) == (0, 0, 0), member.name
-        assert member.isfile() or member.isdir() or member.issym(), member.name
-        if member.issym():
-            continue
-        assert not member.mode & (stat.S_ISUID | stat.S_ISGID), member.name
-        assert not member.mode & (stat.S_IWGRP | stat.S_IWOTH) or member.name == "tmp", member.name
+    check_files(unpacked.image)
 
 
 def test_every_source_of_ours_has_its_bytecode(unpacked: Unpacked) -> None:
