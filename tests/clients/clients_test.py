@@ -10,8 +10,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -268,7 +267,7 @@ def test_a_client_does_all(
                 elif step == "cancelled":
                     # The server has ended the call, and not only the client its waiting.
                     log = server.log if transport == "http" else driver.log
-                    wait_until(partial(more_than, before, log))
+                    server.wait_until(partial(more_than, before, log), 60)
                     driver.go_on()
                 seen = driver.read()
                 assert "saw" in seen, (case.get("version"), step, seen)
@@ -291,13 +290,6 @@ def cancelled(log: Path) -> int:
 
 def more_than(before: int, log: Path) -> bool:
     return cancelled(log) > before
-
-
-def wait_until(done: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("client", [pytest.param(client, id=client.id) for client in CLIENTS])
