@@ -141,7 +141,7 @@ Probe = tuple[Any, ...]
 """A command that tells a size."""
 
 
-def _memory_usage(key: bytes) -> Probe:
+def memory_usage(key: bytes) -> Probe:
     """Return the command that tells the bytes of a key."""
     return ("MEMORY", "USAGE", key, "SAMPLES", SAMPLES)
 
@@ -175,7 +175,7 @@ class _Answer:
     def probes(self) -> list[Probe]:
         found = list(self.strings)
         for key in self.keys:
-            found.append(_memory_usage(key))
+            found.append(memory_usage(key))
             if self.length:
                 found.append((self.length, key))
         return found
@@ -217,7 +217,7 @@ async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> Weigh
         check_arguments(command)
         probes |= dict.fromkeys(answer.probes(), 0)
         if command.name in _WORKING or command.name in _MOVING:
-            probes |= dict.fromkeys((_memory_usage(key) for key in command.keys), 0)
+            probes |= dict.fromkeys((memory_usage(key) for key in command.keys), 0)
         if command.name in _MULTIPLYING:
             probes[_json_type(command)] = 0
         if command.name == "lcs" or _reach(command):
@@ -275,7 +275,7 @@ class _Sum:
         return Weight(self._weight, self._estimated)
 
     def _size(self, key: bytes) -> int:
-        return self._sizes.get(_memory_usage(key), 0) + self._added[key]
+        return self._sizes.get(memory_usage(key), 0) + self._added[key]
 
     def _part(self, key: bytes, answer: _Answer) -> tuple[int, int]:
         """Bytes and elements of a key that an answer may have."""

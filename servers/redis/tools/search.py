@@ -17,7 +17,7 @@ from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.client.memory_guard import COPIES
 from servers.redis.format.key_encoding import LONGEST_NAME, encode, show, show_key, show_name
 from servers.redis.format.replies import as_json, pairs, said
-from servers.redis.policy.command_cost import MOST_BYTES, OBJECT_BYTES, SAMPLES
+from servers.redis.policy.command_cost import MOST_BYTES, OBJECT_BYTES, memory_usage
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import chunks
 
@@ -193,7 +193,7 @@ async def _sizes(call: Call[ScopedRedis], keys: list[bytes]) -> list[int]:
     """Return the bytes of documents; 0 for one that is gone."""
     sizes: list[int] = []
     for chunk in chunks(keys):
-        answers = await call.backend.read_many([("MEMORY", "USAGE", key, "SAMPLES", SAMPLES) for key in chunk])
+        answers = await call.backend.read_many([memory_usage(key) for key in chunk])
         sizes += [answer if isinstance(answer, int) else 0 for answer in answers]
     return sizes
 

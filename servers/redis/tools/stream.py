@@ -13,7 +13,7 @@ from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.format.key_encoding import LONGEST_NAME, KeyName, Pattern, parse_key, show_name
 from servers.redis.format.replies import as_json, pairs, said
 from servers.redis.format.replies import words as said_error
-from servers.redis.policy.command_cost import COPIES_OF_STREAM, SAMPLES
+from servers.redis.policy.command_cost import COPIES_OF_STREAM, memory_usage
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import SCAN_COUNT, SCAN_STEPS, Cursor, short
 
@@ -52,7 +52,7 @@ async def redis_stream(
             raise ToolError("give the key of the group's stream")
         return await _overview(call, pattern, limit, cursor)
     name = call.backend.scope.key(key)
-    length, memory = await call.backend.read_many([("XLEN", name), ("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)])
+    length, memory = await call.backend.read_many([("XLEN", name), memory_usage(name)])
     if isinstance(length, Exception):
         raise ToolError(f"{key!r} is not a stream that can be read: {said_error(length)}")
     if memory is None:
