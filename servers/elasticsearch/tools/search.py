@@ -402,10 +402,8 @@ def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: i
         room.take(answer["aggregations"])
     if "suggest" in answer:
         found["suggest"] = answer["suggest"]
-        if size(answer["suggest"]) > room.left:
-            raise ToolError(
-                f"the suggestions have {size(answer['suggest'])} bytes, more than fit: ask for fewer (size)"
-            )
+        if (length := size(answer["suggest"])) > room.left:
+            raise ToolError(f"the suggestions have {length} bytes, more than fit: ask for fewer (size)")
         room.take(answer["suggest"])
     several = len({hit["_index"] for hit in hits}) > 1
     found["hits"] = _fitted([_hit(hits[at], several) for at in unseen[:most]], room)
