@@ -68,7 +68,8 @@ STEPS: dict[str, Steps] = {
             "tool": "es_bulk",
             "arguments": {
                 "index": "bulk",
-                "operations": [{"op": "index", "id": "1", "document": {"a": 1}}],
+                # Many requests: a client that reads a report together with the result shows no report.
+                "operations": [{"op": "index", "id": "1", "document": {"a": 1}}] * 5000,
                 "create_index": True,
             },
         },
