@@ -327,6 +327,19 @@ async def test_other_commands_are_refused_with_the_reason(
     assert redis.dbsize() == 1 and redis.get("s") == b"v"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["SCAN", "0"], ["XINFO", "GROUPS", "x"], ["XINFO", "CONSUMERS", "x", "g"], ["XPENDING", "x", "g"]],
+    ids=" ".join,
+)
+async def test_names_of_any_length_are_not_asked_for_often_in_one_call(
+    client: Client, redis: Redis, command: list[str]
+) -> None:
+    redis.xgroup_create("x", "g", mkstream=True)
+    assert len((await ok(client, "redis_command", commands=[command] * 10))["replies"]) == 10
+    assert "do it in parts" in await error(client, "redis_command", commands=[command] * 11)
+
+
 async def test_a_reply_is_cut_to_what_a_result_may_have(client: Client, redis: Redis) -> None:
     redis.rpush("l", *("x" * 100 for _ in range(5000)))
     found = await ok(client, "redis_command", command=["LRANGE", "l", "0", "-1"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from typing import Annotated, Any, NotRequired
 
@@ -61,12 +62,16 @@ async def redis_stream(
     # XINFO STREAM answers with the first and the last entry.
     ends = min(memory, 4 * memory // max(length, 1)) if isinstance(memory, int) else 0
     if ends <= LONGEST_ENDS:
-        async with hold(COPIES_OF_STREAM * ends, estimated=True):
-            about = pairs(await call.backend.read("XINFO", "STREAM", name))
-            state["stream"] = {field: as_json(value) for field, value in about.items() if not isinstance(value, list)}
-            for end in ("first", "last"):
-                if entry := about.get(f"{end}-entry"):
-                    state["stream"][f"{end}-id"] = said(entry[0])
+        # One of them may be much longer than the others: then no more is told either.
+        with contextlib.suppress(ToolError):
+            async with hold(COPIES_OF_STREAM * ends, estimated=True):
+                about = pairs(await call.backend.read("XINFO", "STREAM", name))
+                state["stream"] = {
+                    field: as_json(value) for field, value in about.items() if not isinstance(value, list)
+                }
+                for end in ("first", "last"):
+                    if entry := about.get(f"{end}-entry"):
+                        state["stream"][f"{end}-id"] = said(entry[0])
     room = Room(call.max_bytes)
     if group is None:
         groups = await call.backend.read("XINFO", "GROUPS", name)
