@@ -11,7 +11,8 @@ from urllib.parse import unquote
 import mcp_types
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 
-from servers.common.protocol.tools import Call, to_json
+from servers.common.protocol.tools import Call
+from servers.common.text_escape import escaped
 
 B = TypeVar("B")
 
@@ -101,9 +102,13 @@ class Resources(Generic[B]):
         )
 
 
-def contents(uri: str, value: Content) -> mcp_types.ReadResourceResult:
-    """Return the answer to resources/read."""
-    text = to_json(value).encode("utf-8", "replace").decode()
+def contents(uri: str, content: bytes) -> mcp_types.ReadResourceResult:
+    """Return the answer to resources/read.
+
+    Args:
+        content: from `result_json`
+    """
+    text = escaped(content.decode())
     return mcp_types.ReadResourceResult(
         contents=[mcp_types.TextResourceContents(uri=uri, mime_type="application/json", text=text)]
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.backend import BackendError
+from servers.common.backend import BackendError, warn
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.format.replies import as_json, info, number, pairs, parts, said
 from servers.redis.policy.key_scope import ScopedRedis
@@ -38,8 +38,10 @@ async def redis_diagnose(
         raise ToolError(f"settings are for topic config, and the topic is {topic}")
     diagnosis = await (_settings(call, settings or ["*"]) if topic == "config" else _TOPICS[topic](call, limit))
     if "rows" in diagnosis:
-        room = Room(call.max_bytes, 2048)
-        diagnosis["rows"] = [row for row in diagnosis["rows"][:limit] if room.take(row)]
+        rows = diagnosis["rows"][:limit]
+        diagnosis["rows"] = Room(call.max_bytes, 2048).kept(rows)
+        if left_out := len(rows) - len(diagnosis["rows"]):
+            warn(f"{left_out} more rows had no room in this result")
     return diagnosis
 
 
@@ -57,7 +59,7 @@ async def _slowlog(call: Call[ScopedRedis], limit: int) -> Diagnosis:
             "key": _key(call, entry[3]),
             "microseconds": entry[2],
             "at": entry[1],
-            "client": said(entry[5] or entry[4]),
+            "client": said(entry[5] or entry[4])[:100],
         }
         for entry in sorted(entries, key=lambda e: -e[2])
     ]

@@ -80,9 +80,7 @@ async def _channels(call: Call[ScopedRedis], limit: int) -> Heard:
     for flat in await call.backend.each("PUBSUB", "NUMSUB", *names):
         for name, count in zip(flat[::2], flat[1::2], strict=True):
             counts[name] = counts.get(name, 0) + count
-    room = Room(call.max_bytes)
-    rows = [{"channel": show_key(name), "subscribers": counts.get(name, 0)} for name in names]
-    kept = [row for row in rows if room.take(row)]
+    kept = Room(call.max_bytes).kept({"channel": show_key(name), "subscribers": counts.get(name, 0)} for name in names)
     return {"channels": kept, "cut": True} if len(kept) < len(found) else {"channels": kept}
 
 
@@ -117,8 +115,8 @@ async def _collect(
                     return {"messages": messages, "ended": str(error)}
             await call.progress(loop.time() - start, seconds, f"{len(messages)} messages")
             continue
-        row = {"channel": show_key(message["channel"]), "message": show(message["data"], 4096)}
-        if len(messages) == limit or not room.take(row):
+        row = room.fit({"channel": show_key(message["channel"]), "message": show(message["data"], 4096)})
+        if len(messages) == limit or row is None:
             return {"messages": messages, "cut": True}
         messages.append(row)
     return {"messages": messages}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired
@@ -26,6 +27,7 @@ from servers.redis.format.key_encoding import (
     show_key,
     show_name,
     show_part,
+    show_within,
 )
 from servers.redis.format.replies import as_json, pairs, said, score, seconds, words
 from servers.redis.policy.command_cost import (
@@ -234,12 +236,7 @@ class _ReadWindow:
 
     def shown(self, value: bytes) -> Any:
         """Return an element, cut so that two of them fit into a result."""
-        shown = show(value, ELEMENT_BYTES)
-        most = self.room // 2 - 64
-        while (need := size(shown)) > most:
-            value_bytes = len(value) if isinstance(shown, str) else len(value[:ELEMENT_BYTES])
-            shown = show_part(value[: value_bytes * most // need - 16]) | {"bytes": len(value)}
-        return shown
+        return show_within(value, ELEMENT_BYTES, self.room // 2 - 64)
 
 
 async def _string(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
@@ -310,13 +307,19 @@ def _slice(part: bytes, page: _ReadWindow, length: int) -> dict[str, Any]:
     return answer
 
 
+_TTL = {"ttl_s": 10**9}
+"""What the TTL of a field takes of a page."""
+
+
 async def _hash(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
     length = await call.backend.read("HLEN", name)
     if page.field is not None:
         return {"length": length} | await _hash_field(call, name, page, parse_key(page.field))
     if page.memory > SMALL_KEY and length <= SAMPLES:
         return {"length": length} | await _big_fields(call, name, page)
-    answer = await _scanned(call, "HSCAN", name, page, length, "fields", lambda flat: _fields(flat, page))
+    answer = await _scanned(
+        call, "HSCAN", name, page, length, "fields", lambda flat: list(_fields(flat, page)), lambda row: row | _TTL
+    )
     if length and "cursor" not in answer and page.cursor == "0":
         # HLEN counts fields that have expired and are not yet removed.
         length = min(length, len(answer["fields"]))
@@ -375,10 +378,9 @@ async def _add_ttls(call: Call[ScopedRedis], name: bytes, fields: list[Any]) -> 
                 row["ttl_s"] = ttl
 
 
-def _fields(flat: Any, page: _ReadWindow) -> list[Any]:
+def _fields(flat: Any, page: _ReadWindow) -> Iterator[Any]:
     """Names and values, in turn."""
-    named = zip(flat[::2], flat[1::2], strict=True)
-    return [{"field": page.shown(f), "value": page.shown(v)} for f, v in named]
+    return ({"field": page.shown(f), "value": page.shown(v)} for f, v in zip(flat[::2], flat[1::2], strict=True))
 
 
 async def _set(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
@@ -390,9 +392,21 @@ async def _set(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[
 
 
 async def _scanned(
-    call: Call[ScopedRedis], command: str, name: bytes, page: _ReadWindow, length: int, into: str, make: Any
+    call: Call[ScopedRedis],
+    command: str,
+    name: bytes,
+    page: _ReadWindow,
+    length: int,
+    into: str,
+    make: Callable[[Any], list[Any]],
+    shown: Callable[[Any], Any] = lambda item: item,
 ) -> dict[str, Any]:
-    """Pages of HSCAN or SSCAN."""
+    """Pages of HSCAN or SSCAN.
+
+    Args:
+        make: makes items of an answer
+        shown: what an item may become in the result
+    """
     most = page.count(length)
 
     async def step(server: int, position: int, count: int) -> tuple[int, int, list[Any]]:
@@ -400,7 +414,7 @@ async def _scanned(
             following, raw = await call.backend.read(command, name, position, "COUNT", min(count, most))
             return (0 if int(following) else -1), int(following), make(raw)
 
-    found, cursor = await scanned(call, step, Cursor(page.cursor), page.limit, room=page.room)
+    found, cursor = await scanned(call, step, Cursor(page.cursor), page.limit, shown, page.room)
     return {into: found, "cursor": cursor} if cursor else {into: found}
 
 
@@ -468,11 +482,8 @@ async def _members(
     order = SortedSet(call.backend, name, reverse=page.reverse, least=page.start, greatest=page.end)
     found, more = await order.page(page.cursor, page.count(length))
     room = Room(page.room, 64)
-    kept = list(
-        itertools.takewhile(
-            lambda pair: room.take({"member": page.shown(pair[0]), "score": 0.1, "at": [0.1] * 8}), found
-        )
-    )
+    shown = itertools.takewhile(room.take, ({"member": page.shown(m), "score": 0.1, "at": [0.1] * 8} for m, _ in found))
+    kept = found[: len(list(shown))]
     if kept and (more or len(kept) < len(found)):
         return kept, {"cursor": order.cursor(kept[-1])}
     return kept, {}
@@ -480,13 +491,18 @@ async def _members(
 
 def _kept(items: list[Any], page: _ReadWindow) -> list[Any]:
     """As many items as there is room for."""
-    return list(itertools.takewhile(Room(page.room, 64).take, items))
+    return Room(page.room, 64).kept(items)
 
 
 async def _stream(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+    """A page of a stream. The cursor is the last id; if only some of its fields were given, ID+N with their number."""
     first, last = page.start or "-", page.end or "+"
+    at, _, given = page.cursor.partition("+")
+    if given and not (given.isdigit() and len(given) < 10):
+        raise page.foreign()
     if page.cursor != "0":
-        first, last = (first, "(" + page.cursor) if page.reverse else ("(" + page.cursor, last)
+        bound = at if given else "(" + at
+        first, last = (first, bound) if page.reverse else (bound, last)
     length = await call.backend.read("XLEN", name)
     count = page.count(length)
     async with page.reserved(length, COPIES_OF_STREAM):
@@ -497,11 +513,23 @@ async def _stream(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> di
             if page.reverse
             else ("XRANGE", name, first, last, "COUNT", count + 1),
         )
-        entries = _kept(
-            [{"id": said(identifier), "fields": _fields(fields or [], page)} for identifier, fields in raw], page
-        )
-        entries = entries[:count]
+        entries: list[dict[str, Any]] = []
         answer: dict[str, Any] = {"length": length, "entries": entries}
+        room = Room(page.room, 64)
+        for identifier, fields in raw[:count]:
+            skip = int(given or 0) if said(identifier) == at else 0
+            flat = (fields or [])[2 * skip :]
+            row = {"id": said(identifier), "fields": Room(room.left, 128).kept(_fields(flat, page))}
+            whole = len(row["fields"]) == len(flat) // 2
+            if (entries and not whole) or not room.take(row):
+                break
+            entries.append(row)
+            if not whole:
+                told = skip + len(row["fields"])
+                answer["about"] = {
+                    "cut": f"entry {row['id']} has {skip + len(flat) // 2} fields, {told} are read so far"
+                }
+                return answer | {"cursor": f"{row['id']}+{told}"}
         return answer | {"cursor": entries[-1]["id"]} if len(entries) < len(raw) else answer
 
 
@@ -562,7 +590,7 @@ async def _vectors(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> d
         flat = await call.backend.read("VSIM", name, *to, "WITHSCORES", "COUNT", page.count(length))
         room = Room(page.room, 64 + size(found["about"]))
         nearest = ({"member": page.shown(m), "score": score(s)} for m, s in zip(flat[::2], flat[1::2], strict=True))
-        found["members"] = list(itertools.takewhile(room.take, nearest))
+        found["members"] = room.kept(nearest)
     return found
 
 
