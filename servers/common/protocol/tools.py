@@ -321,12 +321,8 @@ class Room:
         shorter, cut = shorten(item, self._whole // 2)
         if not self.take(shorter):
             return None
-        what = ", ".join(f"{path or 'it'} ({length})" for path, length in list(cut.items())[:MOST_CUT])
-        warn(
-            f"something is longer than a result may be and was cut, from its length of: {what}; {self._rest}".rstrip(
-                "; "
-            )
-        )
+        what = ", ".join(f"{plain(path, 40) or 'it'} ({length})" for path, length in list(cut.items())[:MOST_CUT])
+        warn(f"something longer than a result may be was cut{self._rest and ': ' + self._rest}; whole lengths: {what}")
         return shorter  # type: ignore[no-any-return]
 
     def kept(self, items: Iterable[T]) -> list[T]:
