@@ -236,7 +236,7 @@ class _ReadWindow:
 
     def shown(self, value: bytes) -> Any:
         """Return an element, cut so that two of them fit into a result."""
-        return show_within(value, ELEMENT_BYTES, self.room // 2 - 64)
+        return show_within(value, ELEMENT_BYTES, self.room // 2 - 96)
 
 
 async def _string(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
@@ -519,7 +519,10 @@ async def _stream(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> di
         for identifier, fields in raw[:count]:
             skip = int(given or 0) if said(identifier) == at else 0
             flat = (fields or [])[2 * skip :]
-            row = {"id": said(identifier), "fields": Room(room.left, 128).kept(_fields(flat, page))}
+            row = {
+                "id": said(identifier),
+                "fields": list(itertools.takewhile(Room(room.left, 64).take, _fields(flat, page))),
+            }
             whole = len(row["fields"]) == len(flat) // 2
             if (entries and not whole) or not room.take(row):
                 break
