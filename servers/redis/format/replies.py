@@ -75,8 +75,9 @@ def as_json(value: Any) -> Any:
 
 
 def words(error: Any) -> str:
-    """Return an error's message, cut to a length that always fits."""
-    return str(error)[:300]
+    """Return an error's message with the code word of Redis, which redis-py keeps apart, cut to a length that always fits."""
+    code = getattr(error, "status_code", None)
+    return (f"{code} {error}" if code and code != "ERR" else str(error))[:300]
 
 
 def bounded(value: Any, room: Room) -> tuple[Any, bool]:
