@@ -205,6 +205,12 @@ async def test_questions_without_a_key_are_answered_for_the_cluster_or_refused(
     assert "use redis_scan" in await error(client, "redis_command", command=["SCAN", "0"])
 
 
+async def test_a_setting_that_differs_between_servers_has_a_value_for_each(client: Client, cluster: Cluster) -> None:
+    port, databases = (await ok(client, "redis_diagnose", topic="config", settings=["port", "databases"]))["rows"][::-1]
+    assert databases == {"name": "databases", "value": "16"}
+    assert sorted(port["values"]) == sorted(str(server.port) for server in cluster.servers)
+
+
 async def test_the_keys_of_all_nodes_are_found_and_read(client: Client, cluster: Cluster) -> None:
     names = [f"k{i}" for i in range(900)]
     for name in names:

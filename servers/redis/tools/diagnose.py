@@ -192,12 +192,13 @@ SECRET_SETTINGS = re.compile("pass|secret|auth|key|user|token")
 
 
 async def _settings(call: Call[ScopedRedis], patterns: list[str]) -> Diagnosis:
-    """CONFIG GET, of one server; what may be a secret is masked.
+    """CONFIG GET; what may be a secret is masked. A setting that differs between the servers of a cluster has a value for each.
 
     Raises:
         ToolError: a pattern is no setting's.
     """
-    found = pairs(await call.backend.read("CONFIG", "GET", "*"))
+    servers = [pairs(reply) for reply in await call.backend.each("CONFIG", "GET", "*")]
+    found = {name: [server.get(name, b"") for server in servers] for server in servers for name in server}
     chosen = {pattern: {name for name in found if fnmatchcase(name, pattern)} for pattern in patterns}
     if missing := [pattern[:100] for pattern, names in chosen.items() if not names]:
         raise ToolError(
@@ -205,11 +206,16 @@ async def _settings(call: Call[ScopedRedis], patterns: list[str]) -> Diagnosis:
         )
     return {
         "rows": [
-            {"name": name, "value": "(masked)" if value and SECRET_SETTINGS.search(name) else said(value)[:200]}
-            for name, value in sorted(found.items())
+            {"name": name}
+            | _value(["(masked)" if v and SECRET_SETTINGS.search(name) else said(v)[:200] for v in values])
+            for name, values in sorted(found.items())
             if any(name in names for names in chosen.values())
         ]
     }
+
+
+def _value(values: list[str]) -> dict[str, Any]:
+    return {"value": values[0]} if len(set(values)) == 1 else {"values": values}
 
 
 async def _commands(call: Call[ScopedRedis], limit: int) -> Diagnosis:

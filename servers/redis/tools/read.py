@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -217,7 +218,12 @@ class _ReadWindow:
             raise ToolError(
                 f"the key has {self.memory} bytes in {length} elements: they are too big to be read through this server"
             )
-        return min(self.limit, max(4 * self.room // max(each, 1), 1))
+        return min(self.limit, self.most(length))
+
+    def most(self, length: int) -> int:
+        """Return the number of elements that are not much more than there is room for."""
+        each = self.memory // max(length, 1)
+        return max(4 * self.room // max(each, 1), 1)
 
     def reserved(self, length: int, copies: int = COPIES) -> AbstractAsyncContextManager[None]:
         """Hold the memory that a page may take, to be read inside this context.
@@ -419,34 +425,47 @@ async def _scanned(
 
 
 async def _list(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
-    """A page of a list. The cursor is the index that follows, and a digest of the element before it: where that is another one
-    now, the list was changed at its beginning (reverse: its end), and nobody can tell what was missed.
+    """A page of a list. The cursor is the index that follows, the length, and what the last elements before it are: where these
+    are others now, the list was changed at its beginning (reverse: its end), and nobody can tell what was missed. Where they
+    repeat, they may be the same at another place, so that another length counts as a change, too.
     """
-    at, _, digest = page.cursor.partition("-")
-    if not at.isdigit() or len(at) > 18:
+    found = _LIST_CURSOR.fullmatch(page.cursor)
+    if not found:
         raise page.foreign()
-    offset = int(at)
+    offset, known, before_length, digest = int(found[1]), int(found[2] or 0), int(found[3] or 0), found[4]
+    known = min(known, offset, WINDOW)
     length = await call.backend.read("LLEN", name)
-    first, last = max(offset - 1, 0), offset + page.count(length) - 1
+    first, last = offset - known, offset + page.count(length) - 1
     bounds = (-last - 1, -first - 1) if page.reverse else (first, last)
     async with page.reserved(length):
         length, raw = await _answers(call, ("LLEN", name), ("LRANGE", name, *bounds))
         if page.reverse:
             raw.reverse()
-        before = raw.pop(0) if offset and raw else None
-        kept = _kept([page.shown(item) for item in raw], page)
+        before, new = raw[:known], raw[known:]
+        kept = _kept([page.shown(item) for item in new], page)
         answer: dict[str, Any] = {"length": length, "items": kept}
-        if digest and (before is None or _digest(before) != digest):
+        repeats = length != before_length and len(set(before)) < len(before)
+        if digest and (_digest(before) != digest or repeats):
             answer["about"] = {
                 "changed": "the list was changed between two pages: elements may be missing or appear twice"
             }
         if kept and offset + len(kept) < length:
-            answer["cursor"] = f"{offset + len(kept)}-{_digest(raw[len(kept) - 1])}"
+            told = raw[: known + len(kept)][-min(WINDOW, page.most(length)) :]
+            answer["cursor"] = f"{offset + len(kept)}.{len(told)}.{length}-{_digest(told)}"
     return answer
 
 
-def _digest(element: bytes) -> str:
-    return hashlib.blake2b(element, digest_size=4).hexdigest()
+_LIST_CURSOR = re.compile(r"(\d{1,18})(?:\.(\d{1,3})\.(\d{1,18})-([0-9a-f]{8}))?")
+
+WINDOW = 16
+"""Elements of a list by which a page finds out whether it follows the one before."""
+
+
+def _digest(elements: list[bytes]) -> str:
+    digest = hashlib.blake2b(digest_size=4)
+    for element in elements:
+        digest.update(b"%d:" % len(element) + element)
+    return digest.hexdigest()
 
 
 async def _zset(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
@@ -485,7 +504,7 @@ async def _members(
     shown = itertools.takewhile(room.take, ({"member": page.shown(m), "score": 0.1, "at": [0.1] * 8} for m, _ in found))
     kept = found[: len(list(shown))]
     if kept and (more or len(kept) < len(found)):
-        return kept, {"cursor": order.cursor(kept[-1])}
+        return kept, {"cursor": await order.cursor(kept[-1])}
     return kept, {}
 
 
