@@ -13,8 +13,8 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from servers.common.backend import BackendError
 from servers.common.protocol.resources import Changed, Resource, Resources, Template
-from servers.common.protocol.tools import Call, ToolError
-from servers.redis.format.key_encoding import parse_key, show_key
+from servers.common.protocol.tools import Call, Room, ToolError
+from servers.redis.format.key_encoding import LONGEST_NAME, parse_key, show_key
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.info import redis_info
 from servers.redis.tools.profile import redis_profile
@@ -60,7 +60,7 @@ async def _complete(call: Call[ScopedRedis], typed: str) -> Sequence[str]:
         names.update(name for name in found if call.backend.scope.has(name))
         if server < 0 or len(names) > 100:
             break
-    return [show_key(name) for name in sorted(names)]
+    return Room(call.max_bytes).kept(show_key(name) for name in sorted(names) if len(name) <= LONGEST_NAME)
 
 
 @asynccontextmanager

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import itertools
 import json
 import re
 import typing
@@ -327,7 +326,13 @@ class Room:
 
     def kept(self, items: Iterable[T]) -> list[T]:
         """Return as many items as fit, in their order, each as `fit` gives it."""
-        return list(itertools.takewhile(lambda item: item is not None, map(self.fit, items)))
+        kept: list[T] = []
+        for item in items:
+            shown = self.fit(item)
+            if shown is None:
+                break
+            kept.append(shown)
+        return kept
 
     @property
     def left(self) -> int:

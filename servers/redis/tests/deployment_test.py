@@ -146,6 +146,12 @@ async def test_vector_sets_are_written_read_and_searched(other: tuple[Redis, Sid
         assert (
             sorted(whole["items"]) == ["[c]", "a", "b"] and whole["length"] == 3 and whole["about"]["vector-dim"] == 2
         )
+        for number in range(500):
+            redis.execute_command("VADD", "many", "VALUES", 2, 1, number, f"element {number}")
+        items = await pages(client, "redis_read", "items", key="many", limit=70)
+        assert len(items) == 500 and len(set(items)) == 500
+        assert "start without a cursor" in await error(client, "redis_read", key="many", cursor="7")
+        redis.delete("many")
         near = await ok(client, "redis_read", key="vectors", field="a", limit=2)
         assert [row["member"] for row in near["members"]] == ["a", "b"] and near["about"]["vector"] == [1, 0]
         assert near["members"][0]["score"] == 1

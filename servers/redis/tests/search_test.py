@@ -96,7 +96,8 @@ async def test_a_document_that_is_longer_than_a_result_hides_no_others(
     redis, _ = engine
     redis.execute_command("FT.CREATE", "long", "PREFIX", "1", "long:", "SCHEMA", "n", "NUMERIC", "SORTABLE")
     try:
-        redis.hset("long:0", mapping={"n": 0} | {f"f{number}": "y" * 2000 for number in range(40)})
+        long: dict[Any, Any] = {f"f{number}": "y" * 2000 for number in range(40)}
+        redis.hset("long:0", mapping={"n": 0} | long)
         redis.hset("long:1", mapping={"n": 1})
         load = ["LOAD", "41", "@n", *(f"@f{number}" for number in range(40)), "SORTBY", "1", "@n"]
         found = await ok(client, "redis_search", index="long", sort="n")

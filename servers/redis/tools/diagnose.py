@@ -37,9 +37,12 @@ async def redis_diagnose(
     if settings and topic != "config":
         raise ToolError(f"settings are for topic config, and the topic is {topic}")
     diagnosis = await (_settings(call, settings or ["*"]) if topic == "config" else _TOPICS[topic](call, limit))
-    if "rows" in diagnosis:
-        rows = diagnosis["rows"][:limit]
-        diagnosis["rows"] = Room(call.max_bytes, 2048).kept(rows)
+    room = Room(call.max_bytes)
+    rows = diagnosis.pop("rows", None)
+    diagnosis = room.fit(diagnosis) or diagnosis
+    if rows is not None:
+        rows = rows[:limit]
+        diagnosis["rows"] = room.kept(rows)
         if left_out := len(rows) - len(diagnosis["rows"]):
             warn(f"{left_out} more rows had no room in this result")
     return diagnosis

@@ -51,6 +51,9 @@ LISTPACK = 600
 LONGEST_FIELD = 64 * 1024
 """Bytes of a field that a page of a hash of few, big fields reads."""
 
+MOST_PAGED = 10_000
+"""Elements of a vector set that is read in pages."""
+
 RESERVE = 700
 """Bytes of a result beside the key's name and what it holds."""
 
@@ -578,24 +581,36 @@ async def _series(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> di
     about, raw = await _answers(
         call, ("TS.INFO", name), ("TS.RANGE", name, page.offset or "-", "+", "COUNT", page.limit + 1)
     )
-    answer: dict[str, Any] = {"about": _about(about), "length": pairs(about).get("totalSamples", 0)}
+    answer: dict[str, Any] = {"about": _about(about, page), "length": pairs(about).get("totalSamples", 0)}
     samples = [{"time_ms": int(time), "value": score(as_json(value))} for time, value in raw]
-    answer["entries"] = samples[: page.limit]
-    if len(samples) > page.limit:
-        answer["cursor"] = str(samples[-1]["time_ms"])
+    answer["entries"] = Room(page.room, 64 + size(answer["about"])).kept(samples[: page.limit])
+    if len(samples) > len(answer["entries"]):
+        answer["cursor"] = str(samples[len(answer["entries"])]["time_ms"])
     return answer
 
 
 async def _vectors(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
     """Read elements of a vector set, or what is nearest to one of them or to a vector."""
     length, about = await _answers(call, ("VCARD", name), ("VINFO", name))
-    found: dict[str, Any] = {"length": length, "about": _about(about)}
-    async with page.reserved(length):
+    found: dict[str, Any] = {"length": length, "about": _about(about, page)}
+    whole = page.field is None and length <= MOST_PAGED
+    # Most of its memory is vectors, and of these no more than one is read.
+    names = COPIES * min(page.memory, SMALL_KEY) + 2 * length * OBJECT_BYTES
+    async with hold(names, estimated=True) if whole else page.reserved(length):
+        if whole:
+            # Redis gives elements in no order, so all are asked for: they are put in the order of their marks.
+            if page.cursor != "0" and not re.fullmatch("[0-9a-f]{16}", page.cursor):
+                raise page.foreign()
+            marked = sorted((_mark(item), item) for item in await call.backend.read("VRANDMEMBER", name, length))
+            rest = marked if page.cursor == "0" else [pair for pair in marked if pair[0] > page.cursor]
+            found["items"] = _kept([page.shown(item) for _, item in rest[: page.limit]], page)
+            if len(found["items"]) < len(rest):
+                found["cursor"] = rest[len(found["items"]) - 1][0]
+            return found
         if page.field is None:
             items = await call.backend.read("VRANDMEMBER", name, page.count(length))
             found["items"] = _kept([page.shown(item) for item in items], page)
-            if len(found["items"]) < length:
-                found["about"]["items"] = "a random sample: a vector set has no order, and no pages"
+            found["about"]["items"] = f"a random sample: only vector sets of up to {MOST_PAGED} elements have pages"
             return found
         if page.field.startswith("["):
             vector = parse_vector(page.field)
@@ -608,7 +623,7 @@ async def _vectors(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> d
                 raise ToolError(f"the vector set has no element {page.field!r}: redis_read without field shows some")
             found["about"]["vector"] = [score(number) for number in vector[: page.room // 64]]
             if attributes is not None:
-                found["about"]["attributes"] = page.shown(attributes)
+                found["about"]["attributes"] = show_within(attributes, ELEMENT_BYTES, page.room // 4)
         flat = await call.backend.read("VSIM", name, *to, "WITHSCORES", "COUNT", page.count(length))
         room = Room(page.room, 64 + size(found["about"]))
         nearest = ({"member": page.shown(m), "score": score(s)} for m, s in zip(flat[::2], flat[1::2], strict=True))
@@ -620,13 +635,19 @@ def _info(*command: str) -> Any:
     """Return a reader of what can only be described."""
 
     async def read(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
-        return {"about": _about(await call.backend.read(*command, name))}
+        return {"about": _about(await call.backend.read(*command, name), page)}
 
     return read
 
 
-def _about(flat: Any) -> dict[str, Any]:
-    return {name: as_json(value) for name, value in pairs(flat).items()}
+def _about(flat: Any, page: _ReadWindow) -> dict[str, Any]:
+    """Return details of a type, in a third of the room at most."""
+    about = {name: as_json(value) for name, value in pairs(flat).items()}
+    return Room(page.room // 3, 0).fit(about) or {}
+
+
+def _mark(element: bytes) -> str:
+    return hashlib.blake2b(element, digest_size=8).hexdigest()
 
 
 _READERS = {
