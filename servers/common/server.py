@@ -24,6 +24,7 @@ from servers.common.backend import Backend, BackendError, Monitor, deadline, war
 from servers.common.http.principal import PRINCIPAL, WRITE, Logins
 from servers.common.memory_budget import BUDGET, Busy, MemoryBudget, default_size, hold_result
 from servers.common.observability.metrics import Metrics
+from servers.common.protocol.mentions import Mentions
 from servers.common.protocol.prompts import Prompt, PromptError
 from servers.common.protocol.resources import MOST_COMPLETIONS, Listeners, Resources, contents
 from servers.common.protocol.tools import (
@@ -130,6 +131,7 @@ class Instance(Generic[B]):
         self.metrics = Metrics(sidecar.name, VERSION)
         self.metrics.backend_up.set_function(lambda: self.monitor.up)
         self._tools = sidecar.chosen(settings)
+        self._mentions = Mentions([t.name for t in sidecar.tools], self._listed)
         self._prompts = {p.name: p for p in sidecar.prompts}
         self.listeners = (
             Listeners(sidecar.resources, backend, settings.max_concurrent_calls) if sidecar.resources else None
@@ -169,7 +171,10 @@ class Instance(Generic[B]):
             self.sidecar.name,
             version=VERSION,
             title=self.sidecar.title,
-            instructions=self.sidecar.instructions,
+            # They are the same for all clients and as long as this runs, so only the settings count.
+            instructions=Mentions([t.name for t in self.sidecar.tools], self._tools.__contains__).told(
+                self.sidecar.instructions
+            ),
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
             get_tool_input_schema=lambda name: t.mirrored_schema if (t := self._tools.get(name)) else None,
@@ -182,10 +187,8 @@ class Instance(Generic[B]):
         return server
 
     async def _list_tools(self, ctx: Any, params: Any) -> mcp_types.ListToolsResult:
-        may_write = PRINCIPAL.get().may(WRITE)
         await self.monitor.first_check()
-        listed = [t for t in self._tools.values() if self._serves(t.needs) and (may_write or not t.write)]
-        definitions = [t.definition for t in listed]
+        definitions = [self._described(t.definition) for t in self._tools.values() if self._listed(t.name)]
         if (limit := self.settings.max_result_bytes) > RESULT_BYTES:
             # Claude Code has a limit for one result of a tool, and takes this one in its place, in characters.
             meta = {"anthropic/maxResultSizeChars": min(limit, 500_000)}
@@ -195,6 +198,25 @@ class Instance(Generic[B]):
     def _serves(self, needs: Callable[[Any], bool] | None) -> bool:
         """Return whether the store has said that it has what is needed."""
         return needs is None or (self.monitor.reached and needs(self.backend))
+
+    def _listed(self, name: str) -> bool:
+        """Return whether the client whose request is under way sees a tool."""
+        tool = self._tools.get(name)
+        return tool is not None and self._serves(tool.needs) and (not tool.write or PRINCIPAL.get().may(WRITE))
+
+    def _described(self, definition: mcp_types.Tool) -> mcp_types.Tool:
+        """Return what clients are told of a tool, without what names tools that they do not see."""
+        description, properties = definition.description or "", definition.input_schema["properties"]
+        if not any(
+            map(self._mentions.unlisted, [description, *(p.get("description", "") for p in properties.values())])
+        ):
+            return definition
+        told = {
+            name: part | {"description": self._mentions.told(part["description"])} if "description" in part else part
+            for name, part in properties.items()
+        }
+        schema = definition.input_schema | {"properties": told}
+        return definition.model_copy(update={"description": self._mentions.told(description), "input_schema": schema})
 
     async def _call_tool(
         self, ctx: Any, params: mcp_types.CallToolRequestParams
@@ -303,7 +325,7 @@ class Instance(Generic[B]):
         return None
 
     def _call(self, ctx: Any) -> Call[B]:
-        return Call(self.backend, self.settings.max_result_bytes, ctx.session.report_progress)
+        return Call(self.backend, self.settings.max_result_bytes, ctx.session.report_progress, self._mentions.told)
 
     async def _counted(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         """Do the work of a request within the limits, and count it.
@@ -365,7 +387,7 @@ class Instance(Generic[B]):
         except MCPError:
             raise  # an error of the protocol, made by who knows it
         except ToolError as error:
-            raise _Failed(str(error)) from error
+            raise _Failed(self._mentions.told(str(error))) from error
         except BackendError as error:
             self.monitor.doubt()
             raise _Failed(str(error) + (self._doubt(name) if error.unknown else "")) from error
@@ -443,7 +465,7 @@ class Instance(Generic[B]):
 
     async def _list_prompts(self, ctx: Any, params: Any) -> mcp_types.ListPromptsResult:
         await self.monitor.first_check()
-        listed = [p for p in self._prompts.values() if self._serves(p.needs)]
+        listed = [p for p in self._prompts.values() if self._serves(p.needs) and self._listed(p.tool)]
         return mcp_types.ListPromptsResult(prompts=[p.definition() for p in listed])
 
     async def _get_prompt(self, ctx: Any, params: mcp_types.GetPromptRequestParams) -> mcp_types.GetPromptResult:
@@ -451,7 +473,7 @@ class Instance(Generic[B]):
         if prompt is None:
             raise MCPError(mcp_types.INVALID_PARAMS, f"no prompt is called {params.name[:100]!r}")
         try:
-            return prompt.get(params.arguments or {})
+            return prompt.get(params.arguments or {}, self._mentions)
         except PromptError as error:
             raise MCPError(mcp_types.INVALID_PARAMS, str(error)) from None
 

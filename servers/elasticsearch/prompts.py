@@ -7,6 +7,7 @@ from servers.common.protocol.prompts import Prompt
 PROMPTS = (
     Prompt(
         name="explore_index",
+        tool="es_mapping",
         title="Explore an index",
         description="Find what an index holds, and which questions it can answer",
         arguments={"index": "its name"},
@@ -18,11 +19,12 @@ PROMPTS = (
             "size 3: what documents look like. 4. es_field for the fields that matter most: values, ranges, missing values; "
             "for dates, the time that they cover.",
             "Say what a document stands for, and give a table of fields: meaning, type, examples, share missing. Then "
-            "five questions that the data can answer, each with its es_search call; try each. Say which data looks doubtful.",
+            "five questions that the data can answer; try each with es_search. Say which data looks doubtful.",
         ),
     ),
     Prompt(
         name="write_esql",
+        tool="es_query",
         needs=lambda backend: bool(backend.has("esql")),
         title="Write an ES|QL query",
         description="Write and try an ES|QL query that answers a question",
@@ -35,12 +37,12 @@ PROMPTS = (
             "step by step: FROM, WHERE early, EVAL, STATS ... BY, SORT, LIMIT; KEEP only the fields that the question "
             "needs. Run it with "
             "es_query after each step, and fix what the error names.",
-            "If es_query is not listed, this cluster has no ES|QL: tell the user, and use es_search with aggregations. Give the "
-            "query, its result, and what each line does.",
+            "Give the query, its result, and what each line does.",
         ),
     ),
     Prompt(
         name="why_yellow",
+        tool="es_health",
         title="Why is my cluster not green?",
         description="Find which shards are missing, why, and what to do",
         arguments={},
@@ -56,6 +58,7 @@ PROMPTS = (
     ),
     Prompt(
         name="tune_query",
+        tool="es_explain",
         title="Tune a slow query",
         description="Find what makes a query slow, and a faster query with the same answer",
         arguments={"index": "its name", "query": "the query DSL clause, as JSON"},

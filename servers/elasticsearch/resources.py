@@ -36,7 +36,7 @@ RESOURCES = Resources(
         Resource(
             "es://cluster",
             "State of the cluster",
-            "The cluster's state and what is wrong, as es_health returns it",
+            "The cluster's state and what is wrong",
             _cluster,
         )
     ],
@@ -45,7 +45,7 @@ RESOURCES = Resources(
             "es://index/",
             "name",
             "Fields of an index",
-            "The fields of an index and their types, as es_mapping returns them",
+            "The fields of an index and their types",
             _mapping,
             _complete,
             "/mapping",

@@ -7,6 +7,7 @@ from servers.common.protocol.prompts import Prompt
 PROMPTS = (
     Prompt(
         name="diagnose_memory",
+        tool="redis_info",
         title="Diagnose memory",
         description="Find what uses Redis' memory, and what would save most",
         arguments={"pattern": "only keys that match this glob"},
@@ -24,12 +25,13 @@ PROMPTS = (
     ),
     Prompt(
         name="find_hot_or_big_keys",
+        tool="redis_scan",
         title="Find hot or big keys",
         description="Find keys that are used too often or are too big",
         arguments={"pattern": "only keys that match this glob"},
         steps=(
             "Find the keys of this Redis that are used most, and those that are too big for their use.",
-            "1. redis_info: under an LFU maxmemory-policy redis_read_many gives frequencies; otherwise use idle  times. "
+            "1. redis_info: under an LFU maxmemory-policy redis_read_many gives frequencies; otherwise use idle times. "
             "2. redis_scan with order memory, then with order idle. 3. redis_diagnose with topic slowlog: "
             "commands that were slow, and on which keys. 4. redis_profile: groups with single huge keys.",
             "Look only at keys that match {pattern}.",
@@ -39,6 +41,7 @@ PROMPTS = (
     ),
     Prompt(
         name="explain_slow_log",
+        tool="redis_diagnose",
         title="Explain the slow log",
         description="Find why commands were slow, and how to make them fast",
         arguments={},
@@ -55,6 +58,7 @@ PROMPTS = (
     ),
     Prompt(
         name="design_data_model",
+        tool="redis_profile",
         title="Design a data model",
         description="Choose keys and types for an application",
         arguments={"application": "what the application does: its entities, and how it reads and writes them"},
@@ -62,7 +66,7 @@ PROMPTS = (
             "Design how an application should keep its data in this Redis.",
             "The application: {application}",
             "1. redis_info: version, memory, eviction policy, cluster or not. 2. redis_profile: the names and types in use. "
-            "3. redis_indexes, if it is listed: existing search indexes.",
+            "3. redis_indexes: existing search indexes.",
             "Ask for what is missing: entities, access patterns, how often, how fresh, how long kept. Then give "
             "for each entity its key pattern, type, fields, TTL and an example; for each access the commands and their "
             "complexity; an estimate of memory; in a cluster the hash tags. Say what to avoid, and why. Change nothing.",

@@ -137,13 +137,11 @@ async def _enabled(backend: ScopedRedis) -> bool:
 
 RESOURCES = Resources(
     fixed=[
-        Resource(
-            "redis://info", "State of Redis", "The state of Redis and what looks wrong, as redis_info returns it", _info
-        ),
+        Resource("redis://info", "State of Redis", "The state of Redis and what looks wrong", _info),
         Resource(
             "redis://keyspace",
             "Keyspace",
-            "Groups of keys by prefix, from a sample, as redis_profile returns them",
+            "Groups of keys by prefix, from a sample",
             _keyspace,
         ),
     ],
@@ -152,7 +150,7 @@ RESOURCES = Resources(
             PREFIX,
             "name",
             "Key",
-            "A key's type, TTL and the first page of its value, as redis_read returns them",
+            "A key's type, TTL and the first page of its value",
             _key,
             _complete,
         )

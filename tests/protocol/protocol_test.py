@@ -6,6 +6,7 @@ import email.message
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -449,6 +450,48 @@ def test_the_operator_chooses_tools(stores: dict[str, dict[str, str]], tmp_path:
         assert {t["name"] for t in tools(server)} == {"redis_info", "redis_read", "redis_read_many", "redis_delete"}
         _, answer = server.post(request("tools/call", {"name": "redis_scan", "arguments": {}}))
         assert answer["error"]["code"] == -32602 and "MCP_TOOLS" in answer["error"]["message"]
+
+
+REFUSED: dict[str, dict[str, list[dict[str, Any]]]] = {
+    "redis": {
+        "redis_command": [
+            {"command": words}
+            for words in (
+                ["KEYS", "*"], ["INFO"], ["CONFIG", "GET", "*"], ["SLOWLOG", "GET"], ["CLIENT", "LIST"], ["MULTI"], ["GET"],
+                ["SUBSCRIBE", "a"], ["PUBLISH", "a", "b"], ["FLUSHALL"], ["SORT", "a"], ["SET", "a", "b"], ["HELLO"],
+            )
+        ],
+        "redis_command_docs": [{"command": "SET"}],
+        "redis_write": [{"key": "", "value": ""}],
+    },
+    "elasticsearch": {
+        "es_request": [
+            {"path": "/_query", "method": "POST"}, {"path": "/_async_search", "method": "POST"},
+            {"path": "/_search", "method": "POST", "params": {"scroll": "1m"}}, {"path": "/nothing/_stats"},
+            {"path": "/_xpack"}, {"path": "/_slm/policy"}, {"path": "/_security/user"}, {"path": "/_cluster/reroute"},
+        ],
+        "es_by_query": [{"index": "_nothing", "query": {}}, {"index": "nothing", "query": {"term": {"a": 1}}}],
+        "es_explain": [{"index": "nothing", "query": {"match_all": {}}}, {"index": "*", "query": {"term": {"a": 1}}}],
+        "es_delete": [{"index": "*", "id": "1"}, {"index": "nothing", "id": "1"}, {"index": "a", "id": "1", "if_seq_no": 1}],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_nothing_names_a_tool_that_is_not_listed(stores: dict[str, dict[str, str]], name: str, tmp_path: Path) -> None:
+    """Refusals, notes, descriptions, instructions and prompts do not, nor what is read beside tools."""
+    hello = {"protocolVersion": OLD[-1], "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    for number, (tool, calls) in enumerate(REFUSED[name].items()):
+        (folder := tmp_path / str(number)).mkdir()
+        with Server(name, stores[name] | {"MCP_TOOLS": tool}, folder) as server:
+            server.wait_until_ready()
+            told = [server.post(request("tools/call", {"name": tool, "arguments": given}))[1] for given in calls]
+            told += [server.post(request(method))[1] for method in ("tools/list", "prompts/list", "resources/list")]
+            told.append(server.post(request("initialize", hello))[1])
+            prompts = [prompt["name"] for prompt in told[-3]["result"]["prompts"]]
+            told += [server.post(request("prompts/get", {"name": prompt}))[1] for prompt in prompts]
+            text = json.dumps(told)
+        assert set(re.findall(r"\b(?:es|redis)_[a-z_]+", text)) - {tool, "redis_version"} == set(), text
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,8 @@ class ElasticsearchNode(Process):
             "discovery.type": "single-node",
             # A machine's nearly full disk is no reason to refuse a test's few documents.
             "cluster.routing.allocation.disk.threshold_enabled": False,
+            # The health report compares with the watermarks all the same.
+            **{f"cluster.routing.allocation.disk.watermark.{name}": "1b" for name in ("low", "high", "flood_stage")},
             **(settings or {}),
         }
         # JSON is YAML.

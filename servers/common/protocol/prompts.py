@@ -8,6 +8,8 @@ from typing import Any
 
 import mcp_types
 
+from servers.common.protocol.mentions import Mentions
+
 
 class PromptError(Exception):
     """Arguments that a prompt can't be made of; the message says what is wrong."""
@@ -27,6 +29,9 @@ class Prompt:
     """Paragraphs; one with {argument} in it is used only where that argument is given."""
 
     arguments: Mapping[str, str]
+    tool: str
+    """The tool that it is about; it is not listed where that is not."""
+
     needs: Callable[[Any], bool] | None = None
     """Whether a backend that was reached has what the prompt is about; None: every one has."""
 
@@ -41,8 +46,8 @@ class Prompt:
             ],
         )
 
-    def get(self, given: Mapping[str, str]) -> mcp_types.GetPromptResult:
-        """Return the prompt with its arguments.
+    def get(self, given: Mapping[str, str], mentions: Mentions) -> mcp_types.GetPromptResult:
+        """Return the prompt with its arguments, and with the steps whose tools are listed.
 
         Raises:
             PromptError: an argument that it does not have.
@@ -51,7 +56,7 @@ class Prompt:
             raise PromptError(f"prompt {self.name} has no argument {unknown[0][:50]!r}")
         known = {name: value for name, value in given.items() if value}
         text = []
-        for step in self.steps:
+        for step in map(mentions.steps, self.steps):
             names = [name for name in self.arguments if "{" + name + "}" in step]
             if all(name in known for name in names):
                 for name in names:

@@ -66,6 +66,9 @@ class Call(Generic[B]):
     progress: Report = _nobody
     """Does nothing where the client has not asked for progress."""
 
+    told: Callable[[str], str] = str
+    """Leaves out of a sentence for the result what names tools that are not listed. Errors are treated so by themselves."""
+
 
 ToolFunction = Callable[..., Awaitable[Mapping[str, Any]]]
 

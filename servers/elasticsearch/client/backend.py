@@ -347,7 +347,8 @@ class ElasticsearchBackend:
         except AnswerLost:
             # The node may have closed a kept connection long ago.
             meta, content = await probe.perform_request("GET", target, headers=headers)
-        return self._value(ApiAnswer(address(node.config), meta.status, content, meta.headers), b"")
+        answer = ApiAnswer(address(node.config), meta.status, content, meta.headers)
+        return self._value(answer, ApiRequest("GET", target, None, ""))
 
     async def _found_features(self, node: elastic_transport.BaseNode) -> frozenset[str] | None:
         """Return what the cluster has beside its core, by the names of _xpack; None if it may not be asked."""
@@ -417,7 +418,7 @@ class ElasticsearchBackend:
                 await asyncio.sleep(wait)
                 answer = await self._read_somewhere(request, memory)
             memory.check(answer.content)
-            value = self._value(answer, request.content)
+            value = self._value(answer, request)
         if answers and not _has(value, answers):
             raise BackendError(f"{answer.address} answers, but not as Elasticsearch does: check for a proxy in between")
         return value
@@ -494,7 +495,7 @@ class ElasticsearchBackend:
                 if answer.status in (502, 504):
                     raise Uncertain(answer.address, f"answers with HTTP status {answer.status}")
                 try:
-                    value = self._value(answer, request.content)
+                    value = self._value(answer, request)
                 except BackendError as error:
                     error.unknown = answer.status not in (401, 407)
                     raise
@@ -557,8 +558,8 @@ class ElasticsearchBackend:
             warn(re.sub(r"\\(.)", r"\1", text))
         return ApiAnswer(address(meta.node), meta.status, content, meta.headers)
 
-    def _value(self, answer: ApiAnswer, sent: bytes | None) -> Any:
-        """Return what an answer holds.
+    def _value(self, answer: ApiAnswer, request: ApiRequest) -> Any:
+        """Return what the answer to a request holds.
 
         Raises:
             BackendError: it is not an answer of Elasticsearch, or refuses our login.
@@ -593,7 +594,8 @@ class ElasticsearchBackend:
             )
         if answer.success:
             return value
-        raise explain(answer.status, value, sent or b"", self._version if self._opensearch else "")
+        opensearch = self._version if self._opensearch else ""
+        raise explain(answer.status, value, request.content or b"", opensearch, request.target)
 
 
 def _is_expensive(path: str, body: Json | None) -> bool:

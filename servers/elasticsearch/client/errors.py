@@ -40,6 +40,10 @@ _STRANGE = re.compile(
 """OpenSearch's words for what it does not know; a path of an API is the name of an index to it."""
 
 
+_NO_API = re.compile(r"no handler found|incorrect HTTP method|invalid index name \[_", re.I)
+"""Words for a path that is no API of a distribution: it may be taken for the name of an index."""
+
+
 class NodeFailure(elastic_transport.ConnectionError):
     """One attempt at one node failed. The client sets the node aside for it.
 
@@ -134,7 +138,7 @@ UNAVAILABLE = frozenset({400, 403, 404, 405, 410})
 """HTTP statuses for what a user may not ask (403), and for what OpenSearch or Serverless (410) does not have."""
 
 
-def explain(status: int, answer: Any, sent: bytes, opensearch: str = "") -> Exception:
+def explain(status: int, answer: Any, sent: bytes, opensearch: str = "", path: str = "") -> Exception:
     """Return the exception for an answer that is an error.
 
     Args:
@@ -142,6 +146,7 @@ def explain(status: int, answer: Any, sent: bytes, opensearch: str = "") -> Exce
         answer: the body's JSON
         sent: the JSON that was sent, to point at the place of a mistake
         opensearch: name and version of the OpenSearch that answered; nothing where it is Elasticsearch
+        path: what was asked for
 
     Returns:
         an ElasticsearchError; a BackendError where the cluster as a whole can't serve.
@@ -149,7 +154,7 @@ def explain(status: int, answer: Any, sent: bytes, opensearch: str = "") -> Exce
     error = answer.get("error") if isinstance(answer, Mapping) else None
     if not isinstance(error, Mapping):
         said = _short(error or answer)
-        text = f"Elasticsearch answered with HTTP status {status}: {said}{_foreign(opensearch, said)}"
+        text = f"Elasticsearch answered with HTTP status {status}: {said}{_lacking(path, said)}{_foreign(opensearch, said)}"
         return ElasticsearchError(text, "", status)
     cause = _root(error)
     type, reason = str(cause.get("type") or ""), str(cause.get("reason") or "")
@@ -158,9 +163,10 @@ def explain(status: int, answer: Any, sent: bytes, opensearch: str = "") -> Exce
     if status == 403 and type == "security_exception":
         return ElasticsearchError(f"Elasticsearch does not allow this user to do it: {_short(reason)}", type, status)
     words = [_short(reason or type) + _place(cause, sent)]
-    if advice := _advice(type, reason):
+    lacking = _lacking(path, reason)
+    if not lacking and (advice := _advice(type, reason)):
         words.append(advice)
-    told = "; ".join(words) + _foreign(opensearch, reason)
+    told = "; ".join(words) + lacking + _foreign(opensearch, reason)
     return ElasticsearchError(f"Elasticsearch answered: {told}", type, status, cause.get("index"))
 
 
@@ -171,6 +177,13 @@ def of_item(error: Any) -> str:
     cause = error.get("caused_by")
     inner = f" ({cause.get('reason')})" if isinstance(cause, Mapping) else ""
     return _short(f"{error.get('type')}: {error.get('reason')}{inner}")
+
+
+def _lacking(path: str, reason: str) -> str:
+    """Say that the cluster does not have a part of the API. Names of indices do not begin with _."""
+    if not path.startswith("/_") or not _NO_API.search(reason):
+        return ""
+    return f"; this cluster does not have {path.partition('?')[0][:200]}"
 
 
 def _foreign(opensearch: str, reason: str) -> str:

@@ -157,6 +157,8 @@ async def within(backend: ScopedElasticsearch, expression: str, expand: str = "o
     """
     if not expression.strip(","):
         raise ToolError("the index has no name: es_indices lists names; * means all")
+    if wrong := [name for name in expression.split(",") if name.startswith("_") and name != "_all"]:
+        raise ToolError(f"{wrong[0][:200]!r} is not the name of an index, for it begins with _: es_indices lists names")
     if not backend.scope:
         backend.scope.refuse_restricted(expression)
         return expression

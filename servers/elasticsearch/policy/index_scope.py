@@ -22,10 +22,20 @@ _OPEN = re.compile(
 """Names with . in front that are of data. Others are of the system or restricted: they hold logins, keys and tokens."""
 
 
+_DATE_FIRST = re.compile(r"\{[^{}]*\{(?![A-Za-z][^'{}]*[|}])")
+"""Date math at the start of a name, whose format may begin with a dot or quote any text."""
+
+
 def is_restricted(name: str) -> bool:
     """Return whether a name or pattern is, or may match, one of Elasticsearch's own indices."""
-    # Date math has < in front, and a name after another cluster's.
-    plain = name.rpartition(":")[2].lstrip("-+<")
+    # Colons are behind another cluster's name, and before a selector (::data, ::failures).
+    return any(map(_may_be_own, name.split(":")))
+
+
+def _may_be_own(name: str) -> bool:
+    plain = name.lstrip("-+<")  # date math has < in front
+    if _DATE_FIRST.match(plain):
+        return True
     if plain in (".", ".."):
         return False  # no name, which the client's path refuses
     return plain.startswith((".", "\\")) and not (_OPEN.fullmatch(plain) and "\\" not in plain)

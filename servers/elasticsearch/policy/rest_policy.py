@@ -149,7 +149,7 @@ _CLOSED = re.compile(
 """Requests that closed indices have answers to."""
 
 _INSTEAD = {
-    "_cat": "es_indices, or a path with an index such as /_cat/shards/my-index",
+    "_cat": "a path with an index such as /_cat/shards/my-index; or use es_indices",
     "_cluster": "es_health",
     "_health_report": "es_health",
     "_tasks": "es_health",
@@ -160,7 +160,7 @@ _INSTEAD = {
     "_template": "es_indices",
     "_component_template": "es_indices",
     "_data_stream": "es_indices",
-    "_nodes": "/_nodes/stats or es_health",
+    "_nodes": "/_nodes/stats; or use es_health",
 }
 """What may be used in place of what is refused, by the first part of a path."""
 
@@ -302,8 +302,10 @@ def _reason(method: str, path: str) -> str:
     other = "POST" if method == "GET" else "GET"
     if any(expression.fullmatch(path) for _, expression in _compiled(other)):
         return f"send it by {other}"
-    if re.search(r"/_(async_search|query|sql|eql)", path):
-        return "es_query and es_search do that"
+    if re.search(r"/_(query|sql|eql)", path):
+        return "queries in ES|QL, SQL and EQL are not sent from here; es_query sends them"
+    if "/_async_search" in path:
+        return "it leaves a search open; es_search waits for its result"
     return "it is not known to be read-only"
 
 

@@ -78,6 +78,18 @@ async def test_a_template_holds_for_new_indices(client: Client, elasticsearch: E
             {"mappings": {"runtime": {"r": {"type": "long", "script": "emit(1)"}}}},
             "scripts are not allowed",
         ),
+        (
+            "index",
+            "a",
+            {"mappings": {"runtime": {"r": {"type": "lookup", "target_index": ".security-7"}}}},
+            "may hold secrets",
+        ),
+        (
+            "index",
+            "a",
+            {"aliases": {"b": {"filter": {"terms": {"t": {"index": ".security-7", "id": "1", "path": "p"}}}}}},
+            "may hold secrets",
+        ),
         ("index", "UPPER", {}, "must be lowercase"),
     ],
 )

@@ -299,6 +299,12 @@ async def test_names_of_indices_are_text(client: Client, cluster: ElasticsearchN
         for path, body in bodies:
             refused, text = await said(client, "es_request", {"method": "POST", "path": path, "body": body})
             assert refused and "has to be text" in text, text
+        runtime = {
+            "runtime": {"l": {"type": "lookup", "target_index": name, "input_field": "tag", "target_field": "tag"}}
+        }
+        definition = {"kind": "mapping", "name": "app-1", "definition": runtime}
+        refused, text = await said(client, "es_define", definition)
+        assert refused and "has to be text" in text, text
     finally:
         cluster.request("DELETE", f"/{CANARY}/_alias/990001")
 
@@ -306,6 +312,7 @@ async def test_names_of_indices_are_text(client: Client, cluster: ElasticsearchN
 RESTRICTED = [
     ".security-7", ".fleet-secrets-7", ".connector-secrets", ".kibana_security_session_1", ".*", ".sec*", ".s*,app-1",
     "app-1,.security-7", "<.security-{now/d}>", "<\\.security-7>",
+    ".security-7::data", "other:.security-7", "<{now/d{'.security-7'}}>", "-<{now/d{.yyyy}}>", "<{now/d{yy'.'|+12:00}}>",
 ]  # fmt: skip
 
 
@@ -316,8 +323,17 @@ def test_restricted_indices_are_read_only_where_a_pattern_names_them(name: str, 
     with pytest.raises(ToolError, match="MCP_INDEX_PATTERNS can allow them by name"):
         scope.refuse_restricted(name)
     IndexScope(["*", ".security*"]).refuse_restricted(".security-7")
-    for fine in ("app-1", "*", ".ds-logs-x-2026.01.01-000001", ".monitoring-es-*", "-app*", "<logs-{now/d}>"):
+    for fine in (
+        "app-1",
+        "*",
+        ".ds-logs-x-2026.01.01-000001",
+        ".monitoring-es-*",
+        "-app*",
+        "<logs-{now/d}>",
+        "<{now/d}-a>",
+    ):
         scope.refuse_restricted(fine)
+    scope.refuse_restricted("<{now/d{yyyy.MM|+12:00}}-logs>")
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,9 @@ async def _matching(
             "POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body, answers=("hits", "_shards")
         )
     if answer.get("timed_out") or answer["_shards"].get("failed"):
-        raise ToolError("not all documents could be read: nothing was done; narrow the query, or see es_health")
+        raise ToolError(
+            "not all documents could be read: nothing was done; narrow the query; es_health says what is wrong"
+        )
     if answer["hits"]["total"]["value"] > most:
         raise ToolError(f"more than {most} documents match: nothing was done; narrow the query, or raise most")
     return sorted(answer["hits"]["hits"], key=lambda hit: (hit["_index"], hit["_id"], hit.get("_routing", "")))

@@ -79,7 +79,7 @@ async def es_explain(
     why["meaning"] = [meaning for meaning in why.get("meaning", []) if room.take(meaning)]
     outside = fields_of(outside_nested(query)) | aggregated(outside_nested(aggs))
     if notes := await field_notes(call.backend, index, fields_of(query) | aggregated(aggs), outside):
-        why["notes"] = notes
+        why["notes"] = [call.told(note) for note in notes]
     if isinstance(id, list):
         why["documents"] = await _documents(call, room, index, query, id, routing)
     elif id is not None:

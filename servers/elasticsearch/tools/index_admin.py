@@ -239,19 +239,21 @@ def _entries(definition: Any) -> Iterator[tuple[str, Any]]:
             yield from _entries(part)
 
 
-def _looked_up(definition: Any) -> Iterator[str]:
-    """Return the indices of runtime fields of type lookup."""
-    return (part for key, part in _entries(definition) if key == "target_index" and isinstance(part, str))
+def _looked_up(definition: Any) -> Iterator[Any]:
+    """Return the indices of runtime fields of type lookup, as they are given. The definition of a field is an object."""
+    return (part for key, part in _entries(definition) if key == "target_index" and not isinstance(part, dict))
 
 
 async def _check_names(backend: ScopedElasticsearch, definition: Any) -> None:
-    """Raise ToolError where MCP_INDEX_PATTERNS forbids what a definition of indices has beside their own fields."""
-    if not backend.scope or not isinstance(definition, dict):
+    """Raise ToolError where a definition of indices leads to others: by aliases, their filters, lookups, or pipelines."""
+    if not isinstance(definition, dict):
         return
     aliases = definition.get("aliases")
+    await check_bodies(backend, aliases, *({"target_index": name} for name in _looked_up(definition)))
+    if not backend.scope:
+        return
     for alias in aliases if isinstance(aliases, dict) else ():
         await write_target(backend, alias, create=True)
-    await check_bodies(backend, aliases, *({"target_index": name} for name in _looked_up(definition)))
     if "_pipeline" in to_json(definition.get("settings")):
         raise ToolError("settings default_pipeline and final_pipeline may write to other indices: nothing was done")
 

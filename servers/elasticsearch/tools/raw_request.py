@@ -53,8 +53,9 @@ async def es_request(
         elif found.pattern == "/_cluster/allocation/explain" and not (body or {}).get("index"):
             raise ToolError("name index, shard and primary in the body: without them Elasticsearch explains any shard")
         elif found.parts[:1] == ("_nodes",):
-            # The last requests of HTTP clients have indices in their paths.
-            sent["filter_path"] = ",".join(filter(None, [sent.get("filter_path"), "-nodes.*.http.clients"]))
+            # The last requests of HTTP clients have indices in their paths, and pipelines are of all indices.
+            hidden = "-nodes.*.http.clients,-nodes.*.ingest.pipelines"
+            sent["filter_path"] = ",".join(filter(None, [sent.get("filter_path"), hidden]))
     if found.parts[:1] == ("_cat",):
         sent["format"] = "json"
     async with near_names(call.backend):

@@ -4,6 +4,9 @@ The first page is a plain search. Whoever goes on by its cursor gets a point in 
 state of the index, by search_after, as deep as one likes; so only those who page hold anything in Elasticsearch, and it
 expires by itself. The second page begins that state anew and leaves out what the first has shown, which the cursor names, so
 that documents that came or went in between make no difference (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/paginate-search-results.html).
+
+OpenSearch has points in time by requests of its own (https://docs.opensearch.org/latest/search-plugins/searching-data/point-in-time/).
+It can't go on behind equal sort values, so its pages are counted from the first, and end with the window of 10,000 hits.
 """
 
 from __future__ import annotations
@@ -46,6 +49,9 @@ COUNTED = 10_000
 
 MOST_HITS = 1000
 """Hits of a page that have more than an id."""
+
+WINDOW = 10_000
+"""Hits that a search reaches by counting from the first, by default (index.max_result_window)."""
 
 HIT_BYTES = 8192
 """A hit is given up to this length, or whole where it is the only one asked for."""
@@ -120,7 +126,7 @@ async def es_search(
     ids = source == ["_id"]
     more = _parts(more, text, where, query, knn, sort)
     # Who wants ids wants all of them: pages are of one state from the first on.
-    steady = ids and size > 0 and not call.backend.opensearch and more.keys().isdisjoint(_ONE_PAGE)
+    steady = ids and size > 0 and more.keys().isdisjoint(_ONE_PAGE)
     if size > MOST_HITS and not steady:
         raise ToolError(
             f'size is at most {MOST_HITS}: go on by the cursor (only of bare ids, source ["_id"], up to 10000)'
@@ -168,7 +174,7 @@ async def es_search(
     if not more.keys().isdisjoint(_ONE_PAGE) and found.pop("cursor", ""):
         notes = [*notes, f"there is more: {', '.join(more.keys() & _ONE_PAGE)} has one page, so raise size"]
     if notes:
-        found["notes"] = notes
+        found["notes"] = [call.told(note) for note in notes]
     if ids:
         _bare(found)
     if also:
@@ -206,7 +212,7 @@ async def _answered(call: Call[ScopedElasticsearch], arguments: dict[str, Any]) 
     try:
         return await es_search.function(call, **arguments)
     except ToolError as error:
-        return {"error": str(error)}
+        return {"error": call.told(str(error))}
 
 
 _PARTS = frozenset(
@@ -353,16 +359,21 @@ async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body:
     first = page.pit is None
     if page.pit is None:
         async with near_names(backend):
+            point = path(index, "_search", "point_in_time") if backend.opensearch else path(index, "_pit")
             opened = await backend.read(
-                "POST", path(index, "_pit"), params={"keep_alive": KEEP_ALIVE, "preference": page.fingerprint}
+                "POST", point, params={"keep_alive": KEEP_ALIVE, "preference": page.fingerprint}
             )
-        page.pit = opened["id"]
-    else:
-        body["search_after"] = page.after
+        page.pit = opened["pit_id" if backend.opensearch else "id"]
     # Those that the first page has shown are left out. Pages are of 1000 hits at the most, which is within the window.
     body["size"] += len(page.marks)
-    # Elasticsearch orders equals by shard and place; said here, it is a value to go on behind.
-    body["sort"] = [*body.get("sort", ["_score"]), {"_shard_doc": "asc"}]
+    if backend.opensearch:
+        body["from"] = 0 if first else page.offset
+        body["size"] = min(body["size"], WINDOW - body["from"])
+    else:
+        if not first:
+            body["search_after"] = page.after
+        # Elasticsearch orders equals by shard and place; said here, it is a value to go on behind.
+        body["sort"] = [*body.get("sort", ["_score"]), {"_shard_doc": "asc"}]
     body |= {"pit": {"id": page.pit, "keep_alive": KEEP_ALIVE}, "track_total_hits": COUNTED}
     try:
         return await backend.read("POST", "/_search", body=body)
@@ -377,7 +388,10 @@ async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body:
 async def _close(backend: ScopedElasticsearch, page: HitsPage) -> None:
     """Close the point in time of a page. One that stays open expires by itself."""
     with contextlib.suppress(ToolError, BackendError):
-        await backend.write("DELETE", "/_pit", body={"id": page.pit})
+        if backend.opensearch:
+            await backend.write("DELETE", "/_search/point_in_time", body={"pit_id": [page.pit]})
+        else:
+            await backend.write("DELETE", "/_pit", body={"id": page.pit})
 
 
 def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: int) -> SearchHits:
@@ -411,12 +425,15 @@ def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: i
     shown = len(found["hits"])
     passed = hits if shown == len(unseen) else hits[: unseen[shown - 1] + 1]
     page.pit = answer.get("pit_id", page.pit)
-    end = (page.offset if page.after else 0) + len(passed)
+    end = (0 if page.after is None else page.offset) + len(passed)
     # Without a total (it was not counted any further) a full page may have one behind it.
     more = len(passed) < len(hits) or (
         len(hits) == most + len(marks) and (end < total["value"] or total["relation"] == "gte")
     )
-    if more and shown:
+    if call.backend.opensearch and end >= WINDOW and (end < total["value"] or total["relation"] == "gte"):
+        last = f"there is more, but pages of OpenSearch end at {WINDOW} hits: narrow the query, for example by a range"
+        found["notes"] = [*found.get("notes", []), last]
+    elif more and shown:
         met = set(map(mark, passed))
         left = set(marks) - met if page.pit else met
         after = passed[-1].get("sort", [])

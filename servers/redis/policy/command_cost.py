@@ -280,7 +280,7 @@ class _Sum:
                 self._added[key] += longer
             if not command.reads:
                 self._change(command)
-        _check("read", self._reading, MOST_BYTES, ": ask for less, or use redis_read, which reads in pages")
+        _check("read", self._reading, MOST_BYTES, ": ask for less; redis_read reads in pages")
         _check("go over", self._working, MOST_STORED, ": do it in parts")
         _check("lengthen keys by", Counter(grown), MOST_GROWN, ": take smaller numbers, or a path to fewer places")
         return Weight(self._weight, self._estimated)

@@ -19,7 +19,7 @@ NEVER = {
     "dangerous": "Redis counts it as dangerous",
     "scripting": "scripts are never run here",
     "connection": "it is about the connection and the server, and reads no data",
-    "transaction": "redis_transaction sends several commands as one",
+    "transaction": "it is one part of a transaction; redis_transaction sends several commands as one",
 }
 """ACL categories and flags that are refused, and why."""
 
@@ -32,8 +32,8 @@ REFUSED = {
     "georadius": "use GEOSEARCH, or GEOSEARCHSTORE to store what it finds",
     "georadiusbymember": "use GEOSEARCH, or GEOSEARCHSTORE to store what it finds",
     "stralgo": "use LCS, of Redis 7",
-    "ft.search": "use redis_search",
-    "ft.aggregate": "use redis_aggregate",
+    "ft.search": "it has a tool of its own; use redis_search",
+    "ft.aggregate": "it has a tool of its own; use redis_aggregate",
     "lolwut": "it reads no data",
     "post": "it is not a command",
     "host:": "it is not a command",

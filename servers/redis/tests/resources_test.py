@@ -87,7 +87,7 @@ async def test_prompts_name_tools_that_are_there(client: Client) -> None:
         (message,) = (await client.get_prompt(prompt.name, needed)).messages
         assert message.role == "user" and isinstance(message.content, TextContent)
         named = {word.strip(".,;:") for word in message.content.text.split() if word.startswith("redis_")}
-        listed = {tool.name for tool in (await client.list_tools()).tools} | {"redis_indexes"}
+        listed = {tool.name for tool in (await client.list_tools()).tools}
         assert named and named <= listed
 
 

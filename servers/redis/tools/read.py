@@ -133,7 +133,7 @@ async def redis_read(
     if view and not reader:
         raise ToolError(f"{key!r} is a {kind}: view bits is for strings, geo for sorted sets")
     if reader is None:
-        raise ToolError(f"{key!r} is of type {kind}, which redis_read does not know: redis_command may read it")
+        raise ToolError(f"{key!r} is of type {kind}, which is not known here: redis_command may read it")
     if field is not None and kind not in ("hash", "ReJSON-RL", "vectorset"):
         raise ToolError(f"{key!r} is a {kind}: field is for hashes, JSON documents and vector sets")
     if reverse and kind not in _REVERSIBLE:

@@ -79,7 +79,9 @@ async def redis_write(
     prepend: Annotated[bool, Field(description="to a list; the last comes first")] = False,
     base64: Annotated[bool, Field(description="all text in value is base64")] = False,
     condition: Annotated[Literal["always", "absent", "present"], Field(description="write only then")] = "always",
-    if_version: Annotated[str | None, Field(description="write only if redis_read gives it")] = None,
+    if_version: Annotated[
+        str | None, Field(description="write only if the key still has it; redis_read gives it")
+    ] = None,
     id: Annotated[str, Field(description="of the stream entry")] = "*",
     maxlen: Annotated[int | None, Field(ge=0, description="stream entries to keep")] = None,
     minid: Annotated[str | None, Field(description="or drop smaller ids")] = None,
@@ -88,7 +90,7 @@ async def redis_write(
     ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="0: never expires; absent: unchanged")] = None,
     field_ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="of the fields that a hash gets")] = None,
 ) -> Written:
-    """Write one key, atomically. A key of another type is refused unless replace is true. Other changes: redis_transaction."""
+    """Write one key, atomically. A key of another type is refused unless replace is true. For more, use redis_transaction."""
     if type in _MODULES and not call.backend.has(_MODULES[type]):
         instead = "write the document as text, with type string" if type == "json" else "it came with Redis 8"
         raise ToolError(f"nothing was written: this Redis has no type {type}; {instead}")
