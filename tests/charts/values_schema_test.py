@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,7 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         # Stores that nobody knows.
         ((ORCHESTRATOR, "redis.enabled=false"), "global.redis.host"),
         (("redis.port=6380", "global.redis.port=6379"), "redis.port"),
+        (("enabled=false",), "enabled=false"),
     ],
 )  # fmt: skip
 def test_what_can_not_work_together_is_refused_with_what_to_set(
@@ -439,6 +441,29 @@ def test_two_renders_are_equal(chart: Chart) -> None:
     first, upgrade = chart.helm(*words), chart.helm(*words, "--is-upgrade")
     assert first.returncode == 0, first.stderr
     assert first.stdout == upgrade.stdout
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_it_is_a_conditional_dependency_under_another_name(chart: Chart, on: bool) -> None:
+    umbrella = chart.folder.parent / "umbrella"
+    shutil.copytree(chart.folder, umbrella / "charts/dox-asdlc")
+    dependency = {"name": "dox-asdlc", "version": "0.1.0", "alias": "platform", "condition": "platform.enabled"}
+    about = {"apiVersion": "v2", "name": "umbrella", "version": "1.0.0", "dependencies": [dependency]}
+    values = {
+        "global": {"imageRegistry": "reg.example", "security": {"allowInsecureImages": True}},
+        "platform": {
+            "enabled": on,
+            "redis": {"mcpSidecar": {"enabled": True}},
+            "mcpServers": {"a": {"store": {"kind": "redis", "host": "h"}}},
+        },
+    }
+    (umbrella / "Chart.yaml").write_text(yaml.safe_dump(about))
+    (umbrella / "values.yaml").write_text(yaml.safe_dump(values))
+    done = chart.helm("template", "dox", str(umbrella))
+    assert done.returncode == 0, done.stderr
+    images = set(re.findall('image: "?([^"\n]*)', done.stdout))
+    assert len(images) == (5 if on else 0) and all(image.startswith("reg.example/") for image in images)
+    assert ("name: mcp-a" in done.stdout.replace('"', "")) is on
 
 
 def test_a_version_of_the_chart_alone_restarts_nothing(chart: Chart) -> None:
