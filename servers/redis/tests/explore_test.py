@@ -355,7 +355,7 @@ async def test_a_reply_is_cut_to_what_a_result_may_have(client: Client, redis: R
     found = await ok(client, "redis_command", command=["LRANGE", "l", "0", "-1"])
     assert found["cut"] and 100 < len(found["reply"]) < 200
     redis.rpush("huge", *("x" * 100_000 for _ in range(100)))
-    assert "which reads in pages" in await error(client, "redis_command", command=["LRANGE", "huge", "0", "-1"])
+    assert "redis_read reads in pages" in await error(client, "redis_command", command=["LRANGE", "huge", "0", "-1"])
     assert (await ok(client, "redis_command", command=["LLEN", "huge"]))["reply"] == 100
 
 
