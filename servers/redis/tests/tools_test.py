@@ -293,6 +293,13 @@ async def test_write_conditions_and_ttl(client: Client, redis: Redis) -> None:
     assert redis.hgetall("k") == {b"a": b"b"}
 
 
+async def test_a_key_in_its_last_millisecond_does_not_become_permanent(client: Client, redis: Redis) -> None:
+    for number in range(80):
+        redis.set("k", "old", px=2 + number % 4)
+        await client.call_tool("redis_write", {"key": "k", "value": "new", "condition": "present"})
+        assert redis.pttl("k") != -1
+
+
 async def test_delete_takes_names_and_not_patterns(client: Client, redis: Redis) -> None:
     redis.mset({"a": 1, "b": 2, "a*": 3})
     assert await ok(client, "redis_delete", keys=["a*", "gone", "gone"]) == {"deleted": 1, "missing": ["gone"]}
