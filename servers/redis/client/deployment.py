@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-import redis
 from redis.asyncio.client import Redis
 from redis.asyncio.connection import (
     BlockingConnectionPool,
@@ -24,7 +23,7 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.credentials import CredentialProvider
 from redis.driver_info import DriverInfo
-from redis.exceptions import AskError, AuthenticationError, MovedError, NoPermissionError
+from redis.exceptions import AskError, AuthenticationError, MovedError, ResponseError
 
 from servers.common.http.principal import PRINCIPAL
 from servers.common.http.tls import NewestContext
@@ -147,16 +146,16 @@ def _options(username: str, password: Secret) -> dict[str, Any]:
         "socket_timeout": None,  # the call's deadline bounds its answers
         # Nothing is sent twice unless we say so: a write may have been done before its answer was lost.
         "retry": Retry(NoBackoff(), 0),
-        # What redis-py says of itself anyway, without a search of all packages' metadata for it.
-        "driver_info": DriverInfo(lib_version=redis.__version__),
+        # Connections have a name: redis-py need not say what it is.
+        "driver_info": DriverInfo(name=None, lib_version=None),
     }
 
 
 async def _on_connect(connection: Connection) -> None:
-    """Log in as redis-py does, then name the connection. A user who may not name it is served without a name."""
+    """Log in as redis-py does, then name the connection. Where Redis refuses the name, the connection works without one."""
     await connection.on_connect()
     await connection.send_command("CLIENT", "SETNAME", "mcp-redis")
-    with suppress(NoPermissionError):
+    with suppress(ResponseError):
         await connection.read_response()
 
 

@@ -186,7 +186,7 @@ async def scanned(
             elif found:
                 return found, Cursor.text(server, position, skip + index)
             else:
-                warn("a key was left out whose name is longer than a result may be: raise MCP_MAX_RESULT_BYTES")
+                warn(TOO_LONG)
         server, position, skip = next_server, following, 0
         if server < 0:
             return found, None
@@ -201,6 +201,10 @@ def _count(wanted: int, looked_at: int, had: int) -> int:
     """Estimate COUNT from the hit rate so far, aiming slightly low."""
     return min(max(wanted * looked_at * 3 // (4 * had), 1), SCAN_COUNT) if had else SCAN_COUNT
 
+
+TOO_LONG = (
+    "a key was left out whose name is longer than a result may be: ask the operator to raise MCP_MAX_RESULT_BYTES"
+)
 
 SPARE = 1000
 """Keys that are kept beside those asked for, as some may be deleted before they are shown."""
@@ -239,9 +243,14 @@ async def _ordered(
             continue
         if order != "ttl":
             key[field] = measured  # type: ignore[literal-required]
-        if len(keys) == limit or not room.take(key):
+        if len(keys) == limit:
             break
-        keys.append(key)
+        if room.take(key):
+            keys.append(key)
+        elif keys:
+            break
+        else:
+            warn(TOO_LONG)
     if gone and len(keys) < limit:
         warn(f"{gone} of these keys were deleted during the call: call again to see others")
     return {"keys": keys} if server < 0 else {"keys": keys, "cursor": Cursor.text(server, position)}

@@ -214,8 +214,8 @@ class _Change:
             commands.append(("EXPIRE", self.name, self.ttl_s))
         elif self.ttl_s == 0:
             commands.append(("PERSIST", self.name))
-        elif left > 0:
-            commands.append(("PEXPIRE", self.name, left))
+        elif left >= 0:
+            commands.append(("PEXPIRE", self.name, max(left, 1)))
         if self.type in _LENGTHS:
             commands.append((*_LENGTHS[self.type], self.name))
         return commands
