@@ -1,12 +1,14 @@
-"Module extension for Go: the toolchain, and the modules of examples/metrics."
+"Module extension for Go: the toolchain, and the modules of the programs."
 
 load(":repository.bzl", "go_repository")
 
 def _go_impl(ctx):
     go_repository(
         name = "go",
-        mod = Label("//examples/metrics:go.mod"),
-        sum = Label("//examples/metrics:go.sum"),
+        mods = [
+            Label("//examples/metrics:go.mod"),
+            Label("//tests/charts/kube_score:go.mod"),
+        ],
         toolchain_lock = Label("//bazel/python:requirements_go.txt"),
     )
     return ctx.extension_metadata(reproducible = True)

@@ -28,20 +28,21 @@ def _go_repository_impl(ctx):
 
     # The go command checks each module against go.sum; what it keeps has the layout of a module proxy.
     ctx.report_progress("go fetches the locked modules")
-    ctx.symlink(ctx.attr.mod, "module/go.mod")
-    ctx.symlink(ctx.attr.sum, "module/go.sum")
-    _run(ctx, "the modules of %s can't be fetched" % ctx.attr.mod, ["sh", "-c", "cd module && exec ../go/bin/go mod download"], {
-        "CGO_ENABLED": "0",
-        "GOFLAGS": "-mod=readonly",
-        "GOMODCACHE": str(ctx.path("cache")),
-        "GONOSUMDB": "*",
-        "GOROOT": str(ctx.path("go")),
-        "GOTOOLCHAIN": "local",
-    })
+    for mod in ctx.attr.mods:
+        ctx.symlink(mod, "module/go.mod")
+        ctx.symlink(mod.same_package_label("go.sum"), "module/go.sum")
+        _run(ctx, "the modules of %s can't be fetched" % mod, ["sh", "-c", "cd module && exec ../go/bin/go mod download"], {
+            "CGO_ENABLED": "0",
+            "GOFLAGS": "-mod=readonly",
+            "GOMODCACHE": str(ctx.path("cache")),
+            "GONOSUMDB": "*",
+            "GOROOT": str(ctx.path("go")),
+            "GOTOOLCHAIN": "local",
+        })
+        ctx.delete("module")
     _run(ctx, "the modules are not where they should be", ["mv", "cache/cache/download", "modules"])
     _run(ctx, "the cache can't be emptied", ["chmod", "-R", "u+w", "cache"])
-    for name in ("cache", "module"):
-        ctx.delete(name)
+    ctx.delete("cache")
     ctx.execute(["find", "modules", "-name", "*.lock", "-delete"])
     ctx.file("BUILD.bazel", _BUILD)
 
@@ -49,8 +50,7 @@ go_repository = repository_rule(
     implementation = _go_repository_impl,
     doc = "`:go` is the toolchain's folder (GOROOT), `:modules` what go.sum locks, as a module proxy has it.",
     attrs = {
-        "mod": attr.label(mandatory = True, doc = "go.mod"),
-        "sum": attr.label(mandatory = True, doc = "go.sum, with each module's hash."),
+        "mods": attr.label_list(mandatory = True, doc = "go.mod of each program; go.sum, with each module's hash, is beside it."),
         "toolchain_lock": attr.label(mandatory = True, doc = "requirements.txt of the toolchain's wheel, with hashes."),
     },
 )

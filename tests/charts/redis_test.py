@@ -20,9 +20,10 @@ from tools.backends.runfiles import program
 from tools.backends.sidecar import Sidecar
 
 PASSWORD = 'a "b" \\c $d \'e'
-USERS = f"user default off\nuser app on >{PASSWORD.replace(' ', '_')} ~* &* +@all\nuser reader on >r ~* +get +ping\n"
+USER = "app'$(id)"
+USERS = f"user default off\nuser {USER} on >{PASSWORD.replace(' ', '_')} ~* &* +@all\nuser reader on >r ~* +get +ping\n"
 TLS = ("global.redis.tls.enabled=true", "global.redis.tls.existingSecret=redis-tls")
-ACL = ("redis.acl.existingSecret=users", "global.redis.auth.username=app")
+ACL = ("redis.acl.existingSecret=users", f"global.redis.auth.username={USER}")
 
 
 class Pod:

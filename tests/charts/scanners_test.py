@@ -1,7 +1,4 @@
-"""kube-score and checkov find nothing in the chart that findings.yaml does not explain.
-
-Both have to be on PATH: `go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0` and `pipx install checkov==3.3.30`.
-"""
+"""kube-score and checkov find nothing in the chart that findings.yaml does not explain."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ import pytest
 import yaml
 
 from tests.charts.conftest import Chart
+from tools.backends.runfiles import program
 
 LOGIN = {"existingSecret": "login"}
 TLS = {"enabled": True, "existingSecret": "tls"}
@@ -51,14 +49,16 @@ def rendered(chart: Chart, tmp_path: Path) -> Path:
     return file
 
 
-def told(*command: str) -> Any:
+def told(scanner: str, *words: str) -> Any:
     """The JSON that a scanner writes; its exit code says whether it found something."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return json.loads(subprocess.run(command, env=own, text=True, stdout=subprocess.PIPE, check=False).stdout)
+    return json.loads(
+        subprocess.run([program(scanner), *words], env=own, text=True, stdout=subprocess.PIPE, check=False).stdout
+    )
 
 
 def kube_score(file: Path) -> Findings:
-    objects = told("kube-score", "score", "--output-format", "json", str(file))
+    objects = told("KUBE_SCORE", "score", "--output-format", "json", str(file))
     return {
         (check["check"]["id"], found["object_meta"]["name"])
         for found in objects
@@ -68,7 +68,7 @@ def kube_score(file: Path) -> Findings:
 
 
 def checkov(file: Path) -> Findings:
-    failed = told("checkov", "--file", str(file), "--framework", "kubernetes", "--skip-download", "--output", "json")
+    failed = told("CHECKOV", "--file", str(file), "--framework", "kubernetes", "--skip-download", "--output", "json")
     # KIND.NAMESPACE.NAME, and for a pod of another object its labels after that.
     return {(check["check_id"], check["resource"].split(".")[2]) for check in failed["results"]["failed_checks"]}
 

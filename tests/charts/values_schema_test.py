@@ -53,6 +53,9 @@ SUBCHARTS = ("application", "elasticsearch", "mcp-server", "mcp-sidecar", "metri
         ("elasticsearch.nodeSets.hot.replicas=2", "roles"),
         ("elasticsearch.nodeSets.hot.roles={master}", "roles"),
         ("redis.livenessProbe.periodSeconds=5", "livenessProbe"),
+        ("global.imageRegistry=https://reg.example", "imageRegistry"),
+        ("redis.mcpSidecar.allowedHosts={https://mcp.example}", "allowedHosts"),
+        ("redis.mcpSidecar.clusterDomain=cluster.local.", "clusterDomain"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(chart: Chart, setting: str, key: str) -> None:

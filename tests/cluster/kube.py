@@ -239,3 +239,14 @@ class Kube:
                 yield int(line.split(":")[1].split()[0])
             finally:
                 child.terminate()
+
+
+@contextlib.contextmanager
+def namespace(kube: Kube, labels: dict[str, str], keep: bool) -> Iterator[Kube]:
+    """A namespace as long as it is used."""
+    kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kube.namespace, "labels": labels}})
+    try:
+        yield kube
+    finally:
+        if not keep:
+            kube.run("delete", "namespace", kube.namespace, "--wait=false")

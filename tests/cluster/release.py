@@ -64,6 +64,17 @@ def merge(*values: Values) -> Values:
     return merged
 
 
+def needs(kube: Kube) -> Values:
+    """Values that this cluster needs: without a default storage class data stays in the pods, and Elasticsearch allocates shards
+    however full the disk of the node is."""
+    full: Values = {"elasticsearch": {"config": {"cluster.routing.allocation.disk.threshold_enabled": "false"}}}
+    default = "storageclass.kubernetes.io/is-default-class"
+    classes = kube.items("storageclasses")
+    if any(c["metadata"].get("annotations", {}).get(default) == "true" for c in classes):
+        return full
+    return merge(full, {name: {"persistence": {"enabled": False}} for name in ("redis", "elasticsearch", "metrics")})
+
+
 def of_sidecars(**values: Any) -> Values:
     """The same values for both sidecars."""
     return {store.chart: {"mcpSidecar": values} for store in STORES}

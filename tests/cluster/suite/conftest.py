@@ -13,9 +13,9 @@ import pytest
 
 from tests.cluster.dns import dns
 from tests.cluster.helpers import Client, Node
-from tests.cluster.kube import Kube
+from tests.cluster.kube import Kube, namespace
 from tests.cluster.login import Login
-from tests.cluster.release import STORES, Release, Values, merge
+from tests.cluster.release import STORES, Release, needs
 from tools.backends.runfiles import program
 
 ARCHIVES = ("REDIS_TAR", "ELASTICSEARCH_TAR", "DEMO_TAR")
@@ -67,17 +67,6 @@ def kube(request: pytest.FixtureRequest, images: None) -> Iterator[Kube]:
         yield stack.enter_context(namespace(kube, labels, request.config.getoption("--keep")))
 
 
-@contextlib.contextmanager
-def namespace(kube: Kube, labels: dict[str, str], keep: bool) -> Iterator[Kube]:
-    """A namespace as long as it is used."""
-    kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kube.namespace, "labels": labels}})
-    try:
-        yield kube
-    finally:
-        if not keep:
-            kube.run("delete", "namespace", kube.namespace, "--wait=false")
-
-
 @pytest.fixture(scope="session")
 def node(request: pytest.FixtureRequest, kube: Kube) -> Iterator[Node]:
     """An eye and a hand on the node, in a second namespace, for it is privileged."""
@@ -103,17 +92,6 @@ def client(kube: Kube) -> Client:
 def release(kube: Kube) -> Release:
     """The release; not installed yet."""
     return Release(kube, needs(kube))
-
-
-def needs(kube: Kube) -> Values:
-    """Values that this cluster needs: without a default storage class data stays in the pods, and Elasticsearch allocates shards
-    however full the disk of the node is."""
-    full: Values = {"elasticsearch": {"config": {"cluster.routing.allocation.disk.threshold_enabled": "false"}}}
-    default = "storageclass.kubernetes.io/is-default-class"
-    classes = kube.items("storageclasses")
-    if any(c["metadata"].get("annotations", {}).get(default) == "true" for c in classes):
-        return full
-    return merge(full, {name: {"persistence": {"enabled": False}} for name in ("redis", "elasticsearch", "metrics")})
 
 
 @pytest.fixture(scope="session")
