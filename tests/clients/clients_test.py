@@ -177,6 +177,7 @@ class Driver:
     def __init__(self, client: Client, cases: list[dict[str, Any]], folder: Path) -> None:
         # The program brings its own libraries: none of this test's are to be found first.
         env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        env["MCP_USE_ANONYMIZED_TELEMETRY"] = "false"
         self.log = folder / "driver.log"
         with self.log.open("w") as log:
             self._child = subprocess.Popen(

@@ -29,12 +29,11 @@ def texts() -> Iterator[tuple[str, str]]:
     for file in sorted(Path("servers").rglob("*.py")):
         if "tests" in file.parts or file.name in ("server.py", "prompts.py"):
             continue
-        parts = set()
+        parts: set[ast.expr] = set()
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.JoinedStr):
                 parts |= set(node.values)
-            described = isinstance(node, ast.Expr) or (isinstance(node, ast.keyword) and node.arg == "description")
-            if described and isinstance(node.value, ast.expr):
+            if isinstance(node, ast.Expr) or (isinstance(node, ast.keyword) and node.arg == "description"):
                 parts.add(node.value)
             if isinstance(node, ast.expr) and node not in parts and NONE.unlisted(text := text_of(node)):
                 yield f"{file}:{node.lineno}", text
