@@ -1,7 +1,7 @@
 """Real clients, each a program with its own SDK, do all that a client does, with both servers, over HTTP and stdio.
 
 What each sees is compared with what the server answers to a bare request. The table of docs/clients.md says the same: `bazel run`
-of this test, in place of `bazel test`, writes its rows.
+of this test, in place of `bazel test`, writes its rows. Where it can't run tests, a row that is missing is told by the failure.
 """
 
 from __future__ import annotations
