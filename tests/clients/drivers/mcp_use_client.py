@@ -10,6 +10,7 @@ from typing import Any
 
 from mcp_use import MCPClient
 from mcp_use.client.session import MCPSession
+from mcp_use.logging import Logger
 from pydantic import AnyUrl
 
 from tests.clients.drivers.driver import run
@@ -56,4 +57,5 @@ async def connect(case: dict[str, Any]) -> AsyncIterator[Driver]:
         await client.close_all_sessions()
 
 
+Logger.configure(log_to_console=False)  # standard output is for the steps
 asyncio.run(run(connect))
