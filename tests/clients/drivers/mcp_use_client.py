@@ -21,8 +21,7 @@ class Driver:
         self.session = session
 
     async def connect(self) -> dict[str, Any]:
-        hello: Any = self.session.session_info
-        return {"client": version("mcp-use"), "protocol": hello.protocolVersion, "server": hello.serverInfo.name}
+        return {"client": version("mcp-use"), "protocol": None, "server": None}
 
     async def tools(self) -> list[str]:
         return [tool.name for tool in await self.session.list_tools()]
