@@ -30,6 +30,9 @@ GRACE = 3.0
 KEEP_ALIVE = 75
 """Seconds that a connection stays open without a request."""
 
+RECEIVE_BYTES = 32 * 1024
+"""Bytes of a request that the kernel keeps for us (socket(7) has it doubled, for its own needs as well)."""
+
 USAGE = 2
 """Exit code for settings or a port that can't be used."""
 
@@ -120,6 +123,8 @@ def _listen(settings: CommonSettings, unread_seconds: int) -> socket.socket:
     # asyncio turns Nagle's algorithm off only where the socket says TCP; with it a kept connection's answers wait 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Accepted connections inherit it. asyncio reads what is there at once, up to 256 KiB for each of many connections.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted connections inherit it (RFC 5482)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unread_seconds * 1000)
     try:

@@ -7,9 +7,10 @@ which they asked, so that a large one is not overtaken for ever.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -22,8 +23,15 @@ WITHOUT_LIMIT = 64 * 1024 * 1024
 LEAST = 4 * 1024 * 1024
 """Bytes of the smallest budget."""
 
-LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-"""Where a process finds the limit of its control group, in versions 2 and 1."""
+CGROUPS = Path("/sys/fs/cgroup")
+"""Where control groups are, of version 2; those of version 1 for memory are in the folder `memory`."""
+
+OWN_CGROUPS = Path("/proc/self/cgroup")
+"""The control groups of this process: number, controllers and path in each line (cgroups(7))."""
+
+
+MEMORY_GROUP = re.compile(r"0::|\d+:([^:]*,)?memory[,:]")
+"""A line about the group that limits memory: the only one of version 2, or that of version 1."""
 
 
 class Busy(ToolError):
@@ -34,15 +42,19 @@ class TooLarge(ToolError):
     """An answer takes more than the whole budget. Nothing was asked."""
 
 
-def default_size(files: tuple[Path, ...] = LIMITS) -> int:
-    """Return the bytes of the budget that fit the control group's memory limit: 24 MiB of 128 MiB."""
-    for file in files:
-        try:
-            limit = int(file.read_text("ascii"))
-        except (OSError, ValueError):
-            continue  # no such version, or "max"
-        return min(max(limit * 3 // 16, LEAST), 4 * WITHOUT_LIMIT)
-    return WITHOUT_LIMIT
+def default_size(root: Path = CGROUPS, own: Path = OWN_CGROUPS) -> int:
+    """Return the bytes of the budget that fit the memory limit of the control group: 24 MiB of 128 MiB.
+
+    The limit is the lowest of the process's group and of those around it. A container may show its own group as the root.
+    """
+    lines = own.read_text().splitlines() if own.exists() else []
+    groups = {Path(line.split(":", 2)[2].strip("/")) for line in lines if MEMORY_GROUP.match(line)}
+    found = []
+    for group in {Path()}.union(groups, *(group.parents for group in groups)):
+        for file in (root / group / "memory.max", root / "memory" / group / "memory.limit_in_bytes"):
+            with suppress(OSError, ValueError):  # there is no such file, or it says "max"
+                found.append(int(file.read_text("ascii")))
+    return min(max(min(found) * 3 // 16, LEAST), 4 * WITHOUT_LIMIT) if found else WITHOUT_LIMIT
 
 
 BUSY = (

@@ -7,7 +7,7 @@ import fnmatch
 import hashlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -243,7 +243,6 @@ class Instance(Generic[B]):
             except ToolError as error:
                 self._audit(params.name, "error", 0)
                 return failure(str(error))
-        limit = self.settings.max_result_bytes
 
         async def work() -> mcp_types.CallToolResult:
             values, ignored = tool.check(params.arguments or {})
@@ -252,12 +251,7 @@ class Instance(Generic[B]):
                 names = ", ".join(repr(plain(name, 50)) for name in ignored[:5])
                 warn(f"{params.name} has no argument {names}: ignored")
             value = await tool.function(self._call(ctx), **values)
-            content = b""
-            if found := warnings.get():
-                # The tool has left no room for them. A result is worth more than its warnings.
-                with suppress(TooLong):
-                    content = result_json({**value, "warnings": found}, limit)
-            content = content or result_json(value, limit)
+            content = self._json(value)
             value = {}  # as values it takes much more, and it may have to wait
             try:
                 await hold_result(content)
@@ -271,6 +265,18 @@ class Instance(Generic[B]):
             return await self._counted(params.name, work)
         except _Failed as error:
             return failure(str(error))
+
+    def _json(self, value: Mapping[str, Any]) -> bytes:
+        """Return a result as JSON, with the warnings of the call as far as they fit: a result is worth more than they are.
+
+        Raises:
+            TooLong: it has more bytes than a result may have.
+        """
+        limit = self.settings.max_result_bytes
+        if found := warnings.get():
+            with suppress(TooLong):
+                return result_json({**value, "warnings": found}, limit)
+        return result_json(value, limit)
 
     async def _confirmed(
         self, ctx: Any, params: mcp_types.CallToolRequestParams, tool: Tool
@@ -431,7 +437,8 @@ class Instance(Generic[B]):
             )
 
         async def work() -> mcp_types.ReadResourceResult:
-            return contents(params.uri, await read(self._call(ctx)))
+            warnings.set([])
+            return contents(params.uri, self._json(await read(self._call(ctx))))
 
         try:
             return await self._counted("resources/read", work)

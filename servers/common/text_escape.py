@@ -6,19 +6,29 @@ sentence of ours a name or a reason from elsewhere is written out as Python writ
 
 from __future__ import annotations
 
+import functools
 import re
 
 LONGEST = 200
 
-_HIDDEN = re.compile(
-    "[\\0-\\x1f\\x7f-\\x9f\\xad"  # controls, with those that begin terminal sequences; the soft hyphen
-    "\\u0600-\\u0605\\u061c\\u06dd\\u070f\\u0890\\u0891\\u08e2\\u180e"
-    "\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb"  # zero width, separators, bidirectional
-    "\\ufe00-\\ufe0e"  # selectors that can carry a text unseen; U+FE0F, which makes emoji, stays
-    "\\ud800-\\udfff"
-    "\\U000110bd\\U000110cd\\U00013430-\\U0001343f\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a"
-    "\\U000e0000-\\U000e0fff]"  # tags
+_RANGES = (
+    *((0, 0x1F), (0x7F, 0x9F), (0xAD, 0xAD)),  # controls, with those that begin terminal sequences; the soft hyphen
+    *((0x600, 0x605), (0x61C, 0x61C), (0x6DD, 0x6DD), (0x70F, 0x70F), (0x890, 0x891), (0x8E2, 0x8E2), (0x180E, 0x180E)),
+    *(
+        (0x200B, 0x200F),
+        (0x2028, 0x202E),
+        (0x2060, 0x206F),
+        (0xFEFF, 0xFEFF),
+        (0xFFF9, 0xFFFB),
+    ),  # zero width, bidirectional
+    (0xFE00, 0xFE0E),  # selectors that can carry a text unseen; U+FE0F, which makes emoji, stays
+    (0xD800, 0xDFFF),
+    *((0x110BD, 0x110BD), (0x110CD, 0x110CD), (0x13430, 0x1343F), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A)),
+    (0xE0000, 0xE0FFF),  # tags
 )
+"""First and last of such characters."""
+
+_HIDDEN = re.compile("".join(["[", *(f"\\U{first:08x}-\\U{last:08x}" for first, last in _RANGES), "]"]))
 
 
 def plain(text: str, longest: int = LONGEST) -> str:
@@ -32,7 +42,14 @@ def escaped(json: str) -> str:
     Args:
         json: as json.dumps writes it, where all below a blank are escapes already
     """
-    return json if _shows(json) else _HIDDEN.sub(lambda match: _json(ord(match[0])), json)
+    return json if _shows(json) else json.translate(_escapes())
+
+
+@functools.cache
+def _escapes() -> dict[int, str]:
+    """The escape of each such character, for str.translate: a text of nothing else takes 0.1 us a character."""
+    numbers = (number for first, last in _RANGES for number in range(first, last + 1))
+    return {number: _json(number) for number in numbers if not 0xD800 <= number <= 0xDFFF}
 
 
 def _shows(json: str) -> bool:
@@ -53,8 +70,6 @@ def _python(number: int) -> str:
 
 
 def _json(number: int) -> str:
-    if 0xD800 <= number <= 0xDFFF:
-        return chr(number)
     if number < 0x10000:
         return f"\\u{number:04x}"
     number -= 0x10000

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import unquote
 
 from redis.asyncio.client import PubSub
+from redis.exceptions import NoPermissionError, RedisError
 
 from servers.common.backend import BackendError
 from servers.common.protocol.resources import Changed, Resource, Resources, Template
-from servers.common.protocol.tools import Call, ToolError
-from servers.redis.format.key_encoding import parse_key, show_key
+from servers.common.protocol.tools import Call, Room, ToolError
+from servers.redis.format.key_encoding import LONGEST_NAME, parse_key, show_key
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.info import redis_info
 from servers.redis.tools.profile import redis_profile
@@ -59,56 +60,70 @@ async def _complete(call: Call[ScopedRedis], typed: str) -> Sequence[str]:
         names.update(name for name in found if call.backend.scope.has(name))
         if server < 0 or len(names) > 100:
             break
-    return [show_key(name) for name in sorted(names)]
+    return Room(call.max_bytes).kept(show_key(name) for name in sorted(names) if len(name) <= LONGEST_NAME)
 
 
 @asynccontextmanager
 async def _watch(backend: ScopedRedis, uris: Sequence[str], changed: Changed) -> AsyncIterator[Sequence[str]]:
     """Watch keys for changes, by keyspace notifications (https://redis.io/docs/latest/develop/pubsub/keyspace-notifications/).
 
-    Yields the URIs of keys, and none where notifications are off.
+    Yields the URIs of keys that the user of the current call may read, and none where notifications are off or this user may
+    not listen to them.
     """
-    keys: dict[bytes, str] = {}
-    for uri in uris:
-        if uri.startswith(PREFIX):
-            try:
-                keys[backend.scope.key(unquote(uri.removeprefix(PREFIX)))] = uri
-            except ToolError:
-                continue
-    if not keys:
-        yield []
-        return
     channel = f"__keyspace@{backend.database}__:".encode()
     async with AsyncExitStack() as stack:
         # A listener has no deadline that would bound these.
         async with asyncio.timeout(SUBSCRIBE_TIMEOUT):
-            if not await _enabled(backend):
+            keys = await _readable(backend, uris)
+            if not keys or not await _enabled(backend):
                 keys = {}
             # Each server of a cluster tells of its own keys only.
             connections = [await stack.enter_async_context(c) for c in await backend.pubsubs()] if keys else []
-            with backend.translated():
-                for connection in connections:
-                    await connection.subscribe(*(channel + key for key in keys))
-        for connection in connections:
+            for connection in connections:
+                if not await _subscribed(backend, connection, [channel + key for key in keys]):
+                    keys = {}
+                    break
+        for connection in connections if keys else ():
             task = asyncio.create_task(_tell(connection, channel, keys, changed))
             stack.push_async_callback(asyncio.wait, [task])
             stack.callback(task.cancel)
         yield list(keys.values())
 
 
+async def _readable(backend: ScopedRedis, uris: Sequence[str]) -> dict[bytes, str]:
+    """Return the keys of URIs that may be read, and their URIs."""
+    keys: dict[bytes, str] = {}
+    for uri in uris:
+        if uri.startswith(PREFIX):
+            with suppress(ToolError):
+                keys[backend.scope.key(unquote(uri.removeprefix(PREFIX)))] = uri
+    kinds = await backend.read_many([("TYPE", key) for key in keys])
+    return {key: uri for (key, uri), kind in zip(keys.items(), kinds, strict=True) if not isinstance(kind, Exception)}
+
+
+async def _subscribed(backend: ScopedRedis, connection: PubSub, channels: list[bytes]) -> bool:
+    """Subscribe to channels, and return whether Redis has confirmed them; false if this user may not."""
+    with backend.translated():
+        try:
+            await connection.subscribe(*channels)
+            confirmed = 0
+            async for message in connection.listen():
+                confirmed += message["type"] == "subscribe"
+                if confirmed == len(channels):
+                    break
+        except NoPermissionError:
+            return False
+    return True
+
+
 async def _tell(connection: PubSub, channel: bytes, keys: Mapping[bytes, str], changed: Changed) -> None:
     while True:
-        try:
+        with suppress(RedisError, OSError):
             async for message in connection.listen():
-                if message["type"] == "message":
-                    uri = keys.get(message["channel"].removeprefix(channel))
-                    if uri:
-                        await changed(uri)
-        except Exception:
-            # The connection is made again by listening again; what happened meanwhile is lost, so all may have changed.
-            await asyncio.sleep(1)
-            for uri in keys.values():
-                await changed(uri)
+                # After a lost connection redis-py subscribes again: what happened meanwhile is lost, so all may have changed.
+                if message["type"] in ("message", "subscribe"):
+                    await changed(keys[message["channel"].removeprefix(channel)])
+        await asyncio.sleep(1)
 
 
 async def _enabled(backend: ScopedRedis) -> bool:

@@ -77,11 +77,6 @@ class Group:
         lines = (folder / "memory.stat").read_text().splitlines()
         return (used - next(int(line.split()[1]) for line in lines if line.startswith(key + " "))) / MIB
 
-    def peak(self) -> float:
-        """MiB in use at the most so far, with what the kernel could have taken back."""
-        name = "memory.peak" if self._unified else "memory.max_usage_in_bytes"
-        return int((self._folders[-1] / name).read_text()) / MIB
-
     def killed(self) -> int:
         """Return how often the kernel has killed here because the memory was used up."""
         lines = (

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +52,7 @@ SUBCHARTS = ("application", "elasticsearch", "mcp-server", "mcp-sidecar", "metri
         ("mcpServers.Aa.store.kind=redis", "Aa"),
         ("elasticsearch.nodeSets.hot.replicas=2", "roles"),
         ("elasticsearch.nodeSets.hot.roles={master}", "roles"),
+        ("redis.livenessProbe.periodSeconds=5", "livenessProbe"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(chart: Chart, setting: str, key: str) -> None:
@@ -62,6 +66,7 @@ def test_a_wrong_value_is_refused_by_its_key(chart: Chart, setting: str, key: st
 SIDECAR = "redis.mcpSidecar.enabled=true"
 LOGIN = "global.elasticsearch.auth.existingSecret=x"
 SERVER = ("mcpServers.a.store.kind=elasticsearch", "mcpServers.a.store.host=e")
+TWO = (*SERVER, "mcpServers.b.store.kind=redis", "mcpServers.b.store.host=r")
 ORCHESTRATOR = "orchestrator.enabled=true"
 
 
@@ -78,7 +83,6 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         (("global.elasticsearch.auth.username=me",), "global.elasticsearch.auth.existingSecret"),
         (("metrics.vmagent.tls.caKey=k",), "metrics.vmagent.tls.existingSecret"),
         (("metrics.victoriaMetrics.enabled=false",), "metrics.vmagent.remoteWrite"),
-        (("monitoring.podMonitor.interval=5s",), "monitoring.podMonitor.enabled"),
         (("redis.serviceAccount.annotations.a=b",), "redis.serviceAccount.create"),
         ((ORCHESTRATOR, "orchestrator.stores.redis.auth.username=me"), "orchestrator.stores.redis.auth.existingSecret"),
         (("redis.acl.existingSecret=a",), "global.redis.auth"),
@@ -89,7 +93,18 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         (("elasticsearch.transportTls.existingSecret=s",), "global.elasticsearch.auth.existingSecret"),
         (("mcpServers.a.store.kind=redis", "mcpServers.a.store.host=h", "mcpServers.a.server.extraEnv[0].name=REDIS_URL"),
          "mcpServers.a.store.host"),
+        ((SIDECAR, "redis.mcpSidecar.keyPrefixes={a}", "redis.mcpSidecar.extraEnv[0].name=MCP_KEY_PREFIXES"),
+         "redis.mcpSidecar.keyPrefixes"),
+        ((SIDECAR, "redis.mcpSidecar.allowWrites=true", "redis.mcpSidecar.extraEnv[0].name=MCP_ALLOW_WRITES"),
+         "redis.mcpSidecar.allowWrites"),
+        (("redis.persistence.existingClaim=c", "redis.persistence.storageClass=fast"), "redis.persistence.storageClass"),
+        ((LOGIN, "global.elasticsearch.auth.username=me"), "global.elasticsearch.auth.username"),
+        ((LOGIN, r"elasticsearch.config.xpack\.security\.enabled=false"), "global.elasticsearch.auth.existingSecret"),
         # The chart has to know it by another name.
+        (("redis.config=appendonly yes\nPort 7000",), "redis.port"),
+        (("redis.config=requirepass secret",), "global.redis.auth.existingSecret"),
+        (("elasticsearch.nodeSets.hot.roles={data}", r"elasticsearch.nodeSets.hot.config.node\.roles=master"),
+         "elasticsearch.nodeSets.hot.roles"),
         ((SIDECAR, "redis.mcpSidecar.extraEnv[0].name=MCP_PORT"), "redis.mcpSidecar.port"),
         ((ORCHESTRATOR, "orchestrator.extraEnv[0].name=PORT"), "orchestrator.port"),
         ((r"elasticsearch.config.http\.port=1",), "elasticsearch.port"),
@@ -111,7 +126,16 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         # Open to the world.
         ((*SERVER, "mcpServers.a.ingress.enabled=true", "mcpServers.a.ingress.host=h", "mcpServers.a.server.allowWrites=true"),
          "mcpServers.a"),
+        ((*SERVER, "mcpServers.a.ingress.enabled=true", "mcpServers.a.ingress.host=h",
+          "mcpServers.a.server.extraEnv[0].name=MCP_ALLOW_WRITES"), "mcpServers.a"),
         # Collisions.
+        ((*TWO, "mcpServerDefaults.fullnameOverride=x"), "mcpServers.a.fullnameOverride and mcpServers.b.fullnameOverride"),
+        ((*TWO, "mcpServerDefaults.ingress.enabled=true", "mcpServerDefaults.ingress.host=h"), "ingress.host"),
+        ((*TWO, "mcpServerDefaults.httpRoute.enabled=true", "mcpServerDefaults.httpRoute.parentRefs[0].name=g",
+          "mcpServers.a.httpRoute.hostnames={x,h}", "mcpServers.b.httpRoute.hostnames={h}"), "httpRoute.hostnames"),
+        ((*TWO, "mcpServerDefaults.serviceAccount.create=true", "mcpServerDefaults.serviceAccount.name=s"), "mcpServers.b"),
+        (("redis.serviceAccount.create=true", "redis.serviceAccount.name=vmagent"), "metrics.vmagent"),
+        (("global.ipFamilies={IPv4,IPv6}", "global.ipFamilyPolicy=SingleStack"), "global.ipFamilyPolicy"),
         ((*SERVER, "mcpServers.a.fullnameOverride=redis"), "redis.fullnameOverride"),
         (("elasticsearch.nodeSets.hot.roles={data}", "redis.fullnameOverride=knowledge-store-hot"), "elasticsearch.nodeSets.hot"),
         ((SIDECAR, "redis.mcpSidecar.port=6379"), "redis.port"),
@@ -121,7 +145,9 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         ((r"redis.podLabels.app\.kubernetes\.io/name=x",), "redis.podLabels"),
         (("redis.extraEnv[0].name=A", "redis.extraEnv[1].name=A"), "redis.extraEnv"),
         (("redis.extraContainers[0].name=redis",), "redis.initContainers and extraContainers"),
-        (("redis.extraVolumeMounts[0].name=a", "redis.extraVolumeMounts[0].mountPath=/data"), "redis.extraVolumeMounts"),
+        (("redis.extraVolumeMounts[0].name=a", "redis.extraVolumeMounts[0].mountPath=/data/"), "redis.extraVolumeMounts"),
+        ((SIDECAR, "redis.mcpSidecar.extraVolumes[0].name=config", "redis.mcpSidecar.extraVolumes[0].emptyDir.medium="),
+         "redis.mcpSidecar.extraVolumes"),
         ((SIDECAR, "redis.mcpSidecar.extraVolumes[0].name=data", "redis.mcpSidecar.extraVolumes[0].emptyDir.medium="),
          "redis.mcpSidecar.extraVolumes"),
         # Data.
@@ -132,6 +158,9 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         (("elasticsearch.nodeSets.hot.roles={data}", r"elasticsearch.nodeSets.hot.config.node\.name=x"),
          "elasticsearch.nodeSets.hot.config"),
         (("elasticsearch.replicas=3", r"elasticsearch.config.discovery\.type=single-node"), "discovery.type"),
+        (("elasticsearch.replicas=3", "elasticsearch.extraEnv[0].name=discovery.type",
+          "elasticsearch.extraEnv[0].value=single-node"), "discovery.type"),
+        ((r"elasticsearch.config.node\.roles={data}",), "elasticsearch.nodeSets"),
         (("elasticsearch.image.tag=7.17.29",), "elasticsearch.readinessPort=0"),
         (("elasticsearch.heapSize=2g",), "elasticsearch.heapSize"),
         (("elasticsearch.nodeSets.hot.roles={data}", "elasticsearch.nodeSets.hot.resources.limits.memory=1Gi"),
@@ -142,6 +171,7 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         # Stores that nobody knows.
         ((ORCHESTRATOR, "redis.enabled=false"), "global.redis.host"),
         (("redis.port=6380", "global.redis.port=6379"), "redis.port"),
+        (("enabled=false",), "enabled=false"),
     ],
 )  # fmt: skip
 def test_what_can_not_work_together_is_refused_with_what_to_set(
@@ -162,14 +192,84 @@ def test_what_can_not_work_together_is_refused_with_what_to_set(
         ("elasticsearch.image.tag=7.17.29", "elasticsearch.readinessPort=0"),
         (r"elasticsearch.config.node\.roles={master,data}",),
         ("redis.resources.limits.cpu=0.5", "metrics.victoriaMetrics.retentionPeriod=3"),
-        ("global.storageClass=fast", "global.env.name=production"),
+        ("global.defaultStorageClass=fast", "global.env.name=production"),
+        (*SERVER, "mcpServers.a.ingress.enabled=true", "mcpServers.a.ingress.host=h", "mcpServers.a.server.allowWrites=true",
+         "mcpServers.a.server.extraEnv[0].name=MCP_AUTH_TOKEN"),
+        (*TWO, "mcpServerDefaults.ingress.enabled=true", "mcpServers.a.ingress.host=x", "mcpServers.b.ingress.host=y"),
         (ORCHESTRATOR, "redis.enabled=false", "orchestrator.stores.redis.enabled=false"),
         ("redis.image.repository=localhost:5000/redis",),
     ],
-)
+)  # fmt: skip
 def test_what_can_is_taken(chart: Chart, settings: tuple[str, ...]) -> None:
     done = chart.template(*settings)
     assert done.returncode == 0, done.stderr
+
+
+CHANGED = {"16Mi": "17Mi", "/metrics": "/m", "ConfigMap": "PrometheusRule", "PodMonitor": "VMPodScrape", "": "x"}
+FITTING = {"parentRefs": [{"name": "g"}], "hostnames": ["h"], "interval": "5s"}
+
+
+def changed(key: str, value: Any) -> Any:
+    """Another value than the default."""
+    if key in FITTING:
+        return FITTING[key]
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, list):
+        return [{"podSelector": {}}]
+    return {"a": "b"} if isinstance(value, dict) else CHANGED.get(value, "x")
+
+
+def switched_off(values: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Paths of what is beside a switch `enabled` that is off."""
+    for key, value in values.items() if isinstance(values, dict) else ():
+        yield from switched_off(value, (*path, key))
+        if key != "enabled" and values.get("enabled") is False and len(path) > 1:
+            yield (*path, key)
+
+
+@pytest.mark.parametrize("section", ["global", "hitl-ui", "mcpServers", "monitoring", "redis"])
+def test_what_is_set_of_a_section_that_is_off_is_refused(chart: Chart, section: str) -> None:
+    def values_of(*path: str) -> Any:
+        return yaml.safe_load(Path("charts/dox-asdlc", *path, "values.yaml").read_text())
+
+    library = values_of("charts", "mcp-sidecar")
+    library["enabled"] = True
+    store = {"kind": "redis", "host": "h"}
+    base: dict[str, Any] = {
+        "global": {},
+        "hitl-ui": {"enabled": True},
+        "mcpServers": {"a": {"store": store, "server": {}}},
+        "monitoring": {},
+        "redis": {"mcpSidecar": {"enabled": True}},
+    }
+    defaults = {
+        "global": values_of()["global"],
+        "hitl-ui": {"prometheus": values_of("charts", "application")["prometheus"]},
+        "mcpServers": {"a": values_of("charts", "mcp-server") | {"server": library}},
+        "monitoring": values_of()["monitoring"],
+        "redis": {"mcpSidecar": library},
+    }
+    paths = list(switched_off(defaults[section], (section,)))
+    assert len(paths) >= 2
+    for path in paths:
+        value: Any = defaults
+        for key in path:
+            value = value[key]
+        value = changed(path[-1], value)
+        for key in reversed(path):
+            value = {key: value}
+        done = chart.template_values(merged(base, value))
+        assert done.returncode != 0 and ".".join(path[:-1]) in done.stderr, path
+
+
+def merged(values: Any, over: Any) -> Any:
+    """Values over values, as Helm lays files of them over each other."""
+    if not (isinstance(values, dict) and isinstance(over, dict)):
+        return over
+    return values | {key: merged(values.get(key), value) for key, value in over.items()}
 
 
 def test_what_the_user_sets_takes_the_place_of_the_charts_own(chart: Chart) -> None:
@@ -341,6 +441,29 @@ def test_two_renders_are_equal(chart: Chart) -> None:
     first, upgrade = chart.helm(*words), chart.helm(*words, "--is-upgrade")
     assert first.returncode == 0, first.stderr
     assert first.stdout == upgrade.stdout
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_it_is_a_conditional_dependency_under_another_name(chart: Chart, on: bool) -> None:
+    umbrella = chart.folder.parent / "umbrella"
+    shutil.copytree(chart.folder, umbrella / "charts/dox-asdlc")
+    dependency = {"name": "dox-asdlc", "version": "0.1.0", "alias": "platform", "condition": "platform.enabled"}
+    about = {"apiVersion": "v2", "name": "umbrella", "version": "1.0.0", "dependencies": [dependency]}
+    values = {
+        "global": {"imageRegistry": "reg.example", "security": {"allowInsecureImages": True}},
+        "platform": {
+            "enabled": on,
+            "redis": {"mcpSidecar": {"enabled": True}},
+            "mcpServers": {"a": {"store": {"kind": "redis", "host": "h"}}},
+        },
+    }
+    (umbrella / "Chart.yaml").write_text(yaml.safe_dump(about))
+    (umbrella / "values.yaml").write_text(yaml.safe_dump(values))
+    done = chart.helm("template", "dox", str(umbrella))
+    assert done.returncode == 0, done.stderr
+    images = set(re.findall('image: "?([^"\n]*)', done.stdout))
+    assert len(images) == (5 if on else 0) and all(image.startswith("reg.example/") for image in images)
+    assert ("name: mcp-a" in done.stdout.replace('"', "")) is on
 
 
 def test_a_version_of_the_chart_alone_restarts_nothing(chart: Chart) -> None:

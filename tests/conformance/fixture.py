@@ -406,7 +406,7 @@ async def _passed(answer: Awaitable[Answer]) -> Answer:
 
 
 def prompt(name: str, text: str, arguments: dict[str, str] | None = None) -> Prompt:
-    return Prompt(name, name, f"{name} of the suite.", [text], arguments or {})
+    return Prompt(name, name, f"{name} of the suite.", [text], arguments or {}, "test_simple_text")
 
 
 SIDECAR: Sidecar[None, Nothing] = Sidecar(

@@ -114,7 +114,7 @@ class ElasticsearchStore(Store):
         return self._node.port
 
     def settings(self, port: int) -> dict[str, str]:
-        return {"ES_HOST": "127.0.0.1", "ES_PORT": str(port), "MCP_CALL_TIMEOUT_SECONDS": "4"}
+        return {"ES_HOST": "127.0.0.1", "ES_PORT": str(port)}
 
     def put(self, name: str) -> None:
         self._node.request("PUT", f"/books/_doc/{name}?refresh=true", {"name": name})

@@ -93,7 +93,7 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     """By case: wall seconds of an answer to the one client."""
     peaks: dict[str, float] = field(default_factory=dict)
-    """By case, or by number of clients: MiB at the most until then."""
+    """By case, or by number of clients: MiB at the most, as seen every 20 ms."""
     probes: dict[str, list[float]] = field(default_factory=dict)
     """By path: wall seconds of each probe's answer."""
     failed_probes: list[str] = field(default_factory=list)
@@ -150,11 +150,11 @@ class Server(Process):
         if self._group:
             self._group.limit_cpus(CPUS)
 
-    def peak(self) -> float:
-        """Return MiB at the most so far: of the control group, else of the resident set."""
+    def memory(self) -> float:
+        """Return MiB in use: the working set of the control group, else the resident set."""
         if self._group:
-            return self._group.peak()
-        line = next(x for x in Path(f"/proc/{self.pid}/status").read_text().splitlines() if x.startswith("VmHWM"))
+            return self._group.memory()
+        line = next(x for x in Path(f"/proc/{self.pid}/status").read_text().splitlines() if x.startswith("VmRSS"))
         return int(line.split()[1]) / 1024
 
     def killed(self) -> int:
@@ -253,6 +253,8 @@ class Attack:
     def _beside(self) -> None:
         while not self._ended.wait(0.02):
             state, began = self._state, time.monotonic()
+            with suppress(OSError):  # it has ended
+                self.report.peaks[state] = max(self.server.memory(), self.report.peaks.get(state, 0))
             try:
                 self._neighbour()
             except Exception as error:  # whatever the store's client raises
@@ -280,8 +282,6 @@ class Attack:
             time.sleep(0.02)
             self.report.turns[case.name] = self.server.longest_turn()
             outcomes[kind] += 1
-            if self.server.running:
-                self.report.peaks[case.name] = self.server.peak()
             if kind == "fault":
                 self.report.faults[f"{case.name}: {said[:300]}"] += 1
             elif kind != "ok":
@@ -323,9 +323,7 @@ class Attack:
         for thread in threads:
             thread.join()
         self.report.turns[f"{clients} clients"] = self.server.longest_turn()
-        if self.server.running:
-            self.report.peaks[f"{clients} clients"] = self.server.peak()
-        else:
+        if not self.server.running:
             self.report.faults[f"ENDED {self.server.exit_code} by {clients} clients"] += 1
         self._state = "idle"
 

@@ -405,6 +405,10 @@ def cases(port: int) -> list[Case]:
         Case("redis_command", {"commands": [["OBJECT", "HELP"]] * 200}),
         Case("redis_command", {"commands": [["GEOHASH", "geo", *map(str, range(900))]] * 100}),
         Case("redis_command", {"commands": [["XINFO", "GROUPS", "x:groups"]] * 200}),
+        Case("redis_command", {"commands": [["XINFO", "GROUPS", "x:groups"]] * 10}),
+        Case("redis_command", {"commands": [["XINFO", "CONSUMERS", "x:pending", "g"]] * 10}),
+        Case("redis_command", {"commands": [["XPENDING", "x:pending", "g"]] * 10}),
+        Case("redis_command", {"commands": [["SCAN", "0", "MATCH", "long:*", "COUNT", "10000"]] * 10}),
         Case("redis_command", {"commands": [["SMISMEMBER", "set:int", *map(str, range(900))]] * 100}),
         Case("redis_command", {"commands": [["BITFIELD_RO", "s:ones", *("GET", "u63", "0") * 300]] * 100}),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 import time
@@ -27,7 +28,13 @@ FULL = (8, 64, 300)
 
 
 def attacked(
-    store: str, image: Path, folder: Path, clients: Sequence[int], seconds: float, more: Mapping[str, int]
+    store: str,
+    image: Path,
+    folder: Path,
+    clients: Sequence[int],
+    seconds: float,
+    more: Mapping[str, int],
+    only: str = "",
 ) -> Report:
     """Run an image's server beside a store full of hostile data, and attack it.
 
@@ -40,6 +47,7 @@ def attacked(
         clients: sizes of the crowds
         seconds: of each crowd
         more: arguments of the store's `fill`
+        only: what is asked, as a regular expression that matches a part of a case's name; empty: everything
     """
     layout, root = Image(image), folder / store
     root.mkdir()
@@ -61,7 +69,7 @@ def attacked(
             neighbour = elasticsearch_cases.neighbour(node)
         command, environment = command_line(layout, root, env, [layout.command[0], "-P", "-c", code])
         server = opened.enter_context(Server(store, command, environment, port, folder))
-        attack = Attack(server, cases, neighbour)
+        attack = Attack(server, [case for case in cases if re.search(only, case.name)], neighbour)
         with attack.watched():
             time.sleep(2)
             attack.alone()
@@ -85,7 +93,9 @@ def figures(report: Report) -> list[tuple[str, str]]:
         if name in report.turns:
             found.append((f"longest turn of the loop, {name}", f"{report.turns[name]:.3f} s of CPU"))
     peaks = {name: peak for name, peak in report.peaks.items() if name not in crowds}
-    found.append(("peak memory, one client", f"{max(peaks.values(), default=0):.0f} MiB"))
+    highest = max(peaks, key=lambda name: peaks[name])
+    found.append(("memory, idle", f"{report.peaks.get('idle', 0):.0f} MiB"))
+    found.append(("peak memory, one client", f"{peaks[highest]:.0f} MiB: {highest[:60]}"))
     found += [(f"peak memory, {name}", f"{report.peaks[name]:.0f} MiB") for name in crowds if name in report.peaks]
     for clients, outcomes in report.outcomes.items():
         found.append(
@@ -124,6 +134,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="of each crowd")
     parser.add_argument("--indices", type=int, default=5000, help="of Elasticsearch, as many as get made in 10 minutes")
     parser.add_argument(
+        "--only", default="", help="a regular expression: cases whose names it does not match are left out"
+    )
+    parser.add_argument(
         "--write", action="store_true", help="the figures into docs/benchmarks/hostile.md of the workspace"
     )
     arguments = parser.parse_args()
@@ -133,7 +146,9 @@ def main() -> None:
     for store in arguments.stores:
         more = {"names": 1000} if store == "redis" else {"indices": arguments.indices, "seconds": 600}
         with tempfile.TemporaryDirectory(prefix="hostile.") as folder:
-            report = attacked(store, program(f"{store.upper()}_IMAGE"), Path(folder), FULL, arguments.seconds, more)
+            report = attacked(
+                store, program(f"{store.upper()}_IMAGE"), Path(folder), FULL, arguments.seconds, more, arguments.only
+            )
         lines += [
             f"## mcp/{store}",
             "",

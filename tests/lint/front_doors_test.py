@@ -173,7 +173,7 @@ def test_servers_import_in_one_direction() -> None:
         ("redis/client/backend.py", "from servers.redis.prompts import P\n", "client must not import server"),
         (
             "redis/tools/scan.py",
-            "from servers.elasticsearch.format.truncate import t\n",
+            "from servers.elasticsearch.client.backend import path\n",
             "servers/redis must not import",
         ),
         (

@@ -48,6 +48,9 @@ def command_line(
             if Path("/etc", name).exists():
                 (root / "etc" / name).touch()
                 isolated += ["--ro-bind", str(Path("/etc", name).resolve()), f"/etc/{name}"]
+        if Path("/sys/fs/cgroup").exists():  # where the process finds its memory limit
+            (root / "sys/fs/cgroup").mkdir(parents=True, exist_ok=True)
+            isolated += ["--ro-bind", "/sys/fs/cgroup", "/sys/fs/cgroup"]
         isolated += ["--unshare-user", "--unshare-ipc", "--uid", str(UID), "--gid", str(UID), "--die-with-parent"]
         return [*isolated, "--", *command], environment
     triplet = f"{platform.machine()}-linux-gnu"

@@ -4,6 +4,7 @@
 - A header's value has no white space at its end (RFC 9110, 5.5), and a trailer is not a header (RFC 9110, 6.5.1).
 - A request that asks for another protocol is served as HTTP/1.1 (RFC 9110, 7.8). httptools stops at its body, so uvicorn would
   lose the body. Java's HTTP client sends its first request so.
+- A part of a body is read only when the application has taken the one before. uvicorn reads 64 KiB ahead for each connection.
 - The certificate that a client presented gets into the request's state. The ASGI specification has no place for it yet.
 """
 
@@ -88,6 +89,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._head = 0
         super().on_body(body)
+        if not self.cycle.response_complete:
+            self.flow.pause_reading()  # until the application asks for more: bytes that wait here are in nobody's budget
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():

@@ -90,7 +90,7 @@ def _kinds(schema: Schema) -> list[str]:
 
 
 def fit(value: Any, schema: Schema) -> Any:
-    """Return a value as its schema asks for it, or as it is where that can't be told."""
+    """Return a value as its schema asks for it, or as it is where that can't be told, or where there is more than it may have."""
     kinds = _kinds(schema)
     if isinstance(value, str):
         value = _from_text(value, schema, kinds)
@@ -99,7 +99,7 @@ def fit(value: Any, schema: Schema) -> Any:
     for option in _options(schema):
         if option.get("type") == "array":
             value = _as_list(value, option, kinds)
-            if isinstance(value, list):
+            if isinstance(value, list) and len(value) <= option.get("maxItems", len(value)):
                 items = option.get("items", {})
                 return [fit(item, items) for item in value]
         elif option.get("type") == "object" and isinstance(value, Mapping):
@@ -112,7 +112,8 @@ def _inside(value: Mapping[str, Any], schema: Schema) -> Mapping[str, Any]:
     if properties := schema.get("properties"):
         rest = {name: part for name, part in value.items() if name not in properties}
         return fitted(value, schema, write=True) | rest
-    if isinstance(inner := schema.get("additionalProperties"), Mapping):
+    inner = schema.get("additionalProperties")
+    if isinstance(inner, Mapping) and len(value) <= schema.get("maxProperties", len(value)):
         return {name: fit(part, inner) for name, part in value.items()}
     return value
 

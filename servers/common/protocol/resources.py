@@ -10,10 +10,14 @@ from urllib.parse import unquote
 
 import mcp_types
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
+from mcp.shared.exceptions import MCPError
 
-from servers.common.protocol.tools import Call, to_json
+from servers.common.backend import Backend, BackendError
+from servers.common.protocol.tools import LONGEST_FAILURE, Call, ToolError
+from servers.common.settings import hide
+from servers.common.text_escape import escaped, plain
 
-B = TypeVar("B")
+B = TypeVar("B", bound=Backend)
 
 Content = Mapping[str, Any]
 
@@ -101,9 +105,13 @@ class Resources(Generic[B]):
         )
 
 
-def contents(uri: str, value: Content) -> mcp_types.ReadResourceResult:
-    """Return the answer to resources/read."""
-    text = to_json(value).encode("utf-8", "replace").decode()
+def contents(uri: str, content: bytes) -> mcp_types.ReadResourceResult:
+    """Return the answer to resources/read.
+
+    Args:
+        content: from `result_json`
+    """
+    text = escaped(content.decode())
     return mcp_types.ReadResourceResult(
         contents=[mcp_types.TextResourceContents(uri=uri, mime_type="application/json", text=text)]
     )
@@ -111,40 +119,55 @@ def contents(uri: str, value: Content) -> mcp_types.ReadResourceResult:
 
 @dataclass
 class Listeners(Generic[B]):
-    """The clients that listen to changes of resources (subscriptions/listen of protocol 2026-07-28)."""
+    """The clients that listen to changes of resources (subscriptions/listen of protocol 2026-07-28).
+
+    Each has a watch and a bus of its own: it watches with the rights of its own token, and is told once of each change.
+    """
 
     resources: Resources[B]
     backend: B
     most: int
     """Listeners at once; one more is refused."""
 
-    _bus: InMemorySubscriptionBus = field(default_factory=InMemorySubscriptionBus)
-
-    def __post_init__(self) -> None:
-        self._handler = ListenHandler(self._bus, max_subscriptions=self.most)
+    _handlers: set[ListenHandler] = field(default_factory=set)
 
     async def listen(
         self, ctx: Any, params: mcp_types.SubscriptionsListenRequestParams
     ) -> mcp_types.SubscriptionsListenResult:
         """Serve one listener until it goes away; acknowledge only what can be watched."""
-        wanted = params.notifications.resource_subscriptions or []
-        async with self._watch(wanted) as watched:
-            # Lists of tools, prompts and resources never change once a client has asked for them.
-            honoured = mcp_types.SubscriptionFilter(resource_subscriptions=list(watched))
-            return await self._handler(ctx, params.model_copy(update={"notifications": honoured}))
+        if len(self._handlers) >= self.most:
+            raise MCPError(
+                mcp_types.INTERNAL_ERROR,
+                f"{self.most} clients listen, the most that this server allows: try again later",
+            )
+        bus = InMemorySubscriptionBus()
+        handler = ListenHandler(bus)
+        self._handlers.add(handler)
+        try:
+            async with self._watch(params.notifications.resource_subscriptions or [], bus) as watched:
+                # Lists of tools, prompts and resources never change once a client has asked for them.
+                honoured = mcp_types.SubscriptionFilter(resource_subscriptions=list(watched))
+                return await handler(ctx, params.model_copy(update={"notifications": honoured}))
+        except (ToolError, BackendError, TimeoutError) as error:
+            message = str(error) or f"{self.backend.address} did not answer in time: try again"
+            raise MCPError(mcp_types.INTERNAL_ERROR, plain(hide(message), LONGEST_FAILURE)) from None
+        finally:
+            self._handlers.discard(handler)
 
     @asynccontextmanager
-    async def _watch(self, uris: Sequence[str]) -> AsyncIterator[Sequence[str]]:
+    async def _watch(self, uris: Sequence[str], bus: InMemorySubscriptionBus) -> AsyncIterator[Sequence[str]]:
         watch = self.resources.watch
         if not watch or not uris:
             yield []
             return
-        async with watch(self.backend, uris, self._changed) as watched:
-            yield watched
 
-    async def _changed(self, uri: str) -> None:
-        await self._bus.publish(ResourceUpdated(uri))
+        async def changed(uri: str) -> None:
+            await bus.publish(ResourceUpdated(uri))
+
+        async with watch(self.backend, uris, changed) as watched:
+            yield watched
 
     def close(self) -> None:
         """End all listening."""
-        self._handler.close()
+        for handler in self._handlers:
+            handler.close()

@@ -10,7 +10,7 @@ import inspect
 import json
 import re
 import typing
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -20,15 +20,20 @@ import orjson
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
+from servers.common.backend import warn
 from servers.common.protocol.arguments import expected, fitted, nearest, unknown
 from servers.common.protocol.schemas import ArgumentsSchema, ResultSchema
 from servers.common.settings import hide
 from servers.common.text_escape import escaped, plain
 
 B = TypeVar("B")
+T = TypeVar("T")
 
 MOST_STRANGE = 20
 """Unknown arguments of a call that are compared with the tool's own."""
+
+MOST_CUT = 5
+"""Places of an item that a warning names as cut."""
 
 LONGEST_FAILURE = 4000
 """Characters of a message that says what went wrong."""
@@ -280,26 +285,61 @@ def _length(text: str) -> int:
 
 
 class Room:
-    """How much of a result is left to fill, in bytes.
+    """How much of a result is left to fill, in bytes."""
 
-    `room.take(item)` is False when the item does not fit any more; the first always does, so that a page is never empty.
-    """
-
-    def __init__(self, limit: int, reserve: int = 512) -> None:
-        self._left = limit - reserve
-        self._first = True
+    def __init__(self, limit: int, reserve: int = 512, rest: str = "") -> None:
+        """
+        Args:
+            limit: bytes that the result may have
+            reserve: bytes of it that are for something else
+            rest: where the rest of an item is read that was cut, for the model
+        """
+        self._whole = max(limit - reserve, limit // 4)
+        self._left = self._whole
+        self._rest = rest
 
     def take(self, item: Any) -> bool:
-        need = size(item) + 1
-        if need > self._left and not self._first:
+        """Return whether an item fits, and fill the room with it if it does."""
+        return self._fill(size(item) + 1)
+
+    def _fill(self, need: int) -> bool:
+        if need > self._left:
             return False
-        self._first = False
         self._left -= need
         return True
 
+    def fit(self, item: T) -> T | None:
+        """Return an item for the result; None when it does not fit any more.
+
+        One that is longer than all of the room is cut to half of it, wherever it comes, so that others are not lost because of
+        it. A warning of the result says what was cut.
+        """
+        need = size(item) + 1
+        if need <= self._whole:
+            return item if self._fill(need) else None
+        # Seldom needed, and it measures what it cuts with `size`.
+        from servers.common.protocol.truncate import shorten
+
+        shorter, cut = shorten(item, self._whole // 2)
+        if not self.take(shorter):
+            return None
+        what = ", ".join(f"{plain(path, 40) or 'it'} ({length})" for path, length in list(cut.items())[:MOST_CUT])
+        warn(f"something longer than a result may be was cut{self._rest and ': ' + self._rest}; whole lengths: {what}")
+        return shorter  # type: ignore[no-any-return]
+
+    def kept(self, items: Iterable[T]) -> list[T]:
+        """Return as many items as fit, in their order, each as `fit` gives it."""
+        kept: list[T] = []
+        for item in items:
+            shown = self.fit(item)
+            if shown is None:
+                break
+            kept.append(shown)
+        return kept
+
     @property
     def left(self) -> int:
-        return max(self._left, 0)
+        return self._left
 
 
 MAX_SAFE_INTEGER = 2**53 - 1

@@ -90,20 +90,31 @@ async def test_more_than_all_of_it_is_refused_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "size"),
+    ("own", "files", "size"),
     [
-        (["134217728\n"], 24 * MIB),
-        (["max\n"], WITHOUT_LIMIT),
-        ([None, "134217728\n"], 24 * MIB),
-        (["9223372036854771712\n"], 4 * WITHOUT_LIMIT),
-        (["1048576\n"], LEAST),
-        ([None, None], WITHOUT_LIMIT),
+        (None, {}, WITHOUT_LIMIT),
+        ("0::/\n", {"memory.max": "134217728\n"}, 24 * MIB),  # a container with a namespace of groups
+        ("0::/\n", {"memory.max": "max\n"}, WITHOUT_LIMIT),
+        ("0::/\n", {"memory.max": "9223372036854771712\n"}, 4 * WITHOUT_LIMIT),
+        ("0::/\n", {"memory.max": "1048576\n"}, LEAST),
+        # As systemd limits a service, or the group around it.
+        ("0::/a.slice/b.service\n", {"a.slice/b.service/memory.max": "134217728\n"}, 24 * MIB),
+        (
+            "0::/a.slice/b.service\n",
+            {"a.slice/memory.max": "134217728", "a.slice/b.service/memory.max": "max", "memory.max": "max"},
+            24 * MIB,
+        ),
+        # Version 1: what is outside of a container names a group that is the root inside.
+        ("4:cpu:/\n3:memory:/docker/1\n0::/\n", {"memory/memory.limit_in_bytes": "134217728\n"}, 24 * MIB),
+        ("3:hugetlb,memory:/a/b\n", {"memory/a/memory.limit_in_bytes": "134217728\n"}, 24 * MIB),
+        ("3:cpu:/a\n", {"memory/a/memory.limit_in_bytes": "134217728\n"}, WITHOUT_LIMIT),
     ],
 )
-def test_the_default_follows_from_the_limit(tmp_path: Path, texts: list[str | None], size: int) -> None:
-    files = []
-    for number, text in enumerate(texts):
-        files.append(tmp_path / str(number))
-        if text is not None:
-            files[-1].write_text(text)
-    assert default_size(tuple(files)) == size
+def test_the_default_follows_from_the_limit(tmp_path: Path, own: str | None, files: dict[str, str], size: int) -> None:
+    if own is not None:
+        (tmp_path / "own").write_text(own)
+    for name, text in files.items():
+        file = tmp_path / "root" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    assert default_size(tmp_path / "root", tmp_path / "own") == size

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.backend import warnings
 from servers.common.protocol.tools import (
     Call,
     Room,
@@ -92,12 +93,26 @@ def test_size_is_that_of_the_text(value: Any) -> None:
     assert size(value) == len(text.encode("utf-8", "surrogatepass"))
 
 
-def test_room_takes_the_first_whatever_its_size() -> None:
-    room = Room(1000, reserve=0)
-    assert room.take("x" * 5000)
-    assert not room.take("y")
+@pytest.mark.parametrize(
+    "long", ["x" * 5000, {"a": "x" * 5000}, [["x" * 300] * 20], {"x" * 300 + str(n): n for n in range(20)}]
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_an_item_that_no_result_has_room_for_is_cut_and_the_others_stay(long: Any, place: int) -> None:
+    warnings.set([])
+    items: list[Any] = ["first", "last"]
+    items.insert(place, long)
+    room = Room(1000, reserve=0, rest="read it")
+    kept = room.kept(items)
+    assert len(kept) == 3 and [item for item in kept if item in ("first", "last")] == ["first", "last"]
+    assert size(kept) < 1000 and size(kept[place]) <= 500
+    assert "was cut: read it" in warnings.get()[0]
+
+
+def test_room_is_filled_in_order() -> None:
     room = Room(100, reserve=0)
     assert room.take("x" * 40) and room.take("x" * 40) and not room.take("x" * 40)
+    assert Room(100, reserve=0).kept(["x" * 90, "y" * 90, "z"]) == ["x" * 90]
+    assert Room(100, reserve=5000).take("x" * 20), "a part is left whatever is reserved"
 
 
 def test_a_result_is_given_as_structure_and_text_and_is_bounded() -> None:

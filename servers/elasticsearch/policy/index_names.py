@@ -312,7 +312,7 @@ async def check_bodies(backend: ScopedElasticsearch, *bodies: Any) -> None:
         await _inside(backend, names)
 
 
-_QUERY_WORDS = ('"script', '_script"', '"wrapper"', '"index"', '"_index"', '"indices"', '"indexed_shape"', '"template')
+_QUERY_WORDS = re.compile('"script|_script"|"wrapper"|"_?index"|"indices"|"indexed_shape"|"template')
 
 
 async def check_documents(backend: ScopedElasticsearch, index: str, documents: Sequence[Any]) -> None:
@@ -321,7 +321,7 @@ async def check_documents(backend: ScopedElasticsearch, index: str, documents: S
     Raises:
         ToolError: a query has a script, or names an index outside of MCP_INDEX_PATTERNS.
     """
-    suspicious = [document for document in documents if any(word in to_json(document) for word in _QUERY_WORDS)]
+    suspicious = [document for document in documents if _QUERY_WORDS.search(to_json(document))]
     if not suspicious:
         return
     if await may_percolate(backend, index):

@@ -216,6 +216,9 @@ def outside_nested(part: Any) -> Any:
 BOUNDS = frozenset({"gt", "gte", "lt", "lte", "format", "time_zone"})
 """What the bounds of a range may say."""
 
+MOST_VALUES = 5000
+"""Values in all lists of `where` together; Elasticsearch itself takes some thousand clauses, by the size of its heap."""
+
 
 def combined(
     text: str | None,
@@ -232,10 +235,12 @@ def combined(
         nested: fields of `where` to the nested objects that they are in. What is said of one path has to hold in one object.
 
     Raises:
-        ToolError: a value of `where` that is none of these.
+        ToolError: a value of `where` that is none of these, or too many values.
     """
     if text is None and not where:
         return query
+    if sum(len(value) for value in (where or {}).values() if isinstance(value, list)) > MOST_VALUES:
+        raise ToolError(f"where takes {MOST_VALUES} values at the most: use a terms query for more")
     must = [query] if query else []
     if text is not None:
         must.append({"simple_query_string": {"query": text, "default_operator": "and", "lenient": True}})

@@ -114,6 +114,8 @@ async def test_a_search_by_words_and_conditions(client: Client) -> None:
     assert len(await ids(index="weather", where={"kind": None}, size=100)) == 20
     assert "bounds are gte" in await error(client, "es_search", index="books", where={"pages": {"above": 3}})
     assert "a list takes plain values" in await error(client, "es_search", index="books", where={"pages": [[1]]})
+    many = {f"f{n}": list(range(1000)) for n in range(6)}
+    assert "terms query" in await error(client, "es_search", index="books", where=many)
 
 
 async def test_a_search_by_words_goes_on_in_pages(client: Client) -> None:

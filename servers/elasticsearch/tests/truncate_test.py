@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servers.common.protocol.tools import size
-from servers.elasticsearch.format.truncate import shorten, strings
-from servers.elasticsearch.tools.documents import piece
+from servers.common.protocol.truncate import shorten
+from servers.elasticsearch.tools.documents import piece, strings
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 JSON: st.SearchStrategy[Any] = st.recursive(

@@ -14,9 +14,9 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, fingerprint, tool
+from servers.common.protocol.truncate import shorten
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import of_item
-from servers.elasticsearch.format.truncate import shorten
 from servers.elasticsearch.policy.index_names import (
     IndexName,
     check_bodies,

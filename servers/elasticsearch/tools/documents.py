@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
+from servers.common.protocol.truncate import shorten
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import AnswerTooLong, ElasticsearchError, of_item
-from servers.elasticsearch.format.truncate import shorten, strings
 from servers.elasticsearch.policy.index_names import (
     DocumentId,
     IndexName,
@@ -142,6 +143,22 @@ async def _several(
         else:
             result.setdefault("left_out", []).append(raw["_id"])
     return result
+
+
+def strings(value: Any, path: str) -> Iterator[str]:
+    """The strings at a dotted path, in order: through objects, arrays, and names that have dots themselves."""
+    left = [(value, path)]
+    while left:
+        value, path = left.pop()
+        if isinstance(value, str) and not path:
+            yield value
+        elif isinstance(value, list):
+            left += [(item, path) for item in reversed(value)]
+        elif isinstance(value, dict) and path:
+            found = [
+                (inner, path[len(name) + 1 :]) for name, inner in value.items() if f"{path}.".startswith(f"{name}.")
+            ]
+            left += reversed(found)
 
 
 def piece(text: str, start: int, most: int) -> tuple[str, int]:

@@ -89,8 +89,7 @@ def _page(
         start = next((i for i, row in enumerate(rows, 1) if row[key] == cursor), 0)
         if not start:
             raise ToolError(f"{cursor[:100]!r} no longer exists: start again without a cursor")
-    room = Room(call.max_bytes, 2048)
-    kept = [row for row in rows[start : start + limit] if room.take(row)]
+    kept = Room(call.max_bytes, 2048).kept(rows[start : start + limit])
     answer: Indices = {"total": len(rows), kind: kept}  # type: ignore[misc]
     if start + len(kept) < len(rows) and kept:
         answer["cursor"] = kept[-1][key]

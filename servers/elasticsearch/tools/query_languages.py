@@ -9,9 +9,9 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.common.protocol.truncate import shorten
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
-from servers.elasticsearch.format.truncate import shorten
 from servers.elasticsearch.policy.index_names import IndexPattern, near_names, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.policy.statement_scope import esql, sources, sql
@@ -102,7 +102,7 @@ async def _rows(call: Call[ScopedElasticsearch], language: str, query: str, limi
             await call.backend.read("POST", "/_sql/close", body={"cursor": cursor})
     room = Room(call.max_bytes, 1024)
     table: Table = {"columns": [f"{column['name']}: {column['type']}" for column in answer["columns"]], "rows": []}
-    room.take(table["columns"])
+    table["columns"] = room.fit(table["columns"]) or []
     for row in values:
         short, _ = shorten(row, EVENT_BYTES)
         if len(table["rows"]) == limit or not room.take(short):
@@ -140,8 +140,7 @@ async def _events(call: Call[ScopedElasticsearch], query: str, index: str, limit
         found = [[_event(event) for event in sequence["events"]] for sequence in hits["sequences"]]
     else:
         found = [_event(event) for event in hits.get("events", ())]
-    room = Room(call.max_bytes)
-    kept = [event for event in found if room.take(event)]
+    kept = Room(call.max_bytes).kept(found)
     table: Table = {"rows": kept}
     if len(kept) < len(found) or hits.get("total", {}).get("value", 0) > len(kept):
         table["cut"] = True

@@ -8,8 +8,8 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.common.protocol.truncate import shorten
 from servers.elasticsearch.client.backend import path as joined
-from servers.elasticsearch.format.truncate import shorten
 from servers.elasticsearch.policy.index_names import check_bodies, near_names, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.policy.rest_policy import check_parameters, endpoint

@@ -24,9 +24,9 @@ from typing_extensions import TypedDict
 
 from servers.common.backend import BackendError
 from servers.common.protocol.tools import Call, Room, ToolError, fingerprint, size, to_json, tool
+from servers.common.protocol.truncate import shorten
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
-from servers.elasticsearch.format.truncate import shorten
 from servers.elasticsearch.policy.index_names import (
     Dsl,
     IndexPattern,
@@ -405,7 +405,8 @@ def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: i
         found["at_least"] = True
     if notes := partial_notes(answer):
         found["notes"] = notes
-    room = Room(call.max_bytes, 1024 + len(page.pit or "") * 2 + len(page.shown) * 2)
+    reserve = 1024 + len(page.pit or "") * 2 + len(page.shown) * 2
+    room = Room(call.max_bytes, reserve, rest="es_get with field reads one in full")
     if "aggregations" in answer:
         found["aggregations"] = answer["aggregations"]
         if size(answer["aggregations"]) > room.left:
@@ -477,9 +478,10 @@ def _fitted(hits: list[Hit], room: Room) -> list[Hit]:
             hit["source"], cut = shorten(source, max(most - size(hit) - 64, 256))
             if cut:
                 hit["cut"] = cut
-        if not room.take(hit) and fitted:
+        shown = room.fit(hit)
+        if shown is None and fitted:
             break
-        fitted.append(hit)
+        fitted.append(shown or hit)
     return fitted
 
 

@@ -67,6 +67,12 @@ class RedisBackend:
         ask for more than that is told of in the description.
         """
 
+        async def connected() -> None:
+            """Connect, as each call does: what a user may not do then fails every call."""
+            with self._errors:
+                pool = (await self._deployment.node(None)).checks.connection_pool
+                await pool.release(await pool.get_connection())
+
         async def asked(*command: str) -> Any:
             """Return the answer; None where this user may not send the command."""
             with self._errors:
@@ -76,6 +82,7 @@ class RedisBackend:
                     return None
 
         try:
+            await self._twice(connected)
             await self._twice(lambda: asked("PING"))
             said_of_server = await self._twice(lambda: asked("INFO", "server"))
             fields = info(said_of_server or b"")

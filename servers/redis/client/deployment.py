@@ -6,10 +6,10 @@ import asyncio
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-import redis
 from redis.asyncio.client import Redis
 from redis.asyncio.connection import (
     BlockingConnectionPool,
@@ -23,7 +23,7 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.credentials import CredentialProvider
 from redis.driver_info import DriverInfo
-from redis.exceptions import AskError, AuthenticationError, MovedError
+from redis.exceptions import AskError, AuthenticationError, MovedError, ResponseError
 
 from servers.common.http.principal import PRINCIPAL
 from servers.common.http.tls import NewestContext
@@ -146,13 +146,20 @@ def _options(username: str, password: Secret) -> dict[str, Any]:
         "socket_timeout": None,  # the call's deadline bounds its answers
         # Nothing is sent twice unless we say so: a write may have been done before its answer was lost.
         "retry": Retry(NoBackoff(), 0),
-        "client_name": "mcp-redis",
-        # What redis-py says of itself anyway, without a search of all packages' metadata for it.
-        "driver_info": DriverInfo(lib_version=redis.__version__),
+        # Connections have a name: redis-py need not say what it is.
+        "driver_info": DriverInfo(name=None, lib_version=None),
     }
 
 
-_BOUNDED = {"parser_class": BoundedParser}
+async def _on_connect(connection: Connection) -> None:
+    """Log in as redis-py does, then name the connection. Where Redis refuses the name, the connection works without one."""
+    await connection.on_connect()
+    await connection.send_command("CLIENT", "SETNAME", "mcp-redis")
+    with suppress(ResponseError):
+        await connection.read_response()
+
+
+_EACH = {"parser_class": BoundedParser, "redis_connect_func": _on_connect}
 
 _KEPT_ALIVE = {"socket_keepalive": True, "socket_keepalive_options": SOCKET_OPTIONS}
 
@@ -177,8 +184,8 @@ class _RotatingConnection(SSLConnection):
 def _connection(tls: ClientTls | None) -> dict[str, Any]:
     """Return the options of a pool for connections over TCP, with TLS or without."""
     if tls is None:
-        return {"connection_class": Connection, **_BOUNDED, **_KEPT_ALIVE}
-    return {"connection_class": _RotatingConnection, "tls": NewestContext(tls), **_BOUNDED, **_KEPT_ALIVE}
+        return {"connection_class": Connection, **_EACH, **_KEPT_ALIVE}
+    return {"connection_class": _RotatingConnection, "tls": NewestContext(tls), **_EACH, **_KEPT_ALIVE}
 
 
 Connect = Callable[..., Redis]
@@ -208,7 +215,7 @@ def _server(settings: RedisSettings, host: str, port: int, database: int = 0) ->
     """Return a server at an address, or at the Unix socket of the settings."""
     address: dict[str, Any] = {"host": host, "port": port, **_connection(settings.tls)}
     if settings.socket:
-        address = {"path": settings.socket, "connection_class": UnixDomainSocketConnection, **_BOUNDED}
+        address = {"path": settings.socket, "connection_class": UnixDomainSocketConnection, **_EACH}
 
     def connect(pool: type[ConnectionPool], **of_pool: Any) -> Redis:
         return Redis.from_pool(pool(db=database, **address, **_server_options(settings), **of_pool))

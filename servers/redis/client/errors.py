@@ -32,6 +32,7 @@ from servers.common.backend import BackendError
 from servers.common.http.principal import PRINCIPAL
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.memory_guard import AnswerTooLong
+from servers.redis.format.replies import words
 
 CROSS_SLOT = "in a cluster, keys used together must be in one slot: give them a common {hash tag}"
 
@@ -105,7 +106,7 @@ class RedisErrors:
         if isinstance(error, MovedError):
             return ToolError(f"Redis at {address} is a cluster node that does not own this key: set REDIS_MODE=cluster")
         if isinstance(error, NoPermissionError):
-            return ToolError(f"Redis does not allow this user to do it: {error}")
+            return ToolError(f"Redis does not allow this user to do it: {words(error)}")
         if isinstance(error, AuthenticationError):
             ours = "REDIS_PASSWORD (or REDIS_PASSWORD_FILE, or REDIS_URL) and REDIS_USERNAME"
             login = "that of this token in MCP_AUTH_TOKENS_FILE" if PRINCIPAL.get().login else ours
@@ -135,8 +136,10 @@ class RedisErrors:
                     "Redis is busy with a script of another client (BUSY), and nothing was done: try again in a while"
                 )
             if code(error) == "WRONGTYPE":
-                return ToolError("the key holds a value of another type: redis_scan shows the types of keys")
-            return ToolError(f"Redis answered: {str(error)[:300]}")
+                return ToolError(
+                    "the key holds a value of another type (WRONGTYPE): redis_scan shows the types of keys"
+                )
+            return ToolError(f"Redis answered: {words(error)}")
         return self._of_connection(error)
 
     def _of_cluster(self, error: RedisClusterException) -> Exception:

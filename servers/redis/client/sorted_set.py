@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import math
+from dataclasses import dataclass
 
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.backend import RedisBackend
@@ -12,11 +14,28 @@ from servers.redis.client.backend import RedisBackend
 Scored = tuple[bytes, bytes]
 """A member and its score, as Redis writes it."""
 
-LONGEST_MEMBER = 4096
-"""Bytes of a member that a cursor holds. Longer members that begin alike and have the same score count as one."""
+LONGEST_MEMBER = 256
+"""Bytes of a member that a cursor holds.
+
+Of a longer one it holds only the beginning, with a digest of the whole and its place among the members that begin alike and have
+the same score.
+"""
 
 ATTEMPTS = 50
 """Reads until a place is found in a set that is changed all the time."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a page ended: behind a member; or, of a long one, behind the first members that begin as it does."""
+
+    score: float
+    member: bytes
+    alike: int = 0
+    """Of a long member: how many begin alike and are passed, with itself."""
+
+    digest: str = ""
+    """Of a long member."""
 
 
 class SortedSet:
@@ -46,12 +65,16 @@ class SortedSet:
         self._least = _real("start", least, -math.inf)
         self._greatest = _real("end", greatest, math.inf)
 
-    @staticmethod
-    def cursor(last: Scored) -> str:
+    async def cursor(self, last: Scored) -> str:
         """Return the cursor behind a member."""
         member, text = last
-        cut, sign = member[:LONGEST_MEMBER], "~" if len(member) > LONGEST_MEMBER else ":"
-        return text.decode() + sign + base64.urlsafe_b64encode(cut).decode()
+        if len(member) <= LONGEST_MEMBER:
+            return text.decode() + ":" + base64.urlsafe_b64encode(member).decode()
+        begin = member[:LONGEST_MEMBER]
+        rank = await self._backend.read("ZREVRANK" if self._reverse else "ZRANK", self._name, member)
+        first = await self._rank(_Place(float(text), begin, 1))
+        alike = max(rank - first, 0) + 1 if isinstance(rank, int) else 1
+        return f"{text.decode()}~{alike}.{_digest(member)}.{base64.urlsafe_b64encode(begin).decode()}"
 
     async def page(self, cursor: str, count: int) -> tuple[list[Scored], bool]:
         """Return the members that follow a cursor, and whether there are more.
@@ -64,12 +87,16 @@ class SortedSet:
         """
         last = _parsed(cursor)
         rank = await self._rank(last)
+        if last and last.alike:
+            # Those that begin alike are passed as far as they were given. If that place has another member now, all are given
+            # again: none is missed.
+            pairs = await self._range(rank + last.alike - 1, count + 2)
+            if pairs and _digest(pairs[0][0]) == last.digest:
+                within = [pair for pair in pairs[1:] if self._is_within(pair)]
+                return within[:count], len(within) > count
         for _ in range(ATTEMPTS):
             first = max(rank - 1, 0)
-            flat = await self._backend.read(
-                "ZREVRANGE" if self._reverse else "ZRANGE", self._name, first, first + count + 1, "WITHSCORES"
-            )
-            pairs = list(zip(flat[::2], flat[1::2], strict=True))
+            pairs = await self._range(first, count + 2)
             if rank and (not pairs or self._is_new(pairs[0], last)):
                 # Members before the cursor were removed: what follows it has smaller ranks now.
                 rank = await self._rank(last, smaller_than=rank)
@@ -82,27 +109,35 @@ class SortedSet:
             rank = first + len(pairs)
         raise ToolError("the sorted set changes faster than it can be read: read it by score, with start and end")
 
+    async def _range(self, first: int, count: int) -> list[Scored]:
+        """Return members from a rank on."""
+        command = "ZREVRANGE" if self._reverse else "ZRANGE"
+        flat = await self._backend.read(command, self._name, first, first + count - 1, "WITHSCORES")
+        return list(zip(flat[::2], flat[1::2], strict=True))
+
     def _is_within(self, pair: Scored) -> bool:
         return float(pair[1]) >= self._least if self._reverse else float(pair[1]) <= self._greatest
 
-    def _is_new(self, pair: Scored, last: tuple[float, bytes, bool] | None) -> bool:
-        """Return whether a member comes after the cursor, and within the scores at the beginning."""
+    def _is_new(self, pair: Scored, last: _Place | None) -> bool:
+        """Return whether a member comes after the cursor, and within the scores at the beginning. Of a long member, those that
+        begin alike come after."""
         member, number = pair[0], float(pair[1])
         if number > self._greatest if self._reverse else number < self._least:
             return False
         if last is None:
             return True
-        if last[2]:
-            member = member[:LONGEST_MEMBER]
-        return (number, member) < last[:2] if self._reverse else (number, member) > last[:2]
+        here, there = (number, member), (last.score, last.member)
+        if last.alike and (number, member[:LONGEST_MEMBER]) == there:
+            return True
+        return here < there if self._reverse else here > there
 
-    async def _rank(self, last: tuple[float, bytes, bool] | None, smaller_than: int | None = None) -> int:
-        """About the rank of what follows a cursor."""
+    async def _rank(self, last: _Place | None, smaller_than: int | None = None) -> int:
+        """About the rank of what follows a cursor; of a long member, of the first that begins alike."""
         bound = self._greatest if self._reverse else self._least
         if last is None:
             return 0 if math.isinf(bound) else await self._before(bound)
-        number, member, _ = last
-        if smaller_than is None:
+        number, member = last.score, last.member
+        if smaller_than is None and not last.alike:
             (rank, text) = await self._backend.read_many(
                 [("ZREVRANK" if self._reverse else "ZRANK", self._name, member), ("ZSCORE", self._name, member)]
             )
@@ -112,8 +147,8 @@ class SortedSet:
         high = low + int(await self._backend.read("ZCOUNT", self._name, _text(number), _text(number)))
         while low < high:
             middle = (low + high) // 2
-            found = await self._backend.read("ZREVRANGE" if self._reverse else "ZRANGE", self._name, middle, middle)
-            if found and ((found[0] >= member) if self._reverse else (found[0] <= member)):
+            found = await self._range(middle, 1)
+            if found and not self._is_new((found[0][0], _text(number).encode()), last):
                 low = middle + 1
             else:
                 high = middle
@@ -141,16 +176,21 @@ def _real(argument: str, text: str | None, default: float) -> float:
     return number
 
 
-def _parsed(cursor: str) -> tuple[float, bytes, bool] | None:
-    """Return a cursor's score and member, and whether the member is cut; None for the beginning."""
+def _digest(member: bytes) -> str:
+    return hashlib.blake2b(member, digest_size=8).hexdigest()
+
+
+def _parsed(cursor: str) -> _Place | None:
+    """Return the place that a cursor says; None for the beginning."""
     if cursor == "0":
         return None
-    text, sign, coded = cursor.partition(":") if ":" in cursor else cursor.partition("~")
     try:
-        number = float(text)
+        text, sign, coded = cursor.partition("~" if "~" in cursor else ":")
+        alike, digest, coded = coded.split(".") if sign == "~" else ("0", "", coded)
         member = base64.b64decode(coded, altchars=b"-_", validate=True)
+        place = _Place(float(text), member, int(alike), digest)
     except (ValueError, binascii.Error):
         sign = ""
-    if not sign or math.isnan(number):
+    if not sign or math.isnan(place.score) or place.alike < (sign == "~"):
         raise ToolError(f"cursor {cursor[:50]!r} does not belong to this key: start without a cursor")
-    return number, member, sign == "~"
+    return place

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from typing_extensions import TypedDict
 
 from servers.common.protocol.arguments import fit
-from servers.common.protocol.tools import ToolError, to_json
+from servers.common.protocol.tools import ToolError, size, to_json
 
 _PREFIX = "base64:"
 
@@ -99,6 +99,15 @@ def show(value: bytes, limit: int) -> Any:
         except UnicodeDecodeError:
             return {"base64": base64.b64encode(value).decode()}
     return show_part(value[:limit]) | {"bytes": len(value)}
+
+
+def show_within(value: bytes, limit: int, most: int) -> Any:
+    """Return a value as `show` does, cut further so that it has at most about `most` bytes as JSON."""
+    shown, part = show(value, limit), value[:limit]
+    while (need := size(shown)) > most and len(part) > 1:
+        part = part[: len(part) * most // need * 15 // 16]
+        shown = show_part(part) | {"bytes": len(value)}
+    return shown
 
 
 def show_part(part: bytes) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from servers.common.protocol.tools import Room
-from servers.redis.format.key_encoding import show
+from servers.redis.format.key_encoding import show_within
 
 LONGEST = 4096
 """Bytes of one value in a reply."""
@@ -75,8 +75,9 @@ def as_json(value: Any) -> Any:
 
 
 def words(error: Any) -> str:
-    """Return an error's message, cut to a length that always fits."""
-    return str(error)[:300]
+    """Return an error's message with the code word of Redis, which redis-py keeps apart, cut to a length that always fits."""
+    code = getattr(error, "status_code", None)
+    return (f"{code} {error}" if code and code != "ERR" else str(error))[:300]
 
 
 def bounded(value: Any, room: Room) -> tuple[Any, bool]:
@@ -85,9 +86,8 @@ def bounded(value: Any, room: Room) -> tuple[Any, bool]:
     An error is {"error": ...}, which no reply of another kind is. A whole number that JavaScript would round is text.
     """
     if isinstance(value, bytes):
-        limit = min(LONGEST, max(room.left, LEAST))
-        shown = show(value, limit)
-        return (shown, len(value) > limit) if room.take(shown) else (None, True)
+        shown = show_within(value, LONGEST, max(room.left - 1, LEAST))
+        return (shown, isinstance(shown, dict) and "bytes" in shown) if room.take(shown) else (None, True)
     if isinstance(value, list | tuple):
         if not room.take([]):
             return None, True

@@ -56,11 +56,16 @@ _SMALL = frozenset(
     llen memory|usage object|encoding object|freq object|idletime object|refcount pexpiretime pttl randomkey scan scard
     sismember smismember strlen time touch ttl type vcard vdim xlen zcard zcount zlexcount zmscore zrank zrevrank zscore
     bf.card bf.exists bf.info bf.mexists cf.count cf.exists cf.info cf.mexists cms.info cms.query digest json.arrlen
-    json.objlen json.strlen json.type topk.count topk.info topk.query ts.get vinfo vismember xinfo|consumers xinfo|groups
-    xpending
+    json.objlen json.strlen json.type topk.count topk.info topk.query ts.get vinfo vismember
     """)
 )
 """Reading commands that look at a small part of a key, however big it is, and whose answer is small."""
+
+_NAMING = frozenset(names("scan xinfo|consumers xinfo|groups xpending"))
+"""Commands that answer many names, which Redis tells no size of."""
+
+MOST_NAMING = 10
+"""How many of them a call may ask for."""
 
 _WORKING = {
     **dict.fromkeys(
@@ -240,6 +245,13 @@ class _Sum:
         self._estimated = False
 
     def add_up(self, commands: Sequence[Planned], answers: Sequence[_Answer]) -> Weight:
+        naming = [command.name for command in commands if command.name in _NAMING]
+        if len(naming) > MOST_NAMING:
+            shown = naming[0].replace("|", " ").upper()
+            raise ToolError(
+                f"a call may ask for {MOST_NAMING} commands like {shown}, whose answers can be long: do it in parts"
+            )
+        self._estimated = bool(naming)
         grown: dict[bytes, int] = {}
         for command, answer in zip(commands, answers, strict=True):
             if command.name == "lcs":
@@ -250,7 +262,6 @@ class _Sum:
                 self._read(key, size, len(answer.strings) - 1)
             for key in answer.keys:
                 self._read(key, *self._part(key, answer), COPIES_OF_STREAM if answer.length == "XLEN" else COPIES)
-            self._estimated |= command.name == "scan"
             if command.name in _WORKING:
                 for key in command.keys[_WORKING[command.name]]:
                     self._working[key] += self._size(key)
@@ -331,7 +342,7 @@ def _answer(command: Planned) -> _Answer:
         start, end = (_number(word) for word in words[2:4])
         within = start is not None and end is not None and (start >= 0) == (end >= 0)
         return _Answer([("STRLEN", words[1])], most=max(end - start + 1, 1) if within else None)  # type: ignore[operator]
-    if name == "lcs" or name in _SMALL or name in _WORKING:
+    if name == "lcs" or name in _SMALL | _WORKING.keys() | _NAMING:
         return _Answer()
     length = "ZCARD" if name.startswith(("geo", "bz")) else _LENGTHS.get(name[0], "") if "." not in name else ""
     elements = _elements(command)

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 from servers.common.protocol.tools import ToolError
 from servers.redis.format.replies import said
+from servers.redis.format.replies import words as said_error
 from servers.redis.policy.command_cost import Planned, Weight, check_cost
 from servers.redis.policy.command_keys import CONTAINERS, FINDERS, keys_in
 from servers.redis.policy.key_scope import KeyScope, ScopedRedis
 
 NEVER = {
     "blocking": "it blocks its connection",
-    "pubsub": "it turns its connection into a subscriber; use redis_pubsub",
+    "pubsub": "it is for channels and reads no data; redis_pubsub lists channels and listens to them",
     "admin": "it is for administrators",
     "dangerous": "Redis counts it as dangerous",
     "scripting": "scripts are never run here",
-    "connection": "it changes the connection, which belongs to this server",
+    "connection": "it is about the connection and the server, and reads no data",
     "transaction": "it is one part of a transaction; redis_transaction sends several commands as one",
 }
 """ACL categories and flags that are refused, and why."""
@@ -199,7 +200,7 @@ def _agreed(planned: Planned, answer: object, scope: KeyScope) -> Planned:
     """
     if isinstance(answer, Exception):
         if "no key arguments" not in str(answer):
-            raise ToolError(str(answer)[:300])
+            raise ToolError(said_error(answer))
         answer = []
     assert isinstance(answer, list)
     keys = tuple(bytes(key) for key in answer)

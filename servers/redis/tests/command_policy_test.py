@@ -110,16 +110,41 @@ async def test_an_acl_user_of_few_rights_is_served_what_it_may(start: Start, red
         redis.acl_deluser("reader")
 
 
-async def test_a_user_without_info_is_ready(start: Start, redis: Redis) -> None:
-    redis.execute_command("ACL", "SETUSER", "plain", "on", ">plain-password", "~*", "&*", "+@all", "-@dangerous")
+@pytest.mark.parametrize(
+    ("rights", "reads"),
+    [
+        ("+@all -@dangerous", True),
+        ("+@read", True),
+        ("+@all -client -ping -info -command", True),
+        ("+get +ping", False),
+        ("-@all", False),
+    ],
+)
+async def test_a_user_of_few_rights_is_ready(start: Start, redis: Redis, rights: str, reads: bool) -> None:
+    redis.execute_command("ACL", "SETUSER", "plain", "reset", "on", ">plain-password", "~*", "&*", *rights.split())
     try:
         redis.set("k", "v")
         sidecar = start(REDIS_USERNAME="plain", REDIS_PASSWORD="plain-password")
         status, body = sidecar.get("/ready")
         assert status == 200 and "may not run INFO" in body
         async with Client(sidecar.url + "/mcp") as client:
-            assert (await ok(client, "redis_read", key="k"))["value"] == "v"
-            assert "does not allow this user to do it" in await error(client, "redis_info")
+            if reads:
+                assert (await ok(client, "redis_read", key="k"))["value"] == "v"
+                assert (await ok(client, "redis_scan"))["keys"] == [{"key": "k", "type": "string"}]
+                assert (await ok(client, "redis_read_many", keys=["k"]))["keys"][0]["value"] == "v"
+            else:
+                assert "NOPERM" in await error(client, "redis_read", key="k")
+            assert "NOPERM" in await error(client, "redis_info")
+    finally:
+        redis.acl_deluser("plain")
+
+
+async def test_a_user_who_may_not_select_the_database_is_not_ready(start: Start, redis: Redis) -> None:
+    redis.execute_command("ACL", "SETUSER", "plain", "reset", "on", ">plain-password", "~*", "+@read")
+    try:
+        sidecar = start(ready=False, REDIS_USERNAME="plain", REDIS_PASSWORD="plain-password", REDIS_DB="1")
+        sidecar.wait_until(lambda: "'select'" in sidecar.get("/ready")[1], 30)
+        assert sidecar.get("/ready")[0] == 503
     finally:
         redis.acl_deluser("plain")
 

@@ -146,6 +146,12 @@ async def test_vector_sets_are_written_read_and_searched(other: tuple[Redis, Sid
         assert (
             sorted(whole["items"]) == ["[c]", "a", "b"] and whole["length"] == 3 and whole["about"]["vector-dim"] == 2
         )
+        for number in range(500):
+            redis.execute_command("VADD", "many", "VALUES", 2, 1, number, f"element {number}")
+        items = await pages(client, "redis_read", "items", key="many", limit=70)
+        assert len(items) == 500 and len(set(items)) == 500
+        assert "start without a cursor" in await error(client, "redis_read", key="many", cursor="7")
+        redis.delete("many")
         near = await ok(client, "redis_read", key="vectors", field="a", limit=2)
         assert [row["member"] for row in near["members"]] == ["a", "b"] and near["about"]["vector"] == [1, 0]
         assert near["members"][0]["score"] == 1
@@ -203,6 +209,12 @@ async def test_questions_without_a_key_are_answered_for_the_cluster_or_refused(
     assert (await ok(client, "redis_command", command=["RANDOMKEY"]))["reply"] in names
     assert len((await ok(client, "redis_command", command=["TIME"]))["reply"]) == 2
     assert "use redis_scan" in await error(client, "redis_command", command=["SCAN", "0"])
+
+
+async def test_a_setting_that_differs_between_servers_has_a_value_for_each(client: Client, cluster: Cluster) -> None:
+    port, databases = (await ok(client, "redis_diagnose", topic="config", settings=["port", "databases"]))["rows"][::-1]
+    assert databases == {"name": "databases", "value": "16"}
+    assert sorted(port["values"]) == sorted(str(server.port) for server in cluster.servers)
 
 
 async def test_the_keys_of_all_nodes_are_found_and_read(client: Client, cluster: Cluster) -> None:

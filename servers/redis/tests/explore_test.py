@@ -12,7 +12,13 @@ from mcp import Client
 from mcp_types import TextResourceContents
 from redis import Redis
 
-from servers.redis.tests.conftest import error, ok, pages, until
+from servers.common.protocol.tools import Call
+from servers.common.settings import Environment
+from servers.redis.policy.key_scope import ScopedRedis
+from servers.redis.settings import RedisSettings
+from servers.redis.tests.conftest import Start, error, ok, pages, until
+from servers.redis.tools.scan import redis_scan
+from tools.backends.redis import RedisServer
 
 pytestmark = pytest.mark.anyio
 
@@ -277,6 +283,10 @@ async def test_reading_commands_are_sent(client: Client, redis: Redis, command: 
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
+        (["PUBLISH", "c", "m"], "for channels"),
+        (["PING"], "reads no data"),
+        (["ECHO", "x"], "reads no data"),
+        (["COMMAND", "COUNT"], "reads no data"),
         (["KEYS", "*"], "dangerous"),
         (["FLUSHALL"], "dangerous"),
         (["flushdb", "async"], "dangerous"),
@@ -295,7 +305,7 @@ async def test_reading_commands_are_sent(client: Client, redis: Redis, command: 
         (["SORT", "l", "STORE", "k"], "dangerous"),
         (["BLPOP", "l", "0"], "blocks"),
         (["XREAD", "BLOCK", "0", "STREAMS", "x", "$"], "blocks"),
-        (["SUBSCRIBE", "c"], "subscriber"),
+        (["SUBSCRIBE", "c"], "redis_pubsub"),
         (["MULTI"], "transaction"),
         (["CLIENT", "KILL", "TYPE", "normal"], "administrators"),
         (["CLIENT", "LIST"], "administrators"),
@@ -327,12 +337,25 @@ async def test_other_commands_are_refused_with_the_reason(
     assert redis.dbsize() == 1 and redis.get("s") == b"v"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["SCAN", "0"], ["XINFO", "GROUPS", "x"], ["XINFO", "CONSUMERS", "x", "g"], ["XPENDING", "x", "g"]],
+    ids=" ".join,
+)
+async def test_names_of_any_length_are_not_asked_for_often_in_one_call(
+    client: Client, redis: Redis, command: list[str]
+) -> None:
+    redis.xgroup_create("x", "g", mkstream=True)
+    assert len((await ok(client, "redis_command", commands=[command] * 10))["replies"]) == 10
+    assert "do it in parts" in await error(client, "redis_command", commands=[command] * 11)
+
+
 async def test_a_reply_is_cut_to_what_a_result_may_have(client: Client, redis: Redis) -> None:
     redis.rpush("l", *("x" * 100 for _ in range(5000)))
     found = await ok(client, "redis_command", command=["LRANGE", "l", "0", "-1"])
     assert found["cut"] and 100 < len(found["reply"]) < 200
     redis.rpush("huge", *("x" * 100_000 for _ in range(100)))
-    assert "which reads in pages" in await error(client, "redis_command", command=["LRANGE", "huge", "0", "-1"])
+    assert "redis_read reads in pages" in await error(client, "redis_command", command=["LRANGE", "huge", "0", "-1"])
     assert (await ok(client, "redis_command", command=["LLEN", "huge"]))["reply"] == 100
 
 
@@ -411,6 +434,15 @@ async def test_listening_hears_nothing_of_the_keys_of_another_database(client: C
     assert {message["channel"] for message in heard["messages"]} == {"__keyspace@0__:k"}
 
 
+async def test_what_was_heard_is_told_when_the_time_of_a_call_is_over(start: Start, redis: Redis) -> None:
+    sidecar = start(MCP_CALL_TIMEOUT_SECONDS="4")
+    async with Client(sidecar.url + "/mcp") as client:
+        listening = asyncio.create_task(ok(client, "redis_pubsub", listen=["c"], seconds=25))
+        await until(lambda: redis.publish("c", "hello") == 1)
+        heard = await listening
+    assert heard["messages"] and "MCP_CALL_TIMEOUT_SECONDS" in heard["ended"]
+
+
 async def test_counting_a_hyperloglog_changes_nothing(client: Client, redis: Redis) -> None:
     redis.pfadd("visitors", *range(1000))
     before, changes = redis.dump("visitors"), redis.info("persistence")["rdb_changes_since_last_save"]
@@ -458,6 +490,23 @@ async def test_no_member_of_a_sorted_set_is_missed_while_others_go(client: Clien
     assert found == wanted
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_long_members_that_begin_alike_are_each_read_once(client: Client, redis: Redis, reverse: bool) -> None:
+    names = ["m" * 5000 + f"{number:02}" for number in range(30)]
+    redis.zadd("z", dict.fromkeys(names, 1) | {"a": 1, "z": 1})
+    wanted = [5002 if name in names else name for name in sorted(["a", "z", *names], reverse=reverse)]
+
+    def shown(page: list[Any]) -> list[Any]:
+        return [row["member"] if isinstance(row["member"], str) else row["member"]["bytes"] for row in page]
+
+    arguments: dict[str, Any] = {"key": "z", "limit": 3, "reverse": reverse}
+    assert shown(await pages(client, "redis_read", "members", **arguments)) == wanted
+    page = await ok(client, "redis_read", **arguments)
+    redis.zrem("z", names[-1 if reverse else 0])
+    rest = await pages(client, "redis_read", "members", cursor=page["cursor"], **arguments)
+    assert len(rest) >= len(wanted) - 3, "some may come again, and none is missed"
+
+
 async def test_a_sorted_set_is_read_by_score_and_from_the_end(client: Client, redis: Redis) -> None:
     redis.zadd("z", {f"m{i}": i for i in range(20)} | {"far": float("inf")})
     top = await ok(client, "redis_read", key="z", reverse=True, limit=3)
@@ -467,7 +516,7 @@ async def test_a_sorted_set_is_read_by_score_and_from_the_end(client: Client, re
         assert [m["score"] for m in some] == ([9, 8, 7, 6, 5] if reverse else [5, 6, 7, 8, 9])
     assert (await ok(client, "redis_read", key="z", start="20", end="30"))["members"] == []
     assert "has to be a score" in await error(client, "redis_read", key="z", start="nan")
-    for cursor in ("x", "nan:YQ==", "1:?", "7"):
+    for cursor in ("x", "nan:YQ==", "1:?", "7", "1~YQ==", "1~0.ab.YQ==", "1~x.ab.YQ=="):
         assert "start without a cursor" in await error(client, "redis_read", key="z", cursor=cursor)
 
 
@@ -490,14 +539,40 @@ async def test_streams_and_lists_are_read_from_the_end(client: Client, redis: Re
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-async def test_a_list_that_was_changed_between_pages_says_so(client: Client, redis: Redis, reverse: bool) -> None:
-    redis.rpush("l", *range(20))
-    page = await ok(client, "redis_read", key="l", limit=5, reverse=reverse)
+@pytest.mark.parametrize("elements", [list(range(200)), ["a", "b"] * 100, ["a"] * 200])
+async def test_a_list_that_was_changed_between_pages_says_so(
+    client: Client, redis: Redis, reverse: bool, elements: list[Any]
+) -> None:
+    redis.rpush("l", *elements)
+    page = await ok(client, "redis_read", key="l", limit=50, reverse=reverse)
     same = await ok(client, "redis_read", key="l", limit=5, reverse=reverse, cursor=page["cursor"])
-    assert "about" not in same and len(same["items"]) == 5
-    redis.rpop("l") if reverse else redis.lpop("l")
+    assert "about" not in same and same["items"] == [str(e) for e in elements[:: -1 if reverse else 1]][50:55]
+    redis.rpop("l", 20) if reverse else redis.lpop("l", 20)
     changed = await ok(client, "redis_read", key="l", limit=5, reverse=reverse, cursor=page["cursor"])
     assert "elements may be missing" in changed["about"]["changed"]
+
+
+async def test_a_queue_that_grows_at_its_other_end_has_not_changed(client: Client, redis: Redis) -> None:
+    redis.rpush("l", *range(100))
+    page = await ok(client, "redis_read", key="l", limit=50)
+    redis.rpush("l", "new")
+    assert "about" not in await ok(client, "redis_read", key="l", cursor=page["cursor"])
+
+
+async def test_the_biggest_keys_are_found_while_keys_are_deleted(redis_server: RedisServer, redis: Redis) -> None:
+    redis.mset({f"k{number}": "x" * (200 + number) for number in range(1000)})
+
+    async def delete(done: float, total: float | None, message: str | None) -> None:
+        redis.delete(*(f"k{number}" for number in range(500, 1000)))
+
+    settings = RedisSettings.read(Environment({"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis_server.port)}))
+    backend = ScopedRedis(settings)
+    arguments = {"pattern": "*", "type": None, "order": "memory", "ttl_below_s": None, "limit": 20, "cursor": "0"}
+    try:
+        found = await redis_scan.function(Call(backend, 32768, delete), **arguments)
+    finally:
+        await backend.close()
+    assert [key["key"] for key in found["keys"]] == [f"k{number}" for number in range(499, 479, -1)]
 
 
 @pytest.mark.parametrize("value", [b"\0" * 300_000, ("\U000e0041" * 50_000).encode(), b"\x1b" * 30_000 + b"\xff"])

@@ -27,6 +27,10 @@ KEYS = {
     "list": "redis.call('rpush', K, string.rep('x', 62914560)) for i = 1, 5000 do redis.call('rpush', K, 'x') end",
     "hash": "for i = 1, 5000 do redis.call('hset', K, i, 'x') end redis.call('hset', K, 'big', string.rep('x', 62914560))",
     "bigs": "for i = 1, 20 do redis.call('rpush', K, string.rep('x', 2097152)) end",
+    "stream": (
+        "for i = 1, 5000 do redis.call('xadd', K, i .. '-1', 'f', 'x') end "
+        "redis.call('xadd', K, '5001-1', 'f', string.rep('x', 62914560)) redis.call('xgroup', 'create', K, 'g', 0)"
+    ),
     "text": "redis.call('set', K, string.rep('x', 8388608))",
 }
 """Keys, and the Lua that makes them: elements that no sample of the others tells of, and many big ones."""
@@ -37,7 +41,8 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "many": ("redis_read_many", {"keys": ["list", "hash", "bigs"]}),
     "big elements": ("redis_read", {"key": "bigs"}),
     "string": ("redis_command", {"command": ["GET", "text"]}),
-    "names": ("redis_command", {"commands": [["SCAN", "0", "COUNT", "10000"]] * 200}),
+    "names": ("redis_command", {"commands": [["SCAN", "0", "COUNT", "10000"]] * 10}),
+    "entry": ("redis_stream", {"key": "stream"}),
     "profile": ("redis_profile", {}),
 }
 
@@ -72,4 +77,6 @@ def test_no_value_takes_more_than_the_chart_allows(tmp_path: Path) -> None:
                         said in text for said in ("ask for", "try again", "no answer within")
                     ), (name, text)
                 assert peak(sidecar) - idle < MOST, name
+            groups = asked(sidecar, *ASKED["entry"])["structuredContent"]["groups"]
+            assert [group["name"] for group in groups] == ["g"]
             assert sidecar.get("/health")[0] == 200

@@ -7,13 +7,17 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp import Client, MCPError
 from mcp_types import PromptReference, ResourceTemplateReference, TextContent, TextResourceContents
 from redis import Redis
 
-from servers.redis.tests.conftest import ok
+from servers.redis.tests.conftest import Start, ok
 from tools.backends.sidecar import Sidecar
 
 pytestmark = pytest.mark.anyio
@@ -160,6 +164,74 @@ async def test_subscribers_are_told_when_a_key_changes(sidecar: Sidecar, redis: 
         wait_until(lambda: redis.pubsub_numsub("__keyspace@0__:c")[0][1] == 0)
     finally:
         redis.config_set("notify-keyspace-events", "")
+
+
+class Listener:
+    """A client that listens to changes of resources; the SDK's own tells of several alike once."""
+
+    def __init__(self, sidecar: Sidecar, token: str, uris: list[str]) -> None:
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        params = {"_meta": meta, "notifications": {"resourceSubscriptions": uris}}
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params})
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "MCP-Protocol-Version": "2026-07-28",
+            "Mcp-Method": "subscriptions/listen",
+            "Content-Type": "application/json",
+            "Accept": "application/json, text/event-stream",
+        }
+        self._connection = HTTPConnection("127.0.0.1", sidecar.port, timeout=20)
+        self._connection.request("POST", "/mcp", body, headers)
+        self._answer = self._connection.getresponse()
+        self.honoured = self._next()["notifications"].get("resourceSubscriptions", [])
+
+    def _next(self) -> dict[str, Any]:
+        while not (line := self._answer.readline()).startswith(b"data:"):
+            assert line
+        return dict(json.loads(line.removeprefix(b"data:"))["params"])
+
+    def told_until(self, uri: str) -> list[str]:
+        told = [self._next()["uri"]]
+        while told[-1] != uri:
+            told.append(self._next()["uri"])
+        return told
+
+    def close(self) -> None:
+        self._answer.close()
+        self._connection.close()
+
+
+def test_a_subscriber_is_told_once_of_what_its_own_user_may_read(start: Start, redis: Redis, tmp_path: Path) -> None:
+    names = {name: f"{name}-0123456789abcdef" for name in ("own", "same", "part", "deaf")}
+    tokens = tmp_path / "tokens"
+    tokens.write_text(
+        f"own read {names['own']}\nsame read {names['same']}\npart read {names['part']} part:part-secret\n"
+        f"deaf read {names['deaf']} deaf:deaf-secret\n"
+    )
+    redis.config_set("notify-keyspace-events", "KA")
+    for user, channels in (("part", "&*"), ("deaf", "resetchannels")):
+        rights = ("reset", "on", f">{user}-secret", "~app:*", channels, "+@all", "-@dangerous")
+        redis.execute_command("ACL", "SETUSER", user, *rights)
+    secret, often, last = uris = ["redis://key/secret", "redis://key/app%3Aoften", "redis://key/app%3Alast"]
+    try:
+        sidecar = start(MCP_AUTH_TOKENS_FILE=str(tokens))
+        with ExitStack() as stack:
+            own, same, part, deaf = (
+                stack.enter_context(closing(Listener(sidecar, token, uris))) for token in names.values()
+            )
+            assert own.honoured == same.honoured == uris
+            assert part.honoured == [often, last] and deaf.honoured == []
+            for key in ("app:often", "secret", "app:often", "app:last"):
+                redis.set(key, "1")
+            assert own.told_until(last) == same.told_until(last) == [often, secret, often, last]
+            assert part.told_until(last) == [often, often, last]
+    finally:
+        redis.config_set("notify-keyspace-events", "")
+        redis.acl_deluser("part", "deaf")
 
 
 async def next_uri(changes: AsyncIterator[object]) -> str:

@@ -90,6 +90,24 @@ async def test_documents_are_found_in_pages(client: Client) -> None:
     assert len(titles) == 5 and titles[0] == "Solaris"
 
 
+async def test_a_document_that_is_longer_than_a_result_hides_no_others(
+    engine: tuple[Redis, Sidecar], client: Client
+) -> None:
+    redis, _ = engine
+    redis.execute_command("FT.CREATE", "long", "PREFIX", "1", "long:", "SCHEMA", "n", "NUMERIC", "SORTABLE")
+    try:
+        long: dict[Any, Any] = {f"f{number}": "y" * 2000 for number in range(40)}
+        redis.hset("long:0", mapping={"n": 0} | long)
+        redis.hset("long:1", mapping={"n": 1})
+        load = ["LOAD", "41", "@n", *(f"@f{number}" for number in range(40)), "SORTBY", "1", "@n"]
+        found = await ok(client, "redis_search", index="long", sort="n")
+        rows = await ok(client, "redis_aggregate", index="long", steps=load)
+    finally:
+        redis.execute_command("FT.DROPINDEX", "long", "DD")
+    assert [d["key"] for d in found["documents"]] == ["long:0", "long:1"] and "fields" in found["warnings"][0]
+    assert rows["rows"][1] == {"n": "1"} and "load fewer fields" in rows["warnings"][0]
+
+
 async def test_documents_are_grouped(client: Client) -> None:
     steps = ["GROUPBY", "1", "@genre", "REDUCE", "COUNT", "0", "AS", "n", "SORTBY", "2", "@n", "DESC"]
     assert await ok(client, "redis_aggregate", index="books", steps=steps) == {

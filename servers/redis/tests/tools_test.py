@@ -92,6 +92,22 @@ async def test_scan_misses_no_key_while_redis_rehashes(client: Client, redis: Re
     assert found == set(names)
 
 
+@pytest.mark.parametrize("arguments", [{}, {"order": "memory"}])
+async def test_a_name_that_no_result_has_room_for_hides_no_others(
+    client: Client, redis: Redis, arguments: dict[str, Any]
+) -> None:
+    redis.mset({"\x01" * 4000: "x" * 100_000, "a": "", "b": ""})
+    found, warned = set(), []
+    while True:
+        page = await ok(client, "redis_scan", **arguments)
+        found |= {key["key"] for key in page["keys"]}
+        warned += page.get("warnings", [])
+        if "cursor" not in page:
+            break
+        arguments = arguments | {"cursor": page["cursor"]}
+    assert found == {"a", "b"} and "MCP_MAX_RESULT_BYTES" in warned[0]
+
+
 async def test_scan_by_type_with_ttl(client: Client, redis: Redis) -> None:
     redis.set("s", "x")
     redis.hset("h", mapping={"a": 1})
@@ -275,6 +291,13 @@ async def test_write_conditions_and_ttl(client: Client, redis: Redis) -> None:
     assert "nothing was written" in await error(client, "redis_write", key="k", type="hash", value={"a": "b"})
     await ok(client, "redis_write", key="k", type="hash", value={"a": "b"}, replace=True)
     assert redis.hgetall("k") == {b"a": b"b"}
+
+
+async def test_a_key_in_its_last_millisecond_does_not_become_permanent(client: Client, redis: Redis) -> None:
+    for number in range(80):
+        redis.set("k", "old", px=2 + number % 4)
+        await client.call_tool("redis_write", {"key": "k", "value": "new", "condition": "present"})
+        assert redis.pttl("k") != -1
 
 
 async def test_delete_takes_names_and_not_patterns(client: Client, redis: Redis) -> None:

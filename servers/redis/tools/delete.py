@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from typing import Annotated, NotRequired
 
 from pydantic import Field
@@ -44,8 +43,7 @@ async def redis_delete(
                 f"{words(answer)}{doubt(answer)}"
             )
     missing = [show_key(name) for name, answer in zip(names, answers, strict=True) if not answer]
-    room = Room(call.max_bytes)
-    told = list(itertools.takewhile(room.take, missing))
+    told = Room(call.max_bytes).kept(missing)
     deleted: DeletedKeys = {"deleted": len(names) - len(missing), "missing": told}
     if len(told) < len(missing):
         deleted["left_out"] = len(missing) - len(told)
@@ -75,9 +73,8 @@ async def redis_delete_matching(
     names = await _matching(call, pattern, most)
     token = _token(names)
     if confirm is None:
-        room = Room(call.max_bytes)
-        sample = [show_name(name) for name in names[:SAMPLE]]
-        return {"matched": len(names), "sample": [key for key in sample if room.take(key)], "confirm": token}
+        sample = Room(call.max_bytes).kept(show_name(name) for name in names[:SAMPLE])
+        return {"matched": len(names), "sample": sample, "confirm": token}
     if confirm != token:
         raise ToolError(
             f"nothing was deleted: other keys match than in the first call, now {len(names)}; call without confirm to see them"

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.backend import BackendError
+from servers.common.backend import BackendError, warn
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.format.replies import as_json, info, number, pairs, parts, said
 from servers.redis.policy.key_scope import ScopedRedis
@@ -37,9 +37,14 @@ async def redis_diagnose(
     if settings and topic != "config":
         raise ToolError(f"settings are for topic config, and the topic is {topic}")
     diagnosis = await (_settings(call, settings or ["*"]) if topic == "config" else _TOPICS[topic](call, limit))
-    if "rows" in diagnosis:
-        room = Room(call.max_bytes, 2048)
-        diagnosis["rows"] = [row for row in diagnosis["rows"][:limit] if room.take(row)]
+    room = Room(call.max_bytes)
+    rows = diagnosis.pop("rows", None)
+    diagnosis = room.fit(diagnosis) or diagnosis
+    if rows is not None:
+        rows = rows[:limit]
+        diagnosis["rows"] = room.kept(rows)
+        if left_out := len(rows) - len(diagnosis["rows"]):
+            warn(f"{left_out} more rows had no room in this result")
     return diagnosis
 
 
@@ -57,7 +62,7 @@ async def _slowlog(call: Call[ScopedRedis], limit: int) -> Diagnosis:
             "key": _key(call, entry[3]),
             "microseconds": entry[2],
             "at": entry[1],
-            "client": said(entry[5] or entry[4]),
+            "client": said(entry[5] or entry[4])[:100],
         }
         for entry in sorted(entries, key=lambda e: -e[2])
     ]
@@ -190,12 +195,13 @@ SECRET_SETTINGS = re.compile("pass|secret|auth|key|user|token")
 
 
 async def _settings(call: Call[ScopedRedis], patterns: list[str]) -> Diagnosis:
-    """CONFIG GET, of one server; what may be a secret is masked.
+    """CONFIG GET; what may be a secret is masked. A setting that differs between the servers of a cluster has a value for each.
 
     Raises:
         ToolError: a pattern is no setting's.
     """
-    found = pairs(await call.backend.read("CONFIG", "GET", "*"))
+    servers = [pairs(reply) for reply in await call.backend.each("CONFIG", "GET", "*")]
+    found = {name: [server.get(name, b"") for server in servers] for server in servers for name in server}
     chosen = {pattern: {name for name in found if fnmatchcase(name, pattern)} for pattern in patterns}
     if missing := [pattern[:100] for pattern, names in chosen.items() if not names]:
         raise ToolError(
@@ -203,11 +209,16 @@ async def _settings(call: Call[ScopedRedis], patterns: list[str]) -> Diagnosis:
         )
     return {
         "rows": [
-            {"name": name, "value": "(masked)" if value and SECRET_SETTINGS.search(name) else said(value)[:200]}
-            for name, value in sorted(found.items())
+            {"name": name}
+            | _value(["(masked)" if v and SECRET_SETTINGS.search(name) else said(v)[:200] for v in values])
+            for name, values in sorted(found.items())
             if any(name in names for names in chosen.values())
         ]
     }
+
+
+def _value(values: list[str]) -> dict[str, Any]:
+    return {"value": values[0]} if len(set(values)) == 1 else {"values": values}
 
 
 async def _commands(call: Call[ScopedRedis], limit: int) -> Diagnosis:

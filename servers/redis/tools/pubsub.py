@@ -11,12 +11,17 @@ from pydantic import Field
 from redis.asyncio.client import PubSub
 from typing_extensions import TypedDict
 
-from servers.common.backend import BackendError
+from servers.common.backend import BackendError, time_left
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.format.key_encoding import LONGEST_PATTERN, parse, show, show_key
 from servers.redis.policy.key_scope import ScopedRedis
 
 GLOB = frozenset(b"*?[")
+
+MARGIN = 0.5
+"""Seconds before the call's deadline at which listening ends, so that what was heard is told."""
+
+ENDED = "the operator allows a call no more time (MCP_CALL_TIMEOUT_SECONDS)"
 
 NOTIFICATION = re.compile(rb"__key(?:space|event)@(\d+)__:")
 """Channels of keyspace notifications, with the number of the database."""
@@ -80,9 +85,7 @@ async def _channels(call: Call[ScopedRedis], limit: int) -> Heard:
     for flat in await call.backend.each("PUBSUB", "NUMSUB", *names):
         for name, count in zip(flat[::2], flat[1::2], strict=True):
             counts[name] = counts.get(name, 0) + count
-    room = Room(call.max_bytes)
-    rows = [{"channel": show_key(name), "subscribers": counts.get(name, 0)} for name in names]
-    kept = [row for row in rows if room.take(row)]
+    kept = Room(call.max_bytes).kept({"channel": show_key(name), "subscribers": counts.get(name, 0)} for name in names)
     return {"channels": kept, "cut": True} if len(kept) < len(found) else {"channels": kept}
 
 
@@ -101,9 +104,11 @@ async def _collect(
 ) -> Heard:
     loop = asyncio.get_running_loop()
     start = loop.time()
+    short = time_left() - MARGIN < seconds
+    end = start + min(seconds, time_left() - MARGIN)
     room = Room(call.max_bytes)
     messages: list[dict[str, Any]] = []
-    while (left := start + seconds - loop.time()) > 0:
+    while (left := end - loop.time()) > 0:
         try:
             message = await asyncio.wait_for(heard.get(), min(left, 1.0))
         except TimeoutError:
@@ -117,11 +122,11 @@ async def _collect(
                     return {"messages": messages, "ended": str(error)}
             await call.progress(loop.time() - start, seconds, f"{len(messages)} messages")
             continue
-        row = {"channel": show_key(message["channel"]), "message": show(message["data"], 4096)}
-        if len(messages) == limit or not room.take(row):
+        row = room.fit({"channel": show_key(message["channel"]), "message": show(message["data"], 4096)})
+        if len(messages) == limit or row is None:
             return {"messages": messages, "cut": True}
         messages.append(row)
-    return {"messages": messages}
+    return {"messages": messages, "ended": ENDED} if short else {"messages": messages}
 
 
 class Published(TypedDict):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired
@@ -26,6 +28,7 @@ from servers.redis.format.key_encoding import (
     show_key,
     show_name,
     show_part,
+    show_within,
 )
 from servers.redis.format.replies import as_json, pairs, said, score, seconds, words
 from servers.redis.policy.command_cost import (
@@ -47,6 +50,9 @@ LISTPACK = 600
 
 LONGEST_FIELD = 64 * 1024
 """Bytes of a field that a page of a hash of few, big fields reads."""
+
+MOST_PAGED = 10_000
+"""Elements of a vector set that is read in pages."""
 
 RESERVE = 700
 """Bytes of a result beside the key's name and what it holds."""
@@ -215,7 +221,12 @@ class _ReadWindow:
             raise ToolError(
                 f"the key has {self.memory} bytes in {length} elements: they are too big to be read through this server"
             )
-        return min(self.limit, max(4 * self.room // max(each, 1), 1))
+        return min(self.limit, self.most(length))
+
+    def most(self, length: int) -> int:
+        """Return the number of elements that are not much more than there is room for."""
+        each = self.memory // max(length, 1)
+        return max(4 * self.room // max(each, 1), 1)
 
     def reserved(self, length: int, copies: int = COPIES) -> AbstractAsyncContextManager[None]:
         """Hold the memory that a page may take, to be read inside this context.
@@ -234,12 +245,7 @@ class _ReadWindow:
 
     def shown(self, value: bytes) -> Any:
         """Return an element, cut so that two of them fit into a result."""
-        shown = show(value, ELEMENT_BYTES)
-        most = self.room // 2 - 64
-        while (need := size(shown)) > most:
-            value_bytes = len(value) if isinstance(shown, str) else len(value[:ELEMENT_BYTES])
-            shown = show_part(value[: value_bytes * most // need - 16]) | {"bytes": len(value)}
-        return shown
+        return show_within(value, ELEMENT_BYTES, self.room // 2 - 96)
 
 
 async def _string(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
@@ -310,13 +316,19 @@ def _slice(part: bytes, page: _ReadWindow, length: int) -> dict[str, Any]:
     return answer
 
 
+_TTL = {"ttl_s": 10**9}
+"""What the TTL of a field takes of a page."""
+
+
 async def _hash(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
     length = await call.backend.read("HLEN", name)
     if page.field is not None:
         return {"length": length} | await _hash_field(call, name, page, parse_key(page.field))
     if page.memory > SMALL_KEY and length <= SAMPLES:
         return {"length": length} | await _big_fields(call, name, page)
-    answer = await _scanned(call, "HSCAN", name, page, length, "fields", lambda flat: _fields(flat, page))
+    answer = await _scanned(
+        call, "HSCAN", name, page, length, "fields", lambda flat: list(_fields(flat, page)), lambda row: row | _TTL
+    )
     if length and "cursor" not in answer and page.cursor == "0":
         # HLEN counts fields that have expired and are not yet removed.
         length = min(length, len(answer["fields"]))
@@ -375,10 +387,9 @@ async def _add_ttls(call: Call[ScopedRedis], name: bytes, fields: list[Any]) -> 
                 row["ttl_s"] = ttl
 
 
-def _fields(flat: Any, page: _ReadWindow) -> list[Any]:
+def _fields(flat: Any, page: _ReadWindow) -> Iterator[Any]:
     """Names and values, in turn."""
-    named = zip(flat[::2], flat[1::2], strict=True)
-    return [{"field": page.shown(f), "value": page.shown(v)} for f, v in named]
+    return ({"field": page.shown(f), "value": page.shown(v)} for f, v in zip(flat[::2], flat[1::2], strict=True))
 
 
 async def _set(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
@@ -390,9 +401,21 @@ async def _set(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[
 
 
 async def _scanned(
-    call: Call[ScopedRedis], command: str, name: bytes, page: _ReadWindow, length: int, into: str, make: Any
+    call: Call[ScopedRedis],
+    command: str,
+    name: bytes,
+    page: _ReadWindow,
+    length: int,
+    into: str,
+    make: Callable[[Any], list[Any]],
+    shown: Callable[[Any], Any] = lambda item: item,
 ) -> dict[str, Any]:
-    """Pages of HSCAN or SSCAN."""
+    """Pages of HSCAN or SSCAN.
+
+    Args:
+        make: makes items of an answer
+        shown: what an item may become in the result
+    """
     most = page.count(length)
 
     async def step(server: int, position: int, count: int) -> tuple[int, int, list[Any]]:
@@ -400,39 +423,52 @@ async def _scanned(
             following, raw = await call.backend.read(command, name, position, "COUNT", min(count, most))
             return (0 if int(following) else -1), int(following), make(raw)
 
-    found, cursor = await scanned(call, step, Cursor(page.cursor), page.limit, room=page.room)
+    found, cursor = await scanned(call, step, Cursor(page.cursor), page.limit, shown, page.room)
     return {into: found, "cursor": cursor} if cursor else {into: found}
 
 
 async def _list(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
-    """A page of a list. The cursor is the index that follows, and a digest of the element before it: where that is another one
-    now, the list was changed at its beginning (reverse: its end), and nobody can tell what was missed.
+    """A page of a list. The cursor is the index that follows, the length, and what the last elements before it are: where these
+    are others now, the list was changed at its beginning (reverse: its end), and nobody can tell what was missed. Where they
+    repeat, they may be the same at another place, so that another length counts as a change, too.
     """
-    at, _, digest = page.cursor.partition("-")
-    if not at.isdigit() or len(at) > 18:
+    found = _LIST_CURSOR.fullmatch(page.cursor)
+    if not found:
         raise page.foreign()
-    offset = int(at)
+    offset, known, before_length, digest = int(found[1]), int(found[2] or 0), int(found[3] or 0), found[4]
+    known = min(known, offset, WINDOW)
     length = await call.backend.read("LLEN", name)
-    first, last = max(offset - 1, 0), offset + page.count(length) - 1
+    first, last = offset - known, offset + page.count(length) - 1
     bounds = (-last - 1, -first - 1) if page.reverse else (first, last)
     async with page.reserved(length):
         length, raw = await _answers(call, ("LLEN", name), ("LRANGE", name, *bounds))
         if page.reverse:
             raw.reverse()
-        before = raw.pop(0) if offset and raw else None
-        kept = _kept([page.shown(item) for item in raw], page)
+        before, new = raw[:known], raw[known:]
+        kept = _kept([page.shown(item) for item in new], page)
         answer: dict[str, Any] = {"length": length, "items": kept}
-        if digest and (before is None or _digest(before) != digest):
+        repeats = length != before_length and len(set(before)) < len(before)
+        if digest and (_digest(before) != digest or repeats):
             answer["about"] = {
                 "changed": "the list was changed between two pages: elements may be missing or appear twice"
             }
         if kept and offset + len(kept) < length:
-            answer["cursor"] = f"{offset + len(kept)}-{_digest(raw[len(kept) - 1])}"
+            told = raw[: known + len(kept)][-min(WINDOW, page.most(length)) :]
+            answer["cursor"] = f"{offset + len(kept)}.{len(told)}.{length}-{_digest(told)}"
     return answer
 
 
-def _digest(element: bytes) -> str:
-    return hashlib.blake2b(element, digest_size=4).hexdigest()
+_LIST_CURSOR = re.compile(r"(\d{1,18})(?:\.(\d{1,3})\.(\d{1,18})-([0-9a-f]{8}))?")
+
+WINDOW = 16
+"""Elements of a list by which a page finds out whether it follows the one before."""
+
+
+def _digest(elements: list[bytes]) -> str:
+    digest = hashlib.blake2b(digest_size=4)
+    for element in elements:
+        digest.update(b"%d:" % len(element) + element)
+    return digest.hexdigest()
 
 
 async def _zset(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
@@ -468,25 +504,27 @@ async def _members(
     order = SortedSet(call.backend, name, reverse=page.reverse, least=page.start, greatest=page.end)
     found, more = await order.page(page.cursor, page.count(length))
     room = Room(page.room, 64)
-    kept = list(
-        itertools.takewhile(
-            lambda pair: room.take({"member": page.shown(pair[0]), "score": 0.1, "at": [0.1] * 8}), found
-        )
-    )
+    shown = itertools.takewhile(room.take, ({"member": page.shown(m), "score": 0.1, "at": [0.1] * 8} for m, _ in found))
+    kept = found[: len(list(shown))]
     if kept and (more or len(kept) < len(found)):
-        return kept, {"cursor": order.cursor(kept[-1])}
+        return kept, {"cursor": await order.cursor(kept[-1])}
     return kept, {}
 
 
 def _kept(items: list[Any], page: _ReadWindow) -> list[Any]:
     """As many items as there is room for."""
-    return list(itertools.takewhile(Room(page.room, 64).take, items))
+    return Room(page.room, 64).kept(items)
 
 
 async def _stream(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+    """A page of a stream. The cursor is the last id; if only some of its fields were given, ID+N with their number."""
     first, last = page.start or "-", page.end or "+"
+    at, _, given = page.cursor.partition("+")
+    if given and not (given.isdigit() and len(given) < 10):
+        raise page.foreign()
     if page.cursor != "0":
-        first, last = (first, "(" + page.cursor) if page.reverse else ("(" + page.cursor, last)
+        bound = at if given else "(" + at
+        first, last = (first, bound) if page.reverse else (bound, last)
     length = await call.backend.read("XLEN", name)
     count = page.count(length)
     async with page.reserved(length, COPIES_OF_STREAM):
@@ -497,11 +535,26 @@ async def _stream(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> di
             if page.reverse
             else ("XRANGE", name, first, last, "COUNT", count + 1),
         )
-        entries = _kept(
-            [{"id": said(identifier), "fields": _fields(fields or [], page)} for identifier, fields in raw], page
-        )
-        entries = entries[:count]
+        entries: list[dict[str, Any]] = []
         answer: dict[str, Any] = {"length": length, "entries": entries}
+        room = Room(page.room, 64)
+        for identifier, fields in raw[:count]:
+            skip = int(given or 0) if said(identifier) == at else 0
+            flat = (fields or [])[2 * skip :]
+            row = {
+                "id": said(identifier),
+                "fields": list(itertools.takewhile(Room(room.left, 64).take, _fields(flat, page))),
+            }
+            whole = len(row["fields"]) == len(flat) // 2
+            if (entries and not whole) or not room.take(row):
+                break
+            entries.append(row)
+            if not whole:
+                told = skip + len(row["fields"])
+                answer["about"] = {
+                    "cut": f"entry {row['id']} has {skip + len(flat) // 2} fields, {told} are read so far"
+                }
+                return answer | {"cursor": f"{row['id']}+{told}"}
         return answer | {"cursor": entries[-1]["id"]} if len(entries) < len(raw) else answer
 
 
@@ -528,24 +581,36 @@ async def _series(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> di
     about, raw = await _answers(
         call, ("TS.INFO", name), ("TS.RANGE", name, page.offset or "-", "+", "COUNT", page.limit + 1)
     )
-    answer: dict[str, Any] = {"about": _about(about), "length": pairs(about).get("totalSamples", 0)}
+    answer: dict[str, Any] = {"about": _about(about, page), "length": pairs(about).get("totalSamples", 0)}
     samples = [{"time_ms": int(time), "value": score(as_json(value))} for time, value in raw]
-    answer["entries"] = samples[: page.limit]
-    if len(samples) > page.limit:
-        answer["cursor"] = str(samples[-1]["time_ms"])
+    answer["entries"] = Room(page.room, 64 + size(answer["about"])).kept(samples[: page.limit])
+    if len(samples) > len(answer["entries"]):
+        answer["cursor"] = str(samples[len(answer["entries"])]["time_ms"])
     return answer
 
 
 async def _vectors(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
     """Read elements of a vector set, or what is nearest to one of them or to a vector."""
     length, about = await _answers(call, ("VCARD", name), ("VINFO", name))
-    found: dict[str, Any] = {"length": length, "about": _about(about)}
-    async with page.reserved(length):
+    found: dict[str, Any] = {"length": length, "about": _about(about, page)}
+    whole = page.field is None and length <= MOST_PAGED
+    # Most of its memory is vectors, and of these no more than one is read.
+    names = COPIES * min(page.memory, SMALL_KEY) + 2 * length * OBJECT_BYTES
+    async with hold(names, estimated=True) if whole else page.reserved(length):
+        if whole:
+            # Redis gives elements in no order, so all are asked for: they are put in the order of their marks.
+            if page.cursor != "0" and not re.fullmatch("[0-9a-f]{16}", page.cursor):
+                raise page.foreign()
+            marked = sorted((_mark(item), item) for item in await call.backend.read("VRANDMEMBER", name, length))
+            rest = marked if page.cursor == "0" else [pair for pair in marked if pair[0] > page.cursor]
+            found["items"] = _kept([page.shown(item) for _, item in rest[: page.limit]], page)
+            if len(found["items"]) < len(rest):
+                found["cursor"] = rest[len(found["items"]) - 1][0]
+            return found
         if page.field is None:
             items = await call.backend.read("VRANDMEMBER", name, page.count(length))
             found["items"] = _kept([page.shown(item) for item in items], page)
-            if len(found["items"]) < length:
-                found["about"]["items"] = "a random sample: a vector set has no order, and no pages"
+            found["about"]["items"] = f"a random sample: only vector sets of up to {MOST_PAGED} elements have pages"
             return found
         if page.field.startswith("["):
             vector = parse_vector(page.field)
@@ -558,11 +623,11 @@ async def _vectors(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> d
                 raise ToolError(f"the vector set has no element {page.field!r}: redis_read without field shows some")
             found["about"]["vector"] = [score(number) for number in vector[: page.room // 64]]
             if attributes is not None:
-                found["about"]["attributes"] = page.shown(attributes)
+                found["about"]["attributes"] = show_within(attributes, ELEMENT_BYTES, page.room // 4)
         flat = await call.backend.read("VSIM", name, *to, "WITHSCORES", "COUNT", page.count(length))
         room = Room(page.room, 64 + size(found["about"]))
         nearest = ({"member": page.shown(m), "score": score(s)} for m, s in zip(flat[::2], flat[1::2], strict=True))
-        found["members"] = list(itertools.takewhile(room.take, nearest))
+        found["members"] = room.kept(nearest)
     return found
 
 
@@ -570,13 +635,19 @@ def _info(*command: str) -> Any:
     """Return a reader of what can only be described."""
 
     async def read(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
-        return {"about": _about(await call.backend.read(*command, name))}
+        return {"about": _about(await call.backend.read(*command, name), page)}
 
     return read
 
 
-def _about(flat: Any) -> dict[str, Any]:
-    return {name: as_json(value) for name, value in pairs(flat).items()}
+def _about(flat: Any, page: _ReadWindow) -> dict[str, Any]:
+    """Return details of a type, in a third of the room at most."""
+    about = {name: as_json(value) for name, value in pairs(flat).items()}
+    return Room(page.room // 3, 0).fit(about) or {}
+
+
+def _mark(element: bytes) -> str:
+    return hashlib.blake2b(element, digest_size=8).hexdigest()
 
 
 _READERS = {

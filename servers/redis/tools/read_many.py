@@ -114,7 +114,7 @@ async def redis_read_many(
         ]
         if chosen:
             await _choose(call, names, kinds, chosen, peeks)
-    room = Room(call.max_bytes)
+    room = Room(call.max_bytes, rest="redis_read with its key shows it in full")
     found: list[Short] = []
     for batch in _batches(peeks):
         peeked = [peek for index in batch if (peek := peeks[index])]
@@ -131,9 +131,9 @@ async def redis_read_many(
                     short = _short(call, names[index], short, peek, [next(replies) for _ in peek.commands])
                 elif values and kinds[index] in _PEEK:
                     short["too_big"] = True
-                if not room.take(short):
+                if (shown := room.fit(short)) is None:
                     return {"keys": found, "left_out": len(keys) - len(found)}
-                found.append(short)  # type: ignore[arg-type]
+                found.append(shown)  # type: ignore[arg-type]
     return {"keys": found}
 
 

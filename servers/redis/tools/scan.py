@@ -181,9 +181,12 @@ async def scanned(
             count = min(count // 2, _count(left, count, len(items)))
             continue
         for index, item in enumerate(items):
-            if len(found) == limit or not left_over.take(shown(item)):
+            if len(found) < limit and left_over.take(shown(item)):
+                found.append(item)
+            elif found:
                 return found, Cursor.text(server, position, skip + index)
-            found.append(item)
+            else:
+                warn(TOO_LONG)
         server, position, skip = next_server, following, 0
         if server < 0:
             return found, None
@@ -198,6 +201,13 @@ def _count(wanted: int, looked_at: int, had: int) -> int:
     """Estimate COUNT from the hit rate so far, aiming slightly low."""
     return min(max(wanted * looked_at * 3 // (4 * had), 1), SCAN_COUNT) if had else SCAN_COUNT
 
+
+TOO_LONG = (
+    "a key was left out whose name is longer than a result may be: ask the operator to raise MCP_MAX_RESULT_BYTES"
+)
+
+SPARE = 1000
+"""Keys that are kept beside those asked for, as some may be deleted before they are shown."""
 
 _ORDERS = {
     "memory": ("memory_bytes", ("MEMORY", "USAGE")),
@@ -217,22 +227,32 @@ async def _ordered(
         server, position, names = await call.backend.scan(server, position, *words, "COUNT", SCAN_COUNT)
         names = short(filter(call.backend.scope.has, names))
         for chunk in chunks(names):
-            top = heapq.nlargest(limit, [*top, *await _measured(call, chunk, order, command, ttl_below_s)])
-            # No more of them are kept than a result has room for: their names may be long.
-            shown = itertools.accumulate(min(len(name), LONGEST_NAME) for _, name in top)
-            top = top[: 1 + sum(length <= call.max_bytes for length in shown)]
+            top = heapq.nlargest(limit + SPARE, [*top, *await _measured(call, chunk, order, command, ttl_below_s)])
+            # Not many more of them are kept than a result has room for: their names may be long.
+            shown = itertools.accumulate(len(name) for _, name in top)
+            top = top[: 1 + sum(length <= 4 * call.max_bytes for length in shown)]
         if server < 0:
             break
         await call.progress(step + 1, SCAN_STEPS, "looking at keys")
     room = Room(call.max_bytes)
     keys: list[Key] = []
+    gone = 0
     for (measured, _), key in zip(top, await described(call, [name for _, name in top]), strict=True):
-        if key is not None:
-            if order != "ttl":
-                key[field] = measured  # type: ignore[literal-required]
-            if not room.take(key):
-                break
+        if key is None:
+            gone += 1
+            continue
+        if order != "ttl":
+            key[field] = measured  # type: ignore[literal-required]
+        if len(keys) == limit:
+            break
+        if room.take(key):
             keys.append(key)
+        elif keys:
+            break
+        else:
+            warn(TOO_LONG)
+    if gone and len(keys) < limit:
+        warn(f"{gone} of these keys were deleted during the call: call again to see others")
     return {"keys": keys} if server < 0 else {"keys": keys, "cursor": Cursor.text(server, position)}
 
 

@@ -52,7 +52,7 @@ async def redis_indexes(
 ) -> Indexes:
     """List search indexes: fields, vector dimensions, key prefixes and document counts. Call it before redis_search."""
     names = [encode(index)] if index else await _names(call)
-    room = Room(call.max_bytes)
+    room, names_left_out = Room(call.max_bytes - call.max_bytes // 8), Room(call.max_bytes // 8)
     result: Indexes = {"indexes": []}
     for name in names:
         try:
@@ -61,10 +61,10 @@ async def redis_indexes(
             if index:
                 raise
             continue  # out of scope, or dropped since
-        if not room.take(found):
-            result.setdefault("left_out", []).append(show_key(name))
-            continue
-        result["indexes"].append(found)
+        if (shown := room.fit(found)) is not None:
+            result["indexes"].append(shown)
+        elif names_left_out.take(found["name"]):
+            result.setdefault("left_out", []).append(found["name"])
     return result
 
 
@@ -171,7 +171,7 @@ async def redis_search(
     fitting = sum(size <= MOST_BYTES for size in itertools.accumulate(sizes))
     found: SearchPage = {"total": total, "documents": []}
     vectors = {str(field.get("attribute")) for field in about["fields"] if str(field.get("type")).upper() == "VECTOR"}
-    room = Room(call.max_bytes)
+    room = Room(call.max_bytes, rest="redis_search with fields returns some, and redis_read with field one in full")
     if keys and not fitting:
         found["documents"] = [{"key": show_name(keys[0], LONGEST_NAME), "too_big": True, "bytes": sizes[0]}]
     async with hold(COPIES * sum(sizes[:fitting]), estimated=True):
@@ -181,9 +181,9 @@ async def redis_search(
             document |= {
                 field: _shown(call, field, value, field in vectors) for field, value in pairs(flat or []).items()
             }
-            if not room.take(document):
+            if (shown := room.fit(document)) is None:
                 break
-            found["documents"].append(document)
+            found["documents"].append(shown)
     if cursor + len(found["documents"]) < total and found["documents"]:
         found["cursor"] = cursor + len(found["documents"])
     return found
@@ -257,13 +257,13 @@ async def redis_aggregate(
     name = encode(index)
     await _index(call, name)
     words = [encode(query), *(encode(step) for step in steps), "LIMIT", 0, limit + 1]
-    room = Room(call.max_bytes)
+    room = Room(call.max_bytes, rest="load fewer fields")
     rows: list[dict[str, Any]] = []
     async with hold(COPIES * limit * VALUE_BYTES, estimated=True):
         _, *found = await call.backend.read("FT.AGGREGATE", name, *words, at=name)
         for flat in found:
-            row = {field: _shown(call, field, value, False) for field, value in pairs(flat).items()}
-            if len(rows) == limit or not room.take(row):
+            row = room.fit({field: _shown(call, field, value, False) for field, value in pairs(flat).items()})
+            if len(rows) == limit or row is None:
                 return {"rows": rows, "cut": True}
             rows.append(row)
     return {"rows": rows}

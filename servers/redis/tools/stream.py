@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.backend import warn
 from servers.common.memory_budget import hold
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.format.key_encoding import LONGEST_NAME, KeyName, Pattern, parse_key, show_name
@@ -61,22 +62,28 @@ async def redis_stream(
     # XINFO STREAM answers with the first and the last entry.
     ends = min(memory, 4 * memory // max(length, 1)) if isinstance(memory, int) else 0
     if ends <= LONGEST_ENDS:
-        async with hold(COPIES_OF_STREAM * ends, estimated=True):
-            about = pairs(await call.backend.read("XINFO", "STREAM", name))
-            state["stream"] = {field: as_json(value) for field, value in about.items() if not isinstance(value, list)}
-            for end in ("first", "last"):
-                if entry := about.get(f"{end}-entry"):
-                    state["stream"][f"{end}-id"] = said(entry[0])
-    room = Room(call.max_bytes)
+        # One of them may be much longer than the others: then no more is told either.
+        with contextlib.suppress(ToolError):
+            async with hold(COPIES_OF_STREAM * ends, estimated=True):
+                about = pairs(await call.backend.read("XINFO", "STREAM", name))
+                state["stream"] = {
+                    field: as_json(value) for field, value in about.items() if not isinstance(value, list)
+                }
+                for end in ("first", "last"):
+                    if entry := about.get(f"{end}-entry"):
+                        state["stream"][f"{end}-id"] = said(entry[0])
     if group is None:
         groups = await call.backend.read("XINFO", "GROUPS", name)
-        state["groups"] = [row for row in map(_row, groups) if room.take(row)]
+        state["groups"] = Room(call.max_bytes, 1024).kept(map(_row, groups))
+        if left_out := len(groups) - len(state["groups"]):
+            warn(f"{left_out} more groups had no room in this result")
         return state
     of = parse_key(group)
     # A group has as many consumers as a program forgot to delete: they have a fifth of the room.
     consumers = await call.backend.read("XINFO", "CONSUMERS", name, of)
-    few = Room(call.max_bytes // 5)
-    state["consumers"] = [row for row in map(_row, consumers) if few.take(row)]
+    state["consumers"] = Room(call.max_bytes // 5).kept(map(_row, consumers))
+    if left_out := len(consumers) - len(state["consumers"]):
+        warn(f"{left_out} more consumers had no room in this result")
     words: list[Any] = ["XPENDING", name, of, *(("IDLE", idle_s * 1000) if idle_s else ())]
     waiting = await call.backend.read(*words, cursor, "+", limit + 1)
     state["pending"] = []
@@ -115,8 +122,8 @@ async def _overview(call: Call[ScopedRedis], pattern: str, limit: int, cursor: s
             break
         await call.progress(step + 1, SCAN_STEPS, f"{len(rows)} streams")
     rows.sort(key=lambda row: (-row["pending"], -row["length"], row["key"]))
-    room = Room(call.max_bytes)
-    state: StreamState = {"streams": list(itertools.takewhile(room.take, rows[:limit]))}
+    room = Room(call.max_bytes, rest="redis_scan shows whole keys, and redis_stream with key all groups")
+    state: StreamState = {"streams": room.kept(rows[:limit])}
     if server >= 0:
         state["cursor"] = Cursor.text(server, position)
     return state

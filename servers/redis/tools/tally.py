@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from hashlib import blake2b
 from typing import Annotated, NotRequired
@@ -84,7 +83,7 @@ async def redis_tally(
         warn(f"{too_long} hashes were left out: a value of theirs has more than {LONGEST} bytes")
     room = Room(call.max_bytes, 512 + size(sample))
     rows: list[dict[str, int | str]] = [{"value": value, "count": n} for (value, _), n in counts.most_common(limit)]
-    told = list(itertools.takewhile(room.take, rows))
+    told = room.kept(rows)
     tallied: Tallied = {"hashes": counts.total() + without, "counts": told, "without": without, "sample": sample}
     if len(told) < len(counts):
         tallied["left_out"] = len(counts) - len(told)

@@ -212,8 +212,8 @@ class _Change:
             commands.append(("EXPIRE", self.name, self.ttl_s))
         elif self.ttl_s == 0:
             commands.append(("PERSIST", self.name))
-        elif left > 0:
-            commands.append(("PEXPIRE", self.name, left))
+        elif left >= 0:
+            commands.append(("PEXPIRE", self.name, max(left, 1)))
         if self.type in _LENGTHS:
             commands.append((*_LENGTHS[self.type], self.name))
         return commands
@@ -297,8 +297,8 @@ def _elements(command: str, kind: str) -> Make:
     return make
 
 
-_PAIRS = {"type": "object", "additionalProperties": {"type": "string"}}
-_LIST = {"type": "array", "items": {"type": "string"}}
+_PAIRS = {"type": "object", "additionalProperties": {"type": "string"}, "maxProperties": MOST_ELEMENTS}
+_LIST = {"type": "array", "items": {"type": "string"}, "maxItems": MOST_ELEMENTS}
 _SHAPES: dict[str, dict[str, Any]] = {
     "hash": _PAIRS, "list": _LIST, "set": _LIST, "zset": {"type": "object"}, "stream": _PAIRS,
     "vectorset": {"type": "object"},

@@ -156,6 +156,7 @@ spec:
 {{- range $values.extraEnv -}}
 {{- if eq .name "PORT" }}{{ fail (printf "%s.extraEnv can't have PORT; set %s.port" $name $name) }}{{ end -}}
 {{- end -}}
+{{- include "dox-asdlc.checkUnused" (dict "value" (printf "%s.prometheus" $name) "section" $values.prometheus "switch" "enabled" "defaults" (dict "port" 0 "path" "/metrics")) -}}
 {{- $own := printf "- name: PORT\n  value: %q" (toString $values.port) -}}
 {{- range $store, $prefix := dict "redis" "REDIS" "elasticsearch" "ES" -}}
 {{- $wanted := get $values.stores $store -}}

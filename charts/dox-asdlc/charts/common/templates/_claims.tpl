@@ -21,7 +21,7 @@ volumeClaimTemplates:
     spec:
       accessModes:
         {{- toYaml .accessModes | nindent 8 }}
-      {{- with .storageClass }}
+      {{- with include "dox-asdlc.storageClass" $.root }}
       storageClassName: {{ . | quote }}
       {{- end }}
       resources:
@@ -29,6 +29,11 @@ volumeClaimTemplates:
           storage: {{ .size }}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The storage class of a chart's claims; none is the cluster's default. */}}
+{{- define "dox-asdlc.storageClass" -}}
+{{- .Values.persistence.storageClass | default (.Values.global | default dict).storageClass -}}
 {{- end -}}
 
 {{/* The pod's volume where no claim is made for it, from {root, name}. */}}
@@ -56,6 +61,13 @@ Refuses values that would be ignored, or that the API refuses once the StatefulS
 {{- if and $new.existingClaim (not $new.enabled) -}}
 {{- fail (printf "%s.persistence.existingClaim is set, and %s.persistence.enabled is false: it would be ignored" $chart $chart) -}}
 {{- end -}}
+{{- if $new.existingClaim -}}
+{{- range $key := list "storageClass" "annotations" "retentionPolicy" -}}
+{{- if get $new $key -}}
+{{- fail (printf "%s.persistence.%s would be ignored: %s.persistence.existingClaim is there already" $chart $key $chart) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- range .root.Values.extraVolumes -}}
 {{- if and (has .name (list "data" "storage")) $new.enabled -}}
 {{- fail (printf "%s.extraVolumes can't have the name %s: it is that of the claim" $chart .name) -}}
@@ -74,8 +86,9 @@ Refuses values that would be ignored, or that the API refuses once the StatefulS
 {{- fail (printf "%s.persistence.size can't go from %v to %v: the claims of StatefulSet %s can't change. %s" $chart $size $new.size $name $how) -}}
 {{- end -}}
 {{- $class := .spec.storageClassName | default "" -}}
-{{- if ne $class $new.storageClass -}}
-{{- fail (printf "%s.persistence.storageClass can't go from %q to %q: the claims of StatefulSet %s can't change. %s" $chart $class $new.storageClass $name $how) -}}
+{{- $wanted := include "dox-asdlc.storageClass" $.root -}}
+{{- if ne $class $wanted -}}
+{{- fail (printf "%s.persistence.storageClass can't go from %q to %q: the claims of StatefulSet %s can't change. %s" $chart $class $wanted $name $how) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

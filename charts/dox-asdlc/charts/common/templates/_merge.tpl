@@ -5,10 +5,10 @@ entry of `extra` has, and then those of `extra`, a list of the user's. `value` i
 {{- define "dox-asdlc.merge" -}}
 {{- include "dox-asdlc.distinct" (dict "value" .value "key" .key "entries" .extra) -}}
 {{- $taken := dict -}}
-{{- range .extra }}{{ $_ := set $taken (get . $.key | toString) true }}{{ end -}}
+{{- range .extra }}{{ $_ := set $taken (get . $.key | toString | clean) true }}{{ end -}}
 {{- $entries := list -}}
 {{- range .own | fromYamlArray -}}
-{{- if not (hasKey $taken (get . $.key | toString)) -}}
+{{- if not (hasKey $taken (get . $.key | toString | clean)) -}}
 {{- $entries = append $entries . -}}
 {{- end -}}
 {{- end -}}
@@ -17,12 +17,15 @@ entry of `extra` has, and then those of `extra`, a list of the user's. `value` i
 {{- end -}}
 {{- end -}}
 
-{{/* Refuses entries of a list of the user's, from {value, key, entries, own}, with the same key, or with one of the chart's `own`. */}}
+{{/*
+Refuses entries of a list of the user's, from {value, key, entries, own, said}, with the same key, or with one of the chart's `own`. `/data/`
+is the same path as `/data`.
+*/}}
 {{- define "dox-asdlc.distinct" -}}
 {{- $taken := dict -}}
-{{- range .own }}{{ $_ := set $taken . "is the chart's own" }}{{ end -}}
+{{- range .own }}{{ $_ := set $taken . ($.said | default "is the chart's own") }}{{ end -}}
 {{- range .entries -}}
-{{- $key := get . $.key | toString -}}
+{{- $key := get . $.key | toString | clean -}}
 {{- if hasKey $taken $key -}}
 {{- fail (printf "%s: the %s %q %s" $.value $.key $key (get $taken $key)) -}}
 {{- end -}}

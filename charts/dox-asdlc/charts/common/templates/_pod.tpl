@@ -160,11 +160,24 @@ automountServiceAccountToken: false
 
 {{/* Refuses what is set of a login, from {value, auth, defaults}, where no Secret is named: it would be ignored. */}}
 {{- define "dox-asdlc.checkLogin" -}}
-{{- if not .auth.existingSecret -}}
+{{- include "dox-asdlc.checkUnused" (dict "value" .value "section" .auth "switch" "existingSecret" "defaults" .defaults) -}}
+{{- end -}}
+
+{{/* Refuses what is set of a section of values, from {value, section, switch, defaults}, whose switch is off: it would be ignored. */}}
+{{- define "dox-asdlc.checkUnused" -}}
+{{- if not (get .section .switch) -}}
 {{- range $key, $default := .defaults -}}
-{{- if ne (get $.auth $key | toString) (toString $default) -}}
-{{- fail (printf "%s.%s is set without %s.existingSecret, and would be ignored" $.value $key $.value) -}}
+{{- if ne (get $.section $key | toString) (toString $default) -}}
+{{- fail (printf "%s.%s is set without %s.%s, and would be ignored" $.value $key $.value $.switch) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Takes a ServiceAccount's name, from {accounts, value, name}, and refuses one that another part of the release makes. */}}
+{{- define "dox-asdlc.takeAccount" -}}
+{{- if hasKey .accounts .name -}}
+{{- fail (printf "%s and %s both make the ServiceAccount %s: let one of them make it (serviceAccount.create)" (get .accounts .name) .value .name) -}}
+{{- end -}}
+{{- $_ := set .accounts .name .value -}}
 {{- end -}}

@@ -1,6 +1,12 @@
-{{/* Whether a setting of elasticsearch.yml, by its name, is true in values. */}}
+{{/* What the user's values say of a setting of elasticsearch.yml, from {root, setting}: extraEnv wins over config. */}}
+{{- define "dox-asdlc.elasticsearch.setting" -}}
+{{- $value := include "dox-asdlc.text" (get .root.Values.config .setting) -}}
+{{- range .root.Values.extraEnv }}{{ if eq .name $.setting }}{{ $value = .value | default "" }}{{ end }}{{ end -}}
+{{- $value -}}
+{{- end -}}
+
 {{- define "dox-asdlc.elasticsearch.isTrue" -}}
-{{- get .root.Values.config .setting | toString | eq "true" | ternary "true" "" -}}
+{{- include "dox-asdlc.elasticsearch.setting" . | eq "true" | ternary "true" "" -}}
 {{- end -}}
 
 {{/*
@@ -9,7 +15,7 @@ nodes, which Elasticsearch takes in no other cluster.
 */}}
 {{- define "dox-asdlc.elasticsearch.isSingle" -}}
 {{- $tls := .Values.transportTls.existingSecret | default (include "dox-asdlc.elasticsearch.isTrue" (dict "root" . "setting" "xpack.security.transport.ssl.enabled")) -}}
-{{- if or (get .Values.config "discovery.type" | eq "single-node") (and .Values.global.elasticsearch.auth.existingSecret (not $tls)) -}}
+{{- if or (include "dox-asdlc.elasticsearch.setting" (dict "root" . "setting" "discovery.type") | eq "single-node") (and .Values.global.elasticsearch.auth.existingSecret (not $tls)) -}}
 true
 {{- end -}}
 {{- end -}}
@@ -37,8 +43,19 @@ true
 {{- if and (or $global.tls.enabled .Values.transportTls.existingSecret) (not $global.auth.existingSecret) -}}
 {{- fail "elasticsearch: TLS (global.elasticsearch.tls, elasticsearch.transportTls) is part of its security: set global.elasticsearch.auth.existingSecret" -}}
 {{- end -}}
+{{- if and $global.auth.existingSecret (ne $global.auth.username "elastic") -}}
+{{- fail (printf "global.elasticsearch.auth.username is %s, and the password of this Elasticsearch is that of user elastic: name other users in stores.elasticsearch.auth of the applications, and in elasticsearch.mcpSidecar.extraEnv" $global.auth.username) -}}
+{{- end -}}
 {{- if has "master" (.Values.roles | default list) -}}
 {{- fail (printf "%s.roles can't have master: nodes of the chart's first set alone form the cluster; set elasticsearch.replicas" $path) -}}
+{{- end -}}
+{{- if .Path }}{{ $_ := set $instead "node.roles" (printf "%s.roles" .Path) }}{{ end -}}
+{{- $roles := include "dox-asdlc.elasticsearch.setting" (dict "root" . "setting" "node.roles") -}}
+{{- if and $roles (not .Path) (splitList "," $roles | has "master" | not) -}}
+{{- fail (printf "elasticsearch.config or extraEnv has node.roles=%s: the first nodes form the cluster, so their roles need master; other nodes go into elasticsearch.nodeSets" $roles) -}}
+{{- end -}}
+{{- if and $global.auth.existingSecret (eq "false" (include "dox-asdlc.elasticsearch.setting" (dict "root" . "setting" "xpack.security.enabled"))) -}}
+{{- fail (printf "%s.config or extraEnv has xpack.security.enabled=false, and global.elasticsearch.auth.existingSecret would be ignored: take one of them out" $path) -}}
 {{- end -}}
 {{- $names := keys .Values.config -}}
 {{- range .Values.extraEnv }}{{ $names = append $names .name }}{{ end -}}
@@ -48,8 +65,8 @@ true
 {{- end -}}
 {{- end -}}
 {{- if and (gt $nodes 1) (include "dox-asdlc.elasticsearch.isSingle" .) -}}
-{{- if get .Values.config "discovery.type" | eq "single-node" -}}
-{{- fail (printf "elasticsearch.config has discovery.type=single-node, and the nodes are more than one (elasticsearch.replicas is %d): take it out of elasticsearch.config" $replicas) -}}
+{{- if include "dox-asdlc.elasticsearch.setting" (dict "root" . "setting" "discovery.type") | eq "single-node" -}}
+{{- fail (printf "elasticsearch.config or extraEnv has discovery.type=single-node, and the nodes are more than one (elasticsearch.replicas is %d): take it out" $replicas) -}}
 {{- end -}}
 {{- fail "elasticsearch: with a login (global.elasticsearch.auth.existingSecret) several nodes need TLS between them: name a Secret with their certificate in elasticsearch.transportTls.existingSecret" -}}
 {{- end -}}

@@ -219,6 +219,7 @@ spec:
 {{- fail (printf "%s.store.auth.username: name the user of the password, or set store.auth.type=apiKey" $path) -}}
 {{- end -}}
 {{- include "dox-asdlc.checkTls" (dict "value" (printf "%s.store.tls" $path) "tls" $store.tls) -}}
+{{- include "dox-asdlc.checkUnused" (dict "value" (printf "%s.autoscaling" $path) "section" .Values.autoscaling "switch" "enabled" "defaults" (dict "minReplicas" 1 "maxReplicas" 3 "targetCPUUtilizationPercentage" 80)) -}}
 {{- with .Values.autoscaling -}}
 {{- if and .enabled (ne (int $.Values.replicas) 1) -}}
 {{- fail (printf "%s.replicas would be ignored: %s.autoscaling has minReplicas and maxReplicas" $path $path) -}}
@@ -243,7 +244,11 @@ spec:
 {{- fail (printf "%s.httpRoute.parentRefs: name the Gateway" $path) -}}
 {{- end -}}
 {{- end -}}
-{{- if and (or .Values.ingress.enabled .Values.httpRoute.enabled) .Values.mcpSidecar.allowWrites (not (or .Values.mcpSidecar.authToken.existingSecret .Values.mcpSidecar.oauth.issuer .Values.mcpSidecar.tls.clientCAKey)) -}}
+{{- $server := .Values.mcpSidecar -}}
+{{- $writes := $server.allowWrites -}}
+{{- range $server.extraEnv }}{{ if eq .name "MCP_ALLOW_WRITES" }}{{ $writes = ne (.value | default "" | lower) "false" }}{{ end }}{{ end -}}
+{{- $login := include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" $server "name" "^MCP_(AUTH_TOKENS?(_FILE)?|OAUTH_ISSUER|TLS_CLIENT_CA_FILE)$") -}}
+{{- if and (or .Values.ingress.enabled .Values.httpRoute.enabled) $writes (not (or $login $server.authToken.existingSecret $server.oauth.issuer $server.tls.clientCAKey)) -}}
 {{- fail (printf "%s would let everybody outside of the cluster change the store's data: set server.authToken.existingSecret or server.oauth, or server.allowWrites=false" $path) -}}
 {{- end -}}
 {{- end -}}

@@ -73,6 +73,16 @@ templates where they are left out.
 {{- fail (printf "%s.%s is for servers of %s, and would be ignored" $value $key $kind) -}}
 {{- end -}}
 {{- end -}}
+{{- include "dox-asdlc.checkUnused" (dict "value" (printf "%s.tmp" $value) "section" $sidecar.tmp "switch" "enabled" "defaults" (dict "sizeLimit" "16Mi")) -}}
+{{- include "dox-asdlc.checkUnused" (dict "value" (printf "%s.prometheus" $value) "section" $sidecar.prometheus "switch" "enabled" "defaults" (dict "path" "/metrics")) -}}
+{{- /* A variable of the user's takes the place of the chart's, which is made from a value. */ -}}
+{{- $settings := dict "allowWrites" "^MCP_ALLOW_WRITES$" "logLevel" "^MCP_LOG_LEVEL$" "tools" "^MCP_TOOLS$" "toolsExcept" "^MCP_TOOLS_EXCEPT$" "keyPrefixes" "^MCP_KEY_PREFIXES$" "indexPatterns" "^MCP_INDEX_PATTERNS$" "rateLimitPerMinute" "^MCP_RATE_LIMIT_PER_MINUTE$" "allowedHosts" "^MCP_ALLOWED_HOSTS$" -}}
+{{- range $key, $name := $settings -}}
+{{- $given := has (get $sidecar $key | toString) (list "" "false" "0" "[]") | not -}}
+{{- if and $given (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" $sidecar "name" $name)) -}}
+{{- fail (printf "%s.%s would be ignored: %s.extraEnv has %s" $value $key $value (trimAll "^$" $name)) -}}
+{{- end -}}
+{{- end -}}
 {{- with $sidecar.networkPolicy -}}
 {{- if and (not .enabled) (or .from .storeFrom .storeFromAll) -}}
 {{- fail (printf "%s.networkPolicy has from, storeFrom or storeFromAll, and would be ignored: set %s.networkPolicy.enabled=true" $value $value) -}}
@@ -223,11 +233,10 @@ terminationGracePeriodSeconds: {{ . | int }}
 {{- with .root -}}
 {{- $sidecar := .Values.mcpSidecar -}}
 {{- if $sidecar.enabled -}}
-{{- range $sidecar.extraVolumes -}}
-{{- if and (eq .name "data") $.root.Values.persistence $.root.Values.persistence.enabled -}}
-{{- fail (printf "%s.mcpSidecar.extraVolumes can't have the name data: it is that of the store's claim" $.root.Chart.Name) -}}
-{{- end -}}
-{{- end -}}
+{{- /* Only the server's own volumes may be replaced: the others are the store's. */ -}}
+{{- $others := empty (.Values.persistence | default dict).enabled | ternary list (list "data") -}}
+{{- range $own | fromYamlArray }}{{ $others = append $others .name }}{{ end -}}
+{{- include "dox-asdlc.distinct" (dict "value" (printf "%s.extraVolumes" (include "dox-asdlc.mcp-sidecar.path" .)) "key" "name" "entries" $sidecar.extraVolumes "own" $others "said" "is that of another volume of the pod") -}}
 {{- $own = printf "%s\n%s\n%s" $own (include "dox-asdlc.mcp-sidecar.storeVolume" $store.tls) (include "dox-asdlc.mcp-sidecar.ownVolumes" .) -}}
 {{- include "dox-asdlc.merge" (dict "own" $own "extra" $sidecar.extraVolumes "key" "name" "value" (printf "%s.extraVolumes" (include "dox-asdlc.mcp-sidecar.path" .))) -}}
 {{- else -}}

@@ -33,6 +33,13 @@ maxmemory {{ div (mul (include "dox-asdlc.bytes" $limit | int64) (int64 .Values.
 {{- include "dox-asdlc.checkLogin" (dict "value" "global.redis.auth" "auth" $global.auth "defaults" (dict "existingSecretKey" "redis-password" "username" "")) -}}
 {{- include "dox-asdlc.checkLogin" (dict "value" "redis.acl" "auth" .Values.acl "defaults" (dict "existingSecretKey" "users.acl")) -}}
 {{- include "dox-asdlc.checkTls" (dict "value" "global.redis.tls" "tls" $global.tls "server" true) -}}
+{{- $instead := dict "port" "redis.port" "tls-port" "redis.port and global.redis.tls" "dir" "redis.persistence: the data is in /data" "requirepass" "global.redis.auth.existingSecret" "aclfile" "redis.acl.existingSecret" "user" "redis.acl.existingSecret" -}}
+{{- range splitList "\n" .Values.config -}}
+{{- $directive := trim . | lower | regexFind "^[a-z-]+" -}}
+{{- if hasKey $instead $directive -}}
+{{- fail (printf "redis.config can't have %s; set %s" $directive (get $instead $directive)) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.acl.existingSecret (not $global.auth.existingSecret) -}}
 {{- fail "redis.acl.existingSecret needs a login for the probe, the sidecar and the applications: name one of its users and the password in global.redis.auth" -}}
 {{- end -}}

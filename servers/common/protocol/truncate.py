@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from servers.common.protocol.tools import encoded, size
@@ -160,19 +159,3 @@ class _Copy:
         if name in self.cut:
             self._left += path.length + _NOTE
         self.cut[name] = max(length, self.cut.get(name, 0))
-
-
-def strings(value: Any, path: str) -> Iterator[str]:
-    """The strings at a dotted path, in order: through objects, arrays, and names that have dots themselves."""
-    left = [(value, path)]
-    while left:
-        value, path = left.pop()
-        if isinstance(value, str) and not path:
-            yield value
-        elif isinstance(value, list):
-            left += [(item, path) for item in reversed(value)]
-        elif isinstance(value, dict) and path:
-            found = [
-                (inner, path[len(name) + 1 :]) for name, inner in value.items() if f"{path}.".startswith(f"{name}.")
-            ]
-            left += reversed(found)

@@ -1,1 +1,0 @@
-"""How long values are shortened."""
