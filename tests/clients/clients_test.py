@@ -1,7 +1,7 @@
 """Real clients, each a program with its own SDK, do all that a client does, with both servers, over HTTP and stdio.
 
 What each sees is compared with what the server answers to a bare request. The table of docs/clients.md says the same: `bazel run`
-of this test, in place of `bazel test`, writes its rows.
+of this test, in place of `bazel test`, writes its rows. Where it can't run tests, a row that is missing is told by the failure.
 """
 
 from __future__ import annotations
@@ -177,6 +177,7 @@ class Driver:
     def __init__(self, client: Client, cases: list[dict[str, Any]], folder: Path) -> None:
         # The program brings its own libraries: none of this test's are to be found first.
         env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        env["MCP_USE_ANONYMIZED_TELEMETRY"] = "false"
         self.log = folder / "driver.log"
         with self.log.open("w") as log:
             self._child = subprocess.Popen(

@@ -65,7 +65,13 @@ def test_every_tool_arrives_whole(server: tuple[str, Sidecar]) -> None:
     done = subprocess.run(
         [str(program("DRIVER"))],
         input=json.dumps({"url": running.url + "/mcp"} | CALLS[name]) + "\n",
-        env=env | {"MCP_USE_ANONYMIZED_TELEMETRY": "false", "OPENAI_AGENTS_DISABLE_TRACING": "1"},
+        env=env
+        | {
+            "MCP_USE_ANONYMIZED_TELEMETRY": "false",
+            "OPENAI_AGENTS_DISABLE_TRACING": "1",
+            # NumPy takes the machine's, which may be newer than the C library of our Python.
+            "LD_PRELOAD": str(program("LIBSTDCXX")),
+        },
         capture_output=True,
         text=True,
         check=False,

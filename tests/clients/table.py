@@ -34,7 +34,7 @@ class Client:
     id: str
     name: str
     words: tuple[str, ...]
-    """The driver's command: a word in capitals is a variable that names a file."""
+    """The driver's command: a word that begins in capitals begins with a variable that names a file or a folder."""
     versions: tuple[str | None, ...]
     """The protocol's, the last by default; None where it does not say."""
     over: tuple[str, ...] = ("http", "stdio")
@@ -56,7 +56,11 @@ class Client:
         return {"command": str(program("NODE")), "args": args, "env": {"HOME": str(folder), "PATH": "/usr/bin:/bin"}}
 
     def command(self) -> list[str]:
-        return [str(program(word)) if word.isupper() else word for word in self.words]
+        def place(word: str) -> str:
+            variable, slash, rest = word.partition("/")
+            return str(program(variable)) + slash + rest if variable.isupper() else word
+
+        return [place(word) for word in self.words]
 
     def row(self, release: str, refusal: str) -> str:
         """Return its row of the table."""
@@ -79,6 +83,8 @@ def write(page: Path, client: Client, row: str) -> None:
     page.write_text("\n".join(lines) + "\n")
 
 
+_INSPECTOR = "CLIENT_MODULES/@modelcontextprotocol/inspector/clients/launcher/build/index.js"
+
 ALL_CLIENTS = [
     Client(
         "claude-code",
@@ -86,6 +92,16 @@ ALL_CLIENTS = [
         ("CLAUDE_DRIVER", "CLAUDE"),
         (None,),
         lacks=frozenset({"templates", "completion", "progress", "cancel", "cancelled", "restart"}),
+    ),
+    Client("fastmcp", "FastMCP", ("FASTMCP",), ("2026-07-28",), nightly=True),
+    Client(
+        "inspector",
+        "MCP Inspector, command line",
+        ("INSPECTOR", "NODE", _INSPECTOR),
+        ("2025-11-25",),
+        lacks=frozenset({"completion", "progress", "cancel", "cancelled", "restart"}),
+        hides_why=True,
+        nightly=True,
     ),
     Client(
         "mcp-remote",
@@ -95,6 +111,15 @@ ALL_CLIENTS = [
         over=("http",),
         lacks=frozenset({"cancelled"}),
         package="mcp-remote/dist/proxy.js",
+        nightly=True,
+    ),
+    Client(
+        "mcp-use",
+        "mcp-use",
+        ("MCP_USE",),
+        (None,),
+        lacks=frozenset({"templates", "completion", "progress", "cancel", "cancelled"}),
+        hides_why=True,
         nightly=True,
     ),
     Client("go", "Go SDK", ("GO",), ALL, hides_why=True),

@@ -29,7 +29,7 @@ def texts() -> Iterator[tuple[str, str]]:
     for file in sorted(Path("servers").rglob("*.py")):
         if "tests" in file.parts or file.name in ("server.py", "prompts.py"):
             continue
-        parts = set()
+        parts: set[ast.expr] = set()
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.JoinedStr):
                 parts |= set(node.values)

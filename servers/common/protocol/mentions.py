@@ -15,7 +15,7 @@ class Mentions:
     """Leaves out of texts the clauses that name tools which a client does not see.
 
     Clauses stand between `; `, `: `, `? ` and `. `. The first one says what the text is about, so it always stays. What is
-    in quotes is a caller's own word, not a tool.
+    in quotes or brackets is a caller's own word, not a tool.
     """
 
     def __init__(self, tools: Iterable[str], listed: Callable[[str], bool]) -> None:
@@ -24,7 +24,7 @@ class Mentions:
             tools: the names of all tools
             listed: whether a client sees a tool now
         """
-        self._named = re.compile(rf"(?<![\w'\"`/])(?:{'|'.join(tools)})(?!\w)")
+        self._named = re.compile(rf"(?<![\w'\"`/\[])(?:{'|'.join(tools)})(?!\w)")
         self._listed = listed
 
     def unlisted(self, text: str) -> bool:

@@ -21,6 +21,7 @@ MENTIONS = Mentions(("es_get", "es_get_many", "es_query", "es_search"), lambda n
         ("Reads a store. Copy by es_get. Ask es_search.", "Reads a store. Ask es_search."),
         ("es_get_many failed", "es_get_many failed"),
         ("there is no 'es_get': it is 'es_get_x' or es_getter", "there is no 'es_get': it is 'es_get_x' or es_getter"),
+        ("the store answered: no such index [es_query]; es_get helps", "the store answered: no such index [es_query]"),
         ("there is no path /es_query: look", "there is no path /es_query: look"),
     ],
 )  # fmt: skip

@@ -122,7 +122,7 @@ async def redis_command_docs(
     *,
     command: Annotated[str, Field(max_length=100, description='e.g. "XADD" or "CONFIG GET"')],
 ) -> Docs:
-    """Show what a command does, its arguments and cost; allowed says whether redis_command may send it."""
+    """Show what a command does, its arguments and cost; and whether redis_command may send it."""
     words = [word.encode() for word in command.split()[:2]]
     if not words:
         raise ToolError("give the name of a command")

@@ -79,9 +79,7 @@ async def redis_write(
     prepend: Annotated[bool, Field(description="to a list; the last comes first")] = False,
     base64: Annotated[bool, Field(description="all text in value is base64")] = False,
     condition: Annotated[Literal["always", "absent", "present"], Field(description="write only then")] = "always",
-    if_version: Annotated[
-        str | None, Field(description="write only if the key still has it; redis_read gives it")
-    ] = None,
+    if_version: Annotated[str | None, Field(description="only at this version; redis_read gives it")] = None,
     id: Annotated[str, Field(description="of the stream entry")] = "*",
     maxlen: Annotated[int | None, Field(ge=0, description="stream entries to keep")] = None,
     minid: Annotated[str | None, Field(description="or drop smaller ids")] = None,

@@ -1,0 +1,71 @@
+"""Drives FastMCP's client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastmcp import Client
+from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
+from mcp_types import ResourceTemplateReference
+
+from tests.clients.drivers.driver import Steps, run
+
+
+class Driver(Steps):
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def connect(self) -> dict[str, Any]:
+        server = self.client.server_info
+        return {
+            "client": version("fastmcp-slim"),
+            "protocol": self.client.protocol_version,
+            "server": server and server.name,
+        }
+
+    async def tools(self) -> list[str]:
+        return [tool.name for tool in await self.client.list_tools()]
+
+    async def call(self, tool: str, arguments: dict[str, Any], progress: Any = None) -> dict[str, Any]:
+        found = await self.client.call_tool(tool, arguments, progress_handler=progress, raise_on_error=False)
+        text: Any = found.content[0]
+        return {"error": found.is_error, "text": text.text, "structured": found.structured_content}
+
+    async def resources(self) -> list[str]:
+        return [str(one.uri) for one in await self.client.list_resources()]
+
+    async def templates(self) -> list[str]:
+        return [one.uri_template for one in await self.client.list_resource_templates()]
+
+    async def resource(self, uri: str) -> str:
+        content: Any = (await self.client.read_resource(uri))[0]
+        return str(content.text)
+
+    async def prompts(self) -> list[str]:
+        return [one.name for one in await self.client.list_prompts()]
+
+    async def prompt(self, name: str, arguments: dict[str, str]) -> str:
+        content: Any = (await self.client.get_prompt(name, arguments)).messages[0].content
+        return str(content.text)
+
+    async def completion(self, uri: str, argument: str, value: str) -> list[str]:
+        template = ResourceTemplateReference(uri=uri)
+        return (await self.client.complete(template, {"name": argument, "value": value})).values
+
+
+@asynccontextmanager
+async def connect(case: dict[str, Any]) -> AsyncIterator[Driver]:
+    server: Any
+    if "url" in case:
+        server = StreamableHttpTransport(case["url"], headers=case["headers"])
+    else:
+        server = StdioTransport(case["command"], case["args"], case["env"])
+    async with Client(server) as client:
+        yield Driver(client)
+
+
+asyncio.run(run(connect))

@@ -1,0 +1,92 @@
+"""Drives the MCP Inspector's command line, which connects anew for each request. Arguments: Node.js and its program."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.clients.drivers.driver import run
+
+
+class Inspector:
+    def __init__(self, case: dict[str, Any], home: str) -> None:
+        self.case, self.home = case, home
+
+    def inspector(self, *words: str) -> subprocess.CompletedProcess[str]:
+        env = {"HOME": self.home, "PATH": "/usr/bin:/bin"}
+        return subprocess.run(
+            [*sys.argv[1:], "--cli", *words],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def ask(self, method: str, **given: Any) -> dict[str, Any]:
+        """Ask for a method; what is given are options, with _ for - in their names."""
+        case, words = self.case, ["--method", method]
+        for option, value in given.items():
+            pairs = [f"{name}={_text(part)}" for name, part in value.items()] if isinstance(value, dict) else [value]
+            words += [word for pair in pairs for word in (f"--{option.replace('_', '-')}", pair)]
+        if "url" in case:
+            headers = [word for name, value in case["headers"].items() for word in ("--header", f"{name}: {value}")]
+            words = [case["url"], "--transport", "http", *headers, *words]
+        else:
+            settings = [word for name, value in case["env"].items() for word in ("-e", f"{name}={value}")]
+            words = [*settings, *words, "--", case["command"], *case["args"]]
+        done = self.inspector(*words)
+        if not done.stdout.strip():
+            last = done.stderr.strip().splitlines()[-1]
+            raise RuntimeError(json.loads(last)["error"]["message"] if last.startswith("{") else last)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    async def connect(self) -> dict[str, Any]:
+        hello = self.ask("initialize")
+        release = self.inspector("--version").stdout.strip()
+        return {"client": release, "protocol": hello["protocolVersion"], "server": hello["serverInfo"]["name"]}
+
+    async def tools(self) -> list[str]:
+        return [tool["name"] for tool in self.ask("tools/list")["tools"]]
+
+    async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        found = self.ask("tools/call", tool_name=tool, tool_arg=arguments)
+        text = found["content"][0]["text"]
+        return {"error": found.get("isError", False), "text": text, "structured": found.get("structuredContent")}
+
+    async def resources(self) -> list[str]:
+        return [one["uri"] for one in self.ask("resources/list")["resources"]]
+
+    async def templates(self) -> list[str]:
+        return [one["uriTemplate"] for one in self.ask("resources/templates/list")["resourceTemplates"]]
+
+    async def resource(self, uri: str) -> str:
+        return str(self.ask("resources/read", uri=uri)["contents"][0]["text"])
+
+    async def prompts(self) -> list[str]:
+        return [one["name"] for one in self.ask("prompts/list")["prompts"]]
+
+    async def prompt(self, name: str, arguments: dict[str, str]) -> str:
+        return str(self.ask("prompts/get", prompt_name=name)["messages"][0]["content"]["text"])
+
+
+def _text(value: Any) -> str:
+    """Return an argument as a person types it: text as it is, another value as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+@asynccontextmanager
+async def connect(case: dict[str, Any]) -> AsyncIterator[Inspector]:
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TEST_TMPDIR")) as home:
+        yield Inspector(case, home)
+
+
+asyncio.run(run(connect))
