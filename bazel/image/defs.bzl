@@ -80,11 +80,11 @@ WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"] + ["*/dist-pa
 # Wheels' sources that stay although bytecode comes instead: anyio reads which of its modules may be imported later out of them.
 READERS = ["*/dist-packages/anyio/__init__.py", "*/dist-packages/anyio/abc/__init__.py"]
 
-# glibc (mallopt(3)): up to 16 MiB that were freed stay for the next answer. By default those of a megabyte go back to the kernel,
+# glibc (mallopt(3)): up to 4 MiB that were freed stay for the next answer. By default those of a megabyte go back to the kernel,
 # to be got again page by page, which costs more than what is done with them; see docs/benchmarks.
 _MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(16 * 1024 * 1024),
-    "MALLOC_TRIM_THRESHOLD_": str(16 * 1024 * 1024),
+    "MALLOC_MMAP_THRESHOLD_": str(4 * 1024 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(4 * 1024 * 1024),
 }
 
 def mcp_image(name, module, library, wheels, repository, title, description, ports = ["9000/tcp"], visibility = ["//visibility:public"]):

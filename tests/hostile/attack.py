@@ -196,7 +196,7 @@ def ask(connection: http.client.HTTPConnection, case: Case) -> tuple[str, str]:
         return "fault", f"no answer: {type(error).__name__}"
     if answer.status in (429, 503) and answer.getheader("Retry-After"):
         return "busy", text[:300]
-    if answer.status == 413:
+    if answer.status == 413 or (answer.status == 400 and "recursion limit" in text):
         return "refused", text[:300]
     if answer.status != 200:
         return "fault", f"HTTP status {answer.status}: {text[:300]}"

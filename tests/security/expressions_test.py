@@ -74,7 +74,7 @@ def flags(node: ast.Call) -> int:
 
 
 def ends(use: Use, seconds: int = SECONDS) -> bool:
-    """Whether an expression comes to its end for all texts within so many seconds of CPU time, in a process of its own."""
+    """Tells whether an expression comes to its end for all texts within so many seconds of CPU time, in a process of its own."""
     command = [sys.executable, str(Path(__file__).with_name("expressions.py")), *map(str, use), str(seconds)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode <= 0, done.stderr
