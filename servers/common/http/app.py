@@ -66,7 +66,7 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
                 refusals,
                 auth.max_connections,
                 settings.max_request_bytes,
-                instance.memory.size // 4,
+                instance.memory.size,
                 auth.request_seconds,
             ),
             *instance.http_middleware,

@@ -168,17 +168,21 @@ class RequestLimits:
         try:
             answer = await self._read(scope, receive, parts)
             body = b"".join(parts)
+            parts.clear()
+            taken = len(body)
             if not answer:
-                # Beside its bytes: values take up to 50 times as much.
-                weight = parsed_size(body) - len(body)
+                # Beside its bytes: its values, and then the SDK's copy of them or what is made of them for the store.
+                weight = 2 * parsed_size(body)
                 if weight > self._memory:
                     answer = self._refuse(scope, "values")
                 elif weight > self._free:
                     answer = self._refuse(scope, "busy")
                 else:
-                    taken = weight
-                    self._free -= taken
-            await (answer(scope, receive, send) if answer else self._app(scope, _replay(body, receive), send))
+                    taken += weight
+                    self._free -= weight
+            replay = _replay(body, receive)
+            del body
+            await (answer(scope, receive, send) if answer else self._app(scope, replay, send))
         finally:
             self._requests -= 1
             self._free += taken + sum(map(len, parts))
@@ -234,13 +238,9 @@ async def _no_answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _replay(body: bytes, receive: Receive) -> Receive:
     """Return a `receive` that gives the body first."""
-    first = True
+    left = [body]
 
     async def replay() -> Message:
-        nonlocal first
-        if first:
-            first = False
-            return {"type": "http.request", "body": body, "more_body": False}
-        return await receive()
+        return {"type": "http.request", "body": left.pop(), "more_body": False} if left else await receive()
 
     return replay

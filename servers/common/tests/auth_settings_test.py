@@ -25,7 +25,7 @@ def test_the_defaults() -> None:
     settings, problems = read({})
     assert problems == []
     assert (settings.kinds, settings.oauth, settings.tls, settings.calls_per_minute) == ([], None, None, 0)
-    assert (settings.max_connections, settings.request_seconds) == (256, 30)
+    assert (settings.max_connections, settings.request_seconds) == (128, 30)
 
 
 def test_oauth() -> None:

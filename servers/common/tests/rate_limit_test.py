@@ -187,19 +187,19 @@ async def test_requests_under_way_are_bounded() -> None:
 async def test_the_bytes_of_all_bodies_are_bounded() -> None:
     app = App()
     bounds = limits(app, length=8 * 1024 * 1024)
-    half = b"x" * 8 * 1024 * 1024  # of the least that all bodies may have: four of the longest
-    held = [Post(bounds) for _ in range(4)]
+    long = b"x" * 2 * 1024 * 1024  # with what is made of it three times as much; all may have four of the longest
+    held = [Post(bounds) for _ in range(5)]
     for post in held:
-        await post.put(half, False)
-    assert len(app.bodies) == 4
+        await post.put(long, False)
+    assert len(app.bodies) == 5
     extra = Post(bounds)
-    await extra.put(b"x", False)
+    await extra.put(long, False)
     await extra.done
-    assert extra.status == 503 and len(app.bodies) == 4
+    assert extra.status == 503 and len(app.bodies) == 5
     app.answer.set()
     await asyncio.gather(*(post.done for post in held))
     again = Post(bounds)
-    await again.put(half, False)
+    await again.put(long * 4, False)
     await again.done
     assert again.status == 200
 
@@ -207,8 +207,8 @@ async def test_the_bytes_of_all_bodies_are_bounded() -> None:
 @pytest.mark.anyio
 async def test_values_that_take_too_much_memory_are_refused_before_they_are_read() -> None:
     app = App()
-    server = limits(app, memory=100_000)
-    many = b"[" + b",".join([b"[1]"] * 240) + b"]"  # 1,000 bytes, and some 40,000 as values
+    server = limits(app, memory=200_000)
+    many = b"[" + b",".join([b"[1]"] * 240) + b"]"  # 1,000 bytes, and some 80,000 as values and their copies
     first, second, third = Post(server), Post(server), Post(server)
     await first.put(many, False)
     await second.put(many, False)
@@ -222,7 +222,7 @@ async def test_values_that_take_too_much_memory_are_refused_before_they_are_read
     await again.put(many, False)
     await again.done
     assert again.status == 200
-    refused = Post(limits(app, memory=30_000))
+    refused = Post(limits(app, memory=60_000))
     await refused.put(many, False)
     await refused.done
     assert refused.status == 413
