@@ -173,7 +173,7 @@ async def _http(instance: Any, auth: AuthSettings) -> None:
         ws="none",
         ssl_context_factory=(lambda config, default: tls.context) if tls else None,
         backlog=max(auth.max_connections, 128),  # asyncio accepts as many at once
-        limit_concurrency=4 * auth.max_connections,  # /mcp has a bound of its own below this: probes are still answered
+        limit_concurrency=8 * auth.max_connections,  # /mcp has a bound of its own below this: probes are still answered
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(GRACE) + 1,
         proxy_headers=False,  # never trust X-Forwarded-*

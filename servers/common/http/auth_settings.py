@@ -124,7 +124,7 @@ class AuthSettings:
             max_connections=env.number(
                 "MCP_MAX_CONNECTIONS",
                 128,
-                "requests to /mcp at once; further ones get 503, and so does every request at 4 times as many open connections",
+                "requests to /mcp at once; further ones get 503, and so does every request at 8 times as many open connections",
                 least=4,
                 most=100_000,
             ),
