@@ -32,6 +32,9 @@ PROBE_TIMEOUT = 5
 PROBE_PERIOD = 2
 """Seconds; the chart's is 10, and this finds more."""
 
+PROBE_FAILURES = 3
+"""In a row, after which the kubelet acts, as in the chart."""
+
 LONGEST_ANSWER = 60
 """Seconds: no call may leave its client without any answer for longer. MCP_CALL_TIMEOUT_SECONDS is half of it."""
 
@@ -97,6 +100,8 @@ class Report:
     probes: dict[str, list[float]] = field(default_factory=dict)
     """By path: wall seconds of each probe's answer."""
     failed_probes: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+    """Probes that failed PROBE_FAILURES times in a row."""
     killed: int = 0
     """How often the kernel killed for memory."""
     exit_code: int | None = None
@@ -243,12 +248,16 @@ class Attack:
                 watcher.join()
 
     def _probe(self, path: str) -> None:
+        in_a_row = 0
         while not self._ended.wait(PROBE_PERIOD):
             began = time.monotonic()
             status, body = self.server.get(path)
             self.report.probes.setdefault(path, []).append(time.monotonic() - began)
+            in_a_row = 0 if status == 200 else in_a_row + 1
             if status != 200:
                 self.report.failed_probes.append(f"{path} {status} {body[:200]} ({self._state})")
+            if in_a_row == PROBE_FAILURES:
+                self.report.given_up.append(self.report.failed_probes[-1])
 
     def _beside(self) -> None:
         while not self._ended.wait(0.02):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.benchmark.limits import available
 from tests.hostile import elasticsearch_cases, redis_cases
-from tests.hostile.attack import METER, Attack, Case, Report, Server
+from tests.hostile.attack import METER, PROBE_FAILURES, Attack, Case, Report, Server
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
@@ -105,7 +105,8 @@ def figures(report: Report) -> list[tuple[str, str]]:
             )
         )
     for path, seconds in report.probes.items():
-        found.append((f"slowest {path}", f"{max(seconds):.2f} s of {len(seconds)}"))
+        failed = sum(probe.startswith(path) for probe in report.failed_probes)
+        found.append((f"slowest {path}", f"{max(seconds):.2f} s of {len(seconds)}, of which {failed} failed"))
     for state, seconds in report.neighbour.items():
         ordered = sorted(seconds)
         middle, most = ordered[len(ordered) // 2], ordered[-1]
@@ -123,7 +124,7 @@ def faults(report: Report) -> list[str]:
     found = []
     if report.killed or report.exit_code is not None:
         found.append(f"killed {report.killed} times, exit code {report.exit_code}; its log ends in:\n{report.said}")
-    found += [f"failed probe: {probe}" for probe in report.failed_probes]
+    found += [f"a probe failed {PROBE_FAILURES} times in a row: {probe}" for probe in report.given_up]
     found += [f"another client of the store: {failure}" for failure in report.failed_neighbours]
     return found + [f"{count} x {fault}" for fault, count in report.faults.most_common()]
 
@@ -132,6 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="hostile", description=__doc__)
     parser.add_argument("stores", nargs="*", default=STORES, help=f"of {', '.join(STORES)}")
     parser.add_argument("--seconds", type=float, default=60, help="of each crowd")
+    parser.add_argument("--clients", type=int, nargs="*", default=FULL, help="sizes of the crowds, after one alone")
     parser.add_argument("--indices", type=int, default=5000, help="of Elasticsearch, as many as get made in 10 minutes")
     parser.add_argument(
         "--only", default="", help="a regular expression: cases whose names it does not match are left out"
@@ -147,7 +149,13 @@ def main() -> None:
         more = {"names": 1000} if store == "redis" else {"indices": arguments.indices, "seconds": 600}
         with tempfile.TemporaryDirectory(prefix="hostile.") as folder:
             report = attacked(
-                store, program(f"{store.upper()}_IMAGE"), Path(folder), FULL, arguments.seconds, more, arguments.only
+                store,
+                program(f"{store.upper()}_IMAGE"),
+                Path(folder),
+                arguments.clients,
+                arguments.seconds,
+                more,
+                arguments.only,
             )
         lines += [
             f"## mcp/{store}",

@@ -314,7 +314,7 @@ def test_more_requests_than_there_may_be(start: Start) -> None:
     assert sidecar.get("/health")[0] == 200, "probes are answered while /mcp is full"
     assert sidecar.get("/ready")[0] == 200
     assert 'mcp_http_requests_rejected_total{reason="busy"}' in sidecar.get("/metrics")[1]
-    idle += [trickle(sidecar, b"") for _ in range(16)]
+    idle += [trickle(sidecar, b"") for _ in range(48)]
     sidecar.wait_until(lambda: sidecar.get("/health")[0] == 503, 30)  # the bound of all connections
     for connection in held + idle:
         connection.close()
