@@ -29,7 +29,6 @@ CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 """The control groups of this process: number, controllers and path in each line (cgroups(7))."""
 
-
 MEMORY_GROUP = re.compile(r"0::|\d+:([^:]*,)?memory[,:]")
 """A line about the group that limits memory: the only one of version 2, or that of version 1."""
 

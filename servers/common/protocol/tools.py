@@ -327,12 +327,20 @@ class Room:
         warn(f"something longer than a result may be was cut{self._rest and ': ' + self._rest}; whole lengths: {what}")
         return shorter  # type: ignore[no-any-return]
 
-    def kept(self, items: Iterable[T]) -> list[T]:
-        """Return as many items as fit, in their order, each as `fit` gives it."""
+    def kept(self, items: Iterable[T], what: str = "") -> list[T]:
+        """Return as many items as fit, in their order, each as `fit` gives it.
+
+        Args:
+            items: of one list of the result
+            what: what they are called, where a warning of the result is to say how many are left out
+        """
         kept: list[T] = []
-        for item in items:
+        rest = iter(items)
+        for item in rest:
             shown = self.fit(item)
             if shown is None:
+                if what:
+                    warn(f"{1 + sum(1 for _ in rest)} more {what} had no room in this result")
                 break
             kept.append(shown)
         return kept

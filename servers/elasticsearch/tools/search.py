@@ -394,6 +394,13 @@ async def _close(backend: ScopedElasticsearch, page: HitsPage) -> None:
             await backend.write("DELETE", "/_pit", body={"id": page.pit})
 
 
+_BESIDE_HITS = {
+    "aggregations": ("aggregations", "fewer buckets (size), a longer interval or fewer sub-aggregations"),
+    "suggest": ("suggestions", "fewer (size)"),
+}
+"""Parts of an answer that come whole or not at all: what they are called, and what to ask for in place of too much."""
+
+
 def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: int) -> SearchHits:
     """Return what an answer holds, as far as it fits. Nothing is waited for, so that one answer at a time is in memory."""
     hits, marks = answer["hits"]["hits"], page.marks
@@ -407,19 +414,12 @@ def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: i
         found["notes"] = notes
     reserve = 1024 + len(page.pit or "") * 2 + len(page.shown) * 2
     room = Room(call.max_bytes, reserve, rest="es_get with field reads one in full")
-    if "aggregations" in answer:
-        found["aggregations"] = answer["aggregations"]
-        if size(answer["aggregations"]) > room.left:
-            raise ToolError(
-                f"the aggregations have {size(answer['aggregations'])} bytes, more than fit: "
-                "ask for fewer buckets (size), a longer interval or fewer sub-aggregations"
-            )
-        room.take(answer["aggregations"])
-    if "suggest" in answer:
-        found["suggest"] = answer["suggest"]
-        if (length := size(answer["suggest"])) > room.left:
-            raise ToolError(f"the suggestions have {length} bytes, more than fit: ask for fewer (size)")
-        room.take(answer["suggest"])
+    for part, (name, fewer) in _BESIDE_HITS.items():
+        if part in answer:
+            if (length := size(answer[part])) > room.left:
+                raise ToolError(f"the {name} have {length} bytes, more than fit: ask for {fewer}")
+            found[part] = answer[part]  # type: ignore[literal-required]
+            room.take(answer[part])
     several = len({hit["_index"] for hit in hits}) > 1
     found["hits"] = _fitted([_hit(hits[at], several) for at in unseen[:most]], room)
     shown = len(found["hits"])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.backend import Transaction
-from servers.redis.format.key_encoding import show_key
+from servers.redis.format.key_encoding import digest_of, show_key
 
 SAMPLES = 1000
 """Elements of a key that Redis looks at to tell its size."""
@@ -21,7 +20,7 @@ MOST = 1024 * 1024
 
 def version(dump: bytes | None) -> str:
     """Return the version of a key, from what DUMP says of it; the same value has the same version."""
-    return ABSENT if dump is None else hashlib.blake2b(dump, digest_size=8).hexdigest()
+    return ABSENT if dump is None else digest_of(dump)
 
 
 async def check_versions(transaction: Transaction, versions: Mapping[bytes, str]) -> None:

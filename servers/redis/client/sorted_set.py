@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import math
 from dataclasses import dataclass
 
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.backend import RedisBackend
+from servers.redis.format.key_encoding import digest_of
 
 Scored = tuple[bytes, bytes]
 """A member and its score, as Redis writes it."""
@@ -74,7 +74,7 @@ class SortedSet:
         rank = await self._backend.read("ZREVRANK" if self._reverse else "ZRANK", self._name, member)
         first = await self._rank(_Place(float(text), begin, 1))
         alike = max(rank - first, 0) + 1 if isinstance(rank, int) else 1
-        return f"{text.decode()}~{alike}.{_digest(member)}.{base64.urlsafe_b64encode(begin).decode()}"
+        return f"{text.decode()}~{alike}.{digest_of(member)}.{base64.urlsafe_b64encode(begin).decode()}"
 
     async def page(self, cursor: str, count: int) -> tuple[list[Scored], bool]:
         """Return the members that follow a cursor, and whether there are more.
@@ -91,7 +91,7 @@ class SortedSet:
             # Those that begin alike are passed as far as they were given. If that place has another member now, all are given
             # again: none is missed.
             pairs = await self._range(rank + last.alike - 1, count + 2)
-            if pairs and _digest(pairs[0][0]) == last.digest:
+            if pairs and digest_of(pairs[0][0]) == last.digest:
                 within = [pair for pair in pairs[1:] if self._is_within(pair)]
                 return within[:count], len(within) > count
         for _ in range(ATTEMPTS):
@@ -174,10 +174,6 @@ def _real(argument: str, text: str | None, default: float) -> float:
     if math.isnan(number):
         raise ToolError(f"{argument} has to be a score: a number, or inf or -inf")
     return number
-
-
-def _digest(member: bytes) -> str:
-    return hashlib.blake2b(member, digest_size=8).hexdigest()
 
 
 def _parsed(cursor: str) -> _Place | None:

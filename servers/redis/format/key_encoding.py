@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from typing import Annotated, Any, NotRequired
 
 from pydantic import BeforeValidator, Field
@@ -99,6 +100,11 @@ def show(value: bytes, limit: int) -> Any:
         except UnicodeDecodeError:
             return {"base64": base64.b64encode(value).decode()}
     return show_part(value[:limit]) | {"bytes": len(value)}
+
+
+def digest_of(value: bytes) -> str:
+    """Return 16 hex digits that tell a value from others, for a cursor or a version."""
+    return hashlib.blake2b(value, digest_size=8).hexdigest()
 
 
 def show_within(value: bytes, limit: int, most: int) -> Any:

@@ -53,7 +53,7 @@ OBJECT_BYTES = 80
 _SMALL = frozenset(
     names("""
     bitfield_ro dbsize exists expiretime geodist geohash geopos getbit hexists hexpiretime hlen hpexpiretime hpttl hstrlen httl
-    llen memory|usage object|encoding object|freq object|idletime object|refcount pexpiretime pttl randomkey scan scard
+    llen memory|usage object|encoding object|freq object|idletime object|refcount pexpiretime pttl randomkey scard
     sismember smismember strlen time touch ttl type vcard vdim xlen zcard zcount zlexcount zmscore zrank zrevrank zscore
     bf.card bf.exists bf.info bf.mexists cf.count cf.exists cf.info cf.mexists cms.info cms.query digest json.arrlen
     json.objlen json.strlen json.type topk.count topk.info topk.query ts.get vinfo vismember
@@ -342,7 +342,7 @@ def _answer(command: Planned) -> _Answer:
         start, end = (_number(word) for word in words[2:4])
         within = start is not None and end is not None and (start >= 0) == (end >= 0)
         return _Answer([("STRLEN", words[1])], most=max(end - start + 1, 1) if within else None)  # type: ignore[operator]
-    if name == "lcs" or name in _SMALL | _WORKING.keys() | _NAMING:
+    if name == "lcs" or name in _SMALL or name in _WORKING or name in _NAMING:
         return _Answer()
     length = "ZCARD" if name.startswith(("geo", "bz")) else _LENGTHS.get(name[0], "") if "." not in name else ""
     elements = _elements(command)

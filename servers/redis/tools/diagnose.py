@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.backend import BackendError, warn
+from servers.common.backend import BackendError
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.format.replies import as_json, info, number, pairs, parts, said
 from servers.redis.policy.key_scope import ScopedRedis
@@ -41,10 +41,7 @@ async def redis_diagnose(
     rows = diagnosis.pop("rows", None)
     diagnosis = room.fit(diagnosis) or diagnosis
     if rows is not None:
-        rows = rows[:limit]
-        diagnosis["rows"] = room.kept(rows)
-        if left_out := len(rows) - len(diagnosis["rows"]):
-            warn(f"{left_out} more rows had no room in this result")
+        diagnosis["rows"] = room.kept(rows[:limit], "rows")
     return diagnosis
 
 

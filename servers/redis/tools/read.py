@@ -21,6 +21,7 @@ from servers.redis.client.sorted_set import SortedSet
 from servers.redis.format.key_encoding import (
     KeyName,
     Value,
+    digest_of,
     encode,
     parse_key,
     parse_vector,
@@ -601,7 +602,7 @@ async def _vectors(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> d
             # Redis gives elements in no order, so all are asked for: they are put in the order of their marks.
             if page.cursor != "0" and not re.fullmatch("[0-9a-f]{16}", page.cursor):
                 raise page.foreign()
-            marked = sorted((_mark(item), item) for item in await call.backend.read("VRANDMEMBER", name, length))
+            marked = sorted((digest_of(item), item) for item in await call.backend.read("VRANDMEMBER", name, length))
             rest = marked if page.cursor == "0" else [pair for pair in marked if pair[0] > page.cursor]
             found["items"] = _kept([page.shown(item) for _, item in rest[: page.limit]], page)
             if len(found["items"]) < len(rest):
@@ -644,10 +645,6 @@ def _about(flat: Any, page: _ReadWindow) -> dict[str, Any]:
     """Return details of a type, in a third of the room at most."""
     about = {name: as_json(value) for name, value in pairs(flat).items()}
     return Room(page.room // 3, 0).fit(about) or {}
-
-
-def _mark(element: bytes) -> str:
-    return hashlib.blake2b(element, digest_size=8).hexdigest()
 
 
 _READERS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Annotated, Any, Literal, NotRequired, TypeVar
 
 from pydantic import Field
@@ -237,16 +237,16 @@ async def _ordered(
     room = Room(call.max_bytes)
     keys: list[Key] = []
     gone = 0
-    for (measured, _), key in zip(top, await described(call, [name for _, name in top]), strict=True):
+    async for measured, key in _in_turn(call, top, limit):
         if key is None:
             gone += 1
             continue
         if order != "ttl":
             key[field] = measured  # type: ignore[literal-required]
-        if len(keys) == limit:
-            break
         if room.take(key):
             keys.append(key)
+            if len(keys) == limit:
+                break
         elif keys:
             break
         else:
@@ -273,6 +273,16 @@ async def _measured(
         for answer, name in zip(answers, names, strict=True)
         if isinstance(answer, int) and answer >= 0
     ]
+
+
+async def _in_turn(
+    call: Call[ScopedRedis], top: list[tuple[int, bytes]], limit: int
+) -> AsyncIterator[tuple[int, Key | None]]:
+    """Describe keys with what was measured of them, no more at once than are wanted: most keys are still there."""
+    for start in range(0, len(top), limit):
+        part = top[start : start + limit]
+        for (measured, _), key in zip(part, await described(call, [name for _, name in part]), strict=True):
+            yield measured, key
 
 
 async def described(call: Call[ScopedRedis], names: list[bytes]) -> list[Key | None]:

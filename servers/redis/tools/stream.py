@@ -8,7 +8,6 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.backend import warn
 from servers.common.memory_budget import hold
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.format.key_encoding import LONGEST_NAME, KeyName, Pattern, parse_key, show_name
@@ -74,16 +73,12 @@ async def redis_stream(
                         state["stream"][f"{end}-id"] = said(entry[0])
     if group is None:
         groups = await call.backend.read("XINFO", "GROUPS", name)
-        state["groups"] = Room(call.max_bytes, 1024).kept(map(_row, groups))
-        if left_out := len(groups) - len(state["groups"]):
-            warn(f"{left_out} more groups had no room in this result")
+        state["groups"] = Room(call.max_bytes, 1024).kept(map(_row, groups), "groups")
         return state
     of = parse_key(group)
     # A group has as many consumers as a program forgot to delete: they have a fifth of the room.
     consumers = await call.backend.read("XINFO", "CONSUMERS", name, of)
-    state["consumers"] = Room(call.max_bytes // 5).kept(map(_row, consumers))
-    if left_out := len(consumers) - len(state["consumers"]):
-        warn(f"{left_out} more consumers had no room in this result")
+    state["consumers"] = Room(call.max_bytes // 5).kept(map(_row, consumers), "consumers")
     words: list[Any] = ["XPENDING", name, of, *(("IDLE", idle_s * 1000) if idle_s else ())]
     waiting = await call.backend.read(*words, cursor, "+", limit + 1)
     state["pending"] = []
