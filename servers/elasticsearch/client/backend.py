@@ -39,6 +39,7 @@ from servers.elasticsearch.client.errors import (
     Uncertain,
     explain,
 )
+from servers.elasticsearch.client.heap_load import AT_ONCE, HeapLoad, hits
 from servers.elasticsearch.client.node import (
     AnswerMemory,
     BoundedNode,
@@ -69,6 +70,12 @@ EXPENSIVE_AT_ONCE = 8
 
 LARGE_PAGE = 100
 """Hits from which a page is large."""
+
+PROBED_PAGE = 32
+"""Hits of a page above which its first ones are asked for alone, unless hits of this index are known to be short."""
+
+PROBE = 10
+"""Hits that tell how long the others are."""
 
 MOST_NODES_TOLD = 5
 """Nodes that an error names."""
@@ -258,6 +265,7 @@ class ElasticsearchBackend:
             f"{EXPENSIVE_AT_ONCE} expensive searches of other calls are under way, so nothing was done: try again in a few "
             "seconds",
         )
+        self._load = HeapLoad()
         self._settings = settings
         self._addresses = [urlsplit(url).netloc for url in settings.urls]
         self._version = ""
@@ -406,22 +414,63 @@ class ElasticsearchBackend:
             # It has no such parameter. Its answer holds more then.
             params = {name: value for name, value in (params or {}).items() if name != "filters"}
         check_fields(body)
-        request = ApiRequest.of(method, path, params, body)
+        many = hits(path, params or {}, body or {})
+        if many > PROBED_PAGE and path.endswith("/_search"):
+            await self._probe_page(method, path, params or {}, body or {}, many)
         lane = self._expensive.hold(1) if _is_expensive(path, body) else nullcontext()
-        async with lane, _memory() as memory:
-            answer = await self._read_somewhere(request, memory)
-            for pause in PAUSES:
-                # Some more or less, so that requests that were refused together do not come back together.
-                wait = max(pause * random.uniform(0.5, 1.5), answer.retry_after)
-                if answer.status not in BUSY or wait >= time_left():
-                    break
-                await asyncio.sleep(wait)
-                answer = await self._read_somewhere(request, memory)
-            memory.check(answer.content)
-            value = self._value(answer, request)
+        async with lane:
+            value, answer = await self._read_patiently(method, path, params or {}, body)
         if answers and not _has(value, answers):
             raise BackendError(f"{answer.address} answers, but not as Elasticsearch does: check for a proxy in between")
         return value
+
+    async def _probe_page(self, method: str, path: str, params: Mapping[str, str], body: Json, many: int) -> None:
+        """Ask for the first hits of a large page alone, if its answer may be too long to be read.
+
+        Raises:
+            AnswerTooLong: it is.
+        """
+        longest = AnswerMemory(BUDGET.get(None)).longest
+        if self._load.expected(path, params, body) <= longest:
+            return
+        beside = ("aggregations", "aggs", "size", "suggest", "track_total_hits")
+        few = {name: part for name, part in body.items() if name not in beside} | {
+            "size": PROBE,
+            "track_total_hits": many,
+        }
+        of_url = {name: value for name, value in params.items() if name not in beside}
+        if method == "GET":
+            of_url |= {name: str(value) for name, value in few.items()}
+        value, answer = await self._read_patiently(method, path, of_url, None if method == "GET" else few)
+        found = value.get("hits", {})
+        total = found.get("total", many)
+        matches = min(total if isinstance(total, int) else total["value"], many)
+        shown = len(found.get("hits", range(PROBE)))
+        if shown == PROBE and len(answer.content) * matches > longest * PROBE:
+            raise AnswerTooLong(longest, PROBE * longest // len(answer.content))
+
+    async def _read_patiently(
+        self, method: str, path: str, params: Mapping[str, str], body: Json | None
+    ) -> tuple[Any, ApiAnswer]:
+        """Send a request, and again while nodes have too much to do; return the answer's JSON and the answer."""
+        request = ApiRequest.of(method, path, params, body)
+        async with self._load.hold(path, params, body or {}) as came, _memory() as memory:
+            try:
+                answer = await self._read_somewhere(request, memory)
+                for pause in PAUSES:
+                    # Some more or less, so that requests that were refused together do not come back together.
+                    wait = max(pause * random.uniform(0.5, 1.5), answer.retry_after)
+                    if answer.status not in BUSY or wait >= time_left():
+                        break
+                    await asyncio.sleep(wait)
+                    answer = await self._read_somewhere(request, memory)
+            except AnswerTooLong:
+                came(AT_ONCE)
+                raise
+            if answer.success:
+                came(len(answer.content))
+            memory.check(answer.content)
+            return self._value(answer, request), answer
 
     async def _read_somewhere(self, request: ApiRequest, memory: AnswerMemory) -> ApiAnswer:
         """Return the first answer of a node that is not busy, or of the last busy one if all are."""

@@ -69,10 +69,16 @@ class AnswerLost(NodeFailure):
 class AnswerTooLong(ToolError):
     """The answer is too long to be read. What was asked for may have been done."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, fit: int = 0) -> None:
+        """
+        Args:
+            limit: bytes that an answer may have
+            fit: hits that would fit; 0 if it is not known
+        """
+        fewer = f"at most {fit} (size)" if fit else "fewer (a smaller size)"
         super().__init__(
             f"Elasticsearch's answer is too long for this server's memory (more than {limit} bytes, or too many values): ask for "
-            "fewer (a smaller size), or for less of each (only the fields you need)"
+            f"{fewer}, or for less of each (only the fields you need)"
         )
 
 

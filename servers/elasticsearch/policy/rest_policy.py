@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from servers.common.protocol.tools import ToolError
+from servers.elasticsearch.client.heap_load import hits
 from servers.elasticsearch.policy.query_bodies import check_pipeline, refuse_files
 
 _GET = """
@@ -180,6 +181,10 @@ PARAMETERS = {
 """Parameters that are refused, and why."""
 
 
+MOST_BY_ID = 10
+"""Documents by id in one request: Elasticsearch reads all of them into its heap."""
+
+
 @dataclass(frozen=True)
 class RestEndpoint:
     """A request that is allowed: its pattern, and the parts of the path."""
@@ -211,6 +216,8 @@ class RestEndpoint:
             raise ToolError(f"{unknown[0][:100]!r} in body is refused, because it is not known to be read-only: {told}")
         if pattern == "/_analyze":
             refuse_files(body)
+        if pattern in ("/_mget", "/_mtermvectors") and hits(pattern, {}, body) > MOST_BY_ID:
+            raise ToolError(f"a request reads at most {MOST_BY_ID} documents by id here: es_get reads more of them")
         if "pipeline" in body:
             check_pipeline(body["pipeline"])
 

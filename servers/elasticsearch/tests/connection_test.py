@@ -166,6 +166,10 @@ def test_checks_never_wait_for_calls_and_calls_wait_for_connections(start: Start
     with FakeElasticsearch(searches(hang)) as fake:
         try:
             sidecar = start(ES_PORT=str(fake.port))
+            held.set()
+            call(sidecar, "es_search", index="a")  # until one answer came, few are asked for at once
+            held.clear()
+            most = 0
             calls = [
                 threading.Thread(target=lambda: answers.append(call(sidecar, "es_search", index="a")))
                 for _ in range(CONNECTIONS_PER_NODE + 8)

@@ -35,6 +35,15 @@ CreateIndex = bool
 
 MOST_DOCUMENTS = 200
 
+FIRST_BATCH = 4
+"""Documents that are asked for first: Elasticsearch reads all of a request into its heap, and may be stopped by it."""
+
+BATCH_BYTES = 1024 * 1024
+"""Bytes, about, of the documents that are asked for at once when their length is known."""
+
+BATCHES_BYTES = 4 * BATCH_BYTES
+"""Bytes after which no more are asked for."""
+
 
 class Document(TypedDict):
     index: str
@@ -117,18 +126,42 @@ async def _several(
     call: Call[ScopedElasticsearch], index: str, ids: list[str], routing: str | None, source: list[str] | None
 ) -> Document:
     extra = routed(routing) | ({} if source is None else {"_source": source or False})
-    body = {"docs": [{"_id": i} | extra for i in dict.fromkeys(ids)]}
-    async with near_names(call.backend):
-        answer = await call.backend.read("POST", path(index, "_mget"), body=body, answers=("docs",))
+    left = list(dict.fromkeys(ids))
     room = Room(call.max_bytes)
     result: Document = {"index": index, "documents": []}
-    most = max(call.max_bytes // len(body["docs"]), 1024)
-    for raw in answer["docs"]:
+    most = max(call.max_bytes // len(left), 1024)
+    batch, read = FIRST_BATCH, 0
+    while left and read < BATCHES_BYTES and room.left > 256:
+        body = {"docs": [{"_id": i} | extra for i in left[:batch]]}
+        try:
+            async with near_names(call.backend):
+                answer = await call.backend.read("POST", path(index, "_mget"), body=body, answers=("docs",))
+        except AnswerTooLong as error:
+            read += BATCH_BYTES
+            if batch == 1:
+                await _add(call, index, [{"_id": left.pop(0), "too_long": str(error)}], result, room, most)
+            batch = 1
+            continue
+        read += (length := size(answer["docs"]))
+        left, batch = left[batch:], max(min(batch, len(left)) * BATCH_BYTES // length, 1)
+        await _add(call, index, answer["docs"], result, room, most)
+    if left:
+        result.setdefault("left_out", []).extend(left)
+    return result
+
+
+async def _add(
+    call: Call[ScopedElasticsearch], index: str, docs: list[Any], result: Document, room: Room, most: int
+) -> None:
+    """Add documents of an answer to a result, each with `most` bytes of its source."""
+    for raw in docs:
         row: dict[str, Any] = {"id": raw["_id"]}
         if "error" in raw:
             if raw["error"].get("type") == "index_not_found_exception":
                 await write_target(call.backend, index)  # which says what may have been meant
             row["error"] = of_item(raw["error"])
+        elif "too_long" in raw:
+            row["error"] = raw["too_long"]
         elif not raw.get("found"):
             row["found"] = False
         else:
@@ -142,7 +175,6 @@ async def _several(
             result["documents"].append(row)
         else:
             result.setdefault("left_out", []).append(raw["_id"])
-    return result
 
 
 def strings(value: Any, path: str) -> Iterator[str]:

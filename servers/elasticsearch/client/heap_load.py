@@ -1,0 +1,100 @@
+"""A bound on what Elasticsearch holds for this server at once: documents that it reads, and answers that it writes.
+
+A node reads all documents of an answer into its heap before it sends the first byte, and nothing stops it. No request tells how
+long documents are, so this is learned from the answers that came. What is not known yet counts as long.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from servers.common.memory_budget import MemoryBudget
+
+AT_ONCE = 64 * 1024 * 1024
+"""Bytes of answers that Elasticsearch makes at once: a sixteenth of the smallest usual heap. It needs a multiple of them."""
+
+UNKNOWN = AT_ONCE // 4
+"""Bytes of an answer when nothing is known about its like."""
+
+LEAST_HIT, LEAST_ANSWER = AT_ONCE // 320, AT_ONCE // 32
+"""Bytes that a hit and another answer count for at the least, because others of the same index may be longer."""
+
+KNOWN = 1000
+"""Answers about whose like something is known, at the most."""
+
+DEFAULT_HITS = 10
+"""Hits of a search that does not say how many."""
+
+_SEARCH = re.compile(
+    r"(.*)/(_search|_count|_query|_sql|_eql/search|_rank_eval|_terms_enum|_validate/query|_explain/.*)"
+)
+_BY_ID = re.compile(r"(.*/(_doc|_source|_termvectors))/.*")
+_WAITING = re.compile(r"/_pit|.*/(hot_threads|point_in_time)")
+"""Short answers that take their time."""
+
+
+def hits(path: str, params: Mapping[str, str], body: Mapping[str, Any]) -> int:
+    """Return how many documents a request asks for; 1 if it is about something else."""
+    if path.endswith(("/_mget", "/_mtermvectors")):
+        return max(len(body.get("docs") or ()) + len(body.get("ids") or ()), 1)
+    if not path.endswith("/_search"):
+        return 1
+    size = params.get("size", body.get("size", DEFAULT_HITS))
+    return max(int(size), 1) if str(size).isdecimal() else 1
+
+
+class HeapLoad:
+    """The answers that Elasticsearch makes at once. Searches, which may take long, do not keep others waiting."""
+
+    def __init__(self) -> None:
+        busy = "Elasticsearch is busy with {} of other calls, so nothing was done: try again in a few seconds"
+        self._searches = MemoryBudget(AT_ONCE, busy.format("searches"))
+        self._others = MemoryBudget(AT_ONCE, busy.format("requests"))
+        self._known: dict[str, int] = {}
+
+    def expected(self, path: str, params: Mapping[str, str], body: Mapping[str, Any]) -> int:
+        """Return the bytes that an answer is expected to have."""
+        known = self._known.get(_like(path))
+        return UNKNOWN if known is None else known * hits(path, params, body)
+
+    @asynccontextmanager
+    async def hold(
+        self, path: str, params: Mapping[str, str], body: Mapping[str, Any]
+    ) -> AsyncIterator[Callable[[int], None]]:
+        """Hold what a request makes of Elasticsearch inside this context.
+
+        Args:
+            path: without its query
+            params: of the query
+            body: the body; empty without one
+
+        Yields:
+            a function that takes the bytes of the answer that came.
+
+        Raises:
+            Busy: other calls' answers take everything until the deadline of this one.
+        """
+        like, many = _like(path), hits(path, params, body)
+
+        def came(length: int) -> None:
+            # One long answer is not forgotten at the next short one.
+            known = max(length // many, self._known.pop(like, 0) // 2)
+            self._known[like] = known
+            if len(self._known) > KNOWN:
+                del self._known[next(iter(self._known))]
+
+        if _WAITING.fullmatch(path) or any(name.startswith("wait_for") for name in params):
+            yield came
+            return
+        budget, least = (self._searches, LEAST_HIT) if _SEARCH.fullmatch(path) else (self._others, LEAST_ANSWER)
+        async with budget.hold(min(max(self.expected(path, params, body), least * many), AT_ONCE)):
+            yield came
+
+
+def _like(path: str) -> str:
+    """Return what answers of about the same length have in common: the path without the document's id."""
+    found = _BY_ID.fullmatch(path)
+    return found[1] if found else path
