@@ -416,7 +416,7 @@ class ElasticsearchBackend:
         check_fields(body)
         many = hits(path, params or {}, body or {})
         if many > PROBED_PAGE and path.endswith("/_search"):
-            await self._probe_page(method, path, params or {}, body or {}, many)
+            await self._probe_page(path, params or {}, body or {}, many)
         lane = self._expensive.hold(1) if _is_expensive(path, body) else nullcontext()
         async with lane:
             value, answer = await self._read_patiently(method, path, params or {}, body)
@@ -424,7 +424,7 @@ class ElasticsearchBackend:
             raise BackendError(f"{answer.address} answers, but not as Elasticsearch does: check for a proxy in between")
         return value
 
-    async def _probe_page(self, method: str, path: str, params: Mapping[str, str], body: Json, many: int) -> None:
+    async def _probe_page(self, path: str, params: Mapping[str, str], body: Json, many: int) -> None:
         """Ask for the first hits of a large page alone, if its answer may be too long to be read.
 
         Raises:
@@ -439,9 +439,7 @@ class ElasticsearchBackend:
             "track_total_hits": many,
         }
         of_url = {name: value for name, value in params.items() if name not in beside}
-        if method == "GET":
-            of_url |= {name: str(value) for name, value in few.items()}
-        value, answer = await self._read_patiently(method, path, of_url, None if method == "GET" else few)
+        value, answer = await self._read_patiently("POST", path, of_url, few)
         found = value.get("hits", {})
         total = found.get("total", many)
         matches = min(total if isinstance(total, int) else total["value"], many)

@@ -37,13 +37,55 @@ _WAITING = re.compile(r"/_pit|.*/(hot_threads|point_in_time)")
 
 
 def hits(path: str, params: Mapping[str, str], body: Mapping[str, Any]) -> int:
-    """Return how many documents a request asks for; 1 if it is about something else."""
+    """Return how many documents a request may give; 1 if it is about something else."""
     if path.endswith(("/_mget", "/_mtermvectors")):
         return max(len(body.get("docs") or ()) + len(body.get("ids") or ()), 1)
     if not path.endswith("/_search"):
         return 1
-    size = params.get("size", body.get("size", DEFAULT_HITS))
-    return max(int(size), 1) if str(size).isdecimal() else 1
+    page = _number(params.get("size", body.get("size", DEFAULT_HITS)))
+    grouped = page * sum(map(_inner_hits, body.values()))
+    return max(page + grouped + _top_hits(body.get("aggs")) + _top_hits(body.get("aggregations")), 1)
+
+
+def _number(value: Any) -> int:
+    return int(value) if str(value).isdecimal() else 1
+
+
+def _inner_hits(part: Any) -> int:
+    """Return how many documents a query, or what collapses hits, gives beside each hit."""
+    if isinstance(part, list):
+        return sum(map(_inner_hits, part))
+    if not isinstance(part, Mapping):
+        return 0
+    own = part.get("inner_hits")
+    given = own if isinstance(own, list) else [own] if isinstance(own, Mapping) else []
+    return sum(_number(inner.get("size", 3)) for inner in given if isinstance(inner, Mapping)) + sum(
+        map(_inner_hits, part.values())
+    )
+
+
+def _top_hits(aggs: Any) -> int:
+    """Return how many documents aggregations give, as far as they give more than some fields of them."""
+    many = 0
+    for agg in aggs.values() if isinstance(aggs, Mapping) else ():
+        if not isinstance(agg, Mapping):
+            continue
+        for kind, asked in agg.items():
+            if not isinstance(asked, Mapping):
+                continue
+            if kind == "top_hits" and not isinstance(asked.get("_source", True), list | str | Mapping):
+                many += _number(asked.get("size", 3)) if asked.get("_source", True) else 0
+            elif kind not in ("aggs", "aggregations", "meta"):
+                below = _top_hits(agg.get("aggs")) + _top_hits(agg.get("aggregations"))
+                many += below and below * _buckets(kind, asked)
+    return many
+
+
+def _buckets(kind: str, asked: Mapping[str, Any]) -> int:
+    if kind in ("filter", "global", "missing", "nested", "reverse_nested", "sampler"):
+        return 1
+    # Others have as many as there are intervals.
+    return _number(asked.get("size", 10 if kind.endswith("terms") or kind == "composite" else 100))
 
 
 class HeapLoad:
