@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tools.backends.certificates import Authority
 from tools.backends.issuer import Issuer, public_jwk
 from tools.backends.redis import RedisServer
-from tools.backends.sidecar import Identity, Sidecar
+from tools.backends.sidecar import Identity, Sidecar, message
 
 READER, WRITER = "reader-0123456789abcdef", "writer-0123456789abcdef"
 
@@ -44,10 +44,6 @@ def start(redis: RedisServer, tmp_path: Path) -> Iterator[Start]:
             return sidecar
 
         yield start_sidecar
-
-
-def message(method: str, **params: Any) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
 
 
 def write(key: str = "k") -> dict[str, Any]:

@@ -19,6 +19,11 @@ Identity = tuple[Path, Path]
 """A client's certificate and its key."""
 
 
+def message(method: str, **params: Any) -> dict[str, Any]:
+    """A JSON-RPC request."""
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+
+
 class Sidecar(Process):
     """`python -m MODULE` on a loopback port, with no settings but those given."""
 
@@ -75,6 +80,12 @@ class Sidecar(Process):
             return status, json.loads(text)
         except ValueError:
             return status, text
+
+    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """The result of a tool call."""
+        status, answer = self.post(message("tools/call", name=tool, arguments=arguments))
+        assert status == 200, (status, answer)
+        return dict(answer["result"])
 
     def _send(self, request: urllib.request.Request, identity: Identity | None = None) -> tuple[int, str]:
         context = ssl.create_default_context(cafile=self.authority) if self.authority else None
