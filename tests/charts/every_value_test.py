@@ -3,8 +3,6 @@
 The values are made from the schemas, so a new one is tried as well.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import operator

@@ -4,8 +4,6 @@ That chart is made of this one: without the library of the sidecar, without the 
 that includes a template of it.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

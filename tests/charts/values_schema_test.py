@@ -1,7 +1,5 @@
 """Values that can't be meant are refused, in a message that names the key."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -5,8 +5,6 @@ audio, log messages, requests for input), is answered here, behind the same guar
 sees whether these carry it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import struct

@@ -1,7 +1,5 @@
 """The store fails over, moves or starts anew under calls that change it: each is done at most once, and none is left waiting."""
 
-from __future__ import annotations
-
 import threading
 from collections import Counter
 from collections.abc import Iterator

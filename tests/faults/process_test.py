@@ -1,7 +1,5 @@
 """Faults of the sidecar's own surroundings: too few file descriptors, a clock that jumps, SIGTERM under load."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import signal

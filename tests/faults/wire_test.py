@@ -1,7 +1,5 @@
 """Faults between the sidecars and their stores: every call is answered, nothing is written twice, and the next call is right."""
 
-from __future__ import annotations
-
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator

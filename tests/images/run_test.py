@@ -1,7 +1,5 @@
 """What the images hold runs from their own files. That they serve a real store is in //tests/contract."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The Model Context Protocol as both servers speak it, in every version from 2024-11-05 on, on the wire and by the SDK."""
 
-from __future__ import annotations
-
 import email.message
 import http.client
 import json

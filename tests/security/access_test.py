@@ -1,7 +1,5 @@
 """Who may come in, and what they may do, as clients of a real server over a real Redis see it."""
 
-from __future__ import annotations
-
 import json
 import socket
 import time

@@ -1,7 +1,5 @@
 """What the stores hold is data: it is answered exactly, never told as ours, and can't act where it is shown."""
 
-from __future__ import annotations
-
 import json
 import re
 import unicodedata

@@ -1,7 +1,5 @@
 """A sidecar of ours, run by this Python from its module."""
 
-from __future__ import annotations
-
 import json
 import os
 import ssl

@@ -3,8 +3,6 @@
 Comments and the order of keys and of named list entries are left out, as the API leaves them out.
 """
 
-from __future__ import annotations
-
 import argparse
 import difflib
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Differences between two renders are shown by object and path."""
 
-from __future__ import annotations
-
 import pytest
 import yaml
 

@@ -4,8 +4,6 @@ An entry of `mcpServers` is laid over the values of the library chart mcp-server
 them. Schemas of Helm can't refer to other files.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path
