@@ -1,7 +1,5 @@
 """JSON with one record on each line, so that a changed record is one changed line."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -4,8 +4,6 @@ Links to files outside the site, such as sources, become links to the repository
 that does not exist.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import posixpath

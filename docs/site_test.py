@@ -1,7 +1,5 @@
 """The built site: whole, without anything from elsewhere, and every link leads somewhere."""
 
-from __future__ import annotations
-
 import posixpath
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit

@@ -5,8 +5,6 @@ used. A lock names files relative to the archive (the field Filename) and never 
 decided when they are fetched.
 """
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import os

@@ -1,7 +1,5 @@
 """The lock of Debian packages: how it is made, and that it is whole."""
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """bazel/debian/mirrors.sh finds where Debian's archives are had from, in both formats of sources.list(5)."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

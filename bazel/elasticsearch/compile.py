@@ -3,8 +3,6 @@
 compile.py --compiler ECJ_JAR --classpath JAR... --output JAR -- SOURCE...
 """
 
-from __future__ import annotations
-
 import argparse
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The compiler on the Java runtime of the wheel."""
 
-from __future__ import annotations
-
 import subprocess
 import zipfile
 from pathlib import Path

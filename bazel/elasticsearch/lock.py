@@ -4,8 +4,6 @@ Maven resolves the artifacts, from wherever its settings on this machine say. A 
 root and never a repository.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import os

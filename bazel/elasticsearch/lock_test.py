@@ -1,7 +1,5 @@
 """The lock's own logic; Maven itself is asked by `bazel run //tools:lock_elasticsearch`."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -52,7 +52,7 @@ def helm_template_test(name, chart, golden = None, base = None, **kwargs):
             visibility = ["//visibility:public"],
         )
 
-def helm_example(name, version):
+def helm_example(name, version, base = None):
     """A chart that has the libraries of charts/dox-asdlc, with a golden of its defaults and a lint test.
 
     Its files are Chart.yaml, values.yaml and templates of the package.
@@ -60,6 +60,7 @@ def helm_example(name, version):
     Args:
         name: of the chart
         version: of the chart
+        base: package of another example, from which the golden shows what differs
     """
     helm_chart(
         name = name,
@@ -69,7 +70,9 @@ def helm_example(name, version):
     )
     helm_template_test(
         name = "defaults",
+        base = base and base + ":defaults_rendered",
         chart = ":" + name,
+        visibility = ["//examples:__subpackages__"],
     )
     helm_lint_test(
         name = "lint_test",

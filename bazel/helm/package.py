@@ -1,7 +1,5 @@
 """Packages a chart by `helm package`, then writes the archive again so that its bytes depend on the chart alone."""
 
-from __future__ import annotations
-
 import argparse
 import gzip
 import io

@@ -1,7 +1,5 @@
 """A packaged chart: stamped, and the same bytes from the same sources."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Takes out of an ELF file what only debuggers and linkers read, as `strip` does. Format: System V ABI, chapter 4."""
 
-from __future__ import annotations
-
 import struct
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """elf.py: a real wheel's library stays what it is to the loader, and loses what only debuggers read."""
 
-from __future__ import annotations
-
 import shutil
 import struct
 import subprocess

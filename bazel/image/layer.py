@@ -12,8 +12,6 @@ layer.py SPEC.json OUTPUT, where SPEC has
 Paths are without a leading slash. Formats: deb(5), the wheel format of packaging.python.org, ustar/pax of POSIX.1-2001.
 """
 
-from __future__ import annotations
-
 import ast
 import fnmatch
 import io

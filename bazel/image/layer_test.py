@@ -1,7 +1,5 @@
 """layer.py: a layer's bytes depend on its inputs alone, and nothing comes in that should not."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

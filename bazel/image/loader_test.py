@@ -3,8 +3,6 @@
 The engines are scripts that write down how they were called: which of them is chosen is what is tested.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

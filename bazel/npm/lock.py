@@ -4,8 +4,6 @@ npm resolves them, from wherever its settings on this machine say. The lock is n
 no address: a package's `resolved`, which npm does not need, and who funds it are left out.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -1,7 +1,5 @@
 """What the lock of npm packages says and leaves out."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Lets a child process import what this one imports."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

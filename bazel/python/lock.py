@@ -4,8 +4,6 @@ uv resolves them, for CPython 3.11.2 on Linux with glibc 2.36 (Debian 12): wheel
 of its version. The locks name no index; where wheels come from is this machine's pip configuration, here and in a build.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import subprocess

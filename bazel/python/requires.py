@@ -4,8 +4,6 @@ A requirement is the compatible release (PEP 440, `~=`) of the locked version, w
 releases are picked up, and a minor release when the lock is renewed.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import sys

@@ -4,8 +4,6 @@ The registry is read as https://bazel.build/external/registry describes it: modu
 which of them were yanked. The lock names no address.
 """
 
-from __future__ import annotations
-
 import argparse
 import ast
 import datetime

@@ -1,7 +1,5 @@
 """MODULE.bazel names versions that the registry has; the lock says which it had, and when."""
 
-from __future__ import annotations
-
 import datetime
 import json
 from pathlib import Path

@@ -3,8 +3,6 @@
 Both say the same, and depend on their input alone: the time is the lock's, identifiers come from the image's digest.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import uuid

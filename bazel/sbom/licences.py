@@ -4,8 +4,6 @@ Debian: the machine-readable copyright file of copyright-format 1.0 (DEP 5), who
 core metadata of packaging.python.org (PEP 639 and before). A licence that SPDX's list lacks is a LicenseRef with its text.
 """
 
-from __future__ import annotations
-
 import re
 import warnings
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Licences of Debian packages and of wheels as SPDX expressions."""
 
-from __future__ import annotations
-
 import email.message
 
 import pytest

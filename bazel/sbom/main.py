@@ -4,8 +4,6 @@ SPEC has repository, architecture, version, digest (a file), layers, debs, wheel
 of a program in another language go_modules, or npm_packages, npm_lock (files) and node (the package that runs it).
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

@@ -1,7 +1,5 @@
 """What an image is made of: Debian packages, wheels and our own sources, read from the files that its layers are made of."""
 
-from __future__ import annotations
-
 import email.parser
 import hashlib
 import io

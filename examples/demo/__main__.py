@@ -1,7 +1,5 @@
 """python -m examples.demo orchestrator|worker|ui: HTTP on PORT with /health, and /metrics but for the ui."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

@@ -1,7 +1,5 @@
 """The demo's three processes, on a real Redis and a real Elasticsearch."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """What the demo's processes do: orchestrate, work, show."""
 
-from __future__ import annotations
-
 import asyncio
 import datetime
 import html

@@ -1,7 +1,5 @@
 """The stores of the demo: a stream of jobs in Redis, an index of results in Elasticsearch."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any

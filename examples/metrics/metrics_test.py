@@ -1,7 +1,5 @@
 """The server in Go, run out of its image on a real VictoriaMetrics: its two tools."""
 
-from __future__ import annotations
-
 import struct
 import urllib.request
 from collections.abc import Iterator

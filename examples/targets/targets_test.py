@@ -1,7 +1,5 @@
 """The server in TypeScript, run out of its image on a real vmagent: its two tools."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The stand-in for rules_oci writes the very bytes of upstream: the digests are upstream's own (vectors.py)."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

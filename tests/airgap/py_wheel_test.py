@@ -1,7 +1,5 @@
 """The stand-in for py_wheel writes the very bytes of upstream: the digest is that of rules_python 2.3.2's wheelmaker."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

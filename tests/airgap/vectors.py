@@ -4,8 +4,6 @@ The digests were taken from upstream's own image.sh, descriptor.sh and image_ind
 jq 1.8.2 on the files that `write` makes.
 """
 
-from __future__ import annotations
-
 import gzip
 import io
 import tarfile

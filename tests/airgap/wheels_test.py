@@ -1,7 +1,5 @@
 """The stand-in for pip.parse takes the locked wheels, their hashes checked, and no others."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """docs/architecture.md lists the modules that a tool call passes: the list is true, and short."""
 
-from __future__ import annotations
-
 import re
 import signal
 from collections.abc import Iterator

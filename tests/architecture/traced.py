@@ -4,8 +4,6 @@ SIGUSR1 begins a record; SIGUSR2 ends it and writes it to the file RECORD, a pat
 of the first call.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import runpy

@@ -4,8 +4,6 @@ Most Bazels here are scripts that write down how they were called: the choice is
 only. What Bazel itself says of a registry comes from a real one.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """What the servers may cost in bytes and memory. Raise a number only with a reason in the commit's message."""
 
-from __future__ import annotations
-
 KB = 1000
 
 LISTING = {"redis": 17 * KB, "elasticsearch": 17 * KB}

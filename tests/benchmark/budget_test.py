@@ -1,7 +1,5 @@
 """The servers stay within tests/benchmark/budget.py."""
 
-from __future__ import annotations
-
 import importlib
 import re
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ into a buffer that their connection keeps, and are checked where they are, neith
 connections (epoll(7)). So on a small machine the server is what is measured.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import select

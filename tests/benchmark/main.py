@@ -1,7 +1,5 @@
 """bazel run //tests/benchmark: measure our servers, their peers and a bare server side by side, and write docs/benchmarks."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import platform

@@ -1,7 +1,5 @@
 """The measurements. All that is compared takes turns in one run, so that other work of the machine meets each of them."""
 
-from __future__ import annotations
-
 import json
 import statistics
 import time

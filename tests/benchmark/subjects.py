@@ -1,7 +1,5 @@
 """What is measured: our servers from their images' files, the peers from their wheels, and a bare server on our SDK."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 import shutil

@@ -158,14 +158,24 @@ _OVER_APPLICATIONS = {
     "prometheus_off": ["orchestrator.prometheus.enabled=false", "workers.prometheus.enabled=false"],
 }
 
+# Name of a golden to the render that it is compared with, where another one is more like it.
+_BASES = {
+    "encrypted": "passwords_applications",
+    "metrics_tls": "monitoring",
+    "only_hitl_ui": "applications",
+    "only_orchestrator": "applications",
+    "only_workers": "applications",
+    "own_login": "passwords_sidecars",
+    "tls": "http_probes",
+}
+
 # Name of a golden to (the render that it is compared with, what --set is given).
 CASES = {"defaults": (None, [])} | {
-    name: ("defaults", settings)
-    for name, settings in _OVER_DEFAULTS.items()
-} | {
-    name: ("sidecars", _SIDECARS + settings)
-    for name, settings in _OVER_SIDECARS.items()
-} | {
-    name: ("applications", _SIDECARS + _APPLICATIONS_ON + settings)
-    for name, settings in _OVER_APPLICATIONS.items()
+    name: (_BASES.get(name, base), on + settings)
+    for base, on, cases in (
+        ("defaults", [], _OVER_DEFAULTS),
+        ("sidecars", _SIDECARS, _OVER_SIDECARS),
+        ("applications", _SIDECARS + _APPLICATIONS_ON, _OVER_APPLICATIONS),
+    )
+    for name, settings in cases.items()
 }

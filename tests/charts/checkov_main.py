@@ -1,7 +1,5 @@
 """checkov, started as its own program does."""
 
-from __future__ import annotations
-
 import sys
 
 from checkov.main import Checkov

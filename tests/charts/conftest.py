@@ -1,7 +1,5 @@
 """The chart's sources, and Helm to render them."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -4,8 +4,6 @@ Real nodes run with what the chart renders for their pods: the environment, afte
 what is of the pod's network is replaced: addresses and ports.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import time

@@ -3,9 +3,9 @@
 The values are made from the schemas, so a new one is tried as well.
 """
 
-from __future__ import annotations
-
+import functools
 import json
+import operator
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,20 +64,35 @@ SECTIONS = [*ON, *SHARED]
 TEXTS = ("", "123", "true", 'a "b": {c} #d')
 
 
-def schema_of(section: str) -> tuple[Schema, Schema]:
-    """A section's schema, and the definitions that it refers to."""
+def resolved(part: Any, document: Schema) -> Any:
+    """A copy of a part of a schema with what its references mean in their places."""
+    if isinstance(part, list):
+        return [resolved(inner, document) for inner in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return resolved(functools.reduce(operator.getitem, part["$ref"].split("/")[1:], document), document)
+    return {key: resolved(inner, document) for key, inner in part.items() if key != "$defs"}
+
+
+def schema_of(section: str) -> Schema:
+    """A section's schema."""
     chart = Path("charts/dox-asdlc")
-    if section in ON:
-        name = {"orchestrator": "application", "mcpServerDefaults": "mcp-server"}.get(section, section)
-        found = json.loads((chart / "charts" / name / "values.schema.json").read_text())
-        definitions = found["$defs"]
-        for alias in ALIASES.keys() & found["properties"]:
-            library = json.loads((chart / "charts" / ALIASES[alias] / "values.schema.json").read_text())
-            found["properties"][alias] = library
-            found["required"].append(alias)
-            definitions |= library["$defs"]
-        return found, definitions
-    return json.loads((chart / "values.schema.json").read_text())["properties"][section], {}
+
+    def read(folder: Path) -> Schema:
+        found = json.loads((folder / "values.schema.json").read_text())
+        made: Schema = resolved(found, found)
+        return made
+
+    if section not in ON:
+        described: Schema = read(chart)["properties"][section]
+        return described
+    name = {"orchestrator": "application", "mcpServerDefaults": "mcp-server"}.get(section, section)
+    found = read(chart / "charts" / name)
+    for alias in ALIASES.keys() & found["properties"]:
+        found["properties"][alias] = read(chart / "charts" / ALIASES[alias])
+        found["required"].append(alias)
+    return found
 
 
 def leaves(described: Schema, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Schema]]:
@@ -127,7 +142,7 @@ def template(chart: Chart, values: Values) -> tuple[str, str]:
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_key_without_a_value_is_refused_by_its_name(chart: Chart, section: str) -> None:
     """As where the lines below a key are commented out."""
-    described, _ = schema_of(section)
+    described = schema_of(section)
     paths = [path for path, _ in leaves(described, (section,))]
     # Of a library chart whose values are taken away Helm takes its own.
     inner = [path for path in sections(described, (section,)) if path[-1] not in ALIASES]
@@ -145,14 +160,12 @@ def test_a_key_without_a_value_is_refused_by_its_name(chart: Chart, section: str
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_value_of_the_wrong_type_is_refused_by_its_path(chart: Chart, section: str) -> None:
-    described, definitions = schema_of(section)
+    described = schema_of(section)
     values, expected = base(section), []
     for path, leaf in leaves(described, (section,)):
         if path[-1] == "enabled" and len(path) == 2:
             continue  # A subchart that is not installed has no schema.
-        wrong: Any = (
-            "wrong type" if "object" in types(leaf, definitions) or "array" in types(leaf, definitions) else {"a": 1}
-        )
+        wrong: Any = "wrong type" if {"object", "array"} & {*types(leaf)} else {"a": 1}
         values = merged(values, path, wrong)
         inside = path[2:] if path[1] in ALIASES else path[1:] if section in ON else path
         expected.append(f"at '/{'/'.join(inside)}'")
@@ -161,9 +174,7 @@ def test_a_value_of_the_wrong_type_is_refused_by_its_path(chart: Chart, section:
     assert [path for path in expected if path not in said] == [], said
 
 
-def types(leaf: Schema, definitions: Schema) -> list[str]:
-    if "$ref" in leaf:
-        leaf = definitions[leaf["$ref"].rpartition("/")[2]]
+def types(leaf: Schema) -> list[str]:
     found = leaf.get("type", "string")
     return found if isinstance(found, list) else [found]
 
@@ -179,10 +190,8 @@ SAMPLE: Values = {
 """Values of keys that entries of lists must have."""
 
 
-def twice(leaf: Schema, definitions: Schema) -> list[Any]:
+def twice(leaf: Schema) -> list[Any]:
     """The same entry two times, for lists of objects: the API merges many of them by a key."""
-    if "$ref" in leaf:
-        leaf = definitions[leaf["$ref"].rpartition("/")[2]]
     entry = leaf.get("items", {})
     if "required" not in entry:
         return []
@@ -190,7 +199,7 @@ def twice(leaf: Schema, definitions: Schema) -> list[Any]:
     return [{key: SAMPLE[key] for key in keys}] * 2
 
 
-def odd(leaf: Schema, definitions: Schema) -> Iterator[Any]:
+def odd(leaf: Schema) -> Iterator[Any]:
     """Values that the schema takes, and that are easily rendered wrong."""
     numbers: list[Any] = [0, 1, 0.5, 65535, 1000000]
     tried = {
@@ -198,13 +207,13 @@ def odd(leaf: Schema, definitions: Schema) -> Iterator[Any]:
         "integer": numbers,
         "number": numbers,
         "boolean": [True, False],
-        "array": [[], twice(leaf, definitions)],
+        "array": [[], twice(leaf)],
         "object": [{}],
     }
     if "enum" in leaf:
         tried = {"string": leaf["enum"]}
-    accepts = jsonschema.Draft7Validator({**leaf, "$defs": definitions}).is_valid
-    for kind in types(leaf, definitions):
+    accepts = jsonschema.Draft7Validator(leaf).is_valid
+    for kind in types(leaf):
         yield from (value for value in tried.get(kind, []) if accepts(value))
 
 
@@ -218,8 +227,8 @@ def without_named(batch: dict[tuple[str, ...], Any], said: str) -> dict[tuple[st
 @pytest.mark.parametrize("section", SECTIONS)
 def test_what_is_taken_renders_to_what_the_api_takes(chart: Chart, section: str) -> None:
     """Many values at once; where the templates refuse some of them, by their names, the others are tried again."""
-    described, definitions = schema_of(section)
-    values = {path: list(odd(leaf, definitions)) for path, leaf in leaves(described, (section,))}
+    described = schema_of(section)
+    values = {path: list(odd(leaf)) for path, leaf in leaves(described, (section,))}
     # Those that turn something off would hide the others.
     switches = {path for path in values if path[-1] == "enabled"}
     batches = [

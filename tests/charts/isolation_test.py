@@ -4,8 +4,6 @@ That chart is made of this one: without the library of the sidecar, without the 
 that includes a template of it.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
@@ -69,6 +67,7 @@ def test_off_renders_as_without_the_feature(chart: Chart, settings: tuple[str, .
 def test_on_changes_nothing_of_the_store_but_by_addition(chart: Chart) -> None:
     """The feature adds, and neither changes nor removes."""
     off, on = chart.template(), chart.template("redis.mcpSidecar.enabled=true", "elasticsearch.mcpSidecar.enabled=true")
-    found = compare(off.stdout, on.stdout).splitlines()
-    assert "  StatefulSet/redis" in found
-    assert [line for line in found if line.startswith("-")] == []
+    blocks = compare(off.stdout, on.stdout).split("\n\n")
+    of_the_store = [block for block in blocks if not block.startswith("+ ")]
+    assert any(block.startswith("  StatefulSet/redis\n") for block in of_the_store)
+    assert [line for block in of_the_store for line in block.splitlines() if line.startswith("-")] == []

@@ -1,7 +1,5 @@
 """What the Kubernetes API says of a manifest: by its schemas, and by the keys by which server-side apply merges lists."""
 
-from __future__ import annotations
-
 import functools
 import json
 import re

@@ -1,7 +1,5 @@
 """`helm lint` finds nothing in the chart, nor in each of its subcharts alone."""
 
-from __future__ import annotations
-
 import re
 
 from tests.charts.conftest import Chart

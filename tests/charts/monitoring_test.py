@@ -1,7 +1,5 @@
 """The dashboard and the alert rules: the tools that run them take them, and they ask for metrics that there are."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Every render holds to the Kubernetes API and to what the chart promises of its security."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -3,8 +3,6 @@
 Of that only what is of the pod is replaced: folders and ports.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

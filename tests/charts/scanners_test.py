@@ -1,7 +1,5 @@
 """kube-score and checkov find nothing in the chart that findings.yaml does not explain."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

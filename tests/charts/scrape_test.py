@@ -1,7 +1,5 @@
 """What the chart has vmagent scrape, and how: by vmagent itself, from a sidecar."""
 
-from __future__ import annotations
-
 import json
 import urllib.request
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Values that can't be meant are refused, in a message that names the key."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
@@ -48,6 +46,7 @@ SUBCHARTS = ("application", "elasticsearch", "mcp-server", "mcp-sidecar", "metri
         ("monitoring.dashboards.enabled=true", "dashboards"),
         ("mcpServers.a.stor.kind=redis", "stor"),
         ("mcpServers.a.server.port=0", "port"),
+        ("mcpServers.a.extraContainers[0].image=x", "name"),
         ("mcpServerDefaults.server.image.pullPolicy=always", "pullPolicy"),
         ("mcpServers.Aa.store.kind=redis", "Aa"),
         ("elasticsearch.nodeSets.hot.replicas=2", "roles"),

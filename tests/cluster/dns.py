@@ -1,7 +1,5 @@
 """A DNS for a cluster without one, such as a bare node: the program pods/dns.py, at the address that kubelets name."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Ways in which a sidecar can be sick, and what each is to look like from outside."""
 
-from __future__ import annotations
-
 import inspect
 import secrets
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The suite's own pods: a client inside the cluster, and an eye on the node."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.resources
 import json

@@ -1,7 +1,5 @@
 """The Secret with Redis' password."""
 
-from __future__ import annotations
-
 import base64
 import secrets
 

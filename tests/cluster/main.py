@@ -1,7 +1,5 @@
 """bazel run //tests/cluster:e2e -- --context NAME"""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

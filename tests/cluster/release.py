@@ -1,7 +1,5 @@
 """The chart's release under test."""
 
-from __future__ import annotations
-
 import copy
 import json
 import subprocess

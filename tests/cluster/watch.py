@@ -1,7 +1,5 @@
 """What became of pods, state by state, as the API server tells those who watch."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """What the official conformance suite finds, held exactly: a failure that is new, and one that is gone, break the test."""
 
-from __future__ import annotations
-
 import json
 import os
 import tomllib

@@ -5,12 +5,7 @@ audio, log messages, requests for input), is answered here, behind the same guar
 sees whether these carry it.
 """
 
-from __future__ import annotations
-
 import asyncio
-import base64
-import struct
-import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -98,22 +93,11 @@ def raw(function: Raw, schema: dict[str, Any] | None = None) -> Raw:
     return function
 
 
-def png() -> str:
-    """One red pixel, in base64."""
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+"""One red pixel, in base64."""
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\xff\0\0")) + chunk(b"IEND", b"")
-    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + body).decode()
-
-
-def wav() -> str:
-    """Eight silent samples, in base64."""
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8000, 8000, 1, 8)
-    data = b"data" + struct.pack("<I", 8) + b"\x80" * 8
-    return base64.b64encode(b"RIFF" + struct.pack("<I", 4 + len(form) + len(data)) + b"WAVE" + form + data).decode()
+WAV = "UklGRiwAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQgAAACAgICAgICAgA=="
+"""Eight silent samples, in base64."""
 
 
 def said(*content: types.ContentBlock | str) -> types.CallToolResult:
@@ -124,38 +108,25 @@ def embedded(uri: str, kind: str, text: str) -> types.EmbeddedResource:
     return types.EmbeddedResource(resource=types.TextResourceContents(uri=uri, mime_type=kind, text=text))
 
 
-@raw
-async def test_simple_text(ctx: Any, params: types.CallToolRequestParams) -> Answer:
-    """Says a sentence."""
-    return said("This is a simple text response for testing.")
+def fixed(name: str, description: str, *content: types.ContentBlock | str) -> None:
+    """Registers a tool whose answer is always the same."""
+
+    async def answer(ctx: Any, params: types.CallToolRequestParams) -> Answer:
+        return said(*content)
+
+    answer.__name__, answer.__doc__ = name, description
+    raw(answer)
 
 
-@raw
-async def test_image_content(ctx: Any, params: types.CallToolRequestParams) -> Answer:
-    """Shows a pixel."""
-    return said(types.ImageContent(data=png(), mime_type="image/png"))
+IMAGE = types.ImageContent(data=PNG, mime_type="image/png")
+TEXT = embedded("test://embedded-resource", "text/plain", "This is an embedded resource content.")
+MIXED = embedded("test://mixed-content-resource", "application/json", '{"test":"data","value":123}')
 
-
-@raw
-async def test_audio_content(ctx: Any, params: types.CallToolRequestParams) -> Answer:
-    """Plays silence."""
-    return said(types.AudioContent(data=wav(), mime_type="audio/wav"))
-
-
-@raw
-async def test_embedded_resource(ctx: Any, params: types.CallToolRequestParams) -> Answer:
-    """Hands a resource over."""
-    return said(embedded("test://embedded-resource", "text/plain", "This is an embedded resource content."))
-
-
-@raw
-async def test_multiple_content_types(ctx: Any, params: types.CallToolRequestParams) -> Answer:
-    """Says, shows and hands over."""
-    return said(
-        "Multiple content types test:",
-        types.ImageContent(data=png(), mime_type="image/png"),
-        embedded("test://mixed-content-resource", "application/json", '{"test":"data","value":123}'),
-    )
+fixed("test_simple_text", "Says a sentence.", "This is a simple text response for testing.")
+fixed("test_image_content", "Shows a pixel.", IMAGE)
+fixed("test_audio_content", "Plays silence.", types.AudioContent(data=WAV, mime_type="audio/wav"))
+fixed("test_embedded_resource", "Hands a resource over.", TEXT)
+fixed("test_multiple_content_types", "Says, shows and hands over.", "Multiple content types test:", IMAGE, MIXED)
 
 
 @raw
@@ -246,33 +217,25 @@ def given(params: types.CallToolRequestParams, name: str, kind: type) -> Any:
     return response if isinstance(response, kind) else None
 
 
-@raw
-async def test_input_required_result_elicitation(ctx: Any, params: types.CallToolRequestParams) -> Answer:
-    """Asks for a name."""
-    name = given(params, "user_name", types.ElicitResult)
-    if not name or not name.content:
-        return types.InputRequiredResult(input_requests={"user_name": ask("What is your name?", name="string")})
-    return said(f"Hello, {name.content.get('name')}!")
+def asking(name: str, key: str, request: types.InputRequest, kind: type, answered: Callable[[Any], str]) -> None:
+    """Registers a tool that asks its client for one thing, and says something of the response."""
+
+    async def answer(ctx: Any, params: types.CallToolRequestParams) -> Answer:
+        response = given(params, key, kind)
+        return said(answered(response)) if response else types.InputRequiredResult(input_requests={key: request})
+
+    answer.__name__, answer.__doc__ = f"test_input_required_result_{name}", f"Asks for {key} first."
+    raw(answer)
 
 
-@raw
-async def test_input_required_result_sampling(ctx: Any, params: types.CallToolRequestParams) -> Answer:
-    """Asks the client's model."""
-    answer = given(params, "capital_question", types.CreateMessageResult)
-    if not answer:
-        return types.InputRequiredResult(
-            input_requests={"capital_question": sample("What is the capital of France?", 100)}
-        )
-    return said(answer.content.text)
+NAME, CAPITAL = ask("What is your name?", name="string"), sample("What is the capital of France?", 100)
 
-
-@raw
-async def test_input_required_result_list_roots(ctx: Any, params: types.CallToolRequestParams) -> Answer:
-    """Asks for the client's roots."""
-    roots = given(params, "client_roots", types.ListRootsResult)
-    if not roots:
-        return types.InputRequiredResult(input_requests={"client_roots": types.ListRootsRequest()})
-    return said(", ".join(str(root.uri) for root in roots.roots))
+asking("elicitation", "user_name", NAME, types.ElicitResult, lambda got: f"Hello, {(got.content or {}).get('name')}!")
+asking("sampling", "capital_question", CAPITAL, types.CreateMessageResult, lambda got: str(got.content.text))
+asking(
+    "list_roots", "client_roots", types.ListRootsRequest(), types.ListRootsResult,
+    lambda got: ", ".join(str(root.uri) for root in got.roots),
+)  # fmt: skip
 
 
 @raw
@@ -295,7 +258,7 @@ async def test_input_required_result_tampered_state(ctx: Any, params: types.Call
 async def test_input_required_result_multiple_inputs(ctx: Any, params: types.CallToolRequestParams) -> Answer:
     """Asks for three things at once."""
     wanted: dict[str, types.InputRequest] = {
-        "user_name": ask("What is your name?", name="string"),
+        "user_name": NAME,
         "greeting": sample("Generate a greeting", 50),
         "client_roots": types.ListRootsRequest(),
     }
@@ -322,9 +285,9 @@ async def test_input_required_result_capabilities(ctx: Any, params: types.CallTo
     can = ctx.session.client_capabilities or types.ClientCapabilities()
     wanted: dict[str, Any] = {}
     if can.sampling:
-        wanted["question"] = sample("What is the capital of France?", 100)
+        wanted["question"] = CAPITAL
     if can.elicitation:
-        wanted["user_name"] = ask("What is your name?", name="string")
+        wanted["user_name"] = NAME
     return types.InputRequiredResult(input_requests=wanted) if wanted else said("nothing to ask")
 
 
@@ -353,7 +316,7 @@ STATIC: dict[str, types.TextResourceContents | types.BlobResourceContents] = {
     "test://static-text": types.TextResourceContents(
         uri="test://static-text", mime_type="text/plain", text="This is the content of the static text resource."
     ),
-    "test://static-binary": types.BlobResourceContents(uri="test://static-binary", mime_type="image/png", blob=png()),
+    "test://static-binary": types.BlobResourceContents(uri="test://static-binary", mime_type="image/png", blob=PNG),
 }
 
 PROMPTS: dict[str, Callable[[dict[str, str]], list[types.ContentBlock]]] = {
@@ -362,7 +325,7 @@ PROMPTS: dict[str, Callable[[dict[str, str]], list[types.ContentBlock]]] = {
         types.TextContent(text="Please process the embedded resource above."),
     ],
     "test_prompt_with_image": lambda given: [
-        types.ImageContent(data=png(), mime_type="image/png"),
+        IMAGE,
         types.TextContent(text="Please analyze the image above."),
     ],
 }

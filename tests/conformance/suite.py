@@ -1,7 +1,5 @@
 """The official MCP conformance suite (npm @modelcontextprotocol/conformance), as a function."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """What every MCP server of this repository does, run out of its image on a real store: docs/third-server.md, row by row."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """A server's image as a process, and its answers."""
 
-from __future__ import annotations
-
 import json
 import stat
 import urllib.error

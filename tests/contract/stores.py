@@ -1,7 +1,5 @@
 """The stores of the servers, each on a port that the test names."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager

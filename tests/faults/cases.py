@@ -1,7 +1,5 @@
 """Faults between a sidecar and its store, and their expected results. docs/faults.md has this list as a table."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

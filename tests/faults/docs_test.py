@@ -1,7 +1,5 @@
 """The documents say what the tests and the server have."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The store fails over, moves or starts anew under calls that change it: each is done at most once, and none is left waiting."""
 
-from __future__ import annotations
-
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -47,10 +45,7 @@ class Load:
         while not self._stop.is_set():
             turn += 1
             name = f"{number}.{turn}"
-            params = {"name": self._tool, "arguments": self._arguments(name)}
-            status, answer = self._sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
-            assert status == 200, (status, answer)
-            result = answer["result"]
+            result = self._sidecar.call(self._tool, **self._arguments(name))
             if result["isError"]:
                 self.bad[name] = result["content"][0]["text"]
             else:
@@ -152,10 +147,7 @@ def test_elasticsearch_takes_no_writes_when_its_disk_is_full(tmp_path: Path) -> 
         with Sidecar("servers.elasticsearch", env, tmp_path) as sidecar:
             sidecar.wait_until_ready()
             for _ in range(5):
-                params = {"name": "es_index", "arguments": {"index": "books", "document": {}}}
-                answer = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})[1][
-                    "result"
-                ]
+                answer = sidecar.call("es_index", index="books", document={})
                 assert answer["isError"] and "full disk" in answer["content"][0]["text"], answer
             assert sidecar.get("/ready")[0] == 200
         assert node.request("GET", "/books/_count")["count"] == 0

@@ -1,7 +1,5 @@
 """Faults of the sidecar's own surroundings: too few file descriptors, a clock that jumps, SIGTERM under load."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import signal
@@ -17,7 +15,7 @@ from redis import Redis
 
 from tests.faults.cases import TIMES
 from tools.backends.redis import RedisServer
-from tools.backends.sidecar import Sidecar
+from tools.backends.sidecar import Sidecar, message
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +48,6 @@ def sidecar(server: RedisServer, folder: Path, before: str = "", **env: str) -> 
     return running
 
 
-def message(tool: str, **arguments: Any) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
-
-
-def call(running: Sidecar, tool: str, **arguments: Any) -> dict[str, Any]:
-    status, answer = running.post(message(tool, **arguments))
-    assert status == 200, (status, answer)
-    return dict(answer["result"])
-
-
 def test_file_descriptors_run_out_and_come_back(server: RedisServer, redis: Redis, tmp_path: Path) -> None:
     redis.set("k", "v")
     limit = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))"
@@ -72,7 +60,7 @@ def test_file_descriptors_run_out_and_come_back(server: RedisServer, redis: Redi
             for connection in idle:
                 connection.close()
             running.wait_until(lambda: running.get("/health")[0] == 200, 120)
-            assert call(running, "redis_read", key="k")["structuredContent"]["value"] == "v"
+            assert running.call("redis_read", key="k")["structuredContent"]["value"] == "v"
         running.wait_until(lambda: len(list(Path(f"/proc/{running.pid}/fd").iterdir())) < 24, 120)
 
 
@@ -95,14 +83,14 @@ def test_a_clock_that_jumps_changes_no_call(server: RedisServer, redis: Redis, t
         for _ in range(4):
             answers: list[dict[str, Any]] = []
             # A call is under way when the clock jumps: it is neither given up nor left waiting.
-            caller = threading.Thread(target=lambda: answers.append(call(running, "redis_read", key="k")))  # noqa: B023
+            caller = threading.Thread(target=lambda: answers.append(running.call("redis_read", key="k")))  # noqa: B023
             with server.silent():
                 caller.start()
                 running.wait_until(lambda: "mcp_tool_calls_under_way 1.0" in running.get("/metrics")[1], 120)
                 running.signal(signal.SIGUSR1)
             caller.join(60)
             assert answers[0]["structuredContent"]["value"] == "v"
-            assert call(running, "redis_read", key="k")["structuredContent"]["value"] == "v"
+            assert running.call("redis_read", key="k")["structuredContent"]["value"] == "v"
             assert running.get("/ready")[0] == 200
         years = {line["ts"][:4] for line in running.logs() if line["logger"] == "servers.audit"}
         assert len(years) > 1, "the clock did jump: the log tells the wall clock's time"
@@ -139,7 +127,9 @@ def test_sigterm_under_load_loses_no_answer(server: RedisServer, redis: Redis, t
             while not stop.is_set():
                 turn += 1
                 name = f"{worker}.{turn}"
-                body = json.dumps(message("redis_transaction", commands=[["RPUSH", "done", name]]))
+                body = json.dumps(
+                    message("tools/call", name="redis_transaction", arguments={"commands": [["RPUSH", "done", name]]})
+                )
                 connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
                 try:
                     connection.request("POST", "/mcp", body, {
@@ -184,9 +174,9 @@ def test_a_store_that_can_not_save_takes_no_writes_and_says_so(tmp_path: Path) -
         redis.bgsave()
         running.wait_until(lambda: redis.info("persistence")["rdb_last_bgsave_status"] != "ok", 120)
         for _ in range(TIMES):
-            answer = call(running, "redis_write", key="k", value="new")
+            answer = running.call("redis_write", key="k", value="new")
             assert answer["isError"] and "MISCONF" in answer["content"][0]["text"], answer
-            assert call(running, "redis_read", key="k")["structuredContent"]["value"] == "v"
+            assert running.call("redis_read", key="k")["structuredContent"]["value"] == "v"
         assert running.get("/ready")[0] == 200
 
 
@@ -198,7 +188,7 @@ def test_a_store_without_memory_takes_no_writes_and_says_so(tmp_path: Path) -> N
     ):
         running.wait_until_ready()
         for _ in range(TIMES):
-            answer = call(running, "redis_write", key="k", value="v")
+            answer = running.call("redis_write", key="k", value="v")
             assert answer["isError"] and "maxmemory" in answer["content"][0]["text"], answer
-            assert not call(running, "redis_info")["isError"]
+            assert not running.call("redis_info")["isError"]
         assert not redis.exists("k")

@@ -1,7 +1,5 @@
 """Faults between the sidecars and their stores: every call is answered, nothing is written twice, and the next call is right."""
 
-from __future__ import annotations
-
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -62,10 +60,7 @@ class Store(ABC):
         """Return what the request that reads or changes it holds, and no other."""
 
     def call(self, tool: str, **arguments: Any) -> tuple[bool, dict[str, Any] | str]:
-        params = {"name": tool, "arguments": arguments}
-        status, answer = self.sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
-        assert status == 200, answer
-        result = answer["result"]
+        result = self.sidecar.call(tool, **arguments)
         if result["isError"]:
             return False, str(result["content"][0]["text"])
         return True, result["structuredContent"]

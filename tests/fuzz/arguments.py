@@ -3,8 +3,6 @@
 The schemas say which types there are; `Words` says what is worth saying, for most of a random string ends at the first check.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

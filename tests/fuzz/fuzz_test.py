@@ -1,7 +1,5 @@
 """A few hundred inputs of the fuzzer with fixed seeds, what it has found, and that it finds what it looks for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any

@@ -6,8 +6,6 @@ printed when a rule is broken: `--server redis --writes off --first SEED --input
 that breaks the rule.
 """
 
-from __future__ import annotations
-
 import argparse
 import signal
 import sys

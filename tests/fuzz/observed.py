@@ -3,8 +3,6 @@
 FILE gets a line of JSON for each signal: the tasks of the event loop, and the objects that Python's collector knows.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import json

@@ -2,8 +2,6 @@
 read, whatever the store's own parser says of the command's keys.
 """
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Some hundred commands of the fuzzer with fixed seeds, on three stores, and that it finds what it looks for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

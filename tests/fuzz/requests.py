@@ -1,7 +1,5 @@
 """What is sent to a sidecar: calls of tools, other JSON-RPC messages, and bytes that are nearly HTTP."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Many inputs, made by Hypothesis from a seed, in batches that can be repeated one by one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

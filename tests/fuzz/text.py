@@ -1,7 +1,5 @@
 """Values, and JSON that json.dumps would not write."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any

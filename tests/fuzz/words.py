@@ -1,7 +1,5 @@
 """What the stores of the fuzzer hold, and words that fit it."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 from urllib.parse import quote

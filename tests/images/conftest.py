@@ -1,7 +1,5 @@
 """The built images, unpacked once for all tests of a file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """What the images hold, and what they must not."""
 
-from __future__ import annotations
-
 import marshal
 import tarfile
 import types

@@ -4,8 +4,6 @@
 modules and classes, and uses of `sys.meta_path` and `sys.modules`. `arrows` reports imports that point the wrong way.
 """
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

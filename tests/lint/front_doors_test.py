@@ -1,7 +1,5 @@
 """The servers use their libraries by public interfaces only, and their modules import in one direction."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Runs a linter's command line at the root of the source tree."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import importlib.util
 import os

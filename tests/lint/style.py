@@ -4,8 +4,6 @@ The style is plain English: short sentences, the field's own words, and none of 
 tables' layout are left out before a text is checked.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The prose of the project keeps to its style."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

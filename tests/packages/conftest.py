@@ -1,7 +1,5 @@
 """The stores, a client of a wheel's program, and a machine without our sources, which has uv and a folder of wheels."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

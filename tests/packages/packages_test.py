@@ -1,7 +1,5 @@
 """Wheels and bundles as a laptop gets them: installed without our sources, and called as an MCP client over stdio."""
 
-from __future__ import annotations
-
 import ast
 import email.parser
 import json

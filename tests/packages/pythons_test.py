@@ -5,8 +5,6 @@ colons) and those that uv finds, or downloads where UV_PYTHON_DOWNLOADS allows i
 fails where PYTHONS_REQUIRED is set, else it is skipped.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a wheel of ours requires: compatible releases of what is locked."""
 
-from __future__ import annotations
-
 import pytest
 from packaging.requirements import Requirement
 

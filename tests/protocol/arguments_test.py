@@ -1,7 +1,5 @@
 """Arguments as models and frameworks send them: for every argument of every tool, what docs/clients.md says of it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any

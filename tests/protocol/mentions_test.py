@@ -1,7 +1,5 @@
 """No text of a server can tell of a tool that is not listed: each clause that names one can be left out."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Values that a tool's JSON Schema accepts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Each tool's schema says what its model enforces: values at and over every bound are accepted by both or refused by both."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Who is on a port, read from a proc folder."""
 
-from __future__ import annotations
-
 import os
 import socket
 from pathlib import Path

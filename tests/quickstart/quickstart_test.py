@@ -1,7 +1,5 @@
 """The quickstart as a person uses it: its own program, from start to end, and nothing left behind."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

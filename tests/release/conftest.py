@@ -1,7 +1,5 @@
 """A source tree under git, and registries."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Debian's docker-registry on the loopback interface."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import urllib.error

@@ -1,7 +1,5 @@
 """`bazel run //tools:release` against a real registry: what is there afterwards, again, and what stops it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

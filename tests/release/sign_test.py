@@ -1,7 +1,5 @@
 """`bazel run //servers/redis:sign`, with a real cosign where one is given (COSIGN, or on PATH), against a real registry."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -17,8 +17,6 @@ An expected mapping holds for a mapping that has its items, and null for an abse
 of as many items; "..." in it stands for any number of them. "~..." is a regular expression for the whole of a text or number.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Asks the questions of a server, and counts what its answers cost."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import os

@@ -1,7 +1,5 @@
 """Each question is answered rightly by the calls that are given for it, at the price that the page tells."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The two stores, and for each our server and its peer over one with the data set."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager

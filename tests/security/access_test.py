@@ -1,7 +1,5 @@
 """Who may come in, and what they may do, as clients of a real server over a real Redis see it."""
 
-from __future__ import annotations
-
 import json
 import socket
 import time
@@ -18,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tools.backends.certificates import Authority
 from tools.backends.issuer import Issuer, public_jwk
 from tools.backends.redis import RedisServer
-from tools.backends.sidecar import Identity, Sidecar
+from tools.backends.sidecar import Identity, Sidecar, message
 
 READER, WRITER = "reader-0123456789abcdef", "writer-0123456789abcdef"
 
@@ -44,10 +42,6 @@ def start(redis: RedisServer, tmp_path: Path) -> Iterator[Start]:
             return sidecar
 
         yield start_sidecar
-
-
-def message(method: str, **params: Any) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
 
 
 def write(key: str = "k") -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Every test that docs/security.md names exists."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

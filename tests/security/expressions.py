@@ -1,7 +1,5 @@
 """Meet a regular expression with long texts of what it asks for: METHOD PATTERN FLAGS SECONDS."""
 
-from __future__ import annotations
-
 import random
 import re
 import resource

@@ -4,8 +4,6 @@ Each is found in the source with the method that it is used by, and meets long t
 quadratic one takes minutes, and a linear one milliseconds: a limit of CPU time tells them apart on any machine.
 """
 
-from __future__ import annotations
-
 import ast
 import importlib
 import re

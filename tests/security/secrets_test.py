@@ -1,7 +1,5 @@
 """Both servers with secrets that can be recognised, through every kind of failure: none is seen anywhere but in its file."""
 
-from __future__ import annotations
-
 import base64
 import http.client
 import json

@@ -1,7 +1,5 @@
 """The arm64 images: by their files, and started on an arm64 processor that qemu emulates, by their own loader."""
 
-from __future__ import annotations
-
 import json
 import os
 import posixpath

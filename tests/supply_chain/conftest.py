@@ -1,7 +1,5 @@
 """The images of each server and architecture, with what is said about them."""
 
-from __future__ import annotations
-
 import json
 import re
 import tarfile

@@ -1,7 +1,5 @@
 """The SBOMs are valid by their own tools, and say what the images' files say."""
 
-from __future__ import annotations
-
 import email.parser
 import json
 import re

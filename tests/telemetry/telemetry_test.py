@@ -1,7 +1,5 @@
 """OpenTelemetry, from a client's call to a receiver of OTLP."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """The commands that the README and the documentation tell a reader to run."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import tomllib

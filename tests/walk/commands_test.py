@@ -1,7 +1,5 @@
 """Every command of the documentation: its targets and flags are there, and the walk knows what to do with it."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

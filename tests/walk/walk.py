@@ -8,8 +8,6 @@ machine it gets what an administrator would set up: certificates, and where the 
 and why, is in not_here.toml. It needs root, and half an hour or more. Exit code 69: this machine can't make such a root.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

@@ -1,7 +1,5 @@
 """Certificates for tests of TLS, by trustme."""
 
-from __future__ import annotations
-
 import hashlib
 import ssl
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A real Elasticsearch or OpenSearch node."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import tempfile

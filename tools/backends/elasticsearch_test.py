@@ -1,7 +1,5 @@
 """The embedded node itself."""
 
-from __future__ import annotations
-
 import signal
 import urllib.error
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How Elasticsearch's server is started without its launcher: for a node on this machine, and for one in an image."""
 
-from __future__ import annotations
-
 LOGGING = """\
 status = error
 appender.console.type = Console

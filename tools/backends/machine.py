@@ -1,7 +1,5 @@
 """A machine on which only certain programs are installed, as a script sees it."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A child process with its output in a file, ready when it answers, and ended by its id."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

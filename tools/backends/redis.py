@@ -1,7 +1,5 @@
 """A real Redis."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import signal

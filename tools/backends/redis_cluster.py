@@ -1,7 +1,5 @@
 """A real Redis Cluster."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from contextlib import ExitStack

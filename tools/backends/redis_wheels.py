@@ -1,7 +1,5 @@
 """Redis of other versions than Debian's, Valkey, and modules of Redis, as wheels carry them."""
 
-from __future__ import annotations
-
 import importlib.util
 import platform
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Programs that Bazel gives to tests and tools: an environment variable holds the runfiles path of each."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

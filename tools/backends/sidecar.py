@@ -1,7 +1,5 @@
 """A sidecar of ours, run by this Python from its module."""
 
-from __future__ import annotations
-
 import json
 import os
 import ssl
@@ -17,6 +15,11 @@ from tools.backends.process import Process, free_port
 
 Identity = tuple[Path, Path]
 """A client's certificate and its key."""
+
+
+def message(method: str, **params: Any) -> dict[str, Any]:
+    """A JSON-RPC request."""
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
 
 
 class Sidecar(Process):
@@ -75,6 +78,12 @@ class Sidecar(Process):
             return status, json.loads(text)
         except ValueError:
             return status, text
+
+    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """The result of a tool call."""
+        status, answer = self.post(message("tools/call", name=tool, arguments=arguments))
+        assert status == 200, (status, answer)
+        return dict(answer["result"])
 
     def _send(self, request: urllib.request.Request, identity: Identity | None = None) -> tuple[int, str]:
         context = ssl.create_default_context(cafile=self.authority) if self.authority else None

@@ -3,8 +3,6 @@
 Comments and the order of keys and of named list entries are left out, as the API leaves them out.
 """
 
-from __future__ import annotations
-
 import argparse
 import difflib
 from collections.abc import Iterator
@@ -50,20 +48,29 @@ def entries(value: Any) -> dict[str, Any] | None:
 
 
 def lines(mark: str, path: str, value: Any) -> Iterator[str]:
-    """The lines of a value that only one side has."""
+    """The lines of a value that only one side has: its path alone where it is gone and the other's golden shows its parts."""
+    if isinstance(value, dict):
+        value = {key: inner for key, inner in value.items() if not (key == "name" and path.endswith(f"[{inner}]"))}
+    while isinstance(value, dict) and len(value) == 1:
+        ((key, value),) = value.items()
+        path += f".{key}"
     text = yaml.dump(value, Dumper=Dumper, width=1000, default_flow_style=False, sort_keys=False)
     head, *rest = text.removesuffix("...\n").splitlines()
-    if rest or (isinstance(value, (dict, list)) and value):
+    if not rest and not (isinstance(value, (dict, list)) and value):
+        yield f"{mark} {path}: {head}"
+    elif mark == "-":
+        yield f"- {path}"
+    else:
         yield f"{mark} {path}:"
         yield from (f"{mark}   {line}" for line in (head, *rest))
-    else:
-        yield f"{mark} {path}: {head}"
 
 
 def differences(path: str, before: Any, after: Any) -> Iterator[str]:
     """Lines that begin with `-` for what is gone and `+` for what is new, each with its path."""
     inside, now_inside = entries(before), entries(after)
-    if inside is not None and now_inside is not None and type(before) is type(after):
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after) == 1:
+        yield from differences(path + next(iter(entries(before) or ())), before[0], after[0])
+    elif inside is not None and now_inside is not None and type(before) is type(after):
         for key in dict.fromkeys((*inside, *now_inside)):
             inner = (path + key).removeprefix(".")
             if key not in now_inside:
@@ -83,20 +90,30 @@ def differences(path: str, before: Any, after: Any) -> Iterator[str]:
         yield from lines("+", path, after)
 
 
+def added(name: str, value: Any, others: dict[str, Any]) -> Iterator[str]:
+    """The lines of an object that only the second render has: how it differs from the most similar other one, or all of it."""
+    whole = [line for key, inner in value.items() for line in lines("+", key, inner)]
+    kind = name.partition("/")[0] + "/"
+    found = {other: list(differences("", was, value)) for other, was in others.items() if other.startswith(kind)}
+    nearest = min(found, key=lambda other: len(found[other]), default="")
+    if nearest and len(found[nearest]) < len(whole) / 2:
+        yield from (f"+ {name}, which is {nearest} but for:", *found[nearest])
+    else:
+        yield from (f"+ {name}", *whole)
+
+
 def compare(before: str, after: str) -> str:
-    """The differences between two renders: a block of lines for each object that differs."""
+    """The differences between two renders: what is gone, then a block of lines for each object that differs."""
     old, new = objects(before), objects(after)
-    blocks = []
-    for name in sorted(old.keys() | new.keys()):
-        if name not in new:
-            blocks.append(f"- {name}")
-        elif name not in old:
-            blocks.append(
-                "\n".join((f"+ {name}", *(line for key in new[name] for line in lines("+", key, new[name][key]))))
-            )
-        elif found := list(differences("", old[name], new[name])):
-            blocks.append("\n".join((f"  {name}", *found)))
-    return "\n\n".join(blocks) + "\n" if blocks else "No differences.\n"
+    blocks = [[f"- {name}" for name in sorted(old.keys() - new.keys())]]
+    known = {name: new.get(name, value) for name, value in old.items()}
+    for name in sorted(new):
+        if name not in old:
+            blocks.append(list(added(name, new[name], known)))
+            known[name] = new[name]
+        elif changed := list(differences("", old[name], new[name])):
+            blocks.append([f"  {name}", *changed])
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n" if any(blocks) else "No differences.\n"
 
 
 def main() -> None:

@@ -1,7 +1,5 @@
 """Differences between two renders are shown by object and path."""
 
-from __future__ import annotations
-
 import pytest
 import yaml
 
@@ -29,15 +27,16 @@ def test_what_is_the_same_has_no_differences() -> None:
     [
         (("spec", "containers", 0, "args", 1), "3", ["- spec.containers[x].args[1]: '2'", "+ spec.containers[x].args[1]: '3'"]),
         (("spec", "containers", 1, "tty"), 1, ["- spec.containers[y].tty: true", "+ spec.containers[y].tty: 1"]),
-        (("metadata", "labels"), {"b": "c"}, ["- metadata.labels: {}", "+ metadata.labels:", "+   b: c"]),
+        (("metadata", "labels"), {"b": "c"}, ["- metadata.labels: {}", "+ metadata.labels.b: c"]),
         (
             ("spec", "containers", 1),
-            {"name": "z"},
-            ["- spec.containers[y]:", "-   name: y", "-   tty: true", "+ spec.containers[z]:", "+   name: z"],
+            {"name": "z", "args": ["1"], "tty": False},
+            ["- spec.containers[y].tty: true", "+ spec.containers[z]:", "+   args:", "+   - '1'", "+   tty: false"],
         ),
         (("text",), "one\nthree\n", ["  text:", "-   two", "+   three"]),
         (("spec", "host"), None, ["+ spec.host: null"]),
-        (("note",), {"lines": "a\nb\n"}, ["+ note:", "+   lines: |", "+     a", "+     b"]),
+        (("spec", "containers"), [], ["- spec.containers", "+ spec.containers: []"]),
+        (("note",), {"lines": "a\nb\n"}, ["+ note.lines:", "+   |", "+     a", "+     b"]),
         (("note",), "a\n" * (LONG + 1), [f"+ note: ({LONG + 1} lines)"]),
     ],
 )  # fmt: skip
@@ -51,4 +50,14 @@ def test_a_change_is_shown_with_its_path(path: tuple[str | int, ...], value: obj
 
 
 def test_whole_objects_come_and_go() -> None:
-    assert compare(dump(POD), dump(SERVICE)) == ("- Pod/a\n\n+ Service/s\n+ kind: Service\n+ metadata:\n+   name: s\n")
+    assert compare(dump(POD), dump(SERVICE)) == ("- Pod/a\n\n+ Service/s\n+ kind: Service\n+ metadata.name: s\n")
+
+
+def test_an_object_like_another_is_shown_by_what_differs() -> None:
+    renamed = {**POD, "metadata": {"name": "b", "labels": {}}}
+    further = {**renamed, "metadata": {"name": "c", "labels": {}}, "text": "three\n"}
+    assert compare(dump(POD, SERVICE), dump(SERVICE, renamed, further)) == (
+        "- Pod/a\n\n"
+        "+ Pod/b, which is Pod/a but for:\n- metadata.name: a\n+ metadata.name: b\n\n"
+        "+ Pod/c, which is Pod/a but for:\n- metadata.name: a\n+ metadata.name: c\n  text:\n+   three\n-   one\n-   two\n"
+    )

@@ -4,44 +4,77 @@ An entry of `mcpServers` is laid over the values of the library chart mcp-server
 them. Schemas of Helm can't refer to other files.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path
 from typing import Any
 
 NAME = "mcpServer"
+WIDTH = 120
 
 
-def optional(schema: Any, definitions: dict[str, Any]) -> Any:
-    """A copy of a schema with references resolved, whose objects with known keys may leave out any of them."""
+def optional(schema: Any, complete: bool = False) -> Any:
+    """A copy of a schema whose objects with known keys may leave out any of them, unless it is `complete`.
+
+    Entries of lists are: Helm merges mappings alone.
+    """
     if isinstance(schema, list):
-        return [optional(inner, definitions) for inner in schema]
+        return [optional(inner, complete) for inner in schema]
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
-        return optional(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+        return {"$ref": schema["$ref"].replace("#", f"#/$defs/{NAME}", 1)}
     closed = set(schema.get("required", [])) == set(schema.get("properties", {})) - {"global", "common"}
-    return {key: optional(inner, definitions) for key, inner in schema.items() if not (key == "required" and closed)}
+    return {
+        key: optional(inner, complete or key == "items")
+        for key, inner in schema.items()
+        if complete or not (key == "required" and closed)
+    }
 
 
 def with_servers(folder: Path) -> dict[str, Any]:
-    """The schema of the chart in a folder, with the definition of a server as its library charts have it."""
+    """The schema of the chart in a folder, with the definition of a server as its library charts have it.
+
+    Raises:
+        ValueError: the library charts mean different things by a name in `$defs`.
+    """
     parent: dict[str, Any]
     parent, server, container = (
         json.loads((folder / path / "values.schema.json").read_text())
         for path in (".", "charts/mcp-server", "charts/mcp-sidecar")
     )
-    described = optional(server, server["$defs"])["properties"]
-    described["server"] = {
-        "type": "object", "additionalProperties": False,
-        "properties": optional(container, container["$defs"])["properties"],
-    }  # fmt: skip
-    for properties in (described, described["server"]["properties"]):
-        del properties["global"], properties["common"]
-    definitions = {NAME: {"type": "object", "additionalProperties": False, "properties": described}}
-    return {**parent, "$defs": {**parent["$defs"], **definitions}}
+    definitions = server.pop("$defs") | container["$defs"]
+    if differ := [name for name, meant in container.pop("$defs").items() if definitions[name] != meant]:
+        raise ValueError(f"The $defs of mcp-server and mcp-sidecar differ in {differ}.")
+    server["properties"]["server"] = container
+    for schema in (server, container):
+        del schema["$schema"], schema["properties"]["global"], schema["properties"]["common"]
+    return {**parent, "$defs": {**parent["$defs"], NAME: {**optional(server), "$defs": optional(definitions)}}}
+
+
+def written(value: Any, indent: int = 0, used: int = 0) -> str:
+    """JSON in lines of up to 120 characters: as many entries a line as fit, but one a line where one of them has entries.
+
+    Args:
+        value: what is written
+        indent: spaces before the line in which it begins
+        used: further characters of that line, before and after it
+    """
+    flat = json.dumps(value, ensure_ascii=False)
+    if indent + used + len(flat) <= WIDTH or not isinstance(value, (dict, list)):
+        return flat
+    space = " " * (indent + 2)
+    heads = [f"{json.dumps(key)}: " for key in value] if isinstance(value, dict) else [""] * len(value)
+    inner = list(value.values()) if isinstance(value, dict) else value
+    plain = not any(isinstance(entry, (dict, list)) and entry for entry in inner)
+    lines: list[str] = []
+    for head, entry in zip(heads, inner, strict=True):
+        text = head + written(entry, indent + 2, len(head) + 1)
+        if plain and lines and len(space) + len(lines[-1]) + len(text) + 3 <= WIDTH:
+            lines[-1] += f", {text}"
+        else:
+            lines.append(text)
+    return "\n".join((flat[0], ",\n".join(space + line for line in lines), " " * indent + flat[-1]))
 
 
 def main() -> None:
@@ -49,7 +82,7 @@ def main() -> None:
     parser.add_argument("--chart", type=Path, required=True, help="the parent's Chart.yaml")
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args()
-    given.output.write_text(json.dumps(with_servers(given.chart.parent), indent=2) + "\n")
+    given.output.write_text(written(with_servers(given.chart.parent)) + "\n")
 
 
 if __name__ == "__main__":

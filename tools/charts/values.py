@@ -3,8 +3,6 @@
 Values are documented by the comment lines right above each key, in YAML that keeps to block style for what is documented.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

@@ -1,7 +1,5 @@
 """Comments of a values.yaml become documentation, and a key without one is refused."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

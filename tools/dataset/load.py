@@ -1,7 +1,5 @@
 """Fills a Redis and an Elasticsearch with the data set. Loading twice leaves the same data."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """The data set in a real Redis and a real Elasticsearch."""
 
-from __future__ import annotations
-
 from elasticsearch import Elasticsearch
 from redis import Redis
 

@@ -1,7 +1,5 @@
 """Makes packages.jsonl.xz anew from the package index that apt has on this machine (Debian 12, after `apt-get update`)."""
 
-from __future__ import annotations
-
 import json
 import lzma
 import os

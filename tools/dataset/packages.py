@@ -1,7 +1,5 @@
 """The data set: about three thousand packages of Debian 12, from its own package index (see README.md)."""
 
-from __future__ import annotations
-
 import json
 import lzma
 from collections.abc import Iterator

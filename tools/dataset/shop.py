@@ -3,8 +3,6 @@
 The story that they tell: on 24 November 2026 from 09:00 to 10:00 payments answered too late, so checkout failed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from random import Random

@@ -1,7 +1,5 @@
 """bazel run //tools:image_report: sizes of the images by layer, and what starting them costs, as Markdown tables."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import tempfile

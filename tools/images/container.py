@@ -1,7 +1,5 @@
 """Runs an image's process from its unpacked files, as a container engine would as far as this machine allows."""
 
-from __future__ import annotations
-
 import functools
 import os
 import platform

@@ -1,7 +1,5 @@
 """Reads an OCI layout and unpacks it into a root folder. Specification: OCI image-spec v1.1."""
 
-from __future__ import annotations
-
 import json
 import tarfile
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Puts our images into a cluster's node, where no registry is needed to find them."""
 
-from __future__ import annotations
-
 import shlex
 import shutil
 import subprocess

@@ -3,8 +3,6 @@
 kubectl, minikube and kind are scripts that write down how they were called: the cluster itself is tested in tests/cluster.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The chart's release, by the pinned Helm."""
 
-from __future__ import annotations
-
 import subprocess
 import time
 from typing import Any, TextIO

@@ -1,7 +1,5 @@
 """bazel run //tools:rollback"""
 
-from __future__ import annotations
-
 import argparse
 import sys
 

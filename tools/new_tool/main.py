@@ -4,8 +4,6 @@ It writes `tools/NAME.py` and `tests/NAME_test.py` of the server, and adds the t
 `tests/tools_test.py`, and to the BUILD file of the tests.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

@@ -1,7 +1,5 @@
 """The skeleton of a new tool works as it is created, in a copy of the source tree."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -5,8 +5,6 @@ server.json: https://github.com/modelcontextprotocol/registry/tree/main/docs/ref
 manifest.json: https://github.com/anthropics/mcpb/blob/main/MANIFEST.md, version 0.4
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import Any, NamedTuple
 

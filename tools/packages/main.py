@@ -1,7 +1,5 @@
 """Writes server.json, or an MCP bundle (.mcpb), of a server."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import zipfile

@@ -1,7 +1,5 @@
 """bazel run //tools:quickstart"""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import os

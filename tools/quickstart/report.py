@@ -1,7 +1,5 @@
 """What the quickstart prints when all is up: a table, and how to connect."""
 
-from __future__ import annotations
-
 import json
 
 from tools.quickstart.ports import Ports

@@ -1,7 +1,5 @@
 """The quickstart that runs in the background: remembered in a file of the user's state folder."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

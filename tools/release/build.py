@@ -1,7 +1,5 @@
 """Builds of a commit in a folder that holds nothing else."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Mapping, Sequence

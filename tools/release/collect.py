@@ -3,8 +3,6 @@
 OUTPUT gets images/NAME (OCI layouts), NAME-ARCHITECTURE.spdx.json and .cdx.json, and the chart's package.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys

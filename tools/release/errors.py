@@ -1,7 +1,5 @@
 """What stops a release."""
 
-from __future__ import annotations
-
 
 class ReleaseError(Exception):
     """A release that can't go on; the message says in one line what to do."""

@@ -1,7 +1,5 @@
 """bazel run //tools:release -- --version X --registry R: builds a commit in a clean checkout, stamps and pushes it."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

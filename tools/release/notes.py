@@ -1,7 +1,5 @@
 """Release notes and checksums, the same for the same release."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from pathlib import Path

@@ -3,8 +3,6 @@
 Specification: OCI image-spec 1.1, "Guidance for an artifact manifest" and "subject".
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

@@ -4,8 +4,6 @@ Specification: in-toto Statement v1, https://slsa.dev/spec/v1.0/provenance. It d
 that a release made again is the same.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Pushes what a release consists of. Nothing is tagged before all of it is there, and what is there already stays."""
 
-from __future__ import annotations
-
 import json
 import os
 import tempfile

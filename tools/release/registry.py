@@ -1,7 +1,5 @@
 """A registry, through crane and helm: they know the logins of docker's configuration, and every kind of registry."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """bazel run //servers/redis:sign -- --repository R --key K: signs the image's index, and the images in it, with cosign."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import shutil

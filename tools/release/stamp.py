@@ -1,7 +1,5 @@
 """Put the images of a release into the packaged chart, so that what it installs can be pulled."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import re

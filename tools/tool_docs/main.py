@@ -1,7 +1,5 @@
 """What a person reads of a server: its tools, resources, prompts and settings, from the code that serves them."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Compares what two builds made: the folders that tools/release/collect.py writes."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import tarfile

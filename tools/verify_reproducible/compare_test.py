@@ -1,7 +1,5 @@
 """What differs between two builds is told, as near to the cause as can be said."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

@@ -1,7 +1,5 @@
 """bazel run //tools:verify_reproducible: builds a commit twice, as differently as this machine allows, and compares."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import shutil

@@ -1,7 +1,5 @@
 """bazel run //tools:vulnerabilities -- --database osv.zip: what an export of OSV knows of the images' packages, offline."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -1,7 +1,5 @@
 """Records of the OSV schema (https://ossf.github.io/osv-schema/) and whether they affect a package of an SBOM."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from collections.abc import Iterable, Iterator

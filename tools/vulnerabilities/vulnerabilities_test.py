@@ -1,7 +1,5 @@
 """`bazel run //tools:vulnerabilities`, on records as OSV has them."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -164,10 +164,8 @@ def test_what_was_written_comes_back(
     sidecar: Sidecar, elasticsearch: ElasticsearchNode, values: dict[str, str]
 ) -> None:
     operations = [{"id": identifier, "document": {"v": value}} for identifier, value in values.items()]
-    params = {"name": "es_bulk", "arguments": {"index": "prop", "operations": operations, "create_index": True}}
-    status, answer = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
-    assert status == 200 and not answer["result"]["isError"], answer
-    assert "failed" not in answer["result"]["structuredContent"]
+    answer = sidecar.call("es_bulk", index="prop", operations=operations, create_index=True)
+    assert not answer["isError"] and "failed" not in answer["structuredContent"], answer
     got = elasticsearch.request("POST", "/prop/_mget", {"ids": list(values)})["docs"]
     assert {doc["_id"]: doc["_source"]["v"] for doc in got} == values
 

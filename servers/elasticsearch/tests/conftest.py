@@ -69,10 +69,7 @@ def sidecar(
 
 
 def call(sidecar: Sidecar, tool: str, **arguments: Any) -> dict[str, Any]:
-    params = {"name": tool, "arguments": arguments}
-    status, answer = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
-    assert status == 200, answer
-    return dict(answer["result"])
+    return sidecar.call(tool, **arguments)
 
 
 def told(sidecar: Sidecar, tool: str, **arguments: Any) -> str:

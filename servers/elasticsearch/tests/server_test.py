@@ -21,6 +21,7 @@ from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, Fak
 from tools.backends.certificates import Authority
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.process import free_port
+from tools.backends.sidecar import message
 
 READING = [
     "es_health",
@@ -38,31 +39,15 @@ READING = [
 def test_writing_tools_are_hidden_and_refused_by_default(start: Start, elasticsearch: ElasticsearchNode) -> None:
     elasticsearch.request("PUT", "/books/_doc/1?refresh=true", {"a": 1})
     sidecar = start()
-    tools = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})[1]["result"]["tools"]
+    tools = sidecar.post(message("tools/list"))[1]["result"]["tools"]
     assert [tool["name"] for tool in tools] == READING
     for name, arguments in (
         ("es_delete", {"index": "books", "id": "1"}),
         ("es_index", {"index": "books", "document": {}}),
     ):
-        params = {"name": name, "arguments": arguments}
-        answer = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})[1]
+        answer = sidecar.post(message("tools/call", name=name, arguments=arguments))[1]
         assert "MCP_ALLOW_WRITES" in answer["error"]["message"]
     assert elasticsearch.request("GET", "/books/_count")["count"] == 1
-
-
-def test_the_protocol_of_2025_06_18(start: Start, elasticsearch: ElasticsearchNode) -> None:
-    elasticsearch.request("PUT", "/books/_doc/1?refresh=true", {"a": 1})
-    sidecar = start()
-    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "old", "version": "1"}}
-    answer = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})[1]["result"]
-    assert answer["protocolVersion"] == "2025-06-18"
-    assert answer["serverInfo"]["name"] == "mcp-elasticsearch"
-    headers = {"MCP-Protocol-Version": "2025-06-18"}
-    assert sidecar.post({"jsonrpc": "2.0", "method": "notifications/initialized"}, headers)[0] == 202
-    params = {"name": "es_get", "arguments": {"index": "books", "id": "1"}}
-    status, answer = sidecar.post({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}, headers)
-    assert status == 200
-    assert answer["result"]["structuredContent"]["source"] == {"a": 1}
 
 
 def test_it_starts_without_elasticsearch_and_recovers_when_it_comes(start: Start) -> None:
@@ -294,14 +279,6 @@ def test_a_port_in_a_host_is_one_line() -> None:
     assert done.stderr == "mcp-elasticsearch: ES_HOST: it has a port: give that as ES_PORT\n"
 
 
-def test_a_ca_file_without_certificates_is_one_line(tmp_path: Path) -> None:
-    file = tmp_path / "ca.pem"
-    file.write_text("no certificate")
-    done = run(ES_SCHEME="https", ES_CA_FILE=str(file))
-    assert done.returncode == 2
-    assert done.stderr == f"mcp-elasticsearch: ES_CA_FILE: '{file}' holds no certificates in PEM\n"
-
-
 def test_the_audit_has_no_values(start: Start, elasticsearch: ElasticsearchNode) -> None:
     elasticsearch.request("PUT", f"/{CANARY}/_doc/1?refresh=true", {CANARY: CANARY})
     sidecar = start()
@@ -354,9 +331,8 @@ def test_a_token_with_a_login_has_the_rights_of_that_login_alone(start: Start, t
         )
 
         def asked(token: str) -> str:
-            params = {"name": "es_request", "arguments": {"path": "/_cat/nodes"}}
-            message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-            _, answer = sidecar.post(message, {"Authorization": f"Bearer {token}"})
+            asking = message("tools/call", name="es_request", arguments={"path": "/_cat/nodes"})
+            _, answer = sidecar.post(asking, {"Authorization": f"Bearer {token}"})
             return str(answer["result"]["content"][0]["text"])
 
         for _ in range(2):  # over connections that others have used, too

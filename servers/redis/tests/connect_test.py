@@ -18,6 +18,7 @@ from servers.redis.tests.conftest import Start, connected
 from tools.backends.certificates import Authority
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
+from tools.backends.sidecar import message
 
 pytestmark = pytest.mark.anyio
 
@@ -128,9 +129,7 @@ async def test_a_url_and_a_unix_socket_lead_to_redis_and_the_password_shows_nowh
         sidecar.wait_until_ready()
 
         def fails() -> bool:
-            call = {"name": "redis_command", "arguments": {"command": ["DBSIZE"]}}
-            _, answer = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call})
-            return bool(answer["result"]["isError"])
+            return bool(sidecar.call("redis_command", command=["DBSIZE"])["isError"])
 
         assert not fails()
         # The password in the file of the URL is read again at each connect, as that of REDIS_PASSWORD_FILE is.
@@ -241,13 +240,8 @@ def test_a_token_with_a_login_has_the_rights_of_that_user_alone(start: Start, re
         sidecar = start(MCP_AUTH_TOKENS_FILE=str(tokens), MCP_ALLOW_WRITES="true")
 
         def call(token: str, tool: str, **arguments: Any) -> tuple[bool, str]:
-            message = {
-                "jsonrpc": "2.0",
-                "id": 1,
-                "method": "tools/call",
-                "params": {"name": tool, "arguments": arguments},
-            }
-            _, answer = sidecar.post(message, {"Authorization": f"Bearer {token}"})
+            asking = message("tools/call", name=tool, arguments=arguments)
+            _, answer = sidecar.post(asking, {"Authorization": f"Bearer {token}"})
             return answer["result"]["isError"], answer["result"]["content"][0]["text"]
 
         for _ in range(2):  # over connections that others have used, too

@@ -357,9 +357,7 @@ def test_a_single_sidecar_says_that_it_talks_to_a_cluster(cluster: Cluster, tmp_
     env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(cluster.servers[0].port)}
     with Sidecar("servers.redis", env, tmp_path) as sidecar:
         sidecar.wait_until_ready()
-        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
-        message |= {"params": {"name": "redis_command", "arguments": {"command": ["GET", name]}}}
-        assert "REDIS_MODE=cluster" in sidecar.post(message)[1]["result"]["content"][0]["text"]
+        assert "REDIS_MODE=cluster" in sidecar.call("redis_command", command=["GET", name])["content"][0]["text"]
 
 
 # A master and a replica that sentinels watch.

@@ -53,13 +53,6 @@ def peak(sidecar: Sidecar) -> int:
     return int(line.split()[1])
 
 
-def asked(sidecar: Sidecar, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
-    _, body = sidecar.post(message)
-    result: dict[str, Any] = body["result"]
-    return result
-
-
 def test_no_value_takes_more_than_the_chart_allows(tmp_path: Path) -> None:
     with RedisServer() as server, Redis(port=server.port, socket_timeout=None) as redis:
         for key, code in KEYS.items():
@@ -70,13 +63,14 @@ def test_no_value_takes_more_than_the_chart_allows(tmp_path: Path) -> None:
             sidecar.wait_until_ready()
             idle = peak(sidecar)
             for name, (tool, arguments) in ASKED.items():
-                for result in threads.map(lambda _: asked(sidecar, tool, arguments), range(CALLS)):  # noqa: B023
+                for result in threads.map(lambda _: sidecar.call(tool, **arguments), range(CALLS)):  # noqa: B023
                     # What is too long is refused in words, and so is what has to wait too long on a slow machine.
                     text = result["content"][0]["text"]
                     assert not result.get("isError") or any(
                         said in text for said in ("ask for", "try again", "no answer within")
                     ), (name, text)
                 assert peak(sidecar) - idle < MOST, name
-            groups = asked(sidecar, *ASKED["entry"])["structuredContent"]["groups"]
+            tool, arguments = ASKED["entry"]
+            groups = sidecar.call(tool, **arguments)["structuredContent"]["groups"]
             assert [group["name"] for group in groups] == ["g"]
             assert sidecar.get("/health")[0] == 200

@@ -19,19 +19,11 @@ from servers.redis.server import SIDECAR
 from servers.redis.tests.conftest import Start
 from tools.backends.process import accepts, free_port
 from tools.backends.redis import RedisServer
-from tools.backends.sidecar import Sidecar
+from tools.backends.sidecar import Sidecar, message
 
 TOOLS = {tool.definition.name: tool for tool in SIDECAR.tools}
 
 CANARY = "canary-5fd1c0e7"
-
-
-def call(sidecar: Sidecar, tool: str, **arguments: Any) -> dict[str, Any]:
-    status, answer = sidecar.post(
-        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
-    )
-    assert status == 200, answer
-    return dict(answer["result"])
 
 
 def run(**env: str) -> subprocess.CompletedProcess[str]:
@@ -44,17 +36,10 @@ def run(**env: str) -> subprocess.CompletedProcess[str]:
 
 def test_writing_tools_are_hidden_and_refused_by_default(start: Start, redis: Redis) -> None:
     sidecar = start()
-    names = [t["name"] for t in sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})[1]["result"]["tools"]]
+    names = [t["name"] for t in sidecar.post(message("tools/list"))[1]["result"]["tools"]]
     assert not [name for name in names if TOOLS[name].write] and "redis_read" in names
     redis.set("k", "v")
-    _, answer = sidecar.post(
-        {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "tools/call",
-            "params": {"name": "redis_delete", "arguments": {"keys": ["k"]}},
-        }
-    )
+    _, answer = sidecar.post(message("tools/call", name="redis_delete", arguments={"keys": ["k"]}))
     assert "MCP_ALLOW_WRITES" in answer["error"]["message"]
     assert redis.get("k") == b"v"
 
@@ -65,34 +50,34 @@ def test_it_starts_without_redis_and_recovers_when_it_comes(start: Start) -> Non
     assert sidecar.get("/health")[0] == 200
     assert sidecar.get("/ready")[0] == 503
     sidecar.wait_until(lambda: "can't be reached" in sidecar.get("/ready")[1], 10)
-    refused = call(sidecar, "redis_info")
+    refused = sidecar.call("redis_info")
     assert refused["isError"]
     assert f"Redis at 127.0.0.1:{port} can't be reached" in refused["content"][0]["text"]
     with RedisServer(port):
         sidecar.wait_until_ready(10)
-        assert not call(sidecar, "redis_info")["isError"]
+        assert not sidecar.call("redis_info")["isError"]
         assert "mcp_backend_up 1.0" in sidecar.get("/metrics")[1]
     sidecar.wait_until(lambda: sidecar.get("/ready")[0] == 503, 10)
     assert sidecar.get("/health")[0] == 200
     with RedisServer(port):
         sidecar.wait_until_ready(10)
-        assert not call(sidecar, "redis_info")["isError"]
+        assert not sidecar.call("redis_info")["isError"]
 
 
 def test_a_read_goes_on_over_a_connection_that_died(start: Start) -> None:
     port = free_port()
     with RedisServer(port):
         sidecar = start(REDIS_PORT=str(port))
-        assert not call(sidecar, "redis_info")["isError"]
+        assert not sidecar.call("redis_info")["isError"]
     with RedisServer(port):
-        assert not call(sidecar, "redis_info")["isError"], "the dead connection is replaced within the call"
+        assert not sidecar.call("redis_info")["isError"], "the dead connection is replaced within the call"
 
 
 def test_a_wrong_password_is_one_clear_line_without_it(start: Start) -> None:
     with RedisServer(password="right") as server:
         sidecar = start(ready=False, REDIS_PORT=str(server.port), REDIS_PASSWORD=CANARY)
         sidecar.wait_until(lambda: "refuses our login" in sidecar.get("/ready")[1], 10)
-        text = call(sidecar, "redis_info")["content"][0]["text"]
+        text = sidecar.call("redis_info")["content"][0]["text"]
         assert text == (
             f"Redis at 127.0.0.1:{server.port} refuses our login: "
             "check REDIS_PASSWORD (or REDIS_PASSWORD_FILE, or REDIS_URL) and REDIS_USERNAME"
@@ -153,7 +138,7 @@ def test_sigterm_lets_a_call_finish(start: Start, redis_server: RedisServer, red
     redis.set("k", "v")
     sidecar = start()
     answers: list[dict[str, Any]] = []
-    caller = threading.Thread(target=lambda: answers.append(call(sidecar, "redis_read", key="k")))
+    caller = threading.Thread(target=lambda: answers.append(sidecar.call("redis_read", key="k")))
     with redis_server.silent():
         caller.start()
         under_way(sidecar, 1)
@@ -168,7 +153,7 @@ def test_sigterm_lets_a_call_finish(start: Start, redis_server: RedisServer, red
 def test_sigterm_gives_up_a_call_that_lasts(start: Start, redis_server: RedisServer) -> None:
     sidecar = start()
     answers: list[dict[str, Any]] = []
-    caller = threading.Thread(target=lambda: answers.append(call(sidecar, "redis_read", key="k")))
+    caller = threading.Thread(target=lambda: answers.append(sidecar.call("redis_read", key="k")))
     with redis_server.silent():
         caller.start()
         under_way(sidecar, 1)
@@ -181,20 +166,20 @@ def test_sigterm_gives_up_a_call_that_lasts(start: Start, redis_server: RedisSer
 def test_a_call_that_takes_too_long_is_given_up(start: Start, redis_server: RedisServer) -> None:
     sidecar = start(MCP_CALL_TIMEOUT_SECONDS="1")
     with redis_server.silent():
-        text = call(sidecar, "redis_read", key="k")["content"][0]["text"]
+        text = sidecar.call("redis_read", key="k")["content"][0]["text"]
     assert text.startswith("no answer within 1 s")
     assert 'mcp_tool_calls_total{outcome="timeout",tool="redis_read"} 1.0' in sidecar.get("/metrics")[1]
 
 
 def test_one_call_too_many_is_refused_at_once(start: Start, redis_server: RedisServer) -> None:
     sidecar = start(MCP_MAX_CONCURRENT_CALLS="2")
-    callers = [threading.Thread(target=call, args=(sidecar, "redis_info")) for _ in range(2)]
+    callers = [threading.Thread(target=sidecar.call, args=("redis_info",)) for _ in range(2)]
     with redis_server.silent():
         for caller in callers:
             caller.start()
         under_way(sidecar, 2)
         # Redis is silent all the while: an answer that had waited for it would not come.
-        assert "2 calls are under way" in call(sidecar, "redis_info")["content"][0]["text"]
+        assert "2 calls are under way" in sidecar.call("redis_info")["content"][0]["text"]
     for caller in callers:
         caller.join()
 
@@ -202,8 +187,8 @@ def test_one_call_too_many_is_refused_at_once(start: Start, redis_server: RedisS
 def test_the_log_is_json_and_the_audit_has_no_values(start: Start, redis: Redis) -> None:
     redis.set(CANARY, CANARY)
     sidecar = start()
-    call(sidecar, "redis_read", key=CANARY)
-    call(sidecar, "redis_read", key=CANARY, limit=CANARY)
+    sidecar.call("redis_read", key=CANARY)
+    sidecar.call("redis_read", key=CANARY, limit=CANARY)
     text = sidecar.log.read_text()
     assert CANARY not in text
     assert [json.loads(line)["msg"] for line in text.splitlines()][:2] == ["serving", "backend is up"]

@@ -310,8 +310,7 @@ async def test_delete_takes_names_and_not_patterns(client: Client, redis: Redis)
 @given(name=st.binary(min_size=1, max_size=40), value=st.binary(max_size=200))
 def test_any_bytes_come_back_as_they_were_written(sidecar: Sidecar, redis: Redis, name: bytes, value: bytes) -> None:
     def call(tool: str, **arguments: Any) -> dict[str, Any]:
-        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
-        result: dict[str, Any] = sidecar.post(message)[1]["result"]
+        result = sidecar.call(tool, **arguments)
         assert not result["isError"], result
         return dict(result["structuredContent"])
 

@@ -1,7 +1,5 @@
 """Starts Elasticsearch in its stand-in image as the public image does: settings come from the environment."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -4,8 +4,6 @@ Runs in a pod, on the standard library alone. Two clients make up a traffic: one
 and one opens a new connection for each request, which is led by the Service as it is at that moment.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import http.client

@@ -4,8 +4,6 @@ Runs in a pod, on the standard library alone; asks the API server for Services a
 answers, which wait for nobody. Only A records; every other question about a known name has an empty answer.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import socket

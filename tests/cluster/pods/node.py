@@ -4,8 +4,6 @@ Runs in a privileged pod that shares the node's process ids, on the standard lib
 process of a container be stopped.
 """
 
-from __future__ import annotations
-
 import os
 import signal as signals
 from pathlib import Path

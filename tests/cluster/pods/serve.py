@@ -1,7 +1,5 @@
 """Functions over HTTP, for the suite's own pods: GET /NAME?ARGUMENT=VALUE answers with what NAME returns, as JSON."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

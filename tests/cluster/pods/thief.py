@@ -1,7 +1,5 @@
 """Takes a port as soon as it is free, and keeps it until it is ended: another program of a pod that wants the same port."""
 
-from __future__ import annotations
-
 import errno
 import socket
 import sys

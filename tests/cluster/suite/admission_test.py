@@ -1,7 +1,5 @@
 """What the cluster admits, and what is really in force in the containers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The repository's own commands: what `quickstart --reset` installs is there, and `rollback` takes the sidecars out of it."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Callable, Iterator

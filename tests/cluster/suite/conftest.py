@@ -1,7 +1,5 @@
 """The cluster under test: its context, its images, a namespace of the suite's own, and the release in it."""
 
-from __future__ import annotations
-
 import contextlib
 import secrets
 import shlex

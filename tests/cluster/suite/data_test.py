@@ -3,8 +3,6 @@
 The steps to fewer nodes are those of docs/kubernetes.md.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 import urllib.error

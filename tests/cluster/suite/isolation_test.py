@@ -3,8 +3,6 @@
 Each fault is made real on both stores at once, under constant traffic through their Services.
 """
 
-from __future__ import annotations
-
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The feature's verification, step by step: install, look at the pods, forward, ask, call tools, look at the metrics."""
 
-from __future__ import annotations
-
 import json
 import urllib.request
 from collections.abc import Iterator

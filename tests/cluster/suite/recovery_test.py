@@ -1,7 +1,5 @@
 """The other way round: the store dies or refuses the login; the sidecar stays up, reports it, and recovers."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.cluster.faults import Scene, kill

@@ -1,7 +1,5 @@
 """What a sidecar uses at its limits of 100m CPU and 128Mi: until it is ready, idle, and under the highest load that it takes."""
 
-from __future__ import annotations
-
 import json
 import time
 from contextlib import ExitStack

@@ -4,8 +4,6 @@ That is seen in what happened and in which order, and not in how long it took. T
 restart without any sidecar.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 from collections.abc import Callable
