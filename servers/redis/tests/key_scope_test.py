@@ -12,8 +12,10 @@ from mcp_types import ResourceTemplateReference
 from redis import Redis
 
 from servers.common.protocol.tools import ToolError
-from servers.redis.policy.key_scope import KeyScope, ValueMask
+from servers.common.settings import Environment
+from servers.redis.policy.key_scope import KeyScope, ScopedRedis, ValueMask
 from servers.redis.server import SIDECAR
+from servers.redis.settings import RedisSettings
 from servers.redis.tests.conftest import error, ok, pages
 from tools.backends.sidecar import Sidecar
 
@@ -180,8 +182,8 @@ async def test_resources_and_completions_stay_inside(client: Client) -> None:
         (b"\xff\xfe", b"\xff", False),
         (b"x" * 4000 + b":password", b"", True),
         (b"x" * 4096 + b":password", b"", False),
-        (b"key", b"." * 4000 + b"AKIAIOSFODNN7EXAMPLE", True),
-        (b"key", b"." * 4096 + b"AKIAIOSFODNN7EXAMPLE", False),
+        (b"key", b"." * 4076 + b"AKIAIOSFODNN7EXAMPLE", True),
+        (b"key", b"." * 4077 + b"AKIAIOSFODNN7EXAMPLE", False),
     ],
 )
 def test_what_looks_like_a_secret(name: bytes, value: bytes, hidden: bool) -> None:
@@ -228,6 +230,13 @@ def test_a_name_from_an_argument() -> None:
         scope.pattern("x" * 1001)
     with pytest.raises(ToolError, match="'c' is outside"):
         scope.check([b"b", b"c"])
+
+
+def test_the_settings_give_the_scope_and_the_mask() -> None:
+    settings = Environment({"REDIS_HOST": "127.0.0.1", "MCP_KEY_PREFIXES": "app:,b"})
+    store = ScopedRedis(RedisSettings.read(settings))
+    assert store.scope.prefixes == (b"app:", b"b") and store.address == "127.0.0.1:6379"
+    assert store.mask.hides(b"password") and not store.mask.hides(b"name")
 
 
 def test_no_mask_hides_nothing() -> None:
