@@ -1,7 +1,8 @@
 """Mutation tests: `bazel run //tests/mutation -- --module servers/redis/policy/key_scope.py`.
 
 mutmut changes one thing of a module at a time, and runs the tests that execute it. A mutant that no test fails for survives.
-It knows what a test executes only within the test's own process, so the tests of GUARDS run there: see in_process.py.
+A module's tests are those of its own name: NAME_test.py guards NAME.py. They run in one process, for mutmut knows what a test
+executes only within its own: see in_process.py.
 """
 
 from __future__ import annotations
@@ -21,30 +22,32 @@ from pathlib import Path
 
 from bazel.python.import_path import import_path
 
-GUARDS = {
-    "servers/redis/policy/command_cost.py": "servers/redis/tests: command_cost command_policy",
-    "servers/redis/policy/command_keys.py": "servers/redis/tests: command_keys",
-    "servers/redis/policy/command_policy.py": "servers/redis/tests: command_cost command_policy",
-    "servers/redis/policy/key_scope.py": "servers/redis/tests: key_scope",
-    "servers/elasticsearch/policy/index_names.py": "servers/elasticsearch/tests: index_names index_scope",
-    "servers/elasticsearch/policy/index_scope.py": "servers/elasticsearch/tests: index_scope statement_scope",
-    "servers/elasticsearch/policy/query_bodies.py": "servers/elasticsearch/tests: query_bodies rest_policy",
-    "servers/elasticsearch/policy/rest_policy.py": "servers/elasticsearch/tests: rest_policy",
-    "servers/elasticsearch/policy/statement_scope.py": "servers/elasticsearch/tests: index_scope statement_scope",
-}
-"""The modules, and the tests that guard each."""
-
 NOT_MUTATED = [r"\bToolError\(", r"\b_unclear\(", r"^\s*(return|else) f?\""]
 """Lines whose expressions stay: the texts of errors, of which tests look at the part that matters."""
 
 SEED = 20261129
 
 
+def guard(module: str) -> str:
+    """Return the tests of a module."""
+    _, server, *_, name = Path(module).with_suffix("").parts
+    return f"servers/{server}/tests/{name}_test.py"
+
+
+def modules(workspace: Path) -> list[str]:
+    """Return the modules of policy, then those that both servers share, as far as they have tests of their own."""
+    found = [
+        str(path.relative_to(workspace))
+        for pattern in ("servers/*/policy/*.py", "servers/common/**/*.py")
+        for path in sorted(workspace.glob(pattern))
+    ]
+    return [module for module in found if (workspace / guard(module)).exists()]
+
+
 def prepare(workspace: Path, module: str, folder: Path) -> None:
     """Copy what the tests import, and write mutmut's settings."""
     for part in ("bazel/python", "servers", "tests/mutation", "tools"):
         shutil.copytree(workspace / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    tests, _, names = GUARDS[module].partition(": ")
     arguments = "-p no:cacheprovider --import-mode=importlib -c pyproject.toml --hypothesis-profile=ci"
     plugins = "-p bazel.python.pytest_main -p tests.mutation.in_process"
     settings = {
@@ -53,8 +56,8 @@ def prepare(workspace: Path, module: str, folder: Path) -> None:
         "also_copy": ["bazel", "tools"],
         "do_not_mutate_patterns": NOT_MUTATED,
         "pytest_add_cli_args": f"{arguments} {plugins}".split(),
-        "pytest_add_cli_args_test_selection": [f"{tests}/{name}_test.py" for name in names.split()],
-        "timeout_constant": 30.0,  # seconds beside those that the tests took, times 15
+        "pytest_add_cli_args_test_selection": [guard(module)],
+        "timeout_constant": 4.0,  # a mutant may take 15 times the tests' own time and this many seconds
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     text = (workspace / "pyproject.toml").read_text()
@@ -108,16 +111,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="mutation", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument(
-        "--module", action="append", choices=GUARDS, metavar="PATH", help="one of the modules; else all"
-    )
+    parser.add_argument("--module", action="append", help="the path of one; without it all")
     parser.add_argument("--sample", type=int, help="so many mutants of a module beside the first of each function")
     parser.add_argument("--only", default="", help="only mutants with this in their names")
     parser.add_argument("--show", action="store_true", help="show what was changed in each that survives")
     arguments = parser.parse_args()
     workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ".")).absolute()
+    if unknown := set(arguments.module or ()) - set(known := modules(workspace)):
+        parser.error(f"{min(unknown)} has no tests of its name; known are {' '.join(known)}")
     print("| module | mutants | tried | killed | survived |\n|---|---|---|---|---|")
-    for module in arguments.module or GUARDS:
+    for module in arguments.module or known:
         found = tried(workspace, module, arguments.sample, arguments.only, arguments.show)
         count = found.total() - found["not checked"]
         killed = found["killed"] + found["timeout"]

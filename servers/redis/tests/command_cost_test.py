@@ -38,8 +38,8 @@ from servers.redis.settings import RedisSettings
 pytestmark = pytest.mark.anyio
 
 READS = """
-    bitcount geosearch get getrange hgetall hget hmget hscan hrandfield json.get json.mget lcs lindex lrange memory|usage mget
-    scan srandmember sscan strlen substr ts.range vsim xinfo|stream xpending xrange xread xrevrange zrange zrevrange zscan zunion
+    bitcount geosearch get getrange hgetall hget hmget hscan hrandfield json.get json.mget json.resp lcs lindex lrange memory|usage
+    mget scan srandmember sscan strlen substr ts.range vsim xinfo|stream xpending xrange xread xrevrange zrange zrevrange zscan zunion
 """
 
 
@@ -129,6 +129,9 @@ def weight(size: int, elements: int = 0, copies: int = COPIES) -> int:
         ("xrange x COUNT 5 COUNT 1", {"m_x": 1000, "n_x": 10}, weight(200, 1, COPIES_OF_STREAM)),
         ("xrange x 1-1 1-1", {"m_x": 1000, "n_x": 10}, weight(200, 1, COPIES_OF_STREAM)),
         ("xrange x 1 1", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
+        ("xrange x 1-1 2-2", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
+        ("xrevrange x 1-1 1-1", {"m_x": 1000, "n_x": 10}, weight(200, 1, COPIES_OF_STREAM)),
+        ("xreadgroup GROUP g c STREAMS x >", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
         ("xrange x - -", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
         ("xread COUNT 1 STREAMS x 0", {"m_x": 1000, "n_x": 10}, weight(200, 1, COPIES_OF_STREAM)),
         ("xread COUNT 0 STREAMS x 0", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
@@ -154,6 +157,7 @@ def weight(size: int, elements: int = 0, copies: int = COPIES) -> int:
         ("setbit k 800 1\nget k", {"k": 1}, weight(1 + 100 + 11)),
         ("bitfield k SET u8 #9 1\nget k", {}, weight(11 + 17)),
         ("bitfield k SET u8 #9 1 INCRBY u16 800 1\nget k", {}, weight(103 + 30)),
+        ("bitfield k SET u7 0 1\nget k", {}, weight(1 + 16)),
         ("bitfield k GET u8 #900\nget k", {}, weight(18)),
     ],
 )  # fmt: skip
@@ -180,6 +184,7 @@ async def test_a_weight_that_may_be_more_is_an_estimate(lines: str, sizes: dict[
     [
         ("get k", {"k": MOST_BYTES}, "this would read .* from 'k'"),
         ("get a\nget b", {"a": MOST_BYTES // 2 - 1, "b": MOST_BYTES // 2 + 1}, "this would read .* from 'b'"),
+        ("get b\nget a\nget b", {"a": 2, "b": MOST_BYTES // 2 - 1}, "this would read .* from 'b'"),
         ("copy k b", {"m_k": MOST_STORED}, "this would go over .* from 'k'"),
         ("sinterstore c a b", {"m_a": 1, "m_b": MOST_STORED - 2, "m_c": 1}, "this would go over .* from 'b'"),
         ("lcs k b", {"k": MOST_COMPARED, "b": 1}, "LCS of strings this long"),
@@ -230,7 +235,8 @@ async def test_a_sketch_of_wanted_errors_has_a_limit() -> None:
     for tight in ("cms.initbyprob k 0.0000001 0.5", "cms.initbyprob k 0 0.01", "cms.initbyprob k 0.000001 0"):
         with pytest.raises(ToolError, match="this would lengthen keys by"):
             await weighed(tight)
-    await weighed("cms.initbyprob k 0.000001 1")
+    for fine in ("cms.initbyprob k 0.000001 1", "cf.insert k ITEMS x", "tdigest.create k", "bf.reserve k"):
+        await weighed(fine)
 
 
 async def test_growth_counts_the_longest_reach_of_a_key_and_all_keys() -> None:
@@ -259,13 +265,16 @@ async def test_what_a_call_has_written_may_be_found_in_many_places(path: str) ->
         await weighed(f"{before}\njson.set k {path} " + "v" * (MOST_GROWN // 1005 + 1))
 
 
-async def test_json_that_is_read_has_the_size_of_its_parts() -> None:
+async def test_what_is_read_has_the_size_of_its_parts() -> None:
     sizes = {"JSON.DEBUG MEMORY k $.a": [100, None, 20], "JSON.DEBUG MEMORY k .b": 7, "JSON.DEBUG MEMORY k $": [9]}
+    sizes |= {"JSON.DEBUG MEMORY j $.a": [1], "HSTRLEN h a": 20, "HSTRLEN h b": 30}
     for line, size in (
         ("json.get k $.a", weight(120)),
         ("json.get k NOESCAPE $.a .b", weight(127, 2)),
         ("json.get k", weight(9)),
-        ("json.mget k $.a", weight(120)),
+        ("json.mget k j $.a", weight(121, 2)),
+        ("json.resp k $.a", weight(120)),
+        ("hmget h a b", weight(50, 2)),
         ("json.set k $.a 1\njson.get k $.a", weight(120 + 13)),
     ):
         assert (await check_cost(SizedRedis(sizes), [planned(one) for one in line.splitlines()])).size == size, line
@@ -300,6 +309,7 @@ async def test_few_commands_of_a_call_answer_names() -> None:
         ("json.get k $", "json.get k INDENT x", "leave out INDENT"),
         ("json.get indent", "json.get k $ space", "leave out INDENT"),
         ("json.get k $..a", "json.get k $..a..b", "a JSON path may have"),
+        ("json.arrappend k $ 1 2 ..a..b", "json.arrappend k $..a..b 1 2", "a JSON path may have"),
         ("json.set k $..a ..b..c", "json.set k $..a..b 1", "a JSON path may have"),
         ("json.mget ..a..b $", "json.mget k $..a..b", "a JSON path may have"),
         ("json.mset k $ ..a..b", "json.mset k $ 1 l ..a..b 1", "a JSON path may have"),

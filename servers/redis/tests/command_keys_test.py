@@ -62,7 +62,7 @@ def test_the_keys_of_a_command(line: str, keys: str) -> None:
         ("msetex 2 a 1", "too few arguments"),
         ("xread COUNT 1", "too few arguments"),
         *((f"zunion {number} a", "at least 1") for number in ("x", "0", "01", "-1", "1.0", "1000000", "1" * 60)),
-        ("copy a b DB 1", "one database"),
+        ("copy a b DB", "one database"),
         ("copy a b REPLACE DB", "one database"),
         ("xread SURPRISE 1 STREAMS a 0", "not an option"),
         ("xread GROUP g c STREAMS a 0", "not an option"),
