@@ -73,7 +73,10 @@ def test_scripts_are_found_behind_names_of_queries(part: dict[str, Any]) -> None
     [
         {"aggs": {"script": {"terms": {"field": "a"}, "aggs": {}}}},
         {"range": {"script": {"gte": 1}}},
+        {"aggs": [{"script": {"terms": {"field": "a"}}}]},
         {"terms": {"templates": ["a"]}},
+        {"range": {"template": "a"}},
+        {"term": {"script": {"value": "a", "boost": 1}}},
         {"match": {"template": "a"}},
         {"sort": {"template": {"order": "asc"}}},
         {"wrapper": "a field of this name"},
@@ -116,6 +119,7 @@ SET: dict[str, Any] = {"field": "a", "value": "b"}
     ("pipeline", "refused", "refused_where_stored"),
     [
         ({"processors": [{"set": SET}, {"drop": {}}], "description": "x", "version": 1}, "", ""),
+        ({"_meta": {}, "deprecated": True}, "", ""),
         ({"processors": {"set": SET}}, "", ""),
         ({"on_failure": [{"set": SET}]}, "", ""),
         ({}, "", ""),
@@ -147,6 +151,7 @@ def test_pipelines(pipeline: Any, refused: str, refused_where_stored: str) -> No
     for stored, reason in ((False, refused), (True, refused_where_stored)):
         if not reason:
             check_pipeline(pipeline, stored=stored)
+            check_pipeline(pipeline)
             continue
         with pytest.raises(ToolError, match=reason):
             check_pipeline(pipeline, stored=stored)

@@ -38,8 +38,9 @@ from servers.redis.settings import RedisSettings
 pytestmark = pytest.mark.anyio
 
 READS = """
-    bitcount geosearch get getrange hgetall hget hmget hscan hrandfield json.get json.mget json.resp lcs lindex lrange memory|usage
-    mget scan srandmember sscan strlen substr ts.range vsim xinfo|stream xpending xrange xread xrevrange zrange zrevrange zscan zunion
+    bitcount geosearch get getrange hget hgetall hmget hrandfield hscan json.get json.mget json.resp lcs
+    lindex lrange memory|usage mget scan srandmember sscan strlen substr ts.range vsim xinfo|stream xpending
+    xrange xread xrevrange zrange zrevrange zscan zunion
 """
 
 
