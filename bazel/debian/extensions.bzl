@@ -50,6 +50,14 @@ def _debian_impl(ctx):
         snapshot = lock["snapshot"],
     )
     debian_root(
+        name = "debian_sqlite",
+        files = {"libsqlite3.so.0": "/usr/lib/x86_64-linux-gnu/libsqlite3.so.0"},
+        left_out = _DOCS,
+        packages = entries(lock["sets"]["sqlite"]),
+        programs = {},
+        snapshot = lock["snapshot"],
+    )
+    debian_root(
         name = "debian_monitoring",
         left_out = _DOCS + ["usr/bin/prometheus", "usr/share/prometheus"] +
                    ["usr/bin/" + name for name in ["victoria-metrics", "vmauth", "vmbackup", "vmctl", "vmrestore"]],

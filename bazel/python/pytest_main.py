@@ -25,12 +25,10 @@ class Sharding:
         items[:] = kept
 
 
-class Asyncio:
+@pytest.fixture
+def anyio_backend() -> str:
     """Asynchronous tests run on asyncio, as what they test does, and not on trio as well."""
-
-    @pytest.fixture
-    def anyio_backend(self) -> str:
-        return "asyncio"
+    return "asyncio"
 
 
 def main(files: list[str]) -> int:
@@ -60,7 +58,7 @@ def main(files: list[str]) -> int:
 
         # A test's outcome hangs on its inputs alone: the same examples each time. New ones are for tests/fuzz's long run.
         settings.load_profile("ci")
-    plugins: list[object] = [Asyncio()]
+    plugins: list[object] = [sys.modules[__name__]]
     sharded = int(env.get("TEST_TOTAL_SHARDS", "0")) > 1
     if sharded:
         Path(env["TEST_SHARD_STATUS_FILE"]).touch()

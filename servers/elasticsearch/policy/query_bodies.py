@@ -186,7 +186,7 @@ def fields_of(query: Any) -> set[str]:
             found.add(str(inner.get("field", "")))
         else:
             found |= fields_of(inner)
-    return {name for name in found - {"", "boost", "_name"} if "*" not in name and not name.startswith("_")}
+    return {name for name in found - {"", "boost"} if "*" not in name and not name.startswith("_")}
 
 
 def aggregated(aggs: Any) -> set[str]:

@@ -19,10 +19,10 @@ from mcp import Client, MCPError
 from mcp_types import ResourceTemplateReference
 
 from servers.common.protocol.tools import ToolError
-from servers.common.settings import Environment
+from servers.common.settings import Environment, Secret
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_names import within
-from servers.elasticsearch.policy.index_scope import IndexScope, ScopedElasticsearch, indices_in
+from servers.elasticsearch.policy.index_scope import IndexScope, ScopedElasticsearch, indices_in, is_restricted
 from servers.elasticsearch.policy.statement_scope import sources
 from servers.elasticsearch.server import SIDECAR
 from servers.elasticsearch.settings import ElasticsearchSettings
@@ -626,3 +626,76 @@ def test_fields_that_are_called_as_what_names_indices() -> None:
         {"aggs": {"index": {"terms": {"field": "index"}}}},
     ):
         assert list(indices_in(query)) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ({"query": {"terms": {"tag": {"index": "a", "id": "1"}}}}, ["a"]),
+        ([{"_index": "a"}, [{"index": ["b", "c"]}]], ["a", "b", "c"]),
+        ({"docs": [{"_index": "a", "_id": "1"}], "indices": ["b"], "target_index": "c"}, ["a", "b", "c"]),
+        ({"indices_boost": [{"a": 2}, {"b*": 1}, "x"]}, ["a", "b*"]),
+        ({"indices_boost": {"a": 2}}, ["a"]),
+        ({"shape": {"place": {"indexed_shape": {"id": "1"}}}}, ["shapes"]),
+        ({"indexed_shape": {"index": "a", "id": "1"}}, ["a", "a"]),
+        ({"indexed_shape": "x", "index": None}, []),
+        ({"term": {"index": "x"}, "match": {"a": 1}, "range": {"index": {"gte": 1}}, "sort": [{"index": "asc"}]}, []),
+        ({"match": {"index": "a", "other": 1}}, ["a"]),
+        ({"pipeline": "p"}, []),
+        ("index", []),
+    ],
+)  # fmt: skip
+def test_the_indices_that_a_body_names(body: Any, names: list[str]) -> None:
+    assert list(indices_in(body)) == names == list(indices_in(body, limited=False))
+
+
+@pytest.mark.parametrize(
+    "body", [{"pit": {"id": "x"}}, {"enrich": {}}, {"pipeline": {"name": "p"}}, {"a": [{"pit": 1}]}]
+)
+def test_what_may_lead_to_any_index(body: Any) -> None:
+    with pytest.raises(ToolError, match="is refused where MCP_INDEX_PATTERNS limits this server"):
+        list(indices_in(body))
+    assert list(indices_in(body, limited=False)) == []
+
+
+@pytest.mark.parametrize("value", [1, 1.5, True, ["a", 5]])
+def test_the_name_of_an_index_is_text(value: Any) -> None:
+    for limited in (True, False):
+        with pytest.raises(ToolError, match="'_index' has to be text"):
+            list(indices_in({"match": {"a": 1}, "docs": [{"_index": value, "_id": "1"}]}, limited=limited))
+
+
+def test_what_is_sealed_is_opened_by_the_same_secret_only() -> None:
+    secret, other = Secret("a" * 20), Secret("b" * 20)
+    sealed = IndexScope(["a"], secret).seal("text.x")
+    assert sealed.startswith("text.x.") and len(sealed) == len("text.x.") + 16
+    assert IndexScope(["b"], secret).opened(sealed) == "text.x"
+    assert IndexScope(["a"], other).opened(sealed) is None is IndexScope(["a"]).opened(sealed)
+    alone = IndexScope(["a"])
+    assert alone.opened(alone.seal("x")) == "x" and alone.opened("x") is None and alone.opened("ü.ü") is None
+    assert IndexScope([]).seal("x") == "x" == IndexScope([]).opened("x")
+
+
+def test_the_settings_give_the_scope_and_its_secret() -> None:
+    def scope(**env: str) -> IndexScope:
+        settings = {"ES_HOST": "127.0.0.1", "MCP_INDEX_PATTERNS": "a-*,b"} | env
+        return ScopedElasticsearch(ElasticsearchSettings.read(Environment(settings))).scope
+
+    assert scope().patterns == ("a-*", "b") and scope().said == "indices named 'a-*' or 'b'"
+    logins = ({"ES_API_KEY": "YTpi"}, {"ES_USERNAME": "u", "ES_PASSWORD": "password"})
+    for login in logins:
+        assert scope(**login).opened(scope(**login).seal("x")) == "x"
+    assert scope().opened(scope().seal("x")) is None
+    assert str(scope().outside("c" * 300)).startswith(f"'{'c' * 200}' is not, and does not lead to")
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        (".", False), ("..", False), (".a", True), ("a.b", False), ("\\a", True), ("-.a", True), ("<+.a>", True), ("r:.a", True),
+        (".a::data", True), (".ds-a", False), (".ds-a\\", True), (".items-x", False), (".ml-state", True), (".ml-stats-1", False),
+    ],
+)  # fmt: skip
+def test_names_of_elasticsearchs_own(name: str, own: bool) -> None:
+    assert is_restricted(name) is own
+    assert IndexScope(["*"]).has(name) is (not own and ":" not in name)

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from servers.common.protocol.tools import ToolError
-from servers.elasticsearch.policy.query_bodies import refuse_scripts
+from servers.elasticsearch.policy.query_bodies import (
+    MOST_VALUES,
+    aggregated,
+    check_pipeline,
+    combined,
+    fields_of,
+    outside_nested,
+    refuse_scripts,
+)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +66,186 @@ def test_scripts_are_refused_wherever_they_are(query: Any) -> None:
 def test_scripts_are_found_behind_names_of_queries(part: dict[str, Any]) -> None:
     with pytest.raises(ToolError):
         refuse_scripts(part)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"aggs": {"script": {"terms": {"field": "a"}, "aggs": {}}}},
+        {"range": {"script": {"gte": 1}}},
+        {"aggs": [{"script": {"terms": {"field": "a"}}}]},
+        {"terms": {"templates": ["a"]}},
+        {"range": {"template": "a"}},
+        {"term": {"script": {"value": "a", "boost": 1}}},
+        {"match": {"template": "a"}},
+        {"sort": {"template": {"order": "asc"}}},
+        {"wrapper": "a field of this name"},
+        {"properties": {"analyzer": {"type": "keyword", "fields_path": "a"}}},
+    ],
+)
+def test_names_that_a_user_may_give(query: Any) -> None:
+    refuse_scripts(query)
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ({"aggs": {"script": {"source": "1"}}}, "scripts are not allowed"),
+        ({"range": {"script": 5}}, "scripts are not allowed"),
+        ({"range": {"script": ["a"]}}, "scripts are not allowed"),
+        ({"match": {"script": "a", "other": "b"}}, "scripts are not allowed"),
+        ({"match": {"script": ["a"]}}, "scripts are not allowed"),
+        ([{"a": [{"script": {}}]}], "'script': scripts are not allowed"),
+        ({"wrapper": {"query": "x"}}, "'wrapper' hides a query"),
+        ({"template": "x"}, "'template': templates are not run"),
+        ({"templates": [1]}, "templates are not run"),
+        ({"match": {"template": "a", "b": 1}}, "templates are not run"),
+        ({"collate": {"query": {}}}, "'collate': templates are not run"),
+        ({"template_id": {"id": "x"}}, "templates are not run"),
+        ({"settings": {"a": [{"stopwords_path": "x"}]}}, "'stopwords_path' would read a file"),
+        ({"analysis": {"user_dictionary": "x"}}, "would read a file"),
+        ({"tokenizer": {"analysis.Rule_Files": "x"}}, "would read a file"),
+    ],
+)
+def test_what_is_refused_says_why(part: Any, reason: str) -> None:
+    with pytest.raises(ToolError, match=reason):
+        refuse_scripts(part)
+
+
+SET: dict[str, Any] = {"field": "a", "value": "b"}
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "refused", "refused_where_stored"),
+    [
+        ({"processors": [{"set": SET}, {"drop": {}}], "description": "x", "version": 1}, "", ""),
+        ({"_meta": {}, "deprecated": True}, "", ""),
+        ({"processors": {"set": SET}}, "", ""),
+        ({"on_failure": [{"set": SET}]}, "", ""),
+        ({}, "", ""),
+        ([], "a pipeline is an object", "a pipeline is an object"),
+        ({"surprise": 1}, "'surprise' is no part of a pipeline", "is no part"),
+        ({"processors": ["set"]}, "a processor is an object with one key", "one key"),
+        ({"processors": [{"set": SET, "drop": {}}]}, "one key", "one key"),
+        ({"processors": [{"script": {}}]}, "processor 'script' is refused: known are append, bytes", "is refused"),
+        ({"processors": [{"set": "x"}]}, "processor 'set' is refused", "is refused"),
+        ({"on_failure": [{"enrich": {}}]}, "'enrich' is refused", "is refused"),
+        ({"processors": [{"set": SET | {"if": "true"}}]}, "'if' is a script", "is a script"),
+        ({"processors": [{"user_agent": {"regex_file": "x"}}]}, "'regex_file' would read a file", "read a file"),
+        ({"processors": [{"set": SET | {"on_failure": [{"x": {}}]}}]}, "'x' is refused", "is refused"),
+        ({"processors": [{"foreach": {"field": "a", "processor": {"x": {}}}}]}, "'x' is refused", "is refused"),
+        ({"processors": [{"set": SET | {"value": {"a": "{{b}}"}}}]}, "'value' holds a template", "holds a template"),
+        ({"processors": [{"set": {"field": "_index", "value": "x"}}]}, "may not change _index", "names _index"),
+        ({"processors": [{"json": {"field": "a", "target_field": "_id"}}]}, "may not change _id", "names _index, _id"),
+        ({"processors": [{"json": {"field": "a"}}]}, "", "json needs a target_field"),
+        ({"processors": [{"kv": {"field": "a"}}]}, "", "kv needs a target_field"),
+        ({"processors": [{"kv": {"field": "a", "target_field": "b"}}]}, "", ""),
+        ({"processors": [{"json": {"field": "a", "target_field": "b", "add_to_root": True}}]}, "", "needs a target_field"),
+        ({"processors": [{"rename": {"field": "a", "target_field": "_source._routing"}}]}, "", "names _index, _id or _routing"),
+        ({"processors": [{"foreach": {"field": "a", "processor": {"json": {"field": "a"}}}}]}, "", "needs a target_field"),
+        ({"on_failure": [{"json": {"field": "a"}}]}, "", "needs a target_field"),
+        ({"processors": [{"dissect": {"field": "a", "pattern": "%{*k} %{&k}"}}]}, "", "names _index"),
+    ],
+)  # fmt: skip
+def test_pipelines(pipeline: Any, refused: str, refused_where_stored: str) -> None:
+    for stored, reason in ((False, refused), (True, refused_where_stored)):
+        if not reason:
+            check_pipeline(pipeline, stored=stored)
+            check_pipeline(pipeline)
+            continue
+        with pytest.raises(ToolError, match=reason):
+            check_pipeline(pipeline, stored=stored)
+
+
+def test_the_fields_that_a_query_names() -> None:
+    query = {
+        "bool": {
+            "must": [{"match": {"a": "x"}}, {"range": {"b": {"gte": 1}}}, {"terms": {"c": ["x"], "boost": 2}}],
+            "filter": {"exists": {"field": "d"}},
+            "must_not": [{"term": {"e*": 1}}, {"term": {"_id": 1}}, {"exists": "x"}, {"term": "x"}, {"exists": {}}],
+        }
+    }
+    assert fields_of(query) == {"a", "b", "c", "d"}
+    assert fields_of([query, {"prefix": {"f": "x", "_name": "n"}}]) == {"a", "b", "c", "d", "f"}
+    assert fields_of("match") == set()
+
+
+def test_the_fields_that_aggregations_name() -> None:
+    aggs = {"a": {"terms": {"field": "x"}, "aggs": {"b": {"avg": {"field": "y"}}, "c": [{"sum": {"field": "z"}}]}}}
+    assert aggregated(aggs) == {"x", "y", "z"}
+    assert aggregated([aggs, {"a": {"terms": {"field": "w*"}}, "b": {"max": {"field": "_id"}}, "field": {"field": "v"}}]) == {
+        "x", "y", "z", "v",
+    }  # fmt: skip
+    assert aggregated({"field": 1}) == set() == aggregated("field")
+
+
+def test_what_is_outside_of_nested_queries() -> None:
+    nested = {"nested": {"path": "a", "query": {"match": {"a.b": 1}}}}
+    assert outside_nested([nested, {"match": {"c": 1}}]) == [{}, {"match": {"c": 1}}]
+    assert outside_nested({"bool": {"must": [nested], "filter": 1}}) == {"bool": {"must": [{}], "filter": 1}}
+    for other in ({"nested": {"query": 1}}, {"nested": "path"}):
+        assert outside_nested(other) == other
+
+
+def match(field: str, value: Any) -> dict[str, Any]:
+    return {"match": {field: {"query": value, "operator": "and"}}}
+
+
+def inside(path: str, said: Any) -> dict[str, Any]:
+    nested = {"nested": {"path": path, "ignore_unmapped": True, "query": said}}
+    return {"bool": {"should": [nested, said], "minimum_should_match": 1}}
+
+
+WORDS = {"simple_query_string": {"query": "fox", "default_operator": "and", "lenient": True}}
+TERM = {"term": {"a": 1}}
+EXISTS = {"exists": {"field": "a"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "query", "nested", "wanted"),
+    [
+        (None, None, None, {}, None),
+        (None, {}, TERM, {}, TERM),
+        ("fox", None, None, {}, {"must": [WORDS]}),
+        ("fox", {}, TERM, {}, {"must": [TERM, WORDS]}),
+        ("", None, None, {}, {"must": [{"simple_query_string": WORDS["simple_query_string"] | {"query": ""}}]}),
+        (None, {"a": 1, "b": "x"}, None, {}, {"filter": [match("a", 1), match("b", "x")]}),
+        (None, {"a": 1}, TERM, {}, {"must": [TERM], "filter": [match("a", 1)]}),
+        (None, {"a": {"gte": 1, "lt": 2}}, None, {}, {"filter": [{"range": {"a": {"gte": 1, "lt": 2}}}]}),
+        (
+            None, {"a": [1, 2]}, None, {},
+            {"filter": [{"bool": {"should": [match("a", 1), match("a", 2)], "minimum_should_match": 1}}]},
+        ),
+        (None, {"a": None, "b": None}, None, {}, {"must_not": [EXISTS, {"exists": {"field": "b"}}]}),
+        (None, {"a": None}, None, {"a": "p"}, {"must_not": [inside("p", EXISTS)]}),
+        (
+            None, {"p.a": 1, "p.b": 2, "q.c": 3, "d": 4}, None, {"p.a": "p", "p.b": "p", "q.c": "q"},
+            {"filter": [
+                match("d", 4), inside("p", {"bool": {"filter": [match("p.a", 1), match("p.b", 2)]}}),
+                inside("q", match("q.c", 3)),
+            ]},
+        ),
+        (None, {"p.a": 1}, None, {"p.a": "p"}, {"filter": [inside("p", match("p.a", 1))]}),
+    ],
+)  # fmt: skip
+def test_a_query_of_simple_words(text: str | None, where: Any, query: Any, nested: dict[str, str], wanted: Any) -> None:
+    found = combined(text, where, query, nested)
+    assert found == (wanted if wanted in (None, TERM) else {"bool": wanted})
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({}, "where 'a': bounds are"),
+        ({"gte": 1, "boost": 2}, "where 'a': bounds are"),
+        ([], "where 'a': a list takes plain values"),
+        ([1, None], "a list takes plain values"),
+        ([{"gte": 1}], "a list takes plain values"),
+        ([1, [2]], "a list takes plain values"),
+        ([1] * (MOST_VALUES + 1), "where takes 5000 values at the most"),
+    ],
+)
+def test_values_that_are_refused(value: Any, reason: str) -> None:
+    with pytest.raises(ToolError, match=reason):
+        combined(None, {"a": value}, None)
+    combined(None, {"a": [1] * (MOST_VALUES - 1), "b": [2], "c": "text"}, None)

@@ -151,6 +151,21 @@ def test_nothing_that_changes_or_tells_secrets_is_allowed() -> None:
         ("GET", "/_cat/indices?format=json", "not a path"),
         ("GET", "/books/_stats#x", "not a path"),
         ("GET", "/_nodes/_local/../../_security", "not a path"),
+        ("GET", "/./_security/user", "not a path"),
+        ("GET", "/books\\x", "not a path"),
+        ("GET", "/bo oks", "not a path"),
+        *(
+            ("GET", f"/{part}/x", f"what is under /{part} may hold secrets")
+            for part in ("_security", "_watcher", "_connector", "_ssl", "_logstash", "_inference")
+        ),
+        ("POST", "/_scripts/painless/_context", "scripts and stored templates"),
+        ("POST", "/books/_search_template_x", "scripts and stored templates"),
+        ("POST", "/books/_knn_search", "scripts and stored templates"),
+        ("POST", "/_mapping", "send it by GET"),
+        ("POST", "/_sql", "queries in ES|QL"),
+        ("POST", "/a/_eql/search", "queries in ES|QL"),
+        ("POST", "/_async_search", "leaves a search open"),
+        ("POST", "/", "send it by GET"),
     ],
 )
 def test_what_is_refused_says_why(method: str, path: str, reason: str) -> None:
@@ -163,6 +178,76 @@ def test_what_of_a_path_names_indices() -> None:
     assert endpoint("GET", "/_cluster/state/metadata/books").indices == ["books"]
     assert endpoint("POST", "/_search").indices == []
     assert endpoint("GET", "/_all/_mapping").indices == ["_all"]
+
+
+def test_the_parts_of_a_path_for_other_indices() -> None:
+    for path, there in (
+        ("/_cat/indices/x", ("_cat", "indices", "a,b")),
+        ("/x/_stats/docs", ("a,b", "_stats", "docs")),
+        ("/_nodes/n/stats/os", ("_nodes", "n", "stats", "os")),
+        ("/", ()),
+    ):
+        assert endpoint("GET", path).of("a,b") == there
+
+
+def test_a_request_without_indices_names_all_where_they_are_limited() -> None:
+    for method, path, parts in (
+        ("POST", "/_search", ("*", "_search")),
+        ("GET", "/_cat/indices", ("_cat", "indices", "*")),
+        ("GET", "/x/_stats", ("x", "_stats")),
+        ("GET", "/_nodes/stats", ("_nodes", "stats")),
+    ):
+        assert endpoint(method, path).limited({"human": True}).parts == parts
+    for path, params, instead in (
+        ("/_cluster/pending_tasks", {}, "/_cluster/pending_tasks is refused: .*; use es_health"),
+        ("/_remote/info", {}, "use a path with an index, or another tool"),
+        ("/_nodes/stats", {"level": "shards"}, "use /_nodes/stats; or use es_health"),
+        ("/_nodes/hot_threads", {}, "es_health"),
+        ("/x/_ccr/info", {}, "use a path with an index"),
+        ("/_resolve/cluster/x", {}, "MCP_INDEX_PATTERNS"),
+    ):
+        with pytest.raises(ToolError, match=instead):
+            endpoint("GET", path).limited(params)
+
+
+def test_which_requests_reach_closed_indices() -> None:
+    for path, closed in (
+        ("/x/_mapping", True),
+        ("/_cat/indices/x", True),
+        ("/x", True),
+        ("/x/_stats", False),
+        ("/_cat/count/x", False),
+    ):
+        assert endpoint("GET", path).reaches_closed is closed
+
+
+def test_bodies_that_are_sent() -> None:
+    for method, path, body in (
+        ("GET", "/x/_mapping", None),
+        ("POST", "/x/_search", None),
+        ("POST", "/x/_search", {"query": {}, "size": 1}),
+        ("POST", "/x/_termvectors/1", {"fields": []}),
+        ("POST", "/_index_template/_simulate/x", {"template": {}}),
+        ("POST", "/x/_analyze", {"text": "a", "filter": [{"type": "stop"}]}),
+        ("POST", "/_ingest/pipeline/_simulate", {"docs": [], "pipeline": {"processors": []}}),
+    ):
+        endpoint(method, path).check_body(method, body)
+    for method, path, body, reason in (
+        ("GET", "/x/_mapping", {}, "GET takes none here"),
+        ("POST", "/_search_shards", {"a": 1, "b": 2}, "'a' in body is refused, .*: it takes none"),
+        ("POST", "/x/_count", {"z": 1}, "'z' in body is refused, .*: known are query$"),
+        ("POST", "/x/_count", {"z" * 200: 1}, f"^'{'z' * 100}' in body is refused"),
+    ):
+        with pytest.raises(ToolError, match=reason):
+            endpoint(method, path).check_body(method, body)
+
+
+def test_a_parameter_that_was_meant() -> None:
+    check_parameters({"size": 1, "from": 2})
+    with pytest.raises(ToolError, match=r"'sizes' is refused, .*; did you mean size"):
+        check_parameters({"sizes": 1})
+    with pytest.raises(ToolError, match=f"^parameter '{'q' * 100}' is refused, .*read-only$"):
+        check_parameters({"q" * 200: 1})
 
 
 @pytest.mark.parametrize("name", ["scroll", "source", "refresh", "format"])

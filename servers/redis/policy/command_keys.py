@@ -7,6 +7,7 @@ last. What this table does not cover is refused wherever it matters which keys a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from servers.common.protocol.tools import ToolError
 
@@ -44,39 +45,33 @@ def names(text: str) -> list[str]:
     return text.split()
 
 
-def _at(index: int) -> Finder:
-    return lambda words: [words[index]]
+def _at(index: int, words: Words) -> list[bytes]:
+    return [words[index]]
 
 
-def _from(first: int, step: int = 1, last: int | None = None) -> Finder:
-    def find(words: Words) -> list[bytes]:
-        keys = list(words[first:last:step])
-        if not keys:
-            raise IndexError
-        return keys
-
-    return find
+def _from(first: int, words: Words, *, step: int = 1, last: int | None = None) -> list[bytes]:
+    keys = list(words[first:last:step])
+    if not keys:
+        raise IndexError
+    return keys
 
 
-def _counted(before: int, step: int = 1, destination: bool = False) -> Finder:
+def _counted(before: int, words: Words, *, step: int = 1, destination: bool = False) -> list[bytes]:
     """Find keys that follow their number.
 
     Args:
         before: place of the number
+        words: of the command
         step: words that each key takes
         destination: the first argument is a key, too
     """
-
-    def find(words: Words) -> list[bytes]:
-        text = words[before]
-        if not text.isdigit() or len(text) > 6 or text.startswith(b"0"):
-            raise ToolError(f"the number of keys has to be a number of at least 1, not {text[:40]!r}")
-        keys = words[before + 1 : before + 1 + int(text) * step : step]
-        if len(keys) != int(text):
-            raise IndexError
-        return [words[1], *keys] if destination else list(keys)
-
-    return find
+    text = words[before]
+    if not text.isdigit() or len(text) > 6 or text.startswith(b"0"):
+        raise ToolError(f"the number of keys has to be a number of at least 1, not {text[:40]!r}")
+    keys = words[before + 1 : before + 1 + int(text) * step : step]
+    if len(keys) != int(text):
+        raise IndexError
+    return [words[1], *keys] if destination else list(keys)
 
 
 def _copied(words: Words) -> list[bytes]:
@@ -86,25 +81,22 @@ def _copied(words: Words) -> list[bytes]:
     return [words[1], words[2]]
 
 
-def _streams(options: dict[bytes, int]) -> Finder:
+def _streams(options: dict[bytes, int], words: Words) -> list[bytes]:
     """XREAD and XREADGROUP: options, then STREAMS, then as many keys as ids.
 
     Args:
         options: to the number of words that follow each
+        words: of the command
     """
-
-    def find(words: Words) -> list[bytes]:
-        at = 1
-        while (option := words[at].upper()) != b"STREAMS":
-            if option not in options:
-                raise ToolError(f"{option[:40]!r} is not an option that is known here: put STREAMS last")
-            at += 1 + options[option]
-        rest = words[at + 1 :]
-        if not rest or len(rest) % 2:
-            raise ToolError("give as many ids as streams")
-        return list(rest[: len(rest) // 2])
-
-    return find
+    at = 1
+    while (option := words[at].upper()) != b"STREAMS":
+        if option not in options:
+            raise ToolError(f"{option[:40]!r} is not an option that is known here: put STREAMS last")
+        at += 1 + options[option]
+    rest = words[at + 1 :]
+    if not rest or len(rest) % 2:
+        raise ToolError("give as many ids as streams")
+    return list(rest[: len(rest) // 2])
 
 
 def _none(words: Words) -> list[bytes]:
@@ -136,18 +128,18 @@ FINDERS: dict[str, Finder] = {
         tdigest.add tdigest.byrank tdigest.byrevrank tdigest.cdf tdigest.create tdigest.info tdigest.max tdigest.min
         tdigest.quantile tdigest.rank tdigest.reset tdigest.revrank tdigest.trimmed_mean
         """),
-        _at(1),
+        partial(_at, 1),
     ),
     **dict.fromkeys(
         names("""
         memory|usage object|encoding object|freq object|idletime object|refcount xgroup|create xgroup|createconsumer
         xgroup|delconsumer xgroup|destroy xgroup|setid xinfo|consumers xinfo|groups xinfo|stream
         """),
-        _at(2),
+        partial(_at, 2),
     ),
     **dict.fromkeys(
         names("del exists mget pfcount pfmerge sdiff sdiffstore sinter sinterstore sunion sunionstore touch unlink"),
-        _from(1),
+        partial(_from, 1),
     ),
     **dict.fromkeys(
         names("""
@@ -155,17 +147,19 @@ FINDERS: dict[str, Finder] = {
         """),
         lambda words: [words[1], words[2]],
     ),
-    **dict.fromkeys(names("blpop brpop bzpopmax bzpopmin json.mget"), _from(1, last=-1)),
-    **dict.fromkeys(names("mset msetnx"), _from(1, 2)),
-    **dict.fromkeys(names("json.mset ts.madd"), _from(1, 3)),
-    **dict.fromkeys(names("lmpop sintercard zdiff zinter zintercard zmpop zunion"), _counted(1)),
-    **dict.fromkeys(names("blmpop bzmpop"), _counted(2)),
-    **dict.fromkeys(names("cms.merge tdigest.merge zdiffstore zinterstore zunionstore"), _counted(2, destination=True)),
-    "msetex": _counted(1, 2),
-    "bitop": _from(2),
+    **dict.fromkeys(names("blpop brpop bzpopmax bzpopmin json.mget"), partial(_from, 1, last=-1)),
+    **dict.fromkeys(names("mset msetnx"), partial(_from, 1, step=2)),
+    **dict.fromkeys(names("json.mset ts.madd"), partial(_from, 1, step=3)),
+    **dict.fromkeys(names("lmpop sintercard zdiff zinter zintercard zmpop zunion"), partial(_counted, 1)),
+    **dict.fromkeys(names("blmpop bzmpop"), partial(_counted, 2)),
+    **dict.fromkeys(
+        names("cms.merge tdigest.merge zdiffstore zinterstore zunionstore"), partial(_counted, 2, destination=True)
+    ),
+    "msetex": partial(_counted, 1, step=2),
+    "bitop": partial(_from, 2),
     "copy": _copied,
-    "xread": _streams({b"COUNT": 1, b"BLOCK": 1}),
-    "xreadgroup": _streams({b"GROUP": 2, b"COUNT": 1, b"BLOCK": 1, b"NOACK": 0}),
+    "xread": partial(_streams, {b"COUNT": 1, b"BLOCK": 1}),
+    "xreadgroup": partial(_streams, {b"GROUP": 2, b"COUNT": 1, b"BLOCK": 1, b"NOACK": 0}),
     **dict.fromkeys(names("dbsize randomkey scan time"), _none),
     **dict.fromkeys(
         names("""
@@ -174,7 +168,7 @@ FINDERS: dict[str, Finder] = {
         """),
         _none,
     ),
-    **dict.fromkeys(names("ft.sugadd ft.sugdel ft.sugget ft.suglen"), _at(1)),
+    **dict.fromkeys(names("ft.sugadd ft.sugdel ft.sugget ft.suglen"), partial(_at, 1)),
 }
 """The commands whose keys are known: of Redis 6.2 to 8, of Valkey 9, and of the modules of Redis Stack."""
 

@@ -11,7 +11,8 @@ from redis import Redis
 
 from servers.common.protocol.tools import ToolError
 from servers.common.settings import Environment
-from servers.redis.policy.command_policy import describe
+from servers.redis.policy.command_cost import Planned
+from servers.redis.policy.command_policy import describe, plan
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.settings import RedisSettings
 from servers.redis.tests.conftest import Start, error, ok
@@ -44,8 +45,19 @@ WRITING = """
 """What redis_transaction may send beside these."""
 
 
-def backend(port: int) -> ScopedRedis:
-    return ScopedRedis(RedisSettings.read(Environment({"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)})))
+def backend(port: int, **env: str) -> ScopedRedis:
+    settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)} | env
+    return ScopedRedis(RedisSettings.read(Environment(settings)))
+
+
+async def planned(server: RedisServer, *lines: str, writing: bool = False, prefixes: str = "") -> list[Planned]:
+    """Plan commands, a line each."""
+    store = backend(server.port, **({"MCP_KEY_PREFIXES": prefixes} if prefixes else {}))
+    try:
+        commands, _ = await plan(store, [[word.encode() for word in line.split()] for line in lines], writing=writing)
+        return commands
+    finally:
+        await store.close()
 
 
 async def allowed(port: int, names: Iterable[bytes], *, writing: bool) -> set[str]:
@@ -81,6 +93,78 @@ def test_what_may_be_sent_is_neither_dangerous_nor_administrative_by_redis_own_w
     writes = {str(name, "ascii") for name in redis.execute_command("ACL", "CAT", "write")}
     assert not writes & set(READING.split())
     assert set(WRITING.split()) - writes <= {"xread"}, "which only reads, and blocks where it may"
+
+
+LONG = "x" * 101
+
+
+@pytest.mark.parametrize("prefixes", ["", "app:"])
+async def test_a_command_that_may_be_sent_is_known_by_its_name_and_keys(
+    redis_server: RedisServer, prefixes: str
+) -> None:
+    lines = {
+        "GET app:a": ("get", [b"app:a"], True),
+        f"get app:{LONG}": ("get", [f"app:{LONG}".encode()], True),
+        "SET app:a v": ("set", [b"app:a"], False),
+        "OBJECT encoding app:a": ("object|encoding", [b"app:a"], True),
+        "MGET app:a app:b app:a": ("mget", [b"app:a", b"app:b", b"app:a"], True),
+        "TIME": ("time", [], True),
+    }
+    found = await planned(redis_server, *lines, writing=True, prefixes=prefixes)
+    assert [(one.name, list(one.keys), one.reads) for one in found] == list(lines.values())
+    assert [b" ".join(one.words).decode() for one in found] == list(lines)
+
+
+async def test_redis_finds_the_keys_of_a_command_that_our_table_lacks(redis_server: RedisServer) -> None:
+    assert [one.keys for one in await planned(redis_server, "GET a", "DUMP b", "DBSIZE")] == [(b"a",), (b"b",), ()]
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (["GET"], "^GET: wrong number of arguments; redis_command_docs"),
+        (["GET a b"], "^GET: wrong number of arguments"),
+        (["MGET"], "^MGET: wrong number of arguments"),
+        (["GET a", "GET"], "^command 2: GET: wrong number of arguments; redis_command_docs describes them; nothing was done$"),
+        (["GET a", "SET a b"], "^command 2: SET is refused: it changes data; redis_transaction sends it.*; nothing was done$"),
+        (["SET a b"], "^SET is refused: it changes data; redis_transaction sends it, where writes are allowed$"),
+        (["NOPE a"], "^this Redis has no command 'NOPE'$"),
+        (["N" * 60], f"^this Redis has no command '{'N' * 50}'$"),
+        (["N" * 100], "^this Redis has no command"),
+        ([LONG], "^the name of a command is not this long$"),
+        (["KEYS *"], "^KEYS is refused: Redis counts it as dangerous; redis_scan finds keys$"),
+        (["CONFIG GET x"], "^CONFIG GET is refused: .*redis_diagnose with topic config shows settings"),
+        (["SLOWLOG GET"], "^SLOWLOG GET is refused: .*; redis_diagnose shows the slow log"),
+        (["SLOWLOG"], "^SLOWLOG is refused: .*; redis_diagnose shows the slow log"),
+        (["OBJECT HELP"], "^OBJECT HELP is refused: it reads no data$"),
+        (["OBJECT " + LONG], "is refused"),
+        (["BLPOP a 1"], "^BLPOP is refused: it blocks its connection$"),
+        (["EVAL x 0"], "^EVAL is refused: scripts are never run here$"),
+        (["SELECT 1"], "^SELECT is refused: this server stays in one database"),
+        (["LOLWUT"], "^LOLWUT is refused: it reads no data$"),
+        (["PUBLISH a b"], "redis_publish publishes"),
+        (["ZUNION 3 a"], "^ZUNION: too few arguments$"),
+    ],
+)  # fmt: skip
+async def test_a_command_that_may_not_be_sent(redis_server: RedisServer, lines: list[str], reason: str) -> None:
+    with pytest.raises(ToolError, match=reason):
+        await planned(redis_server, *lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("GET b", "'b' is outside of what this server may touch: keys that begin with 'app:'"),
+        ("MGET app:a app", "'app' is outside"),
+        ("DUMP app:a", "^DUMP: this server does not know which keys it touches$"),
+        ("SCAN 0", "^SCAN: it may reach any key, and this server may touch only keys that begin with 'app:'$"),
+        ("DBSIZE", "^DBSIZE: it may reach any key"),
+        ("XREAD COUNT STREAMS BLOCK 1 STREAMS app:x 0", "find different keys"),
+    ],
+)
+async def test_a_command_that_may_touch_what_is_outside(redis_server: RedisServer, line: str, reason: str) -> None:
+    with pytest.raises(ToolError, match=reason):
+        await planned(redis_server, line, writing=True, prefixes="app:")
 
 
 ACL_USER = ["on", ">reader-password", "~app:*", "+@read", "+@connection", "+info", "+command|info", "-randomkey"]

@@ -11,8 +11,11 @@ from mcp import Client, MCPError
 from mcp_types import ResourceTemplateReference
 from redis import Redis
 
-from servers.redis.policy.key_scope import KeyScope, ValueMask
+from servers.common.protocol.tools import ToolError
+from servers.common.settings import Environment
+from servers.redis.policy.key_scope import KeyScope, ScopedRedis, ValueMask
 from servers.redis.server import SIDECAR
+from servers.redis.settings import RedisSettings
 from servers.redis.tests.conftest import error, ok, pages
 from tools.backends.sidecar import Sidecar
 
@@ -177,6 +180,10 @@ async def test_resources_and_completions_stay_inside(client: Client) -> None:
         (b"key", b"AKIAIOSFODNN7EXAMPLE", True),
         (b"key", b"just text", False),
         (b"\xff\xfe", b"\xff", False),
+        (b"x" * 4000 + b":password", b"", True),
+        (b"x" * 4096 + b":password", b"", False),
+        (b"key", b"." * 4076 + b"AKIAIOSFODNN7EXAMPLE", True),
+        (b"key", b"." * 4077 + b"AKIAIOSFODNN7EXAMPLE", False),
     ],
 )
 def test_what_looks_like_a_secret(name: bytes, value: bytes, hidden: bool) -> None:
@@ -192,6 +199,49 @@ def test_prefixes_are_no_globs() -> None:
     scope = KeyScope(["a*"])
     assert scope.has(b"a*b") and not scope.has(b"ab")
     assert scope.pattern("*") == b"a\\**"
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "pattern", "sent"),
+    [
+        ([], "*", b"*"),
+        (["a"], "*", b"a*"),
+        (["a", "b"], "*", b"*"),
+        (["a"], "x*", b"x*"),
+        (["[^-?]\\"], "*", b"\\[\\^\\-\\?\\]\\\\*"),
+        ([], "ü" * 500, "ü".encode() * 500),
+    ],
+)
+def test_the_pattern_that_redis_is_asked_for(prefixes: list[str], pattern: str, sent: bytes) -> None:
+    assert KeyScope(prefixes).pattern(pattern) == sent
+
+
+def test_a_name_from_an_argument() -> None:
+    scope = KeyScope(["app:", "b"])
+    assert scope.key("app:a") == b"app:a" and scope.key("base64:Yv8=") == b"b\xff"
+    assert KeyScope([]).key("x" * 4096) == b"x" * 4096 and not KeyScope([]) and scope
+    for name, reason in (
+        ("c", "'c' is outside of what this server may touch: keys that begin with 'app:' or 'b'"),
+        ("b" * 4097, "a name of 4097 bytes is too long: names may have 4096 bytes"),
+    ):
+        with pytest.raises(ToolError, match=reason):
+            scope.key(name)
+    with pytest.raises(ToolError, match="a glob may have 1000 bytes"):
+        scope.pattern("x" * 1001)
+    with pytest.raises(ToolError, match="'c' is outside"):
+        scope.check([b"b", b"c"])
+
+
+def test_the_settings_give_the_scope_and_the_mask() -> None:
+    settings = Environment({"REDIS_HOST": "127.0.0.1", "MCP_KEY_PREFIXES": "app:,b"})
+    store = ScopedRedis(RedisSettings.read(settings))
+    assert store.scope.prefixes == (b"app:", b"b") and store.address == "127.0.0.1:6379"
+    assert store.mask.hides(b"password") and not store.mask.hides(b"name")
+
+
+def test_no_mask_hides_nothing() -> None:
+    assert not ValueMask("").hides(b"password", value=b"AKIAIOSFODNN7EXAMPLE")
+    assert ValueMask().hides(b"user:1", b"token") and not ValueMask().hides(b"user:1", b"name")
 
 
 async def test_a_diagnosis_tells_nothing_of_other_clients(client: Client, redis: Redis) -> None:

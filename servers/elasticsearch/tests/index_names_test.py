@@ -1,0 +1,399 @@
+"""Names of indices: what is sent in their place under MCP_INDEX_PATTERNS, and which was meant.
+
+index_scope_test tries the same over a real Elasticsearch. Here its answers are given, in the format of the reference
+(indices-resolve-index-api, search-field-caps): data streams, which the jars do not have, and very many indices.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from servers.common.backend import BackendError
+from servers.common.protocol.tools import ToolError
+from servers.common.settings import Environment
+from servers.elasticsearch.client.errors import ElasticsearchError
+from servers.elasticsearch.policy.index_names import (
+    LONGEST,
+    NothingInside,
+    aggregatable,
+    check_bodies,
+    check_documents,
+    field_notes,
+    known_fields,
+    listed,
+    may_percolate,
+    near_fields_of,
+    near_names,
+    nested_paths,
+    no_document,
+    parent_of,
+    parents,
+    reached_by,
+    routed,
+    shown,
+    within,
+    writable,
+    write_target,
+)
+from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.settings import ElasticsearchSettings
+
+pytestmark = pytest.mark.anyio
+
+BACKING, CANARY_BACKING = ".ds-app-logs-000001", ".ds-canary-logs-000001"
+INDICES = {"app-1": "", "app-2": "", "canary": "", BACKING: "app-logs", CANARY_BACKING: "canary-logs"}
+STREAMS: dict[str, Any] = {"app-logs": BACKING, "canary-logs": [CANARY_BACKING]}
+ALIASES = {
+    "logs": [BACKING], "all-logs": [BACKING, CANARY_BACKING], "app-x": ["canary"], "shop": ["app-1"],
+    "mixed": ["app-1", "canary"],
+}  # fmt: skip
+
+KEYWORD = {"keyword": {"type": "keyword", "aggregatable": True}}
+FIELDS: dict[str, Any] = {
+    "title": {"text": {"type": "text", "aggregatable": False}},
+    "title.raw": KEYWORD,
+    "price": {"long": {"type": "long", "aggregatable": True}, "unmapped": {"type": "unmapped", "aggregatable": False}},
+    "author": {"nested": {"type": "nested", "aggregatable": False}},
+    "author.name": KEYWORD,
+    "labels": {"flattened": {"type": "flattened", "aggregatable": True}},
+    "place": {"object": {"type": "object", "aggregatable": False}},
+    "place.city": KEYWORD,
+}
+
+
+class Told(ScopedElasticsearch):
+    """An Elasticsearch that answers as it is told, and keeps what it was asked."""
+
+    def __init__(self, patterns: str = "app-*", more: int = 0) -> None:
+        env = {"ES_HOST": "127.0.0.1"} | ({"MCP_INDEX_PATTERNS": patterns} if patterns else {})
+        super().__init__(ElasticsearchSettings.read(Environment(env)))
+        self.indices = INDICES | {f"app-{'x' * 60}-{i}": "" for i in range(more)}
+        self.asked: list[str] = []
+        self.mapping: Any = {}
+        self.fails: dict[str, Exception] = {}
+
+    async def read(self, method: str, path: str, *, params: Any = None, body: Any = None, answers: Any = ()) -> Any:
+        asked = unquote(path)
+        self.asked.append(f"{method} {asked} {' '.join(f'{k}={v}' for k, v in (params or {}).items())}".strip())
+        for part, failure in self.fails.items():
+            if part in asked:
+                raise failure
+        if asked.startswith("/_resolve/index/"):
+            return self.resolved(asked.removeprefix("/_resolve/index/"))
+        if asked.endswith("/_field_caps"):
+            wanted = params["fields"].split(",")
+            return {"fields": {name: types for name, types in FIELDS.items() if matches(name, wanted)}}
+        if asked.endswith("/_settings/index.uuid"):
+            found = self.resolved(asked.split("/")[1])
+            backing = [name for stream in found["data_streams"] for name in listed(stream["backing_indices"])]
+            return {name: {} for name in [*(index["name"] for index in found["indices"]), *backing]}
+        return self.mapping
+
+    def resolved(self, expression: str) -> dict[str, Any]:
+        parts = expression.split(",")
+        names = {name for name in [*self.indices, *STREAMS, *ALIASES] if matches(name, parts)}
+        names -= {part[1:] for part in parts if part.startswith("-")}
+        for part in parts:
+            if not any(c in part for c in "*<") and not part.startswith("-") and part != "_all" and part not in names:
+                raise missing(part)
+        return {
+            "indices": [{"name": n} | ({"data_stream": s} if s else {}) for n, s in self.indices.items() if n in names],
+            "aliases": [{"name": n, "indices": members} for n, members in ALIASES.items() if n in names],
+            "data_streams": [{"name": n, "backing_indices": b} for n, b in STREAMS.items() if n in names],
+        }
+
+
+def matches(name: str, parts: list[str]) -> bool:
+    seen = [part.replace("_all", "*") for part in parts if not name.startswith(".") or part.startswith(".")]
+    return any(part == name or (part.endswith("*") and name.startswith(part[:-1])) for part in seen)
+
+
+def missing(index: str | None) -> ElasticsearchError:
+    return ElasticsearchError(f"no such index [{index}]", "index_not_found_exception", 404, index)
+
+
+OTHER = ElasticsearchError("no", "security_exception", 403)
+
+
+@pytest.mark.parametrize(
+    ("expression", "sent"),
+    [
+        ("app-1", "app-1"),
+        ("app-1,app-2", "app-1,app-2"),
+        ("*", "app-1,app-2,app-logs"),
+        ("_all", "app-1,app-2,app-logs"),
+        ("app-*", "app-1,app-2,app-logs"),
+        ("app-l*", "app-logs"),
+        ("app-logs", "app-logs"),
+        (BACKING, BACKING),
+        ("logs", "logs"),
+        ("logs,app-logs", "app-logs"),
+        ("shop", "shop"),
+        ("shop,app-1", "app-1"),
+        ("*,-app-1", "app-2,shop,app-logs"),
+        ("<app-{now/d}>,app-1", "app-1"),
+        ("<app-{now/d{yyyy|+12:00}}>,app-1", "app-1"),
+        ("app-1,,", "app-1"),
+    ],
+)
+async def test_what_is_sent_for_an_expression_is_inside(expression: str, sent: str) -> None:
+    assert await within(Told(), expression) == sent
+    unlimited = Told("")
+    assert await within(unlimited, expression) == expression and not unlimited.asked
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("", "the index has no name"),
+        (",,", "the index has no name"),
+        ("app-1,_search", "'_search' is not the name of an index, for it begins with _"),
+        ("canary", "'canary' is not, and does not lead to"),
+        ("app-1,canary", "'canary' is not, and"),
+        ("app-x", "'app-x' is not, and"),
+        ("mixed", "'mixed' is not, and"),
+        ("all-logs", "'all-logs' is not, and"),
+        ("canary-logs", "'canary-logs' is not, and"),
+        (CANARY_BACKING, "is not, and"),
+        ("nowhere", "'nowhere' is not, and"),
+        ("r:app-1", "'r:app-1' is not, and"),
+        ("app-*,-r:<app-1>", "is not, and"),
+        ("canary*", "no index that this server may touch matches 'canary\\*': indices named 'app-\\*'"),
+        ("app-nothing", "there is no index 'app-nothing': did you mean app-logs"),
+        ("app-*,app-nothing", "there is no index 'app-nothing'"),
+    ],
+)
+async def test_an_expression_that_leads_outside_or_nowhere(expression: str, reason: str) -> None:
+    with pytest.raises(ToolError, match=reason):
+        await within(Told(), expression)
+
+
+async def test_what_wildcards_match_is_asked_for() -> None:
+    told = Told()
+    assert await within(told, "app-1") and told.asked == ["GET /_resolve/index/app-1 expand_wildcards=all"]
+    for expand in ("open", "closed"):
+        told = Told()
+        await within(told, "app-*", expand)
+        assert told.asked[0] == f"GET /_resolve/index/app-* expand_wildcards={expand}"
+        assert told.asked[1:] == ["GET /_resolve/index/* expand_wildcards=all filter_path=data_streams"]
+    with pytest.raises(NothingInside):
+        await within(Told(), "canary*")
+    with pytest.raises(ToolError, match="may hold secrets"):
+        await within(Told(""), ".security-7")
+    with pytest.raises(ElasticsearchError):
+        told.fails["_resolve"] = OTHER
+        await within(told, "app-1")
+
+
+async def test_names_that_are_too_many_become_patterns() -> None:
+    assert (await within(Told(more=40), "app-*")).count(",") > 40
+    many = Told(more=60)
+    assert await within(many, "app-*") == "app-*,-canary"
+    assert await within(many, "*") == "app-*,-canary" == await within(many, "_all")
+    assert await within(many, "app-*,app-1,-app-2") == "app-*,app-1,-app-2,-canary"
+    assert len("".join(many.indices)) > LONGEST > len("".join(Told(more=40).indices))
+    with pytest.raises(ToolError, match=r"62 indices match .*, more than one request can name: narrow the pattern"):
+        await within(many, ",".join(name for name in many.indices if name.startswith("app-")))
+
+
+async def test_what_a_name_leads_to() -> None:
+    (alias,) = await reached_by(Told(), "mixed")
+    assert alias.members == ("app-1", "canary") and not alias.is_index and not alias.stream
+    (stream,) = await reached_by(Told(), "app-logs")
+    assert stream.members == (BACKING,) and stream.is_index and stream.stream == "app-logs"
+    assert shown(Told(), ["app-1", "canary", "app-9"]) == ["app-1", "app-9"]
+
+
+@pytest.mark.parametrize("name", ["", "_all", *(f"a{c}b" for c in '*?,<>:"\\/| #')])
+def test_a_name_that_could_mean_several_is_not_written_to(name: str) -> None:
+    with pytest.raises(ToolError, match="is not the exact name of one index: nothing was done"):
+        writable(name)
+
+
+@pytest.mark.parametrize("name", [".security", "_x", "-x", "+x"])
+def test_a_name_of_elasticsearchs_own_is_not_written_to(name: str) -> None:
+    with pytest.raises(ToolError, match=r"can't be written to.*nothing was done"):
+        writable(name)
+    assert writable("a.b_c-d+e") == "a.b_c-d+e"
+
+
+async def test_what_is_written_to_is_there_and_inside() -> None:
+    for patterns in ("app-*", ""):
+        told = Told(patterns)
+        assert await write_target(told, "app-1") == "app-1"
+        assert await write_target(told, "app-new", create=True) == "app-new"
+        with pytest.raises(ToolError, match="there is no index 'app-new'"):
+            await write_target(told, "app-new")
+        with pytest.raises(ToolError, match="exact name"):
+            await write_target(told, "app-*", create=True)
+    for name in ("canary", "new", "mixed"):
+        with pytest.raises(ToolError, match="is not, and does not lead to"):
+            await write_target(Told(), name, create=True)
+    told = Told()
+    told.fails["_resolve"] = OTHER
+    with pytest.raises(ElasticsearchError, match="no"):
+        await write_target(told, "app-1", create=True)
+    told = Told("")
+    await write_target(told, "app-1")
+    assert told.asked == ["GET /_resolve/index/app-1 expand_wildcards=open"]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "error", "said"),
+    [
+        ("", missing("app-3"), "there is no index 'app-3': did you mean app-x or app-2 or app-1 or app-logs. es_indices"),
+        ("app-*", missing("canarx"), "there is no index 'canarx': es_indices lists them$"),
+        ("", missing("*l*"), "did you mean all-logs or app-logs or canary-logs or logs. es_indices"),
+        ("", missing("*"), "there is no index '\\*': es_indices lists them$"),
+        ("", missing(None), "there is no index '\\?': es_indices lists them$"),
+        ("", ElasticsearchError("Unknown index [canarx]", "verification_exception", 400),
+         "no index 'canarx': did you mean canary"),
+        ("nothing-*", missing("a"), "this user can't see any index$"),
+        ("", OTHER, "^no$"),
+    ],
+)  # fmt: skip
+async def test_the_name_that_was_meant(patterns: str, error: ElasticsearchError, said: str) -> None:
+    with pytest.raises(ToolError, match=said):
+        async with near_names(Told(patterns)):
+            raise error
+    told = Told(patterns)
+    told.fails["_resolve"] = BackendError("down")
+    if error is not OTHER:
+        with pytest.raises(ToolError, match=r"es_indices lists them$"):
+            async with near_names(told):
+                raise error
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Fielddata is disabled on [title] in [x]", "'title' is a text field, .*: use title.raw$"),
+        ("Fielddata is disabled on [place.city]", "it has no keyword sub-field to use instead$"),
+        ("No mapping found for [pric] to sort", "no field is called 'pric': did you mean price. es_mapping lists all"),
+        ("no such index [app-1]", "no such index"),
+    ],
+)  # fmt: skip
+async def test_the_field_that_was_meant(text: str, said: str) -> None:
+    with pytest.raises(ToolError, match=said):
+        async with near_fields_of(Told(), "app-1"):
+            raise ElasticsearchError(text, "illegal_argument_exception", 400)
+    with pytest.raises(ToolError, match="there is no index 'app-3'"):
+        async with near_fields_of(Told(), "app-3"):
+            raise missing("app-3")
+
+
+async def test_notes_about_fields() -> None:
+    told = Told()
+    assert await field_notes(told, "app-1", []) == [] == told.asked
+    names = ["author.name", "cities", "labels.env", "name", "price", "title.rav"]
+    assert await field_notes(told, "app-1", names, ["author.name", "price"]) == [
+        "no field is called 'cities': es_mapping lists them",
+        "no field is called 'name': did you mean author.name? es_mapping lists all",
+        "no field is called 'title.rav': did you mean title or title.raw? es_mapping lists all",
+        "'author.name' is inside the nested objects 'author', which only a nested query or aggregation searches: put "
+        '{"nested":{"path":"author", ...}} around it (where does that by itself)',
+    ]
+    assert told.asked[0].startswith(
+        "GET /app-1/_field_caps fields=author.name,cities,labels.env,name,price,title.rav,author,"
+    )
+    assert told.asked[0].endswith("allow_no_indices=false filters=-metadata")
+    assert len(await field_notes(told, "app-1", [f"none{i}" for i in range(30)])) == 3
+    told.fails["_field_caps"] = BackendError("down")
+    assert await field_notes(told, "app-1", ["name"]) == []
+
+
+async def test_what_is_known_of_fields() -> None:
+    told = Told()
+    assert await known_fields(told, "app-1", "price", "title*") == {
+        "title": FIELDS["title"], "title.raw": KEYWORD, "price": {"long": FIELDS["price"]["long"]},
+    }  # fmt: skip
+    assert aggregatable(KEYWORD) and not aggregatable({}) and not aggregatable(KEYWORD | FIELDS["title"])
+    assert await nested_paths(told, "app-1", ["author.name", "place.city", "author"]) == {}
+    assert parents(["a.b.c", ".d", "e"]) == ["a", "a.b"]
+    known: dict[str, Any] = {"a": {"nested": {}}, "a.b": {"nested": {}}, "a.b.c": {"nested": {}}}
+    assert (
+        parent_of(known, "a.b.c", frozenset({"nested"})) == "a.b"
+        and parent_of(known, "x.y", frozenset({"nested"})) == ""
+    )
+
+
+async def test_what_is_in_bodies() -> None:
+    lookup = {"terms": {"tag": {"index": "NAME", "id": "1", "path": "tag"}}}
+
+    async def check(name: str, patterns: str) -> list[str]:
+        told = Told(patterns)
+        await check_bodies(told, None, {"query": {"terms": {"tag": lookup["terms"]["tag"] | {"index": name}}}})
+        return told.asked
+
+    assert await check("app-1", "") == [] == await check("canary*", "")
+    assert await check("app-1", "app-*") == ["GET /_resolve/index/app-1 expand_wildcards=all"]
+    for name in (
+        "canary",
+        "app-*",
+        "-app-1",
+        "_all",
+        "+a",
+        "",
+        "a,b",
+        "<a>",
+        "r:a",
+        "a b",
+        "a#b",
+        "a/b",
+        "a\\b",
+        'a"',
+        "a|b",
+        "a?",
+    ):
+        with pytest.raises(ToolError, match="is not, and does not lead to"):
+            await check(name, "app-*")
+    with pytest.raises(ToolError, match="there is no index 'app-3'"):
+        await check("app-3", "app-*")
+    with pytest.raises(ToolError, match="may hold secrets"):
+        await check(".security", "")
+    for patterns in ("", "app-*"):
+        with pytest.raises(ToolError, match="scripts are not allowed"):
+            await check_bodies(Told(patterns), {}, {"script": {"source": "1"}})
+
+
+PERCOLATOR = {"app-1": {"mappings": {"properties": {"q": {"type": "percolator"}}}}}
+DYNAMIC = {"template": {"mappings": {"dynamic_templates": [{"a": {"mapping": {"type": "{name}"}}}]}}}
+PLAIN = {"app-1": {"mappings": {"properties": {"q": {"type": "keyword"}}}}}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "fails", "may"),
+    [
+        (PERCOLATOR, {}, True),
+        (DYNAMIC, {}, True),
+        (PLAIN, {}, False),
+        (PLAIN, {"_mapping": OTHER}, True),
+        (PLAIN, {"_mapping": missing("app-1")}, False),
+        (DYNAMIC, {"_mapping": missing("app-1")}, True),
+        (PLAIN, {"_mapping": missing("app-1"), "_simulate_index": OTHER}, True),
+    ],
+)
+async def test_queries_that_documents_bring(mapping: Any, fails: dict[str, Exception], may: bool) -> None:
+    told = Told()
+    told.mapping, told.fails = mapping, fails
+    assert await may_percolate(told, "app-1") is may
+    assert told.asked[0] == "GET /app-1/_mapping"
+    assert told.asked[1:] in ([], ["POST /_index_template/_simulate_index/app-1"])
+    scripted = {"q": {"script": {"script": {"source": "1"}}}}
+    if may:
+        with pytest.raises(ToolError, match="scripts are not allowed"):
+            await check_documents(told, "app-1", [{"q": 1}, scripted])
+    else:
+        await check_documents(told, "app-1", [{"q": 1}, scripted])
+    asked = len(told.asked)
+    await check_documents(told, "app-1", [{"q": 1}])
+    assert len(told.asked) == asked, "nothing in it looks like a query"
+
+
+def test_a_document_is_named_with_its_routing() -> None:
+    assert routed(None) == {} and routed("") == {"routing": ""}
+    assert "give its routing, if it has one" in str(no_document("1", "a", None))
+    assert "none with routing 'x'" in str(no_document("1", "a", "x"))

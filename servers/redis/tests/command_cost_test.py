@@ -1,0 +1,329 @@
+"""What commands may cost, by the sizes that Redis tells of their keys.
+
+That Redis tells these sizes, and what is refused then, is tested over a real one in tools_test, transaction_test and
+search_test. Here the sizes are given, up to each limit and one beyond it, without so much data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from servers.common.protocol.tools import ToolError
+from servers.common.settings import Environment
+from servers.redis.client.memory_guard import COPIES
+from servers.redis.policy.command_cost import (
+    COPIES_OF_STREAM,
+    MOST_BYTES,
+    MOST_COMPARED,
+    MOST_GROWN,
+    MOST_NAMING,
+    MOST_STORED,
+    OBJECT_BYTES,
+    SAMPLES,
+    SMALL_KEY,
+    Planned,
+    Weight,
+    check_arguments,
+    check_cost,
+    check_json_path,
+)
+from servers.redis.policy.command_keys import keys_in
+from servers.redis.policy.key_scope import ScopedRedis
+from servers.redis.settings import RedisSettings
+
+pytestmark = pytest.mark.anyio
+
+READS = """
+    bitcount geosearch get getrange hget hgetall hmget hrandfield hscan json.get json.mget json.resp lcs
+    lindex lrange memory|usage mget scan srandmember sscan strlen substr ts.range vsim xinfo|stream xpending
+    xrange xread xrevrange zrange zrevrange zscan zunion
+"""
+
+
+class SizedRedis(ScopedRedis):
+    """A Redis that is asked nothing but sizes, which are given: by the words of the question."""
+
+    def __init__(self, sizes: dict[str, Any]) -> None:
+        super().__init__(RedisSettings.read(Environment({"REDIS_HOST": "127.0.0.1"})))
+        self.sizes = sizes
+
+    async def read_many(self, commands: Sequence[Any]) -> list[Any]:
+        asked = [" ".join(w.decode() if isinstance(w, bytes) else str(w) for w in command) for command in commands]
+        return [self.sizes.get(text.replace(f" SAMPLES {SAMPLES}", "")) for text in asked]
+
+
+def planned(line: str) -> Planned:
+    """Return a command: its name comes first, with its subcommand behind a |."""
+    name, *_ = line.split()
+    words = [word.encode() for word in line.replace("|", " ").split()]
+    return Planned(name, tuple(words), tuple(keys_in(name, words) or ()), name in READS.split())
+
+
+async def weighed(lines: str, **sizes: Any) -> Weight:
+    """Return what commands weigh, a line each. Sizes are those of keys; m_KEY is its memory, n_KEY its number of elements."""
+    told: dict[str, Any] = {}
+    for name, size in sizes.items():
+        kind, _, key = name.rpartition("_")
+        if kind == "m":
+            told[f"MEMORY USAGE {key}"] = size
+        elif kind == "n":
+            told |= {f"{probe} {key}": size for probe in ["LLEN", "HLEN", "SCARD", "ZCARD", "XLEN", "VCARD"]}
+        else:
+            told[f"STRLEN {key}"] = size
+    return await check_cost(SizedRedis(told), [planned(line) for line in lines.splitlines()])
+
+
+def weight(size: int, elements: int = 0, copies: int = COPIES) -> int:
+    return copies * size + 2 * OBJECT_BYTES * elements
+
+
+@pytest.mark.parametrize(
+    ("lines", "sizes", "expected"),
+    [
+        ("get k", {"k": 1000}, weight(1000)),
+        ("get k", {}, 0),
+        ("mget a b", {"a": 100, "b": 200}, weight(300, 2)),
+        ("set k v get", {"k": 100}, weight(100)),
+        ("set get v", {"get": 100}, 0),
+        ("strlen k", {"k": 100}, 0),
+        ("getrange k 0 9", {"k": 1000}, weight(10)),
+        ("getrange k 0 0", {"k": 1000}, weight(1)),
+        ("substr k -10 -1", {"k": 1000}, weight(10)),
+        ("getrange k 5 -1", {"k": 1000}, weight(1000)),
+        ("getrange k -5 1", {"k": 1000}, weight(1000)),
+        ("getrange k 9 0", {"k": 1000}, weight(1)),
+        ("getrange k x 9", {"k": 1000}, weight(1000)),
+        ("getrange k 0 x", {"k": 1000}, weight(1000)),
+        ("hgetall h", {"m_h": 1000, "n_h": 10}, weight(1000, 10)),
+        ("zunion 1 z", {"m_z": 1000, "n_z": 10}, weight(1000, 10)),
+        ("lrange l 0 -1", {"m_l": 1000, "n_l": 10}, weight(1000, 10)),
+        ("lrange l 0 4", {"m_l": 1000, "n_l": 10}, weight(1000, 5)),
+        ("lrange l 0 4", {"m_l": 1000, "n_l": 100}, weight(100, 5)),
+        ("lrange l -5 -1", {"m_l": 1000, "n_l": 100}, weight(100, 5)),
+        ("lrange l 0 0", {"m_l": 1000, "n_l": 100}, weight(20, 1)),
+        ("lrange l 5 0", {"m_l": 1000, "n_l": 100}, 0),
+        ("lrange l 0 x", {"m_l": 1000, "n_l": 100}, weight(1000, 100)),
+        ("lrange l x 0", {"m_l": 1000, "n_l": 100}, weight(1000, 100)),
+        ("zrange z 0 4 withscores", {"m_z": 1000, "n_z": 100}, weight(100, 5)),
+        ("zrange z 0 4 REV", {"m_z": 1000, "n_z": 100}, weight(1000, 100)),
+        ("zrange z 0 4 WITHSCORES WITHSCORES", {"m_z": 1000, "n_z": 100}, weight(1000, 100)),
+        ("geosearch z FROMMEMBER m BYRADIUS 1 m", {"m_z": 1000, "n_z": 10}, weight(1000, 10)),
+        ("bzpopmin z 0", {"m_z": 1000, "n_z": 10}, weight(200, 1)),
+        ("lindex l 3", {"m_l": 1000, "n_l": 100}, weight(20, 1)),
+        ("lindex l 3", {"m_l": 1000}, weight(1000, 1)),
+        ("srandmember s", {"m_s": 1000, "n_s": 100}, weight(20, 1)),
+        ("srandmember s 5", {"m_s": 1000, "n_s": 100}, weight(100, 5)),
+        ("lpop l 5", {"m_l": 1000, "n_l": 100}, weight(100, 5)),
+        ("sscan s 0", {"m_s": 1000, "n_s": 100}, weight(200, 10)),
+        ("sscan s 0 COUNT 20", {"m_s": 1000, "n_s": 100}, weight(600, 30)),
+        ("sscan s 0 count 5 COUNT 20", {"m_s": 1000, "n_s": 100}, weight(600, 30)),
+        ("hscan h 0 MATCH COUNT", {"m_h": 1000, "n_h": 100}, weight(200, 10)),
+        ("vsim v ELE e COUNT 5", {"m_v": 1000, "n_v": 100}, weight(100, 5)),
+        ("lmpop 1 l LEFT COUNT 5", {"m_l": 1000, "n_l": 100}, weight(100, 5)),
+        ("lmpop 1 l LEFT", {"m_l": 1000, "n_l": 100}, weight(20, 1)),
+        ("xrange x - +", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
+        ("xrange x - + COUNT 1", {"m_x": 1000, "n_x": 10}, weight(200, 1, COPIES_OF_STREAM)),
+        ("xrange x COUNT 5 COUNT 1", {"m_x": 1000, "n_x": 10}, weight(200, 1, COPIES_OF_STREAM)),
+        ("xrange x 1-1 1-1", {"m_x": 1000, "n_x": 10}, weight(200, 1, COPIES_OF_STREAM)),
+        ("xrange x 1 1", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
+        ("xrange x 1-1 2-2", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
+        ("xrevrange x 1-1 1-1", {"m_x": 1000, "n_x": 10}, weight(200, 1, COPIES_OF_STREAM)),
+        ("xreadgroup GROUP g c STREAMS x >", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
+        ("xrange x - -", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
+        ("xread COUNT 1 STREAMS x 0", {"m_x": 1000, "n_x": 10}, weight(200, 1, COPIES_OF_STREAM)),
+        ("xread COUNT 0 STREAMS x 0", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
+        ("xread STREAMS count 1", {"m_count": 1000, "n_count": 10}, weight(1000, 10, COPIES_OF_STREAM)),
+        ("xinfo|stream x", {"m_x": 1000, "n_x": 10}, weight(400, 2, COPIES_OF_STREAM)),
+        ("xinfo|stream x FULL", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
+        ("xclaim x g c 0 1-1", {"m_x": 1000, "n_x": 100}, weight(120, 6, COPIES_OF_STREAM)),
+        ("xautoclaim x g c 0 COUNT COUNT 5", {"m_x": 1000, "n_x": 100}, weight(100, 5, COPIES_OF_STREAM)),
+        ("xautoclaim x g c 0 0", {"m_x": 1000, "n_x": 1000}, weight(200, 100, COPIES_OF_STREAM)),
+        ("ts.range t - + COUNT 5", {"m_t": 1000}, weight(1000, 1)),
+        ("sadd s a", {"m_s": 1000, "n_s": 100}, 0),
+        # What is written before is read after.
+        ("append k xxx\nget k", {"k": 100}, weight(100 + 10)),
+        ("append k xxx\nappend k xxx\nget k", {"k": 100}, weight(100 + 20)),
+        ("mset k v k v\nget k", {"k": 100}, weight(100 + 8)),
+        ("get other\nget k", {"k": 100}, weight(100)),
+        ("copy a b\nget b", {"m_a": 500}, weight(500 + 6)),
+        ("copy a b\nget a", {"m_a": 500, "a": 400}, weight(400 + 6)),
+        ("copy a b\nhgetall b", {"m_a": 500, "m_b": 100}, weight(100 + 600 + 6, 0)),
+        ("rename a b\nget b", {"m_a": 500}, weight(500 + 10 - 2)),
+        ("sunionstore a b c\nget a", {"m_a": 1, "m_b": 20, "m_c": 300}, weight(321 + 14)),
+        ("setrange k 100 ab\nget k", {"k": 50}, weight(50 + 52 + 14)),
+        ("setbit k 800 1\nget k", {"k": 1}, weight(1 + 100 + 11)),
+        ("bitfield k SET u8 #9 1\nget k", {}, weight(11 + 17)),
+        ("bitfield k SET u8 #9 1 INCRBY u16 800 1\nget k", {}, weight(103 + 30)),
+        ("bitfield k SET u7 0 1\nget k", {}, weight(1 + 16)),
+        ("bitfield k GET u8 #900\nget k", {}, weight(18)),
+    ],
+)  # fmt: skip
+async def test_what_an_answer_weighs(lines: str, sizes: dict[str, Any], expected: int) -> None:
+    assert await weighed(lines, **sizes) == Weight(expected, False)
+
+
+@pytest.mark.parametrize(
+    ("lines", "sizes", "estimated"),
+    [
+        ("hgetall h", {"m_h": SMALL_KEY, "n_h": SAMPLES}, False),
+        ("hgetall h", {"m_h": SMALL_KEY + 1, "n_h": 1}, True),
+        ("hgetall h", {"m_h": 1, "n_h": SAMPLES + 1}, True),
+        ("hgetall h\nhgetall i", {"m_h": 1, "n_h": SAMPLES + 1}, True),
+        ("scan 0", {}, True),
+    ],
+)
+async def test_a_weight_that_may_be_more_is_an_estimate(lines: str, sizes: dict[str, Any], estimated: bool) -> None:
+    assert (await weighed(lines, **sizes)).estimated is estimated
+
+
+@pytest.mark.parametrize(
+    ("lines", "sizes", "refusal"),
+    [
+        ("get k", {"k": MOST_BYTES}, "this would read .* from 'k'"),
+        ("get a\nget b", {"a": MOST_BYTES // 2 - 1, "b": MOST_BYTES // 2 + 1}, "this would read .* from 'b'"),
+        ("get b\nget a\nget b", {"a": 2, "b": MOST_BYTES // 2 - 1}, "this would read .* from 'b'"),
+        ("copy k b", {"m_k": MOST_STORED}, "this would go over .* from 'k'"),
+        ("sinterstore c a b", {"m_a": 1, "m_b": MOST_STORED - 2, "m_c": 1}, "this would go over .* from 'b'"),
+        ("lcs k b", {"k": MOST_COMPARED, "b": 1}, "LCS of strings this long"),
+    ],
+)
+async def test_a_size_that_is_one_too_many(lines: str, sizes: dict[str, Any], refusal: str) -> None:
+    await weighed(lines, **sizes)
+    name = max(sizes, key=lambda one: sizes[one])
+    with pytest.raises(ToolError, match=refusal):
+        await weighed(lines, **sizes | {name: sizes[name] + 1})
+
+
+@pytest.mark.parametrize(
+    ("command", "most"),
+    [
+        ("setbit k {} 1", 8 * MOST_GROWN - 1),
+        ("setrange k {} x", MOST_GROWN - 1),
+        ("bitfield k INCRBY u8 {} 1", 8 * MOST_GROWN - 9),
+        ("bitfield k SET u8 #{} 1", MOST_GROWN - 2),
+        ("bf.reserve k 0.5 {}", math.ceil((MOST_GROWN + 1) / 0.18) - 1),
+        ("bf.insert k ERROR 0.25 CAPACITY {} ITEMS x", math.ceil((MOST_GROWN + 1) / 0.36) - 1),
+        (
+            "bf.insert k CAPACITY {} ITEMS CAPACITY 99999999999",
+            math.ceil((MOST_GROWN + 1) / (0.18 * math.log2(100))) - 1,
+        ),
+        ("cf.reserve k {}", MOST_GROWN // 2),
+        ("cf.insert k CAPACITY {} ITEMS x", MOST_GROWN // 2),
+        ("cf.insertnx k CAPACITY {} ITEMS x", MOST_GROWN // 2),
+        ("cms.initbydim k {} 2", MOST_GROWN // 8),
+        ("tdigest.create k COMPRESSION {}", MOST_GROWN // 100),
+        ("topk.reserve k 0 {} 2 0.9", MOST_GROWN // 32),
+        ("topk.reserve k {} 0 0 0.9", MOST_GROWN // 100),
+    ],
+)
+async def test_what_is_set_aside_has_a_limit(command: str, most: int) -> None:
+    await weighed(command.format(most))
+    with pytest.raises(ToolError, match="this would lengthen keys by"):
+        await weighed(command.format(most + 1))
+    for nonsense in ("x", "-1", "1" * 400, "inf", "nan"):
+        try:
+            await weighed(command.format(nonsense))
+        except ToolError as refusal:
+            assert "lengthen keys by" in str(refusal)
+
+
+async def test_a_sketch_of_wanted_errors_has_a_limit() -> None:
+    await weighed("cms.initbyprob k 0.001 0.01")
+    for tight in ("cms.initbyprob k 0.0000001 0.5", "cms.initbyprob k 0 0.01", "cms.initbyprob k 0.000001 0"):
+        with pytest.raises(ToolError, match="this would lengthen keys by"):
+            await weighed(tight)
+    for fine in ("cms.initbyprob k 0.000001 1", "cf.insert k ITEMS x", "tdigest.create k", "bf.reserve k"):
+        await weighed(fine)
+
+
+async def test_growth_counts_the_longest_reach_of_a_key_and_all_keys() -> None:
+    half = MOST_GROWN // 2
+    await weighed(f"setrange k {half} x\nsetrange k {half - 1} x\nsetrange l {half - 2} x")
+    with pytest.raises(ToolError, match="lengthen keys by"):
+        await weighed(f"setrange k {half} x\nsetrange l {half} x")
+    assert (await weighed(f"setrange k {2 * half} x", k=half)).size == 0, "what is there is not made"
+
+
+async def test_a_value_that_is_written_in_many_places() -> None:
+    line = "json.set k $.a " + "v" * 1000
+    most = MOST_GROWN // 1000 + 1
+    for places in (None, "integer", [], ["integer"] * most):
+        await check_cost(SizedRedis({"JSON.TYPE k $.a": places}), [planned(line)])
+    with pytest.raises(ToolError, match="lengthen keys by"):
+        await check_cost(SizedRedis({"JSON.TYPE k $.a": ["integer"] * (most + 1)}), [planned(line)])
+
+
+@pytest.mark.parametrize("path", ["$..a", "$.*", "$[1,2]", "$[?(@.a)]", "$[0:9]"])
+async def test_what_a_call_has_written_may_be_found_in_many_places(path: str) -> None:
+    before = "json.set k $ " + "x" * 2000
+    await weighed(f"{before}\njson.set k $.a " + "v" * 100_000)
+    await weighed(f"{before}\njson.set k {path} " + "v" * (MOST_GROWN // 1005))
+    with pytest.raises(ToolError, match="lengthen keys by"):
+        await weighed(f"{before}\njson.set k {path} " + "v" * (MOST_GROWN // 1005 + 1))
+
+
+async def test_what_is_read_has_the_size_of_its_parts() -> None:
+    sizes = {"JSON.DEBUG MEMORY k $.a": [100, None, 20], "JSON.DEBUG MEMORY k .b": 7, "JSON.DEBUG MEMORY k $": [9]}
+    sizes |= {"JSON.DEBUG MEMORY j $.a": [1], "HSTRLEN h a": 20, "HSTRLEN h b": 30}
+    for line, size in (
+        ("json.get k $.a", weight(120)),
+        ("json.get k NOESCAPE $.a .b", weight(127, 2)),
+        ("json.get k", weight(9)),
+        ("json.mget k j $.a", weight(121, 2)),
+        ("json.resp k $.a", weight(120)),
+        ("hmget h a b", weight(50, 2)),
+        ("json.set k $.a 1\njson.get k $.a", weight(120 + 13)),
+    ):
+        assert (await check_cost(SizedRedis(sizes), [planned(one) for one in line.splitlines()])).size == size, line
+
+
+async def test_few_commands_of_a_call_answer_names() -> None:
+    await weighed("\n".join(["scan 0"] * MOST_NAMING))
+    with pytest.raises(ToolError, match="10 commands like SCAN"):
+        await weighed("\n".join(["scan 0"] * (MOST_NAMING + 1)))
+
+
+@pytest.mark.parametrize(
+    ("fine", "refused", "reason"),
+    [
+        ("srandmember s 10000", "srandmember s 10001", "count from 0 to 10000"),
+        ("srandmember s 0", "srandmember s -1", "count from 0"),
+        ("sscan s 0 COUNT 10000", "sscan s 0 COUNT 10001", "count from 0"),
+        ("scan COUNT 10001", "scan 0 COUNT 10001", "count from 0"),
+        ("zpopmin z 10000", "zpopmin z 10001", "count from 0"),
+        ("lpop l x", "lpop l 10001", "count from 0"),
+        ("xpending x g - + 10000", "xpending x g - + 10001", "count from 0"),
+        ("xpending x g IDLE 99999 - + 5", "xpending x g IDLE 9 - + 10001", "count from 0"),
+        ("ts.range t - + COUNT 1", "ts.range t - +", "give a COUNT"),
+        ("ts.revrange t - + COUNT 10000", "ts.revrange t - + COUNT 0", "give a COUNT"),
+        ("ts.get t", "ts.range t - + COUNT 10001", "count from 0"),
+        ("sscan s 0 MATCH " + "a" * 1000, "sscan s 0 MATCH " + "a" * 1001, "a pattern may have"),
+        ("sscan s MATCH " + "a" * 1001, "scan 0 match " + "a" * 1001, "a pattern may have"),
+        ("scan 0 COUNT 5 MATCH a", "scan 0 COUNT 5 MATCH " + "a" * 1001, "a pattern may have"),
+        ("memory|usage k SAMPLES 10000", "memory|usage k SAMPLES 10001", "SAMPLES may be"),
+        ("memory|usage k SAMPLES 1", "memory|usage k SAMPLES 0", "SAMPLES may be"),
+        ("memory|usage k", "memory|usage k SAMPLES x", "SAMPLES may be"),
+        ("json.get k $", "json.get k INDENT x", "leave out INDENT"),
+        ("json.get indent", "json.get k $ space", "leave out INDENT"),
+        ("json.get k $..a", "json.get k $..a..b", "a JSON path may have"),
+        ("json.arrappend k $ 1 2 ..a..b", "json.arrappend k $..a..b 1 2", "a JSON path may have"),
+        ("json.set k $..a ..b..c", "json.set k $..a..b 1", "a JSON path may have"),
+        ("json.mget ..a..b $", "json.mget k $..a..b", "a JSON path may have"),
+        ("json.mset k $ ..a..b", "json.mset k $ 1 l ..a..b 1", "a JSON path may have"),
+    ],
+)
+def test_arguments_have_limits(fine: str, refused: str, reason: str) -> None:
+    check_arguments(planned(fine))
+    with pytest.raises(ToolError, match=reason):
+        check_arguments(planned(refused))
+
+
+def test_a_json_path_has_limits() -> None:
+    for fine, refused in (("a" * 1000, "a" * 1001), ("$..a", "$..a..b"), ("$[1,2,3,4,5]", "$[1,2,3,4,5,6]")):
+        check_json_path(fine.encode())
+        with pytest.raises(ToolError, match="a JSON path may have"):
+            check_json_path(refused.encode())
