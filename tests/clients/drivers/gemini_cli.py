@@ -53,13 +53,14 @@ class GeminiCli(Agent):
 
     async def connect(self) -> dict[str, Any]:
         case = self.case
+        add = ("mcp", "add", "--timeout", "120000", NAME)  # by default it gives a server 5 s to start
         if "url" in case:
             headers = [word for name, value in case["headers"].items() for word in ("--header", f"{name}: {value}")]
-            self.start("mcp", "add", "--transport", "http", NAME, case["url"], *headers)
+            self.start(*add, case["url"], "--transport", "http", *headers)
         else:
             # It refuses PYTHONPATH as a setting of a server, by which alone this one is found.
             settings = [f"{name}={value}" for name, value in case["env"].items()]
-            self.start("mcp", "add", NAME, "/usr/bin/env", "--", *settings, case["command"], *case["args"])
+            self.start(*add, "/usr/bin/env", "--", *settings, case["command"], *case["args"])
         told = next(line for line in self.start("mcp", "list").splitlines() if f" {NAME}: " in line)
         if not told.endswith(" - Connected"):
             raise RuntimeError(told.rpartition(" - ")[2])
