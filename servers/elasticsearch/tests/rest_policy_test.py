@@ -200,6 +200,7 @@ def test_a_request_without_indices_names_all_where_they_are_limited() -> None:
         assert endpoint(method, path).limited({"human": True}).parts == parts
     for path, params, instead in (
         ("/_cluster/pending_tasks", {}, "/_cluster/pending_tasks is refused: .*; use es_health"),
+        ("/", {"level": "shards"}, "use a path with an index, or another tool"),
         ("/_remote/info", {}, "use a path with an index, or another tool"),
         ("/_nodes/stats", {"level": "shards"}, "use /_nodes/stats; or use es_health"),
         ("/_nodes/hot_threads", {}, "es_health"),
@@ -244,8 +245,10 @@ def test_bodies_that_are_sent() -> None:
 
 def test_a_parameter_that_was_meant() -> None:
     check_parameters({"size": 1, "from": 2})
-    with pytest.raises(ToolError, match=r"'sizes' is refused, .*; did you mean size"):
-        check_parameters({"sizes": 1})
+    with pytest.raises(
+        ToolError, match=r"'wait_for_node' is refused, .*; did you mean wait_for_nodes or wait_for_events"
+    ):
+        check_parameters({"wait_for_node": 1})
     with pytest.raises(ToolError, match=f"^parameter '{'q' * 100}' is refused, .*read-only$"):
         check_parameters({"q" * 200: 1})
 
