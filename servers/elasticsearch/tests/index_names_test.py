@@ -84,8 +84,9 @@ class Told(ScopedElasticsearch):
         if asked.startswith("/_resolve/index/"):
             return self.resolved(asked.removeprefix("/_resolve/index/"))
         if asked.endswith("/_field_caps"):
-            wanted = params["fields"].split(",")
-            return {"fields": {name: types for name, types in FIELDS.items() if matches(name, wanted)}}
+            there = {name for name in FIELDS if matches(name, params["fields"].split(","))}
+            # The objects above a field are told with it.
+            return {"fields": {name: FIELDS[name] for name in FIELDS if name in {*there, *parents(there)}}}
         if asked.endswith("/_settings/index.uuid"):
             found = self.resolved(asked.split("/")[1])
             backing = [name for stream in found["data_streams"] for name in listed(stream["backing_indices"])]
@@ -179,6 +180,9 @@ async def test_what_wildcards_match_is_asked_for() -> None:
         await within(told, "app-*", expand)
         assert told.asked[0] == f"GET /_resolve/index/app-* expand_wildcards={expand}"
         assert told.asked[1:] == ["GET /_resolve/index/* expand_wildcards=all filter_path=data_streams"]
+    told = Told()
+    await within(told, "app-*")
+    assert told.asked[0].endswith("expand_wildcards=open")
     with pytest.raises(NothingInside):
         await within(Told(), "canary*")
     with pytest.raises(ToolError, match="may hold secrets"):
@@ -256,10 +260,11 @@ async def test_what_is_written_to_is_there_and_inside() -> None:
     ],
 )  # fmt: skip
 async def test_the_name_that_was_meant(patterns: str, error: ElasticsearchError, said: str) -> None:
-    with pytest.raises(ToolError, match=said):
-        async with near_names(Told(patterns)):
-            raise error
     told = Told(patterns)
+    with pytest.raises(ToolError, match=said):
+        async with near_names(told):
+            raise error
+    assert error is OTHER or told.asked[0] == "GET /_resolve/index/* expand_wildcards=open"
     told.fails["_resolve"] = BackendError("down")
     if error is not OTHER:
         with pytest.raises(ToolError, match=r"es_indices lists them$"):
@@ -301,6 +306,7 @@ async def test_notes_about_fields() -> None:
     )
     assert told.asked[0].endswith("allow_no_indices=false filters=-metadata")
     assert len(await field_notes(told, "app-1", [f"none{i}" for i in range(30)])) == 3
+    assert await field_notes(told, "app-1", ["plac"]) == ["no field is called 'plac': es_mapping lists them"]
     told.fails["_field_caps"] = BackendError("down")
     assert await field_notes(told, "app-1", ["name"]) == []
 
@@ -311,7 +317,8 @@ async def test_what_is_known_of_fields() -> None:
         "title": FIELDS["title"], "title.raw": KEYWORD, "price": {"long": FIELDS["price"]["long"]},
     }  # fmt: skip
     assert aggregatable(KEYWORD) and not aggregatable({}) and not aggregatable(KEYWORD | FIELDS["title"])
-    assert await nested_paths(told, "app-1", ["author.name", "place.city", "author"]) == {}
+    assert await nested_paths(told, "app-1", ["author.name", "place.city", "author"]) == {"author.name": "author"}
+    assert await nested_paths(told, "app-1", ["author", "x.y"]) == {}
     assert parents(["a.b.c", ".d", "e"]) == ["a", "a.b"]
     known: dict[str, Any] = {"a": {"nested": {}}, "a.b": {"nested": {}}, "a.b.c": {"nested": {}}}
     assert (

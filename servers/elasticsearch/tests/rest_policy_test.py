@@ -198,7 +198,7 @@ def test_a_request_without_indices_names_all_where_they_are_limited() -> None:
         ("GET", "/_nodes/stats", ("_nodes", "stats")),
     ):
         assert endpoint(method, path).limited({"human": True}).parts == parts
-    for path, params, instead in (
+    refused: list[tuple[str, dict[str, Any], str]] = [
         ("/_cluster/pending_tasks", {}, "/_cluster/pending_tasks is refused: .*; use es_health"),
         ("/", {"level": "shards"}, "use a path with an index, or another tool"),
         ("/_remote/info", {}, "use a path with an index, or another tool"),
@@ -206,7 +206,8 @@ def test_a_request_without_indices_names_all_where_they_are_limited() -> None:
         ("/_nodes/hot_threads", {}, "es_health"),
         ("/x/_ccr/info", {}, "use a path with an index"),
         ("/_resolve/cluster/x", {}, "MCP_INDEX_PATTERNS"),
-    ):
+    ]
+    for path, params, instead in refused:
         with pytest.raises(ToolError, match=instead):
             endpoint("GET", path).limited(params)
 
@@ -233,14 +234,15 @@ def test_bodies_that_are_sent() -> None:
         ("POST", "/_ingest/pipeline/_simulate", {"docs": [], "pipeline": {"processors": []}}),
     ):
         endpoint(method, path).check_body(method, body)
-    for method, path, body, reason in (
+    bad: list[tuple[str, str, dict[str, Any], str]] = [
         ("GET", "/x/_mapping", {}, "GET takes none here"),
         ("POST", "/_search_shards", {"a": 1, "b": 2}, "'a' in body is refused, .*: it takes none"),
         ("POST", "/x/_count", {"z": 1}, "'z' in body is refused, .*: known are query$"),
         ("POST", "/x/_count", {"z" * 200: 1}, f"^'{'z' * 100}' in body is refused"),
-    ):
+    ]
+    for method, path, sent, reason in bad:
         with pytest.raises(ToolError, match=reason):
-            endpoint(method, path).check_body(method, body)
+            endpoint(method, path).check_body(method, sent)
 
 
 def test_a_parameter_that_was_meant() -> None:
