@@ -154,6 +154,7 @@ async def test_what_is_sent_for_an_expression_is_inside(expression: str, sent: s
         ("app-1,_search", "'_search' is not the name of an index, for it begins with _"),
         ("canary", "'canary' is not, and does not lead to"),
         ("app-1,canary", "'canary' is not, and"),
+        ("app-1,nowhere", "'nowhere' is not, and"),
         ("app-x", "'app-x' is not, and"),
         ("mixed", "'mixed' is not, and"),
         ("all-logs", "'all-logs' is not, and"),
@@ -196,6 +197,10 @@ async def test_names_that_are_too_many_become_patterns() -> None:
     assert (await within(Told(more=40), "app-*")).count(",") > 40
     many = Told(more=60)
     assert await within(many, "app-*") == "app-*,-canary"
+    assert "GET /_resolve/index/app-* expand_wildcards=all" in many.asked
+    assert many.asked[-1] == "GET /app-*,-canary/_settings/index.uuid expand_wildcards=all"
+    assert await within(many, "*,-app-2") == "app-*,-app-2,-canary"
+    assert await within(many, f"app-{'x' * 50}*") == f"app-{'x' * 50}*"
     assert await within(many, "*") == "app-*,-canary" == await within(many, "_all")
     assert await within(many, "app-*,app-1,-app-2") == "app-*,app-1,-app-2,-canary"
     assert len("".join(many.indices)) > LONGEST > len("".join(Told(more=40).indices))
@@ -208,6 +213,7 @@ async def test_what_a_name_leads_to() -> None:
     assert alias.members == ("app-1", "canary") and not alias.is_index and not alias.stream
     (stream,) = await reached_by(Told(), "app-logs")
     assert stream.members == (BACKING,) and stream.is_index and stream.stream == "app-logs"
+    assert listed(["a", "b"]) == ("a", "b") and listed("a") == ("a",) and listed(None) == ()
     assert shown(Told(), ["app-1", "canary", "app-9"]) == ["app-1", "app-9"]
 
 
@@ -306,6 +312,7 @@ async def test_notes_about_fields() -> None:
     )
     assert told.asked[0].endswith("allow_no_indices=false filters=-metadata")
     assert len(await field_notes(told, "app-1", [f"none{i}" for i in range(30)])) == 3
+    assert told.asked[-2].count("none") == 20
     assert await field_notes(told, "app-1", ["plac"]) == ["no field is called 'plac': es_mapping lists them"]
     told.fails["_field_caps"] = BackendError("down")
     assert await field_notes(told, "app-1", ["name"]) == []
@@ -361,6 +368,9 @@ async def test_what_is_in_bodies() -> None:
         await check("app-3", "app-*")
     with pytest.raises(ToolError, match="may hold secrets"):
         await check(".security", "")
+    await check_bodies(Told(""), {"pit": {"id": "x"}})
+    with pytest.raises(ToolError, match="it may lead to any index"):
+        await check_bodies(Told(), {"pit": {"id": "x"}})
     for patterns in ("", "app-*"):
         with pytest.raises(ToolError, match="scripts are not allowed"):
             await check_bodies(Told(patterns), {}, {"script": {"source": "1"}})

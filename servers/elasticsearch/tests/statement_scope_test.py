@@ -185,6 +185,7 @@ async def test_data_streams(asked: tuple[FakeElasticsearch, Client]) -> None:
         "FROM app-1, (FROM canary | LIMIT 1)",
         "FROM (FROM canary)",
         "FROM app-1 | WHERE a IN (FROM canary)",
+        "FROM app-1 | WHERE a IN ( from canary)",
         "FROM app-1 | WHERE a IN (FROM canary | KEEP a)",
         "FROM r:app-1",
         "FROM *:canary",
