@@ -227,6 +227,7 @@ def test_esql_that_could_read_anything_is_refused(query: str) -> None:
         "EXPLAIN SELECT 1",
         "SELECT * FROM app-1, canary",
         "SELECT * FROM a JOIN canary",
+        "SELECT * FROM a join canary",
         "SELECT * FROM (SELECT * FROM canary)",
         "SELECT * FROM app-1 -- x",
         "SELECT * FROM /* x */ canary",
