@@ -1,8 +1,7 @@
 """Mutation tests: `bazel run //tests/mutation -- --module servers/redis/policy/key_scope.py`.
 
 mutmut changes one thing of a module at a time, and runs the tests that execute it. A mutant that no test fails for survives.
-A module's tests are those of its own name: NAME_test.py guards NAME.py. They run in one process, for mutmut knows what a test
-executes only within its own: see in_process.py.
+A module's tests are those of its own name: NAME_test.py guards NAME.py. Tests of another process are left out: see in_process.py.
 """
 
 from __future__ import annotations
@@ -22,10 +21,8 @@ from pathlib import Path
 
 from bazel.python.import_path import import_path
 
-NOT_MUTATED = [r"\bToolError\(", r"\b_unclear\(", r"^\s*(return|else) f?\""]
-"""Lines whose expressions stay: the texts of errors, of which tests look at the part that matters."""
-
-SEED = 20261129
+NOT_MUTATED = [r"\braise [A-Z]\w+\(", r"\b(ToolError|_unclear)\(", r"^\s*(return|else) f?\""]
+"""Lines that stay as they are: texts of errors. Tests read the part of them that matters."""
 
 
 def guard(module: str) -> str:
@@ -85,25 +82,25 @@ def results(folder: Path) -> Iterator[tuple[str, str]]:
         yield name, status
 
 
-def tried(workspace: Path, module: str, sample: int | None, only: str, show: bool) -> Counter[str]:
+def tried(workspace: Path, module: str, arguments: argparse.Namespace) -> Counter[str]:
     """Try mutants of a module, name those that survive, and count what became of them."""
     with tempfile.TemporaryDirectory(prefix="mutation.") as temporary:
         folder = Path(temporary)
         prepare(workspace, module, folder)
         # The first of each function; with them come the names of all.
-        mutmut(folder, "run", f"*{only}*__mutmut_1")
+        mutmut(folder, "run", f"*{arguments.only}*__mutmut_1")
         left = sorted(
-            name for name, status in results(folder) if status == "not checked" and fnmatch(name, f"*{only}*")
+            name for name, status in results(folder) if status == "not checked" and fnmatch(name, f"*{arguments.only}*")
         )
-        if sample is not None:
-            left = random.Random(SEED).sample(left, min(sample, len(left)))
+        if arguments.sample is not None:
+            left = random.Random(arguments.seed).sample(left, min(arguments.sample, len(left)))
         if left:
             mutmut(folder, "run", *left)
         found = Counter[str]()
         for name, status in results(folder):
             found[status] += 1
             if status not in ("killed", "timeout", "not checked"):
-                print(mutmut(folder, "show", name) if show else f"{name}: {status}", flush=True)
+                print(mutmut(folder, "show", name) if arguments.show else f"{name}: {status}", flush=True)
         return found
 
 
@@ -113,6 +110,7 @@ def main() -> None:
     )
     parser.add_argument("--module", action="append", help="the path of one; without it all")
     parser.add_argument("--sample", type=int, help="so many mutants of a module beside the first of each function")
+    parser.add_argument("--seed", type=int, default=1, help="of the choice of these")
     parser.add_argument("--only", default="", help="only mutants with this in their names")
     parser.add_argument("--show", action="store_true", help="show what was changed in each that survives")
     arguments = parser.parse_args()
@@ -121,7 +119,7 @@ def main() -> None:
         parser.error(f"{min(unknown)} has no tests of its name; known are {' '.join(known)}")
     print("| module | mutants | tried | killed | survived |\n|---|---|---|---|---|")
     for module in arguments.module or known:
-        found = tried(workspace, module, arguments.sample, arguments.only, arguments.show)
+        found = tried(workspace, module, arguments)
         count = found.total() - found["not checked"]
         killed = found["killed"] + found["timeout"]
         print(f"| `{module}` | {found.total()} | {count} | {killed} | {count - killed} |", flush=True)

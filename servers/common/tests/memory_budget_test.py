@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from servers.common.backend import deadline
-from servers.common.memory_budget import BUDGET, LEAST, WITHOUT_LIMIT, Busy, MemoryBudget, TooLarge, default_size, hold
+from servers.common.memory_budget import (
+    BUDGET,
+    LEAST,
+    SMALL_RESULT,
+    UNTIL_SENT,
+    WITHOUT_LIMIT,
+    Busy,
+    MemoryBudget,
+    TooLarge,
+    default_size,
+    hold,
+    hold_result,
+    parsed_size,
+)
 
 MIB = 1024 * 1024
 
@@ -118,3 +132,47 @@ def test_the_default_follows_from_the_limit(tmp_path: Path, own: str | None, fil
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     assert default_size(tmp_path / "root", tmp_path / "own") == size
+
+
+@pytest.mark.parametrize(
+    ("content", "size"),
+    [
+        (b"", 0),
+        (b"12", 2),
+        ('"ü"'.encode(), 2 * 4),
+        ('"\U0001f600"'.encode(), 4 * 6),
+        ('"\U0010ffff"'.encode(), 4 * 6),
+        (b'"\\u00fc"', 4 * 8),
+        (b"[1,2]", 5 + 88 + 80),
+        (b'[{"a":1}]', 9 + 88 + 200 + 96),
+    ],
+)
+def test_what_json_takes(content: bytes, size: int) -> None:
+    assert parsed_size(content) == size
+
+
+@pytest.mark.anyio
+async def test_a_result_is_held_until_it_was_sent() -> None:
+    budget = MemoryBudget(4 * SMALL_RESULT)
+    BUDGET.set(budget)
+    small, big = b"x" * (SMALL_RESULT // 2), b"x" * (SMALL_RESULT // 2 + 1)
+    await hold_result(big)
+    async with AsyncExitStack() as stack:
+        UNTIL_SENT.set(stack)
+        await hold_result(small)
+        async with budget.hold(budget.size):
+            pass
+        await hold_result(big)
+        deadline.set(asyncio.get_running_loop().time() + 0.05)
+        with pytest.raises(Busy):
+            async with budget.hold(budget.size - 2 * len(big) + 1):
+                pass
+        async with budget.hold(budget.size - 2 * len(big)):
+            pass
+    async with budget.hold(budget.size):
+        pass
+    deadline.set(float("inf"))
+    async with AsyncExitStack() as stack:
+        UNTIL_SENT.set(stack)
+        await hold_result(b"x" * 10 * budget.size)
+    UNTIL_SENT.set(None)

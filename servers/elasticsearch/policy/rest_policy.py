@@ -299,7 +299,7 @@ def endpoint(method: str, path: str) -> RestEndpoint:
 
 
 def _reason(method: str, path: str) -> str:
-    first = path.split("/")[1] if len(path) > 1 else ""
+    first = path.split("/")[1]
     if first in ("_security", "_watcher", "_connector", "_ssl", "_logstash", "_inference"):
         return f"what is under /{first} may hold secrets"
     if method not in _ALLOWED:
@@ -322,6 +322,6 @@ def check_parameters(params: Mapping[str, Any]) -> None:
         if name in PARAMETERS:
             raise ToolError(f"parameter {name} is refused: {PARAMETERS[name]}")
         if name not in _PARAMETERS:
-            near = difflib.get_close_matches(name, _PARAMETERS, 3)
+            near = difflib.get_close_matches(name, _PARAMETERS)
             told = f"; did you mean {' or '.join(near)}?" if near else ""
             raise ToolError(f"parameter {name[:100]!r} is refused, because it is not known to be read-only{told}")

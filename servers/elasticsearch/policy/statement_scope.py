@@ -116,7 +116,7 @@ def _without_quotes(query: str, quoted: str) -> str:
     Raises:
         ToolError: a quote is not closed.
     """
-    plain = re.sub(quoted, lambda found: " " * len(found[0]), query, flags=re.DOTALL)
+    plain = re.sub(quoted, lambda found: " " * len(found[0]), query)
     if re.search(r"[\"'`]", plain):
         raise _unclear("quotes that are not closed")
     return plain

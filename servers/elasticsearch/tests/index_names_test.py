@@ -84,8 +84,9 @@ class Told(ScopedElasticsearch):
         if asked.startswith("/_resolve/index/"):
             return self.resolved(asked.removeprefix("/_resolve/index/"))
         if asked.endswith("/_field_caps"):
-            wanted = params["fields"].split(",")
-            return {"fields": {name: types for name, types in FIELDS.items() if matches(name, wanted)}}
+            there = {name for name in FIELDS if matches(name, params["fields"].split(","))}
+            # The objects above a field are told with it.
+            return {"fields": {name: FIELDS[name] for name in FIELDS if name in {*there, *parents(there)}}}
         if asked.endswith("/_settings/index.uuid"):
             found = self.resolved(asked.split("/")[1])
             backing = [name for stream in found["data_streams"] for name in listed(stream["backing_indices"])]
@@ -153,6 +154,7 @@ async def test_what_is_sent_for_an_expression_is_inside(expression: str, sent: s
         ("app-1,_search", "'_search' is not the name of an index, for it begins with _"),
         ("canary", "'canary' is not, and does not lead to"),
         ("app-1,canary", "'canary' is not, and"),
+        ("app-1,nowhere", "'nowhere' is not, and"),
         ("app-x", "'app-x' is not, and"),
         ("mixed", "'mixed' is not, and"),
         ("all-logs", "'all-logs' is not, and"),
@@ -179,6 +181,9 @@ async def test_what_wildcards_match_is_asked_for() -> None:
         await within(told, "app-*", expand)
         assert told.asked[0] == f"GET /_resolve/index/app-* expand_wildcards={expand}"
         assert told.asked[1:] == ["GET /_resolve/index/* expand_wildcards=all filter_path=data_streams"]
+    told = Told()
+    await within(told, "app-*")
+    assert told.asked[0].endswith("expand_wildcards=open")
     with pytest.raises(NothingInside):
         await within(Told(), "canary*")
     with pytest.raises(ToolError, match="may hold secrets"):
@@ -192,6 +197,10 @@ async def test_names_that_are_too_many_become_patterns() -> None:
     assert (await within(Told(more=40), "app-*")).count(",") > 40
     many = Told(more=60)
     assert await within(many, "app-*") == "app-*,-canary"
+    assert "GET /_resolve/index/app-* expand_wildcards=all" in many.asked
+    assert many.asked[-1] == "GET /app-*,-canary/_settings/index.uuid expand_wildcards=all"
+    assert await within(many, "*,-app-2") == "app-*,-app-2,-canary"
+    assert await within(many, f"app-{'x' * 50}*") == f"app-{'x' * 50}*"
     assert await within(many, "*") == "app-*,-canary" == await within(many, "_all")
     assert await within(many, "app-*,app-1,-app-2") == "app-*,app-1,-app-2,-canary"
     assert len("".join(many.indices)) > LONGEST > len("".join(Told(more=40).indices))
@@ -204,6 +213,7 @@ async def test_what_a_name_leads_to() -> None:
     assert alias.members == ("app-1", "canary") and not alias.is_index and not alias.stream
     (stream,) = await reached_by(Told(), "app-logs")
     assert stream.members == (BACKING,) and stream.is_index and stream.stream == "app-logs"
+    assert listed(["a", "b"]) == ("a", "b") and listed("a") == ("a",) and listed(None) == ()
     assert shown(Told(), ["app-1", "canary", "app-9"]) == ["app-1", "app-9"]
 
 
@@ -256,10 +266,11 @@ async def test_what_is_written_to_is_there_and_inside() -> None:
     ],
 )  # fmt: skip
 async def test_the_name_that_was_meant(patterns: str, error: ElasticsearchError, said: str) -> None:
-    with pytest.raises(ToolError, match=said):
-        async with near_names(Told(patterns)):
-            raise error
     told = Told(patterns)
+    with pytest.raises(ToolError, match=said):
+        async with near_names(told):
+            raise error
+    assert error is OTHER or told.asked[0] == "GET /_resolve/index/* expand_wildcards=open"
     told.fails["_resolve"] = BackendError("down")
     if error is not OTHER:
         with pytest.raises(ToolError, match=r"es_indices lists them$"):
@@ -301,6 +312,8 @@ async def test_notes_about_fields() -> None:
     )
     assert told.asked[0].endswith("allow_no_indices=false filters=-metadata")
     assert len(await field_notes(told, "app-1", [f"none{i}" for i in range(30)])) == 3
+    assert told.asked[-2].count("none") == 20
+    assert await field_notes(told, "app-1", ["plac"]) == ["no field is called 'plac': es_mapping lists them"]
     told.fails["_field_caps"] = BackendError("down")
     assert await field_notes(told, "app-1", ["name"]) == []
 
@@ -311,7 +324,8 @@ async def test_what_is_known_of_fields() -> None:
         "title": FIELDS["title"], "title.raw": KEYWORD, "price": {"long": FIELDS["price"]["long"]},
     }  # fmt: skip
     assert aggregatable(KEYWORD) and not aggregatable({}) and not aggregatable(KEYWORD | FIELDS["title"])
-    assert await nested_paths(told, "app-1", ["author.name", "place.city", "author"]) == {}
+    assert await nested_paths(told, "app-1", ["author.name", "place.city", "author"]) == {"author.name": "author"}
+    assert await nested_paths(told, "app-1", ["author", "x.y"]) == {}
     assert parents(["a.b.c", ".d", "e"]) == ["a", "a.b"]
     known: dict[str, Any] = {"a": {"nested": {}}, "a.b": {"nested": {}}, "a.b.c": {"nested": {}}}
     assert (
@@ -354,6 +368,9 @@ async def test_what_is_in_bodies() -> None:
         await check("app-3", "app-*")
     with pytest.raises(ToolError, match="may hold secrets"):
         await check(".security", "")
+    await check_bodies(Told(""), {"pit": {"id": "x"}})
+    with pytest.raises(ToolError, match="it may lead to any index"):
+        await check_bodies(Told(), {"pit": {"id": "x"}})
     for patterns in ("", "app-*"):
         with pytest.raises(ToolError, match="scripts are not allowed"):
             await check_bodies(Told(patterns), {}, {"script": {"source": "1"}})

@@ -672,6 +672,8 @@ def test_what_is_sealed_is_opened_by_the_same_secret_only() -> None:
     assert IndexScope(["b"], secret).opened(sealed) == "text.x"
     assert IndexScope(["a"], other).opened(sealed) is None is IndexScope(["a"]).opened(sealed)
     alone = IndexScope(["a"])
+    for one in (alone, IndexScope(["a"], secret)):
+        assert one.opened("other." + one.seal("x").rpartition(".")[2]) is None
     assert alone.opened(alone.seal("x")) == "x" and alone.opened("x") is None and alone.opened("ü.ü") is None
     assert IndexScope([]).seal("x") == "x" == IndexScope([]).opened("x")
 
@@ -692,10 +694,18 @@ def test_the_settings_give_the_scope_and_its_secret() -> None:
 @pytest.mark.parametrize(
     ("name", "own"),
     [
-        (".", False), ("..", False), (".a", True), ("a.b", False), ("\\a", True), ("-.a", True), ("<+.a>", True), ("r:.a", True),
-        (".a::data", True), (".ds-a", False), (".ds-a\\", True), (".items-x", False), (".ml-state", True), (".ml-stats-1", False),
+        (".", False), ("..", False), ("X.a", False),
+        (".a", True), ("a.b", False), ("\\a", True), ("-.a", True), ("<+.a>", True), ("r:.a", True),
+        (".a::data", True), (".ds-a", False), (".ds-a\\", True),
+        (".items-x", False), (".ml-state", True), (".ml-stats-1", False),
     ],
 )  # fmt: skip
 def test_names_of_elasticsearchs_own(name: str, own: bool) -> None:
     assert is_restricted(name) is own
     assert IndexScope(["*"]).has(name) is (not own and ":" not in name)
+
+
+def test_an_index_is_inside_by_any_pattern() -> None:
+    scope = IndexScope(["a", "b*", ".c", ".d*"])
+    assert all(map(scope.has, ["a", "b", "bb", ".c", ".d", ".dd"])) and scope and not IndexScope([])
+    assert not any(map(scope.has, ["aa", "c", ".e", ".b", ""])) and not IndexScope(["*"]).has(".c")

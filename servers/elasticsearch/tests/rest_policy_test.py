@@ -198,14 +198,16 @@ def test_a_request_without_indices_names_all_where_they_are_limited() -> None:
         ("GET", "/_nodes/stats", ("_nodes", "stats")),
     ):
         assert endpoint(method, path).limited({"human": True}).parts == parts
-    for path, params, instead in (
+    refused: list[tuple[str, dict[str, Any], str]] = [
         ("/_cluster/pending_tasks", {}, "/_cluster/pending_tasks is refused: .*; use es_health"),
+        ("/", {"level": "shards"}, "use a path with an index, or another tool"),
         ("/_remote/info", {}, "use a path with an index, or another tool"),
         ("/_nodes/stats", {"level": "shards"}, "use /_nodes/stats; or use es_health"),
         ("/_nodes/hot_threads", {}, "es_health"),
         ("/x/_ccr/info", {}, "use a path with an index"),
         ("/_resolve/cluster/x", {}, "MCP_INDEX_PATTERNS"),
-    ):
+    ]
+    for path, params, instead in refused:
         with pytest.raises(ToolError, match=instead):
             endpoint("GET", path).limited(params)
 
@@ -232,20 +234,23 @@ def test_bodies_that_are_sent() -> None:
         ("POST", "/_ingest/pipeline/_simulate", {"docs": [], "pipeline": {"processors": []}}),
     ):
         endpoint(method, path).check_body(method, body)
-    for method, path, body, reason in (
+    bad: list[tuple[str, str, dict[str, Any], str]] = [
         ("GET", "/x/_mapping", {}, "GET takes none here"),
         ("POST", "/_search_shards", {"a": 1, "b": 2}, "'a' in body is refused, .*: it takes none"),
         ("POST", "/x/_count", {"z": 1}, "'z' in body is refused, .*: known are query$"),
         ("POST", "/x/_count", {"z" * 200: 1}, f"^'{'z' * 100}' in body is refused"),
-    ):
+    ]
+    for method, path, sent, reason in bad:
         with pytest.raises(ToolError, match=reason):
-            endpoint(method, path).check_body(method, body)
+            endpoint(method, path).check_body(method, sent)
 
 
 def test_a_parameter_that_was_meant() -> None:
     check_parameters({"size": 1, "from": 2})
-    with pytest.raises(ToolError, match=r"'sizes' is refused, .*; did you mean size"):
-        check_parameters({"sizes": 1})
+    with pytest.raises(
+        ToolError, match=r"'wait_for_node' is refused, .*; did you mean wait_for_nodes or wait_for_events"
+    ):
+        check_parameters({"wait_for_node": 1})
     with pytest.raises(ToolError, match=f"^parameter '{'q' * 100}' is refused, .*read-only$"):
         check_parameters({"q" * 200: 1})
 

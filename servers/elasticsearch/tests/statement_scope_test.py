@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from mcp import Client
 
 from servers.common.protocol.tools import ToolError
-from servers.elasticsearch.policy.statement_scope import esql, sql
+from servers.elasticsearch.policy.statement_scope import Statement, esql, sources, sql
 from servers.elasticsearch.tests.conftest import error, ok
 from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
 from tools.backends.sidecar import Sidecar
@@ -185,6 +185,7 @@ async def test_data_streams(asked: tuple[FakeElasticsearch, Client]) -> None:
         "FROM app-1, (FROM canary | LIMIT 1)",
         "FROM (FROM canary)",
         "FROM app-1 | WHERE a IN (FROM canary)",
+        "FROM app-1 | WHERE a IN ( from canary)",
         "FROM app-1 | WHERE a IN (FROM canary | KEEP a)",
         "FROM r:app-1",
         "FROM *:canary",
@@ -197,7 +198,7 @@ async def test_data_streams(asked: tuple[FakeElasticsearch, Client]) -> None:
         "EXPLAIN [FROM canary]",
         "FROM app-1 // comment\n, canary",
         "FROM app-1 /* | */ , canary",
-        'FROM app-1 | WHERE a == """x""" | ENRICH p',
+        'FROM app-1 | WHERE a == """x"""',
         'FROM app-1 | WHERE a == "x | LIMIT 1',
         "FROM app-1 | COMPLETION a WITH b",
         "FROM app-1 |",
@@ -226,9 +227,14 @@ def test_esql_that_could_read_anything_is_refused(query: str) -> None:
         "EXPLAIN SELECT 1",
         "SELECT * FROM app-1, canary",
         "SELECT * FROM a JOIN canary",
+        "SELECT * FROM a join canary",
         "SELECT * FROM (SELECT * FROM canary)",
         "SELECT * FROM app-1 -- x",
         "SELECT * FROM /* x */ canary",
+        "SELECT /* x */ a FROM app-1",
+        "SELECT * FROM b\u00fc",
+        'SELECT * FROM "app-1"x',
+        "SELECT a FROM app-1,canary",
         "SELECT * FROM r:canary",
         'SELECT * FROM "r:canary"',
         'SELECT * FROM r."canary"',
@@ -267,6 +273,53 @@ def test_what_a_statement_reads_is_found_and_replaced(names: list[str], text: st
     joined = ",".join(names)
     found = sql(f'SELECT a,{blank}"{text}" FROM{blank}"{joined}" LIMIT 3')
     assert found.indices == joined and found.reading("x").endswith('FROM "x" LIMIT 3')
+
+
+@pytest.mark.parametrize(
+    ("language", "query", "before", "indices", "behind"),
+    [
+        (esql, "from a , b-*\n,c | limit 1", "from ", "a,b-*,c", " | limit 1"),
+        (esql, "FROM a METADATA _id, _index | LIMIT 1", "FROM ", "a", " METADATA _id, _index | LIMIT 1"),
+        (esql, "FROM a [METADATA _id]", "FROM ", "a", " [METADATA _id]"),
+        (
+            esql,
+            'FROM a | WHERE b == "x | y" | EVAL `c|d` = (1)',
+            "FROM ",
+            "a",
+            ' | WHERE b == "x | y" | EVAL `c|d` = (1)',
+        ),
+        (esql, "show info | keep version", "show info | keep version", "", ""),
+        (esql, "ROW a = 1", "ROW a = 1", "", ""),
+        (sql, "select a from b where c = ?".replace("?", "'FROM'"), 'select a from "', "b", "\" where c = 'FROM'"),
+        (sql, 'SELECT a FROM "b*,c" ORDER BY a', 'SELECT a FROM "', "b*,c", '" ORDER BY a'),
+        (sql, "SELECT (1) FROM b", 'SELECT (1) FROM "', "b", '"'),
+        (sql, " SELECT 1", " SELECT 1", "", ""),
+    ],
+)
+def test_the_parts_of_a_statement(language: Any, query: str, before: str, indices: str, behind: str) -> None:
+    assert language(query) == Statement(before, indices, behind)
+    assert language(query).reading("x,y") == before + "x,y" + behind
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("FROM a, b-* | WHERE c", {"a", "b-*"}),
+        ("from r:a | lookup join d on e", {"r", "a", "d", "on", "e"}),
+        ("TS a", {"a"}),
+        ("METRICS a BY b", {"a", "BY", "b"}),
+        ('SELECT x FROM "a,b" WHERE y = 1 GROUP BY z', {"a", "b"}),
+        ("SELECT x FROM a HAVING y", {"a"}),
+        ("SELECT x FROM a ORDER BY y LIMIT 1", {"a"}),
+        ("FROM /* | */ a", {"a", "/*"}),
+        ("FROM // |\n a", {"a", "//"}),
+        ("FROM -- |\n a", {"a", "--"}),
+        ("FROM (FROM a), b", {"a", "b"}),
+        ("ROW a = 1", set()),
+    ],
+)
+def test_whatever_may_be_the_name_of_an_index(query: str, names: set[str]) -> None:
+    assert set(sources(query)) == names
 
 
 def test_statements_that_read_no_index() -> None:

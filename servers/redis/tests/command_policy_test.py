@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp import Client
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from servers.common.protocol.tools import ToolError
 from servers.common.settings import Environment
 from servers.redis.policy.command_cost import Planned
-from servers.redis.policy.command_policy import describe, plan
+from servers.redis.policy.command_policy import CommandSpec, describe, plan
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.settings import RedisSettings
 from servers.redis.tests.conftest import Start, error, ok
@@ -124,6 +126,8 @@ async def test_redis_finds_the_keys_of_a_command_that_our_table_lacks(redis_serv
     [
         (["GET"], "^GET: wrong number of arguments; redis_command_docs"),
         (["GET a b"], "^GET: wrong number of arguments"),
+        (["TIME x"], "^TIME: wrong number of arguments"),
+        (["OBJECT nope"], "^OBJECT NOPE is refused: it reads no data$"),
         (["MGET"], "^MGET: wrong number of arguments"),
         (["GET a", "GET"], "^command 2: GET: wrong number of arguments; redis_command_docs describes them; nothing was done$"),
         (["GET a", "SET a b"], "^command 2: SET is refused: it changes data; redis_transaction sends it.*; nothing was done$"),
@@ -165,6 +169,75 @@ async def test_a_command_that_may_not_be_sent(redis_server: RedisServer, lines: 
 async def test_a_command_that_may_touch_what_is_outside(redis_server: RedisServer, line: str, reason: str) -> None:
     with pytest.raises(ToolError, match=reason):
         await planned(redis_server, line, writing=True, prefixes="app:")
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "reading", "writing"),
+    [
+        ("get", "readonly", "", ""),
+        ("object|encoding", "readonly", "", ""),
+        ("object|surprise", "readonly", "it reads no data", "it reads no data"),
+        ("xinfo", "readonly", "it reads no data", "it reads no data"),
+        ("new", "readonly", "", ""),
+        ("new", "readonly module", "it belongs to a module", "it belongs to a module"),
+        ("new.get", "readonly", "it belongs to a module", "it belongs to a module"),
+        ("json.get", "readonly module", "", ""),
+        ("set", "write", "it changes data; redis_transaction sends it", ""),
+        ("getex", "readonly write", "it changes data", ""),
+        ("blpop", "write blocking", "it blocks its connection", ""),
+        ("blpop", "write blocking admin", "it blocks its connection", "it is for administrators"),
+        ("new", "", "^NEW is refused: it reads no data$", "it reads no data"),
+        ("time", "", "", ""),
+    ],
+)
+def test_a_command_is_judged_by_its_name_and_flags(name: str, flags: str, reading: str, writing: str) -> None:
+    command = CommandSpec(name, -1, frozenset(flags.split()), True)
+    for reason, within in ((reading, False), (writing, True)):
+        if reason:
+            with pytest.raises(ToolError, match=reason):
+                command.refuse(writing=within)
+        else:
+            command.refuse(writing=within)
+
+
+class DescribedRedis(ScopedRedis):
+    """A Redis whose descriptions of commands are given, in the format of COMMAND INFO, and the keys that it finds."""
+
+    def __init__(self, infos: list[Any], keys: Any = (), prefixes: str = "") -> None:
+        env = {"REDIS_HOST": "127.0.0.1", "MCP_KEY_PREFIXES": prefixes}
+        super().__init__(RedisSettings.read(Environment(env)))
+        self.infos, self.keys = infos, keys
+
+    async def read(self, *command: Any, **at: Any) -> Any:
+        assert command[:2] == ("COMMAND", "INFO")
+        return self.infos
+
+    async def read_many(self, commands: Sequence[Any]) -> list[Any]:
+        return [self.keys if command[0] == "COMMAND" else 0 for command in commands]
+
+
+async def test_redis_6_describes_no_subcommands() -> None:
+    old = [b"object", -2, [b"readonly", b"movable_keys"], 0, 1, 1, [b"@key_space"]]
+    (command,) = await describe(DescribedRedis([old, None]), [[b"OBJECT", b"ENCODING", b"k"]])
+    assert command == CommandSpec("object|encoding", -2, frozenset({"readonly", "movablekeys", "keyspace"}), True)
+    keyless = [b"TIME", 1, [b"fast"], 0, 1, 0, [b"@fast"]]
+    (command,) = await describe(DescribedRedis([keyless]), [[b"time"]])
+    assert command == CommandSpec("time", 1, frozenset({"fast"}), False)
+
+
+async def test_the_keys_that_redis_finds() -> None:
+    dump = [b"dump", 2, [b"readonly"], 1, 1, 1, [b"@read"]]
+    for keys, found in (([b"k"], (b"k",)), (ResponseError("The command has no key arguments"), ())):
+        ((command,), _) = await plan(DescribedRedis([dump, None], keys), [[b"DUMP", b"k"]], writing=False)
+        assert command.keys == found
+    with pytest.raises(ToolError, match=r"^DUMP: .*Invalid arguments"):
+        await plan(DescribedRedis([dump, None], ResponseError("Invalid arguments")), [[b"DUMP", b"k"]], writing=False)
+    mget = [b"mget", -2, [b"readonly"], 1, -1, 1, [b"@read"]]
+    words = [b"MGET", b"app:a", b"app:b"]
+    ((command,), _) = await plan(DescribedRedis([mget, None], words[:0:-1], "app:"), [words], writing=False)
+    assert command.keys == (b"app:a", b"app:b"), "our own, in their order"
+    with pytest.raises(ToolError, match="find different keys"):
+        await plan(DescribedRedis([mget, None], words[2:], "app:"), [words], writing=False)
 
 
 ACL_USER = ["on", ">reader-password", "~app:*", "+@read", "+@connection", "+info", "+command|info", "-randomkey"]
