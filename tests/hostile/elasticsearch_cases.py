@@ -15,6 +15,9 @@ MIB = 1024 * 1024
 
 SETTINGS = {"cluster.max_shards_per_node": 20_000}
 
+LONG = 100
+"""Documents of 1 MiB: those of a few requests are more than a heap of 1 GiB holds."""
+
 
 def nested(levels: int, inside: Any = "x", name: str = "a") -> Any:
     """Return objects in objects."""
@@ -115,6 +118,10 @@ def fill(node: ElasticsearchNode, *, indices: int = 300, seconds: float = 30) ->
         )
         node.request("POST", "/many/_bulk", lines)
     node.request("POST", "/many/_refresh")
+    index(node, "long", plain)
+    for number in range(LONG):
+        node.request("PUT", f"/long/_doc/{number}", {"n": number, "text": f"word{number} " * 120_000})
+    node.request("POST", "/long/_refresh")
     index(
         node,
         "mapped",
@@ -169,6 +176,7 @@ def cases(node: ElasticsearchNode) -> list[Case]:
     """Return what is asked."""
     ids = [name for name, _ in documents()]
     stars = "*a" * 300
+    top = {"h": {"top_hits": {"size": 100}}}
     found = [
         Case("es_health", {}),
         *(Case("es_health", {"about": [part]}) for part in ("nodes", "indices", "tasks", "allocation", "hot_threads")),
@@ -198,6 +206,14 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         Case("es_get", {"index": "wild", "id": "fields100000", "source": ["field1*"]}),
         Case("es_get", {"index": "wild", "id": "objects7", "source": ["*a*a*a*a*"]}),
         Case("es_get", {"index": "wild", "id": "nothing"}),
+        Case("es_get", {"index": "long", "id": [str(n) for n in range(LONG)]}),
+        Case("es_search", {"index": "long", "size": 1000}),
+        Case("es_search", {"index": "long", "size": 10, "source": ["n"]}),
+        Case("es_search", {"index": "long", "size": 3}),
+        Case(
+            "es_search",
+            {"index": "long", "size": 0, "aggs": {"a": {"terms": {"field": "n", "size": LONG}, "aggs": top}}},
+        ),
         Case("es_get", {"index": "wild" + "x" * 2000, "id": "nothing"}),
     ]
     found += [Case("es_get", {"index": "wild", "id": id}, got(node, id)) for id in ids]

@@ -63,7 +63,7 @@ def attacked(
             cases, env["REDIS_PORT"] = redis_cases.cases(redis.port), str(redis.port)
             neighbour = redis_cases.neighbour(redis.port)
         else:
-            node = opened.enter_context(ElasticsearchNode(settings=elasticsearch_cases.SETTINGS, heap="512m"))
+            node = opened.enter_context(ElasticsearchNode(settings=elasticsearch_cases.SETTINGS, heap="1g"))
             elasticsearch_cases.fill(node, **more)
             cases, env["ES_PORT"] = elasticsearch_cases.cases(node), str(node.port)
             neighbour = elasticsearch_cases.neighbour(node)
