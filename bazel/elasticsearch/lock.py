@@ -20,6 +20,7 @@ from bazel.records import dumps
 
 LOCKS = {
     "artifacts.toml": "lock.json",
+    "mcp.toml": "mcp.json",
     "opensearch2.toml": "opensearch2.json",
     "opensearch3.toml": "opensearch3.json",
 }

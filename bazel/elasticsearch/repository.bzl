@@ -54,7 +54,7 @@ def _fetch_with_maven(ctx, product, jars):
     """Has Maven copy the jars into a folder laid out as a repository, and gives its address."""
     mvn = ctx.which("mvn")
     if not mvn:
-        fail("the embedded %s: mvn is not on this machine's PATH: install it (Debian, Ubuntu: apt-get install maven), " % product +
+        fail("the jars of %s: mvn is not on this machine's PATH: install it (Debian, Ubuntu: apt-get install maven), " % product +
              "or set MAVEN_MIRROR to the address of a Maven repository (--repo_env=MAVEN_MIRROR=...)")
     ctx.report_progress("Maven fetches %d jars" % len(jars))
     ctx.file("maven/pom.xml", _pom(jars))
@@ -78,7 +78,7 @@ def _fetch_with_maven(ctx, product, jars):
 
         # Its first sentence runs over several lines; advice on Maven itself follows.
         reason = " ".join(lines).split(" -> [Help")[0]
-        fail("the embedded %s: Maven can't fetch its jars: %s" % (product, reason[:600] or "it gives no reason"))
+        fail("the jars of %s: Maven can't fetch them: %s" % (product, reason[:600] or "it gives no reason"))
     return "file://%s" % ctx.path("maven/jars")
 
 def _elasticsearch_repository_impl(ctx):

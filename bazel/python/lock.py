@@ -72,7 +72,7 @@ def lock(folder: Path, upgrade: bool) -> None:
     dev = ("requirements_dev.in", TARGETS["amd64"], "requirements_dev.txt", folder / runtime[0][2])
     apart = [
         (f"requirements_{use}.in", TARGETS["amd64"], f"requirements_{use}.txt", None)
-        for use in ("checkov", "docs", "frameworks", "frameworks1", "go", "mcp1", "peers")
+        for use in ("adk", "checkov", "docs", "frameworks", "frameworks1", "go", "mcp1", "peers")
     ]
     for source, cpu, name, constraint in [*runtime, dev, *apart]:
         output = folder / name

@@ -34,7 +34,7 @@ STEPS: dict[str, Steps] = {
             "tool": "redis_transaction",
             "arguments": {"commands": [["SET", "n", "1"], ["INCRBY", "n", "2"]]},
         },
-        "error": {"tool": "redis_read", "arguments": {}},
+        "error": {"tool": "redis_transaction", "arguments": {"commands": [["NOSUCH"]]}},
         "large": {"tool": "redis_read", "arguments": {"key": "large"}},
         "resources": {},
         "templates": {},
@@ -56,7 +56,7 @@ STEPS: dict[str, Steps] = {
                 "sort": [{"n": "desc"}],
             },
         },
-        "error": {"tool": "es_get", "arguments": {}},
+        "error": {"tool": "es_get", "arguments": {"index": "none", "id": "1"}},
         "large": {"tool": "es_get", "arguments": {"index": "large", "id": "1"}},
         "resources": {},
         "templates": {},
@@ -75,7 +75,10 @@ STEPS: dict[str, Steps] = {
         },
     },
 }
-"""What is asked of each server. Elasticsearch's has no tool that lasts, which could be cancelled."""
+"""What is asked of each server. Elasticsearch's has no tool that lasts, which could be cancelled.
+
+The error is one that only the server can find: some clients check arguments themselves.
+"""
 
 CALLS = ("nested", "error", "large")
 """Steps that are a call, and no more."""

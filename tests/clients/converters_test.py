@@ -26,8 +26,8 @@ CALLS: dict[str, dict[str, Any]] = {
 
 ANSWERS = {"redis": '"replies":["OK",3]', "elasticsearch": '"hits":[{"id":"2"'}
 
-OWN = ("Failed to discover OAuth",)
-"""What libraries warn of with every server that needs no login."""
+OWN = ("Failed to discover OAuth", "Failed to configure mTLS")
+"""What libraries warn of with every server that needs no login, or without one at their maker's."""
 
 
 @pytest.fixture(scope="module", params=CALLS)

@@ -93,7 +93,35 @@ ALL_CLIENTS = [
         (None,),
         lacks=frozenset({"templates", "completion", "progress", "cancel", "cancelled", "restart"}),
     ),
+    Client(
+        "adk",
+        "Agent Development Kit (google-adk)",
+        ("ADK",),
+        (None,),
+        lacks=frozenset({"templates", "resource", "prompts", "prompt", "completion", "cancel", "cancelled"}),
+        nightly=True,
+    ),
+    Client(
+        "codex",
+        "Codex",
+        ("CODEX_DRIVER", "NODE", "CLIENT_MODULES/@openai/codex/bin/codex.js"),
+        (None,),
+        lacks=frozenset({"prompts", "prompt", "completion", "progress", "cancel", "cancelled"}),
+        hides_why=True,
+        nightly=True,
+    ),
     Client("fastmcp", "FastMCP", ("FASTMCP",), ("2026-07-28",), nightly=True),
+    Client(
+        "gemini-cli",
+        "Gemini CLI",
+        ("GEMINI_DRIVER", "NODE", "CLIENT_MODULES/@google/gemini-cli/bundle/gemini.js"),
+        (None,),
+        lacks=frozenset(
+            {"templates", "resource", "prompts", "completion", "progress", "cancel", "cancelled", "restart"}
+        ),
+        hides_why=True,
+        nightly=True,
+    ),
     Client(
         "inspector",
         "MCP Inspector, command line",
@@ -123,6 +151,15 @@ ALL_CLIENTS = [
         nightly=True,
     ),
     Client("go", "Go SDK", ("GO",), ALL, hides_why=True),
+    Client(
+        "java",
+        "Java SDK",
+        ("JAVA_DRIVER", "JAVA_JAR", "JAVA_SDK"),
+        OLD,
+        lacks=frozenset({"cancelled"}),
+        hides_why=True,
+        nightly=True,
+    ),
     Client("python-1", "Python SDK 1", ("PYTHON1",), OLD, lacks=frozenset({"cancelled"}), hides_why=True),
     Client("python-2", "Python SDK 2", ("PYTHON2",), ALL),
     Client(

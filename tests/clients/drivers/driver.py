@@ -59,6 +59,26 @@ class Steps:
         return "cancelled" if call.cancelled() else "not cancelled"
 
 
+class Lists(Steps):
+    """Steps of clients whose methods return what is listed, and no page of it."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    async def tools(self) -> list[str]:
+        return [tool.name for tool in await self.client.list_tools()]
+
+    async def resources(self) -> list[str]:
+        return [str(one.uri) for one in await self.client.list_resources()]
+
+    async def prompts(self) -> list[str]:
+        return [one.name for one in await self.client.list_prompts()]
+
+    async def prompt(self, name: str, arguments: dict[str, str]) -> str:
+        content = (await self.client.get_prompt(name, arguments)).messages[0].content
+        return str(content.text)
+
+
 async def run(connect: Callable[[dict[str, Any]], AbstractAsyncContextManager[Any]]) -> None:
     """Run all cases.
 

@@ -12,13 +12,10 @@ from fastmcp import Client
 from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
 from mcp_types import ResourceTemplateReference
 
-from tests.clients.drivers.driver import Steps, run
+from tests.clients.drivers.driver import Lists, run
 
 
-class Driver(Steps):
-    def __init__(self, client: Client) -> None:
-        self.client = client
-
+class Driver(Lists):
     async def connect(self) -> dict[str, Any]:
         server = self.client.server_info
         return {
@@ -27,30 +24,15 @@ class Driver(Steps):
             "server": server and server.name,
         }
 
-    async def tools(self) -> list[str]:
-        return [tool.name for tool in await self.client.list_tools()]
-
     async def call(self, tool: str, arguments: dict[str, Any], progress: Any = None) -> dict[str, Any]:
         found = await self.client.call_tool(tool, arguments, progress_handler=progress, raise_on_error=False)
-        text: Any = found.content[0]
-        return {"error": found.is_error, "text": text.text, "structured": found.structured_content}
-
-    async def resources(self) -> list[str]:
-        return [str(one.uri) for one in await self.client.list_resources()]
+        return {"error": found.is_error, "text": found.content[0].text, "structured": found.structured_content}
 
     async def templates(self) -> list[str]:
         return [one.uri_template for one in await self.client.list_resource_templates()]
 
     async def resource(self, uri: str) -> str:
-        content: Any = (await self.client.read_resource(uri))[0]
-        return str(content.text)
-
-    async def prompts(self) -> list[str]:
-        return [one.name for one in await self.client.list_prompts()]
-
-    async def prompt(self, name: str, arguments: dict[str, str]) -> str:
-        content: Any = (await self.client.get_prompt(name, arguments)).messages[0].content
-        return str(content.text)
+        return str((await self.client.read_resource(uri))[0].text)
 
     async def completion(self, uri: str, argument: str, value: str) -> list[str]:
         template = ResourceTemplateReference(uri=uri)

@@ -9,41 +9,22 @@ from importlib.metadata import version
 from typing import Any
 
 from mcp_use import MCPClient
-from mcp_use.client.session import MCPSession
 from mcp_use.logging import Logger
 from pydantic import AnyUrl
 
-from tests.clients.drivers.driver import run
+from tests.clients.drivers.driver import Lists, run
 
 
-class Driver:
-    def __init__(self, session: MCPSession) -> None:
-        self.session = session
-
+class Driver(Lists):
     async def connect(self) -> dict[str, Any]:
         return {"client": version("mcp-use"), "protocol": None, "server": None}
 
-    async def tools(self) -> list[str]:
-        return [tool.name for tool in await self.session.list_tools()]
-
     async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        found = await self.session.call_tool(tool, arguments)
-        text: Any = found.content[0]
-        return {"error": found.isError, "text": text.text, "structured": found.structuredContent}
-
-    async def resources(self) -> list[str]:
-        return [str(one.uri) for one in await self.session.list_resources()]
+        found = await self.client.call_tool(tool, arguments)
+        return {"error": found.isError, "text": found.content[0].text, "structured": found.structuredContent}
 
     async def resource(self, uri: str) -> str:
-        content: Any = (await self.session.read_resource(AnyUrl(uri))).contents[0]
-        return str(content.text)
-
-    async def prompts(self) -> list[str]:
-        return [one.name for one in await self.session.list_prompts()]
-
-    async def prompt(self, name: str, arguments: dict[str, str]) -> str:
-        content: Any = (await self.session.get_prompt(name, arguments)).messages[0].content
-        return str(content.text)
+        return str((await self.client.read_resource(AnyUrl(uri))).contents[0].text)
 
 
 @asynccontextmanager
