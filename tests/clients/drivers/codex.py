@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 from tests.clients.drivers.driver import run
@@ -23,9 +23,9 @@ NAME = "store"
 
 
 class Codex:
-    def __init__(self, case: dict[str, Any], home: str) -> None:
+    def __init__(self, case: dict[str, Any], home: str, stack: ExitStack) -> None:
         token = case.get("headers", {}).get("Authorization", "").removeprefix("Bearer ")
-        self.case, self.home = case, home
+        self.case, self.home, self.stack = case, home, stack
         self.env = {
             "HOME": home,
             "PATH": "/usr/bin:/bin",
@@ -33,15 +33,6 @@ class Codex:
             "NO_PROXY": "127.0.0.1",
             "TOKEN": token,
         }
-        self.app = subprocess.Popen(
-            [*PROGRAM, "app-server"],
-            env=self.env,
-            cwd=home,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
         self.last = 0
 
     def codex(self, *words: str) -> str:
@@ -49,6 +40,20 @@ class Codex:
             [*PROGRAM, *words], env=self.env, cwd=self.home, capture_output=True, text=True, check=True
         )
         return done.stdout
+
+    def begin(self) -> None:
+        self.app = self.stack.enter_context(
+            subprocess.Popen(
+                # By default it gives a server 10 s to start.
+                [*PROGRAM, "app-server", "--config", f"mcp_servers.{NAME}.startup_timeout_sec=120"],
+                env=self.env,
+                cwd=self.home,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        )
 
     def send(self, **message: Any) -> None:
         assert self.app.stdin
@@ -82,6 +87,7 @@ class Codex:
             settings = [word for name, value in case["env"].items() for word in ("--env", f"{name}={value}")]
             self.codex("mcp", "add", NAME, *settings, "--", case["command"], *case["args"])
         assert NAME in self.codex("mcp", "list")
+        self.begin()
         self.ask("initialize", clientInfo={"name": "driver", "version": "1"})
         self.send(method="initialized")
         self.thread = self.ask("thread/start")["thread"]["id"]
@@ -115,12 +121,8 @@ class Codex:
 
 @asynccontextmanager
 async def connect(case: dict[str, Any]) -> AsyncIterator[Codex]:
-    with tempfile.TemporaryDirectory(dir=os.environ.get("TEST_TMPDIR")) as home:
-        driven = Codex(case, home)
-        try:
-            yield driven
-        finally:
-            driven.app.communicate()  # it ends with its standard input
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TEST_TMPDIR")) as home, ExitStack() as stack:
+        yield Codex(case, home, stack)  # the app server ends with its standard input
 
 
 asyncio.run(run(connect))
