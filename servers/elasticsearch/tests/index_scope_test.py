@@ -650,7 +650,14 @@ def test_the_indices_that_a_body_names(body: Any, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"pit": {"id": "x"}}, {"enrich": {}}, {"pipeline": {"name": "p"}}, {"a": [{"pit": 1}]}]
+    "body",
+    [
+        {"pit": {"id": "x"}},
+        {"enrich": {}},
+        {"pipeline": {"name": "p"}},
+        {"a": [{"pit": 1}]},
+        {"match": {"a": {"pit": 1, "b": 2}}},
+    ],
 )
 def test_what_may_lead_to_any_index(body: Any) -> None:
     with pytest.raises(ToolError, match="is refused where MCP_INDEX_PATTERNS limits this server"):
