@@ -25,7 +25,7 @@ async def adk(url: str, tool: str, arguments: dict[str, Any]) -> AsyncIterator[S
             result = request.contents[-1].parts[-1].function_response
             seen.called = result and result.response
             part = types.Part(text="done") if result else types.Part.from_function_call(name=tool, args=arguments)
-            usage = types.GenerateContentResponseUsageMetadata(total_token_count=1)
+            usage = types.GenerateContentResponseUsageMetadata(prompt_token_count=1, candidates_token_count=1)
             yield LlmResponse(content=types.Content(role="model", parts=[part]), usage_metadata=usage)
 
     toolset = McpToolset(connection_params=StreamableHTTPConnectionParams(url=url))
