@@ -16,6 +16,7 @@ _STDLIB = "usr/lib/python3.11/"
 _TEST_PROGRAMS = {
     "docker_registry": {"docker-registry": "/usr/bin/docker-registry"},
     "qemu": {"qemu-aarch64": "/usr/bin/qemu-aarch64"},
+    "rust": {"cargo": "/usr/bin/cargo", "rustc": "/usr/bin/rustc"},
 }
 
 def _debian_impl(ctx):

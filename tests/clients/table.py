@@ -162,6 +162,7 @@ ALL_CLIENTS = [
     ),
     Client("python-1", "Python SDK 1", ("PYTHON1",), OLD, lacks=frozenset({"cancelled"}), hides_why=True),
     Client("python-2", "Python SDK 2", ("PYTHON2",), ALL),
+    Client("rust", "Rust SDK", ("RUST",), ALL, hides_why=True, nightly=True),
     Client(
         "typescript-1",
         "TypeScript SDK 1",

@@ -1,0 +1,68 @@
+"""Renews lock.json from the Cargo.toml of the tests' client: version and sha256 of each crate.
+
+cargo resolves them, from wherever its configuration on this machine says. The lock is not cargo's own, which names the registry.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from bazel.records import dumps
+
+MANIFEST = "tests/clients/drivers/rust/Cargo.toml"
+LOCK = "bazel/rust/lock.json"
+
+
+class LockError(Exception):
+    """The lock can't be made; the message says what to do."""
+
+
+def reduced(lock: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the crates of a Cargo.lock, without the package that needs them.
+
+    Raises:
+        LockError: a crate does not come from a registry, which alone gives a checksum.
+    """
+    crates = [package for package in lock["package"] if package["name"] != "driver"]
+    if bare := [crate["name"] for crate in crates if "checksum" not in crate]:
+        raise LockError(f"no checksum for {', '.join(bare)}: take it from a registry")
+    return [{"name": crate["name"], "version": crate["version"], "sha256": crate["checksum"]} for crate in crates]
+
+
+def resolve(manifest: str) -> dict[str, Any]:
+    """Return the Cargo.lock that cargo makes of a Cargo.toml.
+
+    Raises:
+        LockError: there is no cargo, or it can't resolve a crate.
+    """
+    with tempfile.TemporaryDirectory(prefix="lock_crates.") as folder:
+        Path(folder, "Cargo.toml").write_text(manifest)
+        Path(folder, "main.rs").touch()
+        try:
+            command = ["cargo", "generate-lockfile", "--quiet"]
+            done = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
+        except FileNotFoundError:
+            raise LockError("cargo is not on this machine: install it (Debian: apt-get install cargo)") from None
+        if done.returncode:
+            raise LockError(f"cargo failed: {done.stderr.strip()[-600:] or 'it gave no reason'}")
+        return tomllib.loads(Path(folder, "Cargo.lock").read_text())
+
+
+def main() -> None:
+    argparse.ArgumentParser(prog="lock_crates", description=(__doc__ or "").splitlines()[0]).parse_args()
+    workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."))
+    try:
+        crates = reduced(resolve((workspace / MANIFEST).read_text()))
+    except LockError as error:
+        sys.exit(f"lock_crates: {error}")
+    (workspace / LOCK).write_text(dumps(crates, 1) + "\n")
+    print(f"lock_crates: {len(crates)} crates locked in {LOCK}")
+
+
+if __name__ == "__main__":
+    main()
