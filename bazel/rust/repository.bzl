@@ -10,6 +10,7 @@ exports_files(["crates/vendor"])
 
 _MANIFEST = """[package]
 name = "crates"
+version = "0.0.0"
 edition = "2024"
 
 [[bin]]
@@ -54,8 +55,9 @@ def _crates_repository_impl(ctx):
                 sha256,
                 crate["sha256"],
             ))
-    if len(found) > 1:  # the program itself
-        fail("bazel/rust/lock.json lacks crates: run `bazel run //tools:lock_crates`: %s" % found.keys())
+    found.pop(("crates", "0.0.0"))
+    if found:
+        fail("bazel/rust/lock.json lacks %s: run `bazel run //tools:lock_crates`" % ", ".join([" ".join(crate) for crate in found]))
     ctx.file("BUILD.bazel", _BUILD)
 
 crates_repository = repository_rule(
