@@ -8,7 +8,7 @@ import pytest
 SUITE = Path(__file__).parent / "suite"
 
 # In this order: what everything else rests on comes first.
-MODULES = ("commands", "mission", "admission", "resources", "isolation", "recovery", "upgrades", "data")
+MODULES = ("commands", "mission", "admission", "resources", "hostile", "isolation", "recovery", "upgrades", "data")
 
 
 def main(words: list[str]) -> int:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.benchmark.limits import MIB, Group, available
 from tools.backends.process import Process
@@ -113,6 +113,26 @@ class Report:
     """By idle or loaded: wall seconds of another client's requests to the store."""
 
 
+class Target(Protocol):
+    """A server that is attacked."""
+
+    port: int
+
+    @property
+    def running(self) -> bool:
+        """Return whether it runs."""
+
+    @property
+    def exit_code(self) -> int | None:
+        """Return with what it ended; None while it runs."""
+
+    def memory(self) -> float:
+        """Return MiB in use."""
+
+    def longest_turn(self) -> float:
+        """Return CPU seconds of the longest turn of the event loop since the last look; 0 where it is not seen."""
+
+
 class Server(Process):
     """A server of ours, metered, and limited where control groups can be made."""
 
@@ -129,26 +149,12 @@ class Server(Process):
         if self._group:
             self._limited.enter_context(self._group)
         super().__enter__()
-        self.wait_until(lambda: self.get("/ready")[0] == 200, 120)
+        self.wait_until(lambda: get(self.port, "/ready")[0] == 200, 120)
         return self
 
     def __exit__(self, *details: Any) -> None:
         super().__exit__(*details)
         self._limited.close()
-
-    def get(self, path: str, timeout: float = PROBE_TIMEOUT) -> tuple[int, str]:
-        """Return status and body of a GET; status 0 without an answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode(errors="replace")
-        except OSError as error:
-            return 0, type(error).__name__
-        except http.client.HTTPException as error:
-            return 0, repr(error)
-        finally:
-            connection.close()
 
     def limit_cpus(self) -> None:
         """From now on the server has no more CPU than the chart gives it."""
@@ -173,6 +179,21 @@ class Server(Process):
             text = log.read()
         self._read += len(text)
         return max((float(found) for found in re.findall(rb"^turn ([\d.]+)$", text, re.M)), default=0.0)
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    """Return status and body of a GET; status 0 without an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROBE_TIMEOUT)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")
+    except OSError as error:
+        return 0, type(error).__name__
+    except http.client.HTTPException as error:
+        return 0, repr(error)
+    finally:
+        connection.close()
 
 
 def ask(connection: http.client.HTTPConnection, case: Case) -> tuple[str, str]:
@@ -223,7 +244,7 @@ def ask(connection: http.client.HTTPConnection, case: Case) -> tuple[str, str]:
 class Attack:
     """The attack on one server; its `report` grows."""
 
-    def __init__(self, server: Server, cases: Sequence[Case], neighbour: Callable[[], object]) -> None:
+    def __init__(self, server: Target, cases: Sequence[Case], neighbour: Callable[[], object]) -> None:
         """
         Args:
             neighbour: a request of another client to the store; raises if it fails
@@ -251,7 +272,7 @@ class Attack:
         in_a_row = 0
         while not self._ended.wait(PROBE_PERIOD):
             began = time.monotonic()
-            status, body = self.server.get(path)
+            status, body = get(self.server.port, path)
             self.report.probes.setdefault(path, []).append(time.monotonic() - began)
             in_a_row = 0 if status == 200 else in_a_row + 1
             if status != 200:

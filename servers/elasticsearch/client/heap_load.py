@@ -32,7 +32,7 @@ _SEARCH = re.compile(
     r"(.*)/(_search|_count|_query|_sql|_eql/search|_rank_eval|_terms_enum|_validate/query|_explain/.*)"
 )
 _BY_ID = re.compile(r"(.*/(_doc|_source|_termvectors))/.*")
-_WAITING = re.compile(r"/_pit|.*/(hot_threads|point_in_time)")
+_WAITING = re.compile(r".*/(_pit|hot_threads|point_in_time)")
 """Short answers that take their time."""
 
 
@@ -48,7 +48,16 @@ def hits(path: str, params: Mapping[str, str], body: Mapping[str, Any]) -> int:
 
 
 def _number(value: Any) -> int:
-    return int(value) if str(value).isdecimal() else 1
+    if isinstance(value, str) and value.isdecimal():
+        return int(value[:9])
+    return max(value, 0) if isinstance(value, int) else 1
+
+
+def _is_whole(source: Any) -> bool:
+    """Return whether `_source` asks for whole documents."""
+    if isinstance(source, Mapping):
+        source = source.get("includes", source.get("include"))
+    return source is not False and (not source or source is True or "*" in source)
 
 
 def _inner_hits(part: Any) -> int:
@@ -73,8 +82,8 @@ def _top_hits(aggs: Any) -> int:
         for kind, asked in agg.items():
             if not isinstance(asked, Mapping):
                 continue
-            if kind == "top_hits" and not isinstance(asked.get("_source", True), list | str | Mapping):
-                many += _number(asked.get("size", 3)) if asked.get("_source", True) else 0
+            if kind == "top_hits":
+                many += _number(asked.get("size", 3)) if _is_whole(asked.get("_source")) else 0
             elif kind not in ("aggs", "aggregations", "meta"):
                 below = _top_hits(agg.get("aggs")) + _top_hits(agg.get("aggregations"))
                 many += below and below * _buckets(kind, asked)
@@ -95,7 +104,7 @@ class HeapLoad:
         busy = "Elasticsearch is busy with {} of other calls, so nothing was done: try again in a few seconds"
         self._searches = MemoryBudget(AT_ONCE, busy.format("searches"))
         self._others = MemoryBudget(AT_ONCE, busy.format("requests"))
-        self._known: dict[str, int] = {}
+        self._known: dict[int, int] = {}
 
     def expected(self, path: str, params: Mapping[str, str], body: Mapping[str, Any]) -> int:
         """Return the bytes that an answer is expected to have."""
@@ -136,7 +145,7 @@ class HeapLoad:
             yield came
 
 
-def _like(path: str) -> str:
-    """Return what answers of about the same length have in common: the path without the document's id."""
+def _like(path: str) -> int:
+    """Return what answers of about the same length have in common: a hash of the path without the document's id."""
     found = _BY_ID.fullmatch(path)
-    return found[1] if found else path
+    return hash(found[1] if found else path)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from servers.elasticsearch.client.heap_load import AT_ONCE, KNOWN, HeapLoad
+from servers.elasticsearch.client.heap_load import AT_ONCE, KNOWN, HeapLoad, hits
 from servers.elasticsearch.tests.conftest import call, error, fill, ok
 from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
 from tools.backends.elasticsearch import ElasticsearchNode
@@ -129,3 +129,31 @@ def test_what_is_known_is_bounded_and_not_forgotten_at_once() -> None:
         assert load.expected("/a/_search", {}, {}) > AT_ONCE // 10  # forgotten
 
     asyncio.run(learn())
+
+
+@pytest.mark.parametrize(
+    ("body", "documents"),
+    [
+        ({}, 10),
+        ({"size": 0}, 1),
+        ({"size": 10**400}, 10**400),
+        ({"size": -5}, 1),
+        ({"size": "7" * 5000}, 777_777_777),
+        ({"size": 0, "aggs": {"a": {"terms": {"field": "n"}, "aggs": TOP}}}, 90),
+        ({"aggs": {"a": {"terms": {"size": 50}, "aggregations": {"b": {"nested": {}, "aggs": TOP}}}}}, 460),
+        ({"size": 0, "aggs": {"a": {"histogram": {"field": "n"}, "aggs": TOP}}}, 900),
+        *(
+            ({"size": 0, "aggs": {"top": {"top_hits": {"size": 9, "_source": source}}}}, many)
+            for source, many in (
+                (False, 1), (["n"], 1), ("n", 1), ({"includes": ["n"]}, 1),
+                (True, 9), (None, 9), ([], 9), ("*", 9), (["n", "*"], 9), ({}, 9), ({"excludes": ["n"]}, 9),
+            )
+        ),
+        ({"collapse": {"field": "n", "inner_hits": [{"name": "a", "size": 2}, {"name": "b"}]}}, 60),
+        ({"query": {"bool": {"must": [{"nested": {"path": "n", "query": {}, "inner_hits": {}}}]}}}, 40),
+        ({"aggs": ["a"], "collapse": {"inner_hits": "a"}, "query": 1}, 10),
+    ],
+)  # fmt: skip
+def test_documents_of_a_search(body: dict[str, Any], documents: int) -> None:
+    assert hits("/a/_search", {}, body) == documents
+    assert hits("/a/_count", {}, body) == 1

@@ -142,12 +142,20 @@ async def _several(
                 await _add(call, index, [{"_id": left.pop(0), "too_long": str(error)}], result, room, most)
             batch = 1
             continue
-        read += (length := size(answer["docs"]))
+        read += (length := _length(answer["docs"]))
         left, batch = left[batch:], max(min(batch, len(left)) * BATCH_BYTES // length, 1)
         await _add(call, index, answer["docs"], result, room, most)
     if left:
         result.setdefault("left_out", []).extend(left)
     return result
+
+
+def _length(docs: list[Any]) -> int:
+    """Return the bytes of documents; those that are too deep to be measured count as long."""
+    try:
+        return size(docs)
+    except RecursionError:
+        return BATCH_BYTES
 
 
 async def _add(

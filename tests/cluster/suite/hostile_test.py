@@ -1,0 +1,74 @@
+"""Hostile data: no stored value, argument or crowd ends a sidecar in its pod, or the store beside it."""
+
+from typing import Any
+
+import pytest
+
+from tests.cluster.helpers import Node
+from tests.cluster.kube import Kube
+from tests.cluster.release import ONLY_STORES, SIDECAR, Release, Store, merge, of_sidecars
+from tests.hostile import elasticsearch_cases, redis_cases
+from tests.hostile.attack import Attack
+from tests.hostile.run import faults, figures
+from tools.backends.elasticsearch import ElasticsearchNode
+
+VALUES = merge(
+    ONLY_STORES,
+    of_sidecars(allowWrites=True),
+    {
+        # The data are more than a gigabyte.
+        "redis": {"resources": {"limits": {"memory": "3Gi"}}},
+        "elasticsearch": {"heapSize": "1g", "resources": {"limits": {"memory": "2Gi"}}},
+    },
+)
+
+CLIENTS = (8, 64, 300)
+
+
+class ForwardedElasticsearch(ElasticsearchNode):
+    """The Elasticsearch behind a forwarded port."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+
+class ForwardedSidecar:
+    """The sidecar behind a forwarded port. What becomes of its container, the API server tells at the end."""
+
+    running, exit_code = True, None
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def memory(self) -> float:
+        return 0.0
+
+    def longest_turn(self) -> float:
+        return 0.0
+
+
+def test_hostile_data_ends_nothing(
+    request: pytest.FixtureRequest, release: Release, kube: Kube, node: Node, table: list[str], store: Store
+) -> None:
+    release.apply(VALUES, "2/2")
+    kube.run("delete", "pod", store.pod, "--wait=true")
+    release.wait(store, "2/2")
+    with kube.forward(f"pod/{store.pod}", store.port) as port, kube.forward(f"pod/{store.pod}", 9000) as sidecar:
+        cases: Any
+        if store.chart == "redis":
+            redis_cases.fill(port)
+            cases, neighbour = redis_cases.cases(port), redis_cases.neighbour(port)
+        else:
+            backend = ForwardedElasticsearch(port)
+            elasticsearch_cases.fill(backend, indices=50)
+            cases, neighbour = elasticsearch_cases.cases(backend), elasticsearch_cases.neighbour(backend)
+        attack = Attack(ForwardedSidecar(sidecar), cases, neighbour)
+        with attack.watched():
+            attack.alone()
+            for many in CLIENTS:
+                attack.crowd(many, request.config.getoption("--soak") / 8)
+    pod = kube.the_pod(store.pod)
+    peak = node.usage(pod.container_id(SIDECAR))["peak"]
+    table += ["", f"hostile data, {store}: peak memory {peak} MiB", *(": ".join(row) for row in figures(attack.report))]
+    assert (pod.restarts(SIDECAR), pod.restarts(store.container)) == (0, 0), pod
+    assert faults(attack.report) == []
