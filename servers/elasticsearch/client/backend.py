@@ -433,7 +433,7 @@ class ElasticsearchBackend:
         longest = AnswerMemory(BUDGET.get(None)).longest
         if self._load.expected(path, params, body) <= longest:
             return
-        beside = ("aggregations", "aggs", "size", "suggest", "track_total_hits")
+        beside = ("aggregations", "aggs", "rest_total_hits_as_int", "size", "suggest", "track_total_hits")
         few = {name: part for name, part in body.items() if name not in beside} | {
             "size": PROBE,
             "track_total_hits": many,

@@ -64,6 +64,11 @@ async def test_a_large_page_of_short_hits_is_given(client: Client) -> None:
     assert sorted(bare["ids"], key=int) == list(DOCUMENTS)
     some = await ok(client, "es_search", index="long", source=["n"], size=1000, sort=["n"])
     assert [hit["source"] for hit in some["hits"]] == [{"n": n} for n in range(41)]
+    plain = await ok(
+        client, "es_request", path="/long/_search", method="POST",
+        params={"size": 1000, "_source": "n", "rest_total_hits_as_int": True}, body={"track_total_hits": True},
+    )  # fmt: skip
+    assert plain["answer"]["hits"]["total"] == 41
     few = await ok(client, "es_search", index="long", size=1000, query={"ids": {"values": ["1", "2"]}})
     assert [len(hit["source"]["text"]) > 1000 for hit in few["hits"]] == [True, True]
 
