@@ -68,7 +68,8 @@ def test_hostile_data_ends_nothing(
             for many in CLIENTS:
                 attack.crowd(many, request.config.getoption("--soak") / 8)
     pod = kube.the_pod(store.pod)
+    ended = {name: (pod.restarts(name), pod.reasons(name), pod.exit_codes(name)) for name in (SIDECAR, store.container)}
+    assert not any(restarts or codes for restarts, _, codes in ended.values()), ended
     peak = node.usage(pod.container_id(SIDECAR))["peak"]
     table += ["", f"hostile data, {store}: peak memory {peak} MiB", *(": ".join(row) for row in figures(attack.report))]
-    assert (pod.restarts(SIDECAR), pod.restarts(store.container)) == (0, 0), pod
     assert faults(attack.report) == []
