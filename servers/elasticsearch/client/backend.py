@@ -431,7 +431,7 @@ class ElasticsearchBackend:
             AnswerTooLong: it is.
         """
         longest = AnswerMemory(BUDGET.get(None)).longest
-        if self._load.expected(path, params, body) <= longest:
+        if self._load.expected(path, many) <= longest:
             return
         beside = ("aggregations", "aggs", "rest_total_hits_as_int", "size", "suggest", "track_total_hits")
         few = {name: part for name, part in body.items() if name not in beside} | {

@@ -106,10 +106,10 @@ class HeapLoad:
         self._others = MemoryBudget(AT_ONCE, busy.format("requests"))
         self._known: dict[int, int] = {}
 
-    def expected(self, path: str, params: Mapping[str, str], body: Mapping[str, Any]) -> int:
-        """Return the bytes that an answer is expected to have."""
+    def expected(self, path: str, many: int) -> int:
+        """Return the bytes that an answer with so many documents is expected to have."""
         known = self._known.get(_like(path))
-        return UNKNOWN if known is None else known * hits(path, params, body)
+        return UNKNOWN if known is None else known * many
 
     @asynccontextmanager
     async def hold(
@@ -141,7 +141,7 @@ class HeapLoad:
             yield came
             return
         budget, least = (self._searches, LEAST_HIT) if _SEARCH.fullmatch(path) else (self._others, LEAST_ANSWER)
-        async with budget.hold(min(max(self.expected(path, params, body), least * many), AT_ONCE)):
+        async with budget.hold(min(max(self.expected(path, many), least * many), AT_ONCE)):
             yield came
 
 
