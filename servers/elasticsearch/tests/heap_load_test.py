@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,19 @@ DOCUMENTS = {str(n): {"n": n, "text": "x" * 300_000} for n in range(40)} | {"40"
 TOP = {"top": {"top_hits": {"size": 9}}}
 
 
+@pytest.fixture(scope="session")
+def node() -> Iterator[ElasticsearchNode]:
+    """A node with the documents. They come one by one, for together they are more than it takes at once."""
+    with ElasticsearchNode(cluster="tests", heap="512m") as running:
+        fill(running, "long", {}, {"dynamic": False, "properties": {"n": {"type": "long"}}})
+        for id, document in DOCUMENTS.items():
+            running.request("PUT", f"/long/_doc/{id}", document)
+        running.request("POST", "/long/_refresh")
+        yield running
+
+
 @pytest.fixture
-async def client(sidecar: Sidecar, elasticsearch: ElasticsearchNode) -> AsyncIterator[Client]:
-    fill(elasticsearch, "long", DOCUMENTS)
+async def client(sidecar: Sidecar) -> AsyncIterator[Client]:
     async with Client(sidecar.url + "/mcp") as connected:
         yield connected
 
