@@ -23,6 +23,12 @@ FIRST_CHECK = 2.0
 BACKOFF = (0.25, 0.5, 1.0, 2.0, 5.0)
 """Seconds between checks of one that is away; the last goes on."""
 
+LATE = 1.0
+"""Seconds by which the event loop may be late: what fails meanwhile may have failed for want of CPU time here."""
+
+MOST_DOUBTFUL = 6
+"""Checks in a row that have to fail so, before a store that was up counts as away."""
+
 
 deadline: ContextVar[float] = ContextVar("deadline")
 """Until when what is under way has to be done, in the event loop's time."""
@@ -79,6 +85,31 @@ class Backend(Protocol):
         ...
 
 
+class Lateness:
+    """The most seconds by which the event loop was late, inside this context."""
+
+    async def __aenter__(self) -> Lateness:
+        self._loop = asyncio.get_running_loop()
+        self._most = 0.0
+        self._due = self._loop.time()
+        self._watch = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        self._watch.cancel()
+
+    @property
+    def seconds(self) -> float:
+        """Return them."""
+        return max(self._most, self._loop.time() - self._due)
+
+    async def _run(self) -> None:
+        while True:
+            self._due = self._loop.time() + LATE / 4
+            await asyncio.sleep(LATE / 4)
+            self._most = self.seconds
+
+
 class Monitor:
     """Keep asking a backend whether it serves, and log each change."""
 
@@ -96,36 +127,47 @@ class Monitor:
         """Check for ever; cancel it to stop."""
         failures = 0
         while True:
-            deadline.set(asyncio.get_running_loop().time() + INTERVAL)
-            try:
-                detail, up = await asyncio.wait_for(self._backend.check(), INTERVAL), True
-            except BackendError as error:
-                detail, up = str(error), False
-            except TimeoutError:
-                detail, up = f"{self._backend.address} did not answer within {INTERVAL:g} s", False
-            except Exception as error:
-                # The watch goes on whatever a client library raises.
-                logger.exception("checking the backend failed", extra={"backend": self._backend.address})
-                detail, up = f"{self._backend.address}: {type(error).__name__}", False
-            self.reached = self.reached or up
-            self._checked.set()
-            detail = plain(hide(detail), 1000)
-            if (up, detail) != (self.up, self.detail):
-                if up != self.up:
-                    self.since = time.time()
-                self.up, self.detail = up, detail
-                logger.log(
-                    logging.INFO if up else logging.WARNING,
-                    "backend is up" if up else "backend is away",
-                    extra={"backend": self._backend.address, "detail": detail},
-                )
+            async with Lateness() as lateness:
+                detail, up = await self._asked()
             failures = 0 if up else failures + 1
+            if up or not self.up or lateness.seconds < LATE or failures >= MOST_DOUBTFUL:
+                self._tell(detail, up)
+            self._checked.set()
             pause = INTERVAL if up else BACKOFF[min(failures, len(BACKOFF)) - 1]
             self._wake.clear()
             try:
                 await asyncio.wait_for(self._wake.wait(), pause)
             except TimeoutError:
                 pass
+
+    async def _asked(self) -> tuple[str, bool]:
+        """Return what one check found, and whether the store is up."""
+        deadline.set(asyncio.get_running_loop().time() + INTERVAL)
+        try:
+            return await asyncio.wait_for(self._backend.check(), INTERVAL), True
+        except BackendError as error:
+            return str(error), False
+        except TimeoutError:
+            return f"{self._backend.address} did not answer within {INTERVAL:g} s", False
+        except Exception as error:
+            # The watch goes on whatever a client library raises.
+            logger.exception("checking the backend failed", extra={"backend": self._backend.address})
+            return f"{self._backend.address}: {type(error).__name__}", False
+
+    def _tell(self, detail: str, up: bool) -> None:
+        """Take up the store's state, and log it if it is new."""
+        self.reached = self.reached or up
+        detail = plain(hide(detail), 1000)
+        if (up, detail) == (self.up, self.detail):
+            return
+        if up != self.up:
+            self.since = time.time()
+        self.up, self.detail = up, detail
+        logger.log(
+            logging.INFO if up else logging.WARNING,
+            "backend is up" if up else "backend is away",
+            extra={"backend": self._backend.address, "detail": detail},
+        )
 
     async def first_check(self) -> None:
         """Wait for the end of the first check, FIRST_CHECK seconds at most."""

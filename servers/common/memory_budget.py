@@ -7,9 +7,10 @@ which they asked, so that a large one is not overtaken for ever.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -41,10 +42,10 @@ class TooLarge(ToolError):
     """An answer takes more than the whole budget. Nothing was asked."""
 
 
-def default_size(root: Path = CGROUPS, own: Path = OWN_CGROUPS) -> int:
-    """Return the bytes of the budget that fit the memory limit of the control group: 24 MiB of 128 MiB.
+def memory_limit(root: Path = CGROUPS, own: Path = OWN_CGROUPS) -> int | None:
+    """Return the bytes of memory that the control group may take; None where it has no limit.
 
-    The limit is the lowest of the process's group and of those around it. A container may show its own group as the root.
+    It is the lowest limit of the process's group and of those around it. A container may show its own group as the root.
     """
     lines = own.read_text().splitlines() if own.exists() else []
     groups = {Path(line.split(":", 2)[2].strip("/")) for line in lines if MEMORY_GROUP.match(line)}
@@ -53,7 +54,29 @@ def default_size(root: Path = CGROUPS, own: Path = OWN_CGROUPS) -> int:
         for file in (root / group / "memory.max", root / "memory" / group / "memory.limit_in_bytes"):
             with suppress(OSError, ValueError):  # there is no such file, or it says "max"
                 found.append(int(file.read_text("ascii")))
-    return min(max(min(found) * 3 // 16, LEAST), 4 * WITHOUT_LIMIT) if found else WITHOUT_LIMIT
+    return min(found, default=None)
+
+
+def default_size(limit: int | None) -> int:
+    """Return the bytes of the budget that fit a memory limit: 24 MiB of 128 MiB."""
+    return WITHOUT_LIMIT if limit is None else min(max(limit * 3 // 16, LEAST), 4 * WITHOUT_LIMIT)
+
+
+def own_memory() -> int:
+    """Return the bytes of memory that this process has for itself (proc_pid_statm(5)); 0 where the system does not tell."""
+    try:
+        resident, shared = Path("/proc/self/statm").read_bytes().split()[1:3]
+    except OSError:
+        return 0
+    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+
+
+def room_below(limit: int | None) -> Callable[[], float]:
+    """Return a function that tells how many bytes this process may still take: seven eighths of a limit are for it.
+
+    What was given back does not leave the process at once, so that a budget alone does not keep it below a limit.
+    """
+    return lambda: float("inf") if limit is None else limit * 7 // 8 - own_memory()
 
 
 BUSY = (
@@ -65,14 +88,16 @@ BUSY = (
 class MemoryBudget:
     """Bytes, or whatever else is counted, that calls share."""
 
-    def __init__(self, size: int, busy: str = BUSY) -> None:
+    def __init__(self, size: int, busy: str = BUSY, room: Callable[[], float] = lambda: float("inf")) -> None:
         """
         Args:
             size: bytes in total
             busy: what a call is told that has waited in vain
+            room: tells how many bytes there are at the moment, whatever is free of the budget; one call gets its bytes anyway
         """
         self.size = size
         self._busy = busy
+        self._room = room
         self._free = size
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -96,7 +121,7 @@ class MemoryBudget:
             self._give(size)
 
     async def _take(self, size: int) -> None:
-        if not self._waiting and size <= self._free:
+        if not self._waiting and self._fits(size):
             self._free -= size
             return
         place = asyncio.get_running_loop().create_future()
@@ -114,13 +139,16 @@ class MemoryBudget:
                 raise Busy(self._busy) from None
             raise
 
+    def _fits(self, size: int) -> bool:
+        return self._free == self.size or (size <= self._free and size <= self._room())
+
     def _give(self, size: int) -> None:
         self._free += size
         self._admit()
 
     def _admit(self) -> None:
         """Admit those who wait, in turn, as far as the budget goes."""
-        while self._waiting and (self._waiting[0][1].done() or self._waiting[0][0] <= self._free):
+        while self._waiting and (self._waiting[0][1].done() or self._fits(self._waiting[0][0])):
             size, place = self._waiting.popleft()
             if not place.done():
                 self._free -= size

@@ -67,6 +67,7 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
                 auth.max_connections,
                 settings.max_request_bytes,
                 instance.memory.size,
+                instance.room,
                 auth.request_seconds,
             ),
             *instance.http_middleware,

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.common.http.principal import ANONYMOUS, PRINCIPAL
-from servers.common.memory_budget import parsed_size
+from servers.common.memory_budget import SMALL_RESULT, parsed_size
 from servers.common.observability.metrics import Metrics
 from servers.common.protocol.endpoint import TAKE_TOKEN, error_body
 
@@ -150,15 +150,24 @@ class RequestLimits:
         max_requests: requests under way at once
         max_bytes: bytes of a body
         memory: bytes that all bodies, and the values in them, may take at once
+        room: tells how many bytes of memory this process may still take; one request is let in anyway
         seconds: time for a body to arrive
     """
 
     def __init__(
-        self, app: ASGIApp, refusals: Refusals, max_requests: int, max_bytes: int, memory: int, seconds: float
+        self,
+        app: ASGIApp,
+        refusals: Refusals,
+        max_requests: int,
+        max_bytes: int,
+        memory: int,
+        room: Callable[[], float],
+        seconds: float,
     ) -> None:
         self._app, self._refusals = app, refusals
         self._max_requests, self._max_bytes, self._seconds = max_requests, max_bytes, seconds
         self._requests = 0
+        self._room = room
         self._memory = self._free = max(memory, 4 * max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -175,7 +184,7 @@ class RequestLimits:
                 weight = 2 * parsed_size(body)
                 if weight > self._memory:
                     answer = self._refuse(scope, "values")
-                elif weight > self._free:
+                elif weight > self._free or (self._requests > 1 and weight + SMALL_RESULT > self._room()):
                     answer = self._refuse(scope, "busy")
                 else:
                     taken += weight

@@ -21,6 +21,8 @@ from servers.common.memory_budget import (
     default_size,
     hold,
     hold_result,
+    memory_limit,
+    own_memory,
     parsed_size,
 )
 
@@ -103,6 +105,37 @@ async def test_more_than_all_of_it_is_refused_at_once() -> None:
             raise AssertionError("there was no room")
 
 
+@pytest.mark.anyio
+async def test_without_room_one_call_gets_its_bytes_and_the_others_wait() -> None:
+    room = 0
+    budget = MemoryBudget(10, room=lambda: room)
+    order = []
+
+    async def call(size: int) -> None:
+        async with budget.hold(size):
+            order.append(size)
+
+    async with budget.hold(3):
+        waiting = [asyncio.create_task(call(size)) for size in (4, 1, 2)]
+        await asyncio.sleep(0)
+        assert order == []
+    await asyncio.gather(*waiting)
+    assert order == [4, 1, 2]
+    room = 4
+    async with budget.hold(3), budget.hold(4):
+        waiting = [asyncio.create_task(call(3))]
+        room = 2
+        await asyncio.sleep(0)
+        assert order == [4, 1, 2]
+    await asyncio.gather(*waiting)
+
+
+def test_what_a_process_takes_for_itself_is_seen() -> None:
+    before = own_memory()
+    taken = b"x" * (32 * MIB)
+    assert own_memory() >= before + len(taken) - MIB
+
+
 @pytest.mark.parametrize(
     ("own", "files", "size"),
     [
@@ -131,7 +164,7 @@ def test_the_default_follows_from_the_limit(tmp_path: Path, own: str | None, fil
         file = tmp_path / "root" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    assert default_size(tmp_path / "root", tmp_path / "own") == size
+    assert default_size(memory_limit(tmp_path / "root", tmp_path / "own")) == size
 
 
 @pytest.mark.parametrize(

@@ -110,9 +110,14 @@ class App:
 
 
 def limits(
-    app: App, most: int = 10, length: int = 1000, memory: int = 16 * 1024 * 1024, seconds: float = 3600
+    app: App,
+    most: int = 10,
+    length: int = 1000,
+    memory: int = 16 * 1024 * 1024,
+    seconds: float = 3600,
+    room: float = float("inf"),
 ) -> RequestLimits:
-    return RequestLimits(app, Refusals(Metrics("test", "1")), most, length, memory, seconds)
+    return RequestLimits(app, Refusals(Metrics("test", "1")), most, length, memory, lambda: room, seconds)
 
 
 @pytest.mark.anyio
@@ -181,6 +186,20 @@ async def test_requests_under_way_are_bounded() -> None:
         await again.put(b"", False)
         await again.done
         assert again.status == 200, "the places of those that are gone are free"
+
+
+@pytest.mark.anyio
+async def test_where_the_process_has_no_memory_left_one_request_is_let_in() -> None:
+    app = App()
+    bounds = limits(app, room=0)
+    first, second = Post(bounds), Post(bounds)
+    await first.put(b"{}", False)
+    await second.put(b"{}", False)
+    await second.done
+    assert second.status == 503 and second.headers[b"retry-after"] == b"1"
+    app.answer.set()
+    await first.done
+    assert first.status == 200 and len(app.bodies) == 1
 
 
 @pytest.mark.anyio

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any
 
 from redis.asyncio.connection import DefaultParser
 from redis.exceptions import RedisError
 
-from servers.common.memory_budget import BUDGET, HELD, Busy, MemoryBudget
+from servers.common.memory_budget import BUDGET, HELD, Busy, MemoryBudget, own_memory
 
 CHUNK = 64 * 1024
 """Bytes that a connection reads at once at the most, as redis-py has it by default."""
@@ -65,7 +63,7 @@ class Arrival:
         self._chunks += 1
         if self._chunks <= SHORT_ANSWER + HELD.get() // (COPIES * CHUNK):
             return
-        if self._most and _resident() > self._most:
+        if self._most and own_memory() > self._most:
             raise AnswerTooLong(TOO_LONG)
         if not self._most:
             async with self._entering:
@@ -80,7 +78,7 @@ class Arrival:
                 raise AnswerTooLong(LATE) from None
             self._entered = entered
         budget = BUDGET.get(None)
-        self._most = _resident() + (max(budget.size // 2, HELD.get()) if budget else GROWTH)
+        self._most = own_memory() + (max(budget.size // 2, HELD.get()) if budget else GROWTH)
 
     async def end(self) -> None:
         """Let the next one pass."""
@@ -138,11 +136,3 @@ class BoundedParser(DefaultParser):  # type: ignore[misc, valid-type]  # which c
         """
         await (ARRIVAL.get() or self.alone).chunk()
         return await super().read_from_socket()
-
-
-def _resident() -> int:
-    """Bytes of memory that the process has; 0 where the system does not tell."""
-    try:
-        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
