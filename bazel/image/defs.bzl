@@ -81,9 +81,10 @@ WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"] + ["*/dist-pa
 READERS = ["*/dist-packages/anyio/__init__.py", "*/dist-packages/anyio/abc/__init__.py"]
 
 # glibc (mallopt(3)): up to 4 MiB that were freed stay for the next answer. By default those of a megabyte go back to the kernel,
-# to be got again page by page, which costs more than what is done with them; see docs/benchmarks.
+# to be got again page by page, which costs more than what is done with them; see docs/benchmarks. What is longer than that goes
+# back: between smaller things it would keep the process large.
 _MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(4 * 1024 * 1024),
+    "MALLOC_MMAP_THRESHOLD_": str(1024 * 1024),
     "MALLOC_TRIM_THRESHOLD_": str(4 * 1024 * 1024),
 }
 

@@ -10,7 +10,7 @@ import asyncio
 import os
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -71,12 +71,25 @@ def own_memory() -> int:
     return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
 
 
-def room_below(limit: int | None) -> Callable[[], float]:
-    """Return a function that tells how many bytes this process may still take: seven eighths of a limit are for it.
+class Room:
+    """The memory that a process may take: seven eighths of its limit, shared by budgets.
 
-    What was given back does not leave the process at once, so that a budget alone does not keep it below a limit.
+    What was given back does not leave a process at once, so that budgets alone do not keep it below its limit. What is held
+    counts whole, for it may not have been taken yet.
     """
-    return lambda: float("inf") if limit is None else limit * 7 // 8 - own_memory()
+
+    def __init__(self, limit: int | None) -> None:
+        """
+        Args:
+            limit: bytes; None for no limit
+        """
+        self._limit = limit
+        self.held = 0
+        """Bytes that the budgets have given out."""
+
+    def fits(self, size: int) -> bool:
+        """Return whether there are so many bytes more."""
+        return self._limit is None or own_memory() + self.held + size <= self._limit * 7 // 8
 
 
 BUSY = (
@@ -88,16 +101,16 @@ BUSY = (
 class MemoryBudget:
     """Bytes, or whatever else is counted, that calls share."""
 
-    def __init__(self, size: int, busy: str = BUSY, room: Callable[[], float] = lambda: float("inf")) -> None:
+    def __init__(self, size: int, busy: str = BUSY, room: Room | None = None) -> None:
         """
         Args:
             size: bytes in total
             busy: what a call is told that has waited in vain
-            room: tells how many bytes there are at the moment, whatever is free of the budget; one call gets its bytes anyway
+            room: what there is at the moment, whatever is free of the budget; one call gets its bytes anyway
         """
         self.size = size
         self._busy = busy
-        self._room = room
+        self._room = room or Room(None)
         self._free = size
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -118,11 +131,21 @@ class MemoryBudget:
         try:
             yield
         finally:
-            self._give(size)
+            self.give(size)
+
+    def take_now(self, size: int, held: int = 0) -> bool:
+        """Take `size` bytes in place of those that the caller holds, if they are free and nobody waits.
+
+        Returns:
+            whether they were taken; else the caller holds what it held.
+        """
+        self._take_out(-held)
+        taken = not self._waiting and self._fits(size)
+        self._take_out(size if taken else held)
+        return taken
 
     async def _take(self, size: int) -> None:
-        if not self._waiting and self._fits(size):
-            self._free -= size
+        if self.take_now(size):
             return
         place = asyncio.get_running_loop().create_future()
         self._waiting.append((size, place))
@@ -131,7 +154,7 @@ class MemoryBudget:
             await asyncio.wait_for(place, None if left == float("inf") else left * 0.9)
         except (TimeoutError, asyncio.CancelledError) as error:
             if place.done() and not place.cancelled():
-                self._give(size)  # it came at the last moment
+                self.give(size)  # it came at the last moment
             else:
                 self._waiting = deque(entry for entry in self._waiting if entry[1] is not place)
                 self._admit()
@@ -140,10 +163,15 @@ class MemoryBudget:
             raise
 
     def _fits(self, size: int) -> bool:
-        return self._free == self.size or (size <= self._free and size <= self._room())
+        return size <= self._free and (self._free == self.size or self._room.fits(size))
 
-    def _give(self, size: int) -> None:
-        self._free += size
+    def _take_out(self, size: int) -> None:
+        self._free -= size
+        self._room.held += size
+
+    def give(self, size: int) -> None:
+        """Give bytes back, to those who wait for them."""
+        self._take_out(-size)
         self._admit()
 
     def _admit(self) -> None:
@@ -151,7 +179,7 @@ class MemoryBudget:
         while self._waiting and (self._waiting[0][1].done() or self._fits(self._waiting[0][0])):
             size, place = self._waiting.popleft()
             if not place.done():
-                self._free -= size
+                self._take_out(size)
                 place.set_result(None)
 
 

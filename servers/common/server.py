@@ -22,7 +22,7 @@ from starlette.middleware import Middleware
 from servers.common import VERSION
 from servers.common.backend import Backend, BackendError, Monitor, deadline, warn, warnings
 from servers.common.http.principal import PRINCIPAL, WRITE, Logins
-from servers.common.memory_budget import BUDGET, Busy, MemoryBudget, default_size, hold_result, memory_limit, room_below
+from servers.common.memory_budget import BUDGET, Busy, MemoryBudget, Room, default_size, hold_result, memory_limit
 from servers.common.observability.metrics import Metrics
 from servers.common.protocol.mentions import Mentions
 from servers.common.protocol.prompts import Prompt, PromptError
@@ -137,8 +137,7 @@ class Instance(Generic[B]):
             Listeners(sidecar.resources, backend, settings.max_concurrent_calls) if sidecar.resources else None
         )
         limit = memory_limit()
-        self.room = room_below(limit)
-        """Tells how many bytes of memory this process may still take."""
+        self.room = Room(limit)
         self.memory = MemoryBudget(settings.memory_budget or default_size(limit), room=self.room)
         self._under_way = 0
         self._deadlines: set[asyncio.Timeout] = set()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.benchmark.limits import available
 from tests.hostile import elasticsearch_cases, redis_cases
-from tests.hostile.attack import METER, PROBE_FAILURES, Attack, Case, Report, Server
+from tests.hostile.attack import METER, UNHEALTHY, Attack, Case, Report, Server
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
@@ -104,6 +104,7 @@ def figures(report: Report) -> list[tuple[str, str]]:
                 ", ".join(f"{n} {kind}" for kind, n in outcomes.most_common()),
             )
         )
+    found += [(f"slowest answer, {name}", f"{report.seconds[name]:.1f} s") for name in crowds if name in report.seconds]
     for path, seconds in report.probes.items():
         failed = sum(probe.startswith(path) for probe in report.failed_probes)
         found.append((f"slowest {path}", f"{max(seconds):.2f} s of {len(seconds)}, of which {failed} failed"))
@@ -124,7 +125,7 @@ def faults(report: Report) -> list[str]:
     found = []
     if report.killed or report.exit_code is not None:
         found.append(f"killed {report.killed} times, exit code {report.exit_code}; its log ends in:\n{report.said}")
-    found += [f"a probe failed {PROBE_FAILURES} times in a row: {probe}" for probe in report.given_up]
+    found += [f"a probe failed for {UNHEALTHY} s: {probe}" for probe in report.given_up]
     found += [f"another client of the store: {failure}" for failure in report.failed_neighbours]
     return found + [f"{count} x {fault}" for fault, count in report.faults.most_common()]
 

@@ -20,11 +20,14 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.common.http.principal import ANONYMOUS, PRINCIPAL
-from servers.common.memory_budget import SMALL_RESULT, parsed_size
+from servers.common.memory_budget import MemoryBudget, Room, parsed_size
 from servers.common.observability.metrics import Metrics
 from servers.common.protocol.endpoint import TAKE_TOKEN, error_body
 
 audit = logging.getLogger("servers.audit")
+
+REQUEST = 32 * 1024
+"""Bytes of this process that a request takes beside its body."""
 
 MAX_CLIENTS = 4096
 """Clients with a token bucket. The least recently seen ones are forgotten first, and start again with a full bucket."""
@@ -150,8 +153,8 @@ class RequestLimits:
         max_requests: requests under way at once
         max_bytes: bytes of a body
         memory: bytes that all bodies, and the values in them, may take at once
-        room: tells how many bytes of memory this process may still take; one request is let in anyway
         seconds: time for a body to arrive
+        room: the memory of the process, whatever is free for bodies; one request is let in anyway
     """
 
     def __init__(
@@ -161,40 +164,38 @@ class RequestLimits:
         max_requests: int,
         max_bytes: int,
         memory: int,
-        room: Callable[[], float],
         seconds: float,
+        room: Room | None = None,
     ) -> None:
         self._app, self._refusals = app, refusals
         self._max_requests, self._max_bytes, self._seconds = max_requests, max_bytes, seconds
         self._requests = 0
-        self._room = room
-        self._memory = self._free = max(memory, 4 * max_bytes)
+        self._memory = MemoryBudget(max(memory, 4 * max_bytes), room=room)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         parts: list[bytes] = []
-        taken = 0
+        held = 0
         self._requests += 1
         try:
             answer = await self._read(scope, receive, parts)
             body = b"".join(parts)
+            held = len(body)
             parts.clear()
-            taken = len(body)
             if not answer:
                 # Beside its bytes: its values, and then the SDK's copy of them or what is made of them for the store.
-                weight = 2 * parsed_size(body)
-                if weight > self._memory:
+                weight = held + 2 * parsed_size(body)
+                if weight > self._memory.size:
                     answer = self._refuse(scope, "values")
-                elif weight > self._free or (self._requests > 1 and weight + SMALL_RESULT > self._room()):
-                    answer = self._refuse(scope, "busy")
+                elif self._memory.take_now(weight + REQUEST, held):
+                    held = weight + REQUEST
                 else:
-                    taken += weight
-                    self._free -= weight
+                    answer = self._refuse(scope, "busy")
             replay = _replay(body, receive)
             del body
             await (answer(scope, receive, send) if answer else self._app(scope, replay, send))
         finally:
             self._requests -= 1
-            self._free += taken + sum(map(len, parts))
+            self._memory.give(held or sum(map(len, parts)))
 
     async def _read(self, scope: Scope, receive: Receive, parts: list[bytes]) -> ASGIApp | None:
         """Append the parts of the body as they arrive.
@@ -218,9 +219,9 @@ class RequestLimits:
                     left -= len(part)
                     if left < 0:
                         return self._refuse(scope, "length")
-                    if len(part) > self._free:
+                    held = self._max_bytes - left
+                    if not self._memory.take_now(held, held - len(part)):
                         return self._refuse(scope, "busy")
-                    self._free -= len(part)
                     parts.append(part)
         except TimeoutError:
             return self._refuse(scope, "slow")
@@ -230,9 +231,7 @@ class RequestLimits:
         if reason == "length":
             return self._refusals.response(scope, reason, 413, f"a request's body may have {self._max_bytes} bytes")
         if reason == "values":
-            error = (
-                f"the values of the request's body take more than {self._memory} bytes of memory: send fewer at once"
-            )
+            error = f"the values of the request's body take more than {self._memory.size} bytes of memory: send fewer at once"
             return self._refusals.response(scope, "length", 413, error)
         if reason == "slow":
             error = f"the request's body did not arrive within {self._seconds} s"

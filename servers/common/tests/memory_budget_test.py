@@ -17,6 +17,7 @@ from servers.common.memory_budget import (
     WITHOUT_LIMIT,
     Busy,
     MemoryBudget,
+    Room,
     TooLarge,
     default_size,
     hold,
@@ -107,8 +108,8 @@ async def test_more_than_all_of_it_is_refused_at_once() -> None:
 
 @pytest.mark.anyio
 async def test_without_room_one_call_gets_its_bytes_and_the_others_wait() -> None:
-    room = 0
-    budget = MemoryBudget(10, room=lambda: room)
+    room = Room(0)
+    budget, other = MemoryBudget(10, room=room), MemoryBudget(10, room=room)
     order = []
 
     async def call(size: int) -> None:
@@ -118,16 +119,20 @@ async def test_without_room_one_call_gets_its_bytes_and_the_others_wait() -> Non
     async with budget.hold(3):
         waiting = [asyncio.create_task(call(size)) for size in (4, 1, 2)]
         await asyncio.sleep(0)
-        assert order == []
+        assert order == [] and not budget.take_now(1)
+        assert other.take_now(10), "of each budget"
     await asyncio.gather(*waiting)
-    assert order == [4, 1, 2]
-    room = 4
-    async with budget.hold(3), budget.hold(4):
-        waiting = [asyncio.create_task(call(3))]
-        room = 2
-        await asyncio.sleep(0)
-        assert order == [4, 1, 2]
-    await asyncio.gather(*waiting)
+    assert order == [4, 1, 2] and room.held == 10
+    other.give(10)
+    assert room.held == 0
+
+
+def test_room_is_what_a_process_has_left_of_its_limit_without_what_is_held() -> None:
+    room = Room(2 * own_memory())
+    assert room.fits(MIB)
+    room.held = own_memory()
+    assert not room.fits(MIB)
+    assert Room(None).fits(10**12)
 
 
 def test_what_a_process_takes_for_itself_is_seen() -> None:

@@ -8,6 +8,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from servers.common.http.rate_limit import MAX_CLIENTS, Refusals, RequestLimits, TokenBuckets, network
+from servers.common.memory_budget import Room
 from servers.common.observability.metrics import Metrics
 
 
@@ -115,9 +116,9 @@ def limits(
     length: int = 1000,
     memory: int = 16 * 1024 * 1024,
     seconds: float = 3600,
-    room: float = float("inf"),
+    room: Room | None = None,
 ) -> RequestLimits:
-    return RequestLimits(app, Refusals(Metrics("test", "1")), most, length, memory, lambda: room, seconds)
+    return RequestLimits(app, Refusals(Metrics("test", "1")), most, length, memory, seconds, room)
 
 
 @pytest.mark.anyio
@@ -191,7 +192,7 @@ async def test_requests_under_way_are_bounded() -> None:
 @pytest.mark.anyio
 async def test_where_the_process_has_no_memory_left_one_request_is_let_in() -> None:
     app = App()
-    bounds = limits(app, room=0)
+    bounds = limits(app, room=Room(0))
     first, second = Post(bounds), Post(bounds)
     await first.put(b"{}", False)
     await second.put(b"{}", False)
@@ -226,7 +227,7 @@ async def test_the_bytes_of_all_bodies_are_bounded() -> None:
 @pytest.mark.anyio
 async def test_values_that_take_too_much_memory_are_refused_before_they_are_read() -> None:
     app = App()
-    server = limits(app, memory=200_000)
+    server = limits(app, memory=300_000)
     many = b"[" + b",".join([b"[1]"] * 240) + b"]"  # 1,000 bytes, and some 80,000 as values and their copies
     first, second, third = Post(server), Post(server), Post(server)
     await first.put(many, False)

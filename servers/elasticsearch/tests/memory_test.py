@@ -21,7 +21,7 @@ MOST = 72 * 1024
 SETTINGS = {
     # What is derived from a control group of 128 MiB, and the image's own.
     "MCP_MEMORY_BUDGET_BYTES": str(24 * 1024 * 1024),
-    "MALLOC_MMAP_THRESHOLD_": str(4 * 1024 * 1024),
+    "MALLOC_MMAP_THRESHOLD_": str(1024 * 1024),
     "MALLOC_TRIM_THRESHOLD_": str(4 * 1024 * 1024),
 }
 

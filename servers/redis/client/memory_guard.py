@@ -16,7 +16,7 @@ from servers.common.memory_budget import BUDGET, HELD, Busy, MemoryBudget, own_m
 CHUNK = 64 * 1024
 """Bytes that a connection reads at once at the most, as redis-py has it by default."""
 
-SHORT_ANSWER = 8
+SHORT_ANSWER = 1
 """Chunks that every answer may have; further ones are held in the memory budget, or pass one answer at a time."""
 
 COPIES = 3
