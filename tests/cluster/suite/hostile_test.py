@@ -80,6 +80,6 @@ def test_hostile_data_ends_nothing(
     peak = node.usage(pod.container_id(SIDECAR))["peak"]
     table += ["", f"hostile data, {store}: peak memory {peak} MiB"]
     table += [f"another client: p50 {count.median} s, most {count.longest} s"]
-    table += [": ".join(row) for row in figures(attack.report)]
+    table += [": ".join(row) for row in figures(attack.report) if row[0].startswith(("answers", "slowest"))]
     assert count.failures == 0, count
     assert faults(attack.report) == []
