@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Protocol
@@ -90,7 +89,6 @@ class Monitor:
         """Whether the store has ever served: what it can do is known since."""
         self.up = False
         self.detail = "not asked yet"
-        self.since = time.time()
 
     async def run(self) -> None:
         """Check for ever; cancel it to stop."""
@@ -111,8 +109,6 @@ class Monitor:
             self._checked.set()
             detail = plain(hide(detail), 1000)
             if (up, detail) != (self.up, self.detail):
-                if up != self.up:
-                    self.since = time.time()
                 self.up, self.detail = up, detail
                 logger.log(
                     logging.INFO if up else logging.WARNING,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def test_settings_that_are_none_are_told_with_the_nearest_name_and_without_their
 def read(kind: str, text: str) -> tuple[object, list[str]]:
     """Return the value of a setting of some kind, and what is wrong with it."""
     env = Environment({"S": text})
-    readers = {
+    readers: dict[str, Callable[[], object]] = {
         "flag": lambda: env.flag("S", None, ""),  # type: ignore[arg-type]
         "port": lambda: env.port("S", 9000, ""),
         "host": lambda: env.host("S", "localhost", ""),

@@ -59,21 +59,14 @@ def test_the_definition() -> None:
     }
     assert definition.output_schema == {
         "type": "object",
-        "properties": {
-            "title": {"type": "string"},
-            "more": {"type": "array"},
-        },
+        "properties": {"title": {"type": "string"}, "more": {"type": "array"}},
     }
+    hints = definition.annotations
+    assert hints and (hints.read_only_hint, hints.destructive_hint, hints.open_world_hint) == (False, True, False)
     assert example.results == {
         "title": {"type": "string", "description": "a property may be called title"},
         "more": {"type": "array"},
     }
-
-
-def test_the_hints() -> None:
-    hints = example.definition.annotations
-    assert hints
-    assert (hints.read_only_hint, hints.destructive_hint, hints.open_world_hint) == (False, True, False)
 
 
 def test_problems_name_arguments_and_not_their_values() -> None:

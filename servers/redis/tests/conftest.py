@@ -30,10 +30,16 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    """A client of an empty Redis."""
+    """A client of an empty Redis, whose settings and users are as they were again after the test."""
     with Redis("127.0.0.1", redis_server.port) as client:
         client.flushall()
+        settings = client.config_get()
         yield client
+        for name, value in client.config_get().items():
+            if value != settings[name]:
+                client.config_set(name, settings[name])
+        for user in set(client.acl_users()) - {"default"}:
+            client.acl_deluser(user)
 
 
 @pytest.fixture

@@ -33,10 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # Other versions.
 
 
-@pytest.fixture(
-    scope="module",
-    params=SERVERS,
-)
+@pytest.fixture(scope="module", params=SERVERS)
 def other(request: pytest.FixtureRequest, folder: Path) -> Iterator[tuple[Redis, Sidecar, str]]:
     version = request.param.replace("-", " ") + "."
     with other_redis(request.param) as server:
@@ -179,13 +176,8 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def cluster_sidecar(cluster: Cluster, folder: Path) -> Iterator[Sidecar]:
-    env = {
-        "REDIS_MODE": "cluster",
-        "REDIS_HOST": "127.0.0.1",
-        "REDIS_PORT": str(cluster.servers[0].port),
-        "MCP_ALLOW_WRITES": "true",
-    }
-    with Sidecar("servers.redis", env, folder) as sidecar:
+    env = {"REDIS_MODE": "cluster", "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(cluster.servers[0].port)}
+    with Sidecar("servers.redis", env | {"MCP_ALLOW_WRITES": "true"}, folder) as sidecar:
         sidecar.wait_until_ready()
         yield sidecar
 
@@ -246,24 +238,19 @@ async def test_changes_reach_the_node_that_has_the_key(client: Client, cluster: 
     assert "hash tag" in await error(client, "redis_transaction", commands=[["SET", "a", "1"], ["SET", "b", "1"]])
     assert "redis_read_many" in await error(client, "redis_command", command=["MGET", "a", "b"])
     assert not cluster.client.get("a") and not cluster.client.get("b")
-    assert await ok(client, "redis_delete", keys=[f"w{i}" for i in range(10)] + ["gone"]) == {
-        "deleted": 10, "missing": ["gone"]
-    }  # fmt: skip
+    deleted = await ok(client, "redis_delete", keys=[f"w{i}" for i in range(10)] + ["gone"])
+    assert deleted == {"deleted": 10, "missing": ["gone"]}
     dry = await ok(client, "redis_delete_matching", pattern="w*")
     assert dry["matched"] == 20
     assert await ok(client, "redis_delete_matching", pattern="w*", confirm=dry["confirm"]) == {"deleted": 20}
 
 
 async def test_messages_pass_between_nodes(client: Client, cluster: Cluster) -> None:
-    async def publish() -> None:
-        while True:
-            await asyncio.to_thread(cluster.nodes[2].publish, "c", "m")
-            await asyncio.sleep(0.05)
-
-    task = asyncio.create_task(publish())
-    heard = await ok(client, "redis_pubsub", listen=["c"], seconds=10, limit=2)
-    task.cancel()
-    assert heard["messages"] == [{"channel": "c", "message": "m"}] * 2
+    listening = asyncio.create_task(ok(client, "redis_pubsub", listen=["c"], seconds=20, limit=1))
+    await until(lambda: any(node.pubsub_channels() for node in cluster.nodes))
+    for node in cluster.nodes:
+        node.publish("c", "m")
+    assert await listening == {"messages": [{"channel": "c", "message": "m"}], "cut": True}
 
 
 async def test_a_slot_that_has_moved_is_followed(client: Client, cluster: Cluster) -> None:
@@ -363,63 +350,13 @@ def test_a_single_sidecar_says_that_it_talks_to_a_cluster(cluster: Cluster, tmp_
 # A master and a replica that sentinels watch.
 
 
-def test_after_a_failover_the_new_master_is_served(tmp_path: Path) -> None:
-    with ExitStack() as stack:
-        password = "only-for-the-test"
-        master = stack.enter_context(RedisServer(password=password, config={"masterauth": password}))
-        config = {"replicaof": f"127.0.0.1 {master.port}", "masterauth": password}
-        replica = stack.enter_context(RedisServer(password=password, config=config))
-        sentinels = [
-            stack.enter_context(
-                RedisServer(
-                    config={
-                        "sentinel monitor mymaster": f"127.0.0.1 {master.port} 2",
-                        "sentinel auth-pass mymaster": password,
-                        "sentinel down-after-milliseconds mymaster": 1000,
-                        "sentinel failover-timeout mymaster": 5000,
-                    },
-                    sentinel=True,
-                )
-            )
-            for _ in range(3)
-        ]
-        asked = stack.enter_context(Redis("127.0.0.1", sentinels[0].port, decode_responses=True))
-        wait_until(lambda: asked.sentinel_masters()["mymaster"]["num-other-sentinels"] == 2)
-        wait_until(lambda: asked.sentinel_masters()["mymaster"]["num-slaves"] == 1)
-        env = {
-            "REDIS_MODE": "sentinel",
-            "REDIS_SENTINELS": ",".join(f"127.0.0.1:{s.port}" for s in sentinels),
-            "REDIS_PASSWORD": password,
-            "MCP_ALLOW_WRITES": "true",
-        }
-        sidecar = stack.enter_context(Sidecar("servers.redis", env, tmp_path))
-        sidecar.wait_until_ready()
-        number = 0
-
-        def written(value: str) -> bool:
-            nonlocal number
-            number += 1
-            params = {"name": "redis_write", "arguments": {"key": "k", "value": value}}
-            status, answer = sidecar.post({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
-            return status == 200 and not answer["result"]["isError"]
-
-        assert written("before")
-        with Redis("127.0.0.1", replica.port, password=password) as follower:
-            wait_until(lambda: follower.get("k") == b"before")
-            master.stop()
-            wait_until(lambda: written("after"), 40)
-            assert follower.get("k") == b"after" and follower.info("replication")["role"] == "master"
-        sidecar.wait_until_ready()
-        assert password not in sidecar.log.read_text()
-
-
 @contextmanager
-def watched_master(**config: Any) -> Iterator[tuple[RedisServer, Redis, dict[str, str]]]:
+def watched_master() -> Iterator[tuple[RedisServer, Redis, dict[str, str]]]:
     """A master alone that one sentinel watches, a client of it, and the settings to connect to it."""
     with ExitStack() as stack:
         master = stack.enter_context(RedisServer())
         watch = {"sentinel monitor mymaster": f"127.0.0.1 {master.port} 1"}
-        sentinel = stack.enter_context(RedisServer(config=watch, sentinel=True, **config))
+        sentinel = stack.enter_context(RedisServer(config=watch, sentinel=True))
         redis = stack.enter_context(Redis("127.0.0.1", master.port))
         yield master, redis, {"REDIS_MODE": "sentinel", "REDIS_SENTINELS": f"127.0.0.1:{sentinel.port}"}
 
@@ -438,18 +375,6 @@ async def test_a_master_that_has_become_a_replica_has_done_nothing() -> None:
             redis.replicaof("NO", "ONE")
             assert redis.get("n") == b"4"
             assert await backend.write("INCR", b"n") == 5
-
-
-async def test_a_rotated_password_of_the_sentinels_is_taken_up(tmp_path: Path) -> None:
-    file = tmp_path / "password"
-    file.write_text("wrong\n")
-    with watched_master(password="only-for-the-test") as (master, _, env):
-        async with connected(master.port, REDIS_SENTINEL_PASSWORD_FILE=str(file), **env) as backend:
-            with pytest.raises(BackendError, match="REDIS_SENTINELS") as refused:
-                await backend.write("INCR", b"n")
-            assert not refused.value.unknown
-            file.write_text("only-for-the-test\n")
-            assert await backend.write("INCR", b"n") == 1
 
 
 async def test_the_connections_to_a_master_of_sentinels_are_bounded() -> None:

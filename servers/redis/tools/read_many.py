@@ -16,6 +16,7 @@ from servers.redis.format.key_encoding import parse_key, show, show_name
 from servers.redis.format.replies import said, seconds, words
 from servers.redis.policy.command_cost import COPIES_OF_STREAM, OBJECT_BYTES, SAMPLES, SMALL_KEY
 from servers.redis.policy.key_scope import ScopedRedis
+from servers.redis.tools.scan import LENGTHS
 
 SHORT = 1024
 """Bytes of a value, and of all elements of a collection, that are shown of a key."""
@@ -51,17 +52,15 @@ _ABOUT: tuple[tuple[str, tuple[str, ...], tuple[Any, ...]], ...] = (
     ("frequency", ("OBJECT", "FREQ"), ()),
 )
 
-_LENGTHS = {"string": "STRLEN", "hash": "HLEN", "list": "LLEN", "set": "SCARD", "zset": "ZCARD", "stream": "XLEN"}
-
-_PEEK: dict[str, Callable[[bytes, int], tuple[tuple[Any, ...], tuple[Any, ...]]]] = {
-    "string": lambda name, count: (("GETRANGE", name, 0, SHORT - 1), ("STRLEN", name)),
-    "hash": lambda name, count: (("HSCAN", name, 0, "COUNT", count), ("HLEN", name)),
-    "list": lambda name, count: (("LRANGE", name, 0, count - 1), ("LLEN", name)),
-    "set": lambda name, count: (("SRANDMEMBER", name, count), ("SCARD", name)),
-    "zset": lambda name, count: (("ZRANGE", name, 0, count - 1, "WITHSCORES"), ("ZCARD", name)),
-    "stream": lambda name, count: (("XREVRANGE", name, "+", "-", "COUNT", min(count, 3)), ("XLEN", name)),
+_PEEK: dict[str, Callable[[bytes, int], tuple[Any, ...]]] = {
+    "string": lambda name, count: ("GETRANGE", name, 0, SHORT - 1),
+    "hash": lambda name, count: ("HSCAN", name, 0, "COUNT", count),
+    "list": lambda name, count: ("LRANGE", name, 0, count - 1),
+    "set": lambda name, count: ("SRANDMEMBER", name, count),
+    "zset": lambda name, count: ("ZRANGE", name, 0, count - 1, "WITHSCORES"),
+    "stream": lambda name, count: ("XREVRANGE", name, "+", "-", "COUNT", min(count, 3)),
 }
-"""The first elements of a key, as many as are given, and its length."""
+"""The first elements of a key, as many as are given."""
 
 SMALL = 64 * 1024
 """Bytes of memory of a key whose first elements are read without a look at their size."""
@@ -79,9 +78,9 @@ async def _counts(
     big = [
         index
         for index, (kind, known) in enumerate(zip(kinds, knowns, strict=True))
-        if known.get("memory_bytes", 0) > SMALL and kind in _LENGTHS and kind != "string"
+        if known.get("memory_bytes", 0) > SMALL and kind in _PEEK and kind != "string"
     ]
-    lengths = await call.backend.read_many([(_LENGTHS[kinds[index]], names[index]) for index in big])
+    lengths = await call.backend.read_many([(LENGTHS[kinds[index]], names[index]) for index in big])
     for index, length in zip(big, lengths, strict=True):
         each = knowns[index]["memory_bytes"] // max(length, 1) if isinstance(length, int) else SMALL
         counts[index] = min(ELEMENTS, SMALL // max(each, 1))
@@ -158,7 +157,7 @@ def _peek(kind: str, name: bytes, count: int, known: dict[str, Any]) -> _Peek:
     copies = COPIES_OF_STREAM if kind == "stream" else COPIES
     elements = SHORT if kind == "string" else min(known.get("memory_bytes", 0), 2 * SMALL)
     return _Peek(
-        [*_PEEK[kind](name, count), ("EXISTS", name)],
+        [_PEEK[kind](name, count), (LENGTHS[kind], name), ("EXISTS", name)],
         copies * elements + 2 * ELEMENTS * OBJECT_BYTES,
         kind != "string" and known.get("memory_bytes", 0) > SMALL_KEY,
     )
@@ -240,24 +239,15 @@ def _shown(call: Call[ScopedRedis], name: bytes, kind: str, value: Any) -> dict[
         return {"masked": True} if hides(name, value=value) else {"value": show(value, SHORT)}
     if hides(name):
         return {"masked": True}
-    if kind in ("hash", "zset"):
-        flat = value[1] if kind == "hash" else value
-        pairs = list(zip(flat[::2], flat[1::2], strict=True))[:ELEMENTS]
-        return {
-            "value": {
-                show_name(one): "(masked)" if kind == "hash" and hides(one, value=other) else show(other, 128)
-                for one, other in pairs
-            }
-        }
+
+    def fields(flat: list[bytes], most: int | None = None) -> dict[str, Any]:
+        named = list(zip(flat[::2], flat[1::2], strict=True))[:most]
+        return {show_name(one): "(masked)" if hides(one, value=other) else show(other, 128) for one, other in named}
+
+    if kind == "hash":
+        return {"value": fields(value[1], ELEMENTS)}
+    if kind == "zset":
+        return {"value": {show_name(one): show(other, 128) for one, other in zip(value[::2], value[1::2], strict=True)}}
     if kind == "stream":
-        return {
-            "value": [
-                {"id": said(identifier)}
-                | {
-                    show_name(one): "(masked)" if hides(one, value=other) else show(other, 128)
-                    for one, other in zip(fields[::2], fields[1::2], strict=True)
-                }
-                for identifier, fields in value
-            ]
-        }
+        return {"value": [{"id": said(identifier)} | fields(flat) for identifier, flat in value]}
     return {"value": ["(masked)" if hides(value=item) else show(item, 128) for item in value]}
