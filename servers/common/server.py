@@ -162,8 +162,8 @@ class Instance(Generic[B]):
             ),
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
-            on_list_resources=self._list_resources,
-            on_list_resource_templates=self._list_templates,
+            on_list_resources=self.sidecar.resources.listing,
+            on_list_resource_templates=self.sidecar.resources.templates_listing,
             on_read_resource=self._read_resource,
             on_completion=self._complete,
             on_subscriptions_listen=self.listeners.listen if self.listeners.watch else None,
@@ -406,12 +406,6 @@ class Instance(Generic[B]):
         """Return what to add where the answer to a change was lost."""
         tool = self._tools.get(name)
         return "; what was asked for may have been done: check before you repeat it" if tool and tool.write else ""
-
-    async def _list_resources(self, ctx: Any, params: Any) -> mcp_types.ListResourcesResult:
-        return self.sidecar.resources.listing()
-
-    async def _list_templates(self, ctx: Any, params: Any) -> mcp_types.ListResourceTemplatesResult:
-        return self.sidecar.resources.templates_listing()
 
     async def _read_resource(
         self, ctx: Any, params: mcp_types.ReadResourceRequestParams

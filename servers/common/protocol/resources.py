@@ -89,7 +89,8 @@ class Resources(Generic[B]):
     def template(self, uri_template: str) -> Template[B] | None:
         return next((t for t in self.templates if t.uri_template == uri_template), None)
 
-    def listing(self) -> mcp_types.ListResourcesResult:
+    async def listing(self, ctx: Any, params: Any) -> mcp_types.ListResourcesResult:
+        """Answer resources/list."""
         return mcp_types.ListResourcesResult(
             resources=[
                 mcp_types.Resource(uri=r.uri, name=r.name, description=r.description, mime_type="application/json")
@@ -97,7 +98,8 @@ class Resources(Generic[B]):
             ]
         )
 
-    def templates_listing(self) -> mcp_types.ListResourceTemplatesResult:
+    async def templates_listing(self, ctx: Any, params: Any) -> mcp_types.ListResourceTemplatesResult:
+        """Answer resources/templates/list."""
         return mcp_types.ListResourceTemplatesResult(
             resource_templates=[
                 mcp_types.ResourceTemplate(

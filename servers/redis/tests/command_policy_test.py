@@ -216,20 +216,8 @@ class DescribedRedis(ScopedRedis):
         return [self.keys if command[0] == "COMMAND" else 0 for command in commands]
 
 
-async def test_redis_6_describes_no_subcommands() -> None:
-    old = [b"object", -2, [b"readonly", b"movable_keys"], 0, 1, 1, [b"@key_space"]]
-    (command,) = await describe(DescribedRedis([old, None]), [[b"OBJECT", b"ENCODING", b"k"]])
-    assert command == CommandSpec("object|encoding", -2, frozenset({"readonly", "movablekeys", "keyspace"}), True)
-    keyless = [b"TIME", 1, [b"fast"], 0, 1, 0, [b"@fast"]]
-    (command,) = await describe(DescribedRedis([keyless]), [[b"time"]])
-    assert command == CommandSpec("time", 1, frozenset({"fast"}), False)
-
-
 async def test_the_keys_that_redis_finds() -> None:
     dump = [b"dump", 2, [b"readonly"], 1, 1, 1, [b"@read"]]
-    for keys, found in (([b"k"], (b"k",)), (ResponseError("The command has no key arguments"), ())):
-        ((command,), _) = await plan(DescribedRedis([dump, None], keys), [[b"DUMP", b"k"]], writing=False)
-        assert command.keys == found
     with pytest.raises(ToolError, match=r"^DUMP: .*Invalid arguments"):
         await plan(DescribedRedis([dump, None], ResponseError("Invalid arguments")), [[b"DUMP", b"k"]], writing=False)
     mget = [b"mget", -2, [b"readonly"], 1, -1, 1, [b"@read"]]

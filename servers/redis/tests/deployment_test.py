@@ -93,6 +93,8 @@ async def test_prefixes_hold_on_another_redis_and_valkey(other: tuple[Redis, Sid
             ):
                 await error(client, "redis_command", command=command)
             assert await ok(client, "redis_command", command=["GET", "app:1"]) == {"reply": "1"}
+            assert await ok(client, "redis_command", command=["OBJECT", "ENCODING", "app:1"]) == {"reply": "int"}
+            assert len((await ok(client, "redis_command", command=["TIME"]))["reply"]) == 2
             await error(client, "redis_transaction", commands=[["COPY", "secret:1", "app:2"]])
             await error(client, "redis_transaction", commands=[["XGROUP", "CREATE", "secret:x", "g", "$", "MKSTREAM"]])
             assert not redis.exists("app:2", "secret:x")

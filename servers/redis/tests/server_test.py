@@ -9,10 +9,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
-from mcp import Client, StdioServerParameters
 from redis import Redis
 
 from servers.redis.server import SIDECAR
@@ -164,16 +162,3 @@ def test_the_log_is_json_and_the_audit_has_no_values(start: Start, redis: Redis)
     entries = [line for line in sidecar.logs() if line["logger"] == "servers.audit"]
     assert [(e["tool"], e["outcome"]) for e in entries] == [("redis_read", "ok"), ("redis_read", "error")]
     assert all(e["duration_ms"] >= 0 for e in entries)
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_stdio(redis_server: RedisServer, redis: Redis, mode: Any) -> None:
-    redis.set("k", "v")
-    env = {k: v for k, v in os.environ.items() if k.startswith("PYTHON")}
-    env |= {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis_server.port)}
-    command = ["-m", "servers.redis", "--transport", "stdio"]
-    parameters = StdioServerParameters(command=sys.executable, args=command, env=env)
-    async with Client(parameters, mode=mode) as client:
-        answer = await client.call_tool("redis_read", {"key": "k"})
-        assert answer.structured_content and answer.structured_content["value"] == "v"

@@ -1,10 +1,8 @@
-"""The tools against a real Redis, through the MCP SDK's own client, in the newest protocol and an older one."""
+"""The tools against a real Redis, through the MCP SDK's own client."""
 
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +12,6 @@ from hypothesis import strategies as st
 from mcp import Client
 from redis import OutOfMemoryError, Redis
 
-from servers.redis.server import SIDECAR
 from servers.redis.tests.conftest import error, ok, pages
 from tools.backends.sidecar import Sidecar
 
@@ -28,12 +25,6 @@ READING = ["redis_info", "redis_profile", "redis_scan", "redis_read", "redis_rea
 WRITING = ["redis_write", "redis_transaction", "redis_publish", "redis_delete", "redis_delete_matching"]
 
 
-@pytest.fixture(params=["auto", "legacy"])
-async def client(request: pytest.FixtureRequest, sidecar: Sidecar, redis: Redis) -> AsyncIterator[Client]:
-    async with Client(sidecar.url + "/mcp", mode=request.param) as connected:
-        yield connected
-
-
 async def test_the_list_of_tools(client: Client) -> None:
     listing = await client.list_tools()
     tools = {t.name: t for t in listing.tools}
@@ -42,13 +33,6 @@ async def test_the_list_of_tools(client: Client) -> None:
         assert tool.title and tool.description and tool.output_schema and tool.annotations
         assert tool.annotations.read_only_hint is (name in READING)
     assert tools["redis_delete"].annotations and tools["redis_delete"].annotations.destructive_hint
-
-
-def test_all_tools_fit_into_what_a_client_can_afford() -> None:
-    """redis-mcp-server 0.5.1 has 53 tools in 41,763 bytes."""
-    definitions = [t.definition.model_dump(by_alias=True, exclude_none=True, mode="json") for t in SIDECAR.tools]
-    assert len(definitions) <= 24
-    assert len(json.dumps({"tools": definitions}, separators=(",", ":"), ensure_ascii=False).encode()) <= 17_000
 
 
 async def test_info(client: Client, redis: Redis) -> None:

@@ -105,13 +105,6 @@ async def test_what_was_done_is_told_however_long_the_answer_would_be(client: Cl
     assert deleted["left_out"] == 999 - len(deleted["missing"]) > 0
 
 
-async def test_whole_numbers_that_javascript_would_round_are_text(client: Client, redis: Redis) -> None:
-    redis.set("n", 2**53)
-    assert await ok(client, "redis_transaction", commands=[["GET", "n"], ["INCR", "n"], ["INCRBY", "m", 5]]) == {
-        "replies": [str(2**53), str(2**53 + 1), 5]
-    }
-
-
 async def test_on_a_busy_key_what_has_no_condition_never_fails(client: Client, sidecar: Sidecar, redis: Redis) -> None:
     """Twenty clients: counts, appends, and writes that need the key's TTL, which others change meanwhile."""
 
