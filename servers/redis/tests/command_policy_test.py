@@ -1,9 +1,8 @@
-"""Which commands may be sent, and as whom: the whole command table, ACL users, TLS."""
+"""Which commands may be sent, and as whom: the whole command table, and ACL users."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +17,6 @@ from servers.redis.policy.command_policy import CommandSpec, describe, plan
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.settings import RedisSettings
 from servers.redis.tests.conftest import Start, error, ok
-from tools.backends.certificates import Authority
-from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
 
 pytestmark = pytest.mark.anyio
@@ -285,26 +282,3 @@ async def test_a_user_who_may_not_select_the_database_is_not_ready(start: Start,
 async def test_a_database_that_is_not_there_is_named_as_the_cause(start: Start) -> None:
     sidecar = start(ready=False, REDIS_DB="99")
     sidecar.wait_until(lambda: "DB index is out of range" in sidecar.get("/ready")[1], 30)
-
-
-async def test_tls(start: Start, tmp_path: Path) -> None:
-    authority = Authority(tmp_path)
-    certificate, key = authority.issue("redis")
-    config = {
-        "tls-port": (port := free_port()),
-        "tls-cert-file": certificate,
-        "tls-key-file": key,
-        "tls-ca-cert-file": authority.file,
-        "tls-auth-clients": "no",
-    }
-    with RedisServer(password="over-tls", config=config) as server:
-        tls = {"REDIS_PORT": str(port), "REDIS_TLS": "true", "REDIS_PASSWORD": "over-tls"}
-        sidecar = start(**tls, REDIS_CA_FILE=str(authority.file))
-        async with Client(sidecar.url + "/mcp") as client:
-            clients = await ok(client, "redis_diagnose", topic="clients")
-            assert clients["summary"]["by_name"]["mcp-redis"] >= 1
-        strict = start(ready=False, **tls)
-        strict.wait_until(lambda: "can't be reached" in strict.get("/ready")[1], 10)
-        assert "certificate" in strict.get("/ready")[1].lower(), "an unknown CA is refused, and named as the cause"
-        plain = start(ready=False, REDIS_PORT=str(server.port), REDIS_TLS="true", REDIS_PASSWORD="over-tls")
-        plain.wait_until(lambda: "did not answer" in plain.get("/ready")[1], 10)

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp import Client
 from redis import Redis
 
 from servers.common.backend import BackendError
 from servers.common.settings import Environment
 from servers.redis.settings import RedisSettings, RedisUrl
-from servers.redis.tests.conftest import Start, connected
+from servers.redis.tests.conftest import Start, connected, ok
 from tools.backends.certificates import Authority
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
@@ -147,16 +148,31 @@ async def test_a_url_and_a_unix_socket_lead_to_redis_and_the_password_shows_nowh
         assert CANARY not in shown and ENCODED not in shown and "second-secret" not in shown
 
 
-async def test_client_certificates_are_shown_and_rotated_ones_taken_up(tmp_path: Path) -> None:
-    authority, other = Authority(tmp_path / "one"), Authority(tmp_path / "other")
+def with_tls(authority: Authority, port: int) -> dict[str, Any]:
+    """Return the directives of a Redis that serves TLS at a port, with a certificate of an authority."""
     certificate, key = authority.issue("server")
-    config = {
-        "tls-port": (port := free_port()),
-        "tls-cert-file": certificate,
-        "tls-key-file": key,
-        "tls-ca-cert-file": authority.file,
-    }
-    with RedisServer(config=config):
+    files = {"tls-cert-file": certificate, "tls-key-file": key, "tls-ca-cert-file": authority.file}
+    return {"tls-port": port, "tls-replication": "yes"} | files
+
+
+async def test_who_does_not_know_the_authority_or_the_port_is_told_so(start: Start, tmp_path: Path) -> None:
+    authority, port = Authority(tmp_path), free_port()
+    with RedisServer(password="over-tls", config=with_tls(authority, port) | {"tls-auth-clients": "no"}) as server:
+        tls = {"REDIS_PORT": str(port), "REDIS_TLS": "true", "REDIS_PASSWORD": "over-tls"}
+        sidecar = start(**tls, REDIS_CA_FILE=str(authority.file))
+        async with Client(sidecar.url + "/mcp") as client:
+            clients = await ok(client, "redis_diagnose", topic="clients")
+            assert clients["summary"]["by_name"]["mcp-redis"] >= 1
+        strict = start(ready=False, **tls)
+        strict.wait_until(lambda: "can't be reached" in strict.get("/ready")[1], 10)
+        assert "certificate" in strict.get("/ready")[1].lower(), "an unknown CA is refused, and named as the cause"
+        plain = start(ready=False, REDIS_PORT=str(server.port), REDIS_TLS="true", REDIS_PASSWORD="over-tls")
+        plain.wait_until(lambda: "did not answer" in plain.get("/ready")[1], 10)
+
+
+async def test_client_certificates_are_shown_and_rotated_ones_taken_up(tmp_path: Path) -> None:
+    authority, other, port = Authority(tmp_path / "one"), Authority(tmp_path / "other"), free_port()
+    with RedisServer(config=with_tls(authority, port)):
         shown, shown_key = tmp_path / "client.pem", tmp_path / "client.key"
         files = {"REDIS_CLIENT_CERT_FILE": str(shown), "REDIS_CLIENT_KEY_FILE": str(shown_key)}
 
@@ -183,24 +199,13 @@ async def test_client_certificates_are_shown_and_rotated_ones_taken_up(tmp_path:
 
 async def test_sentinels_with_tls_a_user_and_a_password_that_is_rotated(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "authority")
-    certificate, key = authority.issue("server")
     shown, shown_key = authority.issue("client")
-
-    def tls(port: int) -> dict[str, Any]:
-        return {
-            "tls-port": port,
-            "tls-cert-file": certificate,
-            "tls-key-file": key,
-            "tls-ca-cert-file": authority.file,
-            "tls-replication": "yes",
-        }
-
     with ExitStack() as stack:
         port, watching = free_port(), free_port()
-        stack.enter_context(RedisServer(config=tls(port)))
+        stack.enter_context(RedisServer(config=with_tls(authority, port)))
         stack.enter_context(
             RedisServer(
-                config=tls(watching)
+                config=with_tls(authority, watching)
                 | {"sentinel monitor mymaster": f"127.0.0.1 {port} 1"}
                 | {"user reader": "on >first-secret ~* &* +@all", "user default": "off"},
                 sentinel=True,

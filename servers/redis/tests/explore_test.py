@@ -277,17 +277,12 @@ async def test_other_commands_are_refused_with_the_reason(client: Client, redis:
     assert redis.dbsize() == 1 and redis.get("s") == b"v"
 
 
-@pytest.mark.parametrize(
-    "command",
-    [["SCAN", "0"], ["XINFO", "GROUPS", "x"], ["XINFO", "CONSUMERS", "x", "g"], ["XPENDING", "x", "g"]],
-    ids=" ".join,
-)
-async def test_names_of_any_length_are_not_asked_for_often_in_one_call(
-    client: Client, redis: Redis, command: list[str]
-) -> None:
+async def test_names_of_any_length_are_not_asked_for_often_in_one_call(client: Client, redis: Redis) -> None:
     redis.xgroup_create("x", "g", mkstream=True)
-    assert len((await ok(client, "redis_command", commands=[command] * 10))["replies"]) == 10
-    assert "do it in parts" in await error(client, "redis_command", commands=[command] * 11)
+    for command in ("SCAN 0", "XINFO GROUPS x", "XINFO CONSUMERS x g", "XPENDING x g"):
+        commands = [command.split()] * 11
+        assert len((await ok(client, "redis_command", commands=commands[1:]))["replies"]) == 10
+        assert "do it in parts" in await error(client, "redis_command", commands=commands)
 
 
 async def test_a_reply_is_cut_to_what_a_result_may_have(client: Client, redis: Redis) -> None:
@@ -329,14 +324,11 @@ async def test_a_command_that_would_read_too_much_is_not_sent(client: Client, re
     assert await ok(client, "redis_command", command=["SISMEMBER", "wide", "x"]) == {"reply": 0}
 
 
-async def test_no_name_of_a_key_takes_long_to_look_at(client: Client, redis: Redis) -> None:
+async def test_no_name_or_value_takes_long_to_look_at(client: Client, redis: Redis) -> None:
     for name in ("1" * 400 + "\nx", "a1" * 3000 + "\n", "-" * 5000 + ":" + "1\n" * 5000):
         redis.set(name, "v")
     profile = await asyncio.wait_for(ok(client, "redis_profile"), 20)
     assert profile["sampled"] == 3 and len(str(profile)) < 3000
-
-
-async def test_no_value_takes_long_to_be_taken_for_a_secret(client: Client, redis: Redis) -> None:
     for i in range(20):
         redis.rpush(f"l{i}", *[("eyJ-" * 1024)[:4096]] * 20)
     many = await asyncio.wait_for(ok(client, "redis_read_many", keys=[f"l{i}" for i in range(20)]), 20)
