@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from servers.redis.policy.command_cost import Planned
 from servers.redis.policy.command_policy import CommandSpec, describe, plan
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.settings import RedisSettings
-from servers.redis.tests.conftest import Start, error, ok
+from servers.redis.tests.conftest import Start, connected, error, ok
 from tools.backends.redis import RedisServer
 
 pytestmark = pytest.mark.anyio
@@ -44,45 +44,28 @@ WRITING = """
 """What redis_transaction may send beside these."""
 
 
-def backend(port: int, **env: str) -> ScopedRedis:
-    settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)} | env
-    return ScopedRedis(RedisSettings.read(Environment(settings)))
-
-
-async def planned(server: RedisServer, *lines: str, writing: bool = False, prefixes: str = "") -> list[Planned]:
+async def planned(server: RedisServer, *lines: str, writing: bool = False, prefixes: str = "*") -> list[Planned]:
     """Plan commands, a line each."""
-    store = backend(server.port, **({"MCP_KEY_PREFIXES": prefixes} if prefixes else {}))
-    try:
+    async with connected(server.port, MCP_KEY_PREFIXES=prefixes) as store:
         commands, _ = await plan(store, [[word.encode() for word in line.split()] for line in lines], writing=writing)
         return commands
-    finally:
-        await store.close()
-
-
-async def allowed(port: int, names: Iterable[bytes], *, writing: bool) -> set[str]:
-    store = backend(port)
-    found = set()
-    for name in names:
-        (command,) = await describe(store, [name.split(b"|")])
-        try:
-            command.refuse(writing=writing)
-        except ToolError as refusal:
-            assert "is refused: " in str(refusal)
-        else:
-            found.add(name.decode())
-    await store.close()
-    return found
 
 
 async def test_every_command_is_allowed_or_refused_as_the_policy_says(redis_server: RedisServer) -> None:
-    store = backend(redis_server.port)
-    table = await store.read("COMMAND")
-    await store.close()
-    names = [entry[0] for entry in table] + [sub[0] for entry in table for sub in entry[9]]
-    assert len(names) > 350
-    reading = await allowed(redis_server.port, names, writing=False)
-    assert reading == set(READING.split())
-    assert await allowed(redis_server.port, names, writing=True) == reading | set(WRITING.split())
+    allowed: dict[bool, set[str]] = {False: set(), True: set()}
+    async with connected(redis_server.port) as store:
+        table = await store.read("COMMAND")
+        names = [entry[0] for entry in table] + [sub[0] for entry in table for sub in entry[9]]
+        assert len(names) > 350
+        commands = await describe(store, [name.split(b"|") for name in names])
+    for name, command in zip(names, commands, strict=True):
+        for writing, found in allowed.items():
+            try:
+                command.refuse(writing=writing)
+                found.add(name.decode())
+            except ToolError as refusal:
+                assert "is refused: " in str(refusal)
+    assert allowed == {False: set(READING.split()), True: set((READING + WRITING).split())}
 
 
 def test_what_may_be_sent_is_neither_dangerous_nor_administrative_by_redis_own_word(redis: Redis) -> None:
@@ -97,7 +80,7 @@ def test_what_may_be_sent_is_neither_dangerous_nor_administrative_by_redis_own_w
 LONG = "x" * 101
 
 
-@pytest.mark.parametrize("prefixes", ["", "app:"])
+@pytest.mark.parametrize("prefixes", ["*", "app:"])
 async def test_a_command_that_may_be_sent_is_known_by_its_name_and_keys(
     redis_server: RedisServer, prefixes: str
 ) -> None:

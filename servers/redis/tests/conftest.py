@@ -15,6 +15,7 @@ from redis import Redis
 
 from servers.common.settings import Environment
 from servers.redis.client.backend import RedisBackend
+from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.settings import RedisSettings
 from tools.backends.redis import RedisServer
 from tools.backends.sidecar import Sidecar
@@ -76,10 +77,10 @@ async def client(sidecar: Sidecar, redis: Redis) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def connected(port: int, **env: str) -> AsyncIterator[RedisBackend]:
+async def connected(port: int, **env: str) -> AsyncIterator[ScopedRedis]:
     """A backend of the Redis at a port."""
     settings = Environment({"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)} | env)
-    backend = RedisBackend(RedisSettings.read(settings))
+    backend = ScopedRedis(RedisSettings.read(settings))
     assert not settings.problems
     yield backend
     await backend.close()

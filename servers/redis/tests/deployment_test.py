@@ -15,7 +15,7 @@ from redis import Redis
 
 from servers.common.backend import BackendError
 from servers.redis.client.deployment import COMMAND_CONNECTIONS
-from servers.redis.tests.conftest import INCREASES, connected, error, ok, pages, until
+from servers.redis.tests.conftest import INCREASES, Start, connected, error, ok, pages, until
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
 from tools.backends.redis_cluster import Cluster, wait_until
@@ -74,30 +74,28 @@ async def test_every_tool_serves_another_redis_and_valkey(other: tuple[Redis, Si
         assert (await ok(client, "redis_delete_matching", pattern="k:*", confirm=dry["confirm"]))["deleted"] == 100
 
 
-async def test_prefixes_hold_on_another_redis_and_valkey(other: tuple[Redis, Sidecar, str], tmp_path: Path) -> None:
+async def test_prefixes_hold_on_another_redis_and_valkey(other: tuple[Redis, Sidecar, str], start: Start) -> None:
     """Without the subcommands' descriptions and key specs of Redis 7, too."""
     redis, _, _ = other
     redis.mset({"app:1": "1", "secret:1": "s"})
     port = str(redis.connection_pool.connection_kwargs["port"])
-    env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": port, "MCP_ALLOW_WRITES": "true", "MCP_KEY_PREFIXES": "app:"}
-    with Sidecar("servers.redis", env, tmp_path) as sidecar:
-        sidecar.wait_until_ready()
-        async with Client(sidecar.url + "/mcp") as client:
-            for command in (
-                ["GET", "secret:1"],
-                ["OBJECT", "ENCODING", "secret:1"],
-                ["MEMORY", "USAGE", "secret:1"],
-                ["XINFO", "STREAM", "secret:1"],
-                ["SCAN", "0"],
-                ["RANDOMKEY"],
-            ):
-                await error(client, "redis_command", command=command)
-            assert await ok(client, "redis_command", command=["GET", "app:1"]) == {"reply": "1"}
-            assert await ok(client, "redis_command", command=["OBJECT", "ENCODING", "app:1"]) == {"reply": "int"}
-            assert len((await ok(client, "redis_command", command=["TIME"]))["reply"]) == 2
-            await error(client, "redis_transaction", commands=[["COPY", "secret:1", "app:2"]])
-            await error(client, "redis_transaction", commands=[["XGROUP", "CREATE", "secret:x", "g", "$", "MKSTREAM"]])
-            assert not redis.exists("app:2", "secret:x")
+    sidecar = start(REDIS_PORT=port, MCP_ALLOW_WRITES="true", MCP_KEY_PREFIXES="app:")
+    async with Client(sidecar.url + "/mcp") as client:
+        for command in (
+            ["GET", "secret:1"],
+            ["OBJECT", "ENCODING", "secret:1"],
+            ["MEMORY", "USAGE", "secret:1"],
+            ["XINFO", "STREAM", "secret:1"],
+            ["SCAN", "0"],
+            ["RANDOMKEY"],
+        ):
+            await error(client, "redis_command", command=command)
+        assert await ok(client, "redis_command", command=["GET", "app:1"]) == {"reply": "1"}
+        assert await ok(client, "redis_command", command=["OBJECT", "ENCODING", "app:1"]) == {"reply": "int"}
+        assert len((await ok(client, "redis_command", command=["TIME"]))["reply"]) == 2
+        await error(client, "redis_transaction", commands=[["COPY", "secret:1", "app:2"]])
+        await error(client, "redis_transaction", commands=[["XGROUP", "CREATE", "secret:x", "g", "$", "MKSTREAM"]])
+        assert not redis.exists("app:2", "secret:x")
 
 
 async def test_fields_of_a_hash_expire(other: tuple[Redis, Sidecar, str]) -> None:
@@ -341,12 +339,10 @@ async def test_each_change_follows_a_slot_that_has_moved(cluster: Cluster) -> No
             assert cluster.client.get(key) == b"4"
 
 
-def test_a_single_sidecar_says_that_it_talks_to_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_single_sidecar_says_that_it_talks_to_a_cluster(cluster: Cluster, start: Start) -> None:
     name = next(f"n{i}" for i in range(10_000) if cluster.owner(f"n{i}") == 2)
-    env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(cluster.servers[0].port)}
-    with Sidecar("servers.redis", env, tmp_path) as sidecar:
-        sidecar.wait_until_ready()
-        assert "REDIS_MODE=cluster" in sidecar.call("redis_command", command=["GET", name])["content"][0]["text"]
+    sidecar = start(REDIS_PORT=str(cluster.servers[0].port))
+    assert "REDIS_MODE=cluster" in sidecar.call("redis_command", command=["GET", name])["content"][0]["text"]
 
 
 # A master and a replica that sentinels watch.
@@ -390,9 +386,8 @@ async def test_the_connections_to_a_master_of_sentinels_are_bounded() -> None:
             assert sorted(await asyncio.gather(*writes)) == list(range(1, COMMAND_CONNECTIONS + 9))
 
 
-def test_sentinels_that_are_away_are_named(tmp_path: Path) -> None:
+def test_sentinels_that_are_away_are_named(start: Start) -> None:
     port = free_port()
-    env = {"REDIS_MODE": "sentinel", "REDIS_SENTINELS": f"127.0.0.1:{port}"}
-    with Sidecar("servers.redis", env, tmp_path) as sidecar:
-        sidecar.wait_until(lambda: f"127.0.0.1:{port}" in sidecar.get("/ready")[1], 15)
-        assert sidecar.get("/health")[0] == 200
+    sidecar = start(ready=False, REDIS_MODE="sentinel", REDIS_SENTINELS=f"127.0.0.1:{port}")
+    sidecar.wait_until(lambda: f"127.0.0.1:{port}" in sidecar.get("/ready")[1], 15)
+    assert sidecar.get("/health")[0] == 200

@@ -12,10 +12,7 @@ from mcp_types import TextResourceContents
 from redis import Redis
 
 from servers.common.protocol.tools import Call
-from servers.common.settings import Environment
-from servers.redis.policy.key_scope import ScopedRedis
-from servers.redis.settings import RedisSettings
-from servers.redis.tests.conftest import Start, error, ok, pages, until
+from servers.redis.tests.conftest import Start, connected, error, ok, pages, until
 from servers.redis.tools.scan import redis_scan
 from tools.backends.redis import RedisServer
 
@@ -474,13 +471,9 @@ async def test_the_biggest_keys_are_found_while_keys_are_deleted(redis_server: R
     async def delete(done: float, total: float | None, message: str | None) -> None:
         redis.delete(*(f"k{number}" for number in range(500, 1000)))
 
-    settings = RedisSettings.read(Environment({"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis_server.port)}))
-    backend = ScopedRedis(settings)
     arguments = {"pattern": "*", "type": None, "order": "memory", "ttl_below_s": None, "limit": 20, "cursor": "0"}
-    try:
+    async with connected(redis_server.port) as backend:
         found = await redis_scan.function(Call(backend, 32768, delete), **arguments)
-    finally:
-        await backend.close()
     assert [key["key"] for key in found["keys"]] == [f"k{number}" for number in range(499, 479, -1)]
 
 
