@@ -126,12 +126,6 @@ def test_what_is_wrong_is_told_and_the_default_stays(kind: str, text: str, defau
     assert read(kind, text) == (default, [f"S: {said}"])
 
 
-def test_all_problems_are_found_at_once() -> None:
-    env = Environment({"MCP_PORT": "x", "MCP_LOG_LEVEL": "loud", "MCP_WATCHDOG_SECONDS": "-1"})
-    CommonSettings.read(env)
-    assert [problem.split(":")[0] for problem in problems(env)] == ["MCP_PORT", "MCP_LOG_LEVEL", "MCP_WATCHDOG_SECONDS"]
-
-
 def test_a_secret_never_shows_itself() -> None:
     secret = Environment({"S": "canary"}).secret("S", "")
     assert secret.reveal() == "canary" and secret

@@ -85,14 +85,7 @@ OUTSIDE: list[tuple[str, dict[str, Any]]] = [
     ("redis_transaction", {"commands": [["SORT", "app:z", "BY", "nosort", "GET", f"{CANARY}:*", "STORE", "app:s"]]}),
     ("redis_transaction", {"commands": [["GET", "app:a"]], "if_versions": {f"{CANARY}:string": "none"}}),
     ("redis_transaction", {"commands": [["RANDOMKEY"], ["GET", "app:a"]]}),
-    *(
-        ("redis_transaction", {"commands": [["GEORADIUS", "app:g", "0", "0", "1", "m", *stored]]})
-        for stored in (
-            ["STORE", "app:d", "STORE", f"{CANARY}:string"],
-            ["STORE", "app:d", "STOREDIST", f"{CANARY}:string"],
-            ["STORE", f"{CANARY}:string"],
-        )
-    ),
+    ("redis_transaction", {"commands": [f"GEORADIUS app:g 0 0 1 m STORE app:d STORE {CANARY}:string".split()]}),
     ("redis_transaction", {"commands": [["XREADGROUP", "GROUP", "STREAMS", "c", "STREAMS", f"{CANARY}:stream", ">"]]}),
     ("redis_transaction", {"commands": [["ZUNIONSTORE", f"{CANARY}:z", "1", "app:z"]]}),
     ("redis_transaction", {"commands": [["LMOVE", "app:l", f"{CANARY}:list", "LEFT", "LEFT"]]}),
