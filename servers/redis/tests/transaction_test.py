@@ -224,11 +224,6 @@ async def test_a_pattern_that_matches_too_much_is_refused(client: Client, redis:
     assert redis.dbsize() == 50
 
 
-async def test_a_json_document_needs_its_module(client: Client, redis: Redis) -> None:
-    assert "no type json" in await error(client, "redis_write", key="d", type="json", value={"a": 1})
-    assert redis.dbsize() == 0
-
-
 @pytest.mark.parametrize(
     "commands",
     [
