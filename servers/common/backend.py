@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Protocol
@@ -121,7 +120,6 @@ class Monitor:
         """Whether the store has ever served: what it can do is known since."""
         self.up = False
         self.detail = "not asked yet"
-        self.since = time.time()
 
     async def run(self) -> None:
         """Check for ever; cancel it to stop."""
@@ -160,8 +158,6 @@ class Monitor:
         detail = plain(hide(detail), 1000)
         if (up, detail) == (self.up, self.detail):
             return
-        if up != self.up:
-            self.since = time.time()
         self.up, self.detail = up, detail
         logger.log(
             logging.INFO if up else logging.WARNING,

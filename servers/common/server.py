@@ -72,8 +72,8 @@ class Sidecar(Generic[S, B]):
     """Makes the backend; must not connect yet."""
 
     tools: Sequence[Tool]
-    resources: Resources[B] | None = None
-    prompts: Sequence[Prompt] = ()
+    resources: Resources[B]
+    prompts: Sequence[Prompt]
     logins: Logins = ""
     """The logins at the store that a call uses where its token has one (Principal.login)."""
 
@@ -133,9 +133,7 @@ class Instance(Generic[B]):
         self._tools = sidecar.chosen(settings)
         self._mentions = Mentions([t.name for t in sidecar.tools], self._listed)
         self._prompts = {p.name: p for p in sidecar.prompts}
-        self.listeners = (
-            Listeners(sidecar.resources, backend, settings.max_concurrent_calls) if sidecar.resources else None
-        )
+        self.listeners = Listeners(sidecar.resources.watch, backend, settings.max_concurrent_calls)
         limit = memory_limit()
         self.room = Room(limit)
         self.memory = MemoryBudget(settings.memory_budget or default_size(limit), room=self.room)
@@ -152,23 +150,10 @@ class Instance(Generic[B]):
         self._stop_at = asyncio.get_running_loop().time() + grace
         for timeout in self._deadlines:
             timeout.reschedule(self._stop_at)
-        if self.listeners:
-            self.listeners.close()
+        self.listeners.close()
 
     def server(self) -> Server[Any]:
         """Return the MCP server. Stateless: any number of clients, of any protocol version, at once."""
-        more: dict[str, Any] = {}
-        if self.sidecar.resources:
-            more |= {
-                "on_list_resources": self._list_resources,
-                "on_list_resource_templates": self._list_templates,
-                "on_read_resource": self._read_resource,
-                "on_completion": self._complete,
-            }
-        if self.listeners and self.listeners.resources.watch:
-            more["on_subscriptions_listen"] = self.listeners.listen
-        if self._prompts:
-            more |= {"on_list_prompts": self._list_prompts, "on_get_prompt": self._get_prompt}
         server = _Server(
             self.sidecar.name,
             version=VERSION,
@@ -179,8 +164,14 @@ class Instance(Generic[B]):
             ),
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
+            on_list_resources=self.sidecar.resources.listing,
+            on_list_resource_templates=self.sidecar.resources.templates_listing,
+            on_read_resource=self._read_resource,
+            on_completion=self._complete,
+            on_subscriptions_listen=self.listeners.listen if self.listeners.watch else None,
+            on_list_prompts=self._list_prompts,
+            on_get_prompt=self._get_prompt,
             get_tool_input_schema=lambda name: t.mirrored_schema if (t := self._tools.get(name)) else None,
-            **more,
         )
         if self.middleware:
             server.middleware += self.middleware
@@ -418,21 +409,10 @@ class Instance(Generic[B]):
         tool = self._tools.get(name)
         return "; what was asked for may have been done: check before you repeat it" if tool and tool.write else ""
 
-    async def _list_resources(self, ctx: Any, params: Any) -> mcp_types.ListResourcesResult:
-        return self._resources.listing()
-
-    async def _list_templates(self, ctx: Any, params: Any) -> mcp_types.ListResourceTemplatesResult:
-        return self._resources.templates_listing()
-
-    @property
-    def _resources(self) -> Resources[B]:
-        assert self.sidecar.resources
-        return self.sidecar.resources
-
     async def _read_resource(
         self, ctx: Any, params: mcp_types.ReadResourceRequestParams
     ) -> mcp_types.ReadResourceResult:
-        read = self._resources.find(params.uri)
+        read = self.sidecar.resources.find(params.uri)
         if read is None:
             raise MCPError(
                 mcp_types.INVALID_PARAMS, f"there is no resource {params.uri[:200]!r}", {"uri": params.uri[:200]}
@@ -451,7 +431,7 @@ class Instance(Generic[B]):
     async def _complete(self, ctx: Any, params: mcp_types.CompleteRequestParams) -> mcp_types.CompleteResult:
         template = None
         if isinstance(params.ref, mcp_types.ResourceTemplateReference):
-            template = self._resources.template(params.ref.uri)
+            template = self.sidecar.resources.template(params.ref.uri)
             if template is None:
                 raise MCPError(mcp_types.INVALID_PARAMS, f"there is no resource template {params.ref.uri[:200]!r}")
         values: Sequence[str] = []

@@ -138,22 +138,8 @@ async def _enabled(backend: ScopedRedis) -> bool:
 RESOURCES = Resources(
     fixed=[
         Resource("redis://info", "State of Redis", "The state of Redis and what looks wrong", _info),
-        Resource(
-            "redis://keyspace",
-            "Keyspace",
-            "Groups of keys by prefix, from a sample",
-            _keyspace,
-        ),
+        Resource("redis://keyspace", "Keyspace", "Groups of keys by prefix, from a sample", _keyspace),
     ],
-    templates=[
-        Template(
-            PREFIX,
-            "name",
-            "Key",
-            "A key's type, TTL and the first page of its value",
-            _key,
-            _complete,
-        )
-    ],
+    templates=[Template(PREFIX, "name", "Key", "A key's type, TTL and the first page of its value", _key, _complete)],
     watch=_watch,
 )

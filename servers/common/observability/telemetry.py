@@ -120,24 +120,15 @@ class Telemetry:
     def _traces(self, resource: Any) -> Any:
         from opentelemetry.exporter.otlp.json.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace import SpanLimits, TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 
         told = self.told
 
-        class Told(SpanExporter):
+        class Told(OTLPSpanExporter):
             """Exports spans without what comes from clients."""
 
-            def __init__(self) -> None:
-                self._exporter = OTLPSpanExporter()
-
             def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-                return self._exporter.export([told(span) for span in spans])
-
-            def shutdown(self) -> None:
-                self._exporter.shutdown()
-
-            def force_flush(self, timeout_millis: int = 30_000) -> bool:
-                return self._exporter.force_flush(timeout_millis)
+                return super().export([told(span) for span in spans])
 
         provider = TracerProvider(
             resource=resource, shutdown_on_exit=False, span_limits=SpanLimits(max_attribute_length=LONGEST)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote
@@ -63,13 +63,16 @@ class Template(Generic[B]):
         return unquote(uri.removeprefix(self.prefix).removesuffix(self.suffix))
 
 
+Watch = Callable[[B, Sequence[str], Changed], AbstractAsyncContextManager[Sequence[str]]]
+
+
 @dataclass(frozen=True)
 class Resources(Generic[B]):
     """The resources of a sidecar."""
 
     fixed: Sequence[Resource[B]]
     templates: Sequence[Template[B]]
-    watch: Callable[[B, Sequence[str], Changed], AbstractAsyncContextManager[Sequence[str]]] | None = None
+    watch: Watch[B] | None = None
     """Watches URIs as long as its context lasts, and yields those that it can watch."""
 
     def find(self, uri: str) -> Callable[[Call[B]], Awaitable[Content]] | None:
@@ -86,7 +89,8 @@ class Resources(Generic[B]):
     def template(self, uri_template: str) -> Template[B] | None:
         return next((t for t in self.templates if t.uri_template == uri_template), None)
 
-    def listing(self) -> mcp_types.ListResourcesResult:
+    async def listing(self, ctx: Any, params: Any) -> mcp_types.ListResourcesResult:
+        """Answer resources/list."""
         return mcp_types.ListResourcesResult(
             resources=[
                 mcp_types.Resource(uri=r.uri, name=r.name, description=r.description, mime_type="application/json")
@@ -94,7 +98,8 @@ class Resources(Generic[B]):
             ]
         )
 
-    def templates_listing(self) -> mcp_types.ListResourceTemplatesResult:
+    async def templates_listing(self, ctx: Any, params: Any) -> mcp_types.ListResourceTemplatesResult:
+        """Answer resources/templates/list."""
         return mcp_types.ListResourceTemplatesResult(
             resource_templates=[
                 mcp_types.ResourceTemplate(
@@ -124,7 +129,7 @@ class Listeners(Generic[B]):
     Each has a watch and a bus of its own: it watches with the rights of its own token, and is told once of each change.
     """
 
-    resources: Resources[B]
+    watch: Watch[B] | None
     backend: B
     most: int
     """Listeners at once; one more is refused."""
@@ -144,7 +149,11 @@ class Listeners(Generic[B]):
         handler = ListenHandler(bus)
         self._handlers.add(handler)
         try:
-            async with self._watch(params.notifications.resource_subscriptions or [], bus) as watched:
+            async with AsyncExitStack() as stack:
+                watched: Sequence[str] = []
+                if self.watch and (uris := params.notifications.resource_subscriptions):
+                    changed = self.watch(self.backend, uris, lambda uri: bus.publish(ResourceUpdated(uri)))
+                    watched = await stack.enter_async_context(changed)
                 # Lists of tools, prompts and resources never change once a client has asked for them.
                 honoured = mcp_types.SubscriptionFilter(resource_subscriptions=list(watched))
                 return await handler(ctx, params.model_copy(update={"notifications": honoured}))
@@ -153,19 +162,6 @@ class Listeners(Generic[B]):
             raise MCPError(mcp_types.INTERNAL_ERROR, plain(hide(message), LONGEST_FAILURE)) from None
         finally:
             self._handlers.discard(handler)
-
-    @asynccontextmanager
-    async def _watch(self, uris: Sequence[str], bus: InMemorySubscriptionBus) -> AsyncIterator[Sequence[str]]:
-        watch = self.resources.watch
-        if not watch or not uris:
-            yield []
-            return
-
-        async def changed(uri: str) -> None:
-            await bus.publish(ResourceUpdated(uri))
-
-        async with watch(self.backend, uris, changed) as watched:
-            yield watched
 
     def close(self) -> None:
         """End all listening."""

@@ -56,21 +56,28 @@ def status(*headers: tuple[str, str]) -> int:
     return only
 
 
-def test_a_request_has_one_host() -> None:
-    assert status(("host", "localhost")) == 200
-    assert status() == 421
-    assert status(("host", "localhost"), ("host", "localhost")) == 400
-    assert status(("host", "localhost"), ("host", "evil.example")) == 400
-
-
-@pytest.mark.parametrize("origin", ["http://localhost", "https://127.0.0.1:8080", "http://[::1]:1", "HTTP://LOCALHOST"])
-def test_local_origins(origin: str) -> None:
-    assert status(("host", "localhost"), ("origin", origin)) == 200
+LOCAL = ("host", "localhost")
 
 
 @pytest.mark.parametrize(
-    "origin",
-    ["null", "", "//", "http://", "http://[", "http://[::1", "http://evil.example", "http://localhost@evil.example", "ftp://localhost"],
+    ("headers", "answered"),
+    [
+        ([], 421),
+        ([LOCAL], 200),
+        ([LOCAL, LOCAL], 400),
+        ([LOCAL, ("host", "evil.example")], 400),
+        *(
+            ([LOCAL, ("origin", origin)], 200)
+            for origin in ("http://localhost", "https://127.0.0.1:8080", "http://[::1]:1", "HTTP://LOCALHOST")
+        ),
+        *(
+            ([LOCAL, ("origin", origin)], 403)
+            for origin in (
+                "null", "", "//", "http://", "http://[", "http://[::1", "http://evil.example", "ftp://localhost",
+                "http://localhost@evil.example",
+            )
+        ),
+    ],
 )  # fmt: skip
-def test_origins_that_are_refused(origin: str) -> None:
-    assert status(("host", "localhost"), ("origin", origin)) == 403
+def test_a_request_has_one_host_and_no_origin_but_a_local_one(headers: list[tuple[str, str]], answered: int) -> None:
+    assert status(*headers) == answered

@@ -27,15 +27,11 @@ from servers.common.memory_budget import (
     parsed_size,
 )
 
+pytestmark = pytest.mark.anyio
+
 MIB = 1024 * 1024
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.mark.anyio
 async def test_calls_get_the_budget_in_turn_and_never_more_than_all_of_it() -> None:
     budget = MemoryBudget(10)
     held = 0
@@ -57,7 +53,6 @@ async def test_calls_get_the_budget_in_turn_and_never_more_than_all_of_it() -> N
         pass
 
 
-@pytest.mark.anyio
 async def test_a_call_whose_time_is_over_is_told_that_nothing_was_asked_and_lets_others_in() -> None:
     budget = MemoryBudget(10)
 
@@ -79,7 +74,6 @@ async def test_a_call_whose_time_is_over_is_told_that_nothing_was_asked_and_lets
         await behind
 
 
-@pytest.mark.anyio
 async def test_a_cancelled_call_leaves_no_bytes_behind() -> None:
     budget = MemoryBudget(10)
 
@@ -98,7 +92,6 @@ async def test_a_cancelled_call_leaves_no_bytes_behind() -> None:
             pass
 
 
-@pytest.mark.anyio
 async def test_more_than_all_of_it_is_refused_at_once() -> None:
     BUDGET.set(MemoryBudget(10))
     with pytest.raises(TooLarge, match="11 bytes"):
@@ -189,7 +182,6 @@ def test_what_json_takes(content: bytes, size: int) -> None:
     assert parsed_size(content) == size
 
 
-@pytest.mark.anyio
 async def test_a_result_is_held_until_it_was_sent() -> None:
     budget = MemoryBudget(4 * SMALL_RESULT)
     BUDGET.set(budget)

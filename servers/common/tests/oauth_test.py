@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import hmac
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from servers.common.http.oauth import MAX_JWKS_BYTES, IssuerKeys, OAuth
 from servers.common.http.principal import READ, WRITE, CredentialRefused, Principal
 from tools.backends.certificates import Authority
 from tools.backends.issuer import RESOURCE, Issuer, Respond, public_jwk, send
+
+pytestmark = pytest.mark.anyio
 
 RSA = rsa.generate_private_key(65537, 2048)
 EC = ec.generate_private_key(ec.SECP256R1())
@@ -71,40 +74,32 @@ def refuse(issuer: Issuer, text: str) -> CredentialRefused:
 
 
 @pytest.mark.parametrize(
-    ("key", "algorithm", "kid"),
-    [(RSA, "RS256", "rsa"), (RSA, "PS256", "rsa"), (EC, "ES256", "ec"), (ED, "EdDSA", "ed")],
-)
-def test_signatures_that_are_accepted(issuer: Issuer, key: Any, algorithm: str, kid: str) -> None:
-    assert accept(issuer, token(issuer, key, algorithm, kid)) == Principal("assistant", frozenset({READ}))
-
-
-@pytest.mark.parametrize(
-    ("changes", "scopes"),
+    ("changes", "name", "scopes"),
     [
-        ({"scope": "mcp:write mcp:read other"}, {READ, WRITE}),
-        ({"scope": None, "scp": ["mcp:read", 7]}, {READ}),
-        ({"scope": None}, set()),
-        ({"scope": 7}, set()),
-        ({"scope": "mcp:reader MCP:READ"}, set()),
+        ({}, "assistant", {READ}),
+        ({"algorithm": "PS256"}, "assistant", {READ}),
+        ({"key": EC, "algorithm": "ES256", "kid": "ec"}, "assistant", {READ}),
+        ({"key": ED, "algorithm": "EdDSA", "kid": "ed"}, "assistant", {READ}),
+        ({"kid": None}, "assistant", {READ}),
+        ({"aud": ["https://other.example", RESOURCE], "typ": "application/at+jwt"}, "assistant", {READ}),
+        ({"scope": "mcp:write mcp:read other"}, "assistant", {READ, WRITE}),
+        ({"scope": None, "scp": ["mcp:read", 7]}, "assistant", {READ}),
+        *(({"scope": none}, "assistant", set()) for none in (None, 7, "mcp:reader MCP:READ")),
+        ({"client_id": None, "azp": "web"}, "web", {READ}),
+        ({"client_id": None}, "person", {READ}),
+        ({"client_id": None, "sub": None}, "unnamed", {READ}),
+        ({"client_id": "x" * 500}, "x" * 100, {READ}),
     ],
 )
-def test_scopes(issuer: Issuer, changes: dict[str, Any], scopes: set[str]) -> None:
-    assert accept(issuer, token(issuer, **changes)).scopes == scopes
-
-
-@pytest.mark.parametrize(
-    ("changes", "name"),
-    [({}, "assistant"), ({"client_id": None, "azp": "web"}, "web"), ({"client_id": None}, "person"),
-     ({"client_id": None, "sub": None}, "unnamed"), ({"client_id": "x" * 500}, "x" * 100)],
-)  # fmt: skip
-def test_the_callers_name(issuer: Issuer, changes: dict[str, Any], name: str) -> None:
-    assert accept(issuer, token(issuer, **changes)).name == name
+def test_tokens_that_are_accepted(issuer: Issuer, changes: dict[str, Any], name: str, scopes: set[str]) -> None:
+    assert accept(issuer, token(issuer, **changes)) == Principal(name, frozenset(scopes))
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"iss": "https://evil.example"}, "another issuer issued it"),
+        ({"iss": "ISSUER/"}, "another issuer issued it"),
         ({"iss": None}, "missing"),
         ({"aud": "https://other.example/mcp"}, f"not for {RESOURCE}"),
         ({"aud": RESOURCE + "/"}, f"not for {RESOURCE}"),
@@ -116,23 +111,16 @@ def test_the_callers_name(issuer: Issuer, changes: dict[str, Any], name: str) ->
         ({"typ": "JWT"}, "typ is not one of at[+]jwt"),
         ({"typ": "id_token+jwt"}, "typ is not"),
         ({"kid": "unknown"}, "does not publish"),
+        ({"kid": "ec"}, "does not publish"),
+        ({"key": ED, "algorithm": "EdDSA"}, "does not publish"),
         ({"key": STRANGER}, "signature is wrong"),
         ({"algorithm": "RS512"}, "algorithm that is not accepted"),
     ],
 )
 def test_tokens_that_are_refused(issuer: Issuer, changes: dict[str, Any], reason: str) -> None:
+    changes = {name: issuer.url + "/" if value == "ISSUER/" else value for name, value in changes.items()}
     refused = refuse(issuer, token(issuer, **changes))
-    assert refused.status == 401
-    with pytest.raises(CredentialRefused, match=reason):
-        raise refused
-
-
-def test_the_issuer_is_compared_exactly(issuer: Issuer) -> None:
-    assert "another issuer" in str(refuse(issuer, token(issuer, iss=issuer.url + "/")))
-
-
-def test_several_audiences_and_the_long_form_of_typ(issuer: Issuer) -> None:
-    accept(issuer, token(issuer, aud=["https://other.example", RESOURCE], typ="application/at+jwt"))
+    assert refused.status == 401 and re.search(reason, str(refused))
 
 
 def part(value: Any) -> str:
@@ -163,11 +151,6 @@ def test_a_key_in_the_token_is_not_used(issuer: Issuer) -> None:
     assert "does not publish" in str(refuse(issuer, token(issuer, STRANGER, kid="mine", headers=headers)))
 
 
-def test_an_algorithm_of_another_key_type(issuer: Issuer) -> None:
-    assert "does not publish" in str(refuse(issuer, token(issuer, RSA, "RS256", kid="ec")))
-    assert "does not publish" in str(refuse(issuer, token(issuer, ED, "EdDSA", kid="rsa")))
-
-
 @pytest.mark.parametrize(
     "text", ["", "x", "a.b", "a.b.c", "....", "é.é.é", "x" * 20_000, part({}) + "." + part({}) + "."]
 )
@@ -194,15 +177,7 @@ def test_a_token_that_was_changed(issuer: Issuer) -> None:
         {"kty": "RSA", "kid": "rsa", "n": "!", "e": "AQAB"},
         7,
     ],
-    ids=[
-        "symmetric",
-        "symmetric, of any use",
-        "for encryption",
-        "for another algorithm",
-        "private",
-        "broken",
-        "no object",
-    ],
+    ids=["symmetric", "of any use", "for encryption", "for another algorithm", "private", "broken", "no object"],
 )
 def test_keys_that_are_not_used(issuer: Issuer, entry: Any) -> None:
     issuer.keys = {"keys": [entry, public_jwk(EC, "ES256", kid="ec")]}
@@ -217,52 +192,49 @@ def test_a_key_that_is_too_short(issuer: Issuer) -> None:
     assert "its key is too short" in str(refuse(issuer, text))
 
 
-def test_a_token_that_names_no_key(issuer: Issuer) -> None:
-    accept(issuer, token(issuer, kid=None))
+def test_a_token_that_names_none_of_two_keys(issuer: Issuer) -> None:
     issuer.keys = {"keys": [public_jwk(RSA, kid="a"), public_jwk(STRANGER, kid="b")]}
     assert "does not publish" in str(refuse(issuer, token(issuer, kid=None))), "which of two is not for us to guess"
 
 
-def test_keys_are_fetched_once_and_again_for_a_new_one(issuer: Issuer) -> None:
-    async def main() -> None:
-        oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=0))
-        await asyncio.gather(*(oauth.authenticate(token(issuer)) for _ in range(20)))
-        first = issuer.requests
-        assert first >= 1
+async def test_keys_are_fetched_once_and_again_for_a_new_one(issuer: Issuer) -> None:
+    oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=0))
+    await asyncio.gather(*(oauth.authenticate(token(issuer)) for _ in range(20)))
+    first = issuer.requests
+    assert first >= 1
+    await oauth.authenticate(token(issuer))
+    assert issuer.requests == first
+    # The issuer rotates: the new key is there at the first token that names it.
+    issuer.keys = {"keys": [public_jwk(STRANGER, kid="new")]}
+    await oauth.authenticate(token(issuer, STRANGER, kid="new"))
+    assert issuer.requests == first + 1
+    with pytest.raises(CredentialRefused, match="does not publish"):
         await oauth.authenticate(token(issuer))
-        assert issuer.requests == first
-        # The issuer rotates: the new key is there at the first token that names it.
-        issuer.keys = {"keys": [public_jwk(STRANGER, kid="new")]}
-        await oauth.authenticate(token(issuer, STRANGER, kid="new"))
-        assert issuer.requests == first + 1
-        with pytest.raises(CredentialRefused, match="does not publish"):
-            await oauth.authenticate(token(issuer))
-
-    asyncio.run(main())
 
 
-def test_keys_are_fetched_again_after_their_lifespan(issuer: Issuer) -> None:
-    async def main() -> None:
-        oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=0, lifespan=1e-9))
+async def test_keys_are_fetched_again_after_their_lifespan(issuer: Issuer) -> None:
+    oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=0, lifespan=1e-9))
+    await oauth.authenticate(token(issuer))
+    issuer.keys = {"keys": [public_jwk(STRANGER, kid="new")]}
+    with pytest.raises(CredentialRefused, match="does not publish"):
         await oauth.authenticate(token(issuer))
-        issuer.keys = {"keys": [public_jwk(STRANGER, kid="new")]}
-        with pytest.raises(CredentialRefused, match="does not publish"):
-            await oauth.authenticate(token(issuer))
-
-    asyncio.run(main())
 
 
-def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer) -> None:
-    async def main() -> None:
-        # As by default, with a cooldown that the slowest machine does not outlast.
-        oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=3600))
-        await asyncio.gather(*(oauth.authenticate(token(issuer)) for _ in range(20)))
-        for number in range(50):
-            with pytest.raises(CredentialRefused):
-                await oauth.authenticate(token(issuer, kid=f"guess-{number}"))
-        assert issuer.requests == 1
+async def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer) -> None:
+    # As by default, with a cooldown that the slowest machine does not outlast.
+    oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=3600))
+    await asyncio.gather(*(oauth.authenticate(token(issuer)) for _ in range(20)))
+    for number in range(50):
+        with pytest.raises(CredentialRefused):
+            await oauth.authenticate(token(issuer, kid=f"guess-{number}"))
+    assert issuer.requests == 1
 
-    asyncio.run(main())
+
+async def unavailable(oauth: OAuth, issuer: Issuer) -> None:
+    """Check that a good token is refused because there are no keys."""
+    with pytest.raises(CredentialRefused) as refused:
+        await oauth.authenticate(token(issuer))
+    assert refused.value.status == 503
 
 
 def redirect(handler: BaseHTTPRequestHandler) -> None:
@@ -305,71 +277,50 @@ FAULTS: dict[str, Respond] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_an_issuer_that_fails(issuer: Issuer, fault: str) -> None:
+async def test_an_issuer_that_fails(issuer: Issuer, fault: str) -> None:
     found = settings(issuer)
-
-    async def main() -> None:
-        issuer.respond = FAULTS[fault]
-        oauth = OAuth(found, IssuerKeys(found, cooldown=0, lifespan=1e-9, timeout=60))
-        with pytest.raises(CredentialRefused) as refused:
-            await oauth.authenticate(token(issuer))
-        assert refused.value.status == 503
-        # It recovers and fails again: the keys that were fetched stay usable.
-        issuer.respond = None
-        await oauth.authenticate(token(issuer))
-        issuer.respond = FAULTS[fault]
-        before = issuer.requests
-        await oauth.authenticate(token(issuer))
-        assert issuer.requests == before + 1
-
-    asyncio.run(main())
+    issuer.respond = FAULTS[fault]
+    oauth = OAuth(found, IssuerKeys(found, cooldown=0, lifespan=1e-9, timeout=60))
+    await unavailable(oauth, issuer)
+    # It recovers and fails again: the keys that were fetched stay usable.
+    issuer.respond = None
+    await oauth.authenticate(token(issuer))
+    issuer.respond = FAULTS[fault]
+    before = issuer.requests
+    await oauth.authenticate(token(issuer))
+    assert issuer.requests == before + 1
 
 
-def test_an_issuer_that_never_ends_its_answer(issuer: Issuer) -> None:
+async def test_an_issuer_that_never_ends_its_answer(issuer: Issuer) -> None:
     issuer.respond = never_ending
-    with pytest.raises(CredentialRefused) as refused:
-        asyncio.run(OAuth(settings(issuer), IssuerKeys(settings(issuer), timeout=0.5)).authenticate(token(issuer)))
-    assert refused.value.status == 503
+    await unavailable(OAuth(settings(issuer), IssuerKeys(settings(issuer), timeout=0.5)), issuer)
 
 
-def test_stale_keys_are_not_usable_for_ever(issuer: Issuer) -> None:
-    async def main() -> None:
-        oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=0, lifespan=1e-9, max_stale=0))
-        await oauth.authenticate(token(issuer))
-        issuer.respond = redirect
-        with pytest.raises(CredentialRefused) as refused:
-            await oauth.authenticate(token(issuer))
-        assert refused.value.status == 503
-
-    asyncio.run(main())
+async def test_stale_keys_are_not_usable_for_ever(issuer: Issuer) -> None:
+    oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=0, lifespan=1e-9, max_stale=0))
+    await oauth.authenticate(token(issuer))
+    issuer.respond = redirect
+    await unavailable(oauth, issuer)
 
 
-def test_an_issuer_with_a_certificate_that_is_not_trusted(issuer: Issuer, tmp_path: Path) -> None:
+async def test_an_issuer_with_a_certificate_that_is_not_trusted(issuer: Issuer, tmp_path: Path) -> None:
     for ca_file in (Authority(tmp_path).file, None):
-        with pytest.raises(CredentialRefused) as refused:
-            asyncio.run(OAuth(settings(issuer, ca_file=ca_file)).authenticate(token(issuer)))
-        assert refused.value.status == 503
+        await unavailable(OAuth(settings(issuer, ca_file=ca_file)), issuer)
     assert issuer.requests == 0
 
 
-def test_keys_from_a_file(issuer: Issuer, tmp_path: Path) -> None:
+async def test_keys_from_a_file(issuer: Issuer, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     found = settings(issuer, keys=file)
     oauth = OAuth(found, IssuerKeys(found, cooldown=0))
-
-    async def main() -> None:
-        for content in (None, "{", json.dumps(SET) + " " * MAX_JWKS_BYTES):
-            if content is not None:
-                file.write_text(content)
-            with pytest.raises(CredentialRefused) as refused:
-                await oauth.authenticate(token(issuer))
-            assert refused.value.status == 503
-        file.write_text(json.dumps(SET))
-        await oauth.authenticate(token(issuer))
-        file.write_text(json.dumps({"keys": [public_jwk(STRANGER, kid="new")]}))
-        await oauth.authenticate(token(issuer, STRANGER, kid="new"))
-
-    asyncio.run(main())
+    for content in (None, "{", json.dumps(SET) + " " * MAX_JWKS_BYTES):
+        if content is not None:
+            file.write_text(content)
+        await unavailable(oauth, issuer)
+    file.write_text(json.dumps(SET))
+    await oauth.authenticate(token(issuer))
+    file.write_text(json.dumps({"keys": [public_jwk(STRANGER, kid="new")]}))
+    await oauth.authenticate(token(issuer, STRANGER, kid="new"))
     assert issuer.requests == 0
 
 

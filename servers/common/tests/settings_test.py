@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,12 +39,6 @@ def test_a_restriction_that_is_empty_is_a_problem(text: str) -> None:
     AuthSettings.read(env)
     CommonSettings.read(env)
     assert {problem.partition(":")[0] for problem in problems(env)} == names
-
-
-def test_a_list_that_restricts_names_something() -> None:
-    env = Environment({"L": " , "})
-    assert env.names("L", "", restricts=True) == ()
-    assert problems(env) == ["L: it names nothing: give it a value, or leave it out"]
 
 
 LINKS = {
@@ -84,58 +79,51 @@ def test_settings_that_are_none_are_told_with_the_nearest_name_and_without_their
     assert "canary" not in "".join(lines)
 
 
-@pytest.mark.parametrize("text", ["true", "1", "Yes", "ON"])
-def test_true(text: str) -> None:
-    assert Environment({"F": text}).flag("F", False, "") is True
+def read(kind: str, text: str) -> tuple[object, list[str]]:
+    """Return the value of a setting of some kind, and what is wrong with it."""
+    env = Environment({"S": text})
+    readers: dict[str, Callable[[], object]] = {
+        "flag": lambda: env.flag("S", None, ""),  # type: ignore[arg-type]
+        "port": lambda: env.port("S", 9000, ""),
+        "host": lambda: env.host("S", "localhost", ""),
+        "names": lambda: env.names("S", ""),
+        "names that restrict": lambda: env.names("S", "", restricts=True),
+    }
+    return readers[kind](), env.problems
 
 
-@pytest.mark.parametrize("text", ["false", "0", "No", "off"])
-def test_false(text: str) -> None:
-    assert Environment({"F": text}).flag("F", True, "") is False
+HOSTS = ["localhost", "es.shop.svc.", "10.0.0.1", "::1", "xn--bcher-kva.example", "bücher.example", "x" * 63]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("kind", "text", "value"),
     [
-        ("x", "'x' is not a whole number"),
-        ("0", "0 is not between 1 and 65535"),
-        ("70000", "70000 is not between 1 and 65535"),
+        *(("flag", text, True) for text in ("true", "1", "Yes", "ON")),
+        *(("flag", text, False) for text in ("false", "0", "No", "off")),
+        *(("host", text, text) for text in HOSTS),
+        ("names", " a, b ,,c", ("a", "b", "c")),
     ],
 )
-def test_a_wrong_port(text: str, said: str) -> None:
-    env = Environment({"P": text})
-    assert env.port("P", 9000, "") == 9000
-    assert problems(env) == [f"P: {said}"]
+def test_what_is_taken(kind: str, text: str, value: object) -> None:
+    assert read(kind, text) == (value, [])
+
+
+NO_HOSTS = ["a..b", ".a", ".", "x" * 64, "ü" * 64, "ü..b", "\u2488.example", ".".join(["x" * 50] * 6)]
+NO_HOST = "is not a host name: it has 253 characters at most, and 1 to 63 between dots"
 
 
 @pytest.mark.parametrize(
-    "name", ["localhost", "es.shop.svc.", "10.0.0.1", "::1", "xn--bcher-kva.example", "bücher.example", "x" * 63]
+    ("kind", "text", "default", "said"),
+    [
+        ("port", "x", 9000, "'x' is not a whole number"),
+        ("port", "0", 9000, "0 is not between 1 and 65535"),
+        ("port", "70000", 9000, "70000 is not between 1 and 65535"),
+        ("names that restrict", " , ", (), "it names nothing: give it a value, or leave it out"),
+        *(("host", text, "localhost", f"'{text[:80]}' {NO_HOST}") for text in NO_HOSTS),
+    ],
 )
-def test_a_host(name: str) -> None:
-    env = Environment({"H": name})
-    assert env.host("H", "", "") == name
-    env.check()
-
-
-@pytest.mark.parametrize(
-    "name", ["a..b", ".a", ".", "x" * 64, "ü" * 64, "ü..b", "\u2488.example", ".".join(["x" * 50] * 6)]
-)
-def test_a_host_that_no_resolver_takes(name: str) -> None:
-    env = Environment({"H": name})
-    assert env.host("H", "localhost", "") == "localhost"
-    assert problems(env) == [
-        f"H: '{name[:80]}' is not a host name: it has 253 characters at most, and 1 to 63 between dots"
-    ]
-
-
-def test_lists_are_separated_by_commas() -> None:
-    assert Environment({"L": " a, b ,,c"}).names("L", "") == ("a", "b", "c")
-
-
-def test_all_problems_are_found_at_once() -> None:
-    env = Environment({"MCP_PORT": "x", "MCP_LOG_LEVEL": "loud", "MCP_WATCHDOG_SECONDS": "-1"})
-    CommonSettings.read(env)
-    assert [problem.split(":")[0] for problem in problems(env)] == ["MCP_PORT", "MCP_LOG_LEVEL", "MCP_WATCHDOG_SECONDS"]
+def test_what_is_wrong_is_told_and_the_default_stays(kind: str, text: str, default: object, said: str) -> None:
+    assert read(kind, text) == (default, [f"S: {said}"])
 
 
 def test_a_secret_never_shows_itself() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from servers.common.backend import warnings
@@ -26,9 +26,25 @@ from servers.common.protocol.tools import (
 )
 
 
+class Inner(BaseModel):
+    """One of the things."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: Annotated[str, Field(min_length=1, max_length=9)]
+    ratio: Annotated[float | None, Field(gt=0, le=1)] = None
+
+
+class Part(TypedDict):
+    title: str
+
+
 class Answer(TypedDict):
     title: Annotated[str, Field(description="a property may be called title")]
-    more: NotRequired[list[int]]
+    more: NotRequired[list[Part]]
+    first: NotRequired[Annotated[Part, Field(description="the first of them")]]
+    count: Annotated[NotRequired[int], Field(ge=1, description="of all")]
+    unknown: NotRequired[str | int]
 
 
 @tool(title="An example", write=True, destructive=True)
@@ -38,13 +54,31 @@ async def example(
     name: Annotated[str, Field(description="whose")],
     count: Annotated[int, Field(ge=1, le=9)] = 3,
     note: str | None = None,
-    either: str | int | None = None,
+    either: str | Annotated[list[str], Field(min_length=1)] | None = None,
+    others: Annotated[list[Inner], Field(max_length=3)] = [],  # noqa: B006 - pydantic copies it
+    kind: Literal["a", "b"] = "a",
+    flag: bool = False,
+    yes: bool = True,
+    anything: dict[str, Any] | None = None,
+    names: dict[str, str] | None = None,
 ) -> Answer:
     """Does it."""
     return {"title": name}
 
 
-def test_the_definition() -> None:
+INNER = {
+    "type": "object",
+    "description": "One of the things.",
+    "additionalProperties": False,
+    "required": ["title"],
+    "properties": {
+        "title": {"type": "string", "minLength": 1, "maxLength": 9},
+        "ratio": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+    },
+}
+
+
+def test_the_definition_says_what_is_enforced_and_nothing_needless() -> None:
     definition = example.definition
     assert (definition.name, definition.title, definition.description) == ("example", "An example", "Does it.")
     assert definition.input_schema == {
@@ -54,35 +88,32 @@ def test_the_definition() -> None:
             "name": {"type": "string", "description": "whose"},
             "count": {"type": "integer", "minimum": 1, "maximum": 9, "default": 3},
             "note": {"type": "string"},
-            "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+            "either": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]},
+            "others": {"type": "array", "items": INNER, "maxItems": 3},
+            "kind": {"type": "string", "enum": ["a", "b"], "default": "a"},
+            "flag": {"type": "boolean"},
+            "yes": {"type": "boolean", "default": True},
+            "anything": {"type": "object"},
+            "names": {"type": "object", "additionalProperties": {"type": "string"}},
         },
     }
-    assert definition.output_schema == {
-        "type": "object",
-        "properties": {
-            "title": {"type": "string"},
-            "more": {"type": "array"},
-        },
-    }
-    assert example.results == {
-        "title": {"type": "string", "description": "a property may be called title"},
-        "more": {"type": "array"},
-    }
-
-
-def test_the_hints() -> None:
-    hints = example.definition.annotations
-    assert hints
-    assert (hints.read_only_hint, hints.destructive_hint, hints.open_world_hint) == (False, True, False)
+    meanings = {"title": "a property may be called title", "first": "the first of them", "count": "of all"}
+    results = {"title": "string", "more": "array", "first": "object", "count": "integer"}
+    types: dict[str, dict[str, str]] = {name: {"type": kind} for name, kind in results.items()} | {"unknown": {}}
+    assert definition.output_schema == {"type": "object", "properties": types}
+    told = {name: types[name] | {"description": meaning} for name, meaning in meanings.items()}
+    assert example.results == types | told
+    hints = definition.annotations
+    assert hints and (hints.read_only_hint, hints.destructive_hint, hints.open_world_hint) == (False, True, False)
 
 
 def test_problems_name_arguments_and_not_their_values() -> None:
     with pytest.raises(ToolError) as raised:
-        example.check({"count": 99, "either": ["canary"]})
+        example.check({"count": 99, "either": {"canary": 1}})
     text = str(raised.value)
     assert "name: field required" in text
     assert "count: input should be less than or equal to 9" in text
-    assert "either: it has to be a string or an integer" in text
+    assert "either: it has to be a string or an array" in text
     assert "canary" not in text and "99" not in text
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from redis.asyncio.client import Redis
 from redis.asyncio.connection import (
@@ -86,7 +87,7 @@ class RedisNode:
         await asyncio.gather(*(pool.disconnect(inuse_connections=False) for pool in pools))
 
 
-class Deployment(Protocol):
+class Deployment(ABC):
     """The servers that make up a Redis. Creating one does not connect."""
 
     address: str
@@ -95,26 +96,26 @@ class Deployment(Protocol):
     check: str
     """The settings to check when it can't be reached."""
 
+    @abstractmethod
     async def node(self, key: bytes | None) -> RedisNode:
         """Return the server that has a key; any where none is given."""
-        ...
 
+    @abstractmethod
     async def nodes(self) -> list[RedisNode]:
         """Every server that has keys of its own, in an order that stays."""
-        ...
 
     async def redirected(self, error: AskError, asked: RedisNode) -> RedisNode:
         """Return the server that an answer ASK or MOVED names."""
-        ...
+        raise error
 
-    async def refresh(self) -> None:
+    async def refresh(self) -> None:  # noqa: B027 - where servers do not change there is nothing to learn
         """Learn again which server has which keys, after one could not be reached."""
-        ...
 
+    @abstractmethod
     async def close_idle(self) -> None:
         """Close the connections that nobody uses now."""
-        ...
 
+    @abstractmethod
     async def close(self) -> None: ...
 
 
@@ -223,7 +224,7 @@ def _server(settings: RedisSettings, host: str, port: int, database: int = 0) ->
     return _node(host, connect, BlockingConnectionPool, ConnectionPool)
 
 
-class SingleDeployment:
+class SingleDeployment(Deployment):
     """One server, at an address or where sentinels say."""
 
     def __init__(self, settings: RedisSettings, node: RedisNode, sentinel: Sentinel | None = None) -> None:
@@ -240,12 +241,6 @@ class SingleDeployment:
 
     async def nodes(self) -> list[RedisNode]:
         return [self._node]
-
-    async def redirected(self, error: AskError, asked: RedisNode) -> RedisNode:
-        raise error
-
-    async def refresh(self) -> None:
-        pass
 
     async def close_idle(self) -> None:
         await self._node.close_idle()
@@ -295,7 +290,7 @@ def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
     )
 
 
-class ClusterDeployment:
+class ClusterDeployment(Deployment):
     """The masters of a Redis Cluster.
 
     redis-py's RedisCluster knows which node has which slot. Commands go over clients of the single nodes, because
@@ -397,7 +392,7 @@ def _of_topology(tls: ClientTls | None) -> dict[str, Any]:
     return {"ssl": True} | {name: str(file) for name, file in files.items() if file}
 
 
-class DeploymentByLogin:
+class DeploymentByLogin(Deployment):
     """One Redis by its users: the calls of a token that has a login of its own (Principal.login) go over connections of that
     user, and all else over those of the settings' user. None ever falls back to another's."""
 

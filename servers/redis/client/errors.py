@@ -39,6 +39,24 @@ CROSS_SLOT = "in a cluster, keys used together must be in one slot: give them a 
 SLOT_MOVES = "the key's slot is moving from one node of the cluster to another: try again in a second"
 
 
+_OF_SERVER = {
+    BusyLoadingError: "Redis at {address} is still loading its data: try again in a while",
+    MasterDownError: "Redis at {address} is a replica that has lost its master: try again in a while",
+    ClusterDownError: "the cluster of {address} is down: redis-cli --cluster check shows which slots are not served",
+    MaxConnectionsError: "all our connections to Redis at {address} are in use: try again in a second",
+}
+
+_OF_COMMAND = {
+    MovedError: "Redis at {address} is a cluster node that does not own this key: set REDIS_MODE=cluster",
+    ReadOnlyError: "this Redis is a read-only replica: connect to its master to write",
+    ClusterCrossSlotError: CROSS_SLOT,
+    OutOfMemoryError: (
+        "Redis' memory is full (OOM, maxmemory), so it refused the write and nothing was done: delete keys, or have "
+        "the limit raised"
+    ),
+}
+
+
 class ConnectionLost(BackendError):
     """The connection could not be made, or it broke. A command that changes nothing may be sent again."""
 
@@ -103,33 +121,18 @@ class RedisErrors:
             return self._of_cluster(error)
         if (isinstance(error, AskError) and self._clustered) or isinstance(error, TryAgainError):
             return ToolError(SLOT_MOVES)
-        if isinstance(error, MovedError):
-            return ToolError(f"Redis at {address} is a cluster node that does not own this key: set REDIS_MODE=cluster")
         if isinstance(error, NoPermissionError):
             return ToolError(f"Redis does not allow this user to do it: {words(error)}")
         if isinstance(error, AuthenticationError):
             ours = "REDIS_PASSWORD (or REDIS_PASSWORD_FILE, or REDIS_URL) and REDIS_USERNAME"
             login = "that of this token in MCP_AUTH_TOKENS_FILE" if PRINCIPAL.get().login else ours
             return BackendError(f"Redis at {address} refuses our login: check {login}")
-        if isinstance(error, BusyLoadingError):
-            return BackendError(f"Redis at {address} is still loading its data: try again in a while")
-        if isinstance(error, MasterDownError):
-            return BackendError(f"Redis at {address} is a replica that has lost its master: try again in a while")
-        if isinstance(error, ClusterDownError):
-            return BackendError(
-                f"the cluster of {address} is down: redis-cli --cluster check shows which slots are not served"
-            )
-        if isinstance(error, MaxConnectionsError):
-            return BackendError(f"all our connections to Redis at {address} are in use: try again in a second")
-        if isinstance(error, ReadOnlyError):
-            return ToolError("this Redis is a read-only replica: connect to its master to write")
-        if isinstance(error, ClusterCrossSlotError):
-            return ToolError(CROSS_SLOT)
-        if isinstance(error, OutOfMemoryError):
-            return ToolError(
-                "Redis' memory is full (OOM, maxmemory), so it refused the write and nothing was done: delete keys, or have "
-                "the limit raised"
-            )
+        for kind, text in _OF_SERVER.items():
+            if isinstance(error, kind):
+                return BackendError(text.replace("{address}", address))
+        for kind, text in _OF_COMMAND.items():
+            if isinstance(error, kind):
+                return ToolError(text.replace("{address}", address))
         if isinstance(error, ResponseError):
             if code(error) == "BUSY":
                 return ToolError(

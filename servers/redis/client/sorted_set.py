@@ -144,11 +144,11 @@ class SortedSet:
             if isinstance(rank, int) and isinstance(text, bytes) and float(text) == number:
                 return rank + 1
         low = await self._before(number)
-        high = low + int(await self._backend.read("ZCOUNT", self._name, _text(number), _text(number)))
+        high = low + int(await self._backend.read("ZCOUNT", self._name, repr(number), repr(number)))
         while low < high:
             middle = (low + high) // 2
             found = await self._range(middle, 1)
-            if found and not self._is_new((found[0][0], _text(number).encode()), last):
+            if found and not self._is_new((found[0][0], repr(number).encode()), last):
                 low = middle + 1
             else:
                 high = middle
@@ -156,12 +156,8 @@ class SortedSet:
 
     async def _before(self, number: float) -> int:
         """Count the members that come before all that have a score."""
-        bounds = (f"({_text(number)}", "+inf") if self._reverse else ("-inf", f"({_text(number)}")
+        bounds = (f"({number!r}", "+inf") if self._reverse else ("-inf", f"({number!r}")
         return int(await self._backend.read("ZCOUNT", self._name, *bounds))
-
-
-def _text(number: float) -> str:
-    return repr(number)
 
 
 def _real(argument: str, text: str | None, default: float) -> float:

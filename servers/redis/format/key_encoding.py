@@ -102,9 +102,13 @@ def show(value: bytes, limit: int) -> Any:
     return show_part(value[:limit]) | {"bytes": len(value)}
 
 
-def digest_of(value: bytes) -> str:
-    """Return 16 hex digits that tell a value from others, for a cursor or a version."""
-    return hashlib.blake2b(value, digest_size=8).hexdigest()
+def digest_of(*values: bytes) -> str:
+    """Return 16 hex digits that tell values from others, for a cursor or a version."""
+    digest = hashlib.blake2b(digest_size=8)
+    for value in values:
+        digest.update(b"%d:" % len(value))
+        digest.update(value)
+    return digest.hexdigest()
 
 
 def show_within(value: bytes, limit: int, most: int) -> Any:

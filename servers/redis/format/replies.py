@@ -26,8 +26,6 @@ def said(value: Any) -> str:
 
 def pairs(flat: Any) -> dict[str, Any]:
     """Return a flat list of names and values, as RESP2 says a map."""
-    if isinstance(flat, dict):
-        return {said(name): value for name, value in flat.items()}
     return {said(name): value for name, value in zip(flat[::2], flat[1::2], strict=False)}
 
 

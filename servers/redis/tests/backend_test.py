@@ -267,7 +267,6 @@ async def test_a_rotated_password_is_taken_up(redis: Redis, redis_server: RedisS
         assert not refused.value.unknown and "first" not in str(refused.value)
         file.write_text("second\n")
         assert await backend.write("INCR", b"n") == 3
-    redis.execute_command("ACL", "DELUSER", "app")
 
 
 async def test_a_user_who_may_not_ping_can_write(redis: Redis, redis_server: RedisServer) -> None:
@@ -277,7 +276,6 @@ async def test_a_user_who_may_not_ping_can_write(redis: Redis, redis_server: Red
         assert await backend.multi([("INCR", b"n"), ("GET", b"n")], b"n") == [2, b"2"]
         with pytest.raises(ToolError, match="does not allow this user"):
             await backend.write("FLUSHALL")
-    redis.execute_command("ACL", "DELUSER", "app")
 
 
 async def test_a_transaction_conflicts_with_a_change_of_its_key(redis: Redis, redis_server: RedisServer) -> None:

@@ -15,6 +15,7 @@ from redis import Redis
 
 from servers.common.settings import Environment
 from servers.redis.client.backend import RedisBackend
+from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.settings import RedisSettings
 from tools.backends.redis import RedisServer
 from tools.backends.sidecar import Sidecar
@@ -30,10 +31,16 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    """A client of an empty Redis."""
+    """A client of an empty Redis, whose settings and users are as they were again after the test."""
     with Redis("127.0.0.1", redis_server.port) as client:
         client.flushall()
+        settings = client.config_get()
         yield client
+        for name, value in client.config_get().items():
+            if value != settings[name]:
+                client.config_set(name, settings[name])
+        for user in set(client.acl_users()) - {"default"}:
+            client.acl_deluser(user)
 
 
 @pytest.fixture
@@ -70,10 +77,10 @@ async def client(sidecar: Sidecar, redis: Redis) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def connected(port: int, **env: str) -> AsyncIterator[RedisBackend]:
+async def connected(port: int, **env: str) -> AsyncIterator[ScopedRedis]:
     """A backend of the Redis at a port."""
     settings = Environment({"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)} | env)
-    backend = RedisBackend(RedisSettings.read(settings))
+    backend = ScopedRedis(RedisSettings.read(settings))
     assert not settings.problems
     yield backend
     await backend.close()

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp import Client
 from redis import Redis
 
 from servers.common.backend import BackendError
 from servers.common.settings import Environment
 from servers.redis.settings import RedisSettings, RedisUrl
-from servers.redis.tests.conftest import Start, connected
+from servers.redis.tests.conftest import Start, connected, ok
 from tools.backends.certificates import Authority
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
@@ -98,14 +99,19 @@ def test_a_url_leaves_to_other_settings_what_it_does_not_say() -> None:
     assert (settings.database, settings.username, settings.password.reveal()) == (3, "u", "p")
 
 
-@pytest.mark.parametrize("name", ["MCP_KEY_PREFIXES", "REDIS_DB"])
-def test_a_restriction_that_is_empty_stops_the_start(name: str) -> None:
-    for empty in ("", " "):
-        _, problems = read(**{name: empty})
-        assert problems == [f"{name}: it is set but empty: give it a value, or leave it out"]
-
-
-def test_all_keys_can_be_asked_for_by_name() -> None:
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("REDIS_DB", ["", " "], "it is set but empty"),
+        ("MCP_KEY_PREFIXES", ["", " "], "it is set but empty"),
+        ("MCP_KEY_PREFIXES", [",", " , ", "app:,"], "a prefix is empty"),
+        ("MCP_KEY_PREFIXES", ["base64:?"], "not base64"),
+    ],
+)
+def test_a_restriction_that_names_nothing_stops_the_start(name: str, values: list[str], said: str) -> None:
+    for value in values:
+        (problem,) = read(**{name: value})[1]
+        assert problem.startswith(f"{name}: {said}")
     assert read(MCP_KEY_PREFIXES="*")[0].key_prefixes == read()[0].key_prefixes == ()
 
 
@@ -142,16 +148,31 @@ async def test_a_url_and_a_unix_socket_lead_to_redis_and_the_password_shows_nowh
         assert CANARY not in shown and ENCODED not in shown and "second-secret" not in shown
 
 
-async def test_client_certificates_are_shown_and_rotated_ones_taken_up(tmp_path: Path) -> None:
-    authority, other = Authority(tmp_path / "one"), Authority(tmp_path / "other")
+def with_tls(authority: Authority, port: int) -> dict[str, Any]:
+    """Return the directives of a Redis that serves TLS at a port, with a certificate of an authority."""
     certificate, key = authority.issue("server")
-    config = {
-        "tls-port": (port := free_port()),
-        "tls-cert-file": certificate,
-        "tls-key-file": key,
-        "tls-ca-cert-file": authority.file,
-    }
-    with RedisServer(config=config):
+    files = {"tls-cert-file": certificate, "tls-key-file": key, "tls-ca-cert-file": authority.file}
+    return {"tls-port": port, "tls-replication": "yes"} | files
+
+
+async def test_who_does_not_know_the_authority_or_the_port_is_told_so(start: Start, tmp_path: Path) -> None:
+    authority, port = Authority(tmp_path), free_port()
+    with RedisServer(password="over-tls", config=with_tls(authority, port) | {"tls-auth-clients": "no"}) as server:
+        tls = {"REDIS_PORT": str(port), "REDIS_TLS": "true", "REDIS_PASSWORD": "over-tls"}
+        sidecar = start(**tls, REDIS_CA_FILE=str(authority.file))
+        async with Client(sidecar.url + "/mcp") as client:
+            clients = await ok(client, "redis_diagnose", topic="clients")
+            assert clients["summary"]["by_name"]["mcp-redis"] >= 1
+        strict = start(ready=False, **tls)
+        strict.wait_until(lambda: "can't be reached" in strict.get("/ready")[1], 10)
+        assert "certificate" in strict.get("/ready")[1].lower(), "an unknown CA is refused, and named as the cause"
+        plain = start(ready=False, REDIS_PORT=str(server.port), REDIS_TLS="true", REDIS_PASSWORD="over-tls")
+        plain.wait_until(lambda: "did not answer" in plain.get("/ready")[1], 10)
+
+
+async def test_client_certificates_are_shown_and_rotated_ones_taken_up(tmp_path: Path) -> None:
+    authority, other, port = Authority(tmp_path / "one"), Authority(tmp_path / "other"), free_port()
+    with RedisServer(config=with_tls(authority, port)):
         shown, shown_key = tmp_path / "client.pem", tmp_path / "client.key"
         files = {"REDIS_CLIENT_CERT_FILE": str(shown), "REDIS_CLIENT_KEY_FILE": str(shown_key)}
 
@@ -178,24 +199,13 @@ async def test_client_certificates_are_shown_and_rotated_ones_taken_up(tmp_path:
 
 async def test_sentinels_with_tls_a_user_and_a_password_that_is_rotated(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "authority")
-    certificate, key = authority.issue("server")
     shown, shown_key = authority.issue("client")
-
-    def tls(port: int) -> dict[str, Any]:
-        return {
-            "tls-port": port,
-            "tls-cert-file": certificate,
-            "tls-key-file": key,
-            "tls-ca-cert-file": authority.file,
-            "tls-replication": "yes",
-        }
-
     with ExitStack() as stack:
         port, watching = free_port(), free_port()
-        stack.enter_context(RedisServer(config=tls(port)))
+        stack.enter_context(RedisServer(config=with_tls(authority, port)))
         stack.enter_context(
             RedisServer(
-                config=tls(watching)
+                config=with_tls(authority, watching)
                 | {"sentinel monitor mymaster": f"127.0.0.1 {port} 1"}
                 | {"user reader": "on >first-secret ~* &* +@all", "user default": "off"},
                 sentinel=True,
@@ -222,13 +232,8 @@ async def test_sentinels_with_tls_a_user_and_a_password_that_is_rotated(tmp_path
 
 
 def test_a_token_with_a_login_has_the_rights_of_that_user_alone(start: Start, redis: Redis, tmp_path: Path) -> None:
-    redis.acl_setuser(
-        "reader",
-        enabled=True,
-        passwords=["+reader:p%ss"],
-        keys=["app:*"],
-        commands=["+@read", "+@connection", "+acl|whoami", "-@write"],
-    )
+    rights = "on >reader:p%ss ~app:* +@read +@connection +acl|whoami -@write"
+    redis.execute_command("ACL", "SETUSER", "reader", *rights.split())
     tokens = tmp_path / "tokens"
     own, limited, wrong = "own-0123456789abcdef", "limited-0123456789ab", "wrong-0123456789abcd"
     tokens.write_text(
@@ -236,30 +241,27 @@ def test_a_token_with_a_login_has_the_rights_of_that_user_alone(start: Start, re
     )
     redis.set("app:1", "a")
     redis.set("secret", "s")
-    try:
-        sidecar = start(MCP_AUTH_TOKENS_FILE=str(tokens), MCP_ALLOW_WRITES="true")
+    sidecar = start(MCP_AUTH_TOKENS_FILE=str(tokens), MCP_ALLOW_WRITES="true")
 
-        def call(token: str, tool: str, **arguments: Any) -> tuple[bool, str]:
-            asking = message("tools/call", name=tool, arguments=arguments)
-            _, answer = sidecar.post(asking, {"Authorization": f"Bearer {token}"})
-            return answer["result"]["isError"], answer["result"]["content"][0]["text"]
+    def call(token: str, tool: str, **arguments: Any) -> tuple[bool, str]:
+        asking = message("tools/call", name=tool, arguments=arguments)
+        _, answer = sidecar.post(asking, {"Authorization": f"Bearer {token}"})
+        return answer["result"]["isError"], answer["result"]["content"][0]["text"]
 
-        for _ in range(2):  # over connections that others have used, too
-            assert '"value":"s"' in call(own, "redis_read", key="secret")[1]
-            assert '"value":"a"' in call(limited, "redis_read", key="app:1")[1]
-            failed, said = call(limited, "redis_command", command=["GET", "secret"])
-            assert failed and "does not allow" in said
-            failed, said = call(limited, "redis_write", key="app:1", value="x")
-            assert failed and redis.get("app:1") == b"a"
-            failed, said = call(wrong, "redis_read", key="app:1")
-            assert failed and "MCP_AUTH_TOKENS_FILE" in said
-        assert call(limited, "redis_diagnose", topic="acl")[1].count("reader") == 1
-        assert not call(own, "redis_write", key="app:1", value="b")[0]
-        assert redis.get("app:1") == b"b"
-        # The token has another user from the next call on.
-        tokens.write_text(f"limited read,write {limited}\n")
-        assert '"value":"s"' in call(limited, "redis_read", key="secret")[1]
-        shown = sidecar.log.read_text()
-        assert "p%ss" not in shown and "nope-secret" not in shown
-    finally:
-        redis.acl_deluser("reader")
+    for _ in range(2):  # over connections that others have used, too
+        assert '"value":"s"' in call(own, "redis_read", key="secret")[1]
+        assert '"value":"a"' in call(limited, "redis_read", key="app:1")[1]
+        failed, said = call(limited, "redis_command", command=["GET", "secret"])
+        assert failed and "does not allow" in said
+        failed, said = call(limited, "redis_write", key="app:1", value="x")
+        assert failed and redis.get("app:1") == b"a"
+        failed, said = call(wrong, "redis_read", key="app:1")
+        assert failed and "MCP_AUTH_TOKENS_FILE" in said
+    assert call(limited, "redis_diagnose", topic="acl")[1].count("reader") == 1
+    assert not call(own, "redis_write", key="app:1", value="b")[0]
+    assert redis.get("app:1") == b"b"
+    # The token has another user from the next call on.
+    tokens.write_text(f"limited read,write {limited}\n")
+    assert '"value":"s"' in call(limited, "redis_read", key="secret")[1]
+    shown = sidecar.log.read_text()
+    assert "p%ss" not in shown and "nope-secret" not in shown

@@ -8,35 +8,27 @@ from __future__ import annotations
 
 import socketserver
 import threading
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
-class FakeTimeSeries:
-    """Answers on a loopback port. Use it with `with`."""
+class _Handler(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        while words := _read(self.rfile):
+            self.wfile.write(_encode(_answer(words)))
 
-    def __init__(self) -> None:
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                while words := _read(self.rfile):
-                    self.wfile.write(_encode(_answer(words)))
 
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads = True
-            allow_reuse_address = True
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.port: int = self._server.server_address[1]
-
-    def __enter__(self) -> FakeTimeSeries:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+@contextmanager
+def fake_time_series() -> Iterator[int]:
+    """Answer on the loopback port that is yielded."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
 
 
 def _answer(words: list[bytes]) -> Any:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,8 +16,8 @@ from mcp import Client, MCPError
 from mcp_types import PromptReference, ResourceTemplateReference, TextContent, TextResourceContents
 from redis import Redis
 
-from servers.redis.tests.conftest import Start, ok
-from tools.backends.sidecar import Sidecar
+from servers.redis.tests.conftest import Start, ok, until
+from tools.backends.sidecar import Sidecar, message
 
 pytestmark = pytest.mark.anyio
 
@@ -112,6 +111,7 @@ async def test_progress_is_told_to_who_asks(client: Client, redis: Redis) -> Non
 
     answer = await client.call_tool("redis_profile", {"sample": 5000}, progress_callback=tell)
     assert not answer.is_error and answer.structured_content and answer.structured_content["sampled"] == 5000
+    assert answer.structured_content["keys"] == 20_000
     done = [part[0] for part in told]
     assert len(done) >= 5 and done == sorted(done) and done[-1] <= 5000
     assert told[0][1] == 5000 and "keys looked at" in str(told[0][2])
@@ -119,51 +119,35 @@ async def test_progress_is_told_to_who_asks(client: Client, redis: Redis) -> Non
 
 def test_a_client_that_goes_away_frees_its_call_and_its_connection(sidecar: Sidecar, redis: Redis) -> None:
     """The connection to Redis too, so that no work goes on that nobody waits for."""
-    body = json.dumps(
-        {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "tools/call",
-            "params": {"name": "redis_pubsub", "arguments": {"listen": ["quiet"], "seconds": 25}},
-        }
-    ).encode()
+    call = message("tools/call", name="redis_pubsub", arguments={"listen": ["quiet"], "seconds": 25})
+    body = json.dumps(call).encode()
     with socket.create_connection(("127.0.0.1", sidecar.port)) as connection:
         connection.sendall(
             b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             b"Accept: application/json, text/event-stream\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         )
-        wait_until(lambda: redis.pubsub_channels() == [b"quiet"])
+        sidecar.wait_until(lambda: redis.pubsub_channels() == [b"quiet"], 30)
         assert "mcp_tool_calls_under_way 1.0" in sidecar.get("/metrics")[1]
-    wait_until(lambda: redis.pubsub_channels() == [])
-    wait_until(lambda: "mcp_tool_calls_under_way 0.0" in sidecar.get("/metrics")[1])
-    wait_until(lambda: 'outcome="cancelled",tool="redis_pubsub"' in sidecar.get("/metrics")[1])
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 5) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    sidecar.wait_until(lambda: redis.pubsub_channels() == [], 30)
+    sidecar.wait_until(lambda: "mcp_tool_calls_under_way 0.0" in sidecar.get("/metrics")[1], 30)
+    sidecar.wait_until(lambda: 'outcome="cancelled",tool="redis_pubsub"' in sidecar.get("/metrics")[1], 30)
 
 
 async def test_subscribers_are_told_when_a_key_changes(sidecar: Sidecar, redis: Redis) -> None:
     redis.config_set("notify-keyspace-events", "KA")
-    try:
-        async with Client(sidecar.url + "/mcp") as client:
-            uris = ["redis://key/a%3Ab", "redis://key/c"]
-            async with client.listen(resource_subscriptions=[*uris, "redis://info"]) as changes:
-                assert changes.honored.resource_subscriptions == uris, "only keys can be watched"
-                redis.set("unwatched", "1")
-                redis.set("a:b", "1")
-                assert await next_uri(changes) == uris[0]
-                redis.hset("c", "f", "1")
-                assert await next_uri(changes) == uris[1]
-                redis.delete("c")
-                assert await next_uri(changes) == uris[1]
-                assert (await ok(client, "redis_read", key="a:b"))["value"] == "1"
-        wait_until(lambda: redis.pubsub_numsub("__keyspace@0__:c")[0][1] == 0)
-    finally:
-        redis.config_set("notify-keyspace-events", "")
+    async with Client(sidecar.url + "/mcp") as client:
+        uris = ["redis://key/a%3Ab", "redis://key/c"]
+        async with client.listen(resource_subscriptions=[*uris, "redis://info"]) as changes:
+            assert changes.honored.resource_subscriptions == uris, "only keys can be watched"
+            redis.set("unwatched", "1")
+            redis.set("a:b", "1")
+            assert await next_uri(changes) == uris[0]
+            redis.hset("c", "f", "1")
+            assert await next_uri(changes) == uris[1]
+            redis.delete("c")
+            assert await next_uri(changes) == uris[1]
+            assert (await ok(client, "redis_read", key="a:b"))["value"] == "1"
+    await until(lambda: redis.pubsub_numsub("__keyspace@0__:c")[0][1] == 0)
 
 
 class Listener:
@@ -175,8 +159,7 @@ class Listener:
             "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
             "io.modelcontextprotocol/clientCapabilities": {},
         }
-        params = {"_meta": meta, "notifications": {"resourceSubscriptions": uris}}
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params})
+        asked = message("subscriptions/listen", _meta=meta, notifications={"resourceSubscriptions": uris})
         headers = {
             "Authorization": f"Bearer {token}",
             "MCP-Protocol-Version": "2026-07-28",
@@ -185,7 +168,7 @@ class Listener:
             "Accept": "application/json, text/event-stream",
         }
         self._connection = HTTPConnection("127.0.0.1", sidecar.port, timeout=20)
-        self._connection.request("POST", "/mcp", body, headers)
+        self._connection.request("POST", "/mcp", json.dumps(asked), headers)
         self._answer = self._connection.getresponse()
         self.honoured = self._next()["notifications"].get("resourceSubscriptions", [])
 
@@ -217,21 +200,17 @@ def test_a_subscriber_is_told_once_of_what_its_own_user_may_read(start: Start, r
         rights = ("reset", "on", f">{user}-secret", "~app:*", channels, "+@all", "-@dangerous")
         redis.execute_command("ACL", "SETUSER", user, *rights)
     secret, often, last = uris = ["redis://key/secret", "redis://key/app%3Aoften", "redis://key/app%3Alast"]
-    try:
-        sidecar = start(MCP_AUTH_TOKENS_FILE=str(tokens))
-        with ExitStack() as stack:
-            own, same, part, deaf = (
-                stack.enter_context(closing(Listener(sidecar, token, uris))) for token in names.values()
-            )
-            assert own.honoured == same.honoured == uris
-            assert part.honoured == [often, last] and deaf.honoured == []
-            for key in ("app:often", "secret", "app:often", "app:last"):
-                redis.set(key, "1")
-            assert own.told_until(last) == same.told_until(last) == [often, secret, often, last]
-            assert part.told_until(last) == [often, often, last]
-    finally:
-        redis.config_set("notify-keyspace-events", "")
-        redis.acl_deluser("part", "deaf")
+    sidecar = start(MCP_AUTH_TOKENS_FILE=str(tokens))
+    with ExitStack() as stack:
+        own, same, part, deaf = (
+            stack.enter_context(closing(Listener(sidecar, token, uris))) for token in names.values()
+        )
+        assert own.honoured == same.honoured == uris
+        assert part.honoured == [often, last] and deaf.honoured == []
+        for key in ("app:often", "secret", "app:often", "app:last"):
+            redis.set(key, "1")
+        assert own.told_until(last) == same.told_until(last) == [often, secret, often, last]
+        assert part.told_until(last) == [often, often, last]
 
 
 async def next_uri(changes: AsyncIterator[object]) -> str:
@@ -240,7 +219,6 @@ async def next_uri(changes: AsyncIterator[object]) -> str:
 
 
 async def test_without_notifications_of_redis_nothing_is_promised(sidecar: Sidecar, redis: Redis) -> None:
-    redis.config_set("notify-keyspace-events", "")
     async with (
         Client(sidecar.url + "/mcp") as client,
         client.listen(resource_subscriptions=["redis://key/a"]) as changes,

@@ -12,8 +12,8 @@ import pytest
 from mcp import Client
 from redis import Redis
 
-from servers.redis.tests.conftest import error, ok
-from servers.redis.tests.fake_time_series import FakeTimeSeries
+from servers.redis.tests.conftest import error, ok, pages
+from servers.redis.tests.fake_time_series import fake_time_series
 from tools.backends.redis_wheels import other_redis
 from tools.backends.sidecar import Sidecar
 
@@ -82,12 +82,8 @@ async def test_documents_are_found(client: Client) -> None:
 
 
 async def test_documents_are_found_in_pages(client: Client) -> None:
-    titles = []
-    page: dict[str, Any] = {"cursor": 0}
-    while "cursor" in page:
-        page = await ok(client, "redis_search", index="books", sort="year", limit=2, cursor=page["cursor"])
-        titles += [d["title"] for d in page["documents"]]
-    assert len(titles) == 5 and titles[0] == "Solaris"
+    found = await pages(client, "redis_search", "documents", index="books", sort="year", limit=2)
+    assert len(found) == 5 and found[0]["title"] == "Solaris"
 
 
 async def test_a_document_that_is_longer_than_a_result_hides_no_others(
@@ -116,25 +112,6 @@ async def test_documents_are_grouped(client: Client) -> None:
     assert await ok(client, "redis_aggregate", index="books", steps=steps, limit=1) == {
         "rows": [{"genre": "sf", "n": "3"}], "cut": True
     }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "steps",
-    [
-        ["withcursor"],
-        ["TIMEOUT", "0"],
-        ["LOAD", "3"],
-        ["LOAD", "6", "LIMIT", "0", "5"],
-        ["GROUPBY", "1", "@genre", "REDUCE", "TOLIST", "4", "@title"],
-        ["SORTBY", "all"],
-        ["APPLY"],
-    ],
-    ids=" ".join,
-)
-async def test_steps_never_take_the_limit_for_their_own(client: Client, steps: list[str]) -> None:
-    assert steps[0] in (refusal := await error(client, "redis_aggregate", index="books", steps=steps, limit=1)) or (
-        "arguments" in refusal
-    )
 
 
 async def test_documents_too_big_to_be_read_are_named(client: Client, engine: tuple[Redis, Sidecar]) -> None:
@@ -168,11 +145,6 @@ async def test_an_index_over_every_key_is_out_of_scope(engine: tuple[Redis, Side
                 assert "'app:'" in await error(client, tool, **arguments)
 
 
-async def test_a_command_of_the_engine_is_named_instead(client: Client) -> None:
-    assert "redis_search" in await error(client, "redis_command", command=["FT.SEARCH", "books", "*"])
-    assert "redis_aggregate" in await error(client, "redis_command", command=["FT.AGGREGATE", "books", "*"])
-
-
 async def test_vectors_are_searched_within_what_a_query_finds(client: Client) -> None:
     found = await ok(
         client, "redis_search", index="docs", query="@title:one", vector=[1, 0.5, 0], limit=2, fields=["title"]
@@ -184,23 +156,43 @@ async def test_vectors_are_searched_within_what_a_query_finds(client: Client) ->
     assert only["key"] == "doc:1" and only["v"] == "(vector of 12 bytes)"
 
 
-async def test_a_vector_that_does_not_fit_is_explained(client: Client) -> None:
-    assert "3 dimensions, and 2 values" in await error(client, "redis_search", index="docs", vector=[1, 2])
-    assert "which has v" in await error(client, "redis_search", index="docs", vector=[1, 2, 3], vector_field="title")
-
-
-@pytest.mark.parametrize("sort", ["title desc LIMIT 0 1000000", "title up", " ", "a b c"])
-async def test_sort_is_a_field_and_a_direction(client: Client, sort: str) -> None:
-    assert "sort has to be" in await error(client, "redis_search", index="docs", sort=sort)
+@pytest.mark.parametrize(
+    ("tool", "arguments", "said"),
+    [
+        ("redis_search", {"vector": [1, 2]}, "3 dimensions, and 2 values"),
+        ("redis_search", {"vector": [1, 2, 3], "vector_field": "title"}, "which has v"),
+        *(
+            ("redis_search", {"sort": sort}, "sort has to be")
+            for sort in ("title desc LIMIT 0 10", "title up", " ", "a b c")
+        ),
+        # Steps never take the limit for their own.
+        *(
+            ("redis_aggregate", {"steps": steps.split(), "limit": 1}, said)
+            for steps, said in (
+                ("withcursor", "'withcursor' is not a step"),
+                ("TIMEOUT 0", "'TIMEOUT' is not a step"),
+                ("LOAD 3", "LOAD has fewer arguments"),
+                ("LOAD 6 LIMIT 0 5", "LOAD has fewer arguments"),
+                ("GROUPBY 1 @genre REDUCE TOLIST 4 @title", "REDUCE has fewer arguments"),
+                ("SORTBY all", "SORTBY needs the number of its arguments"),
+                ("APPLY", "APPLY has fewer arguments"),
+            )
+        ),
+    ],
+)
+async def test_what_is_wrong_with_a_query_is_explained(
+    client: Client, tool: str, arguments: dict[str, Any], said: str
+) -> None:
+    assert said in await error(client, tool, index="docs", **arguments)
+    command = ["FT." + tool.removeprefix("redis_").upper(), "docs", "*"]
+    assert tool in await error(client, "redis_command", command=command)
 
 
 async def test_an_index_is_created_over_hashes_and_json(client: Client) -> None:
     fields = {"title": "TEXT SORTABLE", "v": "VECTOR HNSW 6 TYPE FLOAT32 DIM 3 DISTANCE_METRIC COSINE"}
     assert await ok(client, "redis_create_index", index="new", prefixes=["doc:"], fields=fields) == {"index": "new"}
-    assert [f["type"] for f in (await ok(client, "redis_indexes", index="new"))["indexes"][0]["fields"]] == [
-        "TEXT",
-        "VECTOR",
-    ]
+    (index,) = (await ok(client, "redis_indexes", index="new"))["indexes"]
+    assert [field["type"] for field in index["fields"]] == ["TEXT", "VECTOR"]
     assert "needs a type" in await error(client, "redis_create_index", index="i", prefixes=["a"], fields={"f": ""})
     await ok(client, "redis_create_index", index="j", prefixes=["j:"], fields={"$.a.b": "AS b NUMERIC"}, on="JSON")
     await ok(client, "redis_write", key="j:1", type="json", value={"a": {"b": 7}})
@@ -295,8 +287,8 @@ async def test_usual_filters_and_sketches_are_made(client: Client, engine: tuple
 
 
 async def test_time_series_are_read(tmp_path: Path) -> None:
-    with FakeTimeSeries() as fake:
-        env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(fake.port)}
+    with fake_time_series() as port:
+        env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)}
         with Sidecar("servers.redis", env, tmp_path) as sidecar:
             sidecar.wait_until_ready()
             async with Client(sidecar.url + "/mcp") as client:

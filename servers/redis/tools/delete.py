@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, NotRequired
 
 from pydantic import Field
@@ -10,7 +9,7 @@ from typing_extensions import TypedDict
 
 from servers.common.backend import BackendError
 from servers.common.protocol.tools import Call, Room, ToolError, tool
-from servers.redis.format.key_encoding import Pattern, show_key, show_name
+from servers.redis.format.key_encoding import Pattern, digest_of, show_key, show_name
 from servers.redis.format.replies import words
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import SCAN_COUNT
@@ -71,7 +70,7 @@ async def redis_delete_matching(
     if not pattern.strip("*?"):
         raise ToolError("the pattern matches every key, so nothing was done: give one that selects some")
     names = await _matching(call, pattern, most)
-    token = _token(names)
+    token = digest_of(*names)
     if confirm is None:
         sample = Room(call.max_bytes).kept(show_name(name) for name in names[:SAMPLE])
         return {"matched": len(names), "sample": sample, "confirm": token}
@@ -118,10 +117,3 @@ async def _matching(call: Call[ScopedRedis], pattern: str, most: int) -> list[by
         f"the scan did not finish within {MOST_LOOKED_AT} keys: nothing was deleted; find the keys with redis_scan and delete "
         "them by name"
     )
-
-
-def _token(names: list[bytes]) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for name in names:
-        digest.update(len(name).to_bytes(8, "big") + name)
-    return digest.hexdigest()

@@ -49,14 +49,6 @@ class KeyspaceProfile(TypedDict):
     left_out: NotRequired[int]
 
 
-class _GroupSample:
-    def __init__(self) -> None:
-        self.types: dict[str, int] = {}
-        self.keys = self.memory = self.biggest_bytes = self.idlest = 0
-        self.biggest = b""
-        self.ttls: list[int] = []
-
-
 @tool(title="Profile the keyspace")
 async def redis_profile(
     call: Call[ScopedRedis],
@@ -66,7 +58,8 @@ async def redis_profile(
     sample: Annotated[int, Field(ge=100, le=100_000, description="keys to sample")] = 10_000,
 ) -> KeyspaceProfile:
     """Group keys by prefix: counts, types, memory, TTLs, the biggest key and the longest idle. Samples keys with SCAN."""
-    groups: dict[str, _GroupSample] = {}
+    groups: dict[str, KeyGroup] = {}
+    ttls: dict[str, list[int]] = {}
     # How many keys others have is not for those who may see only some.
     total = None if call.backend.scope else sum(await call.backend.each("DBSIZE"))
     sampled, server, position = 0, 0, 0
@@ -77,43 +70,40 @@ async def redis_profile(
         names = [name for name in names if call.backend.scope.has(name)][: sample - sampled]
         count, names = len(names), short(names)  # at once: long names take much memory
         for chunk in chunks(names):
-            await _add(call, groups, chunk, separator)
+            await _add(call, groups, ttls, chunk, separator)
         sampled += count
         await call.progress(sampled, sample if total is None else min(total, sample), f"{sampled} keys looked at")
         if server < 0 or sampled >= sample:
             break
         # Others are served meanwhile: a long scan is not to keep Redis busy alone.
         await asyncio.sleep(0)
-    rows = sorted(groups.items(), key=lambda item: -item[1].memory)
+    rows = sorted(groups.values(), key=lambda group: -group["memory_bytes"])
     room = Room(call.max_bytes)
     profile: KeyspaceProfile = {
         "sampled": sampled,
-        "memory_bytes": sum(group.memory for _, group in rows),
+        "memory_bytes": sum(group["memory_bytes"] for group in rows),
         "groups": [],
     }
     if total is not None:
         profile = {"keys": total, **profile}
-    for index, (prefix, group) in enumerate(rows):
-        row: KeyGroup = {
-            "prefix": prefix,
-            "keys": group.keys,
-            "types": group.types,
-            "memory_bytes": group.memory,
-            "biggest": show_name(group.biggest),
-            "biggest_bytes": group.biggest_bytes,
-            "expiring": len(group.ttls),
-            "idlest_s": group.idlest,
-        }
-        if group.ttls:
-            row["median_ttl_s"] = sorted(group.ttls)[len(group.ttls) // 2] // 1000
-        if not room.take(row):
-            profile["left_out"] = len(rows) - index
+    for group in rows:
+        if of := sorted(ttls.get(group["prefix"], [])):
+            group["expiring"], group["median_ttl_s"] = len(of), of[len(of) // 2] // 1000
+        if not room.take(group):
+            profile["left_out"] = len(rows) - len(profile["groups"])
             break
-        profile["groups"].append(row)
+        profile["groups"].append(group)
     return profile
 
 
-async def _add(call: Call[ScopedRedis], groups: dict[str, _GroupSample], names: list[bytes], separator: str) -> None:
+async def _add(
+    call: Call[ScopedRedis],
+    groups: dict[str, KeyGroup],
+    ttls: dict[str, list[int]],
+    names: list[bytes],
+    separator: str,
+) -> None:
+    """Count keys in their groups, and note the milliseconds that those have to live which expire."""
     answers = iter(
         await call.backend.read_many(
             [
@@ -132,16 +122,21 @@ async def _add(call: Call[ScopedRedis], groups: dict[str, _GroupSample], names: 
         kind, memory, ttl, idle = (next(answers) for _ in range(4))
         if not isinstance(memory, int):
             continue  # expired since, or no right to ask
-        group = groups.setdefault(prefix(name, separator), _GroupSample())
-        group.keys += 1
-        group.types[said(kind)] = group.types.get(said(kind), 0) + 1
-        group.memory += memory
-        if memory > group.biggest_bytes:
-            group.biggest, group.biggest_bytes = name, memory
+        of = prefix(name, separator)
+        empty: KeyGroup = {
+            "prefix": of, "keys": 0, "types": {}, "memory_bytes": 0, "biggest": "", "biggest_bytes": 0, "expiring": 0,
+            "idlest_s": 0,
+        }  # fmt: skip
+        group = groups.setdefault(of, empty)
+        group["keys"] += 1
+        group["types"][said(kind)] = group["types"].get(said(kind), 0) + 1
+        group["memory_bytes"] += memory
+        if memory > group["biggest_bytes"]:
+            group["biggest"], group["biggest_bytes"] = show_name(name), memory
         if isinstance(ttl, int) and ttl >= 0:
-            group.ttls.append(ttl)
+            ttls.setdefault(of, []).append(ttl)
         if isinstance(idle, int):
-            group.idlest = max(group.idlest, idle)
+            group["idlest_s"] = max(group["idlest_s"], idle)
 
 
 def prefix(name: bytes, separator: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
@@ -449,48 +449,32 @@ async def _list(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
         kept = _kept([page.shown(item) for item in new], page)
         answer: dict[str, Any] = {"length": length, "items": kept}
         repeats = length != before_length and len(set(before)) < len(before)
-        if digest and (_digest(before) != digest or repeats):
+        if digest and (digest_of(*before) != digest or repeats):
             answer["about"] = {
                 "changed": "the list was changed between two pages: elements may be missing or appear twice"
             }
         if kept and offset + len(kept) < length:
             told = raw[: known + len(kept)][-min(WINDOW, page.most(length)) :]
-            answer["cursor"] = f"{offset + len(kept)}.{len(told)}.{length}-{_digest(told)}"
+            answer["cursor"] = f"{offset + len(kept)}.{len(told)}.{length}-{digest_of(*told)}"
     return answer
 
 
-_LIST_CURSOR = re.compile(r"(\d{1,18})(?:\.(\d{1,3})\.(\d{1,18})-([0-9a-f]{8}))?")
+_LIST_CURSOR = re.compile(r"(\d{1,18})(?:\.(\d{1,3})\.(\d{1,18})-([0-9a-f]{16}))?")
 
 WINDOW = 16
 """Elements of a list by which a page finds out whether it follows the one before."""
 
 
-def _digest(elements: list[bytes]) -> str:
-    digest = hashlib.blake2b(digest_size=4)
-    for element in elements:
-        digest.update(b"%d:" % len(element) + element)
-    return digest.hexdigest()
-
-
-async def _zset(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
+async def _zset(call: Call[ScopedRedis], name: bytes, page: _ReadWindow, *, geo: bool = False) -> dict[str, Any]:
+    """Read a page of a sorted set, with the positions of its members if `geo`."""
     length = await call.backend.read("ZCARD", name)
     async with page.reserved(length):
         found, cursor = await _members(call, name, page, length)
-        members = [{"member": page.shown(member), "score": score(text)} for member, text in found]
-    return {"length": length, "members": members} | cursor
-
-
-async def _geo(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
-    length = await call.backend.read("ZCARD", name)
-    members = []
-    async with page.reserved(length):
-        found, cursor = await _members(call, name, page, length)
-        places = await call.backend.read("GEOPOS", name, *(member for member, _ in found)) if found else []
-        for (member, text), place in zip(found, places, strict=True):
-            row: dict[str, Any] = {"member": page.shown(member), "score": score(text)}
+        members: list[dict[str, Any]] = [{"member": page.shown(member), "score": score(text)} for member, text in found]
+        places = await call.backend.read("GEOPOS", name, *(member for member, _ in found)) if geo and found else []
+        for row, place in zip(members, places, strict=False):
             if place:
                 row["longitude"], row["latitude"] = (round(float(degrees), 6) for degrees in place)
-            members.append(row)
     return {"length": length, "members": members} | cursor
 
 
@@ -666,4 +650,7 @@ _READERS = {
 
 _REVERSIBLE = frozenset({"list", "zset", "stream"})
 
-_VIEWS = {("string", "bits"): _bits, ("zset", "geo"): _geo}
+_VIEWS: dict[tuple[str, str], Callable[..., Awaitable[dict[str, Any]]]] = {
+    ("string", "bits"): _bits,
+    ("zset", "geo"): partial(_zset, geo=True),
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
@@ -16,6 +16,7 @@ from servers.redis.format.key_encoding import parse_key, show, show_name
 from servers.redis.format.replies import said, seconds, words
 from servers.redis.policy.command_cost import COPIES_OF_STREAM, OBJECT_BYTES, SAMPLES, SMALL_KEY
 from servers.redis.policy.key_scope import ScopedRedis
+from servers.redis.tools.scan import LENGTHS
 
 SHORT = 1024
 """Bytes of a value, and of all elements of a collection, that are shown of a key."""
@@ -51,17 +52,15 @@ _ABOUT: tuple[tuple[str, tuple[str, ...], tuple[Any, ...]], ...] = (
     ("frequency", ("OBJECT", "FREQ"), ()),
 )
 
-_LENGTHS = {"string": "STRLEN", "hash": "HLEN", "list": "LLEN", "set": "SCARD", "zset": "ZCARD", "stream": "XLEN"}
-
-_PEEK: dict[str, Callable[[bytes, int], tuple[tuple[Any, ...], tuple[Any, ...]]]] = {
-    "string": lambda name, count: (("GETRANGE", name, 0, SHORT - 1), ("STRLEN", name)),
-    "hash": lambda name, count: (("HSCAN", name, 0, "COUNT", count), ("HLEN", name)),
-    "list": lambda name, count: (("LRANGE", name, 0, count - 1), ("LLEN", name)),
-    "set": lambda name, count: (("SRANDMEMBER", name, count), ("SCARD", name)),
-    "zset": lambda name, count: (("ZRANGE", name, 0, count - 1, "WITHSCORES"), ("ZCARD", name)),
-    "stream": lambda name, count: (("XREVRANGE", name, "+", "-", "COUNT", min(count, 3)), ("XLEN", name)),
+_PEEK: dict[str, Callable[[bytes, int], tuple[Any, ...]]] = {
+    "string": lambda name, count: ("GETRANGE", name, 0, SHORT - 1),
+    "hash": lambda name, count: ("HSCAN", name, 0, "COUNT", count),
+    "list": lambda name, count: ("LRANGE", name, 0, count - 1),
+    "set": lambda name, count: ("SRANDMEMBER", name, count),
+    "zset": lambda name, count: ("ZRANGE", name, 0, count - 1, "WITHSCORES"),
+    "stream": lambda name, count: ("XREVRANGE", name, "+", "-", "COUNT", min(count, 3)),
 }
-"""The first elements of a key, as many as are given, and its length."""
+"""The first elements of a key, as many as are given."""
 
 SMALL = 64 * 1024
 """Bytes of memory of a key whose first elements are read without a look at their size."""
@@ -69,23 +68,6 @@ SMALL = 64 * 1024
 
 BATCH_BYTES = 2 * 1024 * 1024
 """Bytes of this process that the answers for keys that are read together may take."""
-
-
-async def _counts(
-    call: Call[ScopedRedis], names: list[bytes], kinds: list[str], knowns: list[dict[str, Any]]
-) -> list[int]:
-    """Return how many elements of each key to read, so that they have at most SMALL bytes; 0 if one has more."""
-    counts = [ELEMENTS] * len(names)
-    big = [
-        index
-        for index, (kind, known) in enumerate(zip(kinds, knowns, strict=True))
-        if known.get("memory_bytes", 0) > SMALL and kind in _LENGTHS and kind != "string"
-    ]
-    lengths = await call.backend.read_many([(_LENGTHS[kinds[index]], names[index]) for index in big])
-    for index, length in zip(big, lengths, strict=True):
-        each = knowns[index]["memory_bytes"] // max(length, 1) if isinstance(length, int) else SMALL
-        counts[index] = min(ELEMENTS, SMALL // max(each, 1))
-    return counts
 
 
 @tool(title="Read many keys")
@@ -101,35 +83,25 @@ async def redis_read_many(
     """Read up to 200 keys at once: type, memory, TTL, idle time and the start of each value."""
     names = [call.backend.scope.key(key) for key in keys]
     chosen = [parse_key(field) for field in fields or ()]
-    first = iter(await call.backend.read_many([command for name in names for command in _about(name)]))
-    abouts = [[next(first) for _ in range(1 + len(_ABOUT))] for _ in names]
-    kinds = [said(about[0]) for about in abouts]
-    knowns = [_known(about[1:]) for about in abouts]
-    peeks: list[_Peek | None] = [None] * len(names)
+    answers = iter(await call.backend.read_many([command for name in names for command in _about(name)]))
+    asked = [
+        _asked(key, name, [next(answers) for _ in range(1 + len(_ABOUT))])
+        for key, name in zip(keys, names, strict=True)
+    ]
     if values:
-        counts = await _counts(call, names, kinds, knowns)
-        peeks = [
-            _peek(kind, name, count, known) if kind in _PEEK and count else None
-            for name, kind, count, known in zip(names, kinds, counts, knowns, strict=True)
-        ]
-        if chosen:
-            await _choose(call, names, kinds, chosen, peeks)
+        await _plan(call, asked, chosen)
     room = Room(call.max_bytes, rest="redis_read with its key shows it in full")
     found: list[Short] = []
-    for batch in _batches(peeks):
-        peeked = [peek for index in batch if (peek := peeks[index])]
-        async with hold(sum(peek.weight for peek in peeked), estimated=any(peek.estimated for peek in peeked)):
-            commands = [command for index in batch if (peek := peeks[index]) for command in peek.commands]
-            replies = iter(await call.backend.read_many(commands))
-            for index in batch:
-                short: dict[str, Any] = {"key": keys[index], "type": kinds[index]}
+    for batch in _batches(asked):
+        async with hold(sum(one.weight for one in batch), estimated=any(one.estimated for one in batch)):
+            replies = iter(await call.backend.read_many([command for one in batch for command in one.commands]))
+            for one in batch:
                 # Who wants certain fields of many keys does not ask how each is stored.
-                short |= {n: v for n, v in knowns[index].items() if n == "ttl_s"} if chosen else knowns[index]
-                if isinstance(error := abouts[index][0], Exception):
-                    short = {"key": keys[index], "type": "unknown", "error": words(error)}
-                elif peek := peeks[index]:
-                    short = _short(call, names[index], short, peek, [next(replies) for _ in peek.commands])
-                elif values and kinds[index] in _PEEK:
+                known = {n: v for n, v in one.known.items() if n in ("ttl_s", "error")} if chosen else one.known
+                short: dict[str, Any] = {"key": one.key, "type": one.kind, **known}
+                if one.commands:
+                    short = _short(call, one, short, [next(replies) for _ in one.commands])
+                elif values and one.kind in _PEEK:
                     short["too_big"] = True
                 if (shown := room.fit(short)) is None:
                     return {"keys": found, "left_out": len(keys) - len(found)}
@@ -137,14 +109,18 @@ async def redis_read_many(
     return {"keys": found}
 
 
-@dataclass(frozen=True)
-class _Peek:
-    """How the beginning of a key is read."""
+@dataclass
+class _Asked:
+    """A key, what is known of it, and how its beginning is read."""
 
-    commands: list[tuple[Any, ...]]
-    """For the elements, the length, and whether the key is there."""
+    key: str
+    name: bytes
+    kind: str
+    known: dict[str, Any]
+    commands: list[tuple[Any, ...]] = field(default_factory=list)
+    """For the elements, the length, and whether the key is there; none where they are not read."""
 
-    weight: int
+    weight: int = 0
     """Bytes of this process that the answers may take."""
 
     estimated: bool = False
@@ -153,83 +129,88 @@ class _Peek:
     chosen: dict[bytes, int] | None = None
     """Of a hash: the only fields that are asked for, with the bytes of their values."""
 
-
-def _peek(kind: str, name: bytes, count: int, known: dict[str, Any]) -> _Peek:
-    copies = COPIES_OF_STREAM if kind == "stream" else COPIES
-    elements = SHORT if kind == "string" else min(known.get("memory_bytes", 0), 2 * SMALL)
-    return _Peek(
-        [*_PEEK[kind](name, count), ("EXISTS", name)],
-        copies * elements + 2 * ELEMENTS * OBJECT_BYTES,
-        kind != "string" and known.get("memory_bytes", 0) > SMALL_KEY,
-    )
+    @property
+    def memory(self) -> int:
+        return int(self.known.get("memory_bytes", 0))
 
 
-async def _choose(
-    call: Call[ScopedRedis], names: list[bytes], kinds: list[str], chosen: list[bytes], peeks: list[_Peek | None]
-) -> None:
-    """Have only some fields of hashes read, and of these only such as are not too long."""
-    hashes = [index for index, kind in enumerate(kinds) if kind == "hash"]
-    lengths = iter(
-        await call.backend.read_many([("HSTRLEN", names[index], field) for index in hashes for field in chosen])
-    )
-    for index in hashes:
-        name = names[index]
-        sizes = {field: length if isinstance(length := next(lengths), int) else 0 for field in chosen}
-        short = [field for field, length in sizes.items() if length <= SMALL]
-        commands = [("HMGET", name, *(short or [b""])), ("HLEN", name), ("EXISTS", name)]
-        peeks[index] = _Peek(
-            commands, COPIES * sum(sizes[field] for field in short) + len(short) * OBJECT_BYTES, chosen=sizes
-        )
+def _asked(key: str, name: bytes, answers: list[Any]) -> _Asked:
+    """Return a key with what Redis tells of it. A policy that does not count, or a lack of rights, leaves something out."""
+    kind, *about = answers
+    if isinstance(kind, Exception):
+        return _Asked(key, name, "unknown", {"error": words(kind)})
+    known: dict[str, Any] = {}
+    for (part, *_), answer in zip(_ABOUT, about, strict=True):
+        if part == "ttl_s":
+            answer = seconds(answer)
+        if isinstance(answer, bytes | int):
+            known[part] = said(answer) if isinstance(answer, bytes) else answer
+    return _Asked(key, name, said(kind), known)
 
 
-def _batches(peeks: list[_Peek | None]) -> Iterator[list[int]]:
+async def _plan(call: Call[ScopedRedis], asked: list[_Asked], chosen: list[bytes]) -> None:
+    """Decide how the beginning of each key is read, so that its elements have at most SMALL bytes; not at all if one has more.
+
+    Args:
+        chosen: the only fields of hashes to be read, of these only such as are not too long; without any, the first
+    """
+    big = [one for one in asked if one.memory > SMALL and one.kind in _PEEK and one.kind != "string"]
+    lengths = await call.backend.read_many([(LENGTHS[one.kind], one.name) for one in big])
+    counts: dict[bytes, int] = {}
+    for one, length in zip(big, lengths, strict=True):
+        each = one.memory // max(length, 1) if isinstance(length, int) else SMALL
+        counts[one.name] = min(ELEMENTS, SMALL // max(each, 1))
+    for one in asked:
+        if one.kind in _PEEK and (count := counts.get(one.name, ELEMENTS)):
+            one.commands = [_PEEK[one.kind](one.name, count), (LENGTHS[one.kind], one.name), ("EXISTS", one.name)]
+            copies = COPIES_OF_STREAM if one.kind == "stream" else COPIES
+            elements = SHORT if one.kind == "string" else min(one.memory, 2 * SMALL)
+            one.weight = copies * elements + 2 * ELEMENTS * OBJECT_BYTES
+            one.estimated = one.kind != "string" and one.memory > SMALL_KEY
+    hashes = [one for one in asked if one.kind == "hash"] if chosen else []
+    sizes = iter(await call.backend.read_many([("HSTRLEN", one.name, name) for one in hashes for name in chosen]))
+    for one in hashes:
+        one.chosen = {name: length if isinstance(length := next(sizes), int) else 0 for name in chosen}
+        short = [name for name, length in one.chosen.items() if length <= SMALL]
+        one.commands = [("HMGET", one.name, *(short or [b""])), ("HLEN", one.name), ("EXISTS", one.name)]
+        one.weight = COPIES * sum(one.chosen[name] for name in short) + len(short) * OBJECT_BYTES
+        one.estimated = False
+
+
+def _batches(asked: list[_Asked]) -> Iterator[list[_Asked]]:
     """Split keys into those that are read together."""
-    batch: list[int] = []
+    batch: list[_Asked] = []
     weight = 0
-    for index, peek in enumerate(peeks):
-        more = peek.weight if peek else 0
-        if batch and weight + more > BATCH_BYTES:
+    for one in asked:
+        if batch and weight + one.weight > BATCH_BYTES:
             yield batch
             batch, weight = [], 0
-        batch.append(index)
-        weight += more
+        batch.append(one)
+        weight += one.weight
     yield batch
 
 
-def _short(
-    call: Call[ScopedRedis], name: bytes, short: dict[str, Any], peek: _Peek, answers: list[Any]
-) -> dict[str, Any]:
+def _short(call: Call[ScopedRedis], one: _Asked, short: dict[str, Any], answers: list[Any]) -> dict[str, Any]:
     value, length, there = answers
     if there == 0:  # a key that expires between two commands looks empty
-        return {"key": short["key"], "type": "none"}
+        return {"key": one.key, "type": "none"}
     if isinstance(length, int):
         short["length"] = length
     too_long: dict[bytes, int] = {}
-    if peek.chosen is not None and isinstance(value, list):
-        read = [field for field, size in peek.chosen.items() if size <= SMALL]
-        too_long = {field: size for field, size in peek.chosen.items() if size > SMALL}
+    if one.chosen is not None and isinstance(value, list):
+        read = [name for name, size in one.chosen.items() if size <= SMALL]
+        too_long = {name: size for name, size in one.chosen.items() if size > SMALL}
         # As HSCAN gives them.
         value = [b"0", [word for pair in zip(read, value, strict=False) if pair[1] is not None for word in pair]]
-    short |= _shown(call, name, short["type"], value)
+    short |= _shown(call, one.name, one.kind, value)
     if "value" in short:
-        for field, size in too_long.items():
-            short["value"][show_name(field)] = {"text": "", "bytes": size}
+        for name, size in too_long.items():
+            short["value"][show_name(name)] = {"text": "", "bytes": size}
     return short
 
 
 def _about(name: bytes) -> list[tuple[Any, ...]]:
     return [("TYPE", name), *((*before, name, *after) for _, before, after in _ABOUT)]
-
-
-def _known(answers: list[Any]) -> dict[str, Any]:
-    """Return what is known of a key. A policy that does not count, or a lack of rights, leaves something out."""
-    known: dict[str, Any] = {}
-    for (field, *_), answer in zip(_ABOUT, answers, strict=True):
-        if field == "ttl_s":
-            answer = seconds(answer)
-        if isinstance(answer, bytes | int):
-            known[field] = said(answer) if isinstance(answer, bytes) else answer
-    return known
 
 
 def _shown(call: Call[ScopedRedis], name: bytes, kind: str, value: Any) -> dict[str, Any]:
@@ -240,24 +221,15 @@ def _shown(call: Call[ScopedRedis], name: bytes, kind: str, value: Any) -> dict[
         return {"masked": True} if hides(name, value=value) else {"value": show(value, SHORT)}
     if hides(name):
         return {"masked": True}
-    if kind in ("hash", "zset"):
-        flat = value[1] if kind == "hash" else value
-        pairs = list(zip(flat[::2], flat[1::2], strict=True))[:ELEMENTS]
-        return {
-            "value": {
-                show_name(one): "(masked)" if kind == "hash" and hides(one, value=other) else show(other, 128)
-                for one, other in pairs
-            }
-        }
+
+    def fields(flat: list[bytes], most: int | None = None) -> dict[str, Any]:
+        named = list(zip(flat[::2], flat[1::2], strict=True))[:most]
+        return {show_name(one): "(masked)" if hides(one, value=other) else show(other, 128) for one, other in named}
+
+    if kind == "hash":
+        return {"value": fields(value[1], ELEMENTS)}
+    if kind == "zset":
+        return {"value": {show_name(one): show(other, 128) for one, other in zip(value[::2], value[1::2], strict=True)}}
     if kind == "stream":
-        return {
-            "value": [
-                {"id": said(identifier)}
-                | {
-                    show_name(one): "(masked)" if hides(one, value=other) else show(other, 128)
-                    for one, other in zip(fields[::2], fields[1::2], strict=True)
-                }
-                for identifier, fields in value
-            ]
-        }
+        return {"value": [{"id": said(identifier)} | fields(flat) for identifier, flat in value]}
     return {"value": ["(masked)" if hides(value=item) else show(item, 128) for item in value]}

@@ -81,6 +81,27 @@ class Cursor:
     def text(server: int, position: int, skip: int = 0) -> str:
         return (f"{server}." if server else "") + str(position) + (f"+{skip}" if skip else "")
 
+    async def steps(self, call: Call[ScopedRedis], *words: Any, told: Callable[[], str]) -> AsyncIterator[list[bytes]]:
+        """Go on with SCAN for SCAN_STEPS steps, and give the names of keys in scope that each finds.
+
+        Args:
+            call: told of the progress
+            words: of SCAN, behind its cursor
+            told: what was found so far, in words
+        """
+        for step in range(SCAN_STEPS):
+            self.server, self.position, names = await call.backend.scan(
+                self.server, self.position, *words, "COUNT", SCAN_COUNT
+            )
+            yield short(filter(call.backend.scope.has, names))
+            if self.server < 0:
+                break
+            await call.progress(step + 1, SCAN_STEPS, told())
+
+    def following(self) -> dict[str, str]:
+        """Return the cursor of a result; nothing at the end."""
+        return {"cursor": self.text(self.server, self.position)} if self.server >= 0 else {}
+
 
 @tool(title="Find keys")
 async def redis_scan(
@@ -125,6 +146,13 @@ TYPES = {
     "tdigest": "TDIS-TYPE",
 }
 """Types by the names that people give them, and by Redis' own."""
+
+
+LENGTHS = {
+    "string": "STRLEN", "hash": "HLEN", "list": "LLEN", "set": "SCARD", "zset": "ZCARD", "stream": "XLEN",
+    "vectorset": "VCARD",
+}  # fmt: skip
+"""The commands that tell the length of a key, by its type."""
 
 
 def _type(text: str) -> str:
@@ -222,18 +250,12 @@ async def _ordered(
 ) -> KeyPage:
     field, command = _ORDERS[order]
     top: list[tuple[int, bytes]] = []
-    server, position = at.server, at.position
-    for step in range(SCAN_STEPS):
-        server, position, names = await call.backend.scan(server, position, *words, "COUNT", SCAN_COUNT)
-        names = short(filter(call.backend.scope.has, names))
+    async for names in at.steps(call, *words, told=lambda: "looking at keys"):
         for chunk in chunks(names):
             top = heapq.nlargest(limit + SPARE, [*top, *await _measured(call, chunk, order, command, ttl_below_s)])
             # Not many more of them are kept than a result has room for: their names may be long.
             shown = itertools.accumulate(len(name) for _, name in top)
             top = top[: 1 + sum(length <= 4 * call.max_bytes for length in shown)]
-        if server < 0:
-            break
-        await call.progress(step + 1, SCAN_STEPS, "looking at keys")
     room = Room(call.max_bytes)
     keys: list[Key] = []
     gone = 0
@@ -253,7 +275,7 @@ async def _ordered(
             warn(TOO_LONG)
     if gone and len(keys) < limit:
         warn(f"{gone} of these keys were deleted during the call: call again to see others")
-    return {"keys": keys} if server < 0 else {"keys": keys, "cursor": Cursor.text(server, position)}
+    return {"keys": keys, **at.following()}  # type: ignore[typeddict-item]
 
 
 async def _measured(

@@ -98,6 +98,9 @@ async def _index(call: Call[ScopedRedis], name: bytes) -> SearchIndex:
     return index
 
 
+_FLAGS = frozenset({"SORTABLE", "NOSTEM", "NOINDEX", "UNF", "CASESENSITIVE", "WITHSUFFIXTRIE"})
+
+
 def _field(flat: list[Any]) -> dict[str, Any]:
     """Parse a field of FT.INFO: names and values in turn, then flags. Before RediSearch 2 the name alone came first."""
     words = [as_json(word) for word in flat]
@@ -106,14 +109,7 @@ def _field(flat: list[Any]) -> dict[str, Any]:
     field: dict[str, Any] = {}
     while words:
         word = str(words.pop(0))
-        if word.isupper() and word.lower() in (
-            "sortable",
-            "nostem",
-            "noindex",
-            "unf",
-            "casesensitive",
-            "withsuffixtrie",
-        ):
+        if word in _FLAGS:
             field[word.lower()] = True
         elif words:
             field[word.lower()] = words.pop(0)

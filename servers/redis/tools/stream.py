@@ -15,7 +15,7 @@ from servers.redis.format.replies import as_json, pairs, said
 from servers.redis.format.replies import words as said_error
 from servers.redis.policy.command_cost import COPIES_OF_STREAM, memory_usage
 from servers.redis.policy.key_scope import ScopedRedis
-from servers.redis.tools.scan import SCAN_COUNT, SCAN_STEPS, Cursor, short
+from servers.redis.tools.scan import Cursor
 
 LONGEST_ENDS = 1024 * 1024
 """Bytes of the first and the last entry of a stream of which more is told than its length."""
@@ -95,12 +95,9 @@ async def redis_stream(
 async def _overview(call: Call[ScopedRedis], pattern: str, limit: int, cursor: str) -> StreamState:
     """All streams that match a pattern, with what is pending in their groups, most pending first."""
     at = Cursor("0" if cursor == "-" else cursor)
-    server, position = at.server, at.position
-    words = ("MATCH", call.backend.scope.pattern(pattern), "COUNT", SCAN_COUNT, "TYPE", "stream")
+    words = ("MATCH", call.backend.scope.pattern(pattern), "TYPE", "stream")
     rows: list[dict[str, Any]] = []
-    for step in range(SCAN_STEPS):
-        server, position, found = await call.backend.scan(server, position, *words)
-        names = short(filter(call.backend.scope.has, found))
+    async for names in at.steps(call, *words, told=lambda: f"{len(rows)} streams"):
         answers = iter(
             await call.backend.read_many([c for name in names for c in (("XLEN", name), ("XINFO", "GROUPS", name))])
         )
@@ -113,15 +110,9 @@ async def _overview(call: Call[ScopedRedis], pattern: str, limit: int, cursor: s
                 ]
                 pending = sum(row["pending"] for row in map(_row, groups))
                 rows.append({"key": show_name(name, LONGEST_NAME), "length": length, "pending": pending, "groups": of})
-        if server < 0:
-            break
-        await call.progress(step + 1, SCAN_STEPS, f"{len(rows)} streams")
     rows.sort(key=lambda row: (-row["pending"], -row["length"], row["key"]))
     room = Room(call.max_bytes, rest="redis_scan shows whole keys, and redis_stream with key all groups")
-    state: StreamState = {"streams": room.kept(rows[:limit])}
-    if server >= 0:
-        state["cursor"] = Cursor.text(server, position)
-    return state
+    return {"streams": room.kept(rows[:limit]), **at.following()}  # type: ignore[typeddict-item]
 
 
 def _row(flat: Any) -> dict[str, Any]:

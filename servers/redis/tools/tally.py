@@ -13,7 +13,7 @@ from servers.common.backend import warn
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.redis.format.key_encoding import Pattern, parse_key, show_name
 from servers.redis.policy.key_scope import ScopedRedis
-from servers.redis.tools.scan import SCAN_COUNT, SCAN_STEPS, Cursor, short
+from servers.redis.tools.scan import Cursor
 
 MOST_VALUES = 100_000
 """Different values that are counted."""
@@ -57,14 +57,11 @@ async def redis_tally(
     fields = [parse_key(field), *conditions]
     if backend.mask.hides(fields[0]):
         raise ToolError(f"{field!r} looks like the name of a secret: its values are not listed")
-    words = ("MATCH", backend.scope.pattern(pattern), "COUNT", SCAN_COUNT, "TYPE", "hash")
+    words = ("MATCH", backend.scope.pattern(pattern), "TYPE", "hash")
     counts: Counter[tuple[str, bytes]] = Counter()
     sample: list[str] = []
     without = too_long = 0
-    server, position = at.server, at.position
-    for step in range(SCAN_STEPS):
-        server, position, found = await backend.scan(server, position, *words)
-        names = short(filter(backend.scope.has, found))
+    async for names in at.steps(call, *words, told=lambda: f"{counts.total()} hashes"):
         hashes = await _values(backend, names, fields)
         too_long += len(names) - len(hashes)
         for name, values in hashes:
@@ -76,9 +73,8 @@ async def redis_tally(
                 without += 1
             else:
                 counts[_shown(backend, values[0])] += 1
-        if server < 0 or len(counts) > MOST_VALUES:
+        if len(counts) > MOST_VALUES:
             break
-        await call.progress(step + 1, SCAN_STEPS, f"{counts.total()} hashes")
     if too_long:
         warn(f"{too_long} hashes were left out: a value of theirs has more than {LONGEST} bytes")
     room = Room(call.max_bytes, 512 + size(sample))
@@ -87,9 +83,7 @@ async def redis_tally(
     tallied: Tallied = {"hashes": counts.total() + without, "counts": told, "without": without, "sample": sample}
     if len(told) < len(counts):
         tallied["left_out"] = len(counts) - len(told)
-    if server >= 0:
-        tallied["cursor"] = Cursor.text(server, position)
-    return tallied
+    return {**tallied, **at.following()}  # type: ignore[typeddict-item]
 
 
 def _shown(backend: ScopedRedis, value: bytes) -> tuple[str, bytes]:

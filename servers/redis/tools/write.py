@@ -20,6 +20,7 @@ from servers.redis.format.replies import said, words
 from servers.redis.policy.command_cost import Planned, check_cost
 from servers.redis.policy.command_policy import describe
 from servers.redis.policy.key_scope import ScopedRedis
+from servers.redis.tools.scan import LENGTHS
 from servers.redis.tools.transaction import retried
 
 MOST_ELEMENTS = 10_000
@@ -31,17 +32,6 @@ MOST_VECTORS = 1000
 """Elements of a vector set that are written at once: each takes Redis about a millisecond."""
 
 Kind = Literal["string", "hash", "list", "set", "zset", "stream", "json", "vectorset"]
-
-_LENGTHS: dict[str, tuple[str, ...]] = {
-    "string": ("STRLEN",),
-    "hash": ("HLEN",),
-    "list": ("LLEN",),
-    "set": ("SCARD",),
-    "zset": ("ZCARD",),
-    "stream": ("XLEN",),
-    "vectorset": ("VCARD",),
-}
-
 
 _STREAM_ID = re.compile(r"\*|\d{1,20}(-(\d{1,20}|\*))?", re.ASCII)
 """Ids that XADD takes (https://redis.io/docs/latest/commands/xadd/)."""
@@ -214,8 +204,8 @@ class _Change:
             commands.append(("PERSIST", self.name))
         elif left >= 0:
             commands.append(("PEXPIRE", self.name, max(left, 1)))
-        if self.type in _LENGTHS:
-            commands.append((*_LENGTHS[self.type], self.name))
+        if self.type in LENGTHS:
+            commands.append((LENGTHS[self.type], self.name))
         return commands
 
     def written(self, answers: list[Any]) -> Written:
@@ -238,7 +228,7 @@ class _Change:
         if answer is None and self.type == "json":
             raise ToolError("nothing was written: the document has no such path")
         written: Written = {"key": show_key(self.name), "type": self.type, "created": found == "none"}
-        if self.type in _LENGTHS and isinstance(answers[-1], int):
+        if self.type in LENGTHS and isinstance(answers[-1], int):
             written["length"] = answers[-1]
         if self.type == "stream":
             written["id"] = said(answer)
