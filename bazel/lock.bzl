@@ -2,11 +2,13 @@
 
 load("@rules_python//python:py_binary.bzl", "py_binary")
 load("@rules_python//python:py_library.bzl", "py_library")
+load("//bazel/python:pytest.bzl", "py_pytest_test")
 
-def lock_program(deps = [], visibility = None):
-    """Declares lock.py of a package as the program `:lock`, and as the library `:lock_lib` for its test.
+def lock_program(data = None, deps = [], visibility = None):
+    """Declares lock.py of a package as the program `:lock`, as the library `:lock_lib`, and its test lock_test.py.
 
     Args:
+        data: of the test; None where there is no test
         deps: libraries that lock.py imports beside bazel/records.py
         visibility: of the library
     """
@@ -22,3 +24,10 @@ def lock_program(deps = [], visibility = None):
         visibility = ["//tools:__pkg__"],
         deps = [":lock_lib"],
     )
+    if data:
+        py_pytest_test(
+            name = "lock_test",
+            size = "small",
+            data = data,
+            deps = [":lock_lib"],
+        )

@@ -12,10 +12,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from bazel.python.import_path import import_path
 
@@ -59,29 +57,6 @@ def staged(text: str, path: str, files: Collection[str]) -> str:
     return "".join(part if n % 2 else LINK.sub(link, part) for n, part in enumerate(parts))
 
 
-def named(nav: list[Any]) -> Iterator[str]:
-    """The pages that a nav names."""
-    for entry in nav:
-        for value in entry.values():
-            if isinstance(value, list):
-                yield from named(value)
-            else:
-                yield value
-
-
-def config(text: str, pages: set[str]) -> str:
-    """zensical.toml with the pages that its nav leaves out, at the nav's end.
-
-    Raises:
-        SystemExit: the nav names a page that is not there.
-    """
-    known = set(named(tomllib.loads(text)["project"]["nav"]))
-    if known - pages:
-        sys.exit(f"site: docs/zensical.toml names pages that are not there: {', '.join(sorted(known - pages))}")
-    more = "".join(f'        "{page}",\n' for page in sorted(pages - known))
-    return text.replace("\n]\n", f'\n    {{ "More" = [\n{more}    ] }},\n]\n', 1) if more else text
-
-
 def build(given: argparse.Namespace) -> None:
     """
     Raises:
@@ -89,17 +64,15 @@ def build(given: argparse.Namespace) -> None:
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        pages, files = set(), {str(file) for file in given.files}
+        files = {str(file) for file in given.files}
         for file in given.files:
-            page = page_of(str(file))
-            target = folder / "docs" / str(page)
+            target = folder / "docs" / str(page_of(str(file)))
             target.parent.mkdir(parents=True, exist_ok=True)
             if file.suffix == ".md":
-                pages.add(str(page))
                 target.write_text(staged(file.read_text(), str(file), files))
             else:
                 shutil.copyfile(file, target)
-        (folder / "zensical.toml").write_text(config(given.config.read_text(), pages))
+        shutil.copyfile(given.config, folder / "zensical.toml")
         env = os.environ | {"NO_COLOR": "1", "PYTHONPATH": import_path()}
         command = [sys.executable, "-m", "zensical", "build", "--strict"]
         done = subprocess.run(command, cwd=folder, env=env, text=True, capture_output=True, check=False)

@@ -1,12 +1,15 @@
-"""The built site: whole, without anything from elsewhere, and every link leads somewhere."""
+"""The built site: whole, and without anything from elsewhere. Its build follows every link."""
 
-import posixpath
+import tomllib
+from collections.abc import Iterator
 from html.parser import HTMLParser
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from docs.site import config, staged
+from docs.site import staged
 from tools.backends.runfiles import program
 
 LOADS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
@@ -14,27 +17,17 @@ LOADS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source
 
 
 class Page(HTMLParser):
-    """What a page links to, loads, and names."""
+    """What a page loads."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.links: set[str] = set()
         self.loaded: set[str] = set()
-        self.names: set[str] = set()
-        self.text = ""
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value for name, value in attrs if value is not None}
-        if "id" in given:
-            self.names.add(given["id"])
-        if tag == "a" and "href" in given:
-            self.links.add(given["href"])
-        if tag in LOADS and LOADS[tag] in given and given.get("rel") != "canonical":
-            self.loaded.add(given[LOADS[tag]])
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
+        given = dict(attrs)
+        if (loaded := given.get(LOADS.get(tag, ""))) and given.get("rel") != "canonical":
+            self.loaded.add(loaded)
 
 
 @pytest.fixture(scope="module")
@@ -43,46 +36,23 @@ def pages() -> dict[str, Page]:
     return {str(file.relative_to(root)): Page(file.read_text()) for file in sorted(root.rglob("*.html"))}
 
 
-def test_every_page_is_there(pages: dict[str, Page]) -> None:
-    wanted = {
-        "index",
-        "quickstart",
-        "operations",
-        "architecture",
-        "air-gapped",
-        "laptop",
-        "third-server",
-        "tools-redis",
-    }
-    assert {f"{name}.html" for name in wanted} <= set(pages)
-    assert "Two commands" in pages["index.html"].text
+def nav_pages(entries: list[Any]) -> Iterator[str]:
+    """The pages that a nav names."""
+    for value in (value for entry in entries for value in entry.values()):
+        yield from nav_pages(value) if isinstance(value, list) else [value]
+
+
+def test_every_page_is_there_and_in_the_nav(pages: dict[str, Page]) -> None:
+    named = set(nav_pages(tomllib.loads(Path("docs/zensical.toml").read_text())["project"]["nav"]))
+    built = {name.replace(".html", ".md") for name in pages if name != "404.html"}
+    assert {name.replace("README.md", "index.md") if "/" in name else name for name in named} == built
+    assert len(built) > 15
 
 
 def test_nothing_is_loaded_from_elsewhere(pages: dict[str, Page]) -> None:
     assert sum(len(page.loaded) for page in pages.values()) > len(pages), "styles and scripts are loaded"
     foreign = {(name, url) for name, page in pages.items() for url in page.loaded if urlsplit(url).netloc}
     assert not foreign
-
-
-def test_every_link_leads_somewhere(pages: dict[str, Page]) -> None:
-    root, broken, followed = program("SITE"), [], 0
-    for name, page in pages.items():
-        if name == "404.html":  # its links count from the server's root
-            continue
-        for link in page.links | page.loaded:
-            parts = urlsplit(link)
-            if parts.scheme or parts.netloc:
-                continue
-            there = (
-                posixpath.normpath(posixpath.join(posixpath.dirname(name), unquote(parts.path))) if parts.path else name
-            )
-            there = posixpath.join(there, "index.html") if (root / there).is_dir() else there
-            followed += 1
-            fragment = unquote(parts.fragment)
-            if not (root / there).is_file() or (fragment and there in pages and fragment not in pages[there].names):
-                broken.append(f"{name}: {link}")
-    assert not broken
-    assert followed > 300
 
 
 def test_the_diagram_is_shown(pages: dict[str, Page]) -> None:
@@ -105,14 +75,3 @@ def test_the_diagram_is_shown(pages: dict[str, Page]) -> None:
 def test_links_are_as_the_site_needs_them(path: str, text: str, wanted: str) -> None:
     files = {"README.md", *(f"docs/{name}" for name in ("operations.md", "a.md", "c.md", "a.svg", "b/a.md"))}
     assert staged(text, path, files) == wanted
-
-
-def test_a_page_that_the_nav_leaves_out_comes_at_its_end() -> None:
-    text = '[project]\nnav = [\n    { "A" = "a.md" },\n]\nx = 1\n'
-    assert config(text, {"a.md"}) == text
-    assert '{ "More" = [\n        "b/c.md",\n    ] },\n]\nx = 1' in config(text, {"a.md", "b/c.md"})
-
-
-def test_a_page_that_is_not_there_is_named() -> None:
-    with pytest.raises(SystemExit, match=r"not there: gone\.md"):
-        config('[project]\nnav = [\n    { "A" = "gone.md" },\n]\n', {"a.md"})

@@ -9,44 +9,42 @@ helm_chart = _helm_chart
 helm_lint_test = _helm_lint_test
 
 def helm_template_test(name, chart, golden = None, base = None, **kwargs):
-    """A test that a chart renders, with these values, to the very text of a golden file.
+    """A test that a chart renders, with these values, to what a golden file shows.
+
+    A golden file has what differs from another render, by object and path, or every object where there is no other.
 
     NAME_rendered is the rendered chart, for other tests. NAME_golden_test is the test. `bazel run` of NAME_golden writes the
-    golden file goldens/NAME.yaml, unless it is another test's.
-
-    With a base the golden file has only what differs from another render, by object and path.
+    golden file goldens/NAME.diff, unless it is another test's.
 
     Args:
         name: of the case
         chart: a helm_chart
-        golden: path in this package of another test's golden file, which this one must render as well
+        golden: path in this package of another test's golden file, which this one must show as well
         base: label of the other render
         **kwargs: of helm_template: values, set, show_only, helm (3 or 4), kube_version, api_versions, release, namespace
     """
     helm_template(name = name + "_rendered", chart = chart, **kwargs)
-    shown = name + "_rendered"
-    if base:
-        shown = name + "_differences"
-        native.genrule(
-            name = shown,
-            srcs = [base, ":%s_rendered" % name],
-            outs = [name + "_differences.diff"],
-            cmd = "$(execpath //tools/charts:differences) $(execpath %s) $(execpath :%s_rendered) --output $@" % (base, name),
-            tools = ["//tools/charts:differences"],
-        )
+    native.genrule(
+        name = name + "_differences",
+        srcs = [":%s_rendered" % name] + ([base] if base else []),
+        outs = [name + "_differences.diff"],
+        cmd = "$(execpath //tools/charts:differences) $(execpath :%s_rendered) --output $@" % name +
+              (" --base $(execpath %s)" % base if base else ""),
+        tools = ["//tools/charts:differences"],
+    )
     if golden:
         diff_test(
             name = name + "_golden_test",
             diff_args = ["--unified"],
-            file1 = ":" + shown,
+            file1 = ":%s_differences" % name,
             file2 = golden,
         )
     else:
         write_source_file(
             name = name + "_golden",
             diff_args = ["--unified"],
-            in_file = ":" + shown,
-            out_file = "goldens/%s.%s" % (name, "diff" if base else "yaml"),
+            in_file = ":%s_differences" % name,
+            out_file = "goldens/%s.diff" % name,
             suggested_update_target = "//tools:update_goldens",
             verbosity = "short",
             visibility = ["//visibility:public"],

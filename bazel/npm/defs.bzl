@@ -1,11 +1,6 @@
-"""What a test that runs JavaScript gives as `data` and `env`."""
+"The programs of a test that runs JavaScript."
 
-NPM_DATA = [
-    "@npm//:bin/node",
-    "@npm//:node_modules",
-]
-
-NPM_ENV = {
-    "NODE": "$(rlocationpath @npm//:bin/node)",
-    "NODE_MODULES": "$(rlocationpath @npm//:node_modules)",
+NPM = {
+    "NODE": "@npm//:bin/node",
+    "NODE_MODULES": "@npm//:node_modules",
 }

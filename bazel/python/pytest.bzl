@@ -1,8 +1,9 @@
 "pytest under Bazel."
 
 load("@rules_python//python:py_test.bzl", "py_test")
+load("//bazel:programs.bzl", "locations")
 
-def py_pytest_test(name, srcs = None, deps = [], **kwargs):
+def py_pytest_test(name, srcs = None, deps = [], data = [], env = {}, programs = {}, **kwargs):
     """A test that runs pytest on its sources.
 
     It honours --test_filter (as pytest's -k), sharding (shard_count), --runs_per_test, and writes JUnit XML. A test
@@ -12,7 +13,10 @@ def py_pytest_test(name, srcs = None, deps = [], **kwargs):
         name: of the target
         srcs: test files and what they import from beside them; NAME.py by default
         deps: libraries beside pytest and anyio's plugin
-        **kwargs: further attributes of py_test: size, data, env, tags, shard_count ...
+        data: further files
+        env: further variables
+        programs: labels of files by the variables that name them: each is data and in the environment
+        **kwargs: further attributes of py_test: size, tags, shard_count ...
     """
     srcs = srcs or [name + ".py"]
     py_test(
@@ -20,6 +24,8 @@ def py_pytest_test(name, srcs = None, deps = [], **kwargs):
         srcs = srcs + ["//bazel/python:pytest_main.py"],
         main = "//bazel/python:pytest_main.py",
         args = kwargs.pop("args", []) + ["$(rootpath %s)" % src for src in srcs if src.endswith("_test.py")],
+        data = data + programs.values(),
+        env = env | locations(programs) if programs else env,
         deps = deps + ["//bazel/python:pytest_main", "//:pyproject"],
         **kwargs
     )

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,8 +104,28 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_nothing_installed_takes_the_air_gapped_way(machine: Machine) -> None:
-    assert machine.run("build", "//...").stdout == "airgap rc= build //...\n"
+AIRGAP, CONNECTED = "airgap rc= build //...\n", "bazel build //...\n"
+BUSY = "Another command is running. Exiting immediately."
+
+
+@pytest.mark.parametrize(
+    ("installed", "env", "out"),
+    [
+        (None, {}, AIRGAP),
+        ({"version": "8.0.0"}, {}, AIRGAP),
+        ({"error": BUSY, "status": 9}, {}, CONNECTED),
+        ({"status": 1}, {"BAZELW_MODE": "connected"}, CONNECTED),
+        ({}, {"BAZELW_MODE": "airgap"}, AIRGAP),
+        (None, {"BAZELW_REGISTRY": "file:///r"}, "airgap rc=common --registry=file:///r build //...\n"),
+    ],
+)
+def test_the_way_is_that_of_the_machine_or_of_the_settings(
+    machine: Machine, installed: dict[str, Any] | None, env: dict[str, str], out: str
+) -> None:
+    if installed is not None:
+        machine.install_bazel(**installed)
+    assert machine.run("build", "//...", **env).stdout == out
+    assert not (env and machine.asked()), "who has chosen is not asked"
 
 
 @pytest.mark.parametrize("name", ["bazel", "bazelisk"])
@@ -163,11 +184,6 @@ def test_a_module_that_the_registry_does_not_give_is_an_error(machine: Machine, 
         assert done.stdout == ""
         assert f"bazelw: {line}\n" in done.stderr
         assert "name one in MODULE.bazel that it has" in done.stderr
-
-
-def test_a_bazel_at_work_on_this_workspace_is_used(machine: Machine) -> None:
-    machine.install_bazel(error="Another command is running. Exiting immediately.", status=9)
-    assert machine.run("build", "//...").stdout == "bazel build //...\n"
 
 
 def test_another_system_than_linux_takes_the_connected_way_unasked(machine: Machine) -> None:
@@ -262,22 +278,6 @@ def test_a_registry_that_can_not_be_reached(real: Machine, tmp_path: Path) -> No
     assert done.stderr.endswith(BY_HAND)
 
 
-def test_a_bazel_of_another_version_is_not_used(machine: Machine) -> None:
-    machine.install_bazel(version="8.0.0")
-    assert machine.run("build", "//...").stdout == "airgap rc= build //...\n"
-
-
-def test_connected_by_hand(machine: Machine) -> None:
-    machine.install_bazel(status=1)
-    assert machine.run("build", "//...", BAZELW_MODE="connected").stdout == "bazel build //...\n"
-    assert machine.asked() == 0
-
-
-def test_air_gapped_by_hand(machine: Machine) -> None:
-    machine.install_bazel()
-    assert machine.run("build", "//...", BAZELW_MODE="airgap").stdout == "airgap rc= build //...\n"
-
-
 def test_connected_by_hand_without_a_bazel_says_what_to_do(machine: Machine) -> None:
     done = machine.run("build", BAZELW_MODE="connected")
     assert done.returncode == 2
@@ -300,11 +300,6 @@ def test_a_site_registry_and_vendored_modules_reach_bazel_unasked(machine: Machi
     assert "common --vendor_dir=/vendor\n" in out
     assert out.endswith("build //...\n")
     assert machine.asked() == 0
-
-
-def test_a_site_registry_without_a_bazel_uses_that_of_the_root(machine: Machine) -> None:
-    out = machine.run("build", "//...", BAZELW_REGISTRY="file:///registry").stdout
-    assert out == "airgap rc=common --registry=file:///registry build //...\n"
 
 
 def test_the_root_says_what_to_install_when_it_may_not(machine: Machine, tmp_path: Path) -> None:

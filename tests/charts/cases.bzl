@@ -42,6 +42,27 @@ _OVER_DEFAULTS = {
         "monitoring.podMonitor.enabled=true",
         "monitoring.podMonitor.labels.release=prometheus",
     ],
+    "passwords": _PASSWORDS,
+    "sidecars": _SIDECARS,
+    "without_persistence": [
+        "elasticsearch.persistence.enabled=false",
+        "metrics.persistence.enabled=false",
+        "redis.persistence.enabled=false",
+    ],
+} | {
+    "only_" + store: ["%s.enabled=false" % other for other in _STORES + ["metrics"] if other != store]
+    for store in _STORES + ["metrics"]
+} | {
+    "only_" + name.replace("-", "_"): _ALONE + _ELSEWHERE + [name + ".enabled=true"]
+    for name in _APPLICATIONS
+}
+
+# The same, with both sidecars on.
+_OVER_SIDECARS = {
+    "applications": _APPLICATIONS_ON,
+    "auth_token": _both("authToken.existingSecret=mcp-token"),
+    "elasticsearch_cluster": ["elasticsearch.replicas=3"],
+    "http_probes": _both("probes.type=http"),
     "mcp_servers": [
         "mcpServers.cache.autoscaling.enabled=true",
         "mcpServers.cache.autoscaling.minReplicas=2",
@@ -71,27 +92,6 @@ _OVER_DEFAULTS = {
         "mcpServers.search.store.host=elasticsearch.example",
         "mcpServers.search.store.kind=elasticsearch",
     ],
-    "passwords": _PASSWORDS,
-    "sidecars": _SIDECARS,
-    "without_persistence": [
-        "elasticsearch.persistence.enabled=false",
-        "metrics.persistence.enabled=false",
-        "redis.persistence.enabled=false",
-    ],
-} | {
-    "only_" + store: ["%s.enabled=false" % other for other in _STORES + ["metrics"] if other != store]
-    for store in _STORES + ["metrics"]
-} | {
-    "only_" + name.replace("-", "_"): _ALONE + _ELSEWHERE + [name + ".enabled=true"]
-    for name in _APPLICATIONS
-}
-
-# The same, with both sidecars on.
-_OVER_SIDECARS = {
-    "applications": _APPLICATIONS_ON,
-    "auth_token": _both("authToken.existingSecret=mcp-token"),
-    "elasticsearch_cluster": ["elasticsearch.replicas=3"],
-    "http_probes": _both("probes.type=http"),
     "metrics_tls": _both("tls.existingSecret=mcp-tls") + _both("prometheus.enabled=true") + [
         "metrics.vmagent.tls.existingSecret=mcp-tls",
         "metrics.vmagent.tls.serverName=mcp.example.com",

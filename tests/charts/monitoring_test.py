@@ -14,6 +14,79 @@ from servers.common.observability.metrics import Metrics
 from tests.charts.conftest import Chart
 from tools.backends.runfiles import program
 
+OF = 'namespace="n", pod="redis-0"'
+SIDECAR = f'{OF}, container="mcp-sidecar"'
+REFUSED = f'mcp_http_requests_rejected_total{{{OF}, reason="%s"}}'
+
+
+def calls(outcome: str, tool: str = "redis_read") -> str:
+    return f'mcp_tool_calls_total{{{OF}, tool="{tool}", outcome="{outcome}"}}'
+
+
+QUIET: list[dict[str, str]] = [
+    # Calls are answered, one fails now and then, and a client once had the wrong name.
+    {
+        f"up{{{SIDECAR}}}": "1x60",
+        f"mcp_backend_up{{{SIDECAR}}}": "1 0 1x58",
+        f"process_start_time_seconds{{{SIDECAR}}}": "100x20 200x40",
+        calls("ok"): "0+60x60",
+        calls("error"): "0+6x60",
+        calls("timeout"): "0+1x60",
+        calls("busy"): "0x60",
+        REFUSED % "host": "0x30 1x30",
+    },
+    # A few calls that all fail are no sign of anything.
+    {calls("error"): "0x20 1 2 3 4 5x40"},
+    # Other containers' alerts are others' business.
+    {
+        'up{namespace="n", pod="workers-0", container="workers"}': "0x60",
+        'process_start_time_seconds{namespace="n", pod="workers-0", container="workers"}': "0+60x60",
+    },
+]
+"""Series, in promtool's notation, that no alert is about."""
+
+FIRES: list[tuple[str, str, dict[str, str], int | None, int]] = [
+    ("McpSidecarDown", f'severity="warning", {SIDECAR}', {f"up{{{SIDECAR}}}": "1x5 0x20"}, 9, 12),
+    (
+        "McpSidecarRestarts", f'severity="warning", {SIDECAR}',
+        {f"process_start_time_seconds{{{SIDECAR}}}": "100x5 200x5 300x5 400x5"}, 14, 20,
+    ),
+    ("McpStoreAway", f'severity="critical", {SIDECAR}', {f"mcp_backend_up{{{SIDECAR}}}": "1x5 0x20"}, 9, 12),
+    (
+        "McpCallsTimeOut", f'severity="warning", {OF}',
+        {calls("timeout", "redis_scan"): "0+10x60", calls("ok"): "0+90x60"}, None, 40,
+    ),
+    ("McpCallsFail", f'severity="info", {OF}', {calls("error"): "0+6x60", calls("ok"): "0+2x60"}, None, 40),
+    ("McpSidecarBusy", f'severity="warning", {OF}', {calls("busy"): "0+5x60", calls("ok"): "0+500x60"}, None, 40),
+    (
+        "McpRequestsRefused", f'severity="warning", {OF}, reason="token"',
+        {REFUSED % "token": "0+60x60", REFUSED % "host": "0+1x60"}, None, 40,
+    ),
+]  # fmt: skip
+"""Alerts, their labels, the series that they fire for, a minute at which they do not yet, and one at which they do."""
+
+
+def promtool_test(series: dict[str, str], firing: dict[int, list[str]]) -> dict[str, Any]:
+    """A test of https://prometheus.io/docs/prometheus/2.42/configuration/unit_testing_rules/.
+
+    Args:
+        series: their values, a minute apart
+        firing: the alerts that fire, by minute
+    """
+    return {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": 'ALERTS{alertstate="firing"}',
+                "eval_time": f"{minute}m",
+                "exp_samples": [{"labels": labels, "value": 1} for labels in alerts],
+            }
+            for minute, alerts in firing.items()
+        ],
+    }
+
+
 NAMES = re.compile(r"\b(?:mcp|process)_[a-z_]+\b")
 """The names of metrics in an expression."""
 
@@ -73,12 +146,15 @@ def test_vmalert_and_promtool_take_the_rules(rules: Path) -> None:
 
 
 def test_each_rule_fires_when_it_has_to(rules: Path) -> None:
-    cases = Path("tests/charts/rules_test.yaml").read_text()
-    (rules.parent / "cases.yaml").write_text(cases)
+    tests = [promtool_test(series, {10: [], 55: []}) for series in QUIET]
+    for alert, labels, series, quiet, minute in FIRES:
+        fires = {minute: [f'ALERTS{{alertname="{alert}", alertstate="firing", {labels}}}']}
+        tests.append(promtool_test(series, ({quiet: []} if quiet else {}) | fires))
+    cases = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": tests}
+    (rules.parent / "cases.yaml").write_text(yaml.safe_dump(cases))
     run("PROMTOOL", "test", "rules", "cases.yaml", folder=rules.parent)
-    for group in yaml.safe_load(rules.read_text())["groups"]:
-        for rule in group["rules"]:
-            assert f'alertname="{rule["alert"]}"' in cases
+    named = {rule["alert"] for group in yaml.safe_load(rules.read_text())["groups"] for rule in group["rules"]}
+    assert named == {alert for alert, *_ in FIRES}
 
 
 def test_a_rule_that_is_wrong_would_be_seen(rules: Path) -> None:

@@ -1,19 +1,13 @@
 "server_contract_test: what every server does, tested on its image."
 
 load("//bazel/python:pytest.bzl", "py_pytest_test")
-load("//tools/backends:defs.bzl", "BACKENDS_DATA", "BACKENDS_ENV", "REDIS_DATA", "REDIS_ENV")
+load("//tools/backends:defs.bzl", "BACKENDS", "REDIS")
 
 _STORES = {
-    "elasticsearch": (BACKENDS_DATA, BACKENDS_ENV),
-    "redis": (REDIS_DATA, REDIS_ENV),
-    "victoria-metrics": (
-        ["@debian_victoria_metrics//:victoria-metrics"],
-        {"VICTORIA_METRICS": "$(rlocationpath @debian_victoria_metrics//:victoria-metrics)"},
-    ),
-    "vmagent": (
-        ["@debian_monitoring//:vmagent"],
-        {"VMAGENT": "$(rlocationpath @debian_monitoring//:vmagent)"},
-    ),
+    "elasticsearch": BACKENDS,
+    "redis": REDIS,
+    "victoria-metrics": {"VICTORIA_METRICS": "@debian_victoria_metrics//:victoria-metrics"},
+    "vmagent": {"VMAGENT": "@debian_monitoring//:vmagent"},
 }
 
 def server_contract_test(name, package, store):
@@ -24,16 +18,14 @@ def server_contract_test(name, package, store):
         package: of the targets :image_amd64 and :sbom_amd64
         store: that the server needs, as stores.py knows it
     """
-    data, env = _STORES[store]
     py_pytest_test(
         name = name,
         size = "medium",
         srcs = ["contract_test.py"],
-        data = data + [package + ":image_amd64", package + ":sbom_amd64.spdx.json"],
-        env = env | {
-            "IMAGE": "$(rlocationpath %s:image_amd64)" % package,
-            "SBOM": "$(rlocationpath %s:sbom_amd64.spdx.json)" % package,
-            "STORE": store,
+        env = {"STORE": store},
+        programs = _STORES[store] | {
+            "IMAGE": package + ":image_amd64",
+            "SBOM": package + ":sbom_amd64.spdx.json",
         },
         deps = [
             ":lib",

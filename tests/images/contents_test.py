@@ -6,12 +6,9 @@ import types
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from servers.common import VERSION
 from tests.contract.server import SHELLS, check_files
-from tests.images.conftest import NAMES, Unpacked
-from tools.backends.runfiles import program
+from tests.images.conftest import Unpacked
 from tools.images.layout import Image
 
 MB = 1_000_000
@@ -108,31 +105,3 @@ def test_debian_packages_are_known_to_scanners_with_their_licences(unpacked: Unp
 def test_size(unpacked: Unpacked) -> None:
     assert sum(layer.packed_bytes for layer in unpacked.image.layers) < 22 * MB
     assert sum(layer.unpacked_bytes for layer in unpacked.image.layers) < 70 * MB
-
-
-def test_the_images_share_their_lower_layers() -> None:
-    one, other = ([layer.digest for layer in Image(program(f"{name.upper()}_IMAGE")).layers] for name in NAMES)
-    assert one[:3] == other[:3]
-    assert not set(one[3:]) & set(other[3:])
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_other_architecture_differs_in_binaries_alone(name: str) -> None:
-    one, other = (Image(program(f"{name.upper()}_IMAGE_{arch}")) for arch in ("AMD64", "ARM64"))
-    assert (one.config["architecture"], other.config["architecture"]) == ("amd64", "arm64")
-    assert one.layers[-1].digest == other.layers[-1].digest, "our code is the same for both"
-    machine = {"amd64": 62, "arm64": 183}  # e_machine of ELF: EM_X86_64, EM_AARCH64
-    for image in (one, other):
-        found = 0
-        for layer in image.layers:
-            with tarfile.open(layer.path) as archive:
-                for member in archive:
-                    if not member.isfile() or not (".so" in member.name or member.mode & 0o111):
-                        continue
-                    file = archive.extractfile(member)
-                    assert file
-                    header = file.read(20)
-                    if header[:4] == b"\x7fELF":
-                        found += 1
-                        assert header[18] == machine[image.config["architecture"]], member.name
-        assert found > 30

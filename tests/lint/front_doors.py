@@ -5,6 +5,7 @@ modules and classes, and uses of `sys.meta_path` and `sys.modules`. `arrows` rep
 """
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,71 +195,44 @@ def violations(tree: Path) -> list[Violation]:
     return sorted(set(found))
 
 
-LAYERS = ("server", "tools", "policy", "client", "format")
-"""Folders of a server, and its module server.py: each may import from those to its right, and from settings."""
+STORE = r"servers\.(redis|elasticsearch)\."
 
-ENTRY = ("server", "__main__", "resources", "prompts")
-"""Modules of a server beside its folders, which may import from all of them."""
+FORBIDDEN = {
+    r"servers\.": r"bazel|charts|examples|tests|tools",
+    r"servers\.common\.": STORE,
+    r"servers\.redis\.": r"servers\.elasticsearch",
+    r"servers\.elasticsearch\.": r"servers\.redis",
+    STORE + r"(tools|policy|client|format|settings)": STORE + "(server|__main__|resources|prompts)",
+    STORE + r"(policy|client|format|settings)": STORE + "tools",
+    STORE + r"(client|format|settings)": STORE + "policy",
+    STORE + r"(format|settings)": STORE + "client",
+    r"servers\.common\.observability": r"servers\.common\.(http|protocol)",
+    r"servers\.common\.protocol": r"servers\.common\.http",
+}
+"""Beginnings of modules' names, and of what these must not import, as regular expressions."""
 
-OUTSIDE = ("bazel", "charts", "examples", "tests", "tools")
-"""Folders of the repository that servers/ does not know."""
 
-
-def layer(parts: tuple[str, ...]) -> str:
-    """Return the layer of a module by its path under servers/NAME: server, tools, policy, client, format, or settings."""
-    if len(parts) > 1:
-        return parts[0]
-    return "server" if parts[0] in ENTRY else parts[0]
-
-
-def imports(path: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Return each module that a module imports from this repository, with the line: its name's parts.
-
-    `from servers.redis.tools import scan` gives ("servers", "redis", "tools", "scan").
-    """
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Return what a module imports, with the line: `from servers.redis import server` gives servers.redis.server."""
     for node in ast.walk(ast.parse(path.read_text(), str(path))):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, tuple(alias.name.split("."))) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from ((node.lineno, (*node.module.split("."), alias.name)) for alias in node.names)
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
 
 
-def arrows(tree: Path) -> list[Violation]:
-    """Return the imports in servers/ of a tree that point the wrong way.
-
-    server -> tools -> policy -> client -> format, settings; servers/{redis,elasticsearch} -> servers/common. In servers/common,
-    http may import protocol and observability, protocol may import observability, and observability neither.
-    """
+def arrows(tree: Path) -> list[str]:
+    """Return the imports in servers/ of a tree that point the wrong way."""
     found = []
     for path in sources(tree):
-        file = path.relative_to(tree)
-        server, own = file.parts[1], (*file.parts[2:-1], path.stem)
-        lines = path.read_text().splitlines()
-        for line, name in imports(path):
-            rule = ""
-            if name[0] in OUTSIDE:
-                rule = f"servers must not import {name[0]}"
-            elif name[0] == "servers" and len(name) > 2:
-                rule = _arrow(server, own, name[1], name[2:], tree)
-            if rule:
-                found.append(Violation(file.as_posix(), line, lines[line - 1].strip(), rule))
-    return sorted(set(found))
-
-
-def _arrow(server: str, own: tuple[str, ...], target: str, names: tuple[str, ...], tree: Path) -> str:
-    """Return why a module of one server must not import a module of another, or an empty text."""
-    if target != server:
-        return "" if target == "common" else f"servers/{server} must not import servers/{target}"
-    folder = tree / "servers" / target / names[0]
-    theirs = layer(names[:2] if folder.is_dir() else names[:1])
-    ours = layer(own)
-    if server == "common":
-        wrong = (ours, theirs) in (("observability", "http"), ("observability", "protocol"), ("protocol", "http"))
-    elif ours in LAYERS and theirs in LAYERS:
-        wrong = LAYERS.index(ours) > LAYERS.index(theirs)
-    else:
-        wrong = theirs in LAYERS and ours == "settings" and theirs != "format"
-    return f"{ours} must not import {theirs}" if wrong else ""
+        module = ".".join(path.relative_to(tree).with_suffix("").parts)
+        rules = [wrong for begin, wrong in FORBIDDEN.items() if re.match(begin, module)]
+        found += [
+            f"{module}, line {line}: {name}"
+            for line, name in imports(path)
+            if any(re.match(rf"({wrong})\b", name) for wrong in rules)
+        ]
+    return found
 
 
 def unused(exceptions: Iterable[tuple[str, str]], found: Iterable[Violation]) -> list[tuple[str, str]]:

@@ -159,64 +159,21 @@ def test_servers_import_in_one_direction() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "rule"),
-    [
-        ("redis/tools/scan.py", "from servers.redis.server import SERVER\n", "tools must not import server"),
-        ("redis/tools/scan.py", "from servers.redis import server\n", "tools must not import server"),
-        ("redis/policy/key_scope.py", "from servers.redis.tools.scan import scan\n", "policy must not import tools"),
-        ("redis/policy/key_scope.py", "from servers.redis.tools import scan\n", "policy must not import tools"),
-        ("redis/client/backend.py", "import servers.redis.policy.key_scope\n", "client must not import policy"),
-        ("redis/format/replies.py", "from servers.redis.client.backend import B\n", "format must not import client"),
-        ("redis/settings.py", "from servers.redis.client.backend import B\n", "settings must not import client"),
-        ("redis/client/backend.py", "from servers.redis.prompts import P\n", "client must not import server"),
-        (
-            "redis/tools/scan.py",
-            "from servers.elasticsearch.client.backend import path\n",
-            "servers/redis must not import",
-        ),
-        (
-            "common/server.py",
-            "from servers.redis.server import SERVER\n",
-            "servers/common must not import servers/redis",
-        ),
-        ("redis/server.py", "from tools.backends.redis import RedisServer\n", "servers must not import tools"),
-        ("redis/server.py", "def f():\n    import tests.lint.lint\n", "servers must not import tests"),
-        (
-            "common/observability/metrics.py",
-            "from servers.common.http.app import a\n",
-            "observability must not import http",
-        ),
-        ("common/protocol/tools.py", "from servers.common.http import oauth\n", "protocol must not import http"),
-    ],
-)
-def test_an_import_in_the_wrong_direction_is_found(file: str, text: str, rule: str, tmp_path: Path) -> None:
-    for folder in ("redis/tools", "redis/policy", "redis/client", "redis/format", "common/http", "common/protocol"):
-        (tmp_path / "servers" / folder).mkdir(parents=True)
-    (found,) = arrows(module(tmp_path, text, f"servers/{file}"))
-    assert found.rule.startswith(rule)
-
-
-@pytest.mark.parametrize(
     ("file", "text"),
     [
-        ("redis/server.py", "from servers.redis.tools import scan\nfrom servers.common.server import Server\n"),
-        ("redis/resources.py", "from servers.redis.tools.scan import scan\n"),
-        (
-            "redis/tools/scan.py",
-            "from servers.redis.tools.read import read\nfrom servers.redis.policy.key_scope import K\n",
-        ),
-        ("redis/tools/scan.py", "from servers.redis.client.backend import B\nfrom servers.redis.settings import S\n"),
-        (
-            "redis/client/backend.py",
-            "from servers.redis.format.replies import r\nfrom servers.redis.settings import S\n",
-        ),
-        (
-            "common/http/app.py",
-            "from servers.common.protocol.endpoint import E\nfrom servers.common.observability import m\n",
-        ),
+        ("redis/tools/scan.py", "from servers.redis.server import SERVER\n"),
+        ("redis/tools/scan.py", "from servers.redis import server\n"),
+        ("redis/tools/scan.py", "from servers.elasticsearch.client.backend import path\n"),
+        ("redis/policy/key_scope.py", "from servers.redis.tools import scan\n"),
+        ("redis/client/backend.py", "import servers.redis.policy.key_scope\n"),
+        ("redis/format/replies.py", "from servers.redis.client.backend import B\n"),
+        ("redis/settings.py", "from servers.redis.client.backend import B\n"),
+        ("redis/server.py", "def f():\n    import tests.lint.lint\n"),
+        ("common/server.py", "from servers.redis.server import SERVER\n"),
+        ("common/observability/metrics.py", "from servers.common.http.app import a\n"),
+        ("common/protocol/tools.py", "from servers.common.http import oauth\n"),
     ],
 )
-def test_an_import_in_the_right_direction_is_not(file: str, text: str, tmp_path: Path) -> None:
-    for folder in ("redis/tools", "redis/policy", "redis/client", "redis/format", "common/http", "common/protocol"):
-        (tmp_path / "servers" / folder).mkdir(parents=True)
-    assert arrows(module(tmp_path, text, f"servers/{file}")) == []
+def test_an_import_in_the_wrong_direction_is_found(file: str, text: str, tmp_path: Path) -> None:
+    right = "from servers.common.settings import S\nfrom servers.redis.settings import S\n" * file.startswith("redis/")
+    assert len(arrows(module(tmp_path, right + text, f"servers/{file}"))) == 1

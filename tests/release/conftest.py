@@ -16,6 +16,7 @@ from tools.release.tree import Tree
 FILES = {
     ".bazelversion": "7.7.1\n",
     ".gitignore": "/dist/\n",
+    "CHANGELOG.md": "# Changelog\n\n## [Unreleased]\n\n- First\n",
     "bazel/version.bzl": '"The version."\n\nVERSION = "0.0.1"\n',
     "servers/common/__init__.py": 'VERSION = "0.0.1"\n',
     "bazel/debian/lock.json": "{}\n",
@@ -27,21 +28,17 @@ VERSION = "0.1.0"
 """What the built artifacts have."""
 
 
-def commit(folder: Path, files: Mapping[str, str], message: str) -> None:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    porcelain.add(str(folder), [str(folder / name) for name in files])
-    author = b"A <a@b.example>"
-    porcelain.commit(str(folder), message.encode(), author=author, committer=author)
-
-
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     folder = tmp_path / "tree"
     folder.mkdir()
     porcelain.init(str(folder)).close()
-    commit(folder, FILES, "First\n\nwith a body")
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    porcelain.add(str(folder), [str(folder / name) for name in FILES])
+    author = b"A <a@b.example>"
+    porcelain.commit(str(folder), b"First", author=author, committer=author)
     return Tree(folder)
 
 

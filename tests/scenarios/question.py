@@ -3,11 +3,9 @@
 A question is a mapping:
 
     ask: the question
-    ours: the calls of our server, each {tool: arguments}
+    ours: the calls that answer it, each {tool: arguments}
     answer: what the result of the last call has; of a list, what the result of each call has
-    peer: the calls of the other server; absent where its tools can't answer
-    says: texts that have to be in its results, so that these calls are known to answer the question
-    store: what the store itself says afterwards, whichever server was asked: {question to the store: its answer}
+    store: what the store itself says afterwards: {question to the store: its answer}
     drift: share by which the bytes may differ from the page, where they depend on the machine
 
 A call with `each` is made for every item of a list, or for the numbers from 1 on: {} in its arguments is the item. A string
@@ -28,7 +26,7 @@ from typing import Any
 import yaml
 
 Results = Sequence[Any]
-"""What the calls so far gave: of ours the structured content, of the peer the text."""
+"""The structured content that the calls so far gave."""
 
 Step = Mapping[str, Any]
 """A tool and its arguments, and maybe what to repeat it for."""
@@ -36,13 +34,11 @@ Step = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Question:
-    """A question, and how each server answers it in the fewest bytes that its tools, used as they say, allow."""
+    """A question, and how the server answers it in the fewest bytes that its tools, used as they say, allow."""
 
     ask: str
     ours: Sequence[Step]
     answer: Any
-    peer: Sequence[Step] = ()
-    says: Sequence[str] = ()
     store: Mapping[str, Any] = field(default_factory=dict)
     drift: float = 0.1
 

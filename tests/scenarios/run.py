@@ -1,8 +1,12 @@
-"""Asks the questions of a server, and counts what its answers cost."""
+"""Asks the questions of a server, and counts what its answers cost.
+
+What the other server of a page costs was measured once, for the release that the page names: its columns are kept.
+"""
 
 import argparse
 import asyncio
 import os
+import re
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
@@ -33,26 +37,15 @@ class Cost:
 
 @dataclass(frozen=True)
 class Session:
-    """What a server cost: its list of tools once, in bytes, and each question that it can answer."""
+    """What the server cost: its list of tools once, in bytes, and each question."""
 
     tools: int
     listing: int
     costs: dict[str, Cost]
 
-    def answers(self, questions: Sequence[Question]) -> int:
-        """Add up the bytes of these questions."""
-        return sum(self.costs[question.ask].bytes for question in questions)
 
-    def total(self, questions: Sequence[Question]) -> int:
-        """Add up the bytes of the list of tools and of these questions."""
-        return self.listing + self.answers(questions)
-
-
-async def ask(client: Client, steps: Sequence[Step], *, structured: bool) -> Cost:
+async def ask(client: Client, steps: Sequence[Step]) -> Cost:
     """Make the calls of a question.
-
-    Args:
-        structured: whether results are the structured content, or the text as it is
 
     Raises:
         AssertionError: a call failed.
@@ -63,13 +56,13 @@ async def ask(client: Client, steps: Sequence[Step], *, structured: bool) -> Cos
         answer = await client.call_tool(tool, arguments)
         text = "".join(part.text for part in answer.content if isinstance(part, TextContent))
         assert not answer.is_error, f"{tool}: {text}"
-        results.append(answer.structured_content if structured else text)
+        results.append(answer.structured_content)
         count += len(tool) + size(arguments) + len(text.encode())
     return Cost(len(results), count, results)
 
 
-async def session(client: Client, questions: Sequence[Question], look: Callable[[str], Any], *, mine: bool) -> Session:
-    """Ask all questions that a server can answer, in order, and check each answer.
+async def session(client: Client, questions: Sequence[Question], look: Callable[[str], Any]) -> Session:
+    """Ask all questions in order, and check each answer.
 
     Args:
         look: asks the store itself
@@ -82,71 +75,70 @@ async def session(client: Client, questions: Sequence[Question], look: Callable[
     costs: dict[str, Cost] = {}
     wrong = []
     for question in questions:
-        if not (steps := question.ours if mine else question.peer):
-            continue
         try:
-            cost = costs[question.ask] = await ask(client, steps, structured=mine)
-            _check(question, cost.results, look, mine=mine)
+            cost = costs[question.ask] = await ask(client, question.ours)
+            results = cost.results if isinstance(question.answer, list) else cost.results[-1]
+            assert holds(question.answer, results), f"{cost.results}"
+            for words, expected in question.store.items():
+                found = look(words)
+                assert holds(expected, found), f"the store says of {words}: {found}"
         except AssertionError as error:
             wrong.append(f"{question.ask} {error}"[:2000])
     assert not wrong, "\n".join(wrong)
     return Session(len(tools), listing, costs)
 
 
-def _check(question: Question, results: Sequence[Any], look: Callable[[str], Any], *, mine: bool) -> None:
-    if mine:
-        answers = (question.answer, results) if isinstance(question.answer, list) else (question.answer, results[-1])
-        assert holds(*answers), f"{results}"
-    else:
-        said = "\n".join(results)
-        assert not (missing := [part for part in question.says if part not in said]), f"{missing} not in {said}"
-    for words, expected in question.store.items():
-        found = look(words)
-        assert holds(expected, found), f"the store says of {words}: {found}"
+def rows(page: str) -> dict[str, list[str]]:
+    """Read the table of a page: calls and bytes of ours and of the other, by question."""
+    lines = page[page.index(HEAD) :].splitlines()[2:]
+    cells = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
+    return {name: row for name, *row in cells}
 
 
-def report(store: Store, mine: Session, other: Session) -> str:
-    """Show both side by side, in Markdown."""
-    both = [question for question in store.questions if question.peer]
+def report(page: str, mine: Session) -> str:
+    """Show what the server costs, in Markdown, beside what the page says of the other one."""
+    before = rows(page)
+    listed = next(name for name in before if name.startswith("list of tools"))
+    its_tools, its_listing = listed.removesuffix(")").rpartition(" ")[2], int(before[listed][3])
     lines = [
-        f"{HEAD} {store.peer}: calls | bytes |",
-        "|---|---|---|---|---|",
-        f"| *list of tools ({mine.tools} and {other.tools})* | 1 | {mine.listing} | 1 | {other.listing} |",
+        *re.findall(rf"^{re.escape(HEAD)}.*\n.*", page, re.M),
+        f"| *list of tools ({mine.tools} and {its_tools})* | 1 | {mine.listing} | 1 | {its_listing} |",
     ]
-    for question in store.questions:
-        cost, peers = mine.costs[question.ask], other.costs.get(question.ask)
-        theirs = f"{peers.calls} | {peers.bytes}" if peers else "| cannot"
-        lines.append(f"| {question.ask} | {cost.calls} | {cost.bytes} | {theirs} |")
-    rows = {f"the {len(both)} that both can answer": Session.answers, "these and the list": Session.total}
+    both: list[tuple[int, int]] = []
+    for name, cost in mine.costs.items():
+        its_calls, its_bytes = before[name][2:] if name in before else ("", "not asked")
+        if its_bytes.isdigit():
+            both.append((cost.bytes, int(its_bytes)))
+        lines.append(f"| {name} | {cost.calls} | {cost.bytes} | {its_calls} | {its_bytes} |".replace("|  |", "| |"))
+    own, its = map(sum, zip(*both, strict=True))
     ratios = []
-    for name, bytes in rows.items():
-        own, its = bytes(mine, both), bytes(other, both)
-        ratios.append(f"{own / its:.2f}")
-        lines.append(f"| **{name}** | | **{own}** | | **{its}** |")
-    median = statistics.median(mine.costs[q.ask].bytes / other.costs[q.ask].bytes for q in both)
+    for title, ours, others in (
+        (f"the {len(both)} that both can answer", own, its),
+        ("these and the list", own + mine.listing, its + its_listing),
+    ):
+        ratios.append(f"{ours / others:.2f}")
+        lines.append(f"| **{title}** | | **{ours}** | | **{others}** |")
+    median = statistics.median(one / other for one, other in both)
     lines += [
         "",
         f"Ours needs {ratios[0]} of its bytes for the questions, and {ratios[1]} with the list; {median:.2f} for the median "
-        f"question. Of {len(store.questions)} questions, it cannot answer {len(store.questions) - len(both)}.",
+        f"question. Of {len(mine.costs)} questions, it cannot answer {len(mine.costs) - len(both)}.",
     ]
     return "\n".join(lines) + "\n"
 
 
-async def compare(store: Store, folder: Path) -> tuple[Session, Session]:
-    """Ask both servers over one store, which is filled anew for each.
+async def measure(store: Store, folder: Path) -> Session:
+    """Ask the server over a store that is filled anew.
 
     Args:
         folder: for logs
     """
     with store.start() as (port, load, look):
         load()
-        async with Client(store.parameters(port), mode="legacy") as client:
-            other = await session(client, store.questions, look, mine=False)
-        load()
         with Sidecar(store.server, store.settings(port) | {"MCP_ALLOW_WRITES": "true"}, folder) as sidecar:
             sidecar.wait_until_ready()
             async with Client(sidecar.url + "/mcp") as client:
-                return await session(client, store.questions, look, mine=True), other
+                return await session(client, store.questions, look)
 
 
 def main() -> None:
@@ -155,12 +147,11 @@ def main() -> None:
     parser.add_argument("store", choices=STORES, nargs="?", help="default: both")
     chosen = parser.parse_args().store
     for name in [chosen] if chosen else STORES:
+        page = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), "docs/benchmarks", f"{name}-questions.md")
+        text = page.read_text()
         with tempfile.TemporaryDirectory() as folder:
-            table = report(STORES[name], *asyncio.run(compare(STORES[name], Path(folder))))
-        root = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."))
-        page = root / "docs/benchmarks" / f"{name}-questions.md"
-        before, _, _ = page.read_text().partition(HEAD)
-        page.write_text(before + table)
+            table = report(text, asyncio.run(measure(STORES[name], Path(folder))))
+        page.write_text(text.partition(HEAD)[0] + table)
         print(f"{page}\n{table}")
 
 

@@ -1,4 +1,4 @@
-"""The two stores, and for each our server and its peer over one with the data set."""
+"""The two stores, and for each our server over one with the data set."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -6,13 +6,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from mcp import StdioServerParameters
 from redis import Redis
 
 from tests.scenarios.question import Question, questions
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
-from tools.backends.runfiles import program
 from tools.dataset.load import load_elasticsearch, load_redis
 
 Running = tuple[int, Callable[[], None], Callable[[str], Any]]
@@ -21,25 +19,16 @@ Running = tuple[int, Callable[[], None], Callable[[str], Any]]
 
 @dataclass(frozen=True)
 class Store:
-    """A store, the questions that are asked of it, and who answers them."""
+    """A store, the questions that are asked of it, and the server that answers them."""
 
     questions: Sequence[Question]
     server: str
-    """Our module."""
-
-    peer: str
-    """The other's name."""
+    """Its module."""
 
     start: Callable[[], AbstractContextManager[Running]]
 
     settings: Callable[[int], dict[str, str]]
-    """Of our server."""
-
-    parameters: Callable[[int], StdioServerParameters]
-    """How the peer is started."""
-
-    least_both: int
-    """Questions that both can answer, at least."""
+    """Of the server, by the store's port."""
 
 
 COUNTRIES = ("DE", "FR", "GB", "DE", "IT")
@@ -163,30 +152,17 @@ def _more(node: ElasticsearchNode) -> None:
     node.request("POST", "/_refresh")
 
 
-REDIS = Store(
-    questions("redis"),
-    "servers.redis",
-    "redis-mcp-server",
-    _redis,
-    lambda port: {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)},
-    lambda port: StdioServerParameters(
-        command=str(program("REDIS_PEER")),
-        args=["--url", f"redis://127.0.0.1:{port}/0"],
-        env={"LIBSTDCXX": str(program("LIBSTDCXX"))},
+STORES = {
+    "redis": Store(
+        questions("redis"),
+        "servers.redis",
+        _redis,
+        lambda port: {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)},
     ),
-    least_both=30,
-)
-
-ELASTICSEARCH = Store(
-    questions("elasticsearch"),
-    "servers.elasticsearch",
-    "elasticsearch-mcp-server",
-    _elasticsearch,
-    lambda port: {"ES_HOST": "127.0.0.1", "ES_PORT": str(port)},
-    lambda port: StdioServerParameters(
-        command=str(program("ELASTICSEARCH_PEER")), env={"ELASTICSEARCH_HOSTS": f"http://127.0.0.1:{port}"}
+    "elasticsearch": Store(
+        questions("elasticsearch"),
+        "servers.elasticsearch",
+        _elasticsearch,
+        lambda port: {"ES_HOST": "127.0.0.1", "ES_PORT": str(port)},
     ),
-    least_both=45,
-)
-
-STORES = {"redis": REDIS, "elasticsearch": ELASTICSEARCH}
+}

@@ -1,9 +1,7 @@
-"What a test or tool that starts the stores gives as `data` and `env`."
+"The programs of a test or tool that starts the stores."
 
-load("//bazel/elasticsearch:defs.bzl", "ELASTICSEARCH_DATA", "ELASTICSEARCH_ENV")
+load("//bazel/elasticsearch:defs.bzl", "ELASTICSEARCH")
 
-REDIS_DATA = ["@debian_redis//:redis-server"]
-REDIS_ENV = {"REDIS_SERVER": "$(rlocationpath @debian_redis//:redis-server)"}
+REDIS = {"REDIS_SERVER": "@debian_redis//:redis-server"}
 
-BACKENDS_DATA = REDIS_DATA + ELASTICSEARCH_DATA
-BACKENDS_ENV = REDIS_ENV | ELASTICSEARCH_ENV
+BACKENDS = REDIS | ELASTICSEARCH

@@ -29,8 +29,8 @@ Dumper.add_representer(str, text_node)
 
 
 def objects(text: str) -> dict[str, Any]:
-    """Manifests by `Kind/name`."""
-    return {f"{m['kind']}/{m['metadata']['name']}": m for m in yaml.safe_load_all(text) if m}
+    """Manifests by `Kind/name`, which they do not have inside then."""
+    return {f"{m.pop('kind')}/{m['metadata'].pop('name')}": m for m in yaml.safe_load_all(text) if m}
 
 
 def entries(value: Any) -> dict[str, Any] | None:
@@ -47,6 +47,11 @@ def entries(value: Any) -> dict[str, Any] | None:
     return None
 
 
+def written(value: Any) -> str:
+    """YAML of a value: what has nothing nested in one line."""
+    return yaml.dump(value, Dumper=Dumper, width=1000, default_flow_style=None, sort_keys=False).removesuffix("...\n")
+
+
 def lines(mark: str, path: str, value: Any) -> Iterator[str]:
     """The lines of a value that only one side has: its path alone where it is gone and the other's golden shows its parts."""
     if isinstance(value, dict):
@@ -54,9 +59,8 @@ def lines(mark: str, path: str, value: Any) -> Iterator[str]:
     while isinstance(value, dict) and len(value) == 1:
         ((key, value),) = value.items()
         path += f".{key}"
-    text = yaml.dump(value, Dumper=Dumper, width=1000, default_flow_style=False, sort_keys=False)
-    head, *rest = text.removesuffix("...\n").splitlines()
-    if not rest and not (isinstance(value, (dict, list)) and value):
+    head, *rest = written(value).splitlines()
+    if not rest:
         yield f"{mark} {path}: {head}"
     elif mark == "-":
         yield f"- {path}"
@@ -66,7 +70,7 @@ def lines(mark: str, path: str, value: Any) -> Iterator[str]:
 
 
 def differences(path: str, before: Any, after: Any) -> Iterator[str]:
-    """Lines that begin with `-` for what is gone and `+` for what is new, each with its path."""
+    """Lines, each with its path: `-` for what is gone, `+` for what is new, neither for another value (old -> new)."""
     inside, now_inside = entries(before), entries(after)
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after) == 1:
         yield from differences(path + next(iter(entries(before) or ())), before[0], after[0])
@@ -85,6 +89,8 @@ def differences(path: str, before: Any, after: Any) -> Iterator[str]:
         yield f"  {path}:"
         diff = list(difflib.ndiff(before.splitlines(), after.splitlines()))
         yield from (f"{line[0]}   {line[2:]}" for line in diff if line[0] in "+-")
+    elif inside is now_inside is None and "\n" not in f"{before}{after}":
+        yield f"  {path}: {written(before).strip()} -> {written(after).strip()}"
     else:
         yield from lines("-", path, before)
         yield from lines("+", path, after)
@@ -97,7 +103,8 @@ def added(name: str, value: Any, others: dict[str, Any]) -> Iterator[str]:
     found = {other: list(differences("", was, value)) for other, was in others.items() if other.startswith(kind)}
     nearest = min(found, key=lambda other: len(found[other]), default="")
     if nearest and len(found[nearest]) < len(whole) / 2:
-        yield from (f"+ {name}, which is {nearest} but for:", *found[nearest])
+        yield f"+ {name}, which is {nearest} but for its name" + (" and:" if found[nearest] else "")
+        yield from found[nearest]
     else:
         yield from (f"+ {name}", *whole)
 
@@ -118,11 +125,12 @@ def compare(before: str, after: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("before", type=Path)
-    parser.add_argument("after", type=Path)
+    parser.add_argument("render", type=Path)
+    parser.add_argument("--base", type=Path, help="another render; default: nothing")
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args()
-    given.output.write_text(compare(given.before.read_text(), given.after.read_text()))
+    base = given.base.read_text() if given.base else ""
+    given.output.write_text(compare(base, given.render.read_text()))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ POD = {
     "spec": {"containers": [{"name": "x", "args": ["1", "2"]}, {"name": "y", "tty": True}]},
     "text": "one\ntwo\n",
 }
-SERVICE = {"kind": "Service", "metadata": {"name": "s"}}
+SERVICE = {"kind": "Service", "metadata": {"name": "s", "labels": {"a": "b"}}}
 
 
 def dump(*manifests: object) -> str:
@@ -25,13 +25,13 @@ def test_what_is_the_same_has_no_differences() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "lines"),
     [
-        (("spec", "containers", 0, "args", 1), "3", ["- spec.containers[x].args[1]: '2'", "+ spec.containers[x].args[1]: '3'"]),
-        (("spec", "containers", 1, "tty"), 1, ["- spec.containers[y].tty: true", "+ spec.containers[y].tty: 1"]),
+        (("spec", "containers", 0, "args", 1), "3", ["  spec.containers[x].args[1]: '2' -> '3'"]),
+        (("spec", "containers", 1, "tty"), 1, ["  spec.containers[y].tty: true -> 1"]),
         (("metadata", "labels"), {"b": "c"}, ["- metadata.labels: {}", "+ metadata.labels.b: c"]),
         (
             ("spec", "containers", 1),
             {"name": "z", "args": ["1"], "tty": False},
-            ["- spec.containers[y].tty: true", "+ spec.containers[z]:", "+   args:", "+   - '1'", "+   tty: false"],
+            ["- spec.containers[y].tty: true", "+ spec.containers[z]:", "+   args: ['1']", "+   tty: false"],
         ),
         (("text",), "one\nthree\n", ["  text:", "-   two", "+   three"]),
         (("spec", "host"), None, ["+ spec.host: null"]),
@@ -50,14 +50,14 @@ def test_a_change_is_shown_with_its_path(path: tuple[str | int, ...], value: obj
 
 
 def test_whole_objects_come_and_go() -> None:
-    assert compare(dump(POD), dump(SERVICE)) == ("- Pod/a\n\n+ Service/s\n+ kind: Service\n+ metadata.name: s\n")
+    assert compare(dump(POD), dump(SERVICE)) == ("- Pod/a\n\n+ Service/s\n+ metadata.labels.a: b\n")
 
 
 def test_an_object_like_another_is_shown_by_what_differs() -> None:
     renamed = {**POD, "metadata": {"name": "b", "labels": {}}}
-    further = {**renamed, "metadata": {"name": "c", "labels": {}}, "text": "three\n"}
+    further = {**renamed, "metadata": {"name": "c", "labels": {}}, "text": "one\ntwo\nthree\n"}
     assert compare(dump(POD, SERVICE), dump(SERVICE, renamed, further)) == (
         "- Pod/a\n\n"
-        "+ Pod/b, which is Pod/a but for:\n- metadata.name: a\n+ metadata.name: b\n\n"
-        "+ Pod/c, which is Pod/a but for:\n- metadata.name: a\n+ metadata.name: c\n  text:\n+   three\n-   one\n-   two\n"
+        "+ Pod/b, which is Pod/a but for its name\n\n"
+        "+ Pod/c, which is Pod/a but for its name and:\n  text:\n+   three\n"
     )

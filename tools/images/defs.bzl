@@ -1,4 +1,4 @@
-"What a test or tool that runs the images gives as `data` and `env`."
+"The programs of a test or tool that runs the images."
 
 _PACKAGES = {
     "demo": "//examples/demo",
@@ -7,7 +7,7 @@ _PACKAGES = {
 }
 
 # REDIS_IMAGE is for the target platform, REDIS_IMAGE_AMD64 and REDIS_IMAGE_ARM64 are for those.
-_IMAGES = {
+ALL_IMAGES = {
     "%s_IMAGE%s" % (
         server.upper(),
         suffix.upper(),
@@ -16,16 +16,10 @@ _IMAGES = {
     for suffix in ("", "_amd64", "_arm64")
 }
 
-_OWN = {name: label for name, label in _IMAGES.items() if name.endswith("_IMAGE")}
-
-IMAGES_DATA = _OWN.values()
-IMAGES_ENV = {name: "$(rlocationpath %s)" % label for name, label in _OWN.items()}
-
-ALL_IMAGES_DATA = _IMAGES.values()
-ALL_IMAGES_ENV = {name: "$(rlocationpath %s)" % label for name, label in _IMAGES.items()}
+IMAGES = {name: label for name, label in ALL_IMAGES.items() if name.endswith("_IMAGE")}
 
 # REDIS_SBOM_AMD64_SPDX and the like.
-_SBOMS = {
+SBOMS = {
     "%s_SBOM_%s_%s" % (
         server.upper(),
         architecture.upper(),
@@ -35,6 +29,3 @@ _SBOMS = {
     for architecture in ("amd64", "arm64")
     for name, form in (("CYCLONEDX", "cdx"), ("SPDX", "spdx"))
 }
-
-SBOMS_DATA = _SBOMS.values()
-SBOMS_ENV = {name: "$(rlocationpath %s)" % label for name, label in _SBOMS.items()}

@@ -1,6 +1,6 @@
-"What a tool that deploys to Kubernetes gives as `data` and `env`."
+"The programs and files of a tool that deploys to Kubernetes."
 
-_FILES = {
+KUBERNETES = {
     "CHART": "//charts/dox-asdlc",
     "DEMO_TAR": "//examples/demo:tar",
     "ELASTICSEARCH_TAR": "//servers/elasticsearch:tar",
@@ -8,6 +8,3 @@ _FILES = {
     "REDIS_TAR": "//servers/redis:tar",
     "VALUES": "//charts/dox-asdlc:values-minikube.yaml",
 }
-
-KUBERNETES_DATA = _FILES.values()
-KUBERNETES_ENV = {name: "$(rlocationpath %s)" % label for name, label in _FILES.items()}

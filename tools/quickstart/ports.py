@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.backends.process import free_port
+import psutil
 
-_LISTEN = "0A"
+from tools.backends.process import free_port
 
 
 @dataclass(frozen=True)
@@ -49,35 +50,18 @@ def check(ports: Ports) -> None:
                 raise PortError(f"port {port} is in use{by}: stop it, or choose other ports with --port-base") from None
 
 
-def owner(port: int, proc: Path = Path("/proc")) -> str:
-    """The process that listens on a TCP port, such as "redis-server (pid 4711)"; empty where we may not know.
-
-    From proc(5): the socket's inode in net/tcp, then the process that has it open.
-    """
-    inodes = set()
-    for table in ("tcp", "tcp6"):
-        try:
-            rows = (proc / "net" / table).read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for row in rows:
-            columns = row.split()
-            if columns[3] == _LISTEN and int(columns[1].rsplit(":", 1)[1], 16) == port:
-                inodes.add(f"socket:[{columns[9]}]")
-    for process in proc.iterdir():
-        if not process.name.isdigit():
-            continue
-        try:
-            if any(str(fd.readlink()) in inodes for fd in (process / "fd").iterdir()):
-                return f"{program(process)} (pid {process.name})"
-        except OSError:
-            continue
+def owner(port: int) -> str:
+    """The process that listens on a TCP port, such as "redis-server (pid 4711)"; empty where we may not know."""
+    for found in psutil.net_connections("tcp"):
+        if found.status == psutil.CONN_LISTEN and found.laddr.port == port and found.pid:
+            with suppress(psutil.Error):
+                return f"{program(psutil.Process(found.pid))} (pid {found.pid})"
     return ""
 
 
-def program(process: Path) -> str:
+def program(process: psutil.Process) -> str:
     """Return a process' program name, also where a loader runs it under another name (--argv0)."""
-    words = (process / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+    words = process.cmdline()
     if "--argv0" in words[:-1]:
         return Path(words[words.index("--argv0") + 1]).name
-    return (process / "comm").read_text().strip()
+    return str(process.name())

@@ -40,6 +40,7 @@ def release(given: argparse.Namespace, workspace: Path) -> None:
         registry = Registry(given.registry, program("CRANE"), program("HELM"), given.plain_http, env)
         tree = Tree(workspace)
         tree.check_clean()
+        notes.changes(tree, given.version)  # before anything is pushed: are there any?
         # Before the build, which takes a while: is the registry there, and does it let us in?
         registry.digest(f"mcp/redis:{given.version}")
         clean = tree.clone(Path(temporary, "tree"))

@@ -4,24 +4,28 @@ import hashlib
 import re
 from pathlib import Path
 
+from tools.release.errors import ReleaseError
 from tools.release.publish import CHARTS, Published
 from tools.release.tree import Tree
 
 
 def changes(tree: Tree, version: str) -> str:
-    """Return the changes: the version's part of CHANGELOG.md (keepachangelog.com), its Unreleased part, else git's subjects."""
-    changelog = tree.folder / "CHANGELOG.md"
-    if changelog.exists():
-        parts = re.split(r"^## +", changelog.read_text(), flags=re.M)[1:]
-        for heading in (version, "unreleased"):
-            for part in parts:
-                title, _, body = part.partition("\n")
-                # Links of the headings are kept at the file's end.
-                body = re.sub(r"^\[[^\]]+\]: .*$", "", body, flags=re.M).strip()
-                if re.match(rf"\[?v?{re.escape(heading)}\]?(\s|$)", title, re.I) and body:
-                    return body
-    tag, subjects = tree.subjects_since_tag()
-    return "\n".join([f"Changes since {tag}:\n" if tag else "Changes:\n", *(f"- {subject}" for subject in subjects)])
+    """Return the version's part of CHANGELOG.md (keepachangelog.com), else its Unreleased part.
+
+    Raises:
+        ReleaseError: there is neither.
+    """
+    parts = re.split(r"^## +", (tree.folder / "CHANGELOG.md").read_text(), flags=re.M)[1:]
+    for heading in (version, "unreleased"):
+        for part in parts:
+            title, _, body = part.partition("\n")
+            # Links of the headings are kept at the file's end.
+            body = re.sub(r"^\[[^\]]+\]: .*$", "", body, flags=re.M).strip()
+            if re.match(rf"\[?v?{re.escape(heading)}\]?(\s|$)", title, re.I) and body:
+                return body
+    raise ReleaseError(
+        f"CHANGELOG.md says nothing of {version}, and nothing under Unreleased: write down what users notice"
+    )
 
 
 def notes(tree: Tree, version: str, registry: str, published: Published) -> str:

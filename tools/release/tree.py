@@ -77,20 +77,6 @@ class Tree:
             porcelain.clone(str(repo.path), str(folder), checkout=True, errstream=io.BytesIO()).close()
         return Tree(folder)
 
-    def subjects_since_tag(self) -> tuple[str | None, list[str]]:
-        """The last tag vX.Y.Z before this commit, None where there is none, and the subjects of commits since, newest first."""
-        tags = {}
-        found: list[str] = []
-        with self._repo() as repo:
-            for name in repo.refs.allkeys():
-                if name.startswith(b"refs/tags/v") and SEMVER.fullmatch(name.decode().removeprefix("refs/tags/v")):
-                    tags[repo.get_peeled(name)] = name.decode().removeprefix("refs/tags/")
-            for entry in repo.get_walker():
-                if entry.commit.id in tags and entry.commit.id != repo.head():
-                    return tags[entry.commit.id], found
-                found.append(entry.commit.message.decode("utf-8", "replace").splitlines()[0])
-        return None, found
-
     @property
     def date(self) -> str:
         """Day of the commit, UTC, as YYYY-MM-DD."""

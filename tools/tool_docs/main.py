@@ -85,11 +85,15 @@ def _tool(tool: Tool) -> Iterator[str]:
                 for name, part in schema["properties"].items()
             ],
         )
-    yield from ("", "Result:", "")
-    yield from table(
-        ("field", "type", "meaning"),
-        [(f"`{name}`", kind(part), part.get("description", "")) for name, part in tool.results.items()],
-    )
+    # A field whose name says it all needs no row.
+    plain = [f"`{name}` ({kind(part)})" for name, part in tool.results.items() if "description" not in part]
+    rows = [
+        (f"`{name}`", kind(part), part["description"]) for name, part in tool.results.items() if "description" in part
+    ]
+    yield from ("", " ".join(["Result:", ", ".join(plain)]).strip())
+    if rows:
+        yield ""
+        yield from table(("field", "type", "meaning"), rows)
 
 
 def kind(schema: Mapping[str, Any]) -> str:

@@ -39,18 +39,7 @@ spec:
         - name: {{ .Chart.Name | quote }}
           image: {{ include "dox-asdlc.image" (dict "root" . "image" .Values.image) | quote }}
           imagePullPolicy: {{ .Values.image.pullPolicy }}
-          {{- with .Values.command }}
-          command:
-            {{- toYaml . | nindent 12 }}
-          {{- end }}
-          {{- with .Values.args }}
-          args:
-            {{- toYaml . | nindent 12 }}
-          {{- end }}
-          {{- with .Values.envFrom }}
-          envFrom:
-            {{- toYaml . | nindent 12 }}
-          {{- end }}
+          {{- with include "dox-asdlc.fields" (dict "values" .Values "keys" (list "command" "args" "envFrom" "startupProbe")) }}{{ . | nindent 10 }}{{ end }}
           ports:
             - name: http
               containerPort: {{ .Values.port }}
@@ -62,31 +51,11 @@ spec:
             {{- end }}
           env:
             {{- include "dox-asdlc.application.env" (dict "root" . "stores" $stores) | nindent 12 }}
-          {{- with .Values.startupProbe }}
-          startupProbe:
-            {{- toYaml . | nindent 12 }}
-          {{- end }}
+          {{- $health := dict "httpGet" (dict "path" "/health" "port" "http") "timeoutSeconds" 5 }}
           readinessProbe:
-            {{- with .Values.readinessProbe }}
-            {{- toYaml . | nindent 12 }}
-            {{- else }}
-            httpGet:
-              path: /health
-              port: http
-            periodSeconds: 10
-            timeoutSeconds: 5
-            {{- end }}
+            {{- toYaml (.Values.readinessProbe | default (merge (dict "periodSeconds" 10) $health)) | nindent 12 }}
           livenessProbe:
-            {{- with .Values.livenessProbe }}
-            {{- toYaml . | nindent 12 }}
-            {{- else }}
-            httpGet:
-              path: /health
-              port: http
-            initialDelaySeconds: 15
-            periodSeconds: 20
-            timeoutSeconds: 5
-            {{- end }}
+            {{- toYaml (.Values.livenessProbe | default (merge (dict "initialDelaySeconds" 15 "periodSeconds" 20) $health)) | nindent 12 }}
           resources:
             {{- toYaml .Values.resources | nindent 12 }}
           securityContext:
@@ -103,22 +72,7 @@ spec:
         {{- . | nindent 8 }}
       {{- end }}
 ---
-apiVersion: v1
-kind: Service
-metadata:
-  name: {{ include "dox-asdlc.fullname" . | quote }}
-  labels:
-    {{- include "dox-asdlc.labels" . | nindent 4 }}
-spec:
-  type: ClusterIP
-  {{- with include "dox-asdlc.ipFamilies" . | trim }}{{ . | nindent 2 }}{{ end }}
-  selector:
-    {{- include "dox-asdlc.selectorLabels" . | nindent 4 }}
-  ports:
-    - name: http
-      port: {{ .Values.port }}
-      targetPort: http
-      protocol: TCP
+{{ include "dox-asdlc.service" (dict "root" . "name" (include "dox-asdlc.fullname" .) "port" .Values.port "portName" "http") }}
 {{- range list "dox-asdlc.podDisruptionBudget" "dox-asdlc.serviceAccount" }}
 {{- with include . $.root }}
 ---

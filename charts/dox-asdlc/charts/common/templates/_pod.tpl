@@ -10,6 +10,15 @@ prometheus.io/scheme: {{ . | quote }}
 {{- end -}}
 {{- end -}}
 
+{{/* Those fields of {values, keys} that are set, as they are. */}}
+{{- define "dox-asdlc.fields" -}}
+{{- $set := dict -}}
+{{- range $key := .keys -}}
+{{- with get $.values $key }}{{ $_ := set $set $key . }}{{ end -}}
+{{- end -}}
+{{- with $set }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
 {{/* Where pods may run: what all charts take alike from their values. Replicas are spread over nodes and zones; one alone is as well, so that more of them do not change it. */}}
 {{- define "dox-asdlc.placement" -}}
 {{- $containers := concat (.Values.initContainers | default list) (.Values.extraContainers | default list) -}}
@@ -23,29 +32,11 @@ prometheus.io/scheme: {{ . | quote }}
 imagePullSecrets:
   {{- . | nindent 2 }}
 {{- end }}
-{{- with .Values.priorityClassName }}
-priorityClassName: {{ . | quote }}
-{{- end }}
-{{- with .Values.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{ include "dox-asdlc.fields" (dict "values" .Values "keys" (list "priorityClassName" "nodeSelector" "tolerations" "affinity" "initContainers")) }}
 {{- with .Values.serviceAccount }}
 {{- if or .create .name }}
 serviceAccountName: {{ .name | default (include "dox-asdlc.fullname" $) | quote }}
 {{- end }}
-{{- end }}
-{{- with .Values.initContainers }}
-initContainers:
-  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- if .Values.topologySpreadConstraints }}
 topologySpreadConstraints:

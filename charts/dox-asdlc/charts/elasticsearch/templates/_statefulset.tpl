@@ -53,10 +53,7 @@ spec:
           {{- end }}
           env:
             {{- include "dox-asdlc.elasticsearch.env" . | nindent 12 }}
-          {{- with .Values.envFrom }}
-          envFrom:
-            {{- toYaml . | nindent 12 }}
-          {{- end }}
+          {{- with include "dox-asdlc.fields" (dict "values" .Values "keys" (list "envFrom")) }}{{ . | nindent 10 }}{{ end }}
           ports:
             - name: http
               containerPort: {{ .Values.port }}
@@ -70,15 +67,8 @@ spec:
               protocol: TCP
             {{- end }}
           startupProbe:
-            {{- with .Values.startupProbe }}
-            {{- toYaml . | nindent 12 }}
-            {{- else }}
-            tcpSocket:
-              port: http
-            periodSeconds: 5
-            timeoutSeconds: 5
-            failureThreshold: 60
-            {{- end }}
+            {{- $started := dict "tcpSocket" (dict "port" "http") "periodSeconds" 5 "timeoutSeconds" 5 "failureThreshold" 60 }}
+            {{- toYaml (.Values.startupProbe | default $started) | nindent 12 }}
           readinessProbe:
             {{- with .Values.readinessProbe }}
             {{- toYaml . | nindent 12 }}
@@ -103,15 +93,8 @@ spec:
             timeoutSeconds: 5
             {{- end }}
           livenessProbe:
-            {{- with .Values.livenessProbe }}
-            {{- toYaml . | nindent 12 }}
-            {{- else }}
-            tcpSocket:
-              port: http
-            periodSeconds: 20
-            timeoutSeconds: 5
-            failureThreshold: 6
-            {{- end }}
+            {{- $alive := dict "tcpSocket" (dict "port" "http") "periodSeconds" 20 "timeoutSeconds" 5 "failureThreshold" 6 }}
+            {{- toYaml (.Values.livenessProbe | default $alive) | nindent 12 }}
           {{- with include "dox-asdlc.elasticsearch.preStop" . }}
           lifecycle:
             # A rolling change goes on when a node is back in the cluster. Until the shards on it are back, the next one stays.
@@ -142,24 +125,6 @@ spec:
   {{- end }}
 {{- end -}}
 
-{{/* Names the pods of a set, and lets nodes find each other before they are ready. */}}
 {{- define "dox-asdlc.elasticsearch.headless" -}}
-apiVersion: v1
-kind: Service
-metadata:
-  name: {{ include "dox-asdlc.fullname" . }}-headless
-  labels:
-    {{- include "dox-asdlc.labels" . | nindent 4 }}
-spec:
-  type: ClusterIP
-  {{- with include "dox-asdlc.ipFamilies" . | trim }}{{ . | nindent 2 }}{{ end }}
-  clusterIP: None
-  publishNotReadyAddresses: true
-  selector:
-    {{- include "dox-asdlc.selectorLabels" . | nindent 4 }}
-  ports:
-    - name: transport
-      port: {{ .Values.transportPort }}
-      targetPort: transport
-      protocol: TCP
+{{- include "dox-asdlc.service" (dict "root" . "name" (printf "%s-headless" (include "dox-asdlc.fullname" .)) "port" .Values.transportPort "portName" "transport" "headless" true) -}}
 {{- end -}}

@@ -48,26 +48,7 @@ spec:
         {{- . | nindent 8 }}
       {{- end }}
 ---
-apiVersion: v1
-kind: Service
-metadata:
-  name: {{ $name | quote }}
-  labels:
-    {{- include "dox-asdlc.labels" . | nindent 4 }}
-  {{- with .Values.service.annotations }}
-  annotations:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-spec:
-  type: ClusterIP
-  {{- with include "dox-asdlc.ipFamilies" . | trim }}{{ . | nindent 2 }}{{ end }}
-  selector:
-    {{- include "dox-asdlc.selectorLabels" . | nindent 4 }}
-  ports:
-    - name: mcp
-      port: {{ $server.port }}
-      targetPort: mcp
-      protocol: TCP
+{{ include "dox-asdlc.service" (dict "root" . "name" $name "port" $server.port "portName" "mcp" "annotations" .Values.service.annotations) }}
 {{- range list "dox-asdlc.podDisruptionBudget" "dox-asdlc.serviceAccount" }}
 {{- with include . $ }}
 ---

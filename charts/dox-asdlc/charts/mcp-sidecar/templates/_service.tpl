@@ -20,22 +20,7 @@ publishNotReadyAddresses: true
 {{/* The sidecar's own Service: it leads to a sidecar only while its pod is ready. Clients should use this one. */}}
 {{- define "dox-asdlc.mcp-sidecar.service" -}}
 {{- if .Values.mcpSidecar.enabled -}}
-apiVersion: v1
-kind: Service
-metadata:
-  name: {{ include "dox-asdlc.mcp-sidecar.name" . | quote }}
-  labels:
-    {{- include "dox-asdlc.labels" . | nindent 4 }}
-    app.kubernetes.io/component: mcp-sidecar
-spec:
-  type: ClusterIP
-  {{- with include "dox-asdlc.ipFamilies" . | trim }}{{ . | nindent 2 }}{{ end }}
-  selector:
-    {{- include "dox-asdlc.selectorLabels" . | nindent 4 }}
-  ports:
-    - name: mcp
-      port: {{ .Values.mcpSidecar.port }}
-      targetPort: mcp
-      protocol: TCP
+{{- $labels := printf "%s\napp.kubernetes.io/component: mcp-sidecar" (include "dox-asdlc.labels" .) -}}
+{{- include "dox-asdlc.service" (dict "root" . "name" (include "dox-asdlc.mcp-sidecar.name" .) "port" .Values.mcpSidecar.port "portName" "mcp" "labels" $labels) -}}
 {{- end -}}
 {{- end -}}
