@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -24,10 +23,9 @@ SETTINGS: dict[str, str] = {"MCP_ALLOW_WRITES": "true"}
 
 
 @pytest.fixture
-async def client(sidecar: Sidecar, elasticsearch: ElasticsearchNode) -> AsyncIterator[Client]:
+def elasticsearch(elasticsearch: ElasticsearchNode) -> ElasticsearchNode:
     elasticsearch.request("PUT", "/books", {"mappings": {"properties": {"pages": {"type": "integer"}}}})
-    async with Client(sidecar.url + "/mcp") as connected:
-        yield connected
+    return elasticsearch
 
 
 def stored(node: ElasticsearchNode) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from mcp import Client
 from servers.elasticsearch.tests.conftest import BOOKS, BOOKS_MAPPING, Start, call, error, fill, ok
 from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
 from tools.backends.elasticsearch import ElasticsearchNode
-from tools.backends.sidecar import Sidecar
 
 pytestmark = pytest.mark.anyio
 
@@ -21,10 +19,9 @@ ADA = {"term": {"author.name": "Ada"}}
 
 
 @pytest.fixture
-async def client(sidecar: Sidecar, elasticsearch: ElasticsearchNode) -> AsyncIterator[Client]:
+def elasticsearch(elasticsearch: ElasticsearchNode) -> ElasticsearchNode:
     fill(elasticsearch, "books", BOOKS, BOOKS_MAPPING)
-    async with Client(sidecar.url + "/mcp") as connected:
-        yield connected
+    return elasticsearch
 
 
 def stored(node: ElasticsearchNode, index: str = "books") -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,11 @@ LIMIT = 8192
 
 CANARY = "canary-5fd1c0e7"
 """What must not be seen."""
+
+READING = ["es_health", "es_indices", "es_mapping", "es_field", "es_search", "es_get", "es_explain", "es_analyze",
+           "es_request"]  # fmt: skip
+WRITING = ["es_index", "es_bulk", "es_delete", "es_by_query", "es_define", "es_alias", "es_manage"]
+"""Tools, as they are listed."""
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +71,13 @@ def sidecar(
     with Sidecar("servers.elasticsearch", env | request.module.SETTINGS, tmp_path_factory.mktemp("sidecar")) as running:
         running.wait_until_ready()
         yield running
+
+
+@pytest.fixture
+async def client(sidecar: Sidecar, elasticsearch: ElasticsearchNode) -> AsyncIterator[Client]:
+    """A client of the module's sidecar, whose node has what the module's fixture `elasticsearch` puts there."""
+    async with Client(sidecar.url + "/mcp") as connected:
+        yield connected
 
 
 def call(sidecar: Sidecar, tool: str, **arguments: Any) -> dict[str, Any]:

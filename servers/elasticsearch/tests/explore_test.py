@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from mcp import Client, MCPError
 from mcp_types import ResourceTemplateReference, TextContent, TextResourceContents
 
-from servers.elasticsearch.policy.query_bodies import combined, fields_of
 from servers.elasticsearch.tests.conftest import BOOKS, BOOKS_MAPPING, error, fill, ok
 from servers.elasticsearch.tools.explain import Slow, profile_summary
 from tools.backends.elasticsearch import ElasticsearchNode
-from tools.backends.sidecar import Sidecar
 
 pytestmark = pytest.mark.anyio
 
@@ -46,11 +43,10 @@ WEATHER = {
 
 
 @pytest.fixture
-async def client(sidecar: Sidecar, elasticsearch: ElasticsearchNode) -> AsyncIterator[Client]:
+def elasticsearch(elasticsearch: ElasticsearchNode) -> ElasticsearchNode:
     fill(elasticsearch, "books", BOOKS, BOOKS_MAPPING)
     fill(elasticsearch, "weather", WEATHER, WEATHER_MAPPING)
-    async with Client(sidecar.url + "/mcp") as connected:
-        yield connected
+    return elasticsearch
 
 
 async def test_the_values_of_a_keyword(client: Client) -> None:
@@ -118,28 +114,6 @@ async def test_a_search_by_words_and_conditions(client: Client) -> None:
     assert "terms query" in await error(client, "es_search", index="books", where=many)
 
 
-async def test_a_search_by_words_goes_on_in_pages(client: Client) -> None:
-    seen: list[str] = []
-    arguments: dict[str, Any] = {"index": "weather", "text": "observation", "size": 30, "source": []}
-    while True:
-        page = await ok(client, "es_search", **arguments)
-        seen += [hit["id"] for hit in page["hits"]]
-        if "cursor" not in page:
-            break
-        arguments["cursor"] = page["cursor"]
-    assert len(seen) == len(set(seen)) == 100
-
-
-async def test_a_search_that_finds_nothing_names_the_fields_that_are_not_there(client: Client) -> None:
-    found = await ok(client, "es_search", index="books", where={"page": 80})
-    assert found["total"] == 0 and found["notes"] == [
-        "no field is called 'page': did you mean pages? es_mapping lists all"
-    ]
-    found = await ok(client, "es_search", index="books", query={"bool": {"filter": [{"term": {"name": "Ada"}}]}})
-    assert "did you mean author.name" in found["notes"][0]
-    assert "notes" not in await ok(client, "es_search", index="books", where={"pages": 1})
-
-
 async def test_a_sort_that_can_not_be_names_the_field_that_can(client: Client) -> None:
     assert "use title.raw" in await error(client, "es_search", index="books", sort=["title"])
     assert "use city.raw" in await error(client, "es_search", index="weather", aggs={"c": {"terms": {"field": "city"}}})
@@ -190,19 +164,6 @@ async def test_where_the_time_of_a_search_goes(client: Client, elasticsearch: El
     assert any("Aggregator: by" in row["part"] for row in why["slowest"])
 
 
-async def test_a_field_that_is_not_there_is_named_wherever_it_is_asked_for(client: Client) -> None:
-    note = ["no field is called 'page': did you mean pages? es_mapping lists all"]
-    why = await ok(client, "es_explain", index="books", query={"term": {"page": 80}})
-    assert why["valid"] and why["notes"] == note
-    for aggs in (
-        {"a": {"terms": {"field": "page"}}},
-        {"a": {"avg": {"field": "page"}}},
-        {"a": {"stats": {"field": "page"}}},
-    ):
-        assert (await ok(client, "es_search", index="books", size=0, aggs=aggs))["notes"] == note
-    assert "notes" not in await ok(client, "es_search", index="books", size=0, aggs={"a": {"avg": {"field": "pages"}}})
-
-
 async def test_indices_by_size_and_health_and_templates(client: Client, elasticsearch: ElasticsearchNode) -> None:
     elasticsearch.request("PUT", "/lonely", {"settings": {"number_of_replicas": 1}})
     names = [row["index"] for row in (await ok(client, "es_indices", order="docs"))["indices"]]
@@ -238,23 +199,6 @@ async def test_which_terms_a_text_becomes(client: Client) -> None:
     assert "give the index" in await error(client, "es_analyze", text="x", field="title")
     long = await ok(client, "es_analyze", text="word " * 3000, analyzer="standard")
     assert long["cut"] and len(long["tokens"]) < 3000
-
-
-def test_the_fields_of_a_query() -> None:
-    query = {
-        "bool": {
-            "must": [{"match": {"a": "x"}}, {"terms": {"b": [1], "boost": 2}}],
-            "should": {"nested": {"path": "n", "query": {"range": {"n.c": {"gte": 1}}}}},
-            "must_not": [{"exists": {"field": "d"}}, {"wildcard": {"e*": "x"}}],
-        }
-    }
-    assert fields_of(query) == {"a", "b", "n.c", "d"}
-
-
-def test_what_is_combined() -> None:
-    assert combined(None, None, None) is None
-    assert combined(None, {}, {"match_all": {}}) == {"match_all": {}}
-    assert combined(None, {"a": 1}, None) == {"bool": {"filter": [{"match": {"a": {"query": 1, "operator": "and"}}}]}}
 
 
 async def test_requests_that_only_read(client: Client) -> None:

@@ -79,18 +79,18 @@ class RawServer:
 
 
 @asynccontextmanager
-async def asking(server: RawServer, **env: str) -> AsyncIterator[BoundedNode]:
+async def asking(server: RawServer) -> AsyncIterator[BoundedNode]:
     """Give the node that the server is."""
     async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
         server.port = listening.sockets[0].getsockname()[1]
-        made = node(server.port, **env)
+        made = node(server.port)
         yield made
         await made.close()
 
 
-def node(port: int, **env: str) -> BoundedNode:
+def node(port: int, host: str = "127.0.0.1") -> BoundedNode:
     class Node(BoundedNode):
-        settings = read_settings(ES_HOST="127.0.0.1", ES_PORT=str(port), **env)
+        settings = read_settings(ES_HOST=host, ES_PORT=str(port))
         trust = Trust(settings)
 
     return Node(node_config(Node.settings.urls[0], Node.settings))
@@ -274,18 +274,13 @@ async def test_what_cant_be_connected_to_was_sent_nothing() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         closed = unused.getsockname()[1]
-    refused = node(closed)
-    with pytest.raises(NotConnected, match="can't be reached \\(Connection refused\\)"):
-        await ask(refused)
-    await refused.close()
-    for host in ("no-such-host.invalid", "127.1"):
-
-        class Node(BoundedNode):
-            settings = read_settings(ES_HOST=host)
-            trust = Trust(settings)
-
-        asked = Node(node_config(Node.settings.urls[0], Node.settings))
-        with pytest.raises(NotConnected, match=f"Elasticsearch at {host}:9200 can't be reached"):
+    for host, port, why in (
+        ("127.0.0.1", closed, r"\(Connection refused\)"),
+        ("no-such-host.invalid", 9200, ""),
+        ("127.1", 9200, ""),
+    ):
+        asked = node(port, host)
+        with pytest.raises(NotConnected, match=f"Elasticsearch at {host}:{port} can't be reached {why}"):
             await ask(asked)
         await asked.close()
 

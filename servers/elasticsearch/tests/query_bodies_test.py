@@ -128,6 +128,8 @@ SET: dict[str, Any] = {"field": "a", "value": "b"}
         ({"processors": ["set"]}, "a processor is an object with one key", "one key"),
         ({"processors": [{"set": SET, "drop": {}}]}, "one key", "one key"),
         ({"processors": [{"script": {}}]}, "processor 'script' is refused: known are append, bytes", "is refused"),
+        ({"processors": [{"pipeline": {"name": "x"}}]}, "'pipeline' is refused", "is refused"),
+        ({"processors": [{"reroute": {}}]}, "'reroute' is refused", "is refused"),
         ({"processors": [{"set": "x"}]}, "processor 'set' is refused", "is refused"),
         ({"on_failure": [{"enrich": {}}]}, "'enrich' is refused", "is refused"),
         ({"processors": [{"set": SET | {"if": "true"}}]}, "'if' is a script", "is a script"),
@@ -145,6 +147,9 @@ SET: dict[str, Any] = {"field": "a", "value": "b"}
         ({"processors": [{"foreach": {"field": "a", "processor": {"json": {"field": "a"}}}}]}, "", "needs a target_field"),
         ({"on_failure": [{"json": {"field": "a"}}]}, "", "needs a target_field"),
         ({"processors": [{"dissect": {"field": "a", "pattern": "%{*k} %{&k}"}}]}, "", "names _index"),
+        ({"processors": [{"dissect": {"field": "a", "pattern": "%{_id}"}}]}, "", "names _index"),
+        ({"processors": [{"grok": {"field": "a", "patterns": ["(?<_routing>x)"]}}]}, "", "names _index"),
+        ({"processors": [{"csv": {"field": "a", "target_fields": ["_index"]}}]}, "", "names _index"),
     ],
 )  # fmt: skip
 def test_pipelines(pipeline: Any, refused: str, refused_where_stored: str) -> None:
@@ -162,11 +167,12 @@ def test_the_fields_that_a_query_names() -> None:
         "bool": {
             "must": [{"match": {"a": "x"}}, {"range": {"b": {"gte": 1}}}, {"terms": {"c": ["x"], "boost": 2}}],
             "filter": {"exists": {"field": "d"}},
+            "should": {"nested": {"path": "n", "query": {"range": {"n.c": {"gte": 1}}}}},
             "must_not": [{"term": {"e*": 1}}, {"term": {"_id": 1}}, {"exists": "x"}, {"term": "x"}, {"exists": {}}],
         }
     }
-    assert fields_of(query) == {"a", "b", "c", "d"}
-    assert fields_of([query, {"prefix": {"f": "x", "_name": "n"}}]) == {"a", "b", "c", "d", "f"}
+    assert fields_of(query) == {"a", "b", "c", "d", "n.c"}
+    assert fields_of([query, {"prefix": {"f": "x", "_name": "n"}}]) == {"a", "b", "c", "d", "n.c", "f"}
     assert fields_of("match") == set()
 
 
