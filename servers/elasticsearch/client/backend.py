@@ -576,11 +576,7 @@ class ElasticsearchBackend:
         try:
             if self._versioned:
                 response = await self._client.perform_request(
-                    request.method,
-                    request.target,
-                    headers=headers,
-                    body=request.content,
-                    endpoint_id=request.endpoint,
+                    request.method, request.target, headers=headers, body=request.content, endpoint_id=request.endpoint
                 )
                 meta, content = response.meta, response.body
             else:

@@ -91,9 +91,9 @@ class Told(ScopedElasticsearch):
     async def read(self, method: str, path: str, *, params: Any = None, body: Any = None, answers: Any = ()) -> Any:
         asked = unquote(path)
         self.asked.append(f"{method} {asked} {' '.join(f'{k}={v}' for k, v in (params or {}).items())}".strip())
-        for part, failure in self.fails.items():
+        for part, raised in self.fails.items():
             if part in asked:
-                raise failure
+                raise raised
         if asked.startswith("/_resolve/index/"):
             return self.resolved(asked.removeprefix("/_resolve/index/"))
         if asked.endswith("/_field_caps"):

@@ -124,10 +124,7 @@ def test_a_client_certificate(start: Start, node: ElasticsearchNode, tmp_path: P
     with TlsProxy(node.port, context) as proxy:
         tls = {"ES_PORT": str(proxy.port), "ES_SCHEME": "https"}
         shown = {"ES_CLIENT_CERT_FILE": str(file), "ES_CLIENT_KEY_FILE": str(key)}
-        for trust in (
-            {"ES_CA_FILE": str(authority.file)},
-            {"ES_CA_FINGERPRINT": fingerprint(authority.file)},
-        ):
+        for trust in ({"ES_CA_FILE": str(authority.file)}, {"ES_CA_FINGERPRINT": fingerprint(authority.file)}):
             assert not call(start(**tls, **shown, **trust), "es_health")["isError"]
     # In TLS 1.3 a refusal may come too late to be read before the end of the connection.
     context.maximum_version = ssl.TLSVersion.TLSv1_2

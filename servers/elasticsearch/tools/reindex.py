@@ -33,10 +33,7 @@ _COUNTS = ("total", "created", "updated", "deleted", "version_conflicts")
 
 
 async def copied(
-    call: Call[ScopedElasticsearch],
-    source: str,
-    query: Mapping[str, Any],
-    copy_to: Mapping[str, Any],
+    call: Call[ScopedElasticsearch], source: str, query: Mapping[str, Any], copy_to: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Copy what a query finds to another index, where documents that are there already stay as they are.
 

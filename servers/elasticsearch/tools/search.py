@@ -154,10 +154,7 @@ async def es_search(
         params = {"allow_no_indices": "false", "preference": page.fingerprint}
         async with near_fields_of(call.backend, reached):
             found = _found(
-                call,
-                await call.backend.read("POST", path(reached, "_search"), params=params, body=body),
-                page,
-                size,
+                call, await call.backend.read("POST", path(reached, "_search"), params=params, body=body), page, size
             )
     else:
         if page.first and aggs:
