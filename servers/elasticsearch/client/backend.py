@@ -424,6 +424,15 @@ class ElasticsearchBackend:
             raise BackendError(f"{answer.address} answers, but not as Elasticsearch does: check for a proxy in between")
         return value
 
+    async def find(self, path: str, answers: Sequence[str] = ()) -> Any | None:
+        """Read what is at a path by GET, as `read` does; None if nothing is there (404)."""
+        try:
+            return await self.read("GET", path, answers=answers)
+        except ElasticsearchError as error:
+            if error.status != 404:
+                raise
+            return None
+
     async def _probe_page(self, path: str, params: Mapping[str, str], body: Json, many: int) -> None:
         """Ask for the first hits of a large page alone, if its answer may be too long to be read.
 

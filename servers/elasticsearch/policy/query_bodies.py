@@ -28,17 +28,9 @@ _ANALYSIS = frozenset({"analysis", "analyzer", "categorization_analyzer", "char_
 
 LEAVES = frozenset(
     {
-        "fuzzy",
-        "match",
-        "match_bool_prefix",
-        "match_phrase",
-        "match_phrase_prefix",
-        "prefix",
-        "regexp",
-        "term",
-        "wildcard",
+        "fuzzy", "match", "match_bool_prefix", "match_phrase", "match_phrase_prefix", "prefix", "regexp", "term", "wildcard",
     }
-)
+)  # fmt: skip
 """Queries whose keys are names of fields: a field may well be called script."""
 
 

@@ -9,6 +9,7 @@ from mcp import Client
 
 from servers.elasticsearch.tests.conftest import BOOKS, BOOKS_MAPPING, Start, call, error, fill, ok
 from servers.elasticsearch.tests.fake_elasticsearch import (
+    Answers,
     FakeAnswer,
     FakeElasticsearch,
     FakeRequest,
@@ -151,7 +152,12 @@ def test_what_was_done_is_told_though_a_later_part_is_refused(start: Start) -> N
         return FakeAnswer(200, {"items": items})
 
     found = FakeAnswer(200, {"hits": {"total": {"value": 600}, "hits": hits}, "_shards": {}})
-    answers = {"_resolve": resolved("a"), "_search": found, "_mget": FakeAnswer(200, {"docs": []}), "_bulk": bulk}
+    answers: Answers = {
+        "_resolve": resolved("a"),
+        "_search": found,
+        "_mget": FakeAnswer(200, {"docs": []}),
+        "_bulk": bulk,
+    }
     with FakeElasticsearch(answering(answers)) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
         arguments = {"index": "a", "query": {"term": {"who": "x"}}}

@@ -20,6 +20,7 @@ from servers.elasticsearch.tests.fake_elasticsearch import (
     NOTHING,
     ROOT,
     WRITTEN,
+    Answers,
     FakeAnswer,
     FakeElasticsearch,
     FakeRequest,
@@ -121,7 +122,11 @@ def test_a_busy_node_is_passed_over_and_asked_again(start: Start) -> None:
             assert count(busy, "_search") <= before[0] + 2, "it has its turns at most"
         assert count(busy, "_search") > 0
     refusals = iter([refusal(429)] * 2)
-    answers = {"/a/_search": lambda request: next(refusals, NOTHING), "/b/_search": refusal(429), "PUT": refusal(429)}
+    answers: Answers = {
+        "/a/_search": lambda request: next(refusals, NOTHING),
+        "/b/_search": refusal(429),
+        "PUT": refusal(429),
+    }
     with FakeElasticsearch(answering(answers)) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
         assert not call(sidecar, "es_search", index="a")["isError"]

@@ -48,12 +48,14 @@ def resolved(*names: str) -> FakeAnswer:
     return FakeAnswer(200, {"indices": [{"name": name} for name in names], "aliases": [], "data_streams": []})
 
 
+Answers = Mapping[str, FakeAnswer | Callable[[FakeRequest], FakeAnswer]]
+"""A part of a request's method and path, as `PUT /a`, to what is answered."""
+
+
 def answering(
-    parts: Mapping[str, FakeAnswer | Callable[[FakeRequest], FakeAnswer]],
-    otherwise: FakeAnswer = ROOT,
-    root: FakeAnswer = ROOT,
+    parts: Answers, otherwise: FakeAnswer = ROOT, root: FakeAnswer = ROOT
 ) -> Callable[[FakeRequest], FakeAnswer]:
-    """Make a function that answers a request by the first of some parts that its method and path have, as `PUT /a`."""
+    """Make a function that answers a request by the first of some parts that it has."""
 
     def answer(request: FakeRequest) -> FakeAnswer:
         if request.path == "/":

@@ -10,7 +10,7 @@ from mcp import Client
 
 from servers.common.protocol.tools import Tool
 from servers.elasticsearch.tests.conftest import Start, call, error, fill, ok, told
-from servers.elasticsearch.tests.fake_elasticsearch import FakeAnswer, FakeElasticsearch, answering, resolved
+from servers.elasticsearch.tests.fake_elasticsearch import Answers, FakeAnswer, FakeElasticsearch, answering, resolved
 from servers.elasticsearch.tools.by_query import es_by_query
 from servers.elasticsearch.tools.documents import es_delete
 from servers.elasticsearch.tools.manage import es_manage
@@ -100,13 +100,14 @@ async def test_an_alias_is_led_to_another_index_at_once(client: Client, elastics
 
 async def test_aliases_that_can_not_be_changed(client: Client, elasticsearch: ElasticsearchNode) -> None:
     fill(elasticsearch, "books", {})
-    for change, reason in (
+    changes: list[tuple[dict[str, Any], str]] = [
         *(({"index": name}, "nothing was done") for name in ("*", "_all", "books,other")),
         *(({"alias": name}, "nothing was done") for name in ("_all", ".own")),
         ({"op": "remove_index"}, "input should be 'add' or 'remove'"),
         ({"index": "boks"}, "did you mean books"),
         ({"filter": {"script": {"script": "true"}}}, "scripts"),
-    ):
+    ]
+    for change, reason in changes:
         wrong = {"op": "add", "index": "books", "alias": "a"} | change
         assert reason in await error(client, "es_alias", changes=[wrong])
     assert elasticsearch.request("GET", "/books/_alias") == {"books": {"aliases": {}}}
@@ -220,7 +221,7 @@ def test_a_copy_is_a_task_without_scripts(start: Start) -> None:
 
     task = {"node": "node", "id": 7, "action": "indices:data/write/reindex", "status": {}}
     queries, plain = ({"in-1": {"mappings": {"properties": {"q": {"type": type}}}}} for type in ("percolator", "long"))
-    answers = {
+    answers: Answers = {
         "_resolve": lambda request: resolved(request.path.split("/")[3].partition("?")[0]),
         "in-queries/_mapping": FakeAnswer(200, queries),
         "_mapping": FakeAnswer(200, plain),

@@ -36,7 +36,7 @@ from servers.elasticsearch.policy.index_names import (
     no_document,
     parent_of,
     parents,
-    reached_by,
+    resolve,
     routed,
     shown,
     within,
@@ -222,9 +222,9 @@ async def test_names_that_are_too_many_become_patterns() -> None:
 
 
 async def test_what_a_name_leads_to() -> None:
-    (alias,) = await reached_by(Told(), "mixed")
+    (alias,) = await resolve(Told(), "mixed")
     assert alias.members == ("app-1", "canary") and not alias.is_index and not alias.stream
-    (stream,) = await reached_by(Told(), "app-logs")
+    (stream,) = await resolve(Told(), "app-logs")
     assert stream.members == (BACKING,) and stream.is_index and stream.stream == "app-logs"
     assert listed(["a", "b"]) == ("a", "b") and listed("a") == ("a",) and listed(None) == ()
     assert shown(Told(), ["app-1", "canary", "app-9"]) == ["app-1", "app-9"]

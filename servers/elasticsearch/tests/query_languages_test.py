@@ -16,6 +16,7 @@ from mcp import Client
 
 from servers.elasticsearch.tests.conftest import Start, error, ok
 from servers.elasticsearch.tests.fake_elasticsearch import (
+    Answers,
     FakeAnswer,
     FakeElasticsearch,
     FakeRequest,
@@ -115,7 +116,7 @@ def rows(request: FakeRequest) -> FakeAnswer:
     return FakeAnswer(200, {"columns": COLUMNS, "rows": shown, "cursor": "sDXF1ZXJ5"})
 
 
-ANSWERS: dict[str, FakeAnswer | Callable[[FakeRequest], FakeAnswer]] = {
+ANSWERS: Answers = {
     "/_xpack": FakeAnswer(200, {"features": FEATURES}),
     "/_nodes/hot_threads": FakeAnswer(200, b"::: {node-0}\n   Hot threads at 2026", "text/plain; charset=UTF-8"),
     "/_query": by_word(ESQL),
@@ -200,7 +201,7 @@ async def test_a_cluster_without_them_lists_no_tool_for_them(start: Start, tmp_p
 async def test_serverless_has_query_languages(start: Start) -> None:
     reason = "uri [/_xpack] with method [GET] exists but is not available when running in serverless mode"
     gone = {"/_xpack": failure(410, "api_not_available_exception", reason)}
-    with FakeElasticsearch(answering(ANSWERS | gone)) as fake:
+    with FakeElasticsearch(answering({**ANSWERS, **gone})) as fake:
         async with Client(start(ES_PORT=str(fake.port)).url + "/mcp") as client:
             assert "es_query" in [tool.name for tool in (await client.list_tools()).tools]
             assert (await ok(client, "es_query", query="FROM library"))["rows"] == LIBRARY

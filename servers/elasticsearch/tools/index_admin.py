@@ -128,7 +128,8 @@ async def es_define(
     await _check_names(call.backend, definition.get("template"))
     where = path(*PLACES[kind].split("/"), name)
     if kind in ("pipeline", "lifecycle_policy"):
-        await _refuse_existing(call, kind, name)
+        if await call.backend.find(where) is not None:  # Elasticsearch would replace it
+            raise ToolError(f"there is a {kind} {name!r} already: nothing was done; it can be deleted first")
         await call.backend.write(
             "PUT", where, body={"policy": definition} if kind == "lifecycle_policy" else definition
         )
@@ -197,17 +198,6 @@ def merged(old: Any, new: Any) -> Any:
     if not isinstance(old, dict) or not isinstance(new, dict):
         return new
     return {**old, **{key: merged(old[key], value) if key in old else value for key, value in new.items()}}
-
-
-async def _refuse_existing(call: Call[ScopedElasticsearch], kind: Kind, name: str) -> None:
-    """Raise ToolError where there is one already: Elasticsearch would replace it."""
-    try:
-        await call.backend.read("GET", path(*PLACES[kind].split("/"), name))
-    except ElasticsearchError as error:
-        if error.status != 404:
-            raise
-        return
-    raise ToolError(f"there is a {kind} {name!r} already: nothing was done; it can be deleted first")
 
 
 def _refuse_percolators(definition: Any) -> None:
@@ -314,13 +304,5 @@ async def es_alias(
     async with near_names(call.backend):
         await call.backend.write("POST", "/_aliases", body={"actions": actions})
     names = list(dict.fromkeys(change.alias for change in parsed))
-    found: dict[str, list[str]] = {}
-    for name in names[:20]:
-        try:
-            answer = await call.backend.read("GET", path("_alias", name))
-        except ElasticsearchError as error:
-            if error.status != 404:
-                raise
-            answer = {}
-        found[name] = sorted(answer)
+    found = {name: sorted(await call.backend.find(path("_alias", name)) or ()) for name in names[:20]}
     return {"aliases": found} if len(names) <= 20 else {"aliases": found, "note": "only the first 20 aliases are shown"}

@@ -306,16 +306,8 @@ def _united(answer: Mapping[str, Any]) -> dict[str, str]:
 
 
 _TELLING = (
-    "format",
-    "analyzer",
-    "search_analyzer",
-    "normalizer",
-    "dims",
-    "similarity",
-    "path",
-    "scaling_factor",
-    "null_value",
-)
+    "format", "analyzer", "search_analyzer", "normalizer", "dims", "similarity", "path", "scaling_factor", "null_value",
+)  # fmt: skip
 """Parameters that change what a query of the field means."""
 
 
