@@ -50,45 +50,28 @@ async def test_health_of_a_well_cluster(client: Client, elasticsearch: Elasticse
     assert 0 < node["heap_percent"] < 100 and node["disk_free_bytes"] > 0
 
 
-async def test_health_says_why_replicas_are_missing(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    elasticsearch.request("PUT", "/books", {"settings": {"number_of_replicas": 1}})
-    health = await health_of(client)
-    assert health["status"] == "yellow"
-    (finding,) = health["findings"]
-    assert "1 replica shards are unassigned: there is one data node" in finding
-    assert "number_of_replicas to 0" in finding
-
-
-async def test_health_says_why_data_is_missing(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    settings = {"number_of_replicas": 0, "index.routing.allocation.require.rack": "nowhere"}
-    elasticsearch.request("PUT", "/books?wait_for_active_shards=0", {"settings": settings})
-    health = await health_of(client)
-    assert health["status"] == "red"
-    (finding,) = health["findings"]
-    assert finding.startswith("shards_availability: This cluster has 1 unavailable primary shard.")
-    assert "[books]" in finding and "allocat" in finding
-
-
-async def test_health_explains_shards_and_tells_what_is_asked_for(
+async def test_health_says_why_shards_are_missing_and_what_is_asked_for(
     client: Client, elasticsearch: ElasticsearchNode
 ) -> None:
-    for name in "abcd":
-        settings = {"number_of_replicas": 1, "index.routing.allocation.require.rack": "nowhere"}
-        elasticsearch.request("PUT", f"/{name}?wait_for_active_shards=0", {"settings": settings})
     elasticsearch.request("PUT", "/e", {"settings": {"number_of_replicas": 1}})
+    health = await health_of(client)
+    (finding,), (replica,) = health["findings"], health["unassigned"]
+    assert health["status"] == "yellow" and "number_of_replicas to 0" in finding
+    assert "1 replica shards are unassigned: there is one data node" in finding
+    assert "e shard 0 (replica)" in replica and "a copy of it is there already" in replica
+    for name in "abcd":
+        settings = {"number_of_replicas": 0, "index.routing.allocation.require.rack": "nowhere"}
+        elasticsearch.request("PUT", f"/{name}?wait_for_active_shards=0", {"settings": settings})
     sections = ["tasks", "pending_tasks", "hot_threads", "ilm", "snapshots"]
     health = await ok(client, "es_health", about=sections)
+    finding = next(line for line in health["findings"] if line.startswith("shards_availability: This cluster has 4 "))
+    assert health["status"] == "red" and "[a, b, c, d]" in finding and "allocat" in finding
     assert len(health["unassigned"]) == 4 and health["unassigned"][3] == "and shards of 2 more indices"
     assert health["unassigned"][0].startswith("a shard 0 (primary) has been unassigned since 2")
     assert "on 1 of 1 nodes the filters of index.routing.allocation" in health["unassigned"][0]
     assert list(health["about"]) == sections
     assert "there is no snapshot repository" in health["about"]["snapshots"][0]
     assert "has no lifecycle management" in health["about"]["ilm"][0]
-    for name in "abcd":
-        elasticsearch.request("DELETE", f"/{name}")
-    health = await ok(client, "es_health")
-    (replica,) = health["unassigned"]
-    assert "e shard 0 (replica)" in replica and "a copy of it is there already" in replica
 
 
 async def test_indices(client: Client, elasticsearch: ElasticsearchNode) -> None:
