@@ -48,12 +48,14 @@ def elasticsearch(node: ElasticsearchNode) -> ElasticsearchNode:
 
 
 @pytest.fixture
-def start(node: ElasticsearchNode, tmp_path: Path) -> Iterator[Start]:
-    """Starts sidecars: start(**settings). They are ended with the test."""
+def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
+    """Starts sidecars: start(**settings), of the node where these name no other. They are ended with the test."""
     with ExitStack() as stack:
 
         def start_sidecar(*, ready: bool = True, **env: str) -> Sidecar:
-            settings = {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port)} | env
+            if env.keys().isdisjoint({"ES_PORT", "ES_HOSTS", "ES_CLOUD_ID"}):
+                env["ES_PORT"] = str(request.getfixturevalue("node").port)
+            settings = {"ES_HOST": "127.0.0.1"} | env
             sidecar = stack.enter_context(Sidecar("servers.elasticsearch", settings, tmp_path))
             if ready:
                 sidecar.wait_until_ready()

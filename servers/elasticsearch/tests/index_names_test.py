@@ -442,25 +442,25 @@ async def asked(start: Start) -> AsyncIterator[tuple[FakeElasticsearch, Client]]
 ALL = "app-1,app-2,app-logs"
 
 
-@pytest.mark.parametrize(
-    ("language", "query", "place", "sent"),
-    [
+def statement(language: str, query: str) -> dict[str, str]:
+    """Return arguments of es_query; EQL has the indices beside a query."""
+    given = {"query": "any where true", "index": query} if language == "eql" else {"query": query}
+    return {"language": language} | given
+
+
+async def test_statements_read_only_what_is_inside(asked: tuple[FakeElasticsearch, Client]) -> None:
+    fake, client = asked
+    for language, query, place, sent in (
         ("esql", "FROM app-1 | LIMIT 1", "/_query", "FROM app-1 | LIMIT 1"),
         ("esql", "from * metadata _id | stats n = count(*)", "/_query", f"from {ALL} metadata _id "),
         ("esql", "FROM app-l*, app-1 | LIMIT 1", "/_query", "FROM app-1,app-logs | LIMIT 1"),
         ("esql", "FROM logs", "/_query", "FROM logs"),
         ("sql", "SELECT n FROM \"app*\" WHERE x = 'FROM canary'", "/_sql", f'SELECT n FROM "{ALL}" WHERE x'),
         ("eql", "*", f"/{ALL}/_eql/search", "any where true"),
-    ],
-)
-async def test_statements_read_only_what_is_inside(
-    asked: tuple[FakeElasticsearch, Client], language: str, query: str, place: str, sent: str
-) -> None:
-    fake, client = asked
-    found = {"query": "any where true", "index": query} if language == "eql" else {"query": query}
-    await ok(client, "es_query", language=language, **found)
-    request = next(r for r in reversed(fake.requests) if unquote(r.path).startswith(place))
-    assert json.loads(request.body)["query"].startswith(sent)
+    ):
+        await ok(client, "es_query", **statement(language, query))
+        request = next(r for r in reversed(fake.requests) if unquote(r.path).startswith(place))
+        assert json.loads(request.body)["query"].startswith(sent)
 
 
 async def test_statements_that_read_something_outside_are_not_sent(asked: tuple[FakeElasticsearch, Client]) -> None:
@@ -477,8 +477,7 @@ async def test_statements_that_read_something_outside_are_not_sent(asked: tuple[
         ("eql", "all-logs"),
         ("eql", "r:app-1"),
     ):
-        given = {"query": "any where true", "index": query} if language == "eql" else {"query": query}
-        text = await error(client, "es_query", language=language, **given)
+        text = await error(client, "es_query", **statement(language, query))
         assert "index that this server may touch" in text, query
     assert {r.path.split("/")[1].partition("?")[0] for r in fake.requests} == {"", "_xpack", "_resolve"}
 

@@ -40,7 +40,7 @@ def described(folder: Path) -> set[Described]:
 
 @cache
 def surface() -> list[Described]:
-    """Every request of the REST API: of 8.19 as the installed client has it, and what 9 has besides."""
+    """Every request of the REST API: of 8.19 as the installed client has it, and what 9 has besides, if it may be sent."""
     found = described(Path(str(elasticsearch.__file__)).parent / "_sync/client")
     for line in (Path(__file__).parent / "endpoints_of_9.txt").read_text().splitlines():
         request, parameters, body = line.split("|")

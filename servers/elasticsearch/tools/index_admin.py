@@ -22,7 +22,7 @@ from servers.elasticsearch.policy.index_names import (
     write_target,
 )
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
-from servers.elasticsearch.policy.query_bodies import check_pipeline, refuse_scripts
+from servers.elasticsearch.policy.query_bodies import check_pipeline, entries, refuse_scripts
 
 Kind = Literal[
     "index", "mapping", "settings", "data_stream", "template", "component_template", "pipeline", "lifecycle_policy"
@@ -202,7 +202,7 @@ def merged(old: Any, new: Any) -> Any:
 
 def _refuse_percolators(definition: Any) -> None:
     """Raise ToolError for a dynamic template that may make a field of queries, which the document that makes it holds."""
-    for key, part in _entries(definition):
+    for key, part in entries(definition):
         if key == "dynamic_templates" and MAY_PERCOLATE.search(to_json(part)):
             raise ToolError("a dynamic template can't make fields of type percolator here; nothing was done")
 
@@ -218,20 +218,9 @@ def _check_patterns(backend: ScopedElasticsearch, definition: dict[str, Any]) ->
             raise backend.scope.outside(pattern)
 
 
-def _entries(definition: Any) -> Iterator[tuple[str, Any]]:
-    """Return each key of the objects in a definition, at any depth, with its value."""
-    if isinstance(definition, list):
-        for part in definition:
-            yield from _entries(part)
-    elif isinstance(definition, dict):
-        for key, part in definition.items():
-            yield key, part
-            yield from _entries(part)
-
-
 def _looked_up(definition: Any) -> Iterator[Any]:
     """Return the indices of runtime fields of type lookup, as they are given. The definition of a field is an object."""
-    return (part for key, part in _entries(definition) if key == "target_index" and not isinstance(part, dict))
+    return (part for key, part in entries(definition) if key == "target_index" and not isinstance(part, dict))
 
 
 async def _check_names(backend: ScopedElasticsearch, definition: Any) -> None:
