@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from pathlib import Path
 
 import pytest
 from mcp import Client
@@ -190,12 +189,6 @@ async def test_partial_results_are_told(asked: tuple[FakeElasticsearch, Client])
     assert "took too long" in await error(client, "es_query", query="running where true", **eql)
     assert fake.newest("/_eql/search/").method == "DELETE"
     assert "wait_for_completion_timeout" not in json.loads(fake.newest("/my-index/_eql/search").body)
-
-
-async def test_a_cluster_without_them_lists_no_tool_for_them(start: Start, tmp_path: Path) -> None:
-    async with Client(start().url + "/mcp") as client:
-        assert "es_query" not in [tool.name for tool in (await client.list_tools()).tools]
-        assert "this cluster has no esql" in await error(client, "es_query", query="FROM a")
 
 
 async def test_serverless_has_query_languages(start: Start) -> None:

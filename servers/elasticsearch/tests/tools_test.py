@@ -21,6 +21,7 @@ SETTINGS: dict[str, str] = {"MCP_ALLOW_WRITES": "true"}
 async def test_the_list_of_tools(client: Client) -> None:
     tools = {t.name: t for t in (await client.list_tools()).tools}
     assert sorted(tools) == sorted(READING + WRITING)
+    assert "this cluster has no esql" in await error(client, "es_query", query="FROM a")
     for name, tool in tools.items():
         assert tool.title and tool.description and tool.output_schema and tool.annotations
         assert tool.annotations.read_only_hint is (name in READING)
