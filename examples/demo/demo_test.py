@@ -49,7 +49,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         def start(role: str, **env: str) -> Role:
             process = Role(role, tmp_path, {"REDIS_HOST": "127.0.0.1", "ES_HOST": "127.0.0.1"} | env)
             stack.enter_context(process)
-            process.wait_until(lambda: process.get("/health")[0] == 200, 30)
+            process.wait_until(lambda: process.get("/health")[0] == 200)
             return process
 
         yield start
@@ -61,8 +61,8 @@ def test_jobs_flow_from_the_orchestrator_to_the_page(start: Start) -> None:
     assert ui.get("/")[0] == 503, "without stores the page says so"
     with RedisServer(int(ports["REDIS_PORT"])), ElasticsearchNode(int(ports["ES_PORT"])) as elasticsearch:
         # Both were away: they are taken up as they come.
-        orchestrator.wait_until(lambda: orchestrator.metric("demo_jobs_queued_total") >= 2, 30)
-        worker.wait_until(lambda: worker.metric("demo_jobs_done_total") >= 2, 60)
+        orchestrator.wait_until(lambda: orchestrator.metric("demo_jobs_queued_total") >= 2)
+        worker.wait_until(lambda: worker.metric("demo_jobs_done_total") >= 2)
         assert worker.metric("demo_job_seconds_count") >= 2
         assert orchestrator.metric("process_cpu_seconds_total") > 0
         elasticsearch.request("POST", "/demo-results/_refresh")

@@ -32,14 +32,7 @@ async def _complete(call: Call[ScopedElasticsearch], typed: str) -> Sequence[str
 
 
 RESOURCES = Resources(
-    fixed=[
-        Resource(
-            "es://cluster",
-            "State of the cluster",
-            "The cluster's state and what is wrong",
-            _cluster,
-        )
-    ],
+    fixed=[Resource("es://cluster", "State of the cluster", "The cluster's state and what is wrong", _cluster)],
     templates=[
         Template(
             "es://index/",

@@ -56,7 +56,7 @@ async def test_the_modules_of_a_call_are_those_of_the_document(
             sidecar.signal(signal.SIGUSR1)
             answer = await client.call_tool(tool, arguments)
             sidecar.signal(signal.SIGUSR2)
-            sidecar.wait_until(record.exists, 30)
+            sidecar.wait_until(record.exists)
     assert answer.content
     path, leaves = documented(server, "The path of a call"), documented(server, "Leaves")
     assert sorted(record.read_text().split()) == sorted(path + leaves)

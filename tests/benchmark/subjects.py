@@ -70,8 +70,8 @@ class Running(Process):
         except OSError:
             return False
 
-    def until_ready(self, timeout: float = 120) -> None:
-        self.wait_until(self.answers, timeout)
+    def until_ready(self) -> None:
+        self.wait_until(self.answers)
 
     def cpu(self) -> float:
         """CPU seconds of it and its children so far, by proc(5)."""

@@ -90,7 +90,7 @@ def test_a_password_of_any_characters(chart: Chart, tmp_path: Path, end: str) ->
     """Also with a newline at its end, as a Secret has it that is made of a file."""
     pod = Pod(chart, tmp_path / "pod", password=PASSWORD + end)
     with pod.redis() as redis:
-        redis.wait_until(pod.is_ready, 30)
+        redis.wait_until(pod.is_ready)
         assert "entry point of: redis-server" in redis.log.read_text()
         assert pod.cli("ping").startswith("NOAUTH")
         with pod.sidecar(tmp_path) as sidecar:
@@ -101,7 +101,7 @@ def test_acl_users_over_tls(chart: Chart, tmp_path: Path) -> None:
     pod = Pod(chart, tmp_path / "pod", *ACL, *TLS, password=PASSWORD.replace(" ", "_"))
     tls = ("--tls", "--cacert", str(pod.authority.file), "-h", "localhost")
     with pod.redis() as redis:
-        redis.wait_until(pod.is_ready, 30)
+        redis.wait_until(pod.is_ready)
         assert pod.cli("ping") == "", "nobody comes without TLS"
         assert pod.cli(*tls, "ping").startswith("NOAUTH")
         assert pod.cli(*tls, "--user", "reader", "--pass", "r", "set", "a", "1").startswith("NOPERM")
@@ -112,7 +112,7 @@ def test_acl_users_over_tls(chart: Chart, tmp_path: Path) -> None:
 def test_an_empty_password_is_refused(chart: Chart, tmp_path: Path) -> None:
     pod = Pod(chart, tmp_path / "pod", password="")
     with pod.redis() as redis:
-        redis.wait_until(lambda: not redis.running, 30)
+        redis.wait_until(lambda: not redis.running)
         assert "global.redis.auth has an empty password" in redis.log.read_text()
 
 
@@ -120,5 +120,5 @@ def test_an_empty_password_is_refused(chart: Chart, tmp_path: Path) -> None:
 def test_a_users_file_that_leaves_the_default_user_open_is_refused(chart: Chart, tmp_path: Path, users: str) -> None:
     pod = Pod(chart, tmp_path / "pod", *ACL, password="b", users=users)
     with pod.redis() as redis:
-        redis.wait_until(lambda: not redis.running, 30)
+        redis.wait_until(lambda: not redis.running)
         assert "user default off" in redis.log.read_text()

@@ -94,7 +94,7 @@ def target_of(config: Path, folder: Path) -> dict[str, Any]:
         return bool(found) and bool(found[0]["lastError"] or found[0]["lastSamplesScraped"])
 
     with Process("vmagent", [str(program("VMAGENT")), *words], folder / "vmagent.log") as agent:
-        agent.wait_until(known, 60)
+        agent.wait_until(known)
     return found[0]
 
 

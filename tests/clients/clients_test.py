@@ -272,7 +272,7 @@ def test_a_client_does_all(
                 elif step == "cancelled":
                     # The server has ended the call, and not only the client its waiting.
                     log = server.log if transport == "http" else driver.log
-                    server.wait_until(partial(more_than, before, log), 60)
+                    server.wait_until(partial(more_than, before, log))
                     driver.go_on()
                 seen = driver.read()
                 assert "saw" in seen, (case.get("version"), step, seen)

@@ -71,7 +71,7 @@ async def test_a_store_that_comes_later_makes_it_ready_and_calls_are_counted(
     alone: Server, store_away: Store, mode: str
 ) -> None:
     with store_away.process():
-        alone.wait_until(lambda: alone.status("/ready") == 200, 120)
+        alone.wait_until(lambda: alone.status("/ready") == 200)
         async with Client(alone.url + "/mcp", mode=mode) as client:
             result = await client.call_tool(store_away.tool, {})
         assert not result.is_error, result.content
@@ -83,7 +83,7 @@ async def test_a_store_that_comes_later_makes_it_ready_and_calls_are_counted(
         if sample.name == "mcp_tool_calls_total"
     }
     assert (store_away.tool, "ok") in counted
-    alone.wait_until(lambda: alone.status("/ready") == 503, 120)
+    alone.wait_until(lambda: alone.status("/ready") == 503)
     assert alone.status("/health") == 200, "a store that is away restarts no server"
 
 
@@ -149,7 +149,7 @@ def test_the_token_opens_and_can_change(guarded: Server, root: Path) -> None:
     assert guarded.ask("/mcp", PING, {"Authorization": f"Bearer {TOKEN}", "Host": "store-mcp:9000"}).status == 200
     (root / "token").write_text("an0ther-token\n")
     new = {"Authorization": "Bearer an0ther-token"}
-    guarded.wait_until(lambda: guarded.ask("/mcp", PING, new).status == 200, 120)
+    guarded.wait_until(lambda: guarded.ask("/mcp", PING, new).status == 200)
 
 
 def test_logs_are_json_and_hold_no_secret(guarded: Server) -> None:

@@ -59,7 +59,7 @@ class Server(Container):
 
     def start(self) -> None:
         super().start()
-        self.wait_until(lambda: self.status("/health") == 200, 120)
+        self.wait_until(lambda: self.status("/health") == 200)
 
     def ask(
         self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, method: str | None = None

@@ -29,7 +29,7 @@ class Listening(Process):
 
     def start(self) -> None:
         super().start()
-        self.wait_until(lambda: accepts(self._port), 60)
+        self.wait_until(lambda: accepts(self._port))
 
 
 def store(port: int, folder: Path, kind: str) -> Store:

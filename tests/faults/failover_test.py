@@ -92,9 +92,9 @@ def test_sentinels_promote_a_replica(tmp_path: Path) -> None:
         with load.running():
             wait_until(lambda: follower.llen("done") > 50)
             master.stop()
-            wait_until(lambda: follower.info("replication")["role"] == "master", 60)
+            wait_until(lambda: follower.info("replication")["role"] == "master")
             now = len(load.good)
-            wait_until(lambda: len(load.good) > now + 50, 60)
+            wait_until(lambda: len(load.good) > now + 50)
         load.check(Counter(follower.lrange("done", 0, -1)), kept=False)
         sidecar.wait_until_ready()
 
@@ -111,7 +111,7 @@ def test_a_slot_of_a_cluster_moves(tmp_path: Path) -> None:
             wait_until(lambda: len(load.good) > 50)
             cluster.migrate("moving")
             now = len(load.good)
-            wait_until(lambda: len(load.good) > now + 50, 60)
+            wait_until(lambda: len(load.good) > now + 50)
         (first, *done) = [name.decode() for name in cluster.client.lrange("moving", 0, -1)]
         assert first == "first"
         load.check(Counter(done))
@@ -125,13 +125,13 @@ def test_elasticsearch_starts_anew(tmp_path: Path) -> None:
             sidecar.wait_until_ready()
             load = Load(sidecar, "es_index", lambda name: {"index": "books", "document": {"name": name}})
             with load.running():
-                sidecar.wait_until(lambda: len(load.good) > 50, 60)
+                sidecar.wait_until(lambda: len(load.good) > 50)
                 node.stop()
-                sidecar.wait_until(lambda: sidecar.get("/ready")[0] == 503, 60)
+                sidecar.wait_until(lambda: sidecar.get("/ready")[0] == 503)
                 assert sidecar.get("/health")[0] == 200
                 node.start()
                 now = len(load.good)
-                sidecar.wait_until(lambda: len(load.good) > now + 50, 120)
+                sidecar.wait_until(lambda: len(load.good) > now + 50)
             node.request("POST", "/books/_refresh")
             found = node.request("POST", "/books/_search", {"size": 10_000, "_source": ["name"]})["hits"]["hits"]
             load.check(Counter(hit["_source"]["name"] for hit in found))

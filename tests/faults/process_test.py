@@ -56,12 +56,12 @@ def test_file_descriptors_run_out_and_come_back(server: RedisServer, redis: Redi
         for _ in range(3):
             # More clients than there are descriptors; the kernel accepts them all the same.
             idle = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(120)]
-            running.wait_until(lambda: "out of system resource" in running.log.read_text(), 120)
+            running.wait_until(lambda: "out of system resource" in running.log.read_text())
             for connection in idle:
                 connection.close()
-            running.wait_until(lambda: running.get("/health")[0] == 200, 120)
+            running.wait_until(lambda: running.get("/health")[0] == 200)
             assert running.call("redis_read", key="k")["structuredContent"]["value"] == "v"
-        running.wait_until(lambda: len(list(Path(f"/proc/{running.pid}/fd").iterdir())) < 24, 120)
+        running.wait_until(lambda: len(list(Path(f"/proc/{running.pid}/fd").iterdir())) < 24)
 
 
 JUMPING = """
@@ -86,7 +86,7 @@ def test_a_clock_that_jumps_changes_no_call(server: RedisServer, redis: Redis, t
             caller = threading.Thread(target=lambda: answers.append(running.call("redis_read", key="k")))  # noqa: B023
             with server.silent():
                 caller.start()
-                running.wait_until(lambda: "mcp_tool_calls_under_way 1.0" in running.get("/metrics")[1], 120)
+                running.wait_until(lambda: "mcp_tool_calls_under_way 1.0" in running.get("/metrics")[1])
                 running.signal(signal.SIGUSR1)
             caller.join(60)
             assert answers[0]["structuredContent"]["value"] == "v"
@@ -148,7 +148,7 @@ def test_sigterm_under_load_loses_no_answer(server: RedisServer, redis: Redis, t
         workers = [threading.Thread(target=load, args=(n,)) for n in range(6)]
         for worker in workers:
             worker.start()
-        running.wait_until(lambda: redis.llen("done") > 50 * (number + 1), 120)
+        running.wait_until(lambda: redis.llen("done") > 50 * (number + 1))
         running.signal(signal.SIGTERM)
         assert running.wait(60) == 0
         stop.set()
@@ -172,7 +172,7 @@ def test_a_store_that_can_not_save_takes_no_writes_and_says_so(tmp_path: Path) -
         in_the_way.unlink(missing_ok=True)
         (in_the_way / "folder").mkdir(parents=True)
         redis.bgsave()
-        running.wait_until(lambda: redis.info("persistence")["rdb_last_bgsave_status"] != "ok", 120)
+        running.wait_until(lambda: redis.info("persistence")["rdb_last_bgsave_status"] != "ok")
         for _ in range(TIMES):
             answer = running.call("redis_write", key="k", value="new")
             assert answer["isError"] and "MISCONF" in answer["content"][0]["text"], answer

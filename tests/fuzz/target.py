@@ -184,11 +184,11 @@ class Target(ABC):
     def holding(self) -> Holding:
         """Return what the process holds while nobody is connected."""
         self._connection.close()
-        self.sidecar.wait_until(lambda: "mcp_tool_calls_under_way 0.0" in self.sidecar.get("/metrics")[1], 30)
+        self.sidecar.wait_until(lambda: "mcp_tool_calls_under_way 0.0" in self.sidecar.get("/metrics")[1])
         time.sleep(0.5)  # connections that were closed are seen so
         known = len(self._lines())
         self.sidecar.signal(signal.SIGUSR1)
-        self.sidecar.wait_until(lambda: len(self._lines()) > known, 30)
+        self.sidecar.wait_until(lambda: len(self._lines()) > known)
         told = json.loads(self._lines()[-1])
         process = Path(f"/proc/{self.sidecar.pid}")
         resident = int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

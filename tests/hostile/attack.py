@@ -149,7 +149,7 @@ class Server(Process):
         if self._group:
             self._limited.enter_context(self._group)
         super().__enter__()
-        self.wait_until(lambda: get(self.port, "/ready")[0] == 200, 120)
+        self.wait_until(lambda: get(self.port, "/ready")[0] == 200)
         return self
 
     def __exit__(self, *details: Any) -> None:

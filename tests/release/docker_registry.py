@@ -43,7 +43,7 @@ class DockerRegistry(Process):
 
     def start(self) -> None:
         super().start()
-        self.wait_until(self._answers, 60)
+        self.wait_until(self._answers)
 
     def _answers(self) -> bool:
         """Return whether it is this registry that listens: without a login it says 401, and still what it is."""

@@ -186,7 +186,7 @@ def test_an_issuers_keys_from_a_file_that_changes(start: Start, issuer: Issuer, 
     assert ask(url, message("ping"), Authorization=f"Bearer {other}")[0] == 401
     file.write_text(json.dumps({"keys": [public_jwk(key, kid="second")]}))
     # Keys are looked for again after a pause, at the next token that names one unknown.
-    sidecar.wait_until(lambda: ask(url, message("ping"), Authorization=f"Bearer {other}")[0] == 200, 60)
+    sidecar.wait_until(lambda: ask(url, message("ping"), Authorization=f"Bearer {other}")[0] == 200)
 
 
 def ping(sidecar: Sidecar, identity: Identity | None = None) -> tuple[int, str]:
@@ -220,7 +220,7 @@ def test_tls_with_certificates_of_clients_and_their_rotation(start: Start, tmp_p
     second.file.replace(authorities)
     assert sidecar.get("/health")[0] == 0, "the old authority has not signed the new certificate"
     sidecar.authority = authorities
-    sidecar.wait_until(lambda: sidecar.get("/health")[0] == 200, 10)
+    sidecar.wait_until(lambda: sidecar.get("/health")[0] == 200)
     assert ping(sidecar, stranger)[0] == 200
     assert ping(sidecar, assistant)[0] == 0
 
@@ -293,7 +293,7 @@ def test_a_client_that_does_not_read_is_closed(start: Start, redis: RedisServer)
         for _ in range(8):
             connection.sendall(JSON + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         assert established(sidecar, client)
-        sidecar.wait_until(lambda: not established(sidecar, client), 300)
+        sidecar.wait_until(lambda: not established(sidecar, client))
     assert sidecar.get("/health")[0] == 200
 
 
@@ -301,7 +301,7 @@ def test_more_requests_than_there_may_be(start: Start) -> None:
     sidecar = start(MCP_MAX_CONNECTIONS="8")
     begun = JSON + b"Content-Length: 9\r\n\r\n{"
     held = [trickle(sidecar, begun) for _ in range(8)]
-    sidecar.wait_until(lambda: sidecar.post(message("ping"))[0] == 503, 30)
+    sidecar.wait_until(lambda: sidecar.post(message("ping"))[0] == 503)
     status, headers, answer = ask(sidecar.url + "/mcp", message("ping"))
     assert status == 503 and headers["Retry-After"] == "1" and "try again" in answer["error"]["message"]
     idle = [trickle(sidecar, b"") for _ in range(16)]
@@ -309,10 +309,10 @@ def test_more_requests_than_there_may_be(start: Start) -> None:
     assert sidecar.get("/ready")[0] == 200
     assert 'mcp_http_requests_rejected_total{reason="busy"}' in sidecar.get("/metrics")[1]
     idle += [trickle(sidecar, b"") for _ in range(48)]
-    sidecar.wait_until(lambda: sidecar.get("/health")[0] == 503, 30)  # the bound of all connections
+    sidecar.wait_until(lambda: sidecar.get("/health")[0] == 503)  # the bound of all connections
     for connection in held + idle:
         connection.close()
-    sidecar.wait_until(lambda: sidecar.get("/health")[0] == 200, 30)
+    sidecar.wait_until(lambda: sidecar.get("/health")[0] == 200)
     assert sidecar.post(message("ping"))[0] == 200
 
 
@@ -349,7 +349,7 @@ def test_headers_that_are_too_long(start: Start, line: bytes) -> None:
         with suppress(ConnectionError):
             for _ in range(2000):
                 connection.sendall(line)
-        sidecar.wait_until(lambda: over(connection), 60)
+        sidecar.wait_until(lambda: over(connection))
     assert sidecar.get("/health")[0] == 200
     with socket.create_connection(("127.0.0.1", sidecar.port)) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-B: " + b"a" * 65536)

@@ -135,12 +135,12 @@ def test_redis(secrets: Secrets, tmp_path: Path) -> None:
             file = secrets.file("password", password)
             sidecar = stack.enter_context(Sidecar("servers.redis", base | {"REDIS_PASSWORD_FILE": file}, tmp_path))
             wanted = '"state":"up"' if password == canary("redis") else "refuses our login"
-            sidecar.wait_until(lambda s=sidecar, w=wanted: w in s.get("/health")[1], 60)  # type: ignore[misc]
+            sidecar.wait_until(lambda s=sidecar, w=wanted: w in s.get("/health")[1])  # type: ignore[misc]
             provoke(sidecar, canary("reader"), calls)
             look(sidecar)
         # The store goes away, and the secrets do.
         server.stop()
-        sidecar.wait_until(lambda: "can't be reached" in sidecar.get("/health")[1], 60)
+        sidecar.wait_until(lambda: "can't be reached" in sidecar.get("/health")[1])
         for path in (tmp_path / "secrets").iterdir():
             path.unlink()
         provoke(sidecar, canary("reader"), calls)

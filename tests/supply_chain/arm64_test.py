@@ -138,7 +138,7 @@ async def test_it_starts_on_arm64(server: str, tmp_path: Path) -> None:
     with RedisServer() as redis:
         env |= {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port), "ES_HOST": "127.0.0.1", "ES_PORT": "1"}
         with Process(server, [*python, *image.command[1:]], tmp_path / "log", env) as process:
-            process.wait_until(lambda: health(url) is not None, 400)
+            process.wait_until(lambda: health(url) is not None)
             answer = health(url)
             assert answer and answer["status"] == "ok"
             if server == "redis":

@@ -27,7 +27,6 @@ class ElasticsearchNode(Process):
         port: int | None = None,
         cluster: str = "elasticsearch",
         settings: Mapping[str, Any] | None = None,
-        start_timeout: float = 90,
         heap: str = "256m",
         opensearch: Literal[2, 3] | None = None,
     ) -> None:
@@ -36,7 +35,6 @@ class ElasticsearchNode(Process):
             port: of HTTP; None for a free one
             cluster: the cluster's name
             settings: further settings of elasticsearch.yml or opensearch.yml, by their dotted names
-            start_timeout: seconds until it must be ready
             heap: the size of Java's heap, as Java takes it
             opensearch: None for Elasticsearch; else the version of OpenSearch that runs in its place
         """
@@ -44,7 +42,6 @@ class ElasticsearchNode(Process):
         source = program(f"OPENSEARCH{opensearch}_HOME" if opensearch else "ELASTICSEARCH_HOME").parent
         self.port = port or free_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{name}."))
-        self._start_timeout = start_timeout
         home = self.folder / "home"
         _link(source, home)
         config = self.folder / "config"
@@ -96,7 +93,7 @@ class ElasticsearchNode(Process):
         """
         try:
             super().start()
-            self.wait_until(self._serves, self._start_timeout)
+            self.wait_until(self._serves)
         except BaseException:
             self.__exit__()
             raise

@@ -13,6 +13,10 @@ from typing import TypeVar
 P = TypeVar("P", bound="Process")
 
 
+PATIENCE = 600
+"""Seconds after which what was waited for will not come: a busy machine may take long for anything."""
+
+
 class StartError(Exception):
     """A process that did not start; the message has the last lines of what it said."""
 
@@ -103,18 +107,18 @@ class Process:
         """The last lines of its output."""
         return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
 
-    def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
+    def wait_until(self, ready: Callable[[], bool]) -> None:
         """Waits until it is ready.
 
         Raises:
-            StartError: it ended, or was not ready in time.
+            StartError: it ended, or was not ready within PATIENCE seconds.
         """
-        end = time.monotonic() + timeout
+        end = time.monotonic() + PATIENCE
         while not ready():
             if not self.running:
                 raise StartError(f"{self.name} ended with exit code {self.exit_code}:\n{self.tail()}")
             if time.monotonic() > end:
-                raise StartError(f"{self.name} was not ready within {timeout:g} s:\n{self.tail()}")
+                raise StartError(f"{self.name} was not ready within {PATIENCE} s:\n{self.tail()}")
             time.sleep(0.05)
 
     def signal(self, number: int) -> None:

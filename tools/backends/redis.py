@@ -58,7 +58,7 @@ class RedisServer(Process):
 
     def start(self) -> None:
         super().start()
-        self.wait_until(self._answers, 20)
+        self.wait_until(self._answers)
 
     def _answers(self) -> bool:
         try:

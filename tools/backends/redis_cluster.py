@@ -8,14 +8,14 @@ from typing import Any
 from redis import Redis, RedisCluster
 from redis.exceptions import RedisError
 
-from tools.backends.process import free_port
+from tools.backends.process import PATIENCE, free_port
 from tools.backends.redis import RedisServer
 
 SLOTS = 16384
 
 
-def wait_until(true: Callable[[], Any], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
+def wait_until(true: Callable[[], Any]) -> None:
+    end = time.monotonic() + PATIENCE
     while True:
         try:
             if true():

@@ -57,11 +57,11 @@ class Sidecar(Process):
 
     def start(self) -> None:
         super().start()
-        self.wait_until(lambda: self.get("/health")[0] == 200, 30)
+        self.wait_until(lambda: self.get("/health")[0] == 200)
 
-    def wait_until_ready(self, timeout: float = 30) -> None:
+    def wait_until_ready(self) -> None:
         """Waits until its store serves."""
-        self.wait_until(lambda: self.get("/ready")[0] == 200, timeout)
+        self.wait_until(lambda: self.get("/ready")[0] == 200)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Status and body of a GET; status 0 when nobody answers."""

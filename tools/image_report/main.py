@@ -72,7 +72,7 @@ def start(name: str, image: Image, root: Path, folder: Path) -> tuple[float, flo
     env = {"MCP_HOST": "127.0.0.1", "MCP_PORT": str(port)}
     began = time.monotonic()
     with Container(name, image, root, env, folder / f"{name}-{port}.log") as container:
-        container.wait_until(lambda: answers(f"http://127.0.0.1:{port}/health"), 60)
+        container.wait_until(lambda: answers(f"http://127.0.0.1:{port}/health"))
         seconds = time.monotonic() - began
         cpu, _ = usage(container)
         time.sleep(1)

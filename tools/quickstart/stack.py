@@ -72,7 +72,7 @@ class Stack:
         for process, port in zip(
             self.processes[-2:], (self.ports.redis_mcp, self.ports.elasticsearch_mcp), strict=True
         ):
-            process.wait_until(lambda port=port: ready(port), 60)  # type: ignore[misc]
+            process.wait_until(lambda port=port: ready(port))  # type: ignore[misc]
 
     def _add(self, process: Process) -> None:
         self._stack.enter_context(process)

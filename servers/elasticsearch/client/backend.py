@@ -424,6 +424,15 @@ class ElasticsearchBackend:
             raise BackendError(f"{answer.address} answers, but not as Elasticsearch does: check for a proxy in between")
         return value
 
+    async def find(self, path: str, answers: Sequence[str] = ()) -> Any | None:
+        """Read what is at a path by GET, as `read` does; None if nothing is there (404)."""
+        try:
+            return await self.read("GET", path, answers=answers)
+        except ElasticsearchError as error:
+            if error.status != 404:
+                raise
+            return None
+
     async def _probe_page(self, path: str, params: Mapping[str, str], body: Json, many: int) -> None:
         """Ask for the first hits of a large page alone, if its answer may be too long to be read.
 
@@ -576,11 +585,7 @@ class ElasticsearchBackend:
         try:
             if self._versioned:
                 response = await self._client.perform_request(
-                    request.method,
-                    request.target,
-                    headers=headers,
-                    body=request.content,
-                    endpoint_id=request.endpoint,
+                    request.method, request.target, headers=headers, body=request.content, endpoint_id=request.endpoint
                 )
                 meta, content = response.meta, response.body
             else:

@@ -110,7 +110,7 @@ async def write_target(backend: ScopedElasticsearch, name: str, *, create: bool 
             if backend.scope:
                 await _inside(backend, [name])
             else:
-                await _reached(backend, name, "open")
+                await resolve(backend, name, "open")
         except ElasticsearchError as error:
             if not (create and error.type == "index_not_found_exception"):
                 raise
@@ -188,7 +188,7 @@ async def inside(backend: ScopedElasticsearch, expression: str, expand: str = "o
     exact = await _inside(backend, [part for part in parts if not _several(part) and not part.startswith("-")])
     if not any(map(_several, parts)):
         return exact
-    reached = await _reached(backend, ",".join(parts), expand)
+    reached = await resolve(backend, ",".join(parts), expand)
     streams = await _streams(backend) if backend.scope else frozenset()
     return [found for found in reached if _is_inside(backend, found, streams)]
 
@@ -207,7 +207,7 @@ async def _inside(backend: ScopedElasticsearch, names: Sequence[str]) -> list[Re
     if not names:
         return []
     try:
-        reached = await _reached(backend, ",".join(names), "all")
+        reached = await resolve(backend, ",".join(names), "all")
     except ElasticsearchError as error:
         if error.type == "index_not_found_exception" and not backend.scope.has(error.index or ""):
             raise backend.scope.outside(error.index or names[0]) from None
@@ -221,12 +221,8 @@ async def _inside(backend: ScopedElasticsearch, names: Sequence[str]) -> list[Re
     return reached
 
 
-async def reached_by(backend: ScopedElasticsearch, name: str) -> list[Reached]:
-    """Return what an exact name leads to, wherever it is."""
-    return await _reached(backend, name, "all")
-
-
-async def _reached(backend: ScopedElasticsearch, expression: str, expand: str) -> list[Reached]:
+async def resolve(backend: ScopedElasticsearch, expression: str, expand: str = "all") -> list[Reached]:
+    """Return what an expression leads to, wherever it is; `expand` is what wildcards match."""
     answer = await backend.read("GET", path("_resolve", "index", expression), params={"expand_wildcards": expand})
     return [
         *(Reached(i["name"], (), i.get("data_stream", "")) for i in answer["indices"]),
@@ -271,7 +267,7 @@ async def _by_patterns(backend: ScopedElasticsearch, expression: str, reached: S
             parts += [pattern for pattern in backend.scope.patterns if wanted.fullmatch(pattern)]
     if not any(map(_several, parts)):
         raise _too_many(expression, len(reached))
-    found = await _reached(backend, ",".join(dict.fromkeys(parts)), "all")
+    found = await resolve(backend, ",".join(dict.fromkeys(parts)), "all")
     streams = await _streams(backend)
 
     def outside(name: str) -> bool:

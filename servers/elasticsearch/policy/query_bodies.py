@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -28,17 +28,9 @@ _ANALYSIS = frozenset({"analysis", "analyzer", "categorization_analyzer", "char_
 
 LEAVES = frozenset(
     {
-        "fuzzy",
-        "match",
-        "match_bool_prefix",
-        "match_phrase",
-        "match_phrase_prefix",
-        "prefix",
-        "regexp",
-        "term",
-        "wildcard",
+        "fuzzy", "match", "match_bool_prefix", "match_phrase", "match_phrase_prefix", "prefix", "regexp", "term", "wildcard",
     }
-)
+)  # fmt: skip
 """Queries whose keys are names of fields: a field may well be called script."""
 
 
@@ -99,16 +91,20 @@ def refuse_scripts(value: Any, parent: str = "") -> None:
 
 def refuse_files(value: Any) -> None:
     """Raise ToolError where a part of an analyzer names a file of the node."""
-    if isinstance(value, list):
-        for item in value:
-            refuse_files(item)
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key.endswith("_path") or key.rpartition(".")[2].lower() in _FILES:
-                raise ToolError(
-                    f"{key[:100]!r} would read a file of Elasticsearch's node: give the words or rules themselves"
-                )
-            refuse_files(inner)
+    for key, _ in entries(value):
+        if key.endswith("_path") or key.rpartition(".")[2].lower() in _FILES:
+            raise ToolError(
+                f"{key[:100]!r} would read a file of Elasticsearch's node: give the words or rules themselves"
+            )
+
+
+def entries(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each key of the objects in a value, at any depth, with what it has."""
+    for item in value if isinstance(value, list) else ():
+        yield from entries(item)
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        yield key, inner
+        yield from entries(inner)
 
 
 _PROCESSORS = frozenset(
@@ -191,14 +187,8 @@ def fields_of(query: Any) -> set[str]:
 
 def aggregated(aggs: Any) -> set[str]:
     """Return the fields that aggregations name outright."""
-    if isinstance(aggs, list):
-        return set().union(*map(aggregated, aggs))
-    if not isinstance(aggs, dict):
-        return set()
-    here = {value for key, value in aggs.items() if key == "field" and isinstance(value, str)}
-    return {
-        name for name in here.union(*map(aggregated, aggs.values())) if "*" not in name and not name.startswith("_")
-    }
+    found = {value for key, value in entries(aggs) if key == "field" and isinstance(value, str)}
+    return {name for name in found if "*" not in name and not name.startswith("_")}
 
 
 def outside_nested(part: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +13,15 @@ from mcp import Client
 
 from servers.common.protocol.tools import ToolError
 from servers.elasticsearch.tests.conftest import Start, call, error, ok, told
-from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
+from servers.elasticsearch.tests.fake_elasticsearch import (
+    ROOT,
+    FakeAnswer,
+    FakeElasticsearch,
+    FakeRequest,
+    answering,
+    failure,
+    resolved,
+)
 from servers.elasticsearch.tools.bulk import parsed
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.sidecar import Sidecar
@@ -24,10 +32,9 @@ SETTINGS: dict[str, str] = {"MCP_ALLOW_WRITES": "true"}
 
 
 @pytest.fixture
-async def client(sidecar: Sidecar, elasticsearch: ElasticsearchNode) -> AsyncIterator[Client]:
+def elasticsearch(elasticsearch: ElasticsearchNode) -> ElasticsearchNode:
     elasticsearch.request("PUT", "/books", {"mappings": {"properties": {"pages": {"type": "integer"}}}})
-    async with Client(sidecar.url + "/mcp") as connected:
-        yield connected
+    return elasticsearch
 
 
 def stored(node: ElasticsearchNode) -> dict[str, Any]:
@@ -125,25 +132,15 @@ async def test_the_index_is_an_exact_name(client: Client) -> None:
     }
 
 
-ROWS = st.lists(
-    st.fixed_dictionaries(
-        {
-            "id": st.text(min_size=1, max_size=20),
-            "document": st.dictionaries(st.text(max_size=8), st.integers() | st.text()),
-        }
-    ),
-    min_size=1,
-    max_size=20,
-)
+DOCUMENT = st.dictionaries(st.text(max_size=8), st.integers() | st.text())
+ROW = st.fixed_dictionaries({"id": st.text(min_size=1, max_size=20), "document": DOCUMENT})
+ROWS = st.lists(ROW, min_size=1, max_size=20)
 
 
 @given(ROWS)
 def test_ndjson_is_read_as_it_was_written(rows: list[dict[str, Any]]) -> None:
-    lines = [
-        json.dumps(part, ensure_ascii=False)
-        for row in rows
-        for part in ({"index": {"_id": row["id"]}}, row["document"])
-    ]
+    parts = [part for row in rows for part in ({"index": {"_id": row["id"]}}, row["document"])]
+    lines = [json.dumps(part, ensure_ascii=False) for part in parts]
     assert parsed("\n".join(lines), "i") == [{"op": "index", **row} for row in rows]
 
 
@@ -193,24 +190,19 @@ async def test_many_operations_are_sent_in_parts_and_tell_how_far_they_are(
 OPERATIONS = [{"id": str(i), "document": {"n": i}} for i in range(2000)] + [{"document": {}}]
 
 
-def bulk_answer(request: FakeRequest, second: FakeAnswer) -> FakeAnswer:
-    """The answer of a node that fails 300 of the first 1000 operations, and all of the next request."""
-    if "_resolve" in request.path:
-        return FakeAnswer(200, {"indices": [{"name": "a"}], "aliases": [], "data_streams": []})
-    if "_bulk" not in request.path:
-        return ROOT
-    if b'"1000"' in request.body:
-        return second
+def bulk_of(second: FakeAnswer) -> Callable[[FakeRequest], FakeAnswer]:
+    """Make a node that fails 300 of the first 1000 operations, and gives a certain answer to the next request."""
     bad = {"status": 400, "error": {"type": "document_parsing_exception", "reason": "no number"}}
     items = [{"index": {"_id": str(i)} | (bad if i < 300 else {"result": "created"})} for i in range(1000)]
-    return FakeAnswer(200, {"items": items})
+    first = FakeAnswer(200, {"items": items})
+    return answering({"_resolve": resolved("a"), "_bulk": lambda r: second if b'"1000"' in r.body else first})
 
 
 @pytest.mark.parametrize(
     ("second", "reason"),
     [
-        (FakeAnswer(429, {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}), "none of these operations"),
-        (FakeAnswer(503, {"error": {"type": "unavailable_shards_exception", "reason": "x"}}), "may have been done"),
+        (failure(429, "es_rejected_execution_exception", "full"), "none of these operations"),
+        (failure(503, "unavailable_shards_exception", "x"), "may have been done"),
         (FakeAnswer(502, b"<html>", "text/html"), "may have been done"),
         (FakeAnswer(0), "may have been done"),
         (FakeAnswer(200, {"items": []}), "may have been done"),
@@ -219,7 +211,7 @@ def bulk_answer(request: FakeRequest, second: FakeAnswer) -> FakeAnswer:
     ],
 )  # fmt: skip
 def test_failures_of_earlier_parts_are_told(start: Start, second: FakeAnswer, reason: str) -> None:
-    with FakeElasticsearch(lambda request: bulk_answer(request, second)) as fake:
+    with FakeElasticsearch(bulk_of(second)) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
         answer = call(sidecar, "es_bulk", index="a", operations=OPERATIONS)["structuredContent"]
     assert answer["done"] == {"created": 700} and [row["position"] for row in answer["failed"]] == list(range(300))
@@ -241,61 +233,36 @@ def test_failures_of_earlier_parts_are_told(start: Start, second: FakeAnswer, re
     ids=lambda answer: f"{answer.status}-{answer.body!r}",
 )
 def test_an_answer_that_says_nothing_may_mean_that_it_was_done(start: Start, answer: FakeAnswer) -> None:
-    def answers(request: FakeRequest) -> FakeAnswer:
-        if "_resolve" in request.path:
-            return FakeAnswer(200, {"indices": [{"name": "a"}], "aliases": [], "data_streams": []})
-        return ROOT if request.method == "GET" else answer
-
-    with FakeElasticsearch(answers) as fake:
+    with FakeElasticsearch(answering({"_resolve": resolved("a"), "GET": ROOT}, answer)) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
-        calls: dict[str, dict[str, Any]] = {
-            "es_index": {"index": "a", "document": {}},
-            "es_delete": {"index": "a", "id": "1"},
-            "es_bulk": {"index": "a", "operations": [{"document": {}}]},
-        }
-        for tool, arguments in calls.items():
-            assert "may have been done" in told(sidecar, tool, **arguments), tool
-
-
-LOOKUP = {"terms": {"tag": {"index": "elsewhere", "id": "1", "path": "tag"}}}
+        for tool, given in (
+            ("es_index", {"document": {}}),
+            ("es_delete", {"id": "1"}),
+            ("es_bulk", {"operations": [{"document": {}}]}),
+        ):
+            assert "may have been done" in told(sidecar, tool, index="a", **given), tool
 
 
 def test_queries_of_percolator_fields_are_checked_where_documents_bring_them(start: Start) -> None:
     """The real node has no percolator."""
-
-    def answers(request: FakeRequest) -> FakeAnswer:
-        if "elsewhere" in request.path:
-            return FakeAnswer(
-                404, {"error": {"type": "index_not_found_exception", "reason": "no", "index": "elsewhere"}}
-            )
-        if "_resolve" in request.path:
-            return FakeAnswer(200, {"indices": [{"name": "app-1"}], "aliases": [], "data_streams": []})
-        if "_simulate_index/app-2" in request.path:
-            made = {"dynamic_templates": [{"any": {"mapping": {"type": "{name}"}}}]}
-            return FakeAnswer(200, {"template": {"mappings": made}})
-        if request.path.startswith("/app-2"):
-            return FakeAnswer(404, {"error": {"type": "index_not_found_exception", "reason": "no", "index": "app-2"}})
-        if "_mapping" in request.path:
-            return FakeAnswer(200, {"app-1": {"mappings": {"properties": {"query": {"type": "percolator"}}}}})
-        return ROOT
-
-    with FakeElasticsearch(answers) as fake:
+    dynamic = {"dynamic_templates": [{"any": {"mapping": {"type": "{name}"}}}]}
+    answers = {
+        "_resolve/index/elsewhere": failure(404, "index_not_found_exception", "no", index="elsewhere"),
+        "_resolve": resolved("app-1"),
+        "_simulate_index/app-2": FakeAnswer(200, {"template": {"mappings": dynamic}}),
+        "GET /app-2": failure(404, "index_not_found_exception", "no", index="app-2"),
+        "_mapping": FakeAnswer(200, {"app-1": {"mappings": {"properties": {"query": {"type": "percolator"}}}}}),
+    }
+    lookup = {"terms": {"tag": {"index": "elsewhere", "id": "1", "path": "tag"}}}
+    with FakeElasticsearch(answering(answers)) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true", MCP_INDEX_PATTERNS="app-*")
-        for query, reason in (
-            (LOOKUP, "index that this server may touch"),
-            ({"script": {"script": "1"}}, "scripts"),
-        ):
+        for query, reason in ((lookup, "index that this server may touch"), ({"script": {"script": "1"}}, "scripts")):
             document = {"query": query}
-            calls: dict[str, dict[str, Any]] = {
-                "es_index": {"document": document},
-                "es_bulk": {"operations": [{"document": document}]},
-            }
-            for tool, arguments in calls.items():
-                assert reason in told(sidecar, tool, index="app-1", **arguments)
+            for tool, given in (
+                ("es_index", {"document": document}),
+                ("es_bulk", {"operations": [{"document": document}]}),
+            ):
+                assert reason in told(sidecar, tool, index="app-1", **given)
                 # An index that is made by the write has what its template says.
-                assert reason in told(sidecar, tool, index="app-2", create_index=True, **arguments)
-        assert not [
-            request
-            for request in fake.requests
-            if request.method in ("PUT", "POST") and "_simulate" not in request.path
-        ]
+                assert reason in told(sidecar, tool, index="app-2", create_index=True, **given)
+        assert {r.path for r in fake.requests if r.method != "GET"} == {"/_index_template/_simulate_index/app-2"}

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from mcp import Client
 
 from servers.elasticsearch.tests.conftest import BOOKS, BOOKS_MAPPING, Start, call, error, fill, ok
-from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
+from servers.elasticsearch.tests.fake_elasticsearch import (
+    Answers,
+    FakeAnswer,
+    FakeElasticsearch,
+    FakeRequest,
+    answering,
+    failure,
+    resolved,
+)
 from tools.backends.elasticsearch import ElasticsearchNode
-from tools.backends.sidecar import Sidecar
 
 pytestmark = pytest.mark.anyio
 
@@ -21,10 +27,9 @@ ADA = {"term": {"author.name": "Ada"}}
 
 
 @pytest.fixture
-async def client(sidecar: Sidecar, elasticsearch: ElasticsearchNode) -> AsyncIterator[Client]:
+def elasticsearch(elasticsearch: ElasticsearchNode) -> ElasticsearchNode:
     fill(elasticsearch, "books", BOOKS, BOOKS_MAPPING)
-    async with Client(sidecar.url + "/mcp") as connected:
-        yield connected
+    return elasticsearch
 
 
 def stored(node: ElasticsearchNode, index: str = "books") -> dict[str, Any]:
@@ -36,9 +41,8 @@ async def test_a_dry_run_comes_first(client: Client, elasticsearch: Elasticsearc
     dry = await ok(client, "es_by_query", index="books", query=ADA)
     assert dry["matched"] == 2 and [row["id"] for row in dry["sample"]] == ["1", "3"]
     assert dry["sample"][0]["source"] == BOOKS["1"] and len(stored(elasticsearch)) == 3
-    assert await ok(client, "es_by_query", index="books", query=ADA, confirm=dry["confirm"], refresh=True) == {
-        "done": 2
-    }
+    done = await ok(client, "es_by_query", index="books", query=ADA, confirm=dry["confirm"], refresh=True)
+    assert done == {"done": 2}
     assert list(stored(elasticsearch)) == ["2"]
     assert await ok(client, "es_by_query", index="books", query=ADA) == {"matched": 0}
 
@@ -139,23 +143,22 @@ def test_what_was_done_is_told_though_a_later_part_is_refused(start: Start) -> N
     hits = [{"_index": "a", "_id": str(i), "_seq_no": i, "_primary_term": 1} for i in range(600)]
     parts: list[int] = []
 
-    def answer(request: FakeRequest) -> FakeAnswer:
-        if "_resolve" in request.path:
-            return FakeAnswer(200, {"indices": [{"name": "a"}], "aliases": [], "data_streams": []})
-        if "_search" in request.path:
-            return FakeAnswer(200, {"hits": {"total": {"value": 600}, "hits": hits}, "_shards": {}})
-        if "_mget" in request.path:
-            return FakeAnswer(200, {"docs": []})
-        if "_bulk" in request.path:
-            parts.append(len(request.body.splitlines()))
-            if len(parts) == 2:
-                return FakeAnswer(429, {"error": {"type": "es_rejected_execution_exception", "reason": "full"}})
-            items = [{"delete": {"_id": str(i), "result": "deleted", "status": 200}} for i in range(parts[-1])]
-            items[7]["delete"] = {"_id": "7", "status": 409, "error": {"type": "version_conflict_engine_exception"}}
-            return FakeAnswer(200, {"items": items})
-        return ROOT
+    def bulk(request: FakeRequest) -> FakeAnswer:
+        parts.append(len(request.body.splitlines()))
+        if len(parts) == 2:
+            return failure(429, "es_rejected_execution_exception", "full")
+        items = [{"delete": {"_id": str(i), "result": "deleted", "status": 200}} for i in range(parts[-1])]
+        items[7]["delete"] = {"_id": "7", "status": 409, "error": {"type": "version_conflict_engine_exception"}}
+        return FakeAnswer(200, {"items": items})
 
-    with FakeElasticsearch(answer) as fake:
+    found = FakeAnswer(200, {"hits": {"total": {"value": 600}, "hits": hits}, "_shards": {}})
+    answers: Answers = {
+        "_resolve": resolved("a"),
+        "_search": found,
+        "_mget": FakeAnswer(200, {"docs": []}),
+        "_bulk": bulk,
+    }
+    with FakeElasticsearch(answering(answers)) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
         arguments = {"index": "a", "query": {"term": {"who": "x"}}}
         dry = call(sidecar, "es_by_query", **arguments)["structuredContent"]

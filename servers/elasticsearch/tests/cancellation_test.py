@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from servers.elasticsearch.tests.conftest import Start
+from servers.elasticsearch.tests.conftest import Start, call, told
 from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.sidecar import message
 
-SLOW = {
+SLOW: dict[str, Any] = {
     "index": "slow",
     "size": 0,
     "aggs": {"a": {"filters": {"filters": {
@@ -48,46 +48,33 @@ def completed(node: ElasticsearchNode) -> int:
     return int(node.request("GET", "/slow/_stats/search")["_all"]["total"]["search"]["query_total"])
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def message(**more: Any) -> dict[str, Any]:
-    params = {"name": "es_search", "arguments": SLOW | more}
-    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-
-
 def test_a_search_that_takes_too_long_answers_with_what_it_has(start: Start, cluster: ElasticsearchNode) -> None:
-    result = start(MCP_MAX_RESULT_BYTES="65536").post(message(timeout_s=1))[1]["result"]
+    result = call(start(MCP_MAX_RESULT_BYTES="65536"), "es_search", **SLOW, timeout_s=1)
     assert not result["isError"], result
     assert "ran out of time" in result["structuredContent"]["notes"][0]
 
 
 def test_a_call_that_times_out_cancels_its_search(start: Start, cluster: ElasticsearchNode) -> None:
-    sidecar = start(MCP_CALL_TIMEOUT_SECONDS="1")
-    before, seen, answers = completed(cluster), False, []
-    call = threading.Thread(target=lambda: answers.append(sidecar.post(message(timeout_s=600))))
-    call.start()
-    while call.is_alive():
-        seen = seen or searching(cluster)
-        time.sleep(0.05)
-    assert seen and answers[0][1]["result"]["content"][0]["text"].startswith("no answer within 1 s")
-    wait_until(lambda: not searching(cluster))
+    sidecar = start(MCP_CALL_TIMEOUT_SECONDS="3")
+    before = completed(cluster)
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(told, sidecar, "es_search", **SLOW, timeout_s=600)
+        sidecar.wait_until(lambda: searching(cluster))
+        assert answer.result().startswith("no answer within 3 s")
+    sidecar.wait_until(lambda: not searching(cluster))
     assert completed(cluster) == before, "it did not come to its end"
 
 
 def test_a_client_that_goes_away_cancels_its_search(start: Start, cluster: ElasticsearchNode) -> None:
     sidecar = start()
-    before, body = completed(cluster), json.dumps(message(timeout_s=600)).encode()
+    before = completed(cluster)
+    body = json.dumps(message("tools/call", name="es_search", arguments=SLOW | {"timeout_s": 600})).encode()
     with socket.create_connection(("127.0.0.1", sidecar.port)) as connection:
         connection.sendall(
             b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             b"Accept: application/json, text/event-stream\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         )
-        wait_until(lambda: searching(cluster))
-    wait_until(lambda: not searching(cluster))
+        sidecar.wait_until(lambda: searching(cluster))
+    sidecar.wait_until(lambda: not searching(cluster))
     assert completed(cluster) == before, "it did not come to its end"
     assert 'outcome="cancelled",tool="es_search"' in sidecar.get("/metrics")[1]

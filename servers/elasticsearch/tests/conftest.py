@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,11 @@ LIMIT = 8192
 CANARY = "canary-5fd1c0e7"
 """What must not be seen."""
 
+READING = ["es_health", "es_indices", "es_mapping", "es_field", "es_search", "es_get", "es_explain", "es_analyze",
+           "es_request"]  # fmt: skip
+WRITING = ["es_index", "es_bulk", "es_delete", "es_by_query", "es_define", "es_alias", "es_manage"]
+"""Tools, as they are listed."""
+
 
 @pytest.fixture(scope="session")
 def node() -> Iterator[ElasticsearchNode]:
@@ -43,12 +48,14 @@ def elasticsearch(node: ElasticsearchNode) -> ElasticsearchNode:
 
 
 @pytest.fixture
-def start(node: ElasticsearchNode, tmp_path: Path) -> Iterator[Start]:
-    """Starts sidecars: start(**settings). They are ended with the test."""
+def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
+    """Starts sidecars: start(**settings), of the node where these name no other. They are ended with the test."""
     with ExitStack() as stack:
 
         def start_sidecar(*, ready: bool = True, **env: str) -> Sidecar:
-            settings = {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port)} | env
+            if env.keys().isdisjoint({"ES_PORT", "ES_HOSTS", "ES_CLOUD_ID"}):
+                env["ES_PORT"] = str(request.getfixturevalue("node").port)
+            settings = {"ES_HOST": "127.0.0.1"} | env
             sidecar = stack.enter_context(Sidecar("servers.elasticsearch", settings, tmp_path))
             if ready:
                 sidecar.wait_until_ready()
@@ -66,6 +73,13 @@ def sidecar(
     with Sidecar("servers.elasticsearch", env | request.module.SETTINGS, tmp_path_factory.mktemp("sidecar")) as running:
         running.wait_until_ready()
         yield running
+
+
+@pytest.fixture
+async def client(sidecar: Sidecar, elasticsearch: ElasticsearchNode) -> AsyncIterator[Client]:
+    """A client of the module's sidecar, whose node has what the module's fixture `elasticsearch` puts there."""
+    async with Client(sidecar.url + "/mcp") as connected:
+        yield connected
 
 
 def call(sidecar: Sidecar, tool: str, **arguments: Any) -> dict[str, Any]:

@@ -39,6 +39,11 @@ def test_what_to_do_is_said(status: int, type: str, advice: str) -> None:
     assert text.startswith("Elasticsearch answered: words of its own; ") and advice in text
 
 
+def test_what_the_user_may_not_do_is_said() -> None:
+    reason = "action [indices:data/read/search] is unauthorized for user [reader] on indices [secret]"
+    assert told(403, "security_exception", reason) == f"Elasticsearch does not allow this user to do it: {reason}"
+
+
 def test_a_reason_that_is_missing_is_the_type() -> None:
     assert "no_shard_available_action_exception; a shard" in told(503, "no_shard_available_action_exception", None)
 

@@ -33,6 +33,39 @@ ROOT = FakeAnswer(200, {"version": {"number": "8.11.4"}, "tagline": "You Know, f
 NOTHING = FakeAnswer(200, {"hits": {"total": {"value": 0, "relation": "eq"}, "hits": []}, "_shards": {}})
 """To a search."""
 
+WRITTEN = FakeAnswer(201, {"_index": "a", "_id": "1", "result": "created", "_seq_no": 0, "_primary_term": 1})
+"""To a document that is written."""
+
+
+def failure(status: int, type: str, reason: str, **more: Any) -> FakeAnswer:
+    """Return an error in Elasticsearch's own form."""
+    cause = {"type": type, "reason": reason} | more
+    return FakeAnswer(status, {"error": cause | {"root_cause": [cause]}, "status": status})
+
+
+def resolved(*names: str) -> FakeAnswer:
+    """Return what _resolve/index answers of indices without aliases."""
+    return FakeAnswer(200, {"indices": [{"name": name} for name in names], "aliases": [], "data_streams": []})
+
+
+Answers = Mapping[str, FakeAnswer | Callable[[FakeRequest], FakeAnswer]]
+"""A part of a request's method and path, as `PUT /a`, to what is answered."""
+
+
+def answering(
+    parts: Answers, otherwise: FakeAnswer = ROOT, root: FakeAnswer = ROOT
+) -> Callable[[FakeRequest], FakeAnswer]:
+    """Make a function that answers a request by the first of some parts that it has."""
+
+    def answer(request: FakeRequest) -> FakeAnswer:
+        if request.path == "/":
+            return root
+        asked = f"{request.method} {request.path}"
+        said = next((said for part, said in parts.items() if part in asked), otherwise)
+        return said if isinstance(said, FakeAnswer) else said(request)
+
+    return answer
+
 
 class Guarded:
     """Answers only to one login, as Elasticsearch's security does."""
@@ -44,7 +77,7 @@ class Guarded:
         if request.headers.get("authorization") == self.login:
             return ROOT
         reason = f"unable to authenticate {request.headers.get('authorization')} for REST request [/]"
-        return FakeAnswer(401, {"error": {"type": "security_exception", "reason": reason}, "status": 401})
+        return failure(401, "security_exception", reason)
 
 
 class FakeElasticsearch:

@@ -8,15 +8,14 @@ import re
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client
 
 from servers.elasticsearch.client.heap_load import AT_ONCE, KNOWN, HeapLoad, hits
-from servers.elasticsearch.tests.conftest import call, error, fill, ok
-from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
+from servers.elasticsearch.tests.conftest import Start, call, error, fill, ok
+from servers.elasticsearch.tests.fake_elasticsearch import FakeAnswer, FakeElasticsearch, FakeRequest, answering
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.sidecar import Sidecar
 
@@ -98,15 +97,13 @@ async def test_long_documents_by_id_come_in_batches(client: Client) -> None:
         )
 
 
-def test_long_answers_are_not_made_all_at_once(tmp_path: Path) -> None:
+def test_long_answers_are_not_made_all_at_once(start: Start) -> None:
     hits = [{"_index": "a", "_id": str(n), "_source": {"text": "x" * 380_000}} for n in range(10)]
     page = json.dumps({"hits": {"total": {"value": 10, "relation": "eq"}, "hits": hits}}).encode()
     now, most, lock = 0, 0, threading.Lock()
 
-    def answer(request: FakeRequest) -> FakeAnswer:
+    def search(request: FakeRequest) -> FakeAnswer:
         nonlocal now, most
-        if "_search" not in request.path:
-            return ROOT
         with lock:
             now += 1
             most = max(most, now)
@@ -115,15 +112,11 @@ def test_long_answers_are_not_made_all_at_once(tmp_path: Path) -> None:
             now -= 1
         return FakeAnswer(200, page)
 
-    with FakeElasticsearch(answer) as fake:
-        env = SETTINGS | {"ES_HOST": "127.0.0.1", "ES_PORT": str(fake.port)}
-        with Sidecar("servers.elasticsearch", env, tmp_path) as sidecar, ThreadPoolExecutor(64) as threads:
-            sidecar.wait_until_ready()
-            first = list(
-                threads.map(lambda _: call(sidecar, "es_search", index="a", query={"match_all": {}}), range(64))
-            )
-            assert any(not result["isError"] for result in first)
-            assert 0 < most <= AT_ONCE // len(page)
+    with FakeElasticsearch(answering({"_search": search})) as fake, ThreadPoolExecutor(64) as threads:
+        sidecar = start(ES_PORT=str(fake.port), **SETTINGS)
+        first = list(threads.map(lambda _: call(sidecar, "es_search", index="a", query={"match_all": {}}), range(64)))
+        assert any(not result["isError"] for result in first)
+        assert 0 < most <= AT_ONCE // len(page)
 
 
 def test_what_is_known_is_bounded_and_not_forgotten_at_once() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from mcp import Client
 
 from servers.common.protocol.tools import Tool
 from servers.elasticsearch.tests.conftest import Start, call, error, fill, ok, told
-from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
+from servers.elasticsearch.tests.fake_elasticsearch import Answers, FakeAnswer, FakeElasticsearch, answering, resolved
 from servers.elasticsearch.tools.by_query import es_by_query
 from servers.elasticsearch.tools.documents import es_delete
 from servers.elasticsearch.tools.manage import es_manage
@@ -21,12 +20,6 @@ from tools.backends.sidecar import Sidecar
 pytestmark = pytest.mark.anyio
 
 SETTINGS: dict[str, str] = {"MCP_ALLOW_WRITES": "true"}
-
-
-@pytest.fixture
-async def client(sidecar: Sidecar, elasticsearch: ElasticsearchNode) -> AsyncIterator[Client]:
-    async with Client(sidecar.url + "/mcp") as connected:
-        yield connected
 
 
 async def test_an_index_is_created_and_fields_are_added(client: Client, elasticsearch: ElasticsearchNode) -> None:
@@ -72,27 +65,12 @@ async def test_a_template_holds_for_new_indices(client: Client, elasticsearch: E
         ("index", ".security", {}, "Elasticsearch's own"),
         ("index", "a", {"setings": {}}, "'setings' is no part of an index"),
         ("mapping", "a", {"type": "keyword"}, "'type' is no part of a mapping"),
-        (
-            "index",
-            "a",
-            {"mappings": {"runtime": {"r": {"type": "long", "script": "emit(1)"}}}},
-            "scripts are not allowed",
-        ),
-        (
-            "index",
-            "a",
-            {"mappings": {"runtime": {"r": {"type": "lookup", "target_index": ".security-7"}}}},
-            "may hold secrets",
-        ),
-        (
-            "index",
-            "a",
-            {"aliases": {"b": {"filter": {"terms": {"t": {"index": ".security-7", "id": "1", "path": "p"}}}}}},
-            "may hold secrets",
-        ),
+        ("index", "a", {"mappings": {"runtime": {"r": {"type": "long", "script": "emit(1)"}}}}, "scripts are not allowed"),
+        ("index", "a", {"mappings": {"runtime": {"r": {"type": "lookup", "target_index": ".security-7"}}}}, "may hold secrets"),
+        ("index", "a", {"aliases": {"b": {"filter": {"terms": {"t": {"index": ".security-7"}}}}}}, "may hold secrets"),
         ("index", "UPPER", {}, "must be lowercase"),
     ],
-)
+)  # fmt: skip
 async def test_what_can_not_be_defined(
     client: Client, elasticsearch: ElasticsearchNode, kind: str, name: str, definition: dict[str, Any], reason: str
 ) -> None:
@@ -122,20 +100,16 @@ async def test_an_alias_is_led_to_another_index_at_once(client: Client, elastics
 
 async def test_aliases_that_can_not_be_changed(client: Client, elasticsearch: ElasticsearchNode) -> None:
     fill(elasticsearch, "books", {})
-    for index, alias in (("*", "a"), ("books", "_all"), ("books", ".own"), ("_all", "a"), ("books,other", "a")):
-        assert "nothing was done" in await error(
-            client, "es_alias", changes=[{"op": "add", "index": index, "alias": alias}]
-        )
-    assert "input should be 'add' or 'remove'" in await error(
-        client, "es_alias", changes=[{"op": "remove_index", "index": "books", "alias": "a"}]
-    )
-    assert "did you mean books" in await error(
-        client, "es_alias", changes=[{"op": "add", "index": "boks", "alias": "a"}]
-    )
-    script = {"script": {"script": "true"}}
-    assert "scripts" in await error(
-        client, "es_alias", changes=[{"op": "add", "index": "books", "alias": "a", "filter": script}]
-    )
+    changes: list[tuple[dict[str, Any], str]] = [
+        *(({"index": name}, "nothing was done") for name in ("*", "_all", "books,other")),
+        *(({"alias": name}, "nothing was done") for name in ("_all", ".own")),
+        ({"op": "remove_index"}, "input should be 'add' or 'remove'"),
+        ({"index": "boks"}, "did you mean books"),
+        ({"filter": {"script": {"script": "true"}}}, "scripts"),
+    ]
+    for change, reason in changes:
+        wrong = {"op": "add", "index": "books", "alias": "a"} | change
+        assert reason in await error(client, "es_alias", changes=[wrong])
     assert elasticsearch.request("GET", "/books/_alias") == {"books": {"aliases": {}}}
 
 
@@ -182,21 +156,16 @@ async def test_an_index_is_deleted_in_two_steps(client: Client, elasticsearch: E
     for name in ("name", "*", "books,other", "_all", ".own", "nowhere", ""):
         assert await error(client, "es_manage", op="delete", name=name)
     # What has changed since is not what was shown.
+    confirmed: dict[str, Any] = {"op": "delete", "name": "books", "confirm": shown["confirm"]}
     elasticsearch.request("PUT", "/books/_doc/2?refresh=true", {})
-    assert "nothing was deleted" in await error(
-        client, "es_manage", op="delete", name="books", confirm=shown["confirm"]
-    )
+    assert "nothing was deleted" in await error(client, "es_manage", **confirmed)
     elasticsearch.request("DELETE", "/books")
     fill(elasticsearch, "books", {"1": {}})
-    assert "nothing was deleted" in await error(
-        client, "es_manage", op="delete", name="books", confirm=shown["confirm"]
-    )
+    assert "nothing was deleted" in await error(client, "es_manage", **confirmed)
     confirm = (await ok(client, "es_manage", op="delete", name="books"))["confirm"]
     await ok(client, "es_manage", op="delete", name="books", confirm=confirm)
-    assert sorted(row["index"] for row in elasticsearch.request("GET", "/_cat/indices?format=json")) == [
-        "more",
-        "other",
-    ]
+    left = elasticsearch.request("GET", "/_cat/indices?format=json")
+    assert sorted(row["index"] for row in left) == ["more", "other"]
 
 
 async def test_an_index_is_closed_and_opened(client: Client, elasticsearch: ElasticsearchNode) -> None:
@@ -235,105 +204,35 @@ async def test_no_dynamic_template_makes_fields_of_queries(client: Client, type:
         assert "percolator" in await error(client, "es_define", kind=kind, name="a", definition=definition)
 
 
-@pytest.mark.parametrize(
-    "processor",
-    [
-        {"script": {"source": "x"}},
-        {"enrich": {"policy_name": "x"}},
-        {"pipeline": {"name": "x"}},
-        {"reroute": {}},
-        {"set": {"field": "_index", "value": "x"}},
-        {"rename": {"field": "a", "target_field": "_source._index"}},
-        {"dissect": {"field": "a", "pattern": "%{_id}"}},
-        {"dissect": {"field": "a", "pattern": "%{*b} %{&b}"}},
-        {"grok": {"field": "a", "patterns": ["(?<_routing>x)"]}},
-        {"csv": {"field": "a", "target_fields": ["_index"]}},
-        {"json": {"field": "a", "add_to_root": True}},
-        {"json": {"field": "a"}},
-        {"kv": {"field": "a", "field_split": " ", "value_split": "="}},
-        {"set": {"field": "a", "value": "{{b}}"}},
-        {"set": {"field": "a", "value": "b", "if": "true"}},
-        {"foreach": {"field": "a", "processor": {"set": {"field": "_id", "value": "x"}}}},
-        {"fail": {"message": "x", "on_failure": [{"script": {"source": "x"}}]}},
-    ],
-    ids=lambda processor: f"{processor}"[:60],
-)
-async def test_pipelines_that_are_refused(client: Client, processor: dict[str, Any]) -> None:
+async def test_pipelines_that_are_refused(client: Client) -> None:
     """Elasticsearch never sees them: the node has no processors and would say so."""
-    said = await error(client, "es_define", kind="pipeline", name="p", definition={"processors": [processor]})
-    assert "Elasticsearch answered" not in said, said
-
-
-def test_what_works_on_all_indices_is_closed_where_patterns_limit(
-    start: Start, elasticsearch: ElasticsearchNode
-) -> None:
-    fill(elasticsearch, "out-1", {"1": {}})
-    fill(elasticsearch, "in-1", {"1": {}})
-    elasticsearch.request("PUT", "/out-1/_alias/in-alias")
-    elasticsearch.request("PUT", "/_index_template/outside", {"index_patterns": ["out-*"], "composed_of": []})
-    sidecar = start(MCP_ALLOW_WRITES="true", MCP_INDEX_PATTERNS="in-*")
-    calls: list[tuple[str, dict[str, Any]]] = [
-        *(
-            ("es_manage", {"op": op, "name": name})
-            for op in ("delete", "close", "open")
-            for name in ("out-1", "in-alias")
-        ),
-        *(("es_manage", {"op": op, "name": "node:1"}) for op in ("task", "cancel")),
-        ("es_manage", {"op": "delete", "kind": "template", "name": "outside"}),
-        *(("es_manage", {"op": "delete", "kind": kind, "name": "x"}) for kind in SHARED),
-        *(("es_define", {"kind": kind, "name": "x", "definition": {}}) for kind in SHARED),
-        ("es_define", {"kind": "settings", "name": "out-1", "definition": {"number_of_replicas": 1}}),
-        ("es_define", {"kind": "settings", "name": "in-alias", "definition": {"number_of_replicas": 1}}),
-        ("es_define", {"kind": "data_stream", "name": "out-2", "definition": {}}),
-        ("es_define", {"kind": "index", "name": "in-2", "definition": {"like": "out-1"}}),
-        ("es_by_query", {"index": "out-1", "query": {}, "copy_to": {"index": "in-1"}}),
-        ("es_by_query", {"index": "in-1", "query": {}, "copy_to": {"index": "out-1"}}),
-        ("es_by_query", {"index": "in-1", "query": {}, "copy_to": {"index": "in-alias"}}),
-        ("es_mapping", {"index": "in-1", "compare": "out-1"}),
-        ("es_search", {"index": "in-1", "more": {"indices_boost": [{"out-1": 2}]}}),
-        (
-            "es_search",
-            {"index": "in-1", "more": {"runtime_mappings": {"r": {"type": "lookup", "target_index": "out-1"}}}},
-        ),
-    ]
-    for tool, arguments in calls:
-        said = told(sidecar, tool, **arguments)
-        assert "touch" in said or "MCP_INDEX_PATTERNS" in said, (tool, arguments, said)
-    also = call(sidecar, "es_search", index="in-1", also=[{"index": "out-1"}])["structuredContent"]["also"]
-    assert "touch" in also[0]["error"]
-    for kind in ("settings", "templates", "component_templates"):
-        assert "out-" not in str(call(sidecar, "es_indices", kind=kind)["structuredContent"])
-    elasticsearch.request("DELETE", "/_index_template/outside")
-    assert elasticsearch.request("GET", "/out-1/_count")["count"] == 1
-
-
-SHARED = ("component_template", "pipeline", "lifecycle_policy")
+    for processor in (
+        {"script": {"source": "x"}},
+        {"set": {"field": "_index", "value": "x"}},
+        {"json": {"field": "a"}},
+    ):
+        said = await error(client, "es_define", kind="pipeline", name="p", definition={"processors": [processor]})
+        assert "Elasticsearch answered" not in said, said
 
 
 def test_a_copy_is_a_task_without_scripts(start: Start) -> None:
     """The real node has no reindex module."""
     done = {"total": 3, "created": 2, "version_conflicts": 1, "failures": []}
 
-    def answers(request: FakeRequest) -> FakeAnswer:
-        if "_resolve" in request.path:
-            name = request.path.split("/")[3].partition("?")[0]
-            return FakeAnswer(200, {"indices": [{"name": name}], "aliases": [], "data_streams": []})
-        if "_mapping" in request.path:
-            query = {"properties": {"q": {"type": "percolator" if "queries" in request.path else "long"}}}
-            return FakeAnswer(200, {"in-1": {"mappings": query}})
-        if request.path.startswith("/_reindex"):
-            return FakeAnswer(200, {"task": "node:7"})
-        if request.path.startswith("/_tasks/node:7"):
-            task = {"node": "node", "id": 7, "action": "indices:data/write/reindex", "status": {}}
-            return FakeAnswer(200, {"completed": True, "task": task, "response": done})
-        return ROOT if request.path == "/" else FakeAnswer(200, {"acknowledged": True})
-
-    with FakeElasticsearch(answers) as fake:
+    task = {"node": "node", "id": 7, "action": "indices:data/write/reindex", "status": {}}
+    queries, plain = ({"in-1": {"mappings": {"properties": {"q": {"type": type}}}}} for type in ("percolator", "long"))
+    answers: Answers = {
+        "_resolve": lambda request: resolved(request.path.split("/")[3].partition("?")[0]),
+        "in-queries/_mapping": FakeAnswer(200, queries),
+        "_mapping": FakeAnswer(200, plain),
+        "/_reindex": FakeAnswer(200, {"task": "node:7"}),
+        "/_tasks/node:7": FakeAnswer(200, {"completed": True, "task": task, "response": done}),
+    }
+    with FakeElasticsearch(answering(answers, FakeAnswer(200, {"acknowledged": True}))) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true", MCP_INDEX_PATTERNS="in-*")
         to = {"index": "in-2", "drop": ["secret.*"], "rename": {"a": "b"}}
-        task = call(sidecar, "es_by_query", index="in-1", query={"term": {"x": 1}}, copy_to=to)["structuredContent"][
-            "task"
-        ]
+        asked = {"index": "in-1", "query": {"term": {"x": 1}}, "copy_to": to}
+        task = call(sidecar, "es_by_query", **asked)["structuredContent"]["task"]
         assert (task["completed"], task["created"], task["version_conflicts"]) == (True, 2, 1)
         sent = {f"{r.method} {r.path.partition('?')[0]}": json.loads(r.body or b"null") for r in fake.requests}
         (made,) = [line for line in sent if line.startswith("PUT /_ingest/pipeline/mcp-reindex-")]
@@ -377,10 +276,8 @@ def test_a_person_is_asked_for_all_that_changes_something(tool: Tool, arguments:
 
 def test_pipelines_and_policies_are_told_in_short(start: Start) -> None:
     """The real node has neither. Where patterns limit the server, those of other indices are left out."""
-    used = {
-        "in-1": {"settings": {"index.default_pipeline": "web"}},
-        "out-1": {"settings": {"index.final_pipeline": "other"}},
-    }
+    uses = {"in-1": {"index.default_pipeline": "web"}, "out-1": {"index.final_pipeline": "other"}}
+    used = {index: {"settings": settings} for index, settings in uses.items()}
     pipelines = {name: {"processors": [{"grok": {}}, {"date": {}}], "description": "d"} for name in ("web", "other")}
     phases = {
         "hot": {"actions": {"rollover": {"max_age": "1d"}}},
@@ -391,16 +288,14 @@ def test_pipelines_and_policies_are_told_in_short(start: Start) -> None:
         for name, index in (("week", "in-1"), ("year", "out-1"))
     }
 
-    def answers(request: FakeRequest) -> FakeAnswer:
-        path = request.path.partition("?")[0]
-        if "_resolve" in path:
-            return FakeAnswer(200, {"indices": [{"name": n} for n in used], "aliases": [], "data_streams": []})
-        if path.endswith("/_settings/index.*_pipeline"):
-            return FakeAnswer(200, {n: s for n, s in used.items() if n in path or path.startswith("/*/")})
-        there = {"/_ingest/pipeline": pipelines, "/_ilm/policy": policies}
-        return FakeAnswer(200, there[path]) if path in there else ROOT
-
-    with FakeElasticsearch(answers) as fake:
+    answers = {
+        "_resolve": resolved(*used),
+        "/*/_settings/index.*_pipeline": FakeAnswer(200, used),
+        "/in-1/_settings/index.*_pipeline": FakeAnswer(200, {"in-1": used["in-1"]}),
+        "/_ingest/pipeline": FakeAnswer(200, pipelines),
+        "/_ilm/policy": FakeAnswer(200, policies),
+    }
+    with FakeElasticsearch(answering(answers)) as fake:
         whole, limited = start(ES_PORT=str(fake.port)), start(ES_PORT=str(fake.port), MCP_INDEX_PATTERNS="in-*")
 
         def rows(sidecar: Sidecar, kind: str) -> list[dict[str, Any]]:
@@ -421,11 +316,8 @@ def test_a_retriever_takes_the_place_of_the_query(start: Start) -> None:
     rrf = {"rrf": {"retrievers": [{"standard": {"query": {"match": {"a": "b"}}}}, {"knn": {"field": "v", "k": 3}}]}}
     hit = {"_index": "a", "_id": "1", "_score": 0.03, "_source": {"a": "b"}}
 
-    def answers(request: FakeRequest) -> FakeAnswer:
-        found = {"hits": {"total": {"value": 9, "relation": "eq"}, "hits": [hit]}, "_shards": {}}
-        return FakeAnswer(200, found) if "_search" in request.path else ROOT
-
-    with FakeElasticsearch(answers) as fake:
+    page = {"hits": {"total": {"value": 9, "relation": "eq"}, "hits": [hit]}, "_shards": {}}
+    with FakeElasticsearch(answering({"_search": FakeAnswer(200, page)})) as fake:
         sidecar = start(ES_PORT=str(fake.port))
         found = call(sidecar, "es_search", index="a", size=1, more={"retriever": rrf})["structuredContent"]
         assert found["hits"][0]["id"] == "1" and "cursor" not in found and "retriever" in found["notes"][0]

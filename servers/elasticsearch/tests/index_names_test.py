@@ -1,15 +1,19 @@
 """Names of indices: what is sent in their place under MCP_INDEX_PATTERNS, and which was meant.
 
 index_scope_test tries the same over a real Elasticsearch. Here its answers are given, in the format of the reference
-(indices-resolve-index-api, search-field-caps): data streams, which the jars do not have, and very many indices.
+(indices-resolve-index-api, search-field-caps, esql-rest, sql-rest-format, eql-search-api, indices-get-data-stream): data streams
+and query languages, which the jars do not have, and very many indices.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from mcp import Client
 
 from servers.common.backend import BackendError
 from servers.common.protocol.tools import ToolError
@@ -17,6 +21,7 @@ from servers.common.settings import Environment
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_names import (
     LONGEST,
+    NESTED,
     NothingInside,
     aggregatable,
     check_bodies,
@@ -31,7 +36,7 @@ from servers.elasticsearch.policy.index_names import (
     no_document,
     parent_of,
     parents,
-    reached_by,
+    resolve,
     routed,
     shown,
     within,
@@ -40,6 +45,14 @@ from servers.elasticsearch.policy.index_names import (
 )
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.settings import ElasticsearchSettings
+from servers.elasticsearch.tests.conftest import Start, error, ok
+from servers.elasticsearch.tests.fake_elasticsearch import (
+    FakeAnswer,
+    FakeElasticsearch,
+    FakeRequest,
+    answering,
+    failure,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -78,9 +91,9 @@ class Told(ScopedElasticsearch):
     async def read(self, method: str, path: str, *, params: Any = None, body: Any = None, answers: Any = ()) -> Any:
         asked = unquote(path)
         self.asked.append(f"{method} {asked} {' '.join(f'{k}={v}' for k, v in (params or {}).items())}".strip())
-        for part, failure in self.fails.items():
+        for part, raised in self.fails.items():
             if part in asked:
-                raise failure
+                raise raised
         if asked.startswith("/_resolve/index/"):
             return self.resolved(asked.removeprefix("/_resolve/index/"))
         if asked.endswith("/_field_caps"):
@@ -209,9 +222,9 @@ async def test_names_that_are_too_many_become_patterns() -> None:
 
 
 async def test_what_a_name_leads_to() -> None:
-    (alias,) = await reached_by(Told(), "mixed")
+    (alias,) = await resolve(Told(), "mixed")
     assert alias.members == ("app-1", "canary") and not alias.is_index and not alias.stream
-    (stream,) = await reached_by(Told(), "app-logs")
+    (stream,) = await resolve(Told(), "app-logs")
     assert stream.members == (BACKING,) and stream.is_index and stream.stream == "app-logs"
     assert listed(["a", "b"]) == ("a", "b") and listed("a") == ("a",) and listed(None) == ()
     assert shown(Told(), ["app-1", "canary", "app-9"]) == ["app-1", "app-9"]
@@ -328,10 +341,7 @@ async def test_what_is_known_of_fields() -> None:
     assert await nested_paths(told, "app-1", ["author", "x.y"]) == {}
     assert parents(["a.b.c", ".d", "e"]) == ["a", "a.b"]
     known: dict[str, Any] = {"a": {"nested": {}}, "a.b": {"nested": {}}, "a.b.c": {"nested": {}}}
-    assert (
-        parent_of(known, "a.b.c", frozenset({"nested"})) == "a.b"
-        and parent_of(known, "x.y", frozenset({"nested"})) == ""
-    )
+    assert parent_of(known, "a.b.c", NESTED) == "a.b" and parent_of(known, "x.y", NESTED) == ""
 
 
 async def test_what_is_in_bodies() -> None:
@@ -344,24 +354,7 @@ async def test_what_is_in_bodies() -> None:
 
     assert await check("app-1", "") == [] == await check("canary*", "")
     assert await check("app-1", "app-*") == ["GET /_resolve/index/app-1 expand_wildcards=all"]
-    for name in (
-        "canary",
-        "app-*",
-        "-app-1",
-        "_all",
-        "+a",
-        "",
-        "a,b",
-        "<a>",
-        "r:a",
-        "a b",
-        "a#b",
-        "a/b",
-        "a\\b",
-        'a"',
-        "a|b",
-        "a?",
-    ):
+    for name in ["canary", "app-*", "-app-1", "_all", "+a", "", "<a>", *(f"a{char}b" for char in ',: #/\\"|?')]:
         with pytest.raises(ToolError, match="is not, and does not lead to"):
             await check(name, "app-*")
     with pytest.raises(ToolError, match="there is no index 'app-3'"):
@@ -414,3 +407,84 @@ def test_a_document_is_named_with_its_routing() -> None:
     assert routed(None) == {} and routed("") == {"routing": ""}
     assert "give its routing, if it has one" in str(no_document("1", "a", None))
     assert "none with routing 'x'" in str(no_document("1", "a", "x"))
+
+
+def answer(request: FakeRequest) -> FakeAnswer:
+    """Answer as an Elasticsearch with the same indices, and with query languages, does."""
+    place = unquote(request.path.partition("?")[0])
+    if place.startswith("/_resolve/index/"):
+        try:
+            return FakeAnswer(200, Told().resolved(place.removeprefix("/_resolve/index/")))
+        except ElasticsearchError as error:
+            return failure(404, error.type, str(error), index=error.index)
+    has = {"available": True, "enabled": True}
+    table: dict[str, Any] = {"columns": [{"name": "n", "type": "long"}], "values": [[1]], "rows": [[1]]}
+    row = {"data_stream": "app-logs", "store_size_bytes": 3772, "maximum_timestamp": 1607512028000}
+    stream = {"name": "app-logs", "status": "GREEN", "template": "app", "ilm_policy": "week", "hidden": False}
+    parts = {
+        "/_xpack": {"features": {"esql": has, "sql": has, "eql": has}},
+        "/_query": table,
+        "/_sql": table,
+        "/_eql/search": {"hits": {"total": {"value": 0, "relation": "eq"}, "events": []}},
+        "/_data_stream/app-logs/_stats": {"data_streams": [row]},
+        "/_data_stream/": {"data_streams": [stream, stream | {"name": "canary-logs"}]},
+    }
+    return answering({part: FakeAnswer(200, body) for part, body in parts.items()})(request)
+
+
+@pytest.fixture
+async def asked(start: Start) -> AsyncIterator[tuple[FakeElasticsearch, Client]]:
+    with FakeElasticsearch(answer) as fake:
+        async with Client(start(ES_PORT=str(fake.port), MCP_INDEX_PATTERNS="app-*").url + "/mcp") as client:
+            yield fake, client
+
+
+ALL = "app-1,app-2,app-logs"
+
+
+def statement(language: str, query: str) -> dict[str, str]:
+    """Return arguments of es_query; EQL has the indices beside a query."""
+    given = {"query": "any where true", "index": query} if language == "eql" else {"query": query}
+    return {"language": language} | given
+
+
+async def test_statements_read_only_what_is_inside(asked: tuple[FakeElasticsearch, Client]) -> None:
+    fake, client = asked
+    for language, query, place, sent in (
+        ("esql", "FROM app-1 | LIMIT 1", "/_query", "FROM app-1 | LIMIT 1"),
+        ("esql", "from * metadata _id | stats n = count(*)", "/_query", f"from {ALL} metadata _id "),
+        ("esql", "FROM app-l*, app-1 | LIMIT 1", "/_query", "FROM app-1,app-logs | LIMIT 1"),
+        ("esql", "FROM logs", "/_query", "FROM logs"),
+        ("sql", "SELECT n FROM \"app*\" WHERE x = 'FROM canary'", "/_sql", f'SELECT n FROM "{ALL}" WHERE x'),
+        ("eql", "*", f"/{ALL}/_eql/search", "any where true"),
+    ):
+        await ok(client, "es_query", **statement(language, query))
+        request = next(r for r in reversed(fake.requests) if unquote(r.path).startswith(place))
+        assert json.loads(request.body)["query"].startswith(sent)
+
+
+async def test_statements_that_read_something_outside_are_not_sent(asked: tuple[FakeElasticsearch, Client]) -> None:
+    fake, client = asked
+    for language, query in (
+        ("esql", "FROM app-1,canary | LIMIT 1"),
+        ("esql", "FROM app-x"),
+        ("esql", "FROM canary*"),
+        ("esql", f"FROM {CANARY_BACKING}"),
+        ("esql", "FROM app-1, *canary*, canary-logs"),
+        ("sql", 'SELECT * FROM "app-1,canary"'),
+        ("sql", 'SELECT * FROM "canary*"'),
+        ("sql", "SELECT (n) FROM app-x"),
+        ("eql", "all-logs"),
+        ("eql", "r:app-1"),
+    ):
+        text = await error(client, "es_query", **statement(language, query))
+        assert "index that this server may touch" in text, query
+    assert {r.path.split("/")[1].partition("?")[0] for r in fake.requests} == {"", "_xpack", "_resolve"}
+
+
+async def test_data_streams_are_listed(asked: tuple[FakeElasticsearch, Client]) -> None:
+    row = {
+        "name": "app-logs", "indices": 1, "status": "GREEN", "template": "app", "ilm_policy": "week", "bytes": 3772,
+        "newest": "2020-12-09T11:07:08+00:00",
+    }  # fmt: skip
+    assert await ok(asked[1], "es_indices", kind="data_streams") == {"total": 1, "data_streams": [row]}

@@ -9,7 +9,6 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,10 +22,10 @@ from servers.common.settings import Environment, Secret
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_names import within
 from servers.elasticsearch.policy.index_scope import IndexScope, ScopedElasticsearch, indices_in, is_restricted
-from servers.elasticsearch.policy.statement_scope import sources
 from servers.elasticsearch.server import SIDECAR
 from servers.elasticsearch.settings import ElasticsearchSettings
 from servers.elasticsearch.tests.conftest import fill
+from servers.elasticsearch.tests.rest_api import allowed_where_limited, specification
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.sidecar import Sidecar
 
@@ -105,50 +104,52 @@ OUTSIDE = [
 ]  # fmt: skip
 """Expressions that name something outside, or match nothing inside."""
 
+
+def put(value: Any, name: Any) -> Any:
+    """Return arguments with a name in place of each X."""
+    return json.loads(json.dumps(value).replace('"X"', json.dumps(name)))
+
+
+LOOKUP = {"type": "lookup", "target_index": "X", "input_field": "tag", "target_field": "tag"}
+
 READS: list[tuple[str, dict[str, Any]]] = [
-    ("es_search", {}),
-    ("es_search", {"size": 0, "aggs": {"t": {"terms": {"field": "tag"}}}}),
-    ("es_mapping", {}),
-    ("es_field", {"field": "tag"}),
-    ("es_get", {"id": "1"}),
-    ("es_get", {"id": ["1", "2"]}),
-    ("es_explain", {"query": {"match": {"title": "fox"}}, "profile": True, "id": "1"}),
-    ("es_analyze", {"field": "title", "text": "fox"}),
+    ("es_search", {"index": "X"}),
+    ("es_search", {"index": "X", "size": 0, "aggs": {"t": {"terms": {"field": "tag"}}}}),
+    ("es_mapping", {"index": "X"}),
+    ("es_field", {"index": "X", "field": "tag"}),
+    ("es_get", {"index": "X", "id": "1"}),
+    ("es_get", {"index": "X", "id": ["1", "2"]}),
+    ("es_explain", {"index": "X", "query": {"match": {"title": "fox"}}, "profile": True, "id": "1"}),
+    ("es_analyze", {"index": "X", "field": "title", "text": "fox"}),
+    ("es_mapping", {"index": "app-1", "compare": "X"}),
+    ("es_search", {"index": "app-1", "more": {"indices_boost": [{"X": 2}]}}),
+    ("es_search", {"index": "app-1", "more": {"runtime_mappings": {"r": LOOKUP}}}),
 ]
 
 
 @pytest.mark.parametrize("expression", OUTSIDE)
 async def test_what_is_outside_is_not_read(client: Client, expression: str) -> None:
     for tool, arguments in READS:
-        refused, text = await said(client, tool, arguments | {"index": expression})
+        refused, text = await said(client, tool, put(arguments, expression))
         assert refused and "index that this server may touch" in text, (tool, text)
     if "*" not in expression:
         refused, text = await said(client, "es_indices", {"pattern": expression})
         assert refused and "index that this server may touch" in text, text
-    for path in (
-        "/X/_search",
-        "/X/_mapping",
-        "/_cat/indices/X",
-        "/X",
-        "/_resolve/index/X",
-        "/X/_stats",
-        "/_cat/count/X",
-    ):
-        if "/" not in expression:
-            refused, text = await said(
-                client,
-                "es_request",
-                {"path": path.replace("X", expression), "method": "POST" if "_search" in path else "GET"},
-            )
+    if "/" not in expression:
+        for path in ("/X/_mapping", "/_cat/indices/X", "/X", "/_resolve/index/X", "/X/_search"):
+            request = {"path": path.replace("X", expression), "method": "POST" if "_search" in path else "GET"}
+            refused, text = await said(client, "es_request", request)
             assert refused, (path, text)
 
 
 async def test_that_there_is_such_an_index_is_not_told(client: Client) -> None:
     for tool, arguments in READS:
-        _, there = await said(client, tool, arguments | {"index": CANARY})
-        _, missing = await said(client, tool, arguments | {"index": "canarx"})
+        _, there = await said(client, tool, put(arguments, CANARY))
+        _, missing = await said(client, tool, put(arguments, "canarx"))
         assert there == missing.replace("canarx", CANARY)
 
+
+ALIASED = {"index_patterns": ["app-8*"], "template": {"aliases": {"X": {}}}}
 
 WRITES: list[tuple[str, dict[str, Any]]] = [
     ("es_index", {"index": "X", "document": {"a": 1}}),
@@ -162,16 +163,10 @@ WRITES: list[tuple[str, dict[str, Any]]] = [
     ("es_define", {"kind": "mapping", "name": "X", "definition": {"properties": {"n": {"type": "long"}}}}),
     ("es_define", {"kind": "template", "name": "t", "definition": {"index_patterns": ["X"]}}),
     ("es_define", {"kind": "template", "name": "t", "definition": {"index_patterns": ["app-8*", "X"]}}),
-    (
-        "es_define",
-        {
-            "kind": "template",
-            "name": "t",
-            "definition": {"index_patterns": ["app-8*"], "template": {"aliases": {"X": {}}}},
-        },
-    ),
+    ("es_define", {"kind": "template", "name": "t", "definition": ALIASED}),
     ("es_define", {"kind": "index", "name": "app-9", "definition": {"aliases": {"X": {}}}}),
     ("es_by_query", {"index": "app-1", "query": {"term": {"tag": "red"}}, "copy_to": {"index": "X"}}),
+    ("es_by_query", {"index": "X", "query": {}, "copy_to": {"index": "app-1"}}),
     ("es_define", {"kind": "settings", "name": "X", "definition": {"refresh_interval": "5s"}}),
     ("es_define", {"kind": "data_stream", "name": "X", "definition": {}}),
     ("es_define", {"kind": "index", "name": "app-9", "definition": {"like": "X"}}),
@@ -183,53 +178,46 @@ WRITES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def put(value: Any, name: str) -> Any:
-    return json.loads(json.dumps(value).replace('"X"', json.dumps(name)))
-
-
 async def test_what_is_outside_is_not_written(client: Client, cluster: ElasticsearchNode) -> None:
     def state() -> Any:
-        found = [
-            cluster.request("GET", f"/{part}")
-            for part in ("_alias?expand_wildcards=all", "_mapping", "_index_template")
-        ]
-        return found, cluster.request("GET", "/_all/_search?size=100&sort=_doc&expand_wildcards=open,hidden")["hits"][
-            "hits"
-        ]
+        documents = cluster.request("GET", "/_all/_search?size=100&sort=_doc&expand_wildcards=open,hidden")
+        parts = ("_alias?expand_wildcards=all", "_mapping", "_index_template")
+        return documents["hits"]["hits"], [cluster.request("GET", f"/{part}") for part in parts]
 
     before = state()
-    for name in (
-        CANARY,
-        f"{CANARY}-new",
-        f"{CANARY}-alias",
-        "app-alias",
-        "mixed",
-        f"{CANARY}-closed",
-        f".{CANARY}-hidden",
-        "x*",
-    ):
+    for name in (*OUTSIDE[:6], f"{CANARY}-new", "x*"):
         for tool, arguments in WRITES:
-            if (
-                name == "app-alias"
-                and arguments.get("kind") == "template"
-                and "template" not in arguments["definition"]
-            ):
+            if name == "app-alias" and "X" in arguments.get("definition", {}).get("index_patterns", ()):
                 continue  # by its name it would be of an index inside
             refused, text = await said(client, tool, put(arguments, name))
             assert refused, (tool, name, text)
     assert state() == before
 
 
-def lookups(name: str) -> dict[str, Any]:
+SHARED = ("component_template", "pipeline", "lifecycle_policy")
+
+OF_ALL: list[tuple[str, dict[str, Any]]] = [
+    *(("es_manage", {"op": op, "name": "node:1"}) for op in ("task", "cancel")),
+    ("es_manage", {"op": "delete", "kind": "template", "name": f"{CANARY}-template"}),
+    *(("es_manage", {"op": "delete", "kind": kind, "name": "x"}) for kind in SHARED),
+    *(("es_define", {"kind": kind, "name": "x", "definition": {}}) for kind in SHARED),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments"), OF_ALL)
+async def test_what_works_on_all_indices_is_closed(client: Client, tool: str, arguments: dict[str, Any]) -> None:
+    refused, text = await said(client, tool, arguments)
+    assert refused and ("touch" in text or "MCP_INDEX_PATTERNS" in text), text
+
+
+def lookups(name: Any) -> dict[str, Any]:
     """Queries that read another index, by what they are."""
     terms = {"terms": {"tag": {"index": name, "id": "1", "path": "tag"}}}
     shape = {"geo_shape": {"place": {"indexed_shape": {"index": name, "id": "1", "path": "place"}}}}
     return {
         "terms": terms,
         "terms of a field with the name of a query": {"terms": {"match": {"index": name, "id": "1", "path": "tag"}}},
-        "more_like_this": {
-            "more_like_this": {"fields": ["tag"], "like": [{"_index": name, "_id": "1"}], "min_doc_freq": 1}
-        },
+        "more_like_this": {"more_like_this": {"fields": ["tag"], "like": [{"_index": name, "_id": "1"}]}},
         "artificial": {"more_like_this": {"fields": ["title"], "like": {"_index": name, "doc": {"title": "x"}}}},
         "unlike": {"more_like_this": {"fields": ["tag"], "like": "x", "unlike": [{"_index": name, "_id": "1"}]}},
         "percolate": {"percolate": {"field": "tag", "index": name, "id": "1"}},
@@ -243,6 +231,9 @@ def lookups(name: str) -> dict[str, Any]:
     }
 
 
+KNN = {"field": "vector", "query_vector": [1, 0], "k": 1, "num_candidates": 1}
+
+
 @pytest.mark.parametrize(
     "name", [CANARY, "app-alias", "mixed", f".{CANARY}-hidden", "*", "_all", f"<{CANARY}>", "r:app-1"]
 )
@@ -252,10 +243,7 @@ async def test_queries_do_not_look_up_what_is_outside(client: Client, name: str)
             ("es_search", {"query": query}),
             ("es_search", {"aggs": {"a": {"filter": query}}, "size": 0}),
             ("es_search", {"aggs": {"a": {"filters": {"filters": {"match": query}}}}, "size": 0}),
-            (
-                "es_search",
-                {"knn": {"field": "vector", "query_vector": [1, 0], "k": 1, "num_candidates": 1, "filter": query}},
-            ),
+            ("es_search", {"knn": KNN | {"filter": query}}),
             ("es_search", {"sort": [{"tag": {"order": "asc", "nested": {"path": "n", "filter": query}}}]}),
             ("es_field", {"field": "tag", "query": query}),
             ("es_explain", {"query": query, "id": "1"}),
@@ -282,31 +270,16 @@ async def test_queries_look_up_what_is_inside(client: Client) -> None:
         assert not refused and '"total": 1' in text, text
 
 
-NO_NAMES = [990001, 1.5, True, [990001], ["app-1", 5]]
-"""What Elasticsearch takes for names of indices though it is no text."""
-
-
-@pytest.mark.parametrize("name", NO_NAMES)
-async def test_names_of_indices_are_text(client: Client, cluster: ElasticsearchNode, name: Any) -> None:
-    cluster.request("PUT", f"/{CANARY}/_alias/990001")
-    bodies = [
-        ("/_mget", {"docs": [{"_index": name, "_id": "1"}]}),
-        ("/app-1/_mtermvectors", {"docs": [{"_index": name, "_id": "1", "fields": ["tag"]}]}),
-        ("/app-1/_search", {"query": lookups(name)["more_like_this"]}),
-        ("/app-1/_search", {"query": lookups(name)["terms"]}),
-    ]
-    try:
-        for path, body in bodies:
-            refused, text = await said(client, "es_request", {"method": "POST", "path": path, "body": body})
-            assert refused and "has to be text" in text, text
-        runtime = {
-            "runtime": {"l": {"type": "lookup", "target_index": name, "input_field": "tag", "target_field": "tag"}}
-        }
-        definition = {"kind": "mapping", "name": "app-1", "definition": runtime}
-        refused, text = await said(client, "es_define", definition)
+async def test_names_of_indices_are_text(client: Client) -> None:
+    """Elasticsearch would take a number for the name of an index."""
+    document = {"_index": 990001, "_id": "1"}
+    for tool, arguments in (
+        ("es_request", {"path": "/_mget", "method": "POST", "body": {"docs": [document]}}),
+        ("es_search", {"index": "app-1", "query": lookups(990001)["terms"]}),
+        ("es_define", {"kind": "mapping", "name": "app-1", "definition": {"runtime": {"l": put(LOOKUP, 990001)}}}),
+    ):
+        refused, text = await said(client, tool, arguments)
         assert refused and "has to be text" in text, text
-    finally:
-        cluster.request("DELETE", f"/{CANARY}/_alias/990001")
 
 
 RESTRICTED = [
@@ -323,38 +296,8 @@ def test_restricted_indices_are_read_only_where_a_pattern_names_them(name: str, 
     with pytest.raises(ToolError, match="MCP_INDEX_PATTERNS can allow them by name"):
         scope.refuse_restricted(name)
     IndexScope(["*", ".security*"]).refuse_restricted(".security-7")
-    for fine in (
-        "app-1",
-        "*",
-        ".ds-logs-x-2026.01.01-000001",
-        ".monitoring-es-*",
-        "-app*",
-        "<logs-{now/d}>",
-        "<{now/d}-a>",
-    ):
-        scope.refuse_restricted(fine)
+    scope.refuse_restricted("app-1,*,.ds-logs-x-2026.01.01-000001,.monitoring-es-*,-app*,<logs-{now/d}>,<{now/d}-a>")
     scope.refuse_restricted("<{now/d{yyyy.MM|+12:00}}-logs>")
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "FROM .security-7",
-        'FROM logs, ".security*" | LIMIT 1',
-        "FROM/* | */.security-7",
-        "FROM // |\n .security-7",
-        "FROM a | LOOKUP JOIN .security-7 ON b",
-        'SELECT * FROM "a,.security-7" WHERE x = 1',
-        "from r:.security-7",
-    ],
-)
-def test_statements_do_not_read_restricted_indices(query: str) -> None:
-    with pytest.raises(ToolError, match="may hold secrets"):
-        for name in sources(query):
-            IndexScope([]).refuse_restricted(name)
-    for fine in ('FROM logs | WHERE a RLIKE ".*x" AND b > .5', "SELECT a FROM logs WHERE b RLIKE '.*x'"):
-        for name in sources(fine):
-            IndexScope([]).refuse_restricted(name)
 
 
 REFUSED: list[tuple[str, str, Any, Any]] = [
@@ -364,17 +307,7 @@ REFUSED: list[tuple[str, str, Any, Any]] = [
     ("POST", "/app-1/_search", None, {"indices_boost": [{CANARY: 2}]}),
     ("POST", "/app-1/_search", None, {"pit": {"id": "x"}}),
     ("POST", "/app-1/_search", None, {"query": {"wrapper": {"query": "eyJtYXRjaF9hbGwiOnt9fQ=="}}}),
-    (
-        "POST",
-        "/app-1/_search",
-        None,
-        {
-            "runtime_mappings": {
-                "l": {"type": "lookup", "target_index": CANARY, "input_field": "tag", "target_field": "tag", "fetch_fields": []}
-            },
-            "fields": ["l"],
-        },
-    ),
+    ("POST", "/app-1/_search", None, {"runtime_mappings": {"l": put(LOOKUP, CANARY)}, "fields": ["l"]}),
     ("POST", "/_mget", None, {"docs": [{"_index": CANARY, "_id": "1"}]}),
     ("POST", "/app-1/_mget", None, {"docs": [{"_index": CANARY, "_id": "1"}]}),
     ("POST", "/_mtermvectors", None, {"docs": [{"_index": CANARY, "_id": "1"}]}),
@@ -389,18 +322,9 @@ REFUSED: list[tuple[str, str, Any, Any]] = [
     ("GET", "/_nodes/stats", {"level": "shards"}, None),
     ("GET", "/_nodes/hot_threads", None, None),
     ("GET", "/_nodes/_local/hot_threads", None, None),
-    *(
-        ("GET", path, None, None)
-        for path in (
-            "/_cluster/state/metadata", "/_cluster/state/metadata/app-1", "/_tasks", "/_cat/tasks", "/_cat/aliases",
-            "/_cat/pending_tasks",
-            "/_cluster/pending_tasks", "/_health_report", "/_snapshot/_all", "/_slm/policy", "/_ilm/policy",
-            "/_index_template", "/_cat/templates", "/_index_template/canary-template", "/_data_stream", "/_data_stream/*",
-            "/_transform", "/_enrich/policy", "/_ingest/pipeline", "/_migration/deprecations", "/_cluster/settings",
-            "/_remote/info", "/_cat/snapshots/r", "/_ml/datafeeds", "/_rollup/data/app-1", "/_component_template",
-            "/_application/search_application/x",
-        )
-    ),
+    ("GET", "/_cluster/state/metadata/app-1", None, None),
+    ("GET", "/_tasks", None, None),
+    ("GET", "/_index_template/canary-template", None, None),
 ]  # fmt: skip
 
 
@@ -414,32 +338,27 @@ async def test_requests_that_would_show_what_is_outside(
 
 async def test_every_request_that_is_allowed_shows_only_what_is_inside(client: Client) -> None:
     """Each as it is in the REST specification, with * for indices where it takes any."""
-    parts = {
-        "index": "*",
+    parts = dict.fromkeys(("index", "name", "fields", "field", "target"), "*") | {
         "id": "1",
-        "name": "*",
         "metric": "_all",
-        "fields": "*",
-        "field": "*",
         "node_id": "_all",
-        "target": "*",
     }
     bodies: dict[str, Any] = {
         "_field_caps": {"fields": ["*"]}, "_analyze": {"text": "a"}, "_mget": {"docs": [{"_index": "app-1", "_id": "1"}]},
         "_terms_enum": {"field": "tag"}, "explain": {"index": "app-1", "shard": 0, "primary": True},
     }  # fmt: skip
     answered = []
-    for line in (Path(__file__).parent / "endpoints_limited.txt").read_text().splitlines():
-        method, path = line.split(" ")
+    for method, path in specification():
+        if not allowed_where_limited(method, path):
+            continue
         filled = "/".join(parts.get(part.strip("{}"), part.strip("{}")) for part in path.split("/"))
         body = bodies.get(filled.rsplit("/", 1)[-1]) if method == "POST" else None
         for params in (None, {"expand_wildcards": "all"}):
-            refused, text = await said(
-                client, "es_request", {"method": method, "path": filled, "params": params, "body": body}
-            )
-            assert CANARY not in text.replace("closed", ""), (line, text)
+            request = {"method": method, "path": filled, "params": params, "body": body}
+            refused, text = await said(client, "es_request", request)
+            assert CANARY not in text.replace("closed", ""), (path, text)
             if not refused:
-                answered.append(line)
+                answered.append((method, path))
     assert len(set(answered)) >= 50, "most are of what this node has"
 
 
@@ -447,24 +366,21 @@ async def test_wildcards_match_only_what_is_inside(client: Client) -> None:
     listed = await client.call_tool("es_indices", {})
     assert listed.structured_content
     assert [row["index"] for row in listed.structured_content["indices"]] == ["app-1", "app-2", "app-closed", "orders"]
-    for arguments in (
-        {"hidden": True},
-        {"pattern": "_all"},
-        {"pattern": "c*,*"},
-        {"pattern": "*,-nothing"},
-        {"kind": "templates"},
-    ):
+    asked: list[dict[str, Any]] = [{"pattern": pattern} for pattern in ("_all", "c*,*", "*,-nothing")]
+    asked += [{"kind": kind} for kind in ("settings", "component_templates", "templates")]
+    for arguments in ({"hidden": True}, *asked):
         refused, text = await said(client, "es_indices", arguments)
         assert not refused and CANARY not in text, text
+    assert "app-template" in text
     assert (await said(client, "es_indices", {"pattern": f"{CANARY}*"}))[0]
-    _, templates = await said(client, "es_indices", {"kind": "templates"})
-    assert "app-template" in templates
     for index in ("*", "_all", "*,-app-2", "a*,orders"):
         for tool, arguments in READS[:4]:
-            refused, text = await said(client, tool, arguments | {"index": index})
+            refused, text = await said(client, tool, put(arguments, index))
             assert not refused and CANARY not in text, text
     found = await client.call_tool("es_search", {"index": "*", "size": 0})
     assert found.structured_content and found.structured_content["total"] == 3
+    _, text = await said(client, "es_search", {"index": "app-1", "also": [{"index": CANARY}]})
+    assert "index that this server may touch" in text
 
 
 async def test_aliases_within_keep_their_filters(client: Client) -> None:
@@ -615,19 +531,6 @@ def test_a_pattern_that_is_inside_matches_only_what_is_inside(name: str) -> None
     assert IndexScope([]).has(name)
 
 
-def test_fields_that_are_called_as_what_names_indices() -> None:
-    for query in (
-        {"term": {"index": "x"}},
-        {"terms": {"index": ["x"]}},
-        {"match": {"_index": "x"}},
-        {"range": {"index": {"gte": "x"}}},
-        {"bool": {"filter": [{"term": {"pit": 1}}, {"match": {"enrich": {"query": "x"}}}]}},
-        {"sort": [{"index": "asc"}]},
-        {"aggs": {"index": {"terms": {"field": "index"}}}},
-    ):
-        assert list(indices_in(query)) == []
-
-
 @pytest.mark.parametrize(
     ("body", "names"),
     [
@@ -640,6 +543,8 @@ def test_fields_that_are_called_as_what_names_indices() -> None:
         ({"indexed_shape": {"index": "a", "id": "1"}}, ["a", "a"]),
         ({"indexed_shape": "x", "index": None}, []),
         ({"term": {"index": "x"}, "match": {"a": 1}, "range": {"index": {"gte": 1}}, "sort": [{"index": "asc"}]}, []),
+        ([{"terms": {"index": ["x"]}}, {"match": {"_index": "x"}}, {"aggs": {"index": {"terms": {"field": "index"}}}}], []),
+        ({"bool": {"filter": [{"term": {"pit": 1}}, {"match": {"enrich": {"query": "x"}}}]}}, []),
         ({"match": {"index": "a", "other": 1}}, ["a"]),
         ({"pipeline": "p"}, []),
         ("index", []),

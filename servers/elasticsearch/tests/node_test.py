@@ -79,18 +79,18 @@ class RawServer:
 
 
 @asynccontextmanager
-async def asking(server: RawServer, **env: str) -> AsyncIterator[BoundedNode]:
+async def asking(server: RawServer) -> AsyncIterator[BoundedNode]:
     """Give the node that the server is."""
     async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
         server.port = listening.sockets[0].getsockname()[1]
-        made = node(server.port, **env)
+        made = node(server.port)
         yield made
         await made.close()
 
 
-def node(port: int, **env: str) -> BoundedNode:
+def node(port: int, host: str = "127.0.0.1") -> BoundedNode:
     class Node(BoundedNode):
-        settings = read_settings(ES_HOST="127.0.0.1", ES_PORT=str(port), **env)
+        settings = read_settings(ES_HOST=host, ES_PORT=str(port))
         trust = Trust(settings)
 
     return Node(node_config(Node.settings.urls[0], Node.settings))
@@ -124,6 +124,7 @@ def with_gzip(body: bytes) -> bytes:
         (b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", True),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, 200, b"{}", True),
         (OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), 200, b"{}", False),
+        (b"HTTP/1.0 200 OK\r\n\r\n{}", 200, b"{}", False),
         (with_gzip(gzip.compress(b"{}")), 200, b"{}", True),
         (with_gzip(b""), 200, b"", True),
     ],
@@ -131,17 +132,12 @@ def with_gzip(body: bytes) -> bytes:
 async def test_an_answer_and_whether_its_connection_is_kept(
     sent: bytes, status: int, content: bytes, kept: bool
 ) -> None:
-    server = RawServer(sent)
+    server = RawServer(sent, close=not kept)
     async with asking(server) as node:
         for _ in range(2):
             meta, body = await ask(node)
             assert (meta.status, bytes(body)) == (status, content)
         assert server.connections == (1 if kept else 2)
-
-
-async def test_the_end_of_a_connection_ends_an_answer_that_has_no_other() -> None:
-    async with asking(RawServer(b"HTTP/1.0 200 OK\r\n\r\n{}", close=True)) as node:
-        assert (await ask(node))[1] == b"{}"
 
 
 async def test_a_header_that_comes_several_times_is_a_list() -> None:
@@ -274,18 +270,13 @@ async def test_what_cant_be_connected_to_was_sent_nothing() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         closed = unused.getsockname()[1]
-    refused = node(closed)
-    with pytest.raises(NotConnected, match="can't be reached \\(Connection refused\\)"):
-        await ask(refused)
-    await refused.close()
-    for host in ("no-such-host.invalid", "127.1"):
-
-        class Node(BoundedNode):
-            settings = read_settings(ES_HOST=host)
-            trust = Trust(settings)
-
-        asked = Node(node_config(Node.settings.urls[0], Node.settings))
-        with pytest.raises(NotConnected, match=f"Elasticsearch at {host}:9200 can't be reached"):
+    for host, port, why in (
+        ("127.0.0.1", closed, r"\(Connection refused\)"),
+        ("no-such-host.invalid", 9200, ""),
+        ("127.1", 9200, ""),
+    ):
+        asked = node(port, host)
+        with pytest.raises(NotConnected, match=f"Elasticsearch at {host}:{port} can't be reached {why}"):
             await ask(asked)
         await asked.close()
 

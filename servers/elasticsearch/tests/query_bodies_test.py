@@ -28,49 +28,6 @@ from servers.elasticsearch.policy.query_bodies import (
         {"exists": {"field": "script"}},
         {"bool": {"must": [{"wildcard": {"script": {"value": "a*"}}}]}},
         {"aggs": {"script": {"terms": {"field": "a"}}}},
-    ],
-)
-def test_fields_may_be_called_script(query: Any) -> None:
-    refuse_scripts(query)
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        {"script": {"script": "true"}},
-        {"script": {"script": {"id": "stored"}}},
-        {"bool": {"filter": [{"script": {"script": {"source": "true", "lang": "painless"}}}]}},
-        {"function_score": {"functions": [{"script_score": {"script": "1"}}]}},
-        {"terms_set": {"a": {"terms": ["x"], "minimum_should_match_script": {"source": "1"}}}},
-        {"a": {"bucket_script": {"buckets_path": {}, "script": "1"}}},
-        {"a": {"scripted_metric": {"map_script": "1"}}},
-        {"a": {"avg": {"script": "doc['x'].value"}}},
-        [{"_script": {"type": "number", "script": "1"}}],
-    ],
-)
-def test_scripts_are_refused_wherever_they_are(query: Any) -> None:
-    with pytest.raises(ToolError, match="scripts are not allowed"):
-        refuse_scripts(query)
-
-
-@pytest.mark.parametrize(
-    "part",
-    [
-        {"match": {"scripted_metric": {"init_script": "state.n = 0"}}},
-        {"term": {"bucket_script": {"buckets_path": {}, "script": "1"}}},
-        {"runtime_mappings": {"match": {"type": "long", "script": "emit(1)"}}},
-        {"filters": {"filters": {"match": {"wrapper": {"query": "eyJtYXRjaF9hbGwiOnt9fQ=="}}}}},
-        {"bool": {"filter": {"wrapper": {"query": "eyJtYXRjaF9hbGwiOnt9fQ=="}}}},
-    ],
-)
-def test_scripts_are_found_behind_names_of_queries(part: dict[str, Any]) -> None:
-    with pytest.raises(ToolError):
-        refuse_scripts(part)
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
         {"aggs": {"script": {"terms": {"field": "a"}, "aggs": {}}}},
         {"range": {"script": {"gte": 1}}},
         {"aggs": [{"script": {"terms": {"field": "a"}}}]},
@@ -90,6 +47,24 @@ def test_names_that_a_user_may_give(query: Any) -> None:
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
+        *(
+            (part, "scripts are not allowed")
+            for part in (
+                {"script": {"script": "true"}},
+                {"script": {"script": {"id": "stored"}}},
+                {"bool": {"filter": [{"script": {"script": {"source": "true", "lang": "painless"}}}]}},
+                {"function_score": {"functions": [{"script_score": {"script": "1"}}]}},
+                {"terms_set": {"a": {"terms": ["x"], "minimum_should_match_script": {"source": "1"}}}},
+                {"a": {"bucket_script": {"buckets_path": {}, "script": "1"}}},
+                {"a": {"scripted_metric": {"map_script": "1"}}},
+                {"a": {"avg": {"script": "doc['x'].value"}}},
+                [{"_script": {"type": "number", "script": "1"}}],
+                {"match": {"scripted_metric": {"init_script": "state.n = 0"}}},
+                {"term": {"bucket_script": {"buckets_path": {}, "script": "1"}}},
+                {"runtime_mappings": {"match": {"type": "long", "script": "emit(1)"}}},
+            )
+        ),
+        ({"filters": {"filters": {"match": {"wrapper": {"query": "eyJtYXRjaF9hbGwiOnt9fQ=="}}}}}, "'wrapper' hides"),
         ({"aggs": {"script": {"source": "1"}}}, "scripts are not allowed"),
         ({"range": {"script": 5}}, "scripts are not allowed"),
         ({"range": {"script": ["a"]}}, "scripts are not allowed"),
@@ -128,6 +103,8 @@ SET: dict[str, Any] = {"field": "a", "value": "b"}
         ({"processors": ["set"]}, "a processor is an object with one key", "one key"),
         ({"processors": [{"set": SET, "drop": {}}]}, "one key", "one key"),
         ({"processors": [{"script": {}}]}, "processor 'script' is refused: known are append, bytes", "is refused"),
+        ({"processors": [{"pipeline": {"name": "x"}}]}, "'pipeline' is refused", "is refused"),
+        ({"processors": [{"reroute": {}}]}, "'reroute' is refused", "is refused"),
         ({"processors": [{"set": "x"}]}, "processor 'set' is refused", "is refused"),
         ({"on_failure": [{"enrich": {}}]}, "'enrich' is refused", "is refused"),
         ({"processors": [{"set": SET | {"if": "true"}}]}, "'if' is a script", "is a script"),
@@ -145,6 +122,9 @@ SET: dict[str, Any] = {"field": "a", "value": "b"}
         ({"processors": [{"foreach": {"field": "a", "processor": {"json": {"field": "a"}}}}]}, "", "needs a target_field"),
         ({"on_failure": [{"json": {"field": "a"}}]}, "", "needs a target_field"),
         ({"processors": [{"dissect": {"field": "a", "pattern": "%{*k} %{&k}"}}]}, "", "names _index"),
+        ({"processors": [{"dissect": {"field": "a", "pattern": "%{_id}"}}]}, "", "names _index"),
+        ({"processors": [{"grok": {"field": "a", "patterns": ["(?<_routing>x)"]}}]}, "", "names _index"),
+        ({"processors": [{"csv": {"field": "a", "target_fields": ["_index"]}}]}, "", "names _index"),
     ],
 )  # fmt: skip
 def test_pipelines(pipeline: Any, refused: str, refused_where_stored: str) -> None:
@@ -162,11 +142,12 @@ def test_the_fields_that_a_query_names() -> None:
         "bool": {
             "must": [{"match": {"a": "x"}}, {"range": {"b": {"gte": 1}}}, {"terms": {"c": ["x"], "boost": 2}}],
             "filter": {"exists": {"field": "d"}},
+            "should": {"nested": {"path": "n", "query": {"range": {"n.c": {"gte": 1}}}}},
             "must_not": [{"term": {"e*": 1}}, {"term": {"_id": 1}}, {"exists": "x"}, {"term": "x"}, {"exists": {}}],
         }
     }
-    assert fields_of(query) == {"a", "b", "c", "d"}
-    assert fields_of([query, {"prefix": {"f": "x", "_name": "n"}}]) == {"a", "b", "c", "d", "f"}
+    assert fields_of(query) == {"a", "b", "c", "d", "n.c"}
+    assert fields_of([query, {"prefix": {"f": "x", "_name": "n"}}]) == {"a", "b", "c", "d", "n.c", "f"}
     assert fields_of("match") == set()
 
 

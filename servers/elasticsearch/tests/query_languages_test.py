@@ -8,16 +8,21 @@ eql-search-api.html).
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 from mcp import Client
 
 from servers.elasticsearch.tests.conftest import Start, error, ok
-from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
-from tools.backends.sidecar import Sidecar
+from servers.elasticsearch.tests.fake_elasticsearch import (
+    Answers,
+    FakeAnswer,
+    FakeElasticsearch,
+    FakeRequest,
+    answering,
+    failure,
+    resolved,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -77,106 +82,78 @@ COPYING = TASK | {
 """As cluster-pending.html and tasks.html have them."""
 
 
-def answer(request: FakeRequest) -> FakeAnswer:
-    body: Any = json.loads(request.body or b"{}")
-    match request.method, request.path.partition("?")[0]:
-        case "GET", "/":
-            return ROOT
-        case "GET", "/_xpack":
-            return FakeAnswer(200, {"features": FEATURES})
-        case "GET", "/_nodes/hot_threads":
-            return FakeAnswer(200, b"::: {node-0}\n   Hot threads at 2026", "text/plain; charset=UTF-8")
-        case "POST", "/_query":
-            if "nothing" in body["query"]:
-                reason = "Unknown index [nothing]"
-                cause = {"type": "verification_exception", "reason": reason}
-                return FakeAnswer(400, {"error": cause | {"root_cause": [cause]}, "status": 400})
-            # The messages are Elasticsearch's own (esql-rest.html has their form).
-            for word, said in (
-                ("LIMIT 3", "line 2:18: mismatched input 'LIMIT' expecting {<EOF>, '|'}"),
-                ("pagecount", "Found 1 problem\nline 1:21: Unknown column [pagecount], did you mean [page_count]?"),
-            ):
-                if word in body["query"]:
-                    cause = {"type": "parsing_exception", "reason": said}
-                    return FakeAnswer(400, {"error": cause | {"root_cause": [cause]}, "status": 400})
-            if "partial" in body["query"]:
-                return FakeAnswer(200, {"columns": COLUMNS, "values": LIBRARY, "is_partial": True})
-            if "thousand" in body["query"]:
-                warning = '299 Elasticsearch-9.1 "No limit defined, adding default limit of [1000]"'
-                many = {"columns": COLUMNS[:1], "values": [["a"]] * 1000}
-                return FakeAnswer(200, many, headers={"Warning": warning})
-            return FakeAnswer(200, {"columns": COLUMNS, "values": LIBRARY})
-        case "GET", "/_resolve/index/*":
-            return FakeAnswer(200, {"indices": [{"name": "nothings"}], "aliases": [], "data_streams": []})
-        case "GET", "/_ingest/pipeline":
-            return FakeAnswer(200, PIPELINES)
-        case "GET", "/_nodes/stats/ingest":
-            return FakeAnswer(200, INGEST)
-        case "GET", "/_ilm/status":
-            return FakeAnswer(200, {"operation_mode": "RUNNING"})
-        case "GET", "/*/_ilm/explain":
-            return FakeAnswer(200, ILM)
-        case "GET", "/_snapshot":
-            return FakeAnswer(200, {"nightly": {"type": "fs"}})
-        case "GET", "/_snapshot/nightly/_all":
-            return FakeAnswer(200, {"snapshots": [SNAPSHOT], "total": 1, "remaining": 0})
-        case "GET", "/_slm/policy":
-            return FakeAnswer(200, SLM)
-        case "GET", "/_cluster/health":
-            return FakeAnswer(200, HEALTH)
-        case "GET", "/_cluster/pending_tasks":
-            return FakeAnswer(200, {"tasks": [PENDING]})
-        case "GET", "/_tasks":
-            return FakeAnswer(200, {"tasks": {"n:464": TASK, "n:465": COPYING}})
-        case "POST", "/_sql":
-            return FakeAnswer(200, {"columns": COLUMNS, "rows": LIBRARY[: body["fetch_size"]], "cursor": "sDXF1ZXJ5"})
-        case "POST", "/_sql/close":
-            return FakeAnswer(200, {"succeeded": True})
-        case "POST", "/my-index/_eql/search":
-            hits: dict[str, Any] = {"total": {"value": 1, "relation": "eq"}}
-            if "running" in body["query"]:
-                return FakeAnswer(
-                    200,
-                    {
-                        "id": "FmNJRUZ1YWZCU3dHY1BIOUhaenVSRkEaaXFlZ3h4c1RTWFNocDd2VXBRTHo6MzAz",
-                        "is_running": True,
-                        "is_partial": True,
-                    },
-                )
-            if "failing" in body["query"]:
-                failures = [{"shard": 0, "reason": {"type": "x", "reason": "the disk is gone"}}]
-                return FakeAnswer(
-                    200, {"hits": hits | {"events": [EVENT]}, "shard_failures": failures, "is_partial": True}
-                )
-            if body["query"].startswith("sequence"):
-                return FakeAnswer(200, {"hits": hits | {"sequences": [{"join_keys": [1], "events": [EVENT, EVENT]}]}})
-            return FakeAnswer(200, {"hits": hits | {"events": [EVENT]}})
-        case "DELETE", path if path.startswith("/_eql/search/"):
-            return FakeAnswer(200, {"acknowledged": True})
-    return FakeAnswer(404, {"error": f"no handler for {request.path}", "status": 404})
+# The messages are Elasticsearch's own (esql-rest.html has their form).
+ESQL = {
+    "nothing": failure(400, "verification_exception", "Unknown index [nothing]"),
+    "LIMIT 3": failure(400, "parsing_exception", "line 2:18: mismatched input 'LIMIT' expecting {<EOF>, '|'}"),
+    "pagecount": failure(
+        400, "parsing_exception", "Found 1 problem\nline 1:21: Unknown column [pagecount], did you mean [page_count]?"
+    ),
+    "partial": FakeAnswer(200, {"columns": COLUMNS, "values": LIBRARY, "is_partial": True}),
+    "thousand": FakeAnswer(200, {"columns": COLUMNS[:1], "values": [["a"]] * 1000}),
+    "FROM": FakeAnswer(200, {"columns": COLUMNS, "values": LIBRARY}),
+}
+HITS = {"total": {"value": 1, "relation": "eq"}}
+FAILURE = {"shard": 0, "reason": {"type": "x", "reason": "the disk is gone"}}
+EQL = {
+    "running": FakeAnswer(
+        200, {"id": "FmNJRUZ1YWZCU3dHY1BIOUhaenVSRkEaaXFlZ3h", "is_running": True, "is_partial": True}
+    ),
+    "failing": FakeAnswer(200, {"hits": HITS | {"events": [EVENT]}, "shard_failures": [FAILURE], "is_partial": True}),
+    "sequence": FakeAnswer(200, {"hits": HITS | {"sequences": [{"join_keys": [1], "events": [EVENT, EVENT]}]}}),
+    "any": FakeAnswer(200, {"hits": HITS | {"events": [EVENT]}}),
+}
+"""What is answered to a query that has a word."""
+
+
+def by_word(answers: Mapping[str, FakeAnswer]) -> Callable[[FakeRequest], FakeAnswer]:
+    return lambda request: next(said for word, said in answers.items() if word in json.loads(request.body)["query"])
+
+
+def rows(request: FakeRequest) -> FakeAnswer:
+    shown = LIBRARY[: json.loads(request.body)["fetch_size"]]
+    return FakeAnswer(200, {"columns": COLUMNS, "rows": shown, "cursor": "sDXF1ZXJ5"})
+
+
+ANSWERS: Answers = {
+    "/_xpack": FakeAnswer(200, {"features": FEATURES}),
+    "/_nodes/hot_threads": FakeAnswer(200, b"::: {node-0}\n   Hot threads at 2026", "text/plain; charset=UTF-8"),
+    "/_query": by_word(ESQL),
+    "/_resolve/index/*": resolved("nothings"),
+    "/_ingest/pipeline": FakeAnswer(200, PIPELINES),
+    "/_nodes/stats/ingest": FakeAnswer(200, INGEST),
+    "/_ilm/status": FakeAnswer(200, {"operation_mode": "RUNNING"}),
+    "/*/_ilm/explain": FakeAnswer(200, ILM),
+    "/_snapshot/nightly/_all": FakeAnswer(200, {"snapshots": [SNAPSHOT], "total": 1, "remaining": 0}),
+    "/_snapshot": FakeAnswer(200, {"nightly": {"type": "fs"}}),
+    "/_slm/policy": FakeAnswer(200, SLM),
+    "/_cluster/health": FakeAnswer(200, HEALTH),
+    "/_cluster/pending_tasks": FakeAnswer(200, {"tasks": [PENDING]}),
+    "/_tasks": FakeAnswer(200, {"tasks": {"n:464": TASK, "n:465": COPYING}}),
+    "/_sql/close": FakeAnswer(200, {"succeeded": True}),
+    "/_sql": rows,
+    "/my-index/_eql/search": by_word(EQL),
+    "DELETE /_eql/search/": FakeAnswer(200, {"acknowledged": True}),
+}
+answer = answering(ANSWERS, FakeAnswer(404, {"error": "no handler", "status": 404}))
 
 
 @pytest.fixture
-async def asked(tmp_path: Path) -> AsyncIterator[tuple[FakeElasticsearch, Client]]:
+async def asked(start: Start) -> AsyncIterator[tuple[FakeElasticsearch, Client]]:
     with FakeElasticsearch(answer) as fake:
-        env = {"ES_HOST": "127.0.0.1", "ES_PORT": str(fake.port)}
-        with Sidecar("servers.elasticsearch", env, tmp_path) as sidecar:
-            sidecar.wait_until_ready()
-            async with Client(sidecar.url + "/mcp") as client:
-                fake.requests.clear()
-                yield fake, client
+        async with Client(start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true").url + "/mcp") as client:
+            fake.requests.clear()
+            yield fake, client
 
 
 async def test_esql(asked: tuple[FakeElasticsearch, Client]) -> None:
     fake, client = asked
     query = "FROM library | SORT page_count DESC"
-    assert await ok(client, "es_query", query=query) == {
-        "columns": ["author: text", "name: text", "page_count: short"], "rows": LIBRARY
-    }  # fmt: skip
+    table = {"columns": ["author: text", "name: text", "page_count: short"], "rows": LIBRARY}
+    assert await ok(client, "es_query", query=query) == table
     assert json.loads(fake.newest("/_query").body) == {"query": query}
-    assert await ok(client, "es_query", query=query, limit=1) == {
-        "columns": ["author: text", "name: text", "page_count: short"], "rows": LIBRARY[:1], "cut": True
-    }  # fmt: skip
+    assert await ok(client, "es_query", query=query, limit=1) == table | {"rows": LIBRARY[:1], "cut": True}
+    assert "may hold secrets" in await error(client, "es_query", query="FROM library, .security-7")
     assert "there is no index 'nothing': did you mean" in await error(client, "es_query", query="FROM nothing")
     wrong = await error(client, "es_query", query="FROM library |\n  WHERE year > 1 LIMIT 3")
     assert "mismatched input 'LIMIT'" in wrong and wrong.endswith("(at   WHERE year > 1 ▶LIMIT 3)")
@@ -214,20 +191,10 @@ async def test_partial_results_are_told(asked: tuple[FakeElasticsearch, Client])
     assert "wait_for_completion_timeout" not in json.loads(fake.newest("/my-index/_eql/search").body)
 
 
-async def test_a_cluster_without_them_lists_no_tool_for_them(start: Start, tmp_path: Path) -> None:
-    async with Client(start().url + "/mcp") as client:
-        assert "es_query" not in [tool.name for tool in (await client.list_tools()).tools]
-        assert "this cluster has no esql" in await error(client, "es_query", query="FROM a")
-
-
 async def test_serverless_has_query_languages(start: Start) -> None:
-    def serverless(request: FakeRequest) -> FakeAnswer:
-        if request.path.startswith("/_xpack"):
-            reason = "uri [/_xpack] with method [GET] exists but is not available when running in serverless mode"
-            return FakeAnswer(410, {"error": {"type": "api_not_available_exception", "reason": reason}, "status": 410})
-        return answer(request)
-
-    with FakeElasticsearch(serverless) as fake:
+    reason = "uri [/_xpack] with method [GET] exists but is not available when running in serverless mode"
+    gone = {"/_xpack": failure(410, "api_not_available_exception", reason)}
+    with FakeElasticsearch(answering({**ANSWERS, **gone})) as fake:
         async with Client(start(ES_PORT=str(fake.port)).url + "/mcp") as client:
             assert "es_query" in [tool.name for tool in (await client.list_tools()).tools]
             assert (await ok(client, "es_query", query="FROM library"))["rows"] == LIBRARY
@@ -263,13 +230,7 @@ async def test_sections_of_health(asked: tuple[FakeElasticsearch, Client]) -> No
     }
 
 
-def test_the_list_of_all_tools_is_short(tmp_path: Path) -> None:
-    with FakeElasticsearch(answer) as fake:
-        env = {"ES_HOST": "127.0.0.1", "ES_PORT": str(fake.port), "MCP_ALLOW_WRITES": "true"}
-        with Sidecar("servers.elasticsearch", env, tmp_path) as sidecar:
-            sidecar.wait_until_ready()
-            sidecar.wait_until(lambda: any(r.path.startswith("/_xpack") for r in fake.requests), 10)
-            listed = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})[1]["result"]
-    names = [tool["name"] for tool in listed["tools"]]
-    assert "es_query" in names and len(names) <= 18
-    assert len(json.dumps(listed, separators=(",", ":"), ensure_ascii=False).encode()) <= 13_500
+async def test_the_list_of_all_tools_is_short(asked: tuple[FakeElasticsearch, Client]) -> None:
+    tools = (await asked[1].list_tools()).tools
+    assert "es_query" in [tool.name for tool in tools] and len(tools) <= 18
+    assert sum(len(tool.model_dump_json(by_alias=True, exclude_none=True).encode()) for tool in tools) <= 13_500

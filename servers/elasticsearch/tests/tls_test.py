@@ -29,28 +29,27 @@ def basic(user: str, password: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("files", "logins"),
-    [
-        ({"ES_API_KEY_FILE": ("old", "new")}, ("ApiKey old", "ApiKey new")),
-        ({"ES_BEARER_TOKEN_FILE": ("old", "new")}, ("Bearer old", "Bearer new")),
-        ({"ES_PASSWORD_FILE": ("old", "new")}, (basic("ada", "old"), basic("ada", "new"))),
-    ],
+    ("name", "login"),
+    [("ES_API_KEY_FILE", "ApiKey {}"), ("ES_BEARER_TOKEN_FILE", "Bearer {}"), ("ES_PASSWORD_FILE", "")],
 )
-def test_a_rotated_login_is_taken_up(
-    start: Start, tmp_path: Path, files: dict[str, tuple[str, str]], logins: tuple[str, str]
-) -> None:
-    guard = Guarded(logins[0])
-    for name, (old, _) in files.items():
-        (tmp_path / name).write_text(old + "\n")
+def test_a_rotated_login_is_taken_up(start: Start, tmp_path: Path, name: str, login: str) -> None:
+    guard = Guarded(login.format("old") if login else basic("jörg", "old"))
+    (tmp_path / name).write_text("old\n")
     with FakeElasticsearch(lambda r: NOTHING if (a := guard(r)).status == 200 and "_search" in r.path else a) as fake:
-        user = {"ES_USERNAME": "ada"} if "ES_PASSWORD_FILE" in files else {}
-        sidecar = start(ES_PORT=str(fake.port), **user, **{name: str(tmp_path / name) for name in files})
+        user = {} if login else {"ES_USERNAME": "jörg"}
+        sidecar = start(ES_PORT=str(fake.port), **user, **{name: str(tmp_path / name)})
         assert not call(sidecar, "es_search", index="a")["isError"]
-        guard.login = logins[1]
+        guard.login = login.format("new") if login else basic("jörg", "pä:ss")
         assert "refuses our login" in told(sidecar, "es_search", index="a")
-        for name, (_, new) in files.items():
-            (tmp_path / name).write_text(new)
+        (tmp_path / name).write_text("new" if login else "pä:ss")
         assert not call(sidecar, "es_search", index="a")["isError"]
+        if login:
+            (tmp_path / name).write_text(f"{CANARY}\nsecond line")
+            said = told(sidecar, "es_search", index="a")
+            assert "a character that is not allowed" in said and CANARY not in said
+        (tmp_path / name).unlink()
+        assert "can't be read: No such file" in told(sidecar, "es_search", index="a")
+        assert CANARY not in sidecar.log.read_text()
 
 
 def test_a_ca_that_is_replaced_is_taken_up_and_the_old_one_dropped(
@@ -69,20 +68,22 @@ def test_a_ca_that_is_replaced_is_taken_up_and_the_old_one_dropped(
         context.load_cert_chain(*new_files)
         trusted.write_bytes(new.file.read_bytes())
         assert not call(sidecar, "es_health")["isError"]
-        second.wait_until(lambda: f"without 127.0.0.1:{left_behind.port}" in ready(second), 20)
+        second.wait_until(lambda: f"without 127.0.0.1:{left_behind.port}" in ready(second))
         trusted.write_text("no certificate")
         assert told(sidecar, "es_health") == f"ES_CA_FILE: '{trusted}' no longer holds certificates in PEM"
         trusted.write_bytes(new.file.read_bytes())
         assert not call(sidecar, "es_health")["isError"]
+        without = start(ready=False, ES_PORT=str(proxy.port), ES_SCHEME="https")
+        without.wait_until(lambda: "a certificate that we do not trust (self-signed" in ready(without))
+    plain = start(ready=False, ES_SCHEME="https")
+    plain.wait_until(lambda: "does not speak TLS with us" in ready(plain) and "ES_SCHEME" in ready(plain))
 
 
 @pytest.mark.parametrize("own", [False, True])
 def test_trust_by_fingerprint(start: Start, node: ElasticsearchNode, tmp_path: Path, own: bool) -> None:
     authority = Authority(tmp_path / "ca")
     file, key = authority.issue("node")
-    printed = fingerprint(authority.file)
-    if own:
-        printed = fingerprint(file)
+    printed = fingerprint(file if own else authority.file)
     colons = ":".join(printed[at : at + 2] for at in range(0, 64, 2)).upper()
     with TlsProxy(node.port, server_context(file, key)) as proxy:
         for text in (printed, colons):
@@ -90,7 +91,7 @@ def test_trust_by_fingerprint(start: Start, node: ElasticsearchNode, tmp_path: P
             assert not call(sidecar, "es_health")["isError"]
         sidecar = start(ready=False, ES_PORT=str(proxy.port), ES_SCHEME="https", ES_CA_FINGERPRINT="0" * 64)
         sidecar.wait_until(
-            lambda: "shows 2 certificates, and none has the fingerprint of ES_CA_FINGERPRINT" in ready(sidecar), 10
+            lambda: "shows 2 certificates, and none has the fingerprint of ES_CA_FINGERPRINT" in ready(sidecar)
         )
 
 
@@ -104,30 +105,33 @@ def test_showing_the_certificate_of_the_fingerprint_is_not_enough(start: Start, 
             ready=False, ES_PORT=str(fake.port), ES_SCHEME="https", ES_API_KEY=CANARY,
             ES_CA_FINGERPRINT=fingerprint(right.file),
         )  # fmt: skip
-        sidecar.wait_until(lambda: "a certificate that we do not trust" in ready(sidecar), 10)
+        sidecar.wait_until(lambda: "a certificate that we do not trust" in ready(sidecar))
         assert "check ES_CA_FILE or ES_CA_FINGERPRINT" in told(sidecar, "es_health")
         assert not fake.requests, "who is not trusted is not told the key"
 
 
-def test_a_client_certificate(start: Start, node: ElasticsearchNode, tmp_path: Path) -> None:
-    authority = Authority(tmp_path / "ca")
+def asking_authority(folder: Path) -> tuple[Authority, ssl.SSLContext]:
+    """Return an authority, and the context of a node that asks for its clients' certificates."""
+    authority = Authority(folder / "ca")
     context = server_context(*authority.issue("node"))
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(authority.file)
+    return authority, context
+
+
+def test_a_client_certificate(start: Start, node: ElasticsearchNode, tmp_path: Path) -> None:
+    authority, context = asking_authority(tmp_path)
     file, key = authority.issue("client")
     with TlsProxy(node.port, context) as proxy:
         tls = {"ES_PORT": str(proxy.port), "ES_SCHEME": "https"}
         shown = {"ES_CLIENT_CERT_FILE": str(file), "ES_CLIENT_KEY_FILE": str(key)}
-        for trust in (
-            {"ES_CA_FILE": str(authority.file)},
-            {"ES_CA_FINGERPRINT": fingerprint(authority.file)},
-        ):
+        for trust in ({"ES_CA_FILE": str(authority.file)}, {"ES_CA_FINGERPRINT": fingerprint(authority.file)}):
             assert not call(start(**tls, **shown, **trust), "es_health")["isError"]
     # In TLS 1.3 a refusal may come too late to be read before the end of the connection.
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with FakeElasticsearch(Guarded(""), context) as fake:
         sidecar = start(ready=False, ES_PORT=str(fake.port), ES_SCHEME="https", ES_CA_FILE=str(authority.file))
-        sidecar.wait_until(lambda: "refuses us over TLS" in ready(sidecar), 10)
+        sidecar.wait_until(lambda: "refuses us over TLS" in ready(sidecar))
         assert "check ES_CLIENT_CERT_FILE" in ready(sidecar)
         assert not fake.requests
 
@@ -147,10 +151,7 @@ def encrypted(key: Path, password: str) -> Path:
 
 
 def test_an_encrypted_client_key(start: Start, node: ElasticsearchNode, tmp_path: Path) -> None:
-    authority = Authority(tmp_path / "ca")
-    context = server_context(*authority.issue("node"))
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(authority.file)
+    authority, context = asking_authority(tmp_path)
     file, key = authority.issue("client")
     password = tmp_path / "password"
     password.write_text(f"{CANARY}-1\n")
@@ -175,6 +176,9 @@ def test_an_encrypted_client_key(start: Start, node: ElasticsearchNode, tmp_path
     assert problems(ES_CLIENT_KEY_PASSWORD=CANARY) == ["ES_CLIENT_KEY_PASSWORD: set ES_CLIENT_KEY_FILE as well"]
 
 
+PROXY = "http://proxy.example:3128"
+
+
 def cloud_id(text: str) -> str:
     return "name:" + base64.b64encode(text.encode()).decode()
 
@@ -193,23 +197,22 @@ def test_a_cloud_id_leads_to_its_deployment(start: Start, node: ElasticsearchNod
     assert problems(ES_CLOUD_ID=good, ES_HOST="es.example") == ["ES_CLOUD_ID: set it or ES_HOST, not both"]
 
 
-def test_a_wrong_proxy_is_told() -> None:
-    proxy = "http://proxy.example:3128"
-    assert problems(ES_PROXY_URL=f"http://ada:{CANARY}@proxy.example:3128") == [
-        "ES_PROXY_URL: it contains a login: set that as ES_PROXY_USERNAME and ES_PROXY_PASSWORD"
-    ]
-    assert problems(ES_PROXY_URL="ftp://proxy.example:21") == [
-        "ES_PROXY_URL: 'ftp://proxy.example:21' is not the URL of an HTTP proxy, such as http://proxy.example:3128"
-    ]
-    assert problems(ES_PROXY_URL=proxy, ES_PROXY_PASSWORD=CANARY) == [
-        "ES_PROXY_PASSWORD: set ES_PROXY_USERNAME as well"
-    ]
-    assert problems(ES_PROXY_USERNAME="ada", ES_PROXY_PASSWORD=CANARY) == [
-        "ES_PROXY_USERNAME: it has an effect only with ES_PROXY_URL"
-    ]
-    assert problems(ES_PROXY_URL=proxy, ES_SCHEME="https", ES_CA_FINGERPRINT="0" * 64) == [
-        "ES_CA_FINGERPRINT: with ES_PROXY_URL, set ES_CA_FILE instead"
-    ]
+@pytest.mark.parametrize(
+    ("env", "problem"),
+    [
+        ({"ES_PROXY_URL": f"http://ada:{CANARY}@proxy.example:3128"},
+         "ES_PROXY_URL: it contains a login: set that as ES_PROXY_USERNAME and ES_PROXY_PASSWORD"),
+        ({"ES_PROXY_URL": "ftp://proxy.example:21"},
+         "ES_PROXY_URL: 'ftp://proxy.example:21' is not the URL of an HTTP proxy, such as http://proxy.example:3128"),
+        ({"ES_PROXY_URL": PROXY, "ES_PROXY_PASSWORD": CANARY}, "ES_PROXY_PASSWORD: set ES_PROXY_USERNAME as well"),
+        ({"ES_PROXY_USERNAME": "ada", "ES_PROXY_PASSWORD": CANARY},
+         "ES_PROXY_USERNAME: it has an effect only with ES_PROXY_URL"),
+        ({"ES_PROXY_URL": PROXY, "ES_SCHEME": "https", "ES_CA_FINGERPRINT": "0" * 64},
+         "ES_CA_FINGERPRINT: with ES_PROXY_URL, set ES_CA_FILE instead"),
+    ],
+)  # fmt: skip
+def test_a_wrong_proxy_is_told(env: dict[str, str], problem: str) -> None:
+    assert problems(**env) == [problem]
 
 
 def problems(**env: str) -> list[str]:
@@ -228,11 +231,8 @@ def test_wrong_hosts_are_told() -> None:
         f"ES_HOSTS: 'http://es:1?a' {no_host}",
         "ES_HOSTS: 'fe80::1': put an IPv6 address in brackets, as [::1]:9200",
     ]
-
-
-def test_names_that_no_resolver_takes_are_told() -> None:
-    long = "x" * 64
-    no_name = "is not a host name: it has 253 characters at most, and 1 to 63 between dots"
+    assert problems(ES_HOST="es.example:9201") == ["ES_HOST: it has a port: give that as ES_PORT"]
+    long, no_name = "x" * 64, "is not a host name: it has 253 characters at most, and 1 to 63 between dots"
     assert problems(ES_HOST="a..b") == [f"ES_HOST: 'a..b' {no_name}"]
     assert problems(ES_HOSTS=f"{long}.example:9200,http://ü..b:9200,es.:9200") == [
         f"ES_HOSTS: '{long}.example' {no_name}",

@@ -229,8 +229,7 @@ async def es_index(
     document: dict[str, Any],
     id: DocumentId | None = None,
     op: Annotated[
-        Literal["index", "create", "update"],
-        Field(description="index: replace; create: only a new id; update: merge"),
+        Literal["index", "create", "update"], Field(description="index: replace; create: only a new id; update: merge")
     ] = "index",
     routing: Routing = None,
     if_seq_no: SeqNo = None,

@@ -37,15 +37,7 @@ WORDS = frozenset(
     {"constant_keyword", "counted_keyword", "flat_object", "flattened", "icu_collation_keyword", "keyword", "wildcard"}
 )
 
-COUNTED = (
-    WORDS,
-    NUMBERS,
-    DATES,
-    frozenset({"boolean"}),
-    frozenset({"ip"}),
-    frozenset({"version"}),
-    frozenset({"text"}),
-)
+COUNTED = (WORDS, NUMBERS, DATES, *(frozenset({type}) for type in ("boolean", "ip", "version", "text")))
 """Types whose values an aggregation can count; those of one group together, where indices differ."""
 
 EXACT = 40_000

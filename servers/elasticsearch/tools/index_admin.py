@@ -22,7 +22,7 @@ from servers.elasticsearch.policy.index_names import (
     write_target,
 )
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
-from servers.elasticsearch.policy.query_bodies import check_pipeline, refuse_scripts
+from servers.elasticsearch.policy.query_bodies import check_pipeline, entries, refuse_scripts
 
 Kind = Literal[
     "index", "mapping", "settings", "data_stream", "template", "component_template", "pipeline", "lifecycle_policy"
@@ -128,7 +128,8 @@ async def es_define(
     await _check_names(call.backend, definition.get("template"))
     where = path(*PLACES[kind].split("/"), name)
     if kind in ("pipeline", "lifecycle_policy"):
-        await _refuse_existing(call, kind, name)
+        if await call.backend.find(where) is not None:  # Elasticsearch would replace it
+            raise ToolError(f"there is a {kind} {name!r} already: nothing was done; it can be deleted first")
         await call.backend.write(
             "PUT", where, body={"policy": definition} if kind == "lifecycle_policy" else definition
         )
@@ -199,20 +200,9 @@ def merged(old: Any, new: Any) -> Any:
     return {**old, **{key: merged(old[key], value) if key in old else value for key, value in new.items()}}
 
 
-async def _refuse_existing(call: Call[ScopedElasticsearch], kind: Kind, name: str) -> None:
-    """Raise ToolError where there is one already: Elasticsearch would replace it."""
-    try:
-        await call.backend.read("GET", path(*PLACES[kind].split("/"), name))
-    except ElasticsearchError as error:
-        if error.status != 404:
-            raise
-        return
-    raise ToolError(f"there is a {kind} {name!r} already: nothing was done; it can be deleted first")
-
-
 def _refuse_percolators(definition: Any) -> None:
     """Raise ToolError for a dynamic template that may make a field of queries, which the document that makes it holds."""
-    for key, part in _entries(definition):
+    for key, part in entries(definition):
         if key == "dynamic_templates" and MAY_PERCOLATE.search(to_json(part)):
             raise ToolError("a dynamic template can't make fields of type percolator here; nothing was done")
 
@@ -228,20 +218,9 @@ def _check_patterns(backend: ScopedElasticsearch, definition: dict[str, Any]) ->
             raise backend.scope.outside(pattern)
 
 
-def _entries(definition: Any) -> Iterator[tuple[str, Any]]:
-    """Return each key of the objects in a definition, at any depth, with its value."""
-    if isinstance(definition, list):
-        for part in definition:
-            yield from _entries(part)
-    elif isinstance(definition, dict):
-        for key, part in definition.items():
-            yield key, part
-            yield from _entries(part)
-
-
 def _looked_up(definition: Any) -> Iterator[Any]:
     """Return the indices of runtime fields of type lookup, as they are given. The definition of a field is an object."""
-    return (part for key, part in _entries(definition) if key == "target_index" and not isinstance(part, dict))
+    return (part for key, part in entries(definition) if key == "target_index" and not isinstance(part, dict))
 
 
 async def _check_names(backend: ScopedElasticsearch, definition: Any) -> None:
@@ -314,13 +293,5 @@ async def es_alias(
     async with near_names(call.backend):
         await call.backend.write("POST", "/_aliases", body={"actions": actions})
     names = list(dict.fromkeys(change.alias for change in parsed))
-    found: dict[str, list[str]] = {}
-    for name in names[:20]:
-        try:
-            answer = await call.backend.read("GET", path("_alias", name))
-        except ElasticsearchError as error:
-            if error.status != 404:
-                raise
-            answer = {}
-        found[name] = sorted(answer)
+    found = {name: sorted(await call.backend.find(path("_alias", name)) or ()) for name in names[:20]}
     return {"aliases": found} if len(names) <= 20 else {"aliases": found, "note": "only the first 20 aliases are shown"}

@@ -15,14 +15,7 @@ from typing_extensions import TypedDict
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import UNAVAILABLE, ElasticsearchError
-from servers.elasticsearch.policy.index_names import (
-    LONGEST,
-    IndexPattern,
-    inside,
-    known_fields,
-    near_names,
-    within,
-)
+from servers.elasticsearch.policy.index_names import LONGEST, IndexPattern, inside, known_fields, near_names, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.digests import DIGESTS
 from servers.elasticsearch.tools.health_sections import optional
@@ -313,16 +306,8 @@ def _united(answer: Mapping[str, Any]) -> dict[str, str]:
 
 
 _TELLING = (
-    "format",
-    "analyzer",
-    "search_analyzer",
-    "normalizer",
-    "dims",
-    "similarity",
-    "path",
-    "scaling_factor",
-    "null_value",
-)
+    "format", "analyzer", "search_analyzer", "normalizer", "dims", "similarity", "path", "scaling_factor", "null_value",
+)  # fmt: skip
 """Parameters that change what a query of the field means."""
 
 

@@ -9,8 +9,7 @@ from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, ToolError, fingerprint, to_json, tool
 from servers.elasticsearch.client.backend import path
-from servers.elasticsearch.client.errors import ElasticsearchError
-from servers.elasticsearch.policy.index_names import listed, near_names, reached_by, writable, write_target
+from servers.elasticsearch.policy.index_names import listed, near_names, resolve, writable, write_target
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.index_admin import PLACES, SHARED
 from servers.elasticsearch.tools.reindex import cancelled, progress
@@ -71,7 +70,7 @@ async def _check_kind(backend: ScopedElasticsearch, kind: str, name: str) -> Non
     if backend.scope:
         await write_target(backend, name)
     async with near_names(backend):
-        (found,) = await reached_by(backend, name)
+        (found,) = await resolve(backend, name)
     actual = "data_stream" if found.stream == found.name else "index" if found.is_index else "alias"
     if actual != kind:
         leads = f", and leads to {', '.join(found.members[:5])}" if found.members else ""
@@ -105,18 +104,13 @@ async def _definition(call: Call[ScopedElasticsearch], kind: Deletable, name: st
     scope = call.backend.scope
     if scope and kind in SHARED:
         raise ToolError(f"a {kind} works on indices that MCP_INDEX_PATTERNS keeps from this server: nothing was done")
-    try:
-        answer = await call.backend.read("GET", path(*PLACES[kind].split("/"), name))
-    except ElasticsearchError as error:
-        if error.status != 404:
-            raise
-        raise ToolError(f"there is no {kind} {name!r}: es_indices lists them by kind; nothing was done") from None
-    if kind in ("template", "component_template"):
+    answer = await call.backend.find(path(*PLACES[kind].split("/"), name)) or {}
+    if answer and kind in ("template", "component_template"):
         key = "index_template" if kind == "template" else "component_template"
         answer = {entry["name"]: entry[key] for entry in answer[f"{key}s"]}
     found = answer.get(name)
     if found is None:
-        raise ToolError(f"there is no {kind} {name!r}; nothing was done")
+        raise ToolError(f"there is no {kind} {name!r}: es_indices lists them by kind; nothing was done")
     for pattern in listed(found.get("index_patterns")):
         if not scope.has(pattern):
             raise scope.outside(pattern)

@@ -33,10 +33,7 @@ _COUNTS = ("total", "created", "updated", "deleted", "version_conflicts")
 
 
 async def copied(
-    call: Call[ScopedElasticsearch],
-    source: str,
-    query: Mapping[str, Any],
-    copy_to: Mapping[str, Any],
+    call: Call[ScopedElasticsearch], source: str, query: Mapping[str, Any], copy_to: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Copy what a query finds to another index, where documents that are there already stay as they are.
 
@@ -139,12 +136,9 @@ def _opened(call: Call[ScopedElasticsearch], task: str) -> tuple[str, str]:
 async def progress(call: Call[ScopedElasticsearch], task: str) -> dict[str, Any]:
     """Say what a task has done so far, and whether it has ended."""
     name, pipeline = _opened(call, task)
-    try:
-        answer = await call.backend.read("GET", path("_tasks", name), answers=("completed", "task"))
-    except ElasticsearchError as error:
-        if error.status != 404:
-            raise
-        raise ToolError(f"there is no task {name!r} any more: it has ended, or its node has") from None
+    answer = await call.backend.find(path("_tasks", name), ("completed", "task"))
+    if answer is None:
+        raise ToolError(f"there is no task {name!r} any more: it has ended, or its node has")
     said = answer["task"]
     status = answer.get("response") or said.get("status") or {}
     found: dict[str, Any] = {"id": task, "action": said["action"], "completed": answer["completed"]}

@@ -39,7 +39,7 @@ from servers.elasticsearch.policy.index_names import (
     within,
 )
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
-from servers.elasticsearch.policy.query_bodies import aggregated, combined, fields_of, outside_nested
+from servers.elasticsearch.policy.query_bodies import aggregated, combined, entries, fields_of, outside_nested
 
 KEEP_ALIVE = "5m"
 """How long a point in time waits for the next page."""
@@ -154,10 +154,7 @@ async def es_search(
         params = {"allow_no_indices": "false", "preference": page.fingerprint}
         async with near_fields_of(call.backend, reached):
             found = _found(
-                call,
-                await call.backend.read("POST", path(reached, "_search"), params=params, body=body),
-                page,
-                size,
+                call, await call.backend.read("POST", path(reached, "_search"), params=params, body=body), page, size
             )
     else:
         if page.first and aggs:
@@ -264,7 +261,11 @@ async def _field_notes(
         query: as it was sent; `given` is its part that the caller wrote
     """
     outside = fields_of(outside_nested(given)) | aggregated(outside_nested(aggs))
-    names = aggregated(aggs) | fields_of(_filters(aggs)) | {name for name in outside if "." in name}
+    names = (
+        aggregated(aggs)
+        | fields_of([inner for key, inner in entries(aggs) if key in ("filter", "filters")])
+        | {name for name in outside if "." in name}
+    )
     if found["total"] == 0 or "must_not" in to_json(query):
         names |= fields_of(query)
     notes = await field_notes(call.backend, index, names, outside & names)
@@ -276,14 +277,6 @@ async def _field_notes(
                     f"text does not search nested objects ({', '.join(paths)}): search their fields with where or a nested query"
                 )
     return notes
-
-
-def _filters(aggs: Any) -> list[Any]:
-    """Return the queries of filter aggregations."""
-    if not isinstance(aggs, dict):
-        return []
-    here = [inner for name, inner in aggs.items() if name in ("filter", "filters")]
-    return here + [query for inner in aggs.values() for query in _filters(inner)]
 
 
 class HitsPage:

@@ -258,10 +258,10 @@ async def test_a_user_of_few_rights_is_ready(start: Start, redis: Redis, rights:
 async def test_a_user_who_may_not_select_the_database_is_not_ready(start: Start, redis: Redis) -> None:
     redis.execute_command("ACL", "SETUSER", "plain", "reset", "on", ">plain-password", "~*", "+@read")
     sidecar = start(ready=False, REDIS_USERNAME="plain", REDIS_PASSWORD="plain-password", REDIS_DB="1")
-    sidecar.wait_until(lambda: "'select'" in sidecar.get("/ready")[1], 30)
+    sidecar.wait_until(lambda: "'select'" in sidecar.get("/ready")[1])
     assert sidecar.get("/ready")[0] == 503
 
 
 async def test_a_database_that_is_not_there_is_named_as_the_cause(start: Start) -> None:
     sidecar = start(ready=False, REDIS_DB="99")
-    sidecar.wait_until(lambda: "DB index is out of range" in sidecar.get("/ready")[1], 30)
+    sidecar.wait_until(lambda: "DB index is out of range" in sidecar.get("/ready")[1])

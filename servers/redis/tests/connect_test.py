@@ -143,7 +143,7 @@ async def test_a_url_and_a_unix_socket_lead_to_redis_and_the_password_shows_nowh
             redis.config_set("requirepass", "second-secret")
             urls.write_text(f"unix://:second-secret@{socket}?db=1")
             redis.client_kill_filter(_type="normal", skipme=True)
-        sidecar.wait_until(lambda: not fails(), 20)
+        sidecar.wait_until(lambda: not fails())
         shown = sidecar.log.read_text() + sidecar.get("/ready")[1]
         assert CANARY not in shown and ENCODED not in shown and "second-secret" not in shown
 
@@ -164,10 +164,10 @@ async def test_who_does_not_know_the_authority_or_the_port_is_told_so(start: Sta
             clients = await ok(client, "redis_diagnose", topic="clients")
             assert clients["summary"]["by_name"]["mcp-redis"] >= 1
         strict = start(ready=False, **tls)
-        strict.wait_until(lambda: "can't be reached" in strict.get("/ready")[1], 10)
+        strict.wait_until(lambda: "can't be reached" in strict.get("/ready")[1])
         assert "certificate" in strict.get("/ready")[1].lower(), "an unknown CA is refused, and named as the cause"
         plain = start(ready=False, REDIS_PORT=str(server.port), REDIS_TLS="true", REDIS_PASSWORD="over-tls")
-        plain.wait_until(lambda: "did not answer" in plain.get("/ready")[1], 10)
+        plain.wait_until(lambda: "did not answer" in plain.get("/ready")[1])
 
 
 async def test_client_certificates_are_shown_and_rotated_ones_taken_up(tmp_path: Path) -> None:

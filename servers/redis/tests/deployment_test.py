@@ -389,5 +389,5 @@ async def test_the_connections_to_a_master_of_sentinels_are_bounded() -> None:
 def test_sentinels_that_are_away_are_named(start: Start) -> None:
     port = free_port()
     sidecar = start(ready=False, REDIS_MODE="sentinel", REDIS_SENTINELS=f"127.0.0.1:{port}")
-    sidecar.wait_until(lambda: f"127.0.0.1:{port}" in sidecar.get("/ready")[1], 15)
+    sidecar.wait_until(lambda: f"127.0.0.1:{port}" in sidecar.get("/ready")[1])
     assert sidecar.get("/health")[0] == 200

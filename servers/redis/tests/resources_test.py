@@ -126,11 +126,11 @@ def test_a_client_that_goes_away_frees_its_call_and_its_connection(sidecar: Side
             b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             b"Accept: application/json, text/event-stream\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         )
-        sidecar.wait_until(lambda: redis.pubsub_channels() == [b"quiet"], 30)
+        sidecar.wait_until(lambda: redis.pubsub_channels() == [b"quiet"])
         assert "mcp_tool_calls_under_way 1.0" in sidecar.get("/metrics")[1]
-    sidecar.wait_until(lambda: redis.pubsub_channels() == [], 30)
-    sidecar.wait_until(lambda: "mcp_tool_calls_under_way 0.0" in sidecar.get("/metrics")[1], 30)
-    sidecar.wait_until(lambda: 'outcome="cancelled",tool="redis_pubsub"' in sidecar.get("/metrics")[1], 30)
+    sidecar.wait_until(lambda: redis.pubsub_channels() == [])
+    sidecar.wait_until(lambda: "mcp_tool_calls_under_way 0.0" in sidecar.get("/metrics")[1])
+    sidecar.wait_until(lambda: 'outcome="cancelled",tool="redis_pubsub"' in sidecar.get("/metrics")[1])
 
 
 async def test_subscribers_are_told_when_a_key_changes(sidecar: Sidecar, redis: Redis) -> None:

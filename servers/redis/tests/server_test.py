@@ -47,25 +47,25 @@ def test_it_starts_without_redis_and_recovers_when_it_comes(start: Start) -> Non
     sidecar = start(ready=False, REDIS_PORT=str(port))
     assert sidecar.get("/health")[0] == 200
     assert sidecar.get("/ready")[0] == 503
-    sidecar.wait_until(lambda: "can't be reached" in sidecar.get("/ready")[1], 10)
+    sidecar.wait_until(lambda: "can't be reached" in sidecar.get("/ready")[1])
     refused = sidecar.call("redis_info")
     assert refused["isError"]
     assert f"Redis at 127.0.0.1:{port} can't be reached" in refused["content"][0]["text"]
     with RedisServer(port):
-        sidecar.wait_until_ready(10)
+        sidecar.wait_until_ready()
         assert not sidecar.call("redis_info")["isError"]
         assert "mcp_backend_up 1.0" in sidecar.get("/metrics")[1]
-    sidecar.wait_until(lambda: sidecar.get("/ready")[0] == 503, 10)
+    sidecar.wait_until(lambda: sidecar.get("/ready")[0] == 503)
     assert sidecar.get("/health")[0] == 200
     with RedisServer(port):
-        sidecar.wait_until_ready(10)
+        sidecar.wait_until_ready()
         assert not sidecar.call("redis_info")["isError"]
 
 
 def test_a_wrong_password_is_one_clear_line_without_it(start: Start) -> None:
     with RedisServer(password="right") as server:
         sidecar = start(ready=False, REDIS_PORT=str(server.port), REDIS_PASSWORD=CANARY)
-        sidecar.wait_until(lambda: "refuses our login" in sidecar.get("/ready")[1], 10)
+        sidecar.wait_until(lambda: "refuses our login" in sidecar.get("/ready")[1])
         text = sidecar.call("redis_info")["content"][0]["text"]
         assert text == (
             f"Redis at 127.0.0.1:{server.port} refuses our login: "
@@ -110,7 +110,7 @@ def test_a_port_in_use_is_one_line(start: Start) -> None:
 
 def under_way(sidecar: Sidecar, calls: int) -> None:
     """Waits until so many calls are under way."""
-    sidecar.wait_until(lambda: f"mcp_tool_calls_under_way {calls}.0" in sidecar.get("/metrics")[1], 60)
+    sidecar.wait_until(lambda: f"mcp_tool_calls_under_way {calls}.0" in sidecar.get("/metrics")[1])
 
 
 @pytest.mark.parametrize("lasts", [False, True])
@@ -127,7 +127,7 @@ def test_sigterm_lets_a_call_finish_and_gives_up_one_that_lasts(
             if lasts:
                 assert sidecar.wait(60) == 0
             else:
-                sidecar.wait_until(lambda: not accepts(sidecar.port), 60)
+                sidecar.wait_until(lambda: not accepts(sidecar.port))
         assert sidecar.wait(60) == 0
         assert ("the server is stopping" if lasts else '"value":"v"') in answer.result()["content"][0]["text"]
     assert answer.result()["isError"] is lasts and sidecar.logs()[-1]["msg"] == "stopped"
