@@ -134,18 +134,18 @@ class MemoryBudget:
             self.give(size)
 
     def take_now(self, size: int, held: int = 0) -> bool:
-        """Take `size` bytes in place of those that the caller holds, if they are free and nobody waits.
+        """Take `size` bytes in place of those that the caller holds, if they are free, whoever waits for more.
 
         Returns:
             whether they were taken; else the caller holds what it held.
         """
         self._take_out(-held)
-        taken = not self._waiting and self._fits(size)
+        taken = self._fits(size)
         self._take_out(size if taken else held)
         return taken
 
     async def _take(self, size: int) -> None:
-        if self.take_now(size):
+        if not self._waiting and self.take_now(size):
             return
         place = asyncio.get_running_loop().create_future()
         self._waiting.append((size, place))

@@ -16,8 +16,8 @@ from servers.common.memory_budget import BUDGET, HELD, Busy, MemoryBudget, own_m
 CHUNK = 64 * 1024
 """Bytes that a connection reads at once at the most, as redis-py has it by default."""
 
-SHORT_ANSWER = 1
-"""Chunks that every answer may have; further ones are held in the memory budget, or pass one answer at a time."""
+SHORT_ANSWER = 8
+"""Chunks that every answer may have. All but one are taken from the memory budget; further ones pass one answer at a time."""
 
 COPIES = 3
 """Bytes of this process that a byte of an answer takes while it is received and parsed."""
@@ -50,6 +50,7 @@ class Arrival:
         """
         self._lane = lane
         self._chunks = 0
+        self._taken = 0
         self._most = 0
         self._entering = asyncio.Lock()
         self._entered: AbstractAsyncContextManager[None] | None = None
@@ -61,13 +62,23 @@ class Arrival:
             AnswerTooLong: it is not to be read.
         """
         self._chunks += 1
-        if self._chunks <= SHORT_ANSWER + HELD.get() // (COPIES * CHUNK):
+        more = self._chunks - HELD.get() // (COPIES * CHUNK)
+        if more <= 1 or (more <= SHORT_ANSWER and self._take()):
             return
         if self._most and own_memory() > self._most:
             raise AnswerTooLong(TOO_LONG)
         if not self._most:
             async with self._entering:
                 await self._enter()
+
+    def _take(self) -> bool:
+        """Take what one chunk needs of the budget. What comes without a request, as of a channel, is not counted."""
+        budget = BUDGET.get(None)
+        if budget is None or self._lane is None:
+            return True
+        taken = budget.take_now(self._taken + COPIES * CHUNK, self._taken)
+        self._taken += COPIES * CHUNK * taken
+        return taken
 
     async def _enter(self) -> None:
         if self._lane and not self._entered:
@@ -81,7 +92,10 @@ class Arrival:
         self._most = own_memory() + (max(budget.size // 2, HELD.get()) if budget else GROWTH)
 
     async def end(self) -> None:
-        """Let the next one pass."""
+        """Give back what was taken, and let the next one pass."""
+        if self._taken:
+            BUDGET.get().give(self._taken)
+            self._taken = 0
         if self._entered:
             entered, self._entered = self._entered, None
             await entered.__aexit__(None, None, None)
