@@ -52,9 +52,9 @@ def check(ports: Ports) -> None:
 
 def owner(port: int) -> str:
     """The process that listens on a TCP port, such as "redis-server (pid 4711)"; empty where we may not know."""
-    for found in psutil.net_connections("tcp"):
-        if found.status == psutil.CONN_LISTEN and found.laddr.port == port and found.pid:
-            with suppress(psutil.Error):
+    with suppress(psutil.Error, OSError):  # it has ended, or the system does not tell
+        for found in psutil.net_connections("tcp"):
+            if found.status == psutil.CONN_LISTEN and found.laddr.port == port and found.pid:
                 return f"{program(psutil.Process(found.pid))} (pid {found.pid})"
     return ""
 

@@ -170,7 +170,7 @@ class RequestLimits:
         self._app, self._refusals = app, refusals
         self._max_requests, self._max_bytes, self._seconds = max_requests, max_bytes, seconds
         self._requests = 0
-        self._memory = MemoryBudget(max(memory, 4 * max_bytes), room=room)
+        self._memory = MemoryBudget(max(memory, 4 * max_bytes) + REQUEST, room=room)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         parts: list[bytes] = []
@@ -183,11 +183,11 @@ class RequestLimits:
             parts.clear()
             if not answer:
                 # Beside its bytes: its values, and then the SDK's copy of them or what is made of them for the store.
-                weight = held + 2 * parsed_size(body)
+                weight = REQUEST + held + 2 * parsed_size(body)
                 if weight > self._memory.size:
                     answer = self._refuse(scope, "values")
-                elif self._memory.take_now(weight + REQUEST, held):
-                    held = weight + REQUEST
+                elif self._memory.take_now(weight, held):
+                    held = weight
                 else:
                     answer = self._refuse(scope, "busy")
             replay = _replay(body, receive)

@@ -8,7 +8,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from servers.common.http.rate_limit import MAX_CLIENTS, Refusals, RequestLimits, TokenBuckets, network
-from servers.common.memory_budget import Room
+from servers.common.memory_budget import Room, parsed_size
 from servers.common.observability.metrics import Metrics
 
 pytestmark = pytest.mark.anyio
@@ -200,4 +200,6 @@ async def test_values_that_take_too_much_memory_are_refused_before_they_are_read
     await first.done
     await second.done
     assert await Post(server).whole(many) == 200
-    assert await Post(limits(app, memory=60_000)).whole(many) == 413
+    weight = len(many) + 2 * parsed_size(many)
+    for memory, status in ((weight - 1, 413), (weight, 200)):
+        assert await Post(limits(app, length=1000, memory=memory)).whole(many) == status

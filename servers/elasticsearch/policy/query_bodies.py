@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import repeat
 from types import MappingProxyType
 from typing import Any
 
@@ -99,12 +100,23 @@ def refuse_files(value: Any) -> None:
 
 
 def entries(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield each key of the objects in a value, at any depth, with what it has."""
-    for item in value if isinstance(value, list) else ():
-        yield from entries(item)
-    for key, inner in value.items() if isinstance(value, dict) else ():
-        yield key, inner
-        yield from entries(inner)
+    """Yield each key of the objects in a value, at any depth, with what it has.
+
+    Generators inside of each other would pass on each entry of a deep value level by level, which keeps others waiting.
+    """
+    left: list[Iterator[tuple[str | None, Any]]] = [iter([(None, value)])]
+    while left:
+        for key, inner in left[-1]:
+            if key is not None:
+                yield key, inner
+            if isinstance(inner, dict):
+                left.append(iter(inner.items()))
+                break
+            if isinstance(inner, list):
+                left.append(zip(repeat(None), inner, strict=False))
+                break
+        else:
+            left.pop()
 
 
 _PROCESSORS = frozenset(

@@ -230,3 +230,10 @@ def test_values_that_are_refused(value: Any, reason: str) -> None:
     with pytest.raises(ToolError, match=reason):
         combined(None, {"a": value}, None)
     combined(None, {"a": [1] * (MOST_VALUES - 1), "b": [2], "c": "text"}, None)
+
+
+def test_how_deep_a_value_is_does_not_matter() -> None:
+    deep: Any = {"field": "x"}
+    for _ in range(5000):
+        deep = [{"a": deep}]
+    assert aggregated(deep) == {"x"}

@@ -198,6 +198,9 @@ class DescribedRedis(ScopedRedis):
 
 async def test_the_keys_that_redis_finds() -> None:
     dump = [b"dump", 2, [b"readonly"], 1, 1, 1, [b"@read"]]
+    for keys, found in (([b"k"], (b"k",)), (ResponseError("The command has no key arguments"), ())):
+        ((command,), _) = await plan(DescribedRedis([dump, None], keys), [[b"DUMP", b"k"]], writing=False)
+        assert command.keys == found
     with pytest.raises(ToolError, match=r"^DUMP: .*Invalid arguments"):
         await plan(DescribedRedis([dump, None], ResponseError("Invalid arguments")), [[b"DUMP", b"k"]], writing=False)
     mget = [b"mget", -2, [b"readonly"], 1, -1, 1, [b"@read"]]
