@@ -16,8 +16,8 @@ from servers.common.memory_budget import BUDGET, HELD, Busy, MemoryBudget, own_m
 CHUNK = 64 * 1024
 """Bytes that a connection reads at once at the most, as redis-py has it by default."""
 
-SHORT_ANSWER = 1
-"""Chunks that every answer may have; further ones are held in the memory budget, or pass one answer at a time."""
+SHORT_ANSWER = CHUNK
+"""Bytes that every answer may have; further ones are held in the memory budget, or pass one answer at a time."""
 
 COPIES = 3
 """Bytes of this process that a byte of an answer takes while it is received and parsed."""
@@ -49,27 +49,35 @@ class Arrival:
             lane: of size 1, for those that pass alone; None: it need not
         """
         self._lane = lane
-        self._chunks = 0
+        self._bytes = 0
         self._most = 0
+        self._over = False
         self._entering = asyncio.Lock()
         self._entered: AbstractAsyncContextManager[None] | None = None
 
-    async def chunk(self) -> None:
-        """Count a chunk that is about to be read.
+    def count(self, size: int) -> None:
+        """Count bytes that were read. How many reads they took says nothing: each handshake and each short answer is one."""
+        self._bytes += size
+
+    async def chunk(self) -> int:
+        """Return how many bytes may be read now.
 
         Raises:
-            AnswerTooLong: it is not to be read.
+            AnswerTooLong: none.
         """
-        self._chunks += 1
-        if self._chunks <= SHORT_ANSWER + HELD.get() // (COPIES * CHUNK):
-            return
+        left = SHORT_ANSWER + HELD.get() // COPIES - self._bytes
+        if left > 0:
+            return min(left, CHUNK)
         if self._most and own_memory() > self._most:
             raise AnswerTooLong(TOO_LONG)
         if not self._most:
             async with self._entering:
                 await self._enter()
+        return CHUNK
 
     async def _enter(self) -> None:
+        if self._over:
+            raise AnswerTooLong(LATE)  # nobody waits for it, and nobody would let the next one pass
         if self._lane and not self._entered:
             entered = self._lane.hold(1)
             try:
@@ -82,6 +90,7 @@ class Arrival:
 
     async def end(self) -> None:
         """Let the next one pass."""
+        self._over = True
         if self._entered:
             entered, self._entered = self._entered, None
             await entered.__aexit__(None, None, None)
@@ -134,5 +143,9 @@ class BoundedParser(DefaultParser):  # type: ignore[misc, valid-type]  # which c
         Raises:
             AnswerTooLong: the answer is too long.
         """
-        await (ARRIVAL.get() or self.alone).chunk()
-        return await super().read_from_socket()
+        arrival = ARRIVAL.get() or self.alone
+        self._read_size = await arrival.chunk()
+        before = self._reader.len()
+        read = await super().read_from_socket()
+        arrival.count(self._reader.len() - before)
+        return read
