@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from servers.common.backend import time_left
 from servers.common.protocol.tools import ToolError
@@ -201,8 +202,19 @@ def parsed_size(content: bytes) -> int:
 BUDGET: ContextVar[MemoryBudget] = ContextVar("BUDGET")
 """The budget of the process, for the call under way. It is not set outside of calls."""
 
-UNTIL_SENT: ContextVar[AsyncExitStack | None] = ContextVar("UNTIL_SENT", default=None)
-"""What is held until the answer to the request under way was sent."""
+
+class UntilSent(AsyncExitStack):
+    """What is held until an answer was sent, or its client is gone. The SDK may still work on the request then."""
+
+    over = False
+
+    async def __aexit__(self, *details: Any) -> bool:
+        self.over = True
+        return await super().__aexit__(*details)
+
+
+UNTIL_SENT: ContextVar[UntilSent | None] = ContextVar("UNTIL_SENT", default=None)
+"""That of the request under way."""
 
 SMALL_RESULT = 128 * 1024
 """Bytes of this process that a result may take without a part of the budget."""
@@ -246,5 +258,7 @@ async def hold_result(content: bytes) -> None:
     """
     budget, stack = BUDGET.get(None), UNTIL_SENT.get()
     weight = 2 * parsed_size(content)  # the values, and the SDK's copy of them
-    if budget and stack and weight > SMALL_RESULT:
+    if budget and stack and not stack.over and weight > SMALL_RESULT:
         await stack.enter_async_context(budget.hold(min(weight, budget.size)))
+        if stack.over:
+            await stack.aclose()
