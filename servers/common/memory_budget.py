@@ -87,6 +87,7 @@ class Room:
         self._limit = limit
         self.held = 0
         """Bytes that the budgets have given out."""
+        self.budgets: list[MemoryBudget] = []
 
     def fits(self, size: int) -> bool:
         """Return whether there are so many bytes more."""
@@ -112,6 +113,7 @@ class MemoryBudget:
         self.size = size
         self._busy = busy
         self._room = room or Room(None)
+        self._room.budgets.append(self)
         self._free = size
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -158,7 +160,7 @@ class MemoryBudget:
                 self.give(size)  # it came at the last moment
             else:
                 self._waiting = deque(entry for entry in self._waiting if entry[1] is not place)
-                self._admit()
+                self.admit()
             if isinstance(error, TimeoutError):
                 raise Busy(self._busy) from None
             raise
@@ -171,11 +173,12 @@ class MemoryBudget:
         self._room.held += size
 
     def give(self, size: int) -> None:
-        """Give bytes back, to those who wait for them."""
+        """Give bytes back, to those who wait for them, or for room, here or at another budget."""
         self._take_out(-size)
-        self._admit()
+        for budget in self._room.budgets:
+            budget.admit()
 
-    def _admit(self) -> None:
+    def admit(self) -> None:
         """Admit those who wait, in turn, as far as the budget goes."""
         while self._waiting and (self._waiting[0][1].done() or self._fits(self._waiting[0][0])):
             size, place = self._waiting.popleft()

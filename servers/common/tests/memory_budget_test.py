@@ -120,6 +120,19 @@ async def test_without_room_one_call_gets_its_bytes_and_the_others_wait() -> Non
     assert room.held == 0
 
 
+async def test_who_waits_for_room_gets_it_from_any_budget() -> None:
+    taken = own_memory()
+    room = Room((taken + 100 * MIB) * 8 // 7)
+    answers, bodies = MemoryBudget(1000 * MIB, room=room), MemoryBudget(1000 * MIB, room=room)
+    assert bodies.take_now(80 * MIB)
+    async with answers.hold(1):
+        waiting = asyncio.create_task(answers._take(50 * MIB))
+        await asyncio.sleep(0)
+        bodies.give(80 * MIB)
+        async with asyncio.timeout(10):
+            await waiting
+
+
 def test_room_is_what_a_process_has_left_of_its_limit_without_what_is_held() -> None:
     room = Room(2 * own_memory())
     assert room.fits(MIB)
