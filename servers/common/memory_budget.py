@@ -10,7 +10,7 @@ import asyncio
 import os
 import re
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -115,6 +115,7 @@ class MemoryBudget:
         self._room = room or Room(None)
         self._room.budgets.append(self)
         self._free = size
+        self._lasting = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
@@ -166,14 +167,31 @@ class MemoryBudget:
             raise
 
     def _fits(self, size: int) -> bool:
-        return size <= self._free and (self._free == self.size or self._room.fits(size))
+        return size <= self._free and (self._free + self._lasting == self.size or self._room.fits(size))
+
+    def last(self, size: int) -> bool:
+        """Have bytes that a caller holds count as held for long, so that one call gets its bytes beside them without room.
+
+        Returns:
+            whether they do: without room, only those of one caller.
+        """
+        if self._lasting and not self._room.fits(0):
+            return False
+        self._lasting += size
+        return True
 
     def _take_out(self, size: int) -> None:
         self._free -= size
         self._room.held += size
 
-    def give(self, size: int) -> None:
-        """Give bytes back, to those who wait for them, or for room, here or at another budget."""
+    def give(self, size: int, lasting: int = 0) -> None:
+        """Give bytes back, to those who wait for them, or for room, here or at another budget.
+
+        Args:
+            size: bytes
+            lasting: how many of them counted as held for long
+        """
+        self._lasting -= lasting
         self._take_out(-size)
         for budget in self._room.budgets:
             budget.admit()
@@ -211,13 +229,16 @@ class UntilSent(AsyncExitStack):
 
     over = False
 
-    async def __aexit__(self, *details: Any) -> bool:
+    async def __aexit__(self, *details: Any) -> bool | None:
         self.over = True
         return await super().__aexit__(*details)
 
 
 UNTIL_SENT: ContextVar[UntilSent | None] = ContextVar("UNTIL_SENT", default=None)
 """That of the request under way."""
+
+LASTS: ContextVar[Callable[[], bool]] = ContextVar("LASTS", default=lambda: True)
+"""Tells that the request under way is going to last, whatever it holds. It returns whether there is memory for that."""
 
 SMALL_RESULT = 128 * 1024
 """Bytes of this process that a result may take without a part of the budget."""

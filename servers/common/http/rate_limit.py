@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.common.http.principal import ANONYMOUS, PRINCIPAL
-from servers.common.memory_budget import MemoryBudget, Room, parsed_size
+from servers.common.memory_budget import LASTS, MemoryBudget, Room, parsed_size
 from servers.common.observability.metrics import Metrics
 from servers.common.protocol.endpoint import TAKE_TOKEN, error_body
 
@@ -174,7 +174,15 @@ class RequestLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         parts: list[bytes] = []
-        held = 0
+        held = lasting = 0
+
+        def last() -> bool:
+            nonlocal lasting
+            if not lasting and self._memory.last(held):
+                lasting = held
+            return lasting > 0
+
+        LASTS.set(last)
         self._requests += 1
         try:
             answer = await self._read(scope, receive, parts)
@@ -195,7 +203,7 @@ class RequestLimits:
             await (answer(scope, receive, send) if answer else self._app(scope, replay, send))
         finally:
             self._requests -= 1
-            self._memory.give(held or sum(map(len, parts)))
+            self._memory.give(held or sum(map(len, parts)), lasting)
 
     async def _read(self, scope: Scope, receive: Receive, parts: list[bytes]) -> ASGIApp | None:
         """Append the parts of the body as they arrive.
