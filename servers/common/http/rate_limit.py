@@ -29,6 +29,9 @@ audit = logging.getLogger("servers.audit")
 REQUEST = 32 * 1024
 """Bytes of this process that a request takes beside its body."""
 
+SETTLING = 20
+"""Turns of the event loop that a request which has just been answered may need to end: its client does not wait for that."""
+
 MAX_CLIENTS = 4096
 """Clients with a token bucket. The least recently seen ones are forgotten first, and start again with a full bucket."""
 
@@ -194,7 +197,7 @@ class RequestLimits:
                 weight = held + 2 * parsed_size(body)
                 if weight > self._memory.size:
                     answer = self._refuse(scope, "values")
-                elif self._memory.take_now(weight + REQUEST, held):
+                elif await self._taken(weight + REQUEST, held):
                     held = weight + REQUEST
                 else:
                     answer = self._refuse(scope, "busy")
@@ -228,12 +231,20 @@ class RequestLimits:
                     if left < 0:
                         return self._refuse(scope, "length")
                     held = self._max_bytes - left
-                    if not self._memory.take_now(held, held - len(part)):
+                    if not await self._taken(held, held - len(part)):
                         return self._refuse(scope, "busy")
                     parts.append(part)
         except TimeoutError:
             return self._refuse(scope, "slow")
         return None
+
+    async def _taken(self, size: int, held: int) -> bool:
+        """Take memory as `MemoryBudget.take_now`, or else once more when what was answered meanwhile has ended."""
+        if self._memory.take_now(size, held):
+            return True
+        for _ in range(SETTLING):
+            await asyncio.sleep(0)
+        return self._memory.take_now(size, held)
 
     def _refuse(self, scope: Scope, reason: str) -> JSONResponse:
         if reason == "length":
