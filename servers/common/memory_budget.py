@@ -155,7 +155,8 @@ class MemoryBudget:
         self._waiting.append((size, place))
         try:
             left = time_left()
-            await asyncio.wait_for(place, None if left == float("inf") else left * 0.9)
+            async with asyncio.timeout(None if left == float("inf") else left * 0.9):
+                await place
         except (TimeoutError, asyncio.CancelledError) as error:
             if place.done() and not place.cancelled():
                 self.give(size)  # it came at the last moment
