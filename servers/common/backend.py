@@ -133,16 +133,17 @@ class Monitor:
             self._checked.set()
             pause = INTERVAL if up else BACKOFF[min(failures, len(BACKOFF)) - 1]
             self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause)
-            except TimeoutError:
-                pass
+            # Not wait_for: in Python 3.11 it loses a cancellation that comes when what it waits for is done.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
 
     async def _asked(self) -> tuple[str, bool]:
         """Return what one check found, and whether the store is up."""
         deadline.set(asyncio.get_running_loop().time() + INTERVAL)
         try:
-            return await asyncio.wait_for(self._backend.check(), INTERVAL), True
+            async with asyncio.timeout(INTERVAL):
+                return await self._backend.check(), True
         except BackendError as error:
             return str(error), False
         except TimeoutError:

@@ -10,10 +10,11 @@ import asyncio
 import os
 import re
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from servers.common.backend import time_left
 from servers.common.protocol.tools import ToolError
@@ -86,6 +87,7 @@ class Room:
         self._limit = limit
         self.held = 0
         """Bytes that the budgets have given out."""
+        self.budgets: list[MemoryBudget] = []
 
     def fits(self, size: int) -> bool:
         """Return whether there are so many bytes more."""
@@ -111,7 +113,9 @@ class MemoryBudget:
         self.size = size
         self._busy = busy
         self._room = room or Room(None)
+        self._room.budgets.append(self)
         self._free = size
+        self._lasting = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
@@ -151,30 +155,49 @@ class MemoryBudget:
         self._waiting.append((size, place))
         try:
             left = time_left()
-            await asyncio.wait_for(place, None if left == float("inf") else left * 0.9)
+            async with asyncio.timeout(None if left == float("inf") else left * 0.9):
+                await place
         except (TimeoutError, asyncio.CancelledError) as error:
             if place.done() and not place.cancelled():
                 self.give(size)  # it came at the last moment
             else:
                 self._waiting = deque(entry for entry in self._waiting if entry[1] is not place)
-                self._admit()
+                self.admit()
             if isinstance(error, TimeoutError):
                 raise Busy(self._busy) from None
             raise
 
     def _fits(self, size: int) -> bool:
-        return size <= self._free and (self._free == self.size or self._room.fits(size))
+        return size <= self._free and (self._free + self._lasting == self.size or self._room.fits(size))
+
+    def last(self, size: int) -> bool:
+        """Have bytes that a caller holds count as held for long, so that one call gets its bytes beside them without room.
+
+        Returns:
+            whether they do: without room, only those of one caller.
+        """
+        if self._lasting and not self._room.fits(0):
+            return False
+        self._lasting += size
+        return True
 
     def _take_out(self, size: int) -> None:
         self._free -= size
         self._room.held += size
 
-    def give(self, size: int) -> None:
-        """Give bytes back, to those who wait for them."""
-        self._take_out(-size)
-        self._admit()
+    def give(self, size: int, lasting: int = 0) -> None:
+        """Give bytes back, to those who wait for them, or for room, here or at another budget.
 
-    def _admit(self) -> None:
+        Args:
+            size: bytes
+            lasting: how many of them counted as held for long
+        """
+        self._lasting -= lasting
+        self._take_out(-size)
+        for budget in self._room.budgets:
+            budget.admit()
+
+    def admit(self) -> None:
         """Admit those who wait, in turn, as far as the budget goes."""
         while self._waiting and (self._waiting[0][1].done() or self._fits(self._waiting[0][0])):
             size, place = self._waiting.popleft()
@@ -201,8 +224,22 @@ def parsed_size(content: bytes) -> int:
 BUDGET: ContextVar[MemoryBudget] = ContextVar("BUDGET")
 """The budget of the process, for the call under way. It is not set outside of calls."""
 
-UNTIL_SENT: ContextVar[AsyncExitStack | None] = ContextVar("UNTIL_SENT", default=None)
-"""What is held until the answer to the request under way was sent."""
+
+class UntilSent(AsyncExitStack):
+    """What is held until an answer was sent, or its client is gone. The SDK may still work on the request then."""
+
+    over = False
+
+    async def __aexit__(self, *details: Any) -> bool | None:
+        self.over = True
+        return await super().__aexit__(*details)
+
+
+UNTIL_SENT: ContextVar[UntilSent | None] = ContextVar("UNTIL_SENT", default=None)
+"""That of the request under way."""
+
+LASTS: ContextVar[Callable[[], bool]] = ContextVar("LASTS", default=lambda: True)
+"""Tells that the request under way is going to last, whatever it holds. It returns whether there is memory for that."""
 
 SMALL_RESULT = 128 * 1024
 """Bytes of this process that a result may take without a part of the budget."""
@@ -246,5 +283,7 @@ async def hold_result(content: bytes) -> None:
     """
     budget, stack = BUDGET.get(None), UNTIL_SENT.get()
     weight = 2 * parsed_size(content)  # the values, and the SDK's copy of them
-    if budget and stack and weight > SMALL_RESULT:
+    if budget and stack and not stack.over and weight > SMALL_RESULT:
         await stack.enter_async_context(budget.hold(min(weight, budget.size)))
+        if stack.over:
+            await stack.aclose()

@@ -21,7 +21,7 @@ from tools.backends.process import Process, accepts, free_port
 
 NAME = "knowledge-store"
 ENTRYPOINT = "/usr/local/bin/docker-entrypoint.sh"
-PATIENCE = 120
+PATIENCE = 600
 """Seconds until what has to happen counts as never happening."""
 
 Manifest = dict[str, Any]

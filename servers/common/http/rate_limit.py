@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.common.http.principal import ANONYMOUS, PRINCIPAL
-from servers.common.memory_budget import MemoryBudget, Room, parsed_size
+from servers.common.memory_budget import LASTS, MemoryBudget, Room, parsed_size
 from servers.common.observability.metrics import Metrics
 from servers.common.protocol.endpoint import TAKE_TOKEN, error_body
 
@@ -28,6 +28,9 @@ audit = logging.getLogger("servers.audit")
 
 REQUEST = 32 * 1024
 """Bytes of this process that a request takes beside its body."""
+
+SETTLING = 20
+"""Turns of the event loop that a request which has just been answered may need to end: its client does not wait for that."""
 
 MAX_CLIENTS = 4096
 """Clients with a token bucket. The least recently seen ones are forgotten first, and start again with a full bucket."""
@@ -174,7 +177,15 @@ class RequestLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         parts: list[bytes] = []
-        held = 0
+        held = lasting = 0
+
+        def last() -> bool:
+            nonlocal lasting
+            if not lasting and self._memory.last(held):
+                lasting = held
+            return lasting > 0
+
+        LASTS.set(last)
         self._requests += 1
         try:
             answer = await self._read(scope, receive, parts)
@@ -186,7 +197,7 @@ class RequestLimits:
                 weight = REQUEST + held + 2 * parsed_size(body)
                 if weight > self._memory.size:
                     answer = self._refuse(scope, "values")
-                elif self._memory.take_now(weight, held):
+                elif await self._taken(weight, held):
                     held = weight
                 else:
                     answer = self._refuse(scope, "busy")
@@ -195,7 +206,7 @@ class RequestLimits:
             await (answer(scope, receive, send) if answer else self._app(scope, replay, send))
         finally:
             self._requests -= 1
-            self._memory.give(held or sum(map(len, parts)))
+            self._memory.give(held or sum(map(len, parts)), lasting)
 
     async def _read(self, scope: Scope, receive: Receive, parts: list[bytes]) -> ASGIApp | None:
         """Append the parts of the body as they arrive.
@@ -220,12 +231,20 @@ class RequestLimits:
                     if left < 0:
                         return self._refuse(scope, "length")
                     held = self._max_bytes - left
-                    if not self._memory.take_now(held, held - len(part)):
+                    if not await self._taken(held, held - len(part)):
                         return self._refuse(scope, "busy")
                     parts.append(part)
         except TimeoutError:
             return self._refuse(scope, "slow")
         return None
+
+    async def _taken(self, size: int, held: int) -> bool:
+        """Take memory as `MemoryBudget.take_now`, or else once more when what was answered meanwhile has ended."""
+        if self._memory.take_now(size, held):
+            return True
+        for _ in range(SETTLING):
+            await asyncio.sleep(0)
+        return self._memory.take_now(size, held)
 
     def _refuse(self, scope: Scope, reason: str) -> JSONResponse:
         if reason == "length":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from typing import Any
 
@@ -21,7 +20,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from servers.common.memory_budget import UNTIL_SENT
+from servers.common.memory_budget import UNTIL_SENT, UntilSent
 from servers.common.protocol.tools import encoded, from_json
 from servers.common.text_escape import plain
 
@@ -117,7 +116,7 @@ class McpEndpoint(StreamableHTTPSessionManager):
 
     async def _answer(self, scope: Scope, messages: asyncio.Queue[Message], send: Send) -> None:
         """Have a message answered by the SDK, and give back what it holds of memory once its answer was sent."""
-        async with AsyncExitStack() as held:
+        async with UntilSent() as held:
             UNTIL_SENT.set(held)
             await self.handle_request(scope, messages.get, send)
 

@@ -13,6 +13,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, Res
 from mcp.shared.exceptions import MCPError
 
 from servers.common.backend import Backend, BackendError
+from servers.common.memory_budget import LASTS
 from servers.common.protocol.tools import LONGEST_FAILURE, Call, ToolError
 from servers.common.settings import hide
 from servers.common.text_escape import escaped, plain
@@ -145,6 +146,9 @@ class Listeners(Generic[B]):
                 mcp_types.INTERNAL_ERROR,
                 f"{self.most} clients listen, the most that this server allows: try again later",
             )
+        if not LASTS.get()():
+            error = "this server has no memory for one more client that listens: try again later"
+            raise MCPError(mcp_types.INTERNAL_ERROR, error)
         bus = InMemorySubscriptionBus()
         handler = ListenHandler(bus)
         self._handlers.add(handler)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from servers.common.memory_budget import (
     MemoryBudget,
     Room,
     TooLarge,
+    UntilSent,
     default_size,
     hold,
     hold_result,
@@ -120,6 +120,19 @@ async def test_without_room_one_call_gets_its_bytes_and_the_others_wait() -> Non
     assert room.held == 0
 
 
+async def test_who_waits_for_room_gets_it_from_any_budget() -> None:
+    taken = own_memory()
+    room = Room((taken + 100 * MIB) * 8 // 7)
+    answers, bodies = MemoryBudget(1000 * MIB, room=room), MemoryBudget(1000 * MIB, room=room)
+    assert bodies.take_now(80 * MIB)
+    async with answers.hold(1):
+        waiting = asyncio.create_task(answers._take(50 * MIB))
+        await asyncio.sleep(0)
+        bodies.give(80 * MIB)
+        async with asyncio.timeout(10):
+            await waiting
+
+
 def test_room_is_what_a_process_has_left_of_its_limit_without_what_is_held() -> None:
     room = Room(2 * own_memory())
     assert room.fits(MIB)
@@ -187,7 +200,7 @@ async def test_a_result_is_held_until_it_was_sent() -> None:
     BUDGET.set(budget)
     small, big = b"x" * (SMALL_RESULT // 2), b"x" * (SMALL_RESULT // 2 + 1)
     await hold_result(big)
-    async with AsyncExitStack() as stack:
+    async with UntilSent() as stack:
         UNTIL_SENT.set(stack)
         await hold_result(small)
         async with budget.hold(budget.size):
@@ -202,7 +215,21 @@ async def test_a_result_is_held_until_it_was_sent() -> None:
     async with budget.hold(budget.size):
         pass
     deadline.set(float("inf"))
-    async with AsyncExitStack() as stack:
+    async with UntilSent() as stack:
         UNTIL_SENT.set(stack)
         await hold_result(b"x" * 10 * budget.size)
     UNTIL_SENT.set(None)
+
+
+async def test_nothing_is_held_for_a_client_that_is_gone() -> None:
+    budget = MemoryBudget(4 * SMALL_RESULT)
+    BUDGET.set(budget)
+    big = b"x" * SMALL_RESULT
+    async with UntilSent() as stack, budget.hold(budget.size):
+        UNTIL_SENT.set(stack)
+        waiting = asyncio.create_task(hold_result(big))
+        await asyncio.sleep(0)
+        await stack.aclose()
+    await waiting
+    await hold_result(big)
+    assert budget.take_now(budget.size)

@@ -43,6 +43,22 @@ class Store:
         """Do nothing."""
 
 
+@pytest.mark.anyio
+async def test_the_watch_ends_when_it_is_cancelled_whatever_it_does() -> None:
+    class Quick(Store):
+        async def check(self) -> str:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            return "Store 1"
+
+    for turns in range(12):
+        task = asyncio.create_task(Monitor(Quick()).run())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        assert (await asyncio.wait([task], timeout=10))[0], turns
+
+
 @asynccontextmanager
 async def watched(store: Store) -> AsyncIterator[Monitor]:
     """A store that was seen to be up, and fails since."""

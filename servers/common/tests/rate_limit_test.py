@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from servers.common.http.rate_limit import MAX_CLIENTS, Refusals, RequestLimits, TokenBuckets, network
-from servers.common.memory_budget import Room, parsed_size
+from servers.common.http.rate_limit import MAX_CLIENTS, SETTLING, Refusals, RequestLimits, TokenBuckets, network
+from servers.common.memory_budget import LASTS, Room, parsed_size
 from servers.common.observability.metrics import Metrics
 
 pytestmark = pytest.mark.anyio
@@ -172,6 +172,51 @@ async def test_where_the_process_has_no_memory_left_one_request_is_let_in() -> N
     app.answer.set()
     await first.done
     assert first.status == 200 and len(app.bodies) == 1
+
+
+async def test_a_client_need_not_wait_for_the_end_of_what_it_was_answered() -> None:
+    class Slow(App):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await super().__call__(scope, receive, send)
+            for _ in range(SETTLING // 2):
+                await asyncio.sleep(0)
+
+    app = Slow()
+    app.answer.set()
+    bounds = limits(app, room=Room(0))
+    for _ in range(3):
+        post = Post(bounds)
+        await post.put(b"{}", False)
+        while post.status is None:  # noqa: ASYNC110  # it has no event for that
+            await asyncio.sleep(0)
+        assert post.status == 200 and not post.done.done()
+    await post.done
+
+
+async def test_one_request_is_let_in_beside_one_that_lasts() -> None:
+    class Listening(App):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            if LASTS.get()():
+                await super().__call__(scope, receive, send)
+            else:
+                await send({"type": "http.response.start", "status": 404, "headers": []})
+
+    listening, answering = Listening(), App()
+    bounds = limits(listening, room=Room(0))
+    listener = Post(bounds)
+    await listener.put(b"{}", False)
+    assert await Post(bounds).whole(b"{}") == 404, "without room, one of them"
+    bounds._app = answering
+    first, second = Post(bounds), Post(bounds)
+    await first.put(b"{}", False)
+    assert await second.whole(b"{}") == 503
+    answering.answer.set()
+    await first.done
+    assert first.status == 200 and listener.status is None
+    listening.answer.set()
+    await listener.done
+    bounds._app = listening
+    assert [await Post(bounds).whole(b"{}") for _ in range(2)] == [200, 200]
 
 
 async def test_the_bytes_of_all_bodies_are_bounded() -> None:

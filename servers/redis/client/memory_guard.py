@@ -52,6 +52,7 @@ class Arrival:
         self._chunks = 0
         self._taken = 0
         self._most = 0
+        self._over = False
         self._entering = asyncio.Lock()
         self._entered: AbstractAsyncContextManager[None] | None = None
 
@@ -81,6 +82,8 @@ class Arrival:
         return taken
 
     async def _enter(self) -> None:
+        if self._over:
+            raise AnswerTooLong(LATE)  # nobody waits for it, and nobody would let the next one pass
         if self._lane and not self._entered:
             entered = self._lane.hold(1)
             try:
@@ -93,6 +96,7 @@ class Arrival:
 
     async def end(self) -> None:
         """Give back what was taken, and let the next one pass."""
+        self._over = True
         if self._taken:
             BUDGET.get().give(self._taken)
             self._taken = 0

@@ -253,6 +253,20 @@ async def test_long_and_binary_answers_are_whole(redis: Redis, redis_server: Red
             await backend.read("LLEN", b"long")
 
 
+async def test_a_short_answer_waits_for_no_other(redis: Redis, redis_server: RedisServer) -> None:
+    """However many reads it takes: a write has an answer to PING before its own, and a new connection some of its handshake."""
+    relay = Relay(redis_server.port)
+    async with relay.serving() as port, connected(port) as backend:
+        slow = asyncio.create_task(backend.write("BLPOP", b"queue", 0))
+        await until(lambda: any(client["cmd"] == "blpop" for client in connections(redis)))
+        async with asyncio.timeout(30):
+            assert await backend.write("SET", b"a", b"x" * 1000) == b"OK"
+            assert await backend.read("GET", b"a") == b"x" * 1000
+            await backend.check()
+            redis.rpush("queue", "x")
+            assert await slow == [b"queue", b"x"]
+
+
 async def test_a_rotated_password_is_taken_up(redis: Redis, redis_server: RedisServer, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("first\n")
