@@ -29,7 +29,7 @@ from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
 from tools.backends.sidecar import Sidecar
 
-PATIENCE = 60
+PATIENCE = 600
 """Seconds without a byte after which a connection counts as hung."""
 
 SECRETS_OF_A_BUG = ("Traceback (most recent call", "the server failed inside", "Internal Server Error", '.py", line')
