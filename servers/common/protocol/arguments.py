@@ -100,8 +100,7 @@ def fit(value: Any, schema: Schema) -> Any:
         if option.get("type") == "array":
             value = _as_list(value, option, kinds)
             if isinstance(value, list) and len(value) <= option.get("maxItems", len(value)):
-                items = option.get("items", {})
-                return [fit(item, items) for item in value]
+                return _all_fit(value, option.get("items", {}))
         elif option.get("type") == "object" and isinstance(value, Mapping):
             return _inside(value, option)
     return value
@@ -114,8 +113,21 @@ def _inside(value: Mapping[str, Any], schema: Schema) -> Mapping[str, Any]:
         return fitted(value, schema, write=True) | rest
     inner = schema.get("additionalProperties")
     if isinstance(inner, Mapping) and len(value) <= schema.get("maxProperties", len(value)):
-        return {name: fit(part, inner) for name, part in value.items()}
+        return dict(zip(value, _all_fit(value.values(), inner), strict=True))
     return value
+
+
+def _all_fit(values: Iterable[Any], schema: Schema) -> list[Any]:
+    """Return values as their one schema asks for them. There may be 100,000: texts and numbers that it takes cost little."""
+    kinds = set(_kinds(schema))
+    texts, numbers = "string" in kinds, not kinds.isdisjoint({"integer", "number"})
+    return [
+        value
+        if (isinstance(value, str) and texts and value.lstrip()[:1] not in ("[", "{"))
+        or (numbers and _is_number(value))
+        else fit(value, schema)
+        for value in values
+    ]
 
 
 def _from_text(text: str, schema: Schema, kinds: Sequence[str]) -> Any:
