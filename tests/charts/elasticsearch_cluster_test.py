@@ -232,6 +232,8 @@ def test_the_first_node_with_an_empty_volume_never_forms_a_second_cluster(pods: 
     pods.start(2)
     pods.wait_until_ready(2)
     pods.write("of three")
+    # Else the first node, which loses its volume, may have the only copy.
+    pods.wait("each shard has its copy", lambda: pods.ask(0, "GET", "/_cluster/health")["status"] == "green")
     uuid = pods.uuid(1)
 
     pods.stop(1, 2)
