@@ -1,7 +1,7 @@
 """bazel run //tools:new_tool -- --server redis NAME: create the skeleton of a tool, with a test that passes.
 
 It writes `tools/NAME.py` and `tests/NAME_test.py` of the server, and adds the tool to `server.py`, to the list in
-`tests/tools_test.py`, and to the BUILD file of the tests.
+`tests/conftest.py`, and to the BUILD file of the tests.
 """
 
 import argparse
@@ -170,7 +170,7 @@ def create(tree: Path, server: str, tool: str) -> list[Path]:
         raise Refused(f"{tool!r}: a tool of {server} is called {kind.prefix}NAME, in lower-case letters, digits and _")
     folder = Path("servers", server)
     module, test = folder / f"tools/{name}.py", folder / f"tests/{name}_test.py"
-    entry, listing, build = folder / "server.py", folder / "tests/tools_test.py", folder / "tests/BUILD.bazel"
+    entry, listing, build = folder / "server.py", folder / "tests/conftest.py", folder / "tests/BUILD.bazel"
     text = (tree / entry).read_text()
     if (tree / module).exists() or (tree / test).exists() or re.search(rf"\b{tool}\b", text):
         raise Refused(f"{tool} is there already: see {module} and {entry}")

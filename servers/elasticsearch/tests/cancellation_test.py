@@ -32,7 +32,7 @@ def cluster(node: ElasticsearchNode) -> Iterator[ElasticsearchNode]:
     mapping = {"settings": {"number_of_replicas": 0}, "mappings": {"properties": {"k": {"type": "keyword"}}}}
     node.request("PUT", "/slow", mapping)
     lines = []
-    for i in range(8000):
+    for i in range(60_000):
         lines += ['{"index":{}}', json.dumps({"k": f"{i * 7919 % 1000003:x}-{i * 104729 % 999983:x}"})]
     assert not node.request("POST", "/slow/_bulk?refresh=true", "\n".join(lines) + "\n")["errors"]
     yield node

@@ -22,6 +22,12 @@ from tools.backends.sidecar import Sidecar
 
 Start = Callable[..., Sidecar]
 
+READING = ["redis_info", "redis_profile", "redis_scan", "redis_read", "redis_read_many", "redis_tally", "redis_stream",
+           "redis_pubsub",
+           "redis_diagnose", "redis_command", "redis_command_docs"]  # fmt: skip
+WRITING = ["redis_write", "redis_transaction", "redis_publish", "redis_delete", "redis_delete_matching"]
+"""Tools, as they are listed."""
+
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:

@@ -12,17 +12,12 @@ from hypothesis import strategies as st
 from mcp import Client
 from redis import OutOfMemoryError, Redis
 
-from servers.redis.tests.conftest import error, ok, pages
+from servers.redis.tests.conftest import READING, WRITING, error, ok, pages
 from tools.backends.sidecar import Sidecar
 
 pytestmark = pytest.mark.anyio
 
 SETTINGS = {"MCP_ALLOW_WRITES": "true", "MCP_MAX_RESULT_BYTES": "8192"}
-
-READING = ["redis_info", "redis_profile", "redis_scan", "redis_read", "redis_read_many", "redis_tally", "redis_stream",
-           "redis_pubsub",
-           "redis_diagnose", "redis_command", "redis_command_docs"]  # fmt: skip
-WRITING = ["redis_write", "redis_transaction", "redis_publish", "redis_delete", "redis_delete_matching"]
 
 
 async def test_the_list_of_tools(client: Client) -> None:
