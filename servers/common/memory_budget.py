@@ -73,7 +73,7 @@ def own_memory() -> int:
 
 
 class Room:
-    """The memory that a process may take: seven eighths of its limit, shared by budgets.
+    """The memory that a process may take: three quarters of its limit, shared by budgets.
 
     What was given back does not leave a process at once, so that budgets alone do not keep it below its limit. What is held
     counts whole, for it may not have been taken yet.
@@ -91,7 +91,7 @@ class Room:
 
     def fits(self, size: int) -> bool:
         """Return whether there are so many bytes more."""
-        return self._limit is None or own_memory() + self.held + size <= self._limit * 7 // 8
+        return self._limit is None or own_memory() + self.held + size <= self._limit * 3 // 4
 
 
 BUSY = (
