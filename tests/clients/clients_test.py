@@ -42,7 +42,8 @@ STEPS: dict[str, Steps] = {
         "prompts": {},
         "prompt": {"name": "diagnose_memory", "arguments": {}},
         "completion": {"uri": "redis://key/{name}", "argument": "name", "value": "l"},
-        "progress": {"tool": "redis_pubsub", "arguments": {"listen": ["c"], "seconds": 1}},
+        # The first report comes well before the result: a client that reads both together shows no report.
+        "progress": {"tool": "redis_pubsub", "arguments": {"listen": ["c"], "seconds": 4}},
         "cancel": {"tool": "redis_pubsub", "arguments": {"listen": ["c"], "seconds": 25}},
     },
     "elasticsearch": {
@@ -68,7 +69,7 @@ STEPS: dict[str, Steps] = {
             "tool": "es_bulk",
             "arguments": {
                 "index": "bulk",
-                # Many requests: a client that reads a report together with the result shows no report.
+                # Many requests, for the same reason.
                 "operations": [{"op": "index", "id": "1", "document": {"a": 1}}] * 5000,
                 "create_index": True,
             },
