@@ -169,7 +169,8 @@ class Monitor:
     async def first_check(self) -> None:
         """Wait for the end of the first check, FIRST_CHECK seconds at most."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._checked.wait(), FIRST_CHECK)
+            async with asyncio.timeout(FIRST_CHECK):
+                await self._checked.wait()
 
     def doubt(self) -> None:
         """A call has just failed: ask again at once."""

@@ -1,7 +1,7 @@
 """A memory budget: the bytes that the store's answers may take in this process at once, over all calls.
 
-A call holds a part of the budget while it asks the store, parses the answer and cuts it. Calls get their parts in the order in
-which they asked, so that a large one is not overtaken for ever.
+A call holds a part of the budget while it asks the store, parses the answer and cuts it. Calls that wait get their parts in the
+order in which they asked, so that a large one is not overtaken for ever. Only who does not wait (`take_now`) may go before them.
 """
 
 from __future__ import annotations

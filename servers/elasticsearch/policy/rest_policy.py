@@ -31,7 +31,7 @@ _GET = """
     /_cluster/health /_cluster/health/{index} /_cluster/pending_tasks /_cluster/settings /_cluster/stats
     /_cluster/stats/nodes/{node} /_cluster/state/{metric} /_cluster/state/{metric}/{index}
     /_component_template /_component_template/{name} /_index_template /_index_template/{name} /_template /_template/{name}
-    /_data_stream /_data_stream/_stats /_data_stream/{index} /_data_stream/{index}/{part}
+    /_data_stream /_data_stream/_stats /_data_stream/{index}
     /_enrich/_stats /_enrich/policy /_enrich/policy/{name}
     /_health_report /_health_report/{feature} /_info/{target}
     /_ilm/policy /_ilm/policy/{name} /_ilm/status /{index}/_ilm/explain /_lifecycle/stats /{index}/_lifecycle/explain
@@ -79,7 +79,7 @@ _ABOUT_NO_INDEX = """
 """Requests whose answers show no index but those that their bodies name."""
 
 _ABOUT_MORE = """
-    /_cluster/state/{metric}/{index} /_data_stream/{index} /_data_stream/{index}/{part} /_index_template/_simulate_index/{index}
+    /_cluster/state/{metric}/{index} /_data_stream/{index} /_index_template/_simulate_index/{index}
     /_resolve/cluster/{index} /_rollup/data/{index}
     /{index}/_ccr/info /{index}/_ccr/stats /{index}/_migration/deprecations /{index}/_rollup/data
 """

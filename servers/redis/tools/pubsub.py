@@ -110,7 +110,8 @@ async def _collect(
     messages: list[dict[str, Any]] = []
     while (left := end - loop.time()) > 0:
         try:
-            message = await asyncio.wait_for(heard.get(), min(left, 1.0))
+            async with asyncio.timeout(min(left, 1.0)):
+                message = await heard.get()
         except TimeoutError:
             if task.done():
                 try:
