@@ -20,7 +20,7 @@ class Clients(Machine):
     """A machine with clients of clusters; `calls` has how they were called, a line each."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, ("bash", "sh", "env", "readlink", "dirname", "cat"))
+        super().__init__(folder, ("bash", "sh", "env", "readlink", "dirname", "cat", "python3"))
         self.calls = folder / "calls"
         self.calls.touch()
 
