@@ -16,6 +16,7 @@ from tools.backends.runfiles import program
 
 OF = 'namespace="n", pod="redis-0"'
 SIDECAR = f'{OF}, container="mcp-sidecar"'
+OWN_POD = f'{OF}, container="mcp-server"'
 REFUSED = f'mcp_http_requests_rejected_total{{{OF}, reason="%s"}}'
 
 
@@ -51,6 +52,7 @@ FIRES: list[tuple[str, str, dict[str, str], int | None, int]] = [
         "McpSidecarRestarts", f'severity="warning", {SIDECAR}',
         {f"process_start_time_seconds{{{SIDECAR}}}": "100x5 200x5 300x5 400x5"}, 14, 20,
     ),
+    ("McpSidecarDown", f'severity="warning", {OWN_POD}', {f"up{{{OWN_POD}}}": "1x5 0x20"}, 9, 12),
     ("McpStoreAway", f'severity="critical", {SIDECAR}', {f"mcp_backend_up{{{SIDECAR}}}": "1x5 0x20"}, 9, 12),
     (
         "McpCallsTimeOut", f'severity="warning", {OF}',
