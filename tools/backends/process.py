@@ -1,11 +1,13 @@
 """A child process with its output in a file, ready when it answers, and ended by its id."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -22,11 +24,16 @@ class StartError(Exception):
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback interface that nobody listens on now.
+
+    It is none that Linux or macOS gives to clients. A client that asks such a port before its server listens can get the same
+    port, and is then connected to itself.
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(32_768 - 10_000)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Process:

@@ -8,7 +8,7 @@ from typing import Any
 from redis import Redis, RedisCluster
 from redis.exceptions import RedisError
 
-from tools.backends.process import PATIENCE, free_port
+from tools.backends.process import PATIENCE
 from tools.backends.redis import RedisServer
 
 SLOTS = 16384
@@ -31,7 +31,7 @@ class Cluster:
 
     def __init__(self, stack: ExitStack) -> None:
         config = {"cluster-enabled": "yes", "cluster-node-timeout": 2000, "cluster-require-full-coverage": "no"}
-        self.servers = [stack.enter_context(RedisServer(_bus_port(), config=config)) for _ in range(3)]
+        self.servers = [stack.enter_context(RedisServer(config=config)) for _ in range(3)]
         self.nodes = [stack.enter_context(Redis("127.0.0.1", s.port, decode_responses=True)) for s in self.servers]
         for index, node in enumerate(self.nodes):
             node.execute_command(
@@ -67,10 +67,3 @@ class Cluster:
         if finish:
             for node in (target, source):
                 self.nodes[node].execute_command("CLUSTER", "SETSLOT", slot, "NODE", self.ids[target])
-
-
-def _bus_port() -> int:
-    """A free port whose cluster bus, 10,000 above, is a port too."""
-    while (port := free_port()) > 55_000:
-        pass
-    return port
