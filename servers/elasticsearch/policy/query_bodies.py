@@ -87,6 +87,10 @@ def refuse_scripts(value: Any, parent: str = "") -> None:
             raise ToolError(f"{key!r}: templates are not run here: give the query itself")
         if key in _ANALYSIS and parent not in _NAMES:
             refuse_files(inner)
+        if key == "hdr" and isinstance(inner, dict) and parent in ("percentiles", "percentile_ranks"):
+            raise ToolError(
+                "'hdr' takes up to megabytes of Elasticsearch's memory for each bucket, which it does not count: leave it out"
+            )
         refuse_scripts(inner, key)
 
 

@@ -80,6 +80,11 @@ def test_names_that_a_user_may_give(query: Any) -> None:
         ({"settings": {"a": [{"stopwords_path": "x"}]}}, "'stopwords_path' would read a file"),
         ({"analysis": {"user_dictionary": "x"}}, "would read a file"),
         ({"tokenizer": {"analysis.Rule_Files": "x"}}, "would read a file"),
+        (
+            {"aggs": {"a": {"percentiles": {"field": "n", "hdr": {"number_of_significant_value_digits": 5}}}}},
+            "'hdr' takes",
+        ),
+        ({"a": {"terms": {"field": "k"}, "aggs": {"b": {"percentile_ranks": {"hdr": {}}}}}}, "'hdr' takes"),
     ],
 )
 def test_what_is_refused_says_why(part: Any, reason: str) -> None:
