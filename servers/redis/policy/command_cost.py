@@ -109,7 +109,8 @@ _SKETCHES = {
 _MANY_PLACES = (b"*", b"..", b",", b"?", b":")
 """What a JSON path that finds more than one place has one of."""
 
-_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'', re.DOTALL)
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*(")?|\'(?:[^\'\\]|\\.)*(\')?', re.DOTALL)
+"""A text in a JSON path, to the path's end where it has none; a group has its last quote."""
 
 _POPPING = frozenset(names("lpop rpop spop zpopmax zpopmin"))
 """Commands that take a count of elements after the key."""
@@ -513,7 +514,8 @@ def check_json_path(path: bytes) -> None:
     """
     if len(path) > LONGEST_PATTERN or path.count(b"..") > 1 or path.count(b",") > MOST_COMMAS:
         raise ToolError(f"a JSON path may have {LONGEST_PATTERN} bytes, one '..', and {MOST_COMMAS} commas")
-    if b"?" in path and b"$" in _QUOTED.sub(b"", path)[1:]:
+    plain = _QUOTED.sub(lambda found: b"" if found.lastindex else b"$", path)
+    if b"?" in path and b"$" in plain[1:]:
         raise ToolError("a condition in a JSON path may not begin at $ again, for each element: use @")
 
 
