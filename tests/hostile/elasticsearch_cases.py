@@ -189,6 +189,9 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         Case("es_mapping", {"index": "mapped", "fields": "*1*1*1*1*1*x"}),
         Case("es_mapping", {"index": "*"}),
         Case("es_mapping", {"index": "i-*"}),
+        Case("es_mapping", {"index": "mapped", "fields": "a*b?" * 50_000}),
+        Case("es_indices", {"kind": "templates", "pattern": ",".join(f"t{n}*" for n in range(50_000))}),
+        Case("es_search", {"index": "many", "sort": [True] * 130_000}),
         Case("es_field", {"index": "many", "field": "k", "top": 200, "sample": 1_000_000}),
         Case("es_field", {"index": "many", "field": "n", "sample": 1_000_000}),
         Case("es_field", {"index": "mapped", "field": "field"}),
@@ -245,6 +248,12 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         {"a": {"composite": {"size": 65_000, "sources": [{"k": {"terms": {"field": "k"}}}]}}},
         {"a": {"cardinality": {"field": "k", "precision_threshold": 40_000}}},
         {"a": {"percentiles": {"field": "n", "tdigest": {"compression": 100_000}}}},
+        {
+            "a": {
+                **terms,
+                "aggs": {"p": {"percentiles": {"field": "n", "hdr": {"number_of_significant_value_digits": 5}}}},
+            }
+        },
         {"a": {"filters": {"filters": {str(n): {"term": {"n": n}} for n in range(2000)}}}},
         {"a": {"adjacency_matrix": {"filters": {str(n): {"term": {"n": n}} for n in range(90)}}}},
         {f"a{n}": {"terms": {"field": "k", "size": 1000}} for n in range(50)},
