@@ -230,6 +230,7 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         {"query_string": {"query": "(" * 2000 + "a" + ")" * 2000}},
         {"fuzzy": {"k": {"value": "k" * 200 + "1", "fuzziness": 2}}},
         {"terms": {"n": list(range(65_000))}},
+        {"simple_query_string": {"query": "a" * 30_000 + "~2"}},
         {"bool": {"should": [{"wildcard": {"k": f"*{n}*"}} for n in range(300)]}},
         {"bool": {"should": [{"term": {"n": n}} for n in range(5000)]}},
         {"range": {"n": {"gte": 0}}},
@@ -247,6 +248,7 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         {"a": {"date_histogram": {"field": "d", "fixed_interval": "1s"}}},
         {"a": {"composite": {"size": 65_000, "sources": [{"k": {"terms": {"field": "k"}}}]}}},
         {"a": {"cardinality": {"field": "k", "precision_threshold": 40_000}}},
+        {"a": {"terms": {"field": "k", "include": "a" * 500_000 + ".*"}}},
         {"a": {"percentiles": {"field": "n", "tdigest": {"compression": 100_000}}}},
         {
             "a": {

@@ -94,6 +94,45 @@ def refuse_scripts(value: Any, parent: str = "") -> None:
         refuse_scripts(inner, key)
 
 
+LONGEST_EXPRESSION = 1000
+"""Characters of a regular expression in an aggregation, which index.max_regex_length does not bound: one of 100,000 took 10 s."""
+
+MOST_FUZZY = 4000
+"""Characters that a request looks for with mistakes in them. Elasticsearch takes 0.3 ms for each, and can't be told to stop."""
+
+
+def check_lengths(*bodies: Any) -> None:
+    """Check the lengths of what Elasticsearch makes automata of, before a search that could be cancelled begins.
+
+    Raises:
+        ToolError: one is too long.
+    """
+    fuzzy = 0
+    for body in bodies:
+        for key, inner in entries(body):
+            if key in ("include", "exclude") and isinstance(inner, str) and len(inner) > LONGEST_EXPRESSION:
+                raise ToolError(
+                    f"{key!r} has {len(inner)} characters: a regular expression may have {LONGEST_EXPRESSION}"
+                )
+            if key in ("fuzzy", "suggest"):
+                fuzzy += _characters(inner)
+            elif key == "query" and isinstance(inner, str) and "~" in inner:
+                fuzzy += len(inner)
+            elif isinstance(inner, dict) and "fuzziness" in inner:
+                fuzzy += _characters(inner.get("query"))
+    if fuzzy > MOST_FUZZY:
+        raise ToolError(f"{fuzzy} characters are looked for with mistakes in them (~, fuzziness): {MOST_FUZZY} may be")
+
+
+def _characters(value: Any) -> int:
+    """Return the number of characters in all texts of a value."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):
+        return sum(map(_characters, value))
+    return sum(map(_characters, value.values())) if isinstance(value, dict) else 0
+
+
 def refuse_files(value: Any) -> None:
     """Raise ToolError where a part of an analyzer names a file of the node."""
     for key, _ in entries(value):
@@ -248,6 +287,7 @@ def combined(
     if sum(len(value) for value in (where or {}).values() if isinstance(value, list)) > MOST_VALUES:
         raise ToolError(f"where takes {MOST_VALUES} values at the most: use a terms query for more")
     must = [query] if query else []
+    check_lengths({"query": text})
     if text is not None:
         must.append({"simple_query_string": {"query": text, "default_operator": "and", "lenient": True}})
     clauses: dict[str, list[Any]] = {"must": must}

@@ -10,6 +10,7 @@ from servers.common.protocol.tools import ToolError
 from servers.elasticsearch.policy.query_bodies import (
     MOST_VALUES,
     aggregated,
+    check_lengths,
     check_pipeline,
     combined,
     fields_of,
@@ -90,6 +91,32 @@ def test_names_that_a_user_may_give(query: Any) -> None:
 def test_what_is_refused_says_why(part: Any, reason: str) -> None:
     with pytest.raises(ToolError, match=reason):
         refuse_scripts(part)
+
+
+@pytest.mark.parametrize(
+    ("part", "most"),
+    [
+        (lambda n: {"a": {"terms": {"field": "k", "include": "a" * n}}}, 1000),
+        (lambda n: [{"a": {"significant_text": {"field": "k", "exclude": "a" * n}}}], 1000),
+        (lambda n: {"simple_query_string": {"query": "a" * (n - 2) + "~2"}}, 4000),
+        (lambda n: {"bool": {"should": [{"query_string": {"query": "a~"}}] * (n // 2)}}, 4000),
+        (lambda n: {"fuzzy": {"k": {"value": "a" * n}}}, 4000),
+        (lambda n: {"fuzzy": {"k": "a" * n}}, 4000),
+        (lambda n: {"match": {"k": {"query": "a" * n, "fuzziness": 2}}}, 4000),
+        (lambda n: {"multi_match": {"query": "a" * n, "fuzziness": "AUTO"}}, 4000),
+        (lambda n: {"suggest": {"s": {"text": "a" * (n - 1), "term": {"field": "t"}}}}, 4000),
+    ],
+)
+def test_what_automata_are_made_of_is_short(part: Any, most: int) -> None:
+    check_lengths(part(most), {"match": {"k": "a" * 100_000}}, {"terms": {"include": ["a" * 100_000]}})
+    with pytest.raises(ToolError, match="characters"):
+        check_lengths(part(most + 2))
+
+
+def test_a_text_with_mistakes_is_short() -> None:
+    combined("fox " * 10_000, None, None)
+    with pytest.raises(ToolError, match="looked for with mistakes"):
+        combined("a" * 4000 + "~2", None, None)
 
 
 SET: dict[str, Any] = {"field": "a", "value": "b"}
