@@ -173,6 +173,24 @@ _PROCESSORS = frozenset(
 """Processors of ingest pipelines that change nothing but the document."""
 
 
+_REPEATED = re.compile(r"\)[*+{]")
+"""A group that is repeated, in an expression. Java matches these by backtracking and recursion: before 8.14 a long text ended the
+node (https://github.com/elastic/elasticsearch/pull/106851), and a text that nearly matches may keep it busy for ever."""
+
+_EXPRESSIONS = frozenset({"field_split", "pattern", "patterns", "separator", "value_split"})
+"""Options of processors and analyzers that are such expressions."""
+
+
+def refuse_repeated(options: Any) -> None:
+    """Raise ToolError for a regular expression that could end or hang Elasticsearch."""
+    for key, inner in entries(options):
+        texts = inner if isinstance(inner, list) else [inner]
+        if key in _EXPRESSIONS and any(isinstance(text, str) and _REPEATED.search(text) for text in texts):
+            raise ToolError(
+                f"{key!r} repeats a group (...)*, which could keep Elasticsearch busy for ever: leave that out"
+            )
+
+
 def check_pipeline(pipeline: Any, *, stored: bool = False) -> None:
     """Check that a pipeline has only known processors, without conditions, templates and files.
 
@@ -208,6 +226,8 @@ def _check_processors(value: Any, stored: bool) -> None:
         raise ToolError(f"processor {kind[:100]!r} is refused: known are {', '.join(sorted(_PROCESSORS))}")
     if stored and (options.get("add_to_root") or (kind in ("json", "kv") and not options.get("target_field"))):
         raise ToolError(f"{kind} needs a target_field here: what a document holds could send it elsewhere")
+    if kind not in ("dissect", "grok"):  # those are no expressions of Java's, or watched by a timer
+        refuse_repeated({key: inner for key, inner in options.items() if key not in ("processor", "on_failure")})
     for key, inner in options.items():
         if key == "if":
             raise ToolError("'if' is a script, and scripts are not allowed here: leave it out")

@@ -157,6 +157,10 @@ SET: dict[str, Any] = {"field": "a", "value": "b"}
         ({"processors": [{"dissect": {"field": "a", "pattern": "%{_id}"}}]}, "", "names _index"),
         ({"processors": [{"grok": {"field": "a", "patterns": ["(?<_routing>x)"]}}]}, "", "names _index"),
         ({"processors": [{"csv": {"field": "a", "target_fields": ["_index"]}}]}, "", "names _index"),
+        ({"processors": [{"gsub": {"field": "a", "pattern": "(a|b)+c", "replacement": ""}}]}, "repeats a group", "repeats"),
+        ({"processors": [{"kv": {"field": "a", "target_field": "b", "value_split": "(=){2}"}}]}, "repeats a group", "repeats"),
+        ({"processors": [{"gsub": {"field": "a", "pattern": "(a|b) +", "replacement": ""}}]}, "", ""),
+        ({"processors": [{"grok": {"field": "a", "patterns": ["(a|b)+c"]}}]}, "", ""),
     ],
 )  # fmt: skip
 def test_pipelines(pipeline: Any, refused: str, refused_where_stored: str) -> None:
