@@ -272,6 +272,37 @@ async def hold(size: int, *, estimated: bool = False) -> AsyncIterator[None]:
             HELD.reset(token)
 
 
+@asynccontextmanager
+async def growing(size: int) -> AsyncIterator[Callable[[int], bool]]:
+    """Hold bytes of the budget for what is gathered inside this context, of which nobody knows beforehand how much it will be.
+
+    Args:
+        size: bytes to begin with
+
+    Yields:
+        a function that holds so many bytes in all, and returns whether they were free: else it is time to end.
+
+    Raises:
+        TooLarge, Busy: as of `hold`.
+    """
+    budget, more = BUDGET.get(None), 0
+
+    def grow(whole: int) -> bool:
+        nonlocal more
+        if budget is None or whole <= size + more:
+            return True
+        taken = budget.take_now(whole - size, more)
+        more = whole - size if taken else more
+        return taken
+
+    async with hold(size):
+        try:
+            yield grow
+        finally:
+            if budget is not None:
+                budget.give(more)
+
+
 async def hold_result(content: bytes) -> None:
     """Hold what a result takes, as JSON and as the values in it, until it was sent.
 

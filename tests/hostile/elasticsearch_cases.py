@@ -189,6 +189,9 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         Case("es_mapping", {"index": "mapped", "fields": "*1*1*1*1*1*x"}),
         Case("es_mapping", {"index": "*"}),
         Case("es_mapping", {"index": "i-*"}),
+        Case("es_mapping", {"index": "mapped", "fields": "a*b?" * 50_000}),
+        Case("es_indices", {"kind": "templates", "pattern": ",".join(f"t{n}*" for n in range(50_000))}),
+        Case("es_search", {"index": "many", "sort": [True] * 130_000}),
         Case("es_field", {"index": "many", "field": "k", "top": 200, "sample": 1_000_000}),
         Case("es_field", {"index": "many", "field": "n", "sample": 1_000_000}),
         Case("es_field", {"index": "mapped", "field": "field"}),
@@ -227,6 +230,7 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         {"query_string": {"query": "(" * 2000 + "a" + ")" * 2000}},
         {"fuzzy": {"k": {"value": "k" * 200 + "1", "fuzziness": 2}}},
         {"terms": {"n": list(range(65_000))}},
+        {"simple_query_string": {"query": "a" * 30_000 + "~2"}},
         {"bool": {"should": [{"wildcard": {"k": f"*{n}*"}} for n in range(300)]}},
         {"bool": {"should": [{"term": {"n": n}} for n in range(5000)]}},
         {"range": {"n": {"gte": 0}}},
@@ -244,7 +248,14 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         {"a": {"date_histogram": {"field": "d", "fixed_interval": "1s"}}},
         {"a": {"composite": {"size": 65_000, "sources": [{"k": {"terms": {"field": "k"}}}]}}},
         {"a": {"cardinality": {"field": "k", "precision_threshold": 40_000}}},
+        {"a": {"terms": {"field": "k", "include": "a" * 500_000 + ".*"}}},
         {"a": {"percentiles": {"field": "n", "tdigest": {"compression": 100_000}}}},
+        {
+            "a": {
+                **terms,
+                "aggs": {"p": {"percentiles": {"field": "n", "hdr": {"number_of_significant_value_digits": 5}}}},
+            }
+        },
         {"a": {"filters": {"filters": {str(n): {"term": {"n": n}} for n in range(2000)}}}},
         {"a": {"adjacency_matrix": {"filters": {str(n): {"term": {"n": n}} for n in range(90)}}}},
         {f"a{n}": {"terms": {"field": "k", "size": 1000}} for n in range(50)},

@@ -12,6 +12,8 @@ from tests.hostile.attack import Case, Check
 KIB, MIB = 1024, 1024 * 1024
 
 STRINGS: dict[str, tuple[str, int]] = {
+    "lcs:a": ("ab", 3800),
+    "lcs:b": ("ba", 3800),
     "s:empty": ("", 0),
     "s:1": ("x", 1),
     "s:64k": ("x", 64 * KIB),
@@ -71,6 +73,7 @@ FILL: dict[str, str] = {
         "'f', string.rep('x', 62914560))"
     ),
     "x:fields": "local a = {} for i = 1, 7000 do a[i] = 'f' end for i = 1, 30 do redis.call('xadd', K, i .. '-1', unpack(a)) end",
+    "x:shared": ("for i = 1, 150000 do redis.call('xadd', K, i .. '-1', string.rep('f', 1500), '1') end"),
     "x:groups": (
         "redis.call('xadd', K, '1-1', 'f', 'x') for i = 1, 3000 do redis.call('xgroup', 'create', K, i .. "
         "string.rep('g', 4096), 0) end"
@@ -216,7 +219,16 @@ def cases(port: int) -> list[Case]:
         Case("redis_profile", {"pattern": "*a*a*a*a*a*a*b", "separator": "\n"}),
         *(
             Case("redis_scan", {"limit": 1000, "pattern": p})
-            for p in ("*", "long:*", "*" * 999 + "x", "*a" * 400 + "b", "[" + "a-" * 400, "?" * 1000)
+            for p in (
+                "*",
+                "long:*",
+                "*" + "n" * 998 + "x",
+                "*nnnn*nnnnx",
+                "*" * 999 + "x",
+                "*a" * 400 + "b",
+                "[" + "a-" * 400,
+                "?" * 1000,
+            )
         ),
         *(Case("redis_scan", {"order": order, "limit": 1000}) for order in ("memory", "idle", "ttl")),
         Case("redis_scan", {"type": "hash", "cursor": "9" * 20 + "+999999"}),
@@ -315,7 +327,7 @@ def cases(port: int) -> list[Case]:
         "ZRANGE z:skewed 0 0",
         "ZRANGEBYLEX z:same - +",
         "ZRANGEBYSCORE z:skewed -inf +inf LIMIT 0 1",
-        *(f"XRANGE {key} - +" for key in ("x:2m", "x:skewed", "x:fields")),
+        *(f"XRANGE {key} - +" for key in ("x:2m", "x:skewed", "x:fields", "x:shared")),
         "XREVRANGE x:skewed + - COUNT 1",
         "XREAD COUNT 1 STREAMS x:skewed 5000-1",
         "XREAD BLOCK 60000 STREAMS x:2m $",
@@ -399,6 +411,10 @@ def cases(port: int) -> list[Case]:
     found += [
         Case("redis_command", {"commands": [["GET", "s:64k"]] * 200}),
         Case("redis_command", {"commands": [["HGETALL", "h:skewed"]] * 200}),
+        Case("redis_command", {"commands": [["LCS", "lcs:a", "lcs:b"]] * 200}),
+        Case("redis_command", {"commands": [["SUNION", *(f"{n:x}" for n in range(120_000))]]}),
+        Case("redis_command", {"commands": [[None] * 130_000]}),
+        Case("redis_diagnose", {"topic": "config", "settings": ["a*b?" * 50_000]}),
         Case("redis_command", {"commands": [["GETRANGE", "s:60m", "0", "65535"]] * 200}),
         Case("redis_command", {"commands": [["RANDOMKEY"]] * 200}),
         Case("redis_command", {"commands": [["SCAN", "0", "COUNT", "10000"]] * 200}),

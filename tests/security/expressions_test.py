@@ -27,7 +27,6 @@ MADE = {
     "servers/redis/settings.py",  # of the operator's mask
     "servers/common/settings.py",  # of the names of settings
     "servers/common/protocol/mentions.py",  # of the names of tools
-    "servers/elasticsearch/policy/statement_scope.py",
 }
 """Files that make expressions from something else."""
 

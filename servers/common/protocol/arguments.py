@@ -11,6 +11,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import pydantic_core
@@ -112,8 +113,15 @@ def _inside(value: Mapping[str, Any], schema: Schema) -> Mapping[str, Any]:
         rest = {name: part for name, part in value.items() if name not in properties}
         return fitted(value, schema, write=True) | rest
     inner = schema.get("additionalProperties")
-    if isinstance(inner, Mapping) and len(value) <= schema.get("maxProperties", len(value)):
-        return dict(zip(value, _all_fit(value.values(), inner), strict=True))
+    if isinstance(inner, Mapping):
+        # One more than there may be, and the first wrong value, tell as much as all of them.
+        some = value if (most := schema.get("maxProperties")) is None else dict(islice(value.items(), most + 1))
+        fit_ones = dict(zip(some, _all_fit(some.values(), inner), strict=True))
+        if _kinds(inner) == ["string"]:
+            for name, part in fit_ones.items():
+                if not isinstance(part, str):
+                    return {name: part}
+        return fit_ones
     return value
 
 

@@ -9,16 +9,17 @@ import hashlib
 import inspect
 import json
 import re
+import types
 import typing
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import mcp_types
 import orjson
 import pydantic_core
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter, ValidationError, create_model
 
 from servers.common.backend import warn
 from servers.common.protocol.arguments import expected, fitted, nearest, unknown
@@ -105,7 +106,8 @@ class Tool:
         fields: dict[str, Any] = {}
         for name, parameter in inspect.signature(self.function).parameters.items():
             if parameter.kind is parameter.KEYWORD_ONLY:
-                fields[name] = (self._hints[name], ... if parameter.default is parameter.empty else parameter.default)
+                default = ... if parameter.default is parameter.empty else parameter.default
+                fields[name] = (until_wrong(self._hints[name]), default)
         return create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)
 
     @cached_property
@@ -205,6 +207,23 @@ def tool(
     """
 
     return lambda function: Tool(function, title, write, destructive, idempotent, needs, dry_run)
+
+
+class _UntilWrong(FailFast):
+    """What FailFast says, in types that have to be hashed."""
+
+    def __hash__(self) -> int:
+        return hash(self.fail_fast)
+
+
+def until_wrong(hint: Any) -> Any:
+    """Return a type whose lists are checked up to the first wrong item, for pydantic takes a kilobyte to tell of each."""
+    kind, parts = typing.get_origin(hint), typing.get_args(hint)
+    if kind is Annotated:
+        return Annotated[(until_wrong(parts[0]), *hint.__metadata__)]
+    if kind in (typing.Union, types.UnionType):
+        return typing.Union[tuple(map(until_wrong, parts))]  # noqa: UP007
+    return Annotated[list[until_wrong(parts[0])], _UntilWrong()] if kind is list else hint  # type: ignore[misc]
 
 
 def problems(error: ValidationError, schema: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from servers.common.memory_budget import (
     TooLarge,
     UntilSent,
     default_size,
+    growing,
     hold,
     hold_result,
     memory_limit,
@@ -233,3 +234,21 @@ async def test_nothing_is_held_for_a_client_that_is_gone() -> None:
     await waiting
     await hold_result(big)
     assert budget.take_now(budget.size)
+
+
+async def test_what_grows_is_held_as_far_as_the_budget_goes() -> None:
+    async with growing(10) as grow:
+        assert grow(10**12), "outside of calls there is no bound"
+    budget = MemoryBudget(100)
+    token = BUDGET.set(budget)
+    try:
+        async with budget.hold(30):
+            async with growing(10) as grow:
+                assert [grow(size) for size in (5, 10, 40, 20, 70, 71, 60)] == [True] * 5 + [False, True]
+                assert not budget.take_now(1), "what was held is not given back when it is no more needed"
+            assert budget.take_now(70)
+            budget.give(70)
+        async with budget.hold(100):
+            pass
+    finally:
+        BUDGET.reset(token)

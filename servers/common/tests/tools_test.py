@@ -117,6 +117,20 @@ def test_problems_name_arguments_and_not_their_values() -> None:
     assert "canary" not in text and "99" not in text
 
 
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"either": [None] * 100_000}, "either: it has to be a string or an array"),
+        ({"others": [{"title": []}] * 3}, "others.0.title: input should be a valid string"),
+        ({"names": {"ok": "x", **{str(n): None for n in range(100_000)}}}, "names.0: input should be a valid string"),
+        ({"names": {"ok": 5, "wrong": [], "other": {}}}, "names.wrong: input should be a valid string"),
+    ],
+)
+def test_only_the_first_of_many_wrong_items_is_told(part: dict[str, Any], said: str) -> None:
+    with pytest.raises(ToolError, match=f"^wrong arguments: {said}$"):
+        example.check({"name": "x"} | part)
+
+
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda children: st.lists(children), max_leaves=20))
 def test_size_is_that_of_the_text(value: Any) -> None:
     text = to_json(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from servers.common.protocol.tools import ToolError, to_json
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch, indices_in
-from servers.elasticsearch.policy.query_bodies import refuse_scripts
+from servers.elasticsearch.policy.query_bodies import check_lengths, refuse_scripts
 
 # What these take is said once, in the server's instructions.
 # Their lengths are checked by `path` and by Elasticsearch, and told only where they are wrong.
@@ -293,6 +294,7 @@ def _too_many(expression: str, count: int) -> ToolError:
 
 async def check_bodies(backend: ScopedElasticsearch, *bodies: Any) -> None:
     """Raise ToolError where a part of a request has a script, or names an index outside of MCP_INDEX_PATTERNS."""
+    check_lengths(*bodies)
     for body in bodies:
         refuse_scripts(body)
     limited = bool(backend.scope)
@@ -431,16 +433,26 @@ def _near_field(missing: str, known: Sequence[str]) -> str:
     above, _, last = missing.lower().rpartition(".")
     # A sub-field that is not there stands for its field.
     near = [name for name in known if name.lower() == above]
-    near += _like(missing, known)
+    near += similar(missing, known)
     near = list(dict.fromkeys(near))
     near += [name for name in sorted(known) if name.rpartition(".")[2].lower() == last and name not in near]
     return f"did you mean {' or '.join(near[:5])}? es_mapping lists all" if near else "es_mapping lists them"
 
 
-def _like(wanted: str, names: Iterable[str]) -> list[str]:
-    """Up to five names that are like one; comparing takes time, so only as many as can be compared in some tenths of a second."""
+MOST_COMPARED = 50
+"""Names whose likeness is measured in full: two of 100 letters, of which there are few different ones, take a millisecond."""
+
+
+def similar(wanted: str, names: Iterable[str]) -> list[str]:
+    """Up to five names that are like one; comparing takes time, so only those whose letters are most alike are compared."""
+    matcher = difflib.SequenceMatcher(b=wanted[:100])
+
+    def alike(name: str) -> float:
+        matcher.set_seq1(name)
+        return matcher.quick_ratio()
+
     short = [name for name in names if len(name) <= 100][:2000]
-    return difflib.get_close_matches(wanted[:100], short, 5, 0.6)
+    return difflib.get_close_matches(wanted[:100], heapq.nlargest(MOST_COMPARED, short, alike), 5, 0.6)
 
 
 async def _meant(backend: ScopedElasticsearch, missing: str) -> str:
@@ -451,5 +463,5 @@ async def _meant(backend: ScopedElasticsearch, missing: str) -> str:
     if not names:
         return "this user can't see any index"
     wanted = missing.strip("*")
-    near = _like(wanted, names) or [n for n in sorted(names) if wanted and wanted in n][:5]
+    near = similar(wanted, names) or [n for n in sorted(names) if wanted and wanted in n][:5]
     return f"did you mean {' or '.join(near)}? es_indices lists all" if near else "es_indices lists them"

@@ -87,7 +87,50 @@ def refuse_scripts(value: Any, parent: str = "") -> None:
             raise ToolError(f"{key!r}: templates are not run here: give the query itself")
         if key in _ANALYSIS and parent not in _NAMES:
             refuse_files(inner)
+        if key == "hdr" and isinstance(inner, dict) and parent in ("percentiles", "percentile_ranks"):
+            raise ToolError(
+                "'hdr' takes up to megabytes of Elasticsearch's memory for each bucket, which it does not count: leave it out"
+            )
         refuse_scripts(inner, key)
+
+
+LONGEST_EXPRESSION = 1000
+"""Characters of a regular expression in an aggregation, which index.max_regex_length does not bound: one of 100,000 took 10 s."""
+
+MOST_FUZZY = 4000
+"""Characters that a request looks for with mistakes in them. Elasticsearch takes 0.3 ms for each, and can't be told to stop."""
+
+
+def check_lengths(*bodies: Any) -> None:
+    """Check the lengths of what Elasticsearch makes automata of, before a search that could be cancelled begins.
+
+    Raises:
+        ToolError: one is too long.
+    """
+    fuzzy = 0
+    for body in bodies:
+        for key, inner in entries(body):
+            if key in ("include", "exclude") and isinstance(inner, str) and len(inner) > LONGEST_EXPRESSION:
+                raise ToolError(
+                    f"{key!r} has {len(inner)} characters: a regular expression may have {LONGEST_EXPRESSION}"
+                )
+            if key in ("fuzzy", "suggest"):
+                fuzzy += _characters(inner)
+            elif key == "query" and isinstance(inner, str) and "~" in inner:
+                fuzzy += len(inner)
+            elif isinstance(inner, dict) and "fuzziness" in inner:
+                fuzzy += _characters(inner.get("query"))
+    if fuzzy > MOST_FUZZY:
+        raise ToolError(f"{fuzzy} characters are looked for with mistakes in them (~, fuzziness): {MOST_FUZZY} may be")
+
+
+def _characters(value: Any) -> int:
+    """Return the number of characters in all texts of a value."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):
+        return sum(map(_characters, value))
+    return sum(map(_characters, value.values())) if isinstance(value, dict) else 0
 
 
 def refuse_files(value: Any) -> None:
@@ -130,6 +173,24 @@ _PROCESSORS = frozenset(
 """Processors of ingest pipelines that change nothing but the document."""
 
 
+_REPEATED = re.compile(r"\)[*+{]")
+"""A group that is repeated, in an expression. Java matches these by backtracking and recursion: before 8.14 a long text ended the
+node (https://github.com/elastic/elasticsearch/pull/106851), and a text that nearly matches may keep it busy for ever."""
+
+_EXPRESSIONS = frozenset({"field_split", "pattern", "patterns", "separator", "value_split"})
+"""Options of processors and analyzers that are such expressions."""
+
+
+def refuse_repeated(options: Any) -> None:
+    """Raise ToolError for a regular expression that could end or hang Elasticsearch."""
+    for key, inner in entries(options):
+        texts = inner if isinstance(inner, list) else [inner]
+        if key in _EXPRESSIONS and any(isinstance(text, str) and _REPEATED.search(text) for text in texts):
+            raise ToolError(
+                f"{key!r} repeats a group (...)*, which could keep Elasticsearch busy for ever: leave that out"
+            )
+
+
 def check_pipeline(pipeline: Any, *, stored: bool = False) -> None:
     """Check that a pipeline has only known processors, without conditions, templates and files.
 
@@ -165,6 +226,8 @@ def _check_processors(value: Any, stored: bool) -> None:
         raise ToolError(f"processor {kind[:100]!r} is refused: known are {', '.join(sorted(_PROCESSORS))}")
     if stored and (options.get("add_to_root") or (kind in ("json", "kv") and not options.get("target_field"))):
         raise ToolError(f"{kind} needs a target_field here: what a document holds could send it elsewhere")
+    if kind not in ("dissect", "grok"):  # those are no expressions of Java's, or watched by a timer
+        refuse_repeated({key: inner for key, inner in options.items() if key not in ("processor", "on_failure")})
     for key, inner in options.items():
         if key == "if":
             raise ToolError("'if' is a script, and scripts are not allowed here: leave it out")
@@ -244,6 +307,7 @@ def combined(
     if sum(len(value) for value in (where or {}).values() if isinstance(value, list)) > MOST_VALUES:
         raise ToolError(f"where takes {MOST_VALUES} values at the most: use a terms query for more")
     must = [query] if query else []
+    check_lengths({"query": text})
     if text is not None:
         must.append({"simple_query_string": {"query": text, "default_operator": "and", "lenient": True}})
     clauses: dict[str, list[Any]] = {"must": must}

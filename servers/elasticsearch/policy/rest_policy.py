@@ -15,7 +15,7 @@ from typing import Any
 
 from servers.common.protocol.tools import ToolError
 from servers.elasticsearch.client.heap_load import hits
-from servers.elasticsearch.policy.query_bodies import check_pipeline, refuse_files
+from servers.elasticsearch.policy.query_bodies import check_pipeline, refuse_files, refuse_repeated
 
 _GET = """
     /
@@ -216,6 +216,7 @@ class RestEndpoint:
             raise ToolError(f"{unknown[0][:100]!r} in body is refused, because it is not known to be read-only: {told}")
         if pattern == "/_analyze":
             refuse_files(body)
+            refuse_repeated(body)
         if pattern in ("/_mget", "/_mtermvectors") and hits(pattern, {}, body) > MOST_BY_ID:
             raise ToolError(f"a request reads at most {MOST_BY_ID} documents by id here: es_get reads more of them")
         if "pipeline" in body:

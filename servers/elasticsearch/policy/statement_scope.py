@@ -26,6 +26,11 @@ _FROM = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 
+_ESQL_QUOTED = re.compile(r'"(?:[^"\\\r\n]|\\.)*(")?|`(?:[^`]|``)*(`)?')
+_SQL_QUOTED = re.compile(r"""'(?:[^']|'')*(')?|"(?:[^"]|"")*(")?|`(?:[^`]|``)*(`)?""")
+"""What is quoted, and what follows a quote that is not closed: else each further quote would be tried again. A group has the
+closing quote."""
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -48,7 +53,7 @@ def esql(query: str) -> Statement:
     """
     if '"""' in query:
         raise _unclear('strings in """; use "')
-    plain = _without_quotes(query, r'"(?:[^"\\\r\n]|\\.)*"|`(?:[^`]|``)*`')
+    plain = _closed(_ESQL_QUOTED.sub(_blank, query))
     if "//" in plain or "/*" in plain:
         raise _unclear("comments")
     if re.search(r"\([ \t\r\n]*(?:FROM|TS|ROW)\b", plain, re.IGNORECASE):
@@ -76,7 +81,7 @@ def sql(query: str) -> Statement:
     Raises:
         ToolError: it can't be told what it reads.
     """
-    plain = _without_quotes(query, r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`""")
+    plain = _closed(_SQL_QUOTED.sub(_blank, query))
     if "--" in plain or "/*" in plain:
         raise _unclear("comments")
     if re.search(r"[{};?]", plain):
@@ -110,13 +115,23 @@ def sources(query: str) -> list[str]:
     ]
 
 
-def _without_quotes(query: str, quoted: str) -> str:
-    """Return the statement with blanks for what is quoted, as long as it was.
+def _blank(quoted: re.Match[str]) -> str:
+    """Return blanks in place of what is quoted, as long as it was.
 
     Raises:
-        ToolError: a quote is not closed.
+        ToolError: the quote is not closed.
     """
-    plain = re.sub(quoted, lambda found: " " * len(found[0]), query)
+    if quoted.lastindex is None:
+        raise _unclear("quotes that are not closed")
+    return " " * len(quoted[0])
+
+
+def _closed(plain: str) -> str:
+    """Return a statement without what was quoted.
+
+    Raises:
+        ToolError: it has a quote.
+    """
     if re.search(r"[\"'`]", plain):
         raise _unclear("quotes that are not closed")
     return plain

@@ -7,6 +7,7 @@ and query languages, which the jars do not have, and very many indices.
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -39,6 +40,7 @@ from servers.elasticsearch.policy.index_names import (
     resolve,
     routed,
     shown,
+    similar,
     within,
     writable,
     write_target,
@@ -488,3 +490,18 @@ async def test_data_streams_are_listed(asked: tuple[FakeElasticsearch, Client]) 
         "newest": "2020-12-09T11:07:08+00:00",
     }  # fmt: skip
     assert await ok(asked[1], "es_indices", kind="data_streams") == {"total": 1, "data_streams": [row]}
+
+
+def test_few_names_are_compared_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    ratios: list[float] = []
+
+    class Matcher(difflib.SequenceMatcher[str]):
+        def ratio(self) -> float:
+            ratios.append(super().ratio())
+            return ratios[-1]
+
+    monkeypatch.setattr(difflib, "SequenceMatcher", Matcher)
+    # Names of two letters, all as like each other as letters alone can tell.
+    names = [f"{n:011b}".replace("0", "ab" * 4).replace("1", "ba" * 4) for n in range(2000)]
+    assert similar(names[7], names)[0] == names[7]
+    assert 5 <= len(ratios) <= 2 * 50  # difflib asks twice for those that it gives

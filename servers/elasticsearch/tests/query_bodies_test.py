@@ -10,6 +10,7 @@ from servers.common.protocol.tools import ToolError
 from servers.elasticsearch.policy.query_bodies import (
     MOST_VALUES,
     aggregated,
+    check_lengths,
     check_pipeline,
     combined,
     fields_of,
@@ -80,11 +81,42 @@ def test_names_that_a_user_may_give(query: Any) -> None:
         ({"settings": {"a": [{"stopwords_path": "x"}]}}, "'stopwords_path' would read a file"),
         ({"analysis": {"user_dictionary": "x"}}, "would read a file"),
         ({"tokenizer": {"analysis.Rule_Files": "x"}}, "would read a file"),
+        (
+            {"aggs": {"a": {"percentiles": {"field": "n", "hdr": {"number_of_significant_value_digits": 5}}}}},
+            "'hdr' takes",
+        ),
+        ({"a": {"terms": {"field": "k"}, "aggs": {"b": {"percentile_ranks": {"hdr": {}}}}}}, "'hdr' takes"),
     ],
 )
 def test_what_is_refused_says_why(part: Any, reason: str) -> None:
     with pytest.raises(ToolError, match=reason):
         refuse_scripts(part)
+
+
+@pytest.mark.parametrize(
+    ("part", "most"),
+    [
+        (lambda n: {"a": {"terms": {"field": "k", "include": "a" * n}}}, 1000),
+        (lambda n: [{"a": {"significant_text": {"field": "k", "exclude": "a" * n}}}], 1000),
+        (lambda n: {"simple_query_string": {"query": "a" * (n - 2) + "~2"}}, 4000),
+        (lambda n: {"bool": {"should": [{"query_string": {"query": "a~"}}] * (n // 2)}}, 4000),
+        (lambda n: {"fuzzy": {"k": {"value": "a" * n}}}, 4000),
+        (lambda n: {"fuzzy": {"k": "a" * n}}, 4000),
+        (lambda n: {"match": {"k": {"query": "a" * n, "fuzziness": 2}}}, 4000),
+        (lambda n: {"multi_match": {"query": "a" * n, "fuzziness": "AUTO"}}, 4000),
+        (lambda n: {"suggest": {"s": {"text": "a" * (n - 1), "term": {"field": "t"}}}}, 4000),
+    ],
+)
+def test_what_automata_are_made_of_is_short(part: Any, most: int) -> None:
+    check_lengths(part(most), {"match": {"k": "a" * 100_000}}, {"terms": {"include": ["a" * 100_000]}})
+    with pytest.raises(ToolError, match="characters"):
+        check_lengths(part(most + 2))
+
+
+def test_a_text_with_mistakes_is_short() -> None:
+    combined("fox " * 10_000, None, None)
+    with pytest.raises(ToolError, match="looked for with mistakes"):
+        combined("a" * 4000 + "~2", None, None)
 
 
 SET: dict[str, Any] = {"field": "a", "value": "b"}
@@ -125,6 +157,10 @@ SET: dict[str, Any] = {"field": "a", "value": "b"}
         ({"processors": [{"dissect": {"field": "a", "pattern": "%{_id}"}}]}, "", "names _index"),
         ({"processors": [{"grok": {"field": "a", "patterns": ["(?<_routing>x)"]}}]}, "", "names _index"),
         ({"processors": [{"csv": {"field": "a", "target_fields": ["_index"]}}]}, "", "names _index"),
+        ({"processors": [{"gsub": {"field": "a", "pattern": "(a|b)+c", "replacement": ""}}]}, "repeats a group", "repeats"),
+        ({"processors": [{"kv": {"field": "a", "target_field": "b", "value_split": "(=){2}"}}]}, "repeats a group", "repeats"),
+        ({"processors": [{"gsub": {"field": "a", "pattern": "(a|b) +", "replacement": ""}}]}, "", ""),
+        ({"processors": [{"grok": {"field": "a", "patterns": ["(a|b)+c"]}}]}, "", ""),
     ],
 )  # fmt: skip
 def test_pipelines(pipeline: Any, refused: str, refused_where_stored: str) -> None:

@@ -216,6 +216,7 @@ def test_every_parameter_and_body_key_is_known_or_refused() -> None:
     ("path", "body", "reason"),
     [
         ("/_analyze", {"filter": [{"type": "stop", "stopwords_path": "x"}], "text": "a"}, "read a file"),
+        ("/_analyze", {"char_filter": [{"type": "pattern_replace", "pattern": "(a|aa)+$"}], "text": "a"}, "repeats a group"),
         ("/app/_analyze", {"char_filter": [{"type": "mapping", "mappings_path": "users"}]}, "read a file"),
         ("/_analyze", {"tokenizer": {"type": "icu_tokenizer", "rule_files": "x"}}, "read a file"),
         ("/_ingest/pipeline/_simulate", {"pipeline": {"processors": [{"set": {"if": "true"}}]}}, "'if' is a script"),

@@ -48,6 +48,10 @@ from servers.elasticsearch.policy.statement_scope import Statement, esql, source
         "SET a = b; FROM canary",
         "FROM app-1 | INSIST x",
         "FROM app-1 | RERANK x",
+        'FROM app-1 | WHERE x == "\\"\n" | LIMIT 1',
+        'FROM app-1 | WHERE x == "\\',
+        "FROM app-1 | KEEP `a``",
+        '"\\' * 50_000,  # within milliseconds
     ],
 )
 def test_esql_that_could_read_anything_is_refused(query: str) -> None:

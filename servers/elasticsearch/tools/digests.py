@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
+from servers.common.globs import matcher
 from servers.common.protocol.tools import Call, ToolError
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
@@ -36,9 +36,10 @@ async def _settings(call: Call[ScopedElasticsearch], pattern: str) -> Rows:
 
 async def _templates(call: Call[ScopedElasticsearch], pattern: str) -> Rows:
     """Index templates: which names they are for, which of those that match comes first, and what they are made of."""
+    matches = matcher(pattern.split(","))
     rows = []
     for name, template in (await _index_templates(call)).items():
-        if not _matches(name, pattern):
+        if not matches(name):
             continue
         row: dict[str, Any] = {"name": name, "index_patterns": list(listed(template.get("index_patterns")))}
         row["priority"] = template.get("priority", 0)
@@ -60,6 +61,7 @@ async def _index_templates(call: Call[ScopedElasticsearch]) -> dict[str, dict[st
 
 async def _component_templates(call: Call[ScopedElasticsearch], pattern: str) -> Rows:
     """Component templates: what they set, and the index templates that are made of them."""
+    matches = matcher(pattern.split(","))
     used: dict[str, list[str]] = {}
     for name, template in (await _index_templates(call)).items():
         for part in template.get("composed_of", ()):
@@ -67,7 +69,7 @@ async def _component_templates(call: Call[ScopedElasticsearch], pattern: str) ->
     rows = []
     for entry in (await call.backend.read("GET", "/_component_template"))["component_templates"]:
         name, template = entry["name"], entry["component_template"].get("template", {})
-        if not _matches(name, pattern) or (call.backend.scope and name not in used):
+        if not matches(name) or (call.backend.scope and name not in used):
             continue
         row: dict[str, Any] = {"name": name}
         if settings := template.get("settings"):
@@ -83,6 +85,7 @@ async def _component_templates(call: Call[ScopedElasticsearch], pattern: str) ->
 
 async def _pipelines(call: Call[ScopedElasticsearch], pattern: str) -> Rows:
     """Ingest pipelines: the processors in their order, and the indices that use them by default."""
+    matches = matcher(pattern.split(","))
     used: dict[str, list[str]] = {}
     try:
         names = await within(call.backend, "*", "open,closed,hidden")
@@ -95,7 +98,7 @@ async def _pipelines(call: Call[ScopedElasticsearch], pattern: str) -> Rows:
             used.setdefault(str(pipeline), []).append(index)
     rows = []
     for name, pipeline in (await _all_of(call, "/_ingest/pipeline")).items():
-        if not _matches(name, pattern) or (call.backend.scope and name not in used):
+        if not matches(name) or (call.backend.scope and name not in used):
             continue
         row = {"name": name, "processors": [next(iter(p), "?") for p in pipeline.get("processors", ())]}
         if pipeline.get("description") and not call.backend.scope:
@@ -107,11 +110,12 @@ async def _pipelines(call: Call[ScopedElasticsearch], pattern: str) -> Rows:
 
 async def _lifecycle_policies(call: Call[ScopedElasticsearch], pattern: str) -> Rows:
     """Lifecycle policies: from what age on each phase does what, and the indices that follow them."""
+    matches = matcher(pattern.split(","))
     rows = []
     for name, entry in (await _all_of(call, "/_ilm/policy")).items():
         users = entry.get("in_use_by", {})
         indices = shown(call.backend, [*users.get("data_streams", ()), *users.get("indices", ())])
-        if not _matches(name, pattern) or (call.backend.scope and not indices):
+        if not matches(name) or (call.backend.scope and not indices):
             continue
         phases = {
             phase: {"min_age": said.get("min_age", "0ms"), "actions": said.get("actions", {})}
@@ -136,10 +140,6 @@ async def _all_of(call: Call[ScopedElasticsearch], where: str) -> Mapping[str, A
             raise ToolError(f"this cluster has none of this kind: {error}") from None
         raise
     return answer
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return any(fnmatchcase(name, part) for part in pattern.split(","))
 
 
 DIGESTS: Mapping[str, Callable[[Call[ScopedElasticsearch], str], Awaitable[Rows]]] = {

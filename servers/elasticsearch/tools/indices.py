@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.globs import matcher
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import UNAVAILABLE, ElasticsearchError
@@ -212,6 +212,7 @@ async def es_mapping(
         if full:
             raise ToolError("compare tells the digest only: leave out full")
         return await _compared(call, index, compare, fields)
+    matches = matcher([fields])
     asked, answer = index, await _mappings(call, index)
     groups: dict[str, tuple[list[str], dict[str, Any]]] = {}
     for name, entry in sorted(answer.items()):
@@ -240,7 +241,7 @@ async def es_mapping(
             group["fields"] = {}
             missing = 0
             for field, type in field_types(mapping):
-                if not fnmatchcase(field, fields):
+                if not matches(field):
                     continue
                 if missing or size({field: type}) > room.left or not room.take({field: type}):
                     missing += 1
@@ -278,13 +279,13 @@ async def _mappings(call: Call[ScopedElasticsearch], index: str) -> dict[str, An
 
 async def _compared(call: Call[ScopedElasticsearch], index: str, other: str, fields: str) -> Mappings:
     """Say where the fields of two expressions of indices differ."""
-    room = Room(call.max_bytes)
+    room, matches = Room(call.max_bytes), matcher([fields])
     first, second = [_united(await _mappings(call, name)) for name in (index, other)]
     difference: dict[str, Any] = {"only_index": {}, "only_compare": {}, "differ": {}}
     left_out = 0
     for field in sorted(first.keys() | second.keys()):
         types = first.get(field), second.get(field)
-        if types[0] == types[1] or not fnmatchcase(field, fields):
+        if types[0] == types[1] or not matches(field):
             continue
         where = "only_compare" if types[0] is None else "only_index" if types[1] is None else "differ"
         told = list(types) if where == "differ" else types[0] or types[1]

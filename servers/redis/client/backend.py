@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from servers.common.protocol.tools import ToolError
 from servers.redis.client.deployment import RedisNode, deploy
 from servers.redis.client.errors import CROSS_SLOT, ConnectionLost, RedisErrors, of_server
 from servers.redis.client.memory_guard import arriving
+from servers.redis.format.key_encoding import matched_at_once
 from servers.redis.format.replies import info
 from servers.redis.settings import RedisSettings
 
@@ -152,11 +154,16 @@ class RedisBackend:
         return await self._twice(asked)
 
     async def scan(self, server: int, position: int, *words: Any) -> tuple[int, int, list[bytes]]:
-        """One SCAN on one of the servers.
+        """One SCAN on one of the servers. It looks at fewer keys than its COUNT where comparing them takes long.
 
         Returns:
             the server and the position to go on with, server -1 at the end; and the names found.
         """
+
+        options = dict(zip(words[::2], words[1::2], strict=True))
+        if "MATCH" in options and "COUNT" in options:
+            options["COUNT"] = min(options["COUNT"], matched_at_once(options["MATCH"]))
+        words = tuple(itertools.chain.from_iterable(options.items()))
 
         async def asked() -> tuple[int, int, list[bytes]]:
             with self._errors:

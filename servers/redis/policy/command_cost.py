@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 from servers.common.memory_budget import hold
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.memory_guard import COPIES
-from servers.redis.format.key_encoding import LONGEST_PATTERN, show_name
+from servers.redis.format.key_encoding import LONGEST_PATTERN, matched_at_once, show_name
 from servers.redis.policy.command_keys import names
 from servers.redis.policy.key_scope import ScopedRedis
 
@@ -42,7 +43,15 @@ MOST_COMMAS = 4
 """Commas in a JSON path: each may make two of one part of a document."""
 
 MOST_COMPARED = 16_000_000
-"""Steps of LCS: the product of the lengths of its strings."""
+"""Steps of all LCS of a call, each the product of the lengths of its strings, and of looking up in sketches: Redis does the
+commands that arrive together without a look at other clients in between."""
+
+MOST_PROBES = 10_000
+"""Sizes that are asked for before a call's commands. Each takes Redis a microsecond and us some 20."""
+
+ENTRY_BYTES = MOST_BYTES // MOST_COUNT
+"""Bytes that an entry of a stream counts for at the least: its fields' names are stored once for up to a hundred entries, and are
+answered with each."""
 
 COPIES_OF_STREAM = 12
 """The same of a stream, whose small fields Redis keeps in much less space."""
@@ -55,7 +64,7 @@ _SMALL = frozenset(
     bitfield_ro dbsize exists expiretime geodist geohash geopos getbit hexists hexpiretime hlen hpexpiretime hpttl hstrlen httl
     llen memory|usage object|encoding object|freq object|idletime object|refcount pexpiretime pttl randomkey scard
     sismember smismember strlen time touch ttl type vcard vdim xlen zcard zcount zlexcount zmscore zrank zrevrank zscore
-    bf.card bf.exists bf.info bf.mexists cf.count cf.exists cf.info cf.mexists cms.info cms.query digest json.arrlen
+    bf.card bf.exists bf.info bf.mexists cf.count cf.exists cf.info cf.mexists cms.info cms.query json.arrlen
     json.objlen json.strlen json.type topk.count topk.info topk.query ts.get vinfo vismember
     """)
 )
@@ -75,9 +84,9 @@ _WORKING = {
         """),
         slice(None),
     ),
-    **dict.fromkeys(names("copy linsert lrem"), slice(1)),
+    **dict.fromkeys(names("copy digest linsert lrem"), slice(1)),
 }
-"""Writing commands that go over whole keys and answer little, and which of the keys that they name."""
+"""Commands that go over whole keys and answer little, and which of the keys that they name."""
 
 _STRINGS = frozenset(names("get getdel getex getset mget"))
 """Commands that answer whole strings."""
@@ -90,6 +99,18 @@ _RANDOM = frozenset(names("hrandfield srandmember vrandmember zrandmember"))
 
 _MULTIPLYING = frozenset(names("json.arrappend json.arrinsert json.merge json.set json.strappend"))
 """Commands that write what is sent in each place that a path finds."""
+
+_SKETCHES = {
+    **dict.fromkeys(names("cms.incrby cms.query"), "CMS.INFO"),
+    **dict.fromkeys(names("topk.add topk.count topk.incrby"), "TOPK.INFO"),
+}
+"""Commands that look up each of their words in each row of a sketch, and those that tell how many rows there are."""
+
+_MANY_PLACES = (b"*", b"..", b",", b"?", b":")
+"""What a JSON path that finds more than one place has one of."""
+
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*(")?|\'(?:[^\'\\]|\\.)*(\')?', re.DOTALL)
+"""A text in a JSON path, to the path's end where it has none; a group has its last quote."""
 
 _POPPING = frozenset(names("lpop rpop spop zpopmax zpopmin"))
 """Commands that take a count of elements after the key."""
@@ -159,6 +180,11 @@ def _json_memory(key: bytes, path: bytes) -> Probe:
 def _size(probe: Probe, answer: Any) -> int:
     """Read what a probe was answered: a number, or one for each part that a path finds."""
     if isinstance(answer, list):
+        if probe[0] in _SKETCHES.values():
+            told = dict(zip(answer[::2], answer[1::2], strict=False))
+            return next(
+                (rows for name, rows in told.items() if name in (b"depth", "depth") and isinstance(rows, int)), 0
+            )
         return len(answer) if probe[0] == "JSON.TYPE" else sum(part for part in answer if isinstance(part, int))
     return answer if isinstance(answer, int) else int(probe[0] == "JSON.TYPE")
 
@@ -213,13 +239,17 @@ async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> Weigh
         what the answers may take.
 
     Raises:
-        ToolError: they read more than MOST_BYTES, go over more than MOST_STORED, lengthen keys by more than MOST_GROWN, or
-            a count or pattern is out of bounds.
+        ToolError: they read more than MOST_BYTES, go over more than MOST_STORED, lengthen keys by more than MOST_GROWN, take
+            more than MOST_COMPARED steps, name more keys than can be weighed, or a count or pattern is out of bounds.
     """
+    for command in commands:
+        check_arguments(command)
+    await _check_paths(backend, commands)
     answers = [_answer(command) for command in commands]
     probes: dict[Probe, int] = {}
     for command, answer in zip(commands, answers, strict=True):
-        check_arguments(command)
+        if len(probes) + len(answer.strings) + 2 * len(answer.keys) > 2 * MOST_PROBES:
+            raise _too_many()
         probes |= dict.fromkeys(answer.probes(), 0)
         if command.name in _WORKING or command.name in _MOVING:
             probes |= dict.fromkeys((memory_usage(key) for key in command.keys), 0)
@@ -227,10 +257,40 @@ async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> Weigh
             probes[_json_type(command)] = 0
         if command.name == "lcs" or _reach(command):
             probes |= dict.fromkeys((("STRLEN", key) for key in command.keys), 0)
+        if command.name in _SKETCHES:
+            probes[_SKETCHES[command.name], command.keys[0]] = 0
+        if len(probes) > MOST_PROBES:
+            raise _too_many()
     found = await backend.read_many(list(probes))
     # A key that is not there has no size; where this user may not ask, the command itself is refused as well.
     sizes = {probe: _size(probe, answer) for probe, answer in zip(probes, found, strict=True)}
     return _Sum(sizes).add_up(commands, answers)
+
+
+def _too_many() -> ToolError:
+    return ToolError(f"a call may name {MOST_PROBES} keys or fields whose sizes have to be asked for: do it in parts")
+
+
+async def _check_paths(backend: ScopedRedis, commands: Sequence[Planned]) -> None:
+    """Refuse JSON paths that find many places of big documents. Even to ask for their sizes goes over the whole document, and is
+    answered with a number for each place.
+
+    Raises:
+        ToolError: they find places of more than MOST_BYTES together.
+    """
+    wide = Counter(
+        key
+        for command in commands
+        if command.name.startswith("json.")
+        for path in _paths(command)
+        if finds_many(path)
+        for key in command.keys
+    )
+    if len(wide) > MOST_PROBES:
+        raise _too_many()
+    sizes = await backend.read_many([memory_usage(key) for key in wide])
+    reading = Counter({k: n * _size(("MEMORY",), size) for (k, n), size in zip(wide.items(), sizes, strict=True)})
+    _check("go through", reading, MOST_BYTES, " by paths to many places: name the place")
 
 
 class _Sum:
@@ -242,6 +302,7 @@ class _Sum:
         self._reading: Counter[bytes] = Counter()
         self._working: Counter[bytes] = Counter()
         self._weight = 0
+        self._steps = 0
         self._estimated = False
 
     def add_up(self, commands: Sequence[Planned], answers: Sequence[_Answer]) -> Weight:
@@ -255,20 +316,29 @@ class _Sum:
         grown: dict[bytes, int] = {}
         for command, answer in zip(commands, answers, strict=True):
             if command.name == "lcs":
-                self._compare(command.keys)
+                one, other = (self._sizes["STRLEN", key] + self._added[key] for key in command.keys)
+                self._step("LCS of strings this long", one * other)
+            if command.name in _SKETCHES:
+                rows = self._sizes[_SKETCHES[command.name], command.keys[0]]
+                self._step(f"{command.name.upper()} of so many words in so many rows", rows * (len(command.words) - 2))
             for probe in answer.strings:
                 key = probe[2] if probe[0] == "JSON.DEBUG" else probe[1]
                 size = min(self._sizes[probe] + self._added[key], answer.most or MOST_STORED)
                 self._read(key, size, len(answer.strings) - 1)
             for key in answer.keys:
-                self._read(key, *self._part(key, answer), COPIES_OF_STREAM if answer.length == "XLEN" else COPIES)
+                size, elements = self._part(key, answer)
+                if answer.length == "XLEN":
+                    self._read(key, size, elements, COPIES_OF_STREAM)
+                    self._reading[key] += max(elements * ENTRY_BYTES - size, 0)
+                else:
+                    self._read(key, size, elements)
             if command.name in _WORKING:
                 for key in command.keys[_WORKING[command.name]]:
                     self._working[key] += self._size(key)
             if command.name in _MULTIPLYING:
                 key, path = command.keys[0], command.words[2]
                 places = self._sizes[_json_type(command)]
-                if any(sign in path for sign in (b"*", b"..", b",", b"?", b":")):
+                if finds_many(path):
                     places += self._added[key] // 2  # of what the call writes before
                 grown[key] = grown.get(key, 0) + max(places - 1, 0) * sum(map(len, command.words[3:]))
             if reserved := _reserved(command):
@@ -312,11 +382,11 @@ class _Sum:
         for key in set(command.keys):
             self._added[key] += sent
 
-    def _compare(self, keys: Sequence[bytes]) -> None:
-        one, other = (self._sizes["STRLEN", key] + self._added[key] for key in keys)
-        if one * other > MOST_COMPARED:
+    def _step(self, shown: str, steps: int) -> None:
+        self._steps += steps
+        if self._steps > MOST_COMPARED:
             raise ToolError(
-                f"LCS of strings this long keeps Redis busy: their lengths may have a product of {MOST_COMPARED}"
+                f"{shown} keeps Redis busy: in a call the products of the lengths compared may be {MOST_COMPARED} together"
             )
 
 
@@ -369,6 +439,8 @@ def _elements(command: Planned) -> int | None:
         if name in ("xrange", "xrevrange") and words[2] == words[3] and b"-" in words[2][1:]:
             return 1
         count = _count(command)
+        if name == "vsim":
+            return None if _is_exhaustive(words) else max(count or 10, *_options(words, b"EF", b"FILTER-EF"))
         # SCANs answer what else is in the same place of the table.
         return _COUNTED[name] if count is None else count + (10 if name in _SCANS else 0)
     return None
@@ -386,6 +458,19 @@ def _count(command: Planned) -> int | None:
     if command.name in _UNBOUNDED and 0 in given:
         return None
     return max((number for number in given if number is not None), default=None)
+
+
+def _options(words: Sequence[bytes], *names: bytes) -> list[int]:
+    """Return the numbers behind options of VSIM, and 0."""
+    return [0, *(_number(value) or 0 for word, value in pairwise(words) if word.upper() in names)]
+
+
+def _is_exhaustive(words: Sequence[bytes]) -> bool:
+    """Return whether VSIM looks at all elements, or at as many as it takes."""
+    upper = [word.upper() for word in words]
+    return b"TRUTH" in upper or any(
+        word == b"FILTER-EF" and not (_number(value) or 0) for word, value in pairwise(upper)
+    )
 
 
 def _reach(command: Planned) -> int:
@@ -429,6 +514,14 @@ def check_json_path(path: bytes) -> None:
     """
     if len(path) > LONGEST_PATTERN or path.count(b"..") > 1 or path.count(b",") > MOST_COMMAS:
         raise ToolError(f"a JSON path may have {LONGEST_PATTERN} bytes, one '..', and {MOST_COMMAS} commas")
+    plain = _QUOTED.sub(lambda found: b"" if found.lastindex else b"$", path)
+    if b"?" in path and b"$" in plain[1:]:
+        raise ToolError("a condition in a JSON path may not begin at $ again, for each element: use @")
+
+
+def finds_many(path: bytes) -> bool:
+    """Return whether a JSON path may find more than one place."""
+    return any(sign in path for sign in _MANY_PLACES)
 
 
 def _reserved(command: Planned) -> int:
@@ -500,10 +593,14 @@ def check_arguments(command: Planned) -> None:
         for option, value in zip(options[::2], options[1::2], strict=False):
             if option.upper() == b"MATCH" and len(value) > LONGEST_PATTERN:
                 raise ToolError(f"a pattern may have {LONGEST_PATTERN} bytes")
+            if option.upper() == b"MATCH" and (10 if count is None else count) > (most := matched_at_once(value)):
+                raise ToolError(f"with so long a part of the pattern behind a *, give a COUNT of up to {most}")
     if command.name == "memory|usage" and len(words) > 4 and not 1 <= (_number(words[4]) or 0) <= SAMPLES:
         raise ToolError(f"SAMPLES may be from 1 to {SAMPLES}")
     if command.name in ("ts.range", "ts.revrange") and not count:
         raise ToolError(f"give a COUNT, of up to {MOST_COUNT}")
+    if command.name in ("ts.range", "ts.revrange") and b"EMPTY" in (word.upper() for word in words):
+        raise ToolError("leave out EMPTY: Redis makes all empty buckets of a gap before it counts them")
 
 
 def _number(text: bytes) -> int | None:

@@ -21,6 +21,7 @@ from servers.redis.policy.command_cost import (
     MOST_COMPARED,
     MOST_GROWN,
     MOST_NAMING,
+    MOST_PROBES,
     MOST_STORED,
     OBJECT_BYTES,
     SAMPLES,
@@ -38,8 +39,8 @@ from servers.redis.settings import RedisSettings
 pytestmark = pytest.mark.anyio
 
 READS = """
-    bitcount geosearch get getrange hget hgetall hmget hrandfield hscan json.get json.mget json.resp lcs
-    lindex lrange memory|usage mget scan srandmember sscan strlen substr ts.range vsim xinfo|stream xpending
+    bitcount cms.query digest geosearch get getrange hget hgetall hmget hrandfield hscan json.get json.mget json.resp json.type
+    lcs lindex lrange memory|usage mget scan srandmember sscan strlen substr sunion ts.range vsim xinfo|stream xpending
     xrange xread xrevrange zrange zrevrange zscan zunion
 """
 
@@ -189,6 +190,13 @@ async def test_a_weight_that_may_be_more_is_an_estimate(lines: str, sizes: dict[
         ("copy k b", {"m_k": MOST_STORED}, "this would go over .* from 'k'"),
         ("sinterstore c a b", {"m_a": 1, "m_b": MOST_STORED - 2, "m_c": 1}, "this would go over .* from 'b'"),
         ("lcs k b", {"k": MOST_COMPARED, "b": 1}, "LCS of strings this long"),
+        ("lcs k b\nlcs k b", {"k": MOST_COMPARED // 2, "b": 1}, "LCS of strings this long"),
+        ("digest k", {"m_k": MOST_STORED}, "this would go over .* from 'k'"),
+        ("vsim v ELE e TRUTH", {"m_v": MOST_BYTES}, "this would read .* from 'v'"),
+        ("vsim v ELE e EF 50", {"m_v": MOST_BYTES, "n_v": 100}, "this would read .* from 'v'"),
+        ("json.type k $..*", {"m_k": MOST_BYTES}, "this would go through .* from 'k'"),
+        ("json.numincrby k $.* 1\njson.toggle k $[1:2]", {"m_k": MOST_BYTES // 2}, "this would go through .* from 'k'"),
+        ("json.mget k j $.*", {"m_k": MOST_BYTES - 9, "m_j": 9}, "this would go through .* from 'k'"),
     ],
 )
 async def test_a_size_that_is_one_too_many(lines: str, sizes: dict[str, Any], refusal: str) -> None:
@@ -196,6 +204,41 @@ async def test_a_size_that_is_one_too_many(lines: str, sizes: dict[str, Any], re
     name = max(sizes, key=lambda one: sizes[one])
     with pytest.raises(ToolError, match=refusal):
         await weighed(lines, **sizes | {name: sizes[name] + 1})
+
+
+async def test_an_entry_of_a_stream_may_be_longer_than_what_is_stored_of_it() -> None:
+    small = {"m_x": 1000, "n_x": 10**6}
+    assert (await weighed("xrange x - + COUNT 5000\nxrevrange x + - COUNT 5000", **small)).size > 0
+    for lines in ("xrange x - + COUNT 5000\nxrevrange x + - COUNT 5011", "xrange x - +", "xread STREAMS x 0"):
+        with pytest.raises(ToolError, match="this would read"):
+            await weighed(lines, **small)
+
+
+@pytest.mark.parametrize(
+    ("line", "info"), [("cms.query k", "CMS.INFO k"), ("cms.incrby k", "CMS.INFO k"), ("topk.add k", "TOPK.INFO k")]
+)
+async def test_a_word_is_looked_up_in_each_row_of_a_sketch(line: str, info: str) -> None:
+    sizes = {info: [b"width", 10**9, b"depth", MOST_COMPARED // 8, b"count", 10**9]}
+    await check_cost(SizedRedis(sizes), [planned(line + " a b c d"), planned(line + " a b c d")])
+    with pytest.raises(ToolError, match="so many words in so many rows"):
+        await check_cost(SizedRedis(sizes), [planned(line + " a b c d"), planned(line + " a b c d e")])
+
+
+async def test_only_so_many_keys_are_asked_about() -> None:
+    def named(count: int) -> str:
+        return "mget " + " ".join(f"k{n}" for n in range(count))
+
+    await weighed(named(MOST_PROBES))
+    await weighed("\n".join(["exists" + " k" * 1000] * 20))
+    for lines in (
+        named(MOST_PROBES + 1),
+        named(10 * MOST_PROBES),
+        "sunion " + named(MOST_PROBES // 2 + 1),
+        "rename a b\n" + named(MOST_PROBES - 1),
+        "json." + named(MOST_PROBES + 1) + " $.*",
+    ):
+        with pytest.raises(ToolError, match="do it in parts"):
+            await weighed(lines)
 
 
 @pytest.mark.parametrize(
@@ -314,6 +357,18 @@ async def test_few_commands_of_a_call_answer_names() -> None:
         ("json.set k $..a ..b..c", "json.set k $..a..b 1", "a JSON path may have"),
         ("json.mget ..a..b $", "json.mget k $..a..b", "a JSON path may have"),
         ("json.mset k $ ..a..b", "json.mset k $ 1 l ..a..b 1", "a JSON path may have"),
+        ("json.type k $.a[?(@.b==1)]", "json.type k $.a[?(@==$.b[*])]", "may not begin at"),
+        ('json.type k $.a[?(@=="$")]', "json.set k $.a[?($.b[?(@>0)])] 1", "may not begin at"),
+        (
+            "ts.range t - + COUNT 1 AGGREGATION sum 1",
+            "ts.range t - + COUNT 1 AGGREGATION sum 1 empty",
+            "leave out EMPTY",
+        ),
+        ("vsim v ELE e COUNT 10000", "vsim v ELE e COUNT 10001", "count from 0"),
+        ("sscan s 0 MATCH *" + "n" * 400, "sscan s 0 COUNT 11 MATCH *" + "n" * 400, "give a COUNT of up to 10"),
+        ("scan 0 COUNT 4096 MATCH aa*b*", "scan 0 COUNT 4096 MATCH aa*bb*", "give a COUNT of up to 2048"),
+        ("scan 0 COUNT 4 MATCH *" + "n" * 999, "scan 0 MATCH *" + "n" * 999, "give a COUNT of up to 4"),
+        ("scan 0 COUNT 10000 MATCH " + "n" * 999 + "*", "scan 0 COUNT 10000 MATCH n*n", "give a COUNT of up to 4096"),
     ],
 )
 def test_arguments_have_limits(fine: str, refused: str, reason: str) -> None:

@@ -11,9 +11,12 @@ from mcp import Client
 from mcp_types import TextResourceContents
 from redis import Redis
 
+from servers.common.memory_budget import BUDGET, MemoryBudget
 from servers.common.protocol.tools import Call
 from servers.redis.tests.conftest import Start, connected, error, ok, pages, until
+from servers.redis.tools.profile import redis_profile
 from servers.redis.tools.scan import redis_scan
+from servers.redis.tools.tally import redis_tally
 from tools.backends.redis import RedisServer
 
 pytestmark = pytest.mark.anyio
@@ -662,3 +665,26 @@ async def test_settings_and_commands_are_shown_without_secrets(client: Client, r
     redis.set("k", "v")
     rows = {row["command"]: row for row in (await ok(client, "redis_diagnose", topic="commands"))["rows"]}
     assert rows["SET"]["calls"] == 1 and rows["SET"]["failed"] == 0
+
+
+async def test_what_is_counted_takes_no_more_memory_than_there_is(redis: Redis, redis_server: RedisServer) -> None:
+    words = [f"{n:013b}".replace("0", "x").replace("1", "y") for n in range(6000)]  # a group and a value each
+    redis.mset({f"{word}:k": "v" for word in words})
+    pipeline = redis.pipeline(transaction=False)
+    for word in words:
+        pipeline.hset(f"h:{word}", "f", word * 15)
+    pipeline.execute()
+    budget = MemoryBudget(2 * 1024 * 1024)
+    token = BUDGET.set(budget)
+    try:
+        async with connected(redis_server.port) as backend:
+            call = Call(backend, 65536)
+            profile = await redis_profile.function(call, sample=100_000)
+            assert 1000 < profile["sampled"] < 6000
+            pages = [await redis_tally.function(call, pattern="h:*", field="f")]
+            while cursor := pages[-1].get("cursor"):
+                pages.append(await redis_tally.function(call, pattern="h:*", field="f", cursor=cursor))
+            assert len(pages) > 1 and sum(page["hashes"] for page in pages) >= 6000
+            assert budget.take_now(budget.size), "all was given back"
+    finally:
+        BUDGET.reset(token)

@@ -176,6 +176,7 @@ async def test_vectors_are_searched_within_what_a_query_finds(client: Client) ->
                 ("GROUPBY 1 @genre REDUCE TOLIST 4 @title", "REDUCE has fewer arguments"),
                 ("SORTBY all", "SORTBY needs the number of its arguments"),
                 ("APPLY", "APPLY has fewer arguments"),
+                ('APPLY format("%s%s",@a,@a) AS a ' * 6, "repeat a value more than 32 times"),
             )
         ),
     ],

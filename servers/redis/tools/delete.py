@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from servers.common.backend import BackendError
 from servers.common.protocol.tools import Call, Room, ToolError, tool
-from servers.redis.format.key_encoding import Pattern, digest_of, show_key, show_name
+from servers.redis.format.key_encoding import Pattern, digest_of, matched_at_once, show_key, show_name
 from servers.redis.format.replies import words
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import SCAN_COUNT
@@ -103,16 +103,16 @@ def doubt(answer: Exception) -> str:
 async def _matching(call: Call[ScopedRedis], pattern: str, most: int) -> list[bytes]:
     names: set[bytes] = set()
     server, position = 0, 0
-    for step in range(MOST_LOOKED_AT // SCAN_COUNT):
-        server, position, found = await call.backend.scan(
-            server, position, "MATCH", call.backend.scope.pattern(pattern), "COUNT", SCAN_COUNT
-        )
+    glob = call.backend.scope.pattern(pattern)
+    count = min(SCAN_COUNT, matched_at_once(glob))
+    for step in range(MOST_LOOKED_AT // count):
+        server, position, found = await call.backend.scan(server, position, "MATCH", glob, "COUNT", count)
         names.update(name for name in found if call.backend.scope.has(name))
         if len(names) > most:
             raise ToolError(f"more than {most} keys match: nothing was deleted; narrow the pattern, or raise most")
         if server < 0:
             return sorted(names)
-        await call.progress(step * SCAN_COUNT, None, f"{len(names)} keys match")
+        await call.progress(step * count, None, f"{len(names)} keys match")
     raise ToolError(
         f"the scan did not finish within {MOST_LOOKED_AT} keys: nothing was deleted; find the keys with redis_scan and delete "
         "them by name"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.globs import matcher
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.format.replies import as_json, info, number, pairs, parts, said
 from servers.redis.policy.key_scope import ScopedRedis
@@ -192,9 +192,11 @@ async def _settings(call: Call[ScopedRedis], patterns: list[str]) -> Diagnosis:
     Raises:
         ToolError: a pattern is no setting's.
     """
+    matcher(patterns)  # all together have to be short
+    matches = {pattern: matcher([pattern]) for pattern in patterns}
     servers = [pairs(reply) for reply in await call.backend.each("CONFIG", "GET", "*")]
     found = {name: [server.get(name, b"") for server in servers] for server in servers for name in server}
-    chosen = {pattern: {name for name in found if fnmatchcase(name, pattern)} for pattern in patterns}
+    chosen = {pattern: set(filter(match, found)) for pattern, match in matches.items()}
     if missing := [pattern[:100] for pattern, names in chosen.items() if not names]:
         raise ToolError(
             f"this Redis has no setting {', '.join(map(repr, missing))}: topic config without settings has all"

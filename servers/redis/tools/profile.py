@@ -9,6 +9,8 @@ from typing import Annotated, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.backend import warn
+from servers.common.memory_budget import growing
 from servers.common.protocol.tools import Call, Room, tool
 from servers.redis.format.key_encoding import Pattern, show_key, show_name
 from servers.redis.format.replies import said
@@ -24,6 +26,11 @@ MANY_DIGITS = 3
 
 NAME_BYTES = 1000
 """Bytes of a key's name that are looked at for its group."""
+
+GROUP_BYTES = 1024
+"""Bytes of this process that a group takes."""
+
+FIRST_GROUPS = 500
 
 _ID = re.compile(r"[0-9]+|[0-9a-f]{8,}|[0-9a-hjkmnp-tv-z]{26}", re.I)
 """A number, a hash, or a ULID (https://github.com/ulid/spec)."""
@@ -64,36 +71,40 @@ async def redis_profile(
     total = None if call.backend.scope else sum(await call.backend.each("DBSIZE"))
     sampled, server, position = 0, 0, 0
     words = ["MATCH", call.backend.scope.pattern(pattern), "COUNT", BATCH]
-    # A pattern that few keys have is not to look at all of them.
-    for _ in range(2 * sample // BATCH + 1):
-        server, position, names = await call.backend.scan(server, position, *words)
-        names = [name for name in names if call.backend.scope.has(name)][: sample - sampled]
-        count, names = len(names), short(names)  # at once: long names take much memory
-        for chunk in chunks(names):
-            await _add(call, groups, ttls, chunk, separator)
-        sampled += count
-        await call.progress(sampled, sample if total is None else min(total, sample), f"{sampled} keys looked at")
-        if server < 0 or sampled >= sample:
-            break
-        # Others are served meanwhile: a long scan is not to keep Redis busy alone.
-        await asyncio.sleep(0)
-    rows = sorted(groups.values(), key=lambda group: -group["memory_bytes"])
-    room = Room(call.max_bytes)
-    profile: KeyspaceProfile = {
-        "sampled": sampled,
-        "memory_bytes": sum(group["memory_bytes"] for group in rows),
-        "groups": [],
-    }
-    if total is not None:
-        profile = {"keys": total, **profile}
-    for group in rows:
-        if of := sorted(ttls.get(group["prefix"], [])):
-            group["expiring"], group["median_ttl_s"] = len(of), of[len(of) // 2] // 1000
-        if not room.take(group):
-            profile["left_out"] = len(rows) - len(profile["groups"])
-            break
-        profile["groups"].append(group)
-    return profile
+    async with growing(FIRST_GROUPS * GROUP_BYTES) as grow:
+        # A pattern that few keys have is not to look at all of them.
+        for _ in range(2 * sample // BATCH + 1):
+            server, position, names = await call.backend.scan(server, position, *words)
+            names = [name for name in names if call.backend.scope.has(name)][: sample - sampled]
+            count, names = len(names), short(names)  # at once: long names take much memory
+            for chunk in chunks(names):
+                await _add(call, groups, ttls, chunk, separator)
+            sampled += count
+            await call.progress(sampled, sample if total is None else min(total, sample), f"{sampled} keys looked at")
+            if server < 0 or sampled >= sample:
+                break
+            if not grow((len(groups) + BATCH) * GROUP_BYTES):
+                warn(f"there are so many groups that only {sampled} keys were sampled: give a pattern")
+                break
+            # Others are served meanwhile: a long scan is not to keep Redis busy alone.
+            await asyncio.sleep(0)
+        rows = sorted(groups.values(), key=lambda group: -group["memory_bytes"])
+        room = Room(call.max_bytes)
+        profile: KeyspaceProfile = {
+            "sampled": sampled,
+            "memory_bytes": sum(group["memory_bytes"] for group in rows),
+            "groups": [],
+        }
+        if total is not None:
+            profile = {"keys": total, **profile}
+        for group in rows:
+            if of := sorted(ttls.get(group["prefix"], [])):
+                group["expiring"], group["median_ttl_s"] = len(of), of[len(of) // 2] // 1000
+            if not room.take(group):
+                profile["left_out"] = len(rows) - len(profile["groups"])
+                break
+            profile["groups"].append(group)
+        return profile
 
 
 async def _add(

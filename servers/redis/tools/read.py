@@ -39,6 +39,7 @@ from servers.redis.policy.command_cost import (
     SAMPLES,
     SMALL_KEY,
     check_json_path,
+    finds_many,
 )
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import SCAN_STEPS, Cursor, scanned
@@ -548,6 +549,10 @@ async def _json(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
     memory = page.memory
     if path:
         check_json_path(*path)
+        if memory > MOST_BYTES and finds_many(*path):
+            raise ToolError(
+                f"the document has {memory} bytes, and paths to many places go through {MOST_BYTES}: name the place"
+            )
         # A path may find a part, and what is in it again.
         (found,) = await call.backend.read_many([("JSON.DEBUG", "MEMORY", name, *path)])
         memory = sum(found) if isinstance(found, list) else found if isinstance(found, int) else memory

@@ -17,7 +17,7 @@ from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.client.memory_guard import COPIES
 from servers.redis.format.key_encoding import LONGEST_NAME, encode, show, show_key, show_name
 from servers.redis.format.replies import as_json, pairs, said
-from servers.redis.policy.command_cost import MOST_BYTES, OBJECT_BYTES, memory_usage
+from servers.redis.policy.command_cost import MOST_BYTES, OBJECT_BYTES, check_json_path, memory_usage
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import chunks
 
@@ -274,15 +274,19 @@ _STEPS = {
 """The others that are taken, and how many words follow each."""
 
 
+MOST_REPEATED = 32
+"""Times that APPLY and FILTER may repeat a value in one string: a format of a format of it doubles with each."""
+
+
 def _check_steps(steps: list[str]) -> None:
     """Follow the grammar of FT.AGGREGATE, so that what is put behind the steps is never taken for a part of one.
 
     https://redis.io/docs/latest/commands/ft.aggregate/
 
     Raises:
-        ToolError: a word is not a step, or a step has fewer words than it says.
+        ToolError: a word is not a step, a step has fewer words than it says, or they make a value much longer.
     """
-    at = 0
+    at, repeated = 0, 1
     while at < len(steps):
         step = steps[at].upper()
         at += 2 if step == "REDUCE" else 1
@@ -294,6 +298,10 @@ def _check_steps(steps: list[str]) -> None:
                 raise ToolError(f"{step} needs the number of its arguments: {step} N ...")
             at += 1 + int(count)
         elif step in _STEPS:
+            if step in ("APPLY", "FILTER") and at < len(steps) and "format" in steps[at].lower():
+                repeated *= max(steps[at].count("@"), steps[at].count("%"), 1)
+                if repeated > MOST_REPEATED:
+                    raise ToolError(f"format would repeat a value more than {MOST_REPEATED} times: use it less often")
             at += _STEPS[step]
         else:
             raise ToolError(
@@ -333,6 +341,8 @@ async def redis_create_index(
         if not given:
             raise ToolError(f"field {name[:100]!r} needs a type: TEXT, TAG, NUMERIC, GEO or VECTOR with its options")
         # Of JSON the name is a path, and what follows AS the name in queries.
+        if on == "JSON":
+            check_json_path(encode(name))
         words += [encode(name), *given]
     await call.backend.write(*words, at=encode(index))
     return {"index": index}

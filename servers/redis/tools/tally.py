@@ -10,6 +10,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from servers.common.backend import warn
+from servers.common.memory_budget import growing
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.redis.format.key_encoding import Pattern, parse_key, show_name
 from servers.redis.policy.key_scope import ScopedRedis
@@ -17,6 +18,12 @@ from servers.redis.tools.scan import Cursor
 
 MOST_VALUES = 100_000
 """Different values that are counted."""
+
+COUNT_BYTES = 250
+"""Bytes of this process that a value takes beside its text."""
+
+FIRST_BYTES = 512 * 1024
+"""Bytes of this process for the first values."""
 
 SAMPLE = 5
 
@@ -60,30 +67,33 @@ async def redis_tally(
     words = ("MATCH", backend.scope.pattern(pattern), "TYPE", "hash")
     counts: Counter[tuple[str, bytes]] = Counter()
     sample: list[str] = []
-    without = too_long = 0
-    async for names in at.steps(call, *words, told=lambda: f"{counts.total()} hashes"):
-        hashes = await _values(backend, names, fields)
-        too_long += len(names) - len(hashes)
-        for name, values in hashes:
-            if any(value != wanted for value, wanted in zip(values[1:], conditions.values(), strict=True)):
-                continue
-            if len(sample) < SAMPLE:
-                sample.append(show_name(name))
-            if values[0] is None:
-                without += 1
-            else:
-                counts[_shown(backend, values[0])] += 1
-        if len(counts) > MOST_VALUES:
-            break
-    if too_long:
-        warn(f"{too_long} hashes were left out: a value of theirs has more than {LONGEST} bytes")
-    room = Room(call.max_bytes, 512 + size(sample))
-    rows: list[dict[str, int | str]] = [{"value": value, "count": n} for (value, _), n in counts.most_common(limit)]
-    told = room.kept(rows)
-    tallied: Tallied = {"hashes": counts.total() + without, "counts": told, "without": without, "sample": sample}
-    if len(told) < len(counts):
-        tallied["left_out"] = len(counts) - len(told)
-    return {**tallied, **at.following()}  # type: ignore[typeddict-item]
+    without = too_long = taken = 0
+    async with growing(FIRST_BYTES) as grow:
+        async for names in at.steps(call, *words, told=lambda: f"{counts.total()} hashes"):
+            hashes = await _values(backend, names, fields)
+            too_long += len(names) - len(hashes)
+            for name, values in hashes:
+                if any(value != wanted for value, wanted in zip(values[1:], conditions.values(), strict=True)):
+                    continue
+                if len(sample) < SAMPLE:
+                    sample.append(show_name(name))
+                if values[0] is None:
+                    without += 1
+                else:
+                    value = _shown(backend, values[0])
+                    taken += 0 if value in counts else COUNT_BYTES + 2 * len(value[0])
+                    counts[value] += 1
+            if len(counts) > MOST_VALUES or not grow(taken):
+                break
+        if too_long:
+            warn(f"{too_long} hashes were left out: a value of theirs has more than {LONGEST} bytes")
+        room = Room(call.max_bytes, 512 + size(sample))
+        rows: list[dict[str, int | str]] = [{"value": value, "count": n} for (value, _), n in counts.most_common(limit)]
+        told = room.kept(rows)
+        tallied: Tallied = {"hashes": counts.total() + without, "counts": told, "without": without, "sample": sample}
+        if len(told) < len(counts):
+            tallied["left_out"] = len(counts) - len(told)
+        return {**tallied, **at.following()}  # type: ignore[typeddict-item]
 
 
 def _shown(backend: ScopedRedis, value: bytes) -> tuple[str, bytes]:

@@ -1,0 +1,23 @@
+"""Names that globs match, as shells do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+
+from servers.common.protocol.tools import ToolError
+
+LONGEST = 1000
+"""Characters of globs that are given together. Python makes a regular expression of each, which takes 5 microseconds and 200
+bytes a character, and keeps those of thousands."""
+
+
+def matcher(globs: Sequence[str]) -> Callable[[str], bool]:
+    """Return what tells whether one of some globs matches a name.
+
+    Raises:
+        ToolError: they are too long together.
+    """
+    if len(globs) + sum(map(len, globs)) > LONGEST:
+        raise ToolError(f"patterns may have {LONGEST} characters here together: give shorter or fewer")
+    return lambda name: any(fnmatchcase(name, glob) for glob in globs)
