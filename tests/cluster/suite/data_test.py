@@ -37,8 +37,10 @@ def waiting(second_namespace: Kube) -> Release:
     return release
 
 
-def versions(release: Release) -> list[str]:
-    return [item["metadata"]["resourceVersion"] for item in release.kube.items("statefulsets")]
+def versions(release: Release) -> list[tuple[str, int]]:
+    """Of each StatefulSet, which changes with what was asked for, and not with its status, as resourceVersion does."""
+    found = [item["metadata"] for item in release.kube.items("statefulsets")]
+    return [(of["uid"], of["generation"]) for of in found]
 
 
 @pytest.mark.parametrize(
