@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from redis.asyncio.client import Pipeline, PubSub
@@ -53,6 +53,7 @@ class RedisBackend:
         self._errors = RedisErrors(self._deployment.address, self._deployment.check, clustered=self.clustered)
         self._database = settings.database
         self._long_answers = MemoryBudget(1)
+        self._long_patterns = asyncio.Lock()
         self._modules: frozenset[str] | None = None
         self._server = ""
 
@@ -154,15 +155,16 @@ class RedisBackend:
         return await self._twice(asked)
 
     async def scan(self, server: int, position: int, *words: Any) -> tuple[int, int, list[bytes]]:
-        """One SCAN on one of the servers. It looks at fewer keys than its COUNT where comparing them takes long.
+        """One SCAN on one of the servers. Where comparing keys takes long, it looks at fewer than its COUNT, one call at a time.
 
         Returns:
             the server and the position to go on with, server -1 at the end; and the names found.
         """
-
         options = dict(zip(words[::2], words[1::2], strict=True))
-        if "MATCH" in options and "COUNT" in options:
-            options["COUNT"] = min(options["COUNT"], matched_at_once(options["MATCH"]))
+        turn: AbstractAsyncContextManager[None] = nullcontext()
+        if "MATCH" in options and options.get("COUNT", 10) > (most := matched_at_once(options["MATCH"])):
+            options["COUNT"] = most
+            turn = self._long_patterns
         words = tuple(itertools.chain.from_iterable(options.items()))
 
         async def asked() -> tuple[int, int, list[bytes]]:
@@ -175,7 +177,8 @@ class RedisBackend:
                 return server, int(following), names
             return (server + 1 if server + 1 < len(nodes) else -1), 0, names
 
-        return await self._twice(asked)
+        async with turn:
+            return await self._twice(asked)
 
     async def pubsub(self, key: bytes | None = None) -> PubSub:
         """Return a connection that listens, to the server that has a key. Close it."""

@@ -67,8 +67,13 @@ def matched_at_once(glob: bytes) -> int:
 
     It tries what stands between a * and the next at each place of a name, which takes as many steps as both are long, multiplied.
     """
-    longest = max(map(len, glob.split(b"*")[1:]), default=0)
+    longest = longest_part(glob)
     return max(MOST_MATCHED // longest, 1) if longest else sys.maxsize
+
+
+def longest_part(glob: bytes) -> int:
+    """Return the bytes of the longest part of a glob behind a *."""
+    return max(map(len, glob.split(b"*")[1:]), default=0)
 
 
 def show_key(name: bytes) -> str:

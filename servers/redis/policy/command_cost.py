@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from servers.common.memory_budget import hold
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.memory_guard import COPIES
-from servers.redis.format.key_encoding import LONGEST_PATTERN, matched_at_once, show_name
+from servers.redis.format.key_encoding import LONGEST_PATTERN, MOST_MATCHED, longest_part, matched_at_once, show_name
 from servers.redis.policy.command_keys import names
 from servers.redis.policy.key_scope import ScopedRedis
 
@@ -321,6 +321,8 @@ class _Sum:
             if command.name in _SKETCHES:
                 rows = self._sizes[_SKETCHES[command.name], command.keys[0]]
                 self._step(f"{command.name.upper()} of so many words in so many rows", rows * (len(command.words) - 2))
+            if matched := _matched(command):
+                self._step("MATCH with patterns this long", matched * MOST_COMPARED // MOST_MATCHED)
             for probe in answer.strings:
                 key = probe[2] if probe[0] == "JSON.DEBUG" else probe[1]
                 size = min(self._sizes[probe] + self._added[key], answer.most or MOST_STORED)
@@ -388,6 +390,8 @@ class _Sum:
             raise ToolError(
                 f"{shown} keeps Redis busy: in a call the products of the lengths compared may be {MOST_COMPARED} together"
             )
+        # Few calls that take Redis long are let in at once.
+        self._estimated |= self._steps > MOST_COMPARED // 8
 
 
 def _check(what: str, sizes: Counter[bytes], most: int, instead: str) -> None:
@@ -458,6 +462,20 @@ def _count(command: Planned) -> int | None:
     if command.name in _UNBOUNDED and 0 in given:
         return None
     return max((number for number in given if number is not None), default=None)
+
+
+def _patterns(command: Planned) -> list[bytes]:
+    """Return the patterns of a SCAN; Redis takes the last."""
+    if command.name not in _SCANS:
+        return []
+    options = command.words[2 if command.name == "scan" else 3 :]
+    return [value for option, value in zip(options[::2], options[1::2], strict=False) if option.upper() == b"MATCH"]
+
+
+def _matched(command: Planned) -> int:
+    """Return how much of MOST_MATCHED a SCAN takes."""
+    count = _count(command)
+    return (10 if count is None else count) * max(map(longest_part, _patterns(command)), default=0)
 
 
 def _options(words: Sequence[bytes], *names: bytes) -> list[int]:
@@ -588,13 +606,11 @@ def check_arguments(command: Planned) -> None:
             raise ToolError("leave out INDENT, NEWLINE and SPACE: JSON comes without them")
     if count is not None and not 0 <= count <= MOST_COUNT:
         raise ToolError(f"give a count from 0 to {MOST_COUNT}")
-    if command.name in _SCANS:
-        options = words[2 if command.name == "scan" else 3 :]
-        for option, value in zip(options[::2], options[1::2], strict=False):
-            if option.upper() == b"MATCH" and len(value) > LONGEST_PATTERN:
-                raise ToolError(f"a pattern may have {LONGEST_PATTERN} bytes")
-            if option.upper() == b"MATCH" and (10 if count is None else count) > (most := matched_at_once(value)):
-                raise ToolError(f"with so long a part of the pattern behind a *, give a COUNT of up to {most}")
+    for pattern in _patterns(command):
+        if len(pattern) > LONGEST_PATTERN:
+            raise ToolError(f"a pattern may have {LONGEST_PATTERN} bytes")
+        if (10 if count is None else count) > (most := matched_at_once(pattern)):
+            raise ToolError(f"with so long a part of the pattern behind a *, give a COUNT of up to {most}")
     if command.name == "memory|usage" and len(words) > 4 and not 1 <= (_number(words[4]) or 0) <= SAMPLES:
         raise ToolError(f"SAMPLES may be from 1 to {SAMPLES}")
     if command.name in ("ts.range", "ts.revrange") and not count:

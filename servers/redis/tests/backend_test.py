@@ -210,6 +210,37 @@ async def test_a_server_that_is_no_redis(sent: bytes) -> None:
             assert not failed.value.unknown
 
 
+@pytest.mark.parametrize(("pattern", "count", "at_once"), [(b"*" + b"n" * 400, b"10", 1), (b"*n", b"250", 5)])
+async def test_patterns_that_take_redis_long_are_matched_in_turn(pattern: bytes, count: bytes, at_once: int) -> None:
+    """Else another client of Redis would wait for as many steps as there are calls."""
+    asked: list[bytes] = []
+    under_way: list[int] = []
+    all_asked = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            words = [(await reader.readline(), await reader.readline())[1].strip() for _ in range(int(line[1:]))]
+            if words[0] == b"SCAN":
+                asked.append(words[-1])
+                under_way.append(len(asked))
+                if len(under_way) == at_once:
+                    all_asked.set()
+                await all_asked.wait()
+                await asyncio.sleep(0.05)  # who does not wait for a turn comes meanwhile
+                asked.pop()
+                writer.write(b"*2\r\n$1\r\n0\r\n*1\r\n$5\r\n%5b\r\n" % words[-1])
+            else:
+                writer.write(b"+OK\r\n")
+
+    async with (
+        await asyncio.start_server(answer, "127.0.0.1", 0) as server,
+        connected(server.sockets[0].getsockname()[1]) as backend,
+    ):
+        found = await asyncio.gather(*(backend.scan(0, 0, "MATCH", pattern, "COUNT", 250) for _ in range(5)))
+    assert found == [(-1, 0, [b"%5b" % count])] * 5
+    assert max(under_way) == at_once
+
+
 async def test_a_single_redis_is_no_cluster(redis: Redis, redis_server: RedisServer) -> None:
     async with connected(redis_server.port, REDIS_MODE="cluster") as backend:
         with pytest.raises(BackendError, match="set REDIS_MODE=standalone"):

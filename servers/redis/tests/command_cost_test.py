@@ -224,6 +224,14 @@ async def test_a_word_is_looked_up_in_each_row_of_a_sketch(line: str, info: str)
         await check_cost(SizedRedis(sizes), [planned(line + " a b c d"), planned(line + " a b c d e")])
 
 
+async def test_long_patterns_are_summed_over_a_call() -> None:
+    part = "n" * 256
+    lines = [f"sscan s 0 COUNT 8 MATCH *{part}", f"hscan h 0 MATCH {part}*{part[:204]}", "zscan z 0 MATCH n*"]
+    assert (await weighed("\n".join(lines))).estimated, "few such calls are let in at once"
+    with pytest.raises(ToolError, match="MATCH with patterns this long keeps Redis busy"):
+        await weighed("\n".join([*lines, "zscan z 0 COUNT 9 MATCH *n"]))
+
+
 async def test_only_so_many_keys_are_asked_about() -> None:
     def named(count: int) -> str:
         return "mget " + " ".join(f"k{n}" for n in range(count))
