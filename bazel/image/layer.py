@@ -16,19 +16,24 @@ import ast
 import fnmatch
 import io
 import json
-import multiprocessing
+import os
 import posixpath
 import sys
 import tarfile
+import traceback
 import zipfile
+from collections import deque
+from collections.abc import Callable, Iterable
 from importlib._bootstrap_external import _code_to_hash_pyc  # type: ignore[attr-defined]
 from importlib.util import source_hash
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import deflate
 
 from bazel.image.elf import stripped
+
+T = TypeVar("T")
 
 SITE = "usr/local/lib/python3.11/dist-packages"
 CA_SOURCES = "usr/share/ca-certificates/mozilla/"
@@ -136,15 +141,13 @@ class Layer:
             for path, e in sorted(self.entries.items())
             if path.endswith(".py") and e.kind == tarfile.REGTYPE
         ]
-        # A process for each file: what a compiled object refers to twice depends on what was compiled before it.
-        with multiprocessing.get_context("fork").Pool(maxtasksperchild=1) as pool:
-            for (path, _, alone), data in zip(sources, pool.imap(bytecode, sources, chunksize=1), strict=True):
-                folder, name = posixpath.split(path)
-                if data and alone:
-                    del self.entries[path]
-                    self.add_file(f"{path}c", data)
-                elif data:
-                    self.add_file(f"{folder}/__pycache__/{name[:-3]}.cpython-311.pyc", data)
+        for (path, _, alone), data in zip(sources, each_alone(bytecode, sources), strict=True):
+            folder, name = posixpath.split(path)
+            if data and alone:
+                del self.entries[path]
+                self.add_file(f"{path}c", data)
+            elif data:
+                self.add_file(f"{folder}/__pycache__/{name[:-3]}.cpython-311.pyc", data)
         for path, entry in list(self.entries.items()):
             linked = posixpath.normpath(posixpath.join("/", posixpath.dirname(path), entry.target))[1:]
             if entry.kind == tarfile.SYMTYPE and linked.endswith(".py") and f"{linked}c" in self.entries:
@@ -180,23 +183,60 @@ def ar(data: bytes) -> dict[str, bytes]:
     return members
 
 
-def bytecode(source: tuple[str, bytes, bool]) -> bytes | None:
-    """A .pyc, PEP 552 with an unchecked hash.
+def each_alone(function: Callable[[T], bytes], arguments: Iterable[T]) -> list[bytes]:
+    """What a function returns for each argument, in a process for each, as many at once as there are processors.
+
+    All are forked from the same state. multiprocessing.Pool would fork while other threads of this process go on.
+    """
+    running: deque[tuple[int, int]] = deque()
+    found: list[bytes] = []
+
+    def await_oldest() -> None:
+        child, reading = running.popleft()
+        with open(reading, "rb") as pipe:
+            found.append(pipe.read())
+        if os.waitpid(child, 0)[1]:
+            raise RuntimeError("a process that makes bytecode failed: what it said is above")
+
+    for argument in arguments:
+        if len(running) == (os.cpu_count() or 1):
+            await_oldest()
+        reading, writing = os.pipe()
+        if not (child := os.fork()):
+            try:
+                with open(writing, "wb") as pipe:
+                    pipe.write(function(argument))
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        os.close(writing)
+        running.append((child, reading))
+    while running:
+        await_oldest()
+    return found
+
+
+def bytecode(source: tuple[str, bytes, bool]) -> bytes:
+    """A .pyc, PEP 552 with an unchecked hash. What else this process has compiled or loaded may change it.
 
     Args:
         source: path in the image, content, and whether docstrings go
 
     Returns:
-        None for a source that this Python can't compile (a template).
+        nothing for a source that this Python can't compile (a template).
     """
     path, data, undocumented = source
+    # Python has each text of at most one character once. Bytecode tells whether it is interned, which other code may have done.
+    for text in ("", *map(chr, range(256))):
+        sys.intern(text)
     try:
         # By the source's name, wherever the bytecode lies: tracebacks are read beside the sources.
         code = compile(
             without_docstrings(ast.parse(data)) if undocumented else data, "/" + path, "exec", dont_inherit=True
         )
     except (SyntaxError, ValueError):
-        return None
+        return b""
     return bytes(_code_to_hash_pyc(code, source_hash(data), checked=False))
 
 

@@ -134,6 +134,14 @@ def test_owner_mode_and_time_are_ours(tmp_path: Path) -> None:
     assert list(members) == sorted(members), "folders come before what they hold"
 
 
+def test_bytecode_does_not_depend_on_what_else_has_interned_a_character(tmp_path: Path) -> None:
+    characters = [chr(number) for number in range(128)]
+    whl = wheel(tmp_path / "w-1.0-py3-none-any.whl", {"m.py": f"ALL = {characters!r}"})
+    data = (unpacked(tmp_path, {"wheels": [str(whl)], "bytecode": "instead"}) / "m.pyc").read_bytes()
+    # marshal.c: a reference to a short ASCII text that is interned; 'z' in place of 'Z' would be one that is not.
+    assert [c for c in characters if bytes([ord("Z") | 0x80, 1, ord(c)]) not in data] == []
+
+
 def test_bytecode_lies_beside_each_source_and_is_never_checked_against_it(tmp_path: Path) -> None:
     spec = inputs(tmp_path / "in", 1)
     layer(tmp_path, spec)
