@@ -92,9 +92,8 @@ def figures(report: Report) -> list[tuple[str, str]]:
     for name in crowds:
         if name in report.turns:
             found.append((f"longest turn of the loop, {name}", f"{report.turns[name]:.3f} s of CPU"))
-    peaks = {name: peak for name, peak in report.peaks.items() if name not in crowds}
+    peaks = {name: peak for name, peak in report.peaks.items() if name not in (*crowds, "idle")}
     highest = max(peaks, key=lambda name: peaks[name])
-    found.append(("memory, idle", f"{report.peaks.get('idle', 0):.0f} MiB"))
     found.append(("peak memory, one client", f"{peaks[highest]:.0f} MiB: {highest[:60]}"))
     found += [(f"peak memory, {name}", f"{report.peaks[name]:.0f} MiB") for name in crowds if name in report.peaks]
     for clients, outcomes in report.outcomes.items():
@@ -166,6 +165,8 @@ def main() -> None:
             *(f"| {name} | {value} |" for name, value in figures(report)),
             "",
         ]
+        for probe in report.failed_probes:
+            print(f"{store}: a failed probe: {probe}", file=sys.stderr)
         for fault in faults(report):
             failed = True
             print(f"{store}: {fault}", file=sys.stderr)
