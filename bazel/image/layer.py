@@ -184,7 +184,7 @@ def ar(data: bytes) -> dict[str, bytes]:
 
 
 def each_alone(function: Callable[[T], bytes], arguments: Iterable[T]) -> list[bytes]:
-    """What a function returns for each argument, in a process for each, as many at once as there are processors.
+    """Return what a function makes of each argument, in a process for each, as many at once as there are processors.
 
     All are forked from the same state. multiprocessing.Pool would fork while other threads of this process go on.
     """
@@ -218,13 +218,13 @@ def each_alone(function: Callable[[T], bytes], arguments: Iterable[T]) -> list[b
 
 
 def bytecode(source: tuple[str, bytes, bool]) -> bytes:
-    """A .pyc, PEP 552 with an unchecked hash. What else this process has compiled or loaded may change it.
+    """Return a .pyc, PEP 552 with an unchecked hash. What else this process has compiled or loaded may change it.
 
     Args:
         source: path in the image, content, and whether docstrings go
 
     Returns:
-        nothing for a source that this Python can't compile (a template).
+        nothing, for a source that this Python can't compile (a template).
     """
     path, data, undocumented = source
     # Python has each text of at most one character once. Bytecode tells whether it is interned, which other code may have done.
