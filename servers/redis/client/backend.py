@@ -162,7 +162,7 @@ class RedisBackend:
         """
         options = dict(zip(words[::2], words[1::2], strict=True))
         turn: AbstractAsyncContextManager[None] = nullcontext()
-        if "MATCH" in options and options.get("COUNT", 10) > (most := matched_at_once(options["MATCH"])):
+        if "MATCH" in options and options.get("COUNT", 10) >= (most := matched_at_once(options["MATCH"])):
             options["COUNT"] = most
             turn = self._long_patterns
         words = tuple(itertools.chain.from_iterable(options.items()))

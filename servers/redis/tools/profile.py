@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from servers.common.backend import warn
 from servers.common.memory_budget import growing
 from servers.common.protocol.tools import Call, Room, tool
-from servers.redis.format.key_encoding import Pattern, show_key, show_name
+from servers.redis.format.key_encoding import Pattern, matched_at_once, show_key, show_name
 from servers.redis.format.replies import said
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import chunks, short
@@ -70,11 +70,12 @@ async def redis_profile(
     # How many keys others have is not for those who may see only some.
     total = None if call.backend.scope else sum(await call.backend.each("DBSIZE"))
     sampled, server, position = 0, 0, 0
-    words = ["MATCH", call.backend.scope.pattern(pattern), "COUNT", BATCH]
+    glob = call.backend.scope.pattern(pattern)
+    batch = min(BATCH, matched_at_once(glob))
     async with growing(FIRST_GROUPS * GROUP_BYTES) as grow:
         # A pattern that few keys have is not to look at all of them.
-        for _ in range(2 * sample // BATCH + 1):
-            server, position, names = await call.backend.scan(server, position, *words)
+        for _ in range(2 * sample // batch + 1):
+            server, position, names = await call.backend.scan(server, position, "MATCH", glob, "COUNT", batch)
             names = [name for name in names if call.backend.scope.has(name)][: sample - sampled]
             count, names = len(names), short(names)  # at once: long names take much memory
             for chunk in chunks(names):
