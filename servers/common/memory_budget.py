@@ -89,9 +89,9 @@ class Room:
         """Bytes that the budgets have given out."""
         self.budgets: list[MemoryBudget] = []
 
-    def fits(self, size: int) -> bool:
-        """Return whether there are so many bytes more."""
-        return self._limit is None or own_memory() + self.held + size <= self._limit * 3 // 4
+    def fits(self, size: int, eighths: int = 6) -> bool:
+        """Return whether there are so many bytes more below so many eighths of the limit."""
+        return self._limit is None or own_memory() + self.held + size <= self._limit * eighths // 8
 
 
 BUSY = (
@@ -103,14 +103,16 @@ BUSY = (
 class MemoryBudget:
     """Bytes, or whatever else is counted, that calls share."""
 
-    def __init__(self, size: int, busy: str = BUSY, room: Room | None = None) -> None:
+    def __init__(self, size: int, busy: str = BUSY, room: Room | None = None, anyway: int | None = None) -> None:
         """
         Args:
             size: bytes in total
             busy: what a call is told that has waited in vain
             room: what there is at the moment, whatever is free of the budget; one call gets its bytes anyway
+            anyway: how many it gets so; for more there have to be seven eighths of the limit. None: any number
         """
         self.size = size
+        self._anyway = size if anyway is None else anyway
         self._busy = busy
         self._room = room or Room(None)
         self._room.budgets.append(self)
@@ -168,7 +170,8 @@ class MemoryBudget:
             raise
 
     def _fits(self, size: int) -> bool:
-        return size <= self._free and (self._free + self._lasting == self.size or self._room.fits(size))
+        alone = self._free + self._lasting == self.size
+        return size <= self._free and ((alone and size <= self._anyway) or self._room.fits(size, 7 if alone else 6))
 
     def last(self, size: int) -> bool:
         """Have bytes that a caller holds count as held for long, so that one call gets its bytes beside them without room.

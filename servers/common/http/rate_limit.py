@@ -157,7 +157,7 @@ class RequestLimits:
         max_bytes: bytes of a body
         memory: bytes that all bodies, and the values in them, may take at once
         seconds: time for a body to arrive
-        room: the memory of the process, whatever is free for bodies; one request is let in anyway
+        room: the memory of the process, whatever is free for bodies; one request that takes little is let in anyway
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class RequestLimits:
         self._app, self._refusals = app, refusals
         self._max_requests, self._max_bytes, self._seconds = max_requests, max_bytes, seconds
         self._requests = 0
-        self._memory = MemoryBudget(max(memory, 4 * max_bytes) + REQUEST, room=room)
+        self._memory = MemoryBudget(max(memory, 4 * max_bytes) + REQUEST, room=room, anyway=4 * max_bytes + REQUEST)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         parts: list[bytes] = []

@@ -121,6 +121,17 @@ async def test_without_room_one_call_gets_its_bytes_and_the_others_wait() -> Non
     assert room.held == 0
 
 
+async def test_one_call_gets_much_only_below_seven_eighths_of_the_limit() -> None:
+    budget = MemoryBudget(100 * MIB, room=Room(0), anyway=MIB)
+    assert budget.take_now(MIB), "a little anyway"
+    budget.give(MIB)
+    assert not budget.take_now(MIB + 1)
+    # Between three quarters and seven eighths there is room for one.
+    budget = MemoryBudget(200 * MIB, room=Room((own_memory() + 200 * MIB) * 8 // 7), anyway=MIB)
+    assert budget.take_now(190 * MIB)
+    assert not budget.take_now(MIB)
+
+
 async def test_who_waits_for_room_gets_it_from_any_budget() -> None:
     taken = own_memory()
     room = Room((taken + 100 * MIB) * 8 // 7)
