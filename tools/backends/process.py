@@ -7,7 +7,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -23,16 +22,27 @@ class StartError(Exception):
     """A process that did not start; the message has the last lines of what it said."""
 
 
+# Held until this process ends, so that no two processes that ask for a port get the same.
+_claims: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now.
+    """A TCP port of the loopback interface that nobody listens on now, and that no other caller gets while this process runs.
 
     It is none that Linux or macOS gives to clients. A client that asks such a port before its server listens can get the same
-    port, and is then connected to itself.
+    port, and is then connected to itself. What claims the port is the UDP port of the same number.
     """
     while True:
         port = 10_000 + secrets.randbelow(32_768 - 10_000)
-        with suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            claim.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+        else:
+            _claims.append(claim)
             return port
 
 

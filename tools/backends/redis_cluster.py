@@ -8,7 +8,7 @@ from typing import Any
 from redis import Redis, RedisCluster
 from redis.exceptions import RedisError
 
-from tools.backends.process import PATIENCE
+from tools.backends.process import PATIENCE, free_port
 from tools.backends.redis import RedisServer
 
 SLOTS = 16384
@@ -31,15 +31,17 @@ class Cluster:
 
     def __init__(self, stack: ExitStack) -> None:
         config = {"cluster-enabled": "yes", "cluster-node-timeout": 2000, "cluster-require-full-coverage": "no"}
-        self.servers = [stack.enter_context(RedisServer(config=config)) for _ in range(3)]
+        # The port of the bus is by default that of the server plus 10,000, which the kernel may have given to a client.
+        buses = [free_port() for _ in range(3)]
+        self.servers = [stack.enter_context(RedisServer(config=config | {"cluster-port": bus})) for bus in buses]
         self.nodes = [stack.enter_context(Redis("127.0.0.1", s.port, decode_responses=True)) for s in self.servers]
         for index, node in enumerate(self.nodes):
             node.execute_command(
                 "CLUSTER", "ADDSLOTSRANGE", index * 5461, SLOTS - 1 if index == 2 else index * 5461 + 5460
             )
             node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
-        for server in self.servers[1:]:
-            self.nodes[0].execute_command("CLUSTER", "MEET", "127.0.0.1", server.port)
+        for server, bus in zip(self.servers[1:], buses[1:]):
+            self.nodes[0].execute_command("CLUSTER", "MEET", "127.0.0.1", server.port, bus)
         wait_until(
             lambda: all("cluster_state:ok" in self.info(n) and "cluster_size:3" in self.info(n) for n in self.nodes)
         )
