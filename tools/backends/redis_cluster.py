@@ -40,7 +40,7 @@ class Cluster:
                 "CLUSTER", "ADDSLOTSRANGE", index * 5461, SLOTS - 1 if index == 2 else index * 5461 + 5460
             )
             node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
-        for server, bus in zip(self.servers[1:], buses[1:]):
+        for server, bus in zip(self.servers[1:], buses[1:], strict=True):
             self.nodes[0].execute_command("CLUSTER", "MEET", "127.0.0.1", server.port, bus)
         wait_until(
             lambda: all("cluster_state:ok" in self.info(n) and "cluster_size:3" in self.info(n) for n in self.nodes)

@@ -32,6 +32,7 @@ from servers.elasticsearch.client.node import (
 )
 from servers.elasticsearch.client.tls import Trust
 from servers.elasticsearch.settings import ElasticsearchSettings
+from tools.backends.process import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -267,11 +268,8 @@ async def test_the_environment_names_no_proxy_and_no_login(monkeypatch: pytest.M
 
 
 async def test_what_cant_be_connected_to_was_sent_nothing() -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        closed = unused.getsockname()[1]
     for host, port, why in (
-        ("127.0.0.1", closed, r"\(Connection refused\)"),
+        ("127.0.0.1", free_port(), r"\(Connection refused\)"),
         ("no-such-host.invalid", 9200, ""),
         ("127.1", 9200, ""),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -29,6 +30,10 @@ MOST_STORED = 32 * MOST_BYTES
 
 MOST_GROWN = 8 * MOST_BYTES
 """Bytes by which a call may lengthen keys without sending these bytes, as SETBIT does at a far offset."""
+
+MOST_FREED = 4 * MOST_BYTES
+"""Bytes of old values that Redis may free for a call before it goes on. What UNLINK and redis_delete remove it frees beside its
+other work."""
 
 MOST_COUNT = 10_000
 """Elements that a command may be asked for by a COUNT."""
@@ -146,6 +151,26 @@ _SCANS = frozenset(names("hscan scan sscan zscan"))
 
 _MOVING = frozenset(names("rename renamenx"))
 
+_FREEING = {
+    **dict.fromkeys(names("del mset msetex"), slice(None)),
+    **dict.fromkeys(
+        names("""
+        bitop geosearchstore psetex sdiffstore set setex sinterstore sunionstore zdiffstore zinterstore zrangestore zunionstore
+        zremrangebylex zremrangebyrank zremrangebyscore
+        """),
+        slice(1),
+    ),
+    **dict.fromkeys(names("copy rename"), slice(1, 2)),
+}
+"""Commands that free old values, and of which of the keys that they name. Lists and streams are freed in blocks, so that trimming
+them takes no time."""
+
+_REMOVING = {"zremrangebylex": "ZLEXCOUNT", "zremrangebyrank": "ZCARD", "zremrangebyscore": "ZCOUNT"}
+"""Those of them that remove a part of a key, and what tells how many elements the part has, or the whole."""
+
+_EXPIRING = {"expire": 1, "expireat": 1, "pexpire": 1000, "pexpireat": 1000}
+"""Commands that free a key at once if its time is over, and the fractions of a second that they count."""
+
 _LENGTHS = {"l": "LLEN", "r": "LLEN", "b": "LLEN", "h": "HLEN", "s": "SCARD", "z": "ZCARD", "x": "XLEN", "v": "VCARD"}
 """The commands that tell the number of elements, by the first letter of those that read them."""
 
@@ -253,6 +278,9 @@ async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> Weigh
         probes |= dict.fromkeys(answer.probes(), 0)
         if command.name in _WORKING or command.name in _MOVING:
             probes |= dict.fromkeys((memory_usage(key) for key in command.keys), 0)
+        probes |= dict.fromkeys((memory_usage(key) for key in _freed(command)), 0)
+        if command.name in _REMOVING:
+            probes |= dict.fromkeys((("ZCARD", command.keys[0]), _removed(command)), 0)
         if command.name in _MULTIPLYING:
             probes[_json_type(command)] = 0
         if command.name == "lcs" or _reach(command):
@@ -314,6 +342,7 @@ class _Sum:
             )
         self._estimated = bool(naming)
         grown: dict[bytes, int] = {}
+        freed = Counter[bytes]()
         for command, answer in zip(commands, answers, strict=True):
             if command.name == "lcs":
                 one, other = (self._sizes["STRLEN", key] + self._added[key] for key in command.keys)
@@ -337,6 +366,8 @@ class _Sum:
             if command.name in _WORKING:
                 for key in command.keys[_WORKING[command.name]]:
                     self._working[key] += self._size(key)
+            for key in _freed(command):
+                freed[key] += self._size(key) if command.name not in _REMOVING else self._share(key, command)
             if command.name in _MULTIPLYING:
                 key, path = command.keys[0], command.words[2]
                 places = self._sizes[_json_type(command)]
@@ -354,6 +385,7 @@ class _Sum:
                 self._change(command)
         _check("read", self._reading, MOST_BYTES, ": ask for less; redis_read reads in pages")
         _check("go over", self._working, MOST_STORED, ": do it in parts")
+        _check("free", freed, MOST_FREED, ": UNLINK a key before; remove elements in parts")
         _check("lengthen keys by", Counter(grown), MOST_GROWN, ": take smaller numbers, or a path to fewer places")
         return Weight(self._weight, self._estimated)
 
@@ -369,6 +401,16 @@ class _Sum:
             return whole, length
         # Elements are of different sizes: those asked for may be bigger than the others.
         return min(whole, 2 * answer.elements * whole // max(length, 1)), min(answer.elements, max(length, 1))
+
+    def _share(self, key: bytes, command: Planned) -> int:
+        """Bytes of a sorted set that a command removes."""
+        length, removed = self._sizes["ZCARD", key], self._sizes[_removed(command)]
+        if command.name == "zremrangebyrank":
+            start, end = (
+                rank + length if rank < 0 else rank for rank in (_number(word) or 0 for word in command.words[2:4])
+            )
+            removed = min(end, length - 1) - max(start, 0) + 1
+        return self._size(key) * max(removed, 0) // max(length, 1)
 
     def _read(self, key: bytes, size: int, elements: int, copies: int = COPIES) -> None:
         self._reading[key] += size
@@ -509,6 +551,23 @@ def _reach(command: Planned) -> int:
     return 0
 
 
+def _freed(command: Planned) -> Sequence[bytes]:
+    """Return the keys whose values a command frees, whole or in part."""
+    words = command.words
+    if command.name in _EXPIRING:
+        now = time.time() * _EXPIRING[command.name] if command.name.endswith("at") else 0
+        return command.keys if (_number(words[2]) or 0) <= now else ()
+    if command.name == "copy" and len(words) < 4:
+        return ()
+    return command.keys[_FREEING[command.name]] if command.name in _FREEING else ()
+
+
+def _removed(command: Planned) -> Probe:
+    """Return the command that tells how many elements one of _REMOVING removes, or may remove."""
+    limits = () if command.name == "zremrangebyrank" else command.words[2:4]
+    return (_REMOVING[command.name], command.keys[0], *limits)
+
+
 def _paths(command: Planned) -> Sequence[bytes]:
     """Return the paths that a JSON command names, in their places."""
     words = command.words
@@ -611,6 +670,10 @@ def check_arguments(command: Planned) -> None:
             raise ToolError(f"a pattern may have {LONGEST_PATTERN} bytes")
         if (10 if count is None else count) > (most := matched_at_once(pattern)):
             raise ToolError(f"with so long a part of the pattern behind a *, give a COUNT of up to {most}")
+    if command.name == "ft.dropindex" and b"DD" in (word.upper() for word in words[2:]):
+        raise ToolError(
+            "leave out DD, which removes all documents before Redis goes on: redis_delete_matching removes keys in parts"
+        )
     if command.name == "memory|usage" and len(words) > 4 and not 1 <= (_number(words[4]) or 0) <= SAMPLES:
         raise ToolError(f"SAMPLES may be from 1 to {SAMPLES}")
     if command.name in ("ts.range", "ts.revrange") and not count:

@@ -19,6 +19,7 @@ from servers.redis.policy.command_cost import (
     COPIES_OF_STREAM,
     MOST_BYTES,
     MOST_COMPARED,
+    MOST_FREED,
     MOST_GROWN,
     MOST_NAMING,
     MOST_PROBES,
@@ -197,6 +198,15 @@ async def test_a_weight_that_may_be_more_is_an_estimate(lines: str, sizes: dict[
         ("json.type k $..*", {"m_k": MOST_BYTES}, "this would go through .* from 'k'"),
         ("json.numincrby k $.* 1\njson.toggle k $[1:2]", {"m_k": MOST_BYTES // 2}, "this would go through .* from 'k'"),
         ("json.mget k j $.*", {"m_k": MOST_BYTES - 9, "m_j": 9}, "this would go through .* from 'k'"),
+        ("del k", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
+        ("del k\nset b x", {"m_k": MOST_FREED - 9, "m_b": 9}, "this would free .* from 'k'"),
+        ("rename a k", {"m_a": 9, "m_k": MOST_FREED}, "this would free .* from 'k'"),
+        ("copy a k REPLACE", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
+        ("sinterstore k a b", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
+        ("zrangestore k a 0 1", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
+        ("mset a x k y", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
+        ("expire k 0", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
+        ("pexpireat k 1700000000000", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
     ],
 )
 async def test_a_size_that_is_one_too_many(lines: str, sizes: dict[str, Any], refusal: str) -> None:
@@ -204,6 +214,45 @@ async def test_a_size_that_is_one_too_many(lines: str, sizes: dict[str, Any], re
     name = max(sizes, key=lambda one: sizes[one])
     with pytest.raises(ToolError, match=refusal):
         await weighed(lines, **sizes | {name: sizes[name] + 1})
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "unlink k",
+        "copy a k",
+        "rename k b",
+        "renamenx k b",
+        "expire k 1",
+        "expireat k 99999999999",
+        "ltrim k 0 9",
+        "xtrim k MAXLEN 0",
+    ],
+)
+async def test_what_is_freed_in_blocks_later_or_not_at_all_has_no_limit(lines: str) -> None:
+    await weighed(lines, m_k=MOST_STORED)
+
+
+@pytest.mark.parametrize(
+    ("line", "removed"),
+    [
+        ("zremrangebyrank z 0 9", 10),
+        ("zremrangebyrank z 0 -1", 1000),
+        ("zremrangebyrank z 0 -901", 100),
+        ("zremrangebyrank z -5 -1", 5),
+        ("zremrangebyrank z 990 2000", 10),
+        ("zremrangebyrank z 9 0", 0),
+        ("zremrangebyscore z -inf (5", 700),
+        ("zremrangebylex z - [b", 30),
+    ],
+)
+async def test_a_part_of_a_sorted_set_is_freed(line: str, removed: int) -> None:
+    found = {"ZCARD z": 1000, "ZCOUNT z -inf (5": 700, "ZLEXCOUNT z - [b": 30}
+    size = 1000 * MOST_FREED // max(removed, 1)
+    await check_cost(SizedRedis(found | {"MEMORY USAGE z": size}), [planned(line)])
+    if removed:
+        with pytest.raises(ToolError, match="this would free"):
+            await check_cost(SizedRedis(found | {"MEMORY USAGE z": size + 1001}), [planned(line)])
 
 
 async def test_an_entry_of_a_stream_may_be_longer_than_what_is_stored_of_it() -> None:

@@ -24,6 +24,13 @@ protected-mode no
 {{- if and $limit (int .Values.maxmemoryPercent) }}
 maxmemory {{ div (mul (include "dox-asdlc.bytes" $limit | int64) (int64 .Values.maxmemoryPercent)) 100 }}
 {{- end }}
+# Redis frees big values in a thread beside, so that no other client waits for it.
+lazyfree-lazy-eviction yes
+lazyfree-lazy-expire yes
+lazyfree-lazy-server-del yes
+lazyfree-lazy-user-del yes
+lazyfree-lazy-user-flush yes
+replica-lazy-flush yes
 {{- .Values.config | nindent 0 }}
 {{- end -}}
 
