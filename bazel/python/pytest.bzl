@@ -3,7 +3,14 @@
 load("@rules_python//python:py_test.bzl", "py_test")
 load("//bazel:programs.bzl", "locations")
 
-def py_pytest_test(name, srcs = None, deps = [], data = [], env = {}, programs = {}, **kwargs):
+# Of tests that read the source tree itself: they see files that no target names, so no cache may answer for them.
+SOURCE_TREE_TAGS = [
+    "external",
+    "no-cache",
+    "no-sandbox",
+]
+
+def py_pytest_test(name, srcs = None, deps = [], data = [], env = {}, programs = {}, source_tree = False, **kwargs):
     """A test that runs pytest on its sources.
 
     It honours --test_filter (as pytest's -k), sharding (shard_count), --runs_per_test, and writes JUnit XML. A test
@@ -16,9 +23,13 @@ def py_pytest_test(name, srcs = None, deps = [], data = [], env = {}, programs =
         data: further files
         env: further variables
         programs: labels of files by the variables that name them: each is data and in the environment
+        source_tree: whether the test reads the source tree, which it finds by the link to WORKSPACE in its folder
         **kwargs: further attributes of py_test: size, tags, shard_count ...
     """
     srcs = srcs or [name + ".py"]
+    if source_tree:
+        data = data + ["//:WORKSPACE"]
+        kwargs["tags"] = kwargs.get("tags", []) + SOURCE_TREE_TAGS
     py_test(
         name = name,
         srcs = srcs + ["//bazel/python:pytest_main.py"],

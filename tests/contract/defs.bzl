@@ -20,7 +20,6 @@ def server_contract_test(name, package, store):
     """
     py_pytest_test(
         name = name,
-        size = "medium",
         srcs = ["contract_test.py"],
         env = {"STORE": store},
         programs = _STORES[store] | {

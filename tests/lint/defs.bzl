@@ -1,6 +1,7 @@
 "Tests that a linter finds nothing in the source tree."
 
 load("@rules_python//python:py_test.bzl", "py_test")
+load("//bazel/python:pytest.bzl", "SOURCE_TREE_TAGS")
 
 def lint_test(name, command, tool, deps = [], size = "medium"):
     """Runs a linter at the root of the source tree; passes when it exits with 0.
@@ -23,10 +24,6 @@ def lint_test(name, command, tool, deps = [], size = "medium"):
         args = ["'%s'" % word for word in command.split(" ")],
         data = ["//:WORKSPACE"],
         main = "lint.py",
-        tags = [
-            "external",
-            "no-cache",
-            "no-sandbox",
-        ],
+        tags = SOURCE_TREE_TAGS,
         deps = ["//bazel/python:import_path", tool] + deps,
     )

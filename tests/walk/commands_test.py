@@ -42,9 +42,7 @@ def target(label: str) -> tuple[Path, str]:
 def actual(label: str) -> str:
     """Return what an alias stands for; else the label itself."""
     folder, name = target(label)
-    found = re.search(
-        rf'alias\(\s*name = "{re.escape(name)}",[^)]*?actual = "([^"]+)"', (folder / "BUILD.bazel").read_text()
-    )
+    found = re.search(rf'"{re.escape(name)}": "(//[^"]+)"', (folder / "BUILD.bazel").read_text())
     return found[1] if found else label
 
 
