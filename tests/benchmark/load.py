@@ -1,8 +1,7 @@
 """The load: clients over HTTP/1.1 that cost little themselves, and what they saw.
 
-A client is one kept connection with one request under way at a time. Requests are written as ready bytes. Answers are received
-into a buffer that their connection keeps, and are checked where they are, neither copied nor parsed; one thread waits for all
-connections (epoll(7)). So on a small machine the server is what is measured.
+A client is one kept connection with one request under way at a time. Requests are written as ready bytes. Parsers in C find the
+end of answers; one thread waits for all connections (epoll(7)). So on a small machine the server is what is measured.
 """
 
 import json
@@ -15,6 +14,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
+
+import hiredis
+import httptools
 
 _HOST = b"\r\nHost: localhost\r\n"
 
@@ -67,15 +69,8 @@ class Connection(ABC):
         """
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._buffer = bytearray(64 * 1024)
-        self._view = memoryview(self._buffer)
-        self._begin()
-
-    def _begin(self) -> None:
-        """Makes ready for an answer."""
-        self._received = self._body = self._end = (
-            0  # bytes; where the body begins, and where it ends once that is known
-        )
+        self._buffer = memoryview(bytearray(256 * 1024))
+        self._parts: list[bytes] = []
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -89,7 +84,7 @@ class Connection(ABC):
         Raises:
             OSError: the connection is lost.
         """
-        self._begin()
+        self._parts = []
         self._socket.sendall(request)
 
     def receive(self) -> bool:
@@ -99,41 +94,20 @@ class Connection(ABC):
             OSError: the connection is lost.
             LoadError: the answer is a failure, or is not what its protocol has.
         """
-        if self._received == len(self._buffer):
-            self._grow(2 * self._received)
-        received = self._socket.recv_into(self._view[self._received :])
+        received = self._socket.recv_into(self._buffer)
         if not received:
             raise ConnectionResetError("the server closed the connection")
-        self._received += received
-        if not self._end:
-            self._find_end()
-            if self._end > len(self._buffer):
-                self._grow(self._end)
-        if self._end and self._received > self._end:
-            raise LoadError(f"{self._received - self._end} bytes behind the answer")
-        return self._received == self._end
-
-    def _grow(self, size: int) -> None:
-        grown = bytearray(size)
-        grown[: self._received] = self._view[: self._received]
-        self._buffer, self._view = grown, memoryview(grown)
+        return self._feed(bytes(self._buffer[:received]))
 
     @abstractmethod
-    def _find_end(self) -> None:
-        """Sets where the body begins and ends, as far as what was received tells."""
+    def _feed(self, data: bytes) -> bool:
+        """Parses what was received, and keeps the body; whether the answer is complete."""
 
-    @property
-    def size(self) -> int:
-        """Bytes of the body that was received last."""
-        return self._end - self._body
-
-    def has(self, expected: bytes) -> bool:
-        """Return whether the body that was received last has these bytes."""
-        return self._buffer.find(expected, self._body, self._end) >= 0
-
-    def body(self, most: int | None = None) -> bytes:
-        """The body that was received last, up to `most` bytes."""
-        return bytes(self._view[self._body : self._end][:most])
+    def body(self) -> bytes:
+        """The body that was received last."""
+        if len(self._parts) > 1:
+            self._parts = [b"".join(self._parts)]
+        return self._parts[0] if self._parts else b""
 
     def ask(self, request: bytes) -> bytes:
         """Sends a request; the body of its answer.
@@ -154,52 +128,29 @@ class HttpConnection(Connection):
     def __init__(self, port: int) -> None:
         super().__init__(port)
         self._host = f"\r\nHost: localhost:{port}\r\n".encode()
-
-    def _begin(self) -> None:
-        super()._begin()
-        self._chunk = self._whole = 0  # where the next chunk begins, in a body of chunks; what of it is in its place
+        self._parser = httptools.HttpResponseParser(self)
+        self._complete = False
 
     def send(self, request: bytes) -> None:
+        self._complete = False
         super().send(request.replace(_HOST, self._host, 1))
 
-    def receive(self) -> bool:
-        complete = super().receive()
-        if complete and self._buffer[9:10] != b"2":
-            raise LoadError(f"{self._buffer[9:12].decode()}: {self.body(_SHOWN).decode(errors='replace')}")
-        return complete
+    def on_body(self, data: bytes) -> None:
+        """Called by the parser."""
+        self._parts.append(data)
 
-    def _find_end(self) -> None:
-        if self._chunk:
-            self._join_chunks()
-            return
-        end = self._buffer.find(b"\r\n\r\n", 0, self._received)
-        if end < 0:
-            return
-        self._body = end + 4
-        head = self._buffer[: end + 2].lower()
-        if (at := head.find(b"\r\ncontent-length:")) >= 0:
-            self._end = self._body + int(head[at + 17 : head.index(b"\r\n", at + 17)])
-        elif b"\r\ntransfer-encoding: chunked\r\n" in head:
-            self._chunk = self._whole = self._body
-            self._join_chunks()
-        else:
-            self._end = self._body
+    def on_message_complete(self) -> None:
+        """Called by the parser."""
+        self._complete = True
 
-    def _join_chunks(self) -> None:
-        """Moves what came in chunks together."""
-        while (line := self._buffer.find(b"\r\n", self._chunk, self._received)) >= 0:
-            size = int(self._buffer[self._chunk : line].split(b";")[0], 16)
-            begin = line + 2
-            if self._received < begin + size + 2:
-                return
-            self._view[self._whole : self._whole + size] = self._view[begin : begin + size]
-            self._whole += size
-            self._chunk = begin + size + 2
-            if not size:
-                # What is behind the last chunk goes on to count as too much.
-                self._received -= self._chunk - self._whole
-                self._end = self._whole
-                return
+    def _feed(self, data: bytes) -> bool:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            raise LoadError(f"no answer in HTTP, or more than one: {error}") from None
+        if self._complete and self._parser.get_status_code() // 100 != 2:
+            raise LoadError(f"{self._parser.get_status_code()}: {self.body()[:_SHOWN].decode(errors='replace')}")
+        return self._complete
 
 
 class RedisConnection(Connection):
@@ -208,24 +159,22 @@ class RedisConnection(Connection):
     A body is the whole reply. One that is an error, or nothing, is a failure; and so is one that has such among its elements.
     """
 
-    def _find_end(self) -> None:
-        self._end = self._reply(0)
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self._reader = hiredis.Reader()
 
-    def _reply(self, at: int) -> int:
-        """Return where a reply ends that begins here; 0 where that can't be told yet."""
-        line = self._buffer.find(b"\r\n", at, self._received)
-        if line < 0:
-            return 0
-        if self._buffer.startswith((b"-", b"$-1", b"*-1"), at):
-            raise LoadError(f"Redis: {self._buffer[at:line].decode(errors='replace')}")
-        end = line + 2
-        if self._buffer.startswith(b"$", at):
-            return end + int(self._buffer[at + 1 : line]) + 2
-        if self._buffer.startswith(b"*", at):
-            for _ in range(int(self._buffer[at + 1 : line])):
-                if not (end := self._reply(end)):
-                    break
-        return end
+    def _feed(self, data: bytes) -> bool:
+        self._parts.append(data)
+        self._reader.feed(data)
+        reply = self._reader.gets()
+        if reply is False:
+            return False
+        for part in reply if isinstance(reply, list) else [reply]:
+            if part is None or isinstance(part, hiredis.ReplyError):
+                raise LoadError(f"Redis: {part}")
+        if self._reader.has_data():
+            raise LoadError("Redis: more than one answer")
+        return True
 
 
 def redis_command(words: Sequence[str]) -> bytes:
@@ -287,9 +236,9 @@ def load(
                 if not connection.receive():
                     continue
                 latencies.append(time.perf_counter() - sent.pop(number))
-                if not connection.has(expected):
-                    text = connection.body(_SHOWN).decode(errors="replace")
-                    raise LoadError(f"an answer without {expected!r}: {text}")
-                size = connection.size
+                body = connection.body()
+                if expected not in body:
+                    raise LoadError(f"an answer without {expected!r}: {body[:_SHOWN].decode(errors='replace')}")
+                size = len(body)
                 ask(number)
         return Measured(sorted(latencies), time.perf_counter() - began, size)

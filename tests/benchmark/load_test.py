@@ -73,7 +73,6 @@ def received(kind: type[Connection], answer: bytes, step: int) -> tuple[bytes, b
     [
         (HttpConnection, LENGTH % len(BODY) + BODY, BODY),
         (HttpConnection, LENGTH % 0, b""),
-        (HttpConnection, b"HTTP/1.1 202 Accepted\r\n\r\n", b""),
         (HttpConnection, chunked(BODY[:1], BODY[1:50_000], BODY[50_000:]), BODY),
         (HttpConnection, chunked(), b""),
         (RedisConnection, b"+OK\r\n", b"+OK\r\n"),
@@ -95,7 +94,7 @@ def test_an_answer_ends_where_it_says(kind: type[Connection], answer: bytes, bod
     ],
 )
 def test_what_is_behind_an_answer_is_a_failure(kind: type[Connection], answer: bytes) -> None:
-    with pytest.raises(LoadError, match="1 bytes behind"):
+    with pytest.raises(LoadError, match="more than one"):
         received(kind, answer, len(answer))
 
 
@@ -103,7 +102,7 @@ def test_what_is_behind_an_answer_is_a_failure(kind: type[Connection], answer: b
     ("kind", "answer", "told"),
     [
         (HttpConnection, b"HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nwhy?", "^503: why[?]$"),
-        (RedisConnection, b"-ERR no\r\n", "^Redis: -ERR no$"),
+        (RedisConnection, b"-ERR no\r\n", "^Redis: ERR no$"),
         (RedisConnection, b"$-1\r\n", "Redis"),
         (RedisConnection, b"*2\r\n:1\r\n-ERR no\r\n", "ERR no"),
     ],
@@ -116,8 +115,6 @@ def test_a_failure_is_said(kind: type[Connection], answer: bytes, told: str) -> 
 def test_a_connection_asks_again_and_again() -> None:
     with answering(chunked(BODY)) as port, closing(HttpConnection(port)) as connection:
         assert [connection.ask(REQUEST) for _ in range(3)] == [BODY] * 3
-        assert connection.has(b'"}') and not connection.has(b"HTTP")
-        assert connection.body(3) == BODY[:3]
 
 
 @pytest.mark.parametrize(
