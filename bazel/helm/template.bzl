@@ -5,7 +5,6 @@ load(":toolchain.bzl", "MAJOR", "TOOLCHAIN", "helm_of")
 
 _CHART = attr.label(allow_single_file = [".tgz"], mandatory = True, providers = [HelmChartInfo], doc = "A helm_chart.")
 _VALUES = attr.label_list(allow_files = [".yaml"], doc = "Values files, the last one wins.")
-_SET = attr.string_list(doc = "KEY=VALUE, as --set takes it.")
 
 # Helm writes nothing outside of the action's own folder.
 _HOMES = 'export HELM_CACHE_HOME="$PWD/.helm" HELM_CONFIG_HOME="$PWD/.helm" HELM_DATA_HOME="$PWD/.helm"'
@@ -13,14 +12,9 @@ _HOMES = 'export HELM_CACHE_HOME="$PWD/.helm" HELM_CONFIG_HOME="$PWD/.helm" HELM
 def _helm_template_impl(ctx):
     rendered = ctx.actions.declare_file(ctx.label.name + ".yaml")
     args = ctx.actions.args()
-    args.add_all([helm_of(ctx), "template", ctx.attr.release, ctx.file.chart])
-    args.add("--namespace", ctx.attr.namespace)
+    args.add_all([helm_of(ctx), "template", "dox", ctx.file.chart, "--namespace", "dox-asdlc"])
     args.add_all(ctx.files.values, before_each = "--values")
     args.add_all(ctx.attr.set, before_each = "--set")
-    args.add_all(ctx.attr.show_only, before_each = "--show-only")
-    args.add_all(ctx.attr.api_versions, before_each = "--api-versions")
-    if ctx.attr.kube_version:
-        args.add("--kube-version", ctx.attr.kube_version)
     ctx.actions.run_shell(
         command = _HOMES + ' && output=$1 && shift && "$@" >"$output"',
         arguments = [rendered.path, args],
@@ -36,14 +30,9 @@ helm_template = rule(
     implementation = _helm_template_impl,
     doc = "NAME.yaml: what `helm template` makes of a chart.",
     attrs = {
-        "api_versions": attr.string_list(doc = "API versions that the cluster is taken to have."),
         "chart": _CHART,
         "helm": MAJOR,
-        "kube_version": attr.string(doc = "Version of Kubernetes that the cluster is taken to have."),
-        "namespace": attr.string(default = "dox-asdlc"),
-        "release": attr.string(default = "dox"),
-        "set": _SET,
-        "show_only": attr.string_list(doc = "Templates to show, such as charts/redis/templates/service.yaml; default: all."),
+        "set": attr.string_list(doc = "KEY=VALUE, as --set takes it."),
         "values": _VALUES,
     },
     toolchains = [TOOLCHAIN],
@@ -52,7 +41,6 @@ helm_template = rule(
 def _helm_lint_test_impl(ctx):
     words = [helm_of(ctx).short_path, "lint", "--strict", ctx.file.chart.short_path]
     words += ["--values=" + file.short_path for file in ctx.files.values]
-    words += ["--set=" + text for text in ctx.attr.set]
 
     # Files of other repositories lie beside this one's.
     script = ctx.actions.declare_file(ctx.label.name + ".sh")
@@ -75,7 +63,6 @@ helm_lint_test = rule(
     attrs = {
         "chart": _CHART,
         "helm": MAJOR,
-        "set": _SET,
         "values": _VALUES,
     },
     test = True,

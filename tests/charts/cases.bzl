@@ -1,24 +1,11 @@
 "What is rendered to golden files."
 
-_APPLICATIONS = [
-    "hitl-ui",
-    "orchestrator",
-    "workers",
-]
-
 _STORES = [
     "elasticsearch",
     "redis",
 ]
 
-_ALONE = [other + ".enabled=false" for other in _STORES + ["metrics"]]
-
-_ELSEWHERE = [
-    "global.redis.host=redis.example",
-    "global.elasticsearch.host=elasticsearch.example",
-]
-
-_APPLICATIONS_ON = [name + ".enabled=true" for name in _APPLICATIONS]
+_APPLICATIONS_ON = [name + ".enabled=true" for name in ("hitl-ui", "orchestrator", "workers")]
 
 _SIDECARS = [
     "redis.mcpSidecar.enabled=true",
@@ -42,7 +29,10 @@ _OVER_DEFAULTS = {
         "monitoring.podMonitor.enabled=true",
         "monitoring.podMonitor.labels.release=prometheus",
     ],
-    "passwords": _PASSWORDS,
+    "only_applications": _APPLICATIONS_ON + [other + ".enabled=false" for other in _STORES + ["metrics"]] + [
+        "global.redis.host=redis.example",
+        "global.elasticsearch.host=elasticsearch.example",
+    ],
     "sidecars": _SIDECARS,
     "without_persistence": [
         "elasticsearch.persistence.enabled=false",
@@ -52,9 +42,6 @@ _OVER_DEFAULTS = {
 } | {
     "only_" + store: ["%s.enabled=false" % other for other in _STORES + ["metrics"] if other != store]
     for store in _STORES + ["metrics"]
-} | {
-    "only_" + name.replace("-", "_"): _ALONE + _ELSEWHERE + [name + ".enabled=true"]
-    for name in _APPLICATIONS
 }
 
 # The same, with both sidecars on.
@@ -104,20 +91,6 @@ _OVER_SIDECARS = {
                       _both("networkPolicy.storeFrom[0].podSelector.matchLabels.role=indexer") +
                       _both("networkPolicy.from[0].namespaceSelector.matchLabels.mcp-clients=yes") +
                       _both("prometheus.enabled=true"),
-    "own_login": _PASSWORDS + [
-        "elasticsearch.mcpSidecar.extraEnv[0].name=ES_API_KEY_FILE",
-        "elasticsearch.mcpSidecar.extraEnv[0].value=/run/secrets/elasticsearch/api-key",
-        "elasticsearch.mcpSidecar.extraVolumes[0].name=login",
-        "elasticsearch.mcpSidecar.extraVolumes[0].secret.secretName=elasticsearch-mcp",
-        "elasticsearch.mcpSidecar.extraVolumeMounts[0].name=login",
-        "elasticsearch.mcpSidecar.extraVolumeMounts[0].mountPath=/run/secrets/elasticsearch",
-        "redis.mcpSidecar.extraEnv[0].name=REDIS_USERNAME",
-        "redis.mcpSidecar.extraEnv[0].value=mcp",
-        "redis.mcpSidecar.extraEnv[1].name=REDIS_PASSWORD",
-        "redis.mcpSidecar.extraEnv[1].valueFrom.secretKeyRef.name=redis-mcp",
-        "redis.mcpSidecar.extraEnv[1].valueFrom.secretKeyRef.key=password",
-    ],
-    "passwords_sidecars": _PASSWORDS,
     "pinned_images": _both("image.digest=sha256:" + "0123456789abcdef" * 4),
     "sidecars_everything": _both("prometheus.enabled=true") + _both("allowWrites=true") + _both("tmp.enabled=true") +
                            _both("allowedHosts={mcp.example.com}") + _both("extraEnv[0].name=MCP_LOG_LEVEL") +
@@ -136,6 +109,19 @@ _OVER_APPLICATIONS = {
         "redis.fullnameOverride=cache",
         "redis.port=6380",
         "workers.prometheus.port=9100",
+    ],
+    "own_login": _PASSWORDS + [
+        "elasticsearch.mcpSidecar.extraEnv[0].name=ES_API_KEY_FILE",
+        "elasticsearch.mcpSidecar.extraEnv[0].value=/run/secrets/elasticsearch/api-key",
+        "elasticsearch.mcpSidecar.extraVolumes[0].name=login",
+        "elasticsearch.mcpSidecar.extraVolumes[0].secret.secretName=elasticsearch-mcp",
+        "elasticsearch.mcpSidecar.extraVolumeMounts[0].name=login",
+        "elasticsearch.mcpSidecar.extraVolumeMounts[0].mountPath=/run/secrets/elasticsearch",
+        "redis.mcpSidecar.extraEnv[0].name=REDIS_USERNAME",
+        "redis.mcpSidecar.extraEnv[0].value=mcp",
+        "redis.mcpSidecar.extraEnv[1].name=REDIS_PASSWORD",
+        "redis.mcpSidecar.extraEnv[1].valueFrom.secretKeyRef.name=redis-mcp",
+        "redis.mcpSidecar.extraEnv[1].valueFrom.secretKeyRef.key=password",
     ],
     "passwords_applications": _PASSWORDS + [
         "workers.stores.redis.auth.existingSecret=workers-redis",
@@ -162,10 +148,8 @@ _OVER_APPLICATIONS = {
 _BASES = {
     "encrypted": "passwords_applications",
     "metrics_tls": "monitoring",
-    "only_hitl_ui": "applications",
-    "only_orchestrator": "applications",
-    "only_workers": "applications",
-    "own_login": "passwords_sidecars",
+    "only_applications": "applications",
+    "own_login": "passwords_applications",
     "tls": "http_probes",
 }
 

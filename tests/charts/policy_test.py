@@ -239,7 +239,7 @@ def test_the_sidecars_failure_never_takes_the_store_out_of_its_service(store: st
 
 
 def test_redis_and_its_sidecar_take_the_password_from_one_secret() -> None:
-    pod = next(pod for what, pod in pods(RENDERED["passwords_sidecars"]) if what == "StatefulSet/redis")
+    pod = next(pod for what, pod in pods(RENDERED["passwords_applications"]) if what == "StatefulSet/redis")
     references = [
         v["valueFrom"]["secretKeyRef"]
         for c in pod["containers"]

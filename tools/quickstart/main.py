@@ -96,7 +96,7 @@ def foreground(given: argparse.Namespace) -> None:
     with Stack(ports, given.allow_writes, tell) as stack:
         stack.start()
         tell(READY)
-        print(f"\n{report.services(ports, {})}\n\n{report.how_to_connect(ports)}", flush=True)
+        print(f"\n{report.services(ports)}\n\n{report.how_to_connect(ports)}", flush=True)
         if sys.stdout.isatty():
             print("Ctrl-C ends everything.", flush=True)
         stack.watch()
@@ -175,7 +175,7 @@ def self_check(given: argparse.Namespace) -> None:
         ):
             answer = asyncio.run(ask(f"http://127.0.0.1:{port}/mcp", tool, arguments))
             tell(f"{name} {tool}: {answer[:300]}")
-        print(f"\n{report.services(ports, {})}\n")
+        print(f"\n{report.services(ports)}\n")
     tell("stopped; both servers answered")
 
 

@@ -12,22 +12,17 @@ def table(rows: list[tuple[str, ...]]) -> str:
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
-def services(ports: Ports, states: dict[int, str]) -> str:
-    """The table of services.
-
-    Args:
-        ports: of the services
-        states: what to say of a port; "up" for those not named
-    """
-    rows: list[tuple[str, ...]] = [("SERVICE", "URL", "STATE")]
-    for name, port, url in (
-        ("mcp/redis", ports.redis_mcp, "http://localhost:{}/mcp"),
-        ("mcp/elasticsearch", ports.elasticsearch_mcp, "http://localhost:{}/mcp"),
-        ("Redis", ports.redis, "redis://localhost:{}"),
-        ("Elasticsearch", ports.elasticsearch, "http://localhost:{}"),
-    ):
-        rows.append((name, url.format(port), states.get(port, "up")))
-    return table(rows)
+def services(ports: Ports) -> str:
+    """The table of services, all of which are up."""
+    return table(
+        [
+            ("SERVICE", "URL", "STATE"),
+            ("mcp/redis", f"http://localhost:{ports.redis_mcp}/mcp", "up"),
+            ("mcp/elasticsearch", f"http://localhost:{ports.elasticsearch_mcp}/mcp", "up"),
+            ("Redis", f"redis://localhost:{ports.redis}", "up"),
+            ("Elasticsearch", f"http://localhost:{ports.elasticsearch}", "up"),
+        ]
+    )
 
 
 def how_to_connect(ports: Ports) -> str:
