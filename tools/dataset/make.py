@@ -1,4 +1,4 @@
-"""Makes packages.jsonl.xz anew from the package index that apt has on this machine (Debian 12, after `apt-get update`)."""
+"""Makes packages.json.xz anew from the package index that apt has on this machine (Debian 12, after `apt-get update`)."""
 
 import json
 import lzma
@@ -52,8 +52,12 @@ def main() -> None:
         for s in stanzas
         if s.get("Section") in SECTIONS and s.get("Description") and s.get("Size")
     }
-    text = "".join(json.dumps(chosen[name], ensure_ascii=False, sort_keys=True) + "\n" for name in sorted(chosen))
-    target = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), "tools/dataset/packages.jsonl.xz")
+    names = sorted(chosen)
+    # By columns it takes a seventh less.
+    all_fields = sorted({field for found in chosen.values() for field in found})
+    columns = {field: [chosen[name].get(field) for name in names] for field in all_fields}
+    text = json.dumps(columns, ensure_ascii=False, separators=(",", ":"))
+    target = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), "tools/dataset/packages.json.xz")
     target.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
     print(f"{len(chosen)} packages, {target.stat().st_size} bytes")
 

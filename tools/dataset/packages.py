@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-FILE = Path(__file__).with_name("packages.jsonl.xz")
+FILE = Path(__file__).with_name("packages.json.xz")
 
 
 def packages() -> Iterator[dict[str, Any]]:
@@ -16,6 +16,6 @@ def packages() -> Iterator[dict[str, Any]]:
         name, version, section, priority, architecture, maintainer (str), description (str, one line), homepage (str, may
         be absent), depends (list of str), tags (list of str), installed_kib and download_bytes (int).
     """
-    with lzma.open(FILE, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
+    columns = json.loads(lzma.decompress(FILE.read_bytes()))
+    for values in zip(*columns.values(), strict=True):
+        yield {name: value for name, value in zip(columns, values, strict=True) if value is not None}
