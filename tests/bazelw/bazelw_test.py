@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tools.backends.machine import Machine
+
 VERSION = "7.7.1"
 TOOLS = (
     "bash",
@@ -38,31 +40,20 @@ TOOLS = (
 )
 
 
-class Machine:
-    """A workspace with the real bazelw, a PATH of its own, and a cache folder."""
+class Workspace(Machine):
+    """A machine with a workspace that has the real bazelw, and a cache folder."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(folder, TOOLS)
         self.workspace = folder / "workspace"
-        self.bin = folder / "bin"
         self.calls = folder / "calls"
         (self.workspace / "bazel/airgap").mkdir(parents=True)
-        self.bin.mkdir()
         for name in ("bazelw", "MODULE.bazel"):
             shutil.copy(name, self.workspace / name)
         (self.workspace / ".bazelversion").write_text(VERSION + "\n")
-        for tool in TOOLS:
-            found = shutil.which(tool)
-            assert found, f"this machine has no {tool}"
-            (self.bin / tool).symlink_to(found)
-        self.script(
-            self.workspace / "bazel/airgap/bazel.sh",
-            'echo "airgap rc=$(cat ${BAZELW_RC:-/dev/null}) $*"',
-        )
+        self.install("bazel.sh", 'echo "airgap rc=$(cat ${BAZELW_RC:-/dev/null}) $*"')
+        (self.workspace / "bazel/airgap/bazel.sh").symlink_to(self.bin / "bazel.sh")
         self.env = {"PATH": str(self.bin), "HOME": str(folder), "BAZELW_CACHE_DIR": str(folder / "cache")}
-
-    def script(self, path: Path, body: str) -> None:
-        path.write_text(f"#!{self.bin}/bash\n{body}\n")
-        path.chmod(0o755)
 
     def install_bazel(self, name: str = "bazel", version: str = VERSION, error: str = "", status: int = 0) -> None:
         """Puts a Bazel on the PATH that answers --version and a query, and else prints its arguments and rc files.
@@ -73,8 +64,8 @@ class Machine:
             error: what the query writes on standard error
             status: the query's exit code
         """
-        self.script(
-            self.bin / name,
+        self.install(
+            name,
             f'''echo "{name} $*" >>{self.calls}
 case "$1" in
   --version) echo "bazel {version}" ;;
@@ -100,8 +91,8 @@ esac''',
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+def machine(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
 
 
 AIRGAP, CONNECTED = "airgap rc= build //...\n", "bazel build //...\n"
@@ -120,7 +111,7 @@ BUSY = "Another command is running. Exiting immediately."
     ],
 )
 def test_the_way_is_that_of_the_machine_or_of_the_settings(
-    machine: Machine, installed: dict[str, Any] | None, env: dict[str, str], out: str
+    machine: Workspace, installed: dict[str, Any] | None, env: dict[str, str], out: str
 ) -> None:
     if installed is not None:
         machine.install_bazel(**installed)
@@ -129,7 +120,7 @@ def test_the_way_is_that_of_the_machine_or_of_the_settings(
 
 
 @pytest.mark.parametrize("name", ["bazel", "bazelisk"])
-def test_a_bazel_that_gets_its_modules_is_used_and_asked_once(machine: Machine, name: str) -> None:
+def test_a_bazel_that_gets_its_modules_is_used_and_asked_once(machine: Workspace, name: str) -> None:
     machine.install_bazel(name)
     for _ in range(2):
         assert machine.run("test", "//a b").stdout == f"{name} test //a b\n"
@@ -144,7 +135,7 @@ UNREACHABLE = "ERROR: Error accessing registry https://registry.invalid: Unknown
 BY_HAND = "bazelw: building the air-gapped way; BAZELW_MODE=connected or BAZELW_MODE=airgap chooses by hand\n"
 
 
-def test_a_bazel_without_a_registry_gives_way_says_why_and_is_not_asked_again_at_once(machine: Machine) -> None:
+def test_a_bazel_without_a_registry_gives_way_says_why_and_is_not_asked_again_at_once(machine: Workspace) -> None:
     machine.install_bazel(error=f"INFO: something\n{UNREACHABLE}\nINFO: more", status=1)
     first = machine.run("build", "//...")
     assert first.stdout == "airgap rc= build //...\n"
@@ -162,7 +153,7 @@ def test_a_bazel_without_a_registry_gives_way_says_why_and_is_not_asked_again_at
     assert machine.run("build", "//...").stdout == "bazel build //...\n"
 
 
-def test_a_bazelisk_that_gets_no_bazel_says_its_last_line(machine: Machine) -> None:
+def test_a_bazelisk_that_gets_no_bazel_says_its_last_line(machine: Workspace) -> None:
     machine.install_bazel("bazelisk", error="downloading\ncould not resolve the version", status=1)
     done = machine.run("build", "//...")
     assert done.stdout == "airgap rc= build //...\n"
@@ -176,7 +167,7 @@ def test_a_bazelisk_that_gets_no_bazel_says_its_last_line(machine: Machine) -> N
         "ERROR: Yanked version detected in your resolved dependency graph: a@1, for the reason: it is broken.",
     ],
 )
-def test_a_module_that_the_registry_does_not_give_is_an_error(machine: Machine, line: str) -> None:
+def test_a_module_that_the_registry_does_not_give_is_an_error(machine: Workspace, line: str) -> None:
     machine.install_bazel(error=line, status=1)
     for _ in range(2):
         done = machine.run("build", "//...")
@@ -186,9 +177,9 @@ def test_a_module_that_the_registry_does_not_give_is_an_error(machine: Machine, 
         assert "name one in MODULE.bazel that it has" in done.stderr
 
 
-def test_another_system_than_linux_takes_the_connected_way_unasked(machine: Machine) -> None:
+def test_another_system_than_linux_takes_the_connected_way_unasked(machine: Workspace) -> None:
     (machine.bin / "uname").unlink()
-    machine.script(machine.bin / "uname", "echo Darwin")
+    machine.install("uname", "echo Darwin")
     (machine.bin / "timeout").unlink()
     done = machine.run("build", "//...")
     assert done.returncode == 2
@@ -199,20 +190,20 @@ def test_another_system_than_linux_takes_the_connected_way_unasked(machine: Mach
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """A machine with a real Bazel, and a workspace that needs version 2.0 of a module."""
     bazel = shutil.which("bazel")
     if not bazel:
         pytest.skip("no Bazel on PATH")
     folder = tmp_path_factory.mktemp("real")
-    machine = Machine(folder)
+    machine = Workspace(folder)
     flags = [f"--output_user_root={folder}/output", "--max_idle_secs=300", "--nohome_rc", "--nosystem_rc"]
     if Path("/usr/share/bazel/A-server.jar").exists():  # Debian's
         flags += ["--install_base=/usr/share/bazel", "--trust_install_base"]
     command = " ".join([bazel, *flags])
     path = f"PATH={os.environ['PATH']}"
     version = f'[[ $1 == --version ]] && {{ echo "bazel {VERSION}"; exit; }}'
-    machine.script(machine.bin / "bazel", f'{version}\necho "$*" >>{machine.calls}\n{path} exec {command} "$@"')
+    machine.install("bazel", f'{version}\necho "$*" >>{machine.calls}\n{path} exec {command} "$@"')
     (machine.workspace / "MODULE.bazel").write_text('bazel_dep(name = "wanted", version = "2.0")\n')
     (machine.workspace / "bazel/airgap/BUILD.bazel").write_text('filegroup(name = "enabled")\n')
     yield machine
@@ -251,26 +242,26 @@ def registry(folder: Path, modules: dict[str, set[str]]) -> str:
     return folder.as_uri()
 
 
-def run_with(machine: Machine, address: str, cache: Path, *args: str) -> subprocess.CompletedProcess[str]:
+def run_with(machine: Workspace, address: str, cache: Path, *args: str) -> subprocess.CompletedProcess[str]:
     """Run bazelw where Bazel's settings name a registry, with nothing answered before."""
     (machine.workspace / ".bazelrc").write_text(f"common --registry={address} --lockfile_mode=off\n")
     return machine.run(*args, BAZELW_CACHE_DIR=str(cache))
 
 
-def test_a_registry_in_a_folder_that_lacks_a_version(real: Machine, tmp_path: Path) -> None:
+def test_a_registry_in_a_folder_that_lacks_a_version(real: Workspace, tmp_path: Path) -> None:
     done = run_with(real, registry(tmp_path, {"wanted": {"1.0"}}), tmp_path, "build", "//...")
     assert done.returncode == 2, done.stderr
     assert "module wanted@2.0 not found in registries" in done.stderr
     assert done.stdout == ""
 
 
-def test_a_registry_in_a_folder_that_has_it(real: Machine, tmp_path: Path) -> None:
+def test_a_registry_in_a_folder_that_has_it(real: Workspace, tmp_path: Path) -> None:
     address = registry(tmp_path, {"wanted": {"1.0", "2.0"}})
     done = run_with(real, address, tmp_path, "query", "//bazel/airgap:enabled")
     assert done.stdout == "//bazel/airgap:enabled\n", done.stderr
 
 
-def test_a_registry_that_can_not_be_reached(real: Machine, tmp_path: Path) -> None:
+def test_a_registry_that_can_not_be_reached(real: Workspace, tmp_path: Path) -> None:
     done = run_with(real, "https://registry.invalid", tmp_path, "build", "//...")
     assert done.stdout == "airgap rc= build //...\n", done.stderr
     assert "bazelw: Bazel does not get its modules: ERROR: " in done.stderr
@@ -278,7 +269,7 @@ def test_a_registry_that_can_not_be_reached(real: Machine, tmp_path: Path) -> No
     assert done.stderr.endswith(BY_HAND)
 
 
-def test_connected_by_hand_without_a_bazel_says_what_to_do(machine: Machine) -> None:
+def test_connected_by_hand_without_a_bazel_says_what_to_do(machine: Workspace) -> None:
     done = machine.run("build", BAZELW_MODE="connected")
     assert done.returncode == 2
     assert (
@@ -287,13 +278,13 @@ def test_connected_by_hand_without_a_bazel_says_what_to_do(machine: Machine) -> 
     )
 
 
-def test_an_unknown_mode_says_which_there_are(machine: Machine) -> None:
+def test_an_unknown_mode_says_which_there_are(machine: Workspace) -> None:
     done = machine.run("build", BAZELW_MODE="offline")
     assert done.returncode == 2
     assert done.stderr == "bazelw: BAZELW_MODE is 'offline': set it to connected or airgap, or leave it unset\n"
 
 
-def test_a_site_registry_and_vendored_modules_reach_bazel_unasked(machine: Machine) -> None:
+def test_a_site_registry_and_vendored_modules_reach_bazel_unasked(machine: Workspace) -> None:
     machine.install_bazel(status=1)
     out = machine.run("build", "//...", BAZELW_REGISTRY="file:///registry", BAZELW_VENDOR_DIR="/vendor").stdout
     assert "common --registry=file:///registry\n" in out
@@ -302,11 +293,11 @@ def test_a_site_registry_and_vendored_modules_reach_bazel_unasked(machine: Machi
     assert machine.asked() == 0
 
 
-def test_the_root_says_what_to_install_when_it_may_not(machine: Machine, tmp_path: Path) -> None:
+def test_the_root_says_what_to_install_when_it_may_not(machine: Workspace, tmp_path: Path) -> None:
     for name in ("root.sh", "packages.txt"):
         shutil.copy(f"bazel/airgap/{name}", machine.workspace / "bazel/airgap" / name)
     (machine.bin / "id").unlink()
-    machine.script(machine.bin / "id", "echo 1000")
+    machine.install("id", "echo 1000")
     done = subprocess.run(
         [str(machine.workspace / "bazel/airgap/root.sh")],
         env=machine.env,
