@@ -8,7 +8,6 @@ decided when they are fetched.
 import argparse
 import datetime
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from debian.deb822 import Packages
 
 from bazel.records import dumps
 
@@ -42,32 +43,9 @@ class Package(NamedTuple):
         return {field: value for field, value in self._asdict().items() if field != "depends"}
 
 
-def parse_control(text: str) -> list[dict[str, str]]:
-    """The stanzas of deb822(5) text as fields by name; continuation lines are joined by a newline."""
-    stanzas = []
-    for block in re.split(r"\n\s*\n", text.strip()):
-        fields: dict[str, str] = {}
-        name = ""
-        for line in block.splitlines():
-            if line[:1].isspace() and name:
-                fields[name] += "\n" + line.strip()
-            elif ":" in line:
-                name, value = line.split(":", 1)
-                fields[name] = value.strip()
-        if fields:
-            stanzas.append(fields)
-    return stanzas
-
-
-def first_alternatives(depends: str) -> tuple[str, ...]:
-    """The packages of a Depends field (deb-control(5)): of alternatives the first, without versions and qualifiers."""
-    names = (re.split(r"[\s(|:\[]", part.strip(), maxsplit=1)[0] for part in depends.split(",") if part.strip())
-    return tuple(dict.fromkeys(names))
-
-
-def package(fields: dict[str, str], architecture: str) -> Package:
-    depends = ", ".join(filter(None, (fields.get("Pre-Depends"), fields.get("Depends"))))
+def package(fields: Packages, architecture: str) -> Package:
     path = fields["Filename"]
+    alternatives = [*(fields.relations["pre-depends"] or ()), *(fields.relations["depends"] or ())]
     return Package(
         fields["Package"],
         fields["Version"],
@@ -76,7 +54,7 @@ def package(fields: dict[str, str], architecture: str) -> Package:
         path,
         fields["SHA256"],
         int(fields["Size"]),
-        first_alternatives(depends),
+        tuple(dict.fromkeys(first["name"] for first, *_ in alternatives)),
     )
 
 
@@ -125,8 +103,8 @@ class Apt:
         Raises:
             LockError: a name is no package.
         """
-        stanzas = parse_control(self.run("apt-cache", "show", "--no-all-versions", *names))
-        return [package(fields, self.architecture) for fields in stanzas]
+        shown = self.run("apt-cache", "show", "--no-all-versions", *names)
+        return [package(fields, self.architecture) for fields in Packages.iter_paragraphs(shown, use_apt_pkg=False)]
 
     def closure(self, names: list[str], left_out: set[str]) -> dict[str, Package]:
         """The named packages and what they depend on, by name."""

@@ -1,11 +1,13 @@
 """bazel/debian/mirrors.sh finds where Debian's archives are had from, in both formats of sources.list(5)."""
 
 import os
-import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
+
+from tools.backends.machine import Machine
 
 ONE_LINE = """\
 # deb http://commented.example/debian bookworm main
@@ -48,16 +50,10 @@ def mirrors(etc: Path, *args: str, **env: str) -> list[str]:
 
 def no_mirror(etc: Path, archive: str = "debian") -> str:
     """Return the one line that says what to do, on a machine without apt."""
-    tools = etc / "bin"
-    tools.mkdir(exist_ok=True)
-    for name in ("awk", "bash", "env", "grep", "sed", "tr", "uname"):
-        found = shutil.which(name)
-        assert found
-        if not (tools / name).exists():
-            (tools / name).symlink_to(found)
+    machine = Machine(Path(tempfile.mkdtemp(dir=etc)), ("awk", "bash", "env", "grep", "sed", "tr", "uname"))
     done = subprocess.run(
         ["bazel/debian/mirrors.sh", archive, "20261124T000000Z"],
-        env={"PATH": str(tools), "BAZELW_ETC": str(etc)},
+        env={"PATH": str(machine.bin), "BAZELW_ETC": str(etc)},
         text=True,
         capture_output=True,
         check=False,
