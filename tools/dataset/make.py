@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from debian.deb822 import Packages
+
 SECTIONS = {"admin", "database", "editors", "mail", "net", "news", "shells", "vcs", "web", "httpd"}
 
 
@@ -15,17 +17,7 @@ def dump() -> str:
     return subprocess.run(["apt-cache", "dumpavail"], capture_output=True, text=True, check=True).stdout
 
 
-def fields(stanza: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for line in stanza.splitlines():
-        if line[:1] not in (" ", "\t") and ":" in line:
-            name, value = line.split(":", 1)
-            found[name] = value.strip()
-    return found
-
-
-def document(package: dict[str, str]) -> dict[str, Any]:
-    names = (re.split(r"[\s(|:\[]", part.strip(), maxsplit=1)[0] for part in package.get("Depends", "").split(","))
+def document(package: Packages) -> dict[str, Any]:
     made: dict[str, Any] = {
         "name": package["Package"],
         "version": package["Version"],
@@ -34,9 +26,10 @@ def document(package: dict[str, str]) -> dict[str, Any]:
         "architecture": package["Architecture"],
         # The name without the address.
         "maintainer": re.sub(r"\s*<.*", "", package.get("Maintainer", "")),
-        "description": package.get("Description", ""),
-        "depends": sorted({name for name in names if name}),
-        "tags": sorted(re.findall(r"[\w+:.-]+", package.get("Tag", ""))),
+        # Of texts of several lines, the first.
+        "description": package.get("Description", "").partition("\n")[0],
+        "depends": sorted({first["name"] for first, *_ in package.relations["depends"] or ()}),
+        "tags": sorted(re.findall(r"[\w+:.-]+", package.get("Tag", "").partition("\n")[0])),
         "installed_kib": int(package.get("Installed-Size", 0)),
         "download_bytes": int(package.get("Size", 0)),
     }
@@ -46,7 +39,7 @@ def document(package: dict[str, str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    stanzas = (fields(stanza) for stanza in dump().split("\n\n"))
+    stanzas = Packages.iter_paragraphs(dump(), use_apt_pkg=False)
     chosen = {
         s["Package"]: document(s)
         for s in stanzas
