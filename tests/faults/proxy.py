@@ -29,10 +29,9 @@ class Proxy:
             flood: what begins an answer that is longer than any
         """
         self._target = target
-        self._flood = flood
+        self.flood = flood
         self._marker = b""
         self._act: Act | None = None
-        self._times = 0
         self.seen = 0
         """Requests with the marker that came."""
         self.delivered = 0
@@ -53,9 +52,9 @@ class Proxy:
         self._thread.join(20)
         self._loop.close()
 
-    def arm(self, act: Act | None, marker: bytes, times: int = 1) -> None:
-        """Lets the next `times` requests that hold the marker go wrong; those after them go through."""
-        self._marker, self._act, self._times = marker, act, times
+    def arm(self, act: Act | None, marker: bytes) -> None:
+        """Lets the next request that holds the marker go wrong; those after it go through."""
+        self._marker, self._act = marker, act
         self.seen = self.delivered = 0
 
     def _run(self) -> None:
@@ -88,14 +87,8 @@ class Proxy:
         if not self._marker or self._marker not in data:
             return False, None
         self.seen += 1
-        if self._times == 0:
-            return True, None
-        self._times -= 1
-        return True, self._act
-
-    def junk(self) -> bytes:
-        """The beginning of a flood."""
-        return self._flood
+        act, self._act = self._act, None
+        return True, act
 
 
 class _Connection:
@@ -155,7 +148,7 @@ class _Connection:
                 case "corrupt":
                     self._writer.write(bytes(byte ^ 0xA5 for byte in data))
                 case "flood":
-                    self._writer.write(self._proxy.junk())
+                    self._writer.write(self._proxy.flood)
                     for _ in range(FLOOD // 65_536):
                         self._writer.write(b"x" * 65_536)
                         await self._writer.drain()
