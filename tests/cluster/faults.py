@@ -68,14 +68,9 @@ def reason(*words: str) -> Sign:
     return lambda scene, pod: away(scene, pod) and bool(pod.reasons(SIDECAR) & set(words))
 
 
-def restarted(times: int = 1, *, exit_codes: tuple[int, ...] = ()) -> Sign:
-    """The sidecar was started again, having ended with one of these codes."""
-
-    def shows(scene: Scene, pod: Pod) -> bool:
-        ended = not exit_codes or bool(pod.exit_codes(SIDECAR) & set(exit_codes))
-        return pod.restarts(SIDECAR) >= times and ended
-
-    return shows
+def restarted(exit_code: int) -> Sign:
+    """The sidecar was started again, having ended with this code."""
+    return lambda scene, pod: pod.restarts(SIDECAR) > 0 and exit_code in pod.exit_codes(SIDECAR)
 
 
 def answers_nobody(scene: Scene, pod: Pod) -> bool:
@@ -184,12 +179,12 @@ def extra(**variables: str) -> list[dict[str, str]]:
 
 FAULTS = (
     # Those that strike a sidecar that is well; they share a pod.
-    Fault("killed", strike=kill, shows=restarted(exit_codes=(137,)), recovers=True, port=""),
+    Fault("killed", strike=kill, shows=restarted(137), recovers=True, port=""),
     Fault("stopped", strike=stop, shows=answers_nobody, heal=proceed, recovers=True, port="open"),
     Fault(
         "port_taken",
         strike=steal_the_port,
-        shows=restarted(exit_codes=(2,)),
+        shows=restarted(2),
         heal=free_the_port,
         recovers=True,
         port="",
@@ -199,7 +194,7 @@ FAULTS = (
         "hung_event_loop",
         values=sick(MCP_WATCHDOG_SECONDS="10"),
         strike=hang,
-        shows=restarted(exit_codes=(1,)),
+        shows=restarted(1),
         recovers=True,
         port="",
     ),

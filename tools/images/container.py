@@ -81,10 +81,8 @@ def python(
 class Container(Process):
     """An image's process."""
 
-    def __init__(
-        self, name: str, image: Image, root: Path, env: Mapping[str, str], log: Path, arguments: list[str] | None = None
-    ) -> None:
-        command, environment = command_line(image, root, env, arguments)
+    def __init__(self, name: str, image: Image, root: Path, env: Mapping[str, str], log: Path) -> None:
+        command, environment = command_line(image, root, env)
         # bubblewrap itself is found on the PATH of this process.
         program = shutil.which(command[0]) or command[0]
         super().__init__(name, [program, *command[1:]], log, environment)

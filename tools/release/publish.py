@@ -3,7 +3,6 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,9 +69,7 @@ def _chart_content(registry: Registry, version: str) -> str | None:
     return str(layer["digest"])
 
 
-def publish(
-    artifacts: Path, registry: Registry, sources: Sources, tags: list[str], tell: Callable[[str], None] = print
-) -> Published:
+def publish(artifacts: Path, registry: Registry, sources: Sources, tags: list[str]) -> Published:
     """Pushes images, SBOMs, provenance and chart, then the tags.
 
     Args:
@@ -80,7 +77,6 @@ def publish(
         registry: where to
         sources: what the artifacts were built from
         tags: of the images; the chart has its version
-        tell: is given a line for each thing
 
     Raises:
         ReleaseError: the registry has another thing under a tag of this version, or does not take ours.
@@ -94,7 +90,7 @@ def publish(
         nonlocal pushed
         new = registry.push(layout, name, digest)
         pushed += new
-        tell(f"{'pushed' if new else 'is there'}  {registry.name}/{name}@{digest}  {what}")
+        print(f"{'pushed' if new else 'is there'}  {registry.name}/{name}@{digest}  {what}")
 
     with tempfile.TemporaryDirectory(prefix="release.") as temporary:
 
@@ -133,7 +129,7 @@ def publish(
         chart = registry.digest(f"{name}:{sources.version}")
         if chart is None:
             raise ReleaseError(f"{registry.name}/{name} lacks {sources.version} right after it was pushed")
-        tell(f"chart     {registry.name}/{name}:{sources.version}@{chart}")
+        print(f"chart     {registry.name}/{name}:{sources.version}@{chart}")
         digests[name] = chart
         files[package_name] = package
         subject = oci.Descriptor(oci.MANIFEST, chart, len(registry.manifest(f"{name}@{chart}")))
@@ -151,7 +147,7 @@ def publish(
         for tag in tags:
             new = registry.tag(name, digests[name], tag)
             pushed += new
-            tell(f"{'tagged' if new else 'is there'}  {registry.name}/{name}:{tag}")
+            print(f"{'tagged' if new else 'is there'}  {registry.name}/{name}:{tag}")
     return Published(digests, files, pushed)
 
 
