@@ -3,7 +3,11 @@
 import re
 from pathlib import Path
 
+from servers.common.http.auth_settings import AuthSettings
 from servers.common.observability.metrics import Metrics
+from servers.common.settings import CommonSettings, Environment
+from servers.elasticsearch.server import SIDECAR as ELASTICSEARCH
+from servers.redis.server import SIDECAR as REDIS
 from tests.faults.cases import table
 
 DOCS = Path("docs")
@@ -25,3 +29,13 @@ def test_every_metric_is_documented_with_its_labels() -> None:
     section = (DOCS / "operations.md").read_text().partition("\n## Metrics\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(mcp_\w+)(?:\{([\w,]+)\})?` \|", section, re.MULTILINE)
     assert {name: sorted(labels.split(",")) if labels else [] for name, labels in rows} == served
+
+
+def test_every_setting_is_documented() -> None:
+    env = Environment({})
+    for read in (CommonSettings.read, AuthSettings.read, REDIS.settings, ELASTICSEARCH.settings):
+        read(env)
+    section = (DOCS / "operations.md").read_text().partition("\n## Settings\n")[2].partition("\n## ")[0]
+    names = {name for name, _, _ in env.described}
+    assert len(names) > 60
+    assert names <= set(re.findall(r"`([A-Z_]+)`", section))

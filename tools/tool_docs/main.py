@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from servers.common.http.auth_settings import AuthSettings
 from servers.common.protocol.tools import Tool, size
 from servers.common.server import Sidecar
-from servers.common.settings import CommonSettings, Environment
+from servers.common.settings import Environment
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -55,14 +54,11 @@ def page(sidecar: Sidecar[Any, Any]) -> Iterator[str]:
     yield from ("", "## Settings", "", "Environment variables. Sizes are bytes, times seconds.", "")
     env = Environment({})
     sidecar.settings(env)
-    own = list(env.described)
-    CommonSettings.read(env)
-    AuthSettings.read(env)
-    described = own + [row for row in env.described if row not in own]
     yield from table(
         ("variable", "default", "meaning"),
-        [(f"`{name}`", f"`{default}`" if default else "", meaning) for name, default, meaning in described],
+        [(f"`{name}`", f"`{default}`" if default else "", meaning) for name, default, meaning in env.described],
     )
+    yield from ("", "[Operations](operations.md#settings) has the settings of every server.")
 
 
 def _tool(tool: Tool) -> Iterator[str]:
