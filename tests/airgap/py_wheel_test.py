@@ -24,7 +24,6 @@ FILES = {
 SPEC = {
     "name": "a_wheel",
     "version": "1.2",
-    "tag": "py3-none-any",
     "files": {"pkg/one.py": "one.py", "pkg/__init__.py": "init.py"},
     "metadata": [
         "Metadata-Version: 2.1",
@@ -37,7 +36,6 @@ SPEC = {
         "Classifier: Topic :: Database",
         "Requires-Python: >=3.11",
     ],
-    "requires": [],
     "requires_file": "requires.txt",
     "description": "README.md",
     "entry_points": "[console_scripts]\na = pkg.one:main\nb = pkg.one:main\n\n[other.group]\nx = pkg:x",

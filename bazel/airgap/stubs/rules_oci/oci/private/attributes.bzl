@@ -5,15 +5,15 @@ _COMMON = ["compatible_with", "deprecation", "exec_compatible_with", "tags", "ta
 _HERE = {
     "oci_image": ["architecture", "created", "os", "tars", "user", "variant", "workdir"],
     "oci_image_index": ["images"],
-    "oci_load": ["format", "image", "loader"],
-    "oci_push": ["image", "repository", "repository_file"],
+    "oci_load": ["image", "loader"],
+    "oci_push": ["image"],
 }
 
 _UPSTREAM = {
     "oci_image": ["base", "resource_set"],
     "oci_image_index": ["platforms"],
-    "oci_load": [],
-    "oci_push": [],
+    "oci_load": ["format"],
+    "oci_push": ["repository", "repository_file"],
 }
 
 def checked(rule, kwargs):

@@ -11,9 +11,7 @@ if command -v crane >/dev/null; then crane=(crane)
 elif [[ -n ${BAZELW_ENTER:-} ]]; then crane=("$BAZELW_ENTER" crane)
 else echo "push: crane is not on PATH: install it, or start this with ./bazelw run" >&2; exit 1; fi
 
-repository='{{repository}}' repository_file='{{repository_file}}' tags_file='{{tags}}'
-if [[ -n $repository_file ]]; then repository=$(tr -d '\n' <"$runfiles/$repository_file"); fi
-tags=() flags=() arguments=()
+repository='' tags=() flags=() arguments=()
 while [[ $# -gt 0 ]]; do
   case $1 in
     --allow-nondistributable-artifacts | --insecure | -v | --verbose) flags+=("$1"); shift ;;
@@ -30,7 +28,7 @@ done
 image=$(readlink -f "$runfiles/{{image}}")
 digest=$(grep -o 'sha256:[0-9a-f]*' "$image/index.json" | head -n 1)
 "${crane[@]}" push ${flags[@]+"${flags[@]}"} "$image" "$repository@$digest" ${arguments[@]+"${arguments[@]}"}
-if [[ -n $tags_file ]]; then mapfile -t -O "${#tags[@]}" tags < <(tr ' ' '\n' <"$runfiles/$tags_file"); fi
+mapfile -t -O "${#tags[@]}" tags < <(tr ' ' '\n' <"$runfiles/{{tags}}")
 for tag in ${tags[@]+"${tags[@]}"}; do
   [[ -z $tag ]] || "${crane[@]}" tag ${flags[@]+"${flags[@]}"} "$repository@$digest" "$tag"
 done

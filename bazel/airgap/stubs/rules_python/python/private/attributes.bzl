@@ -7,7 +7,7 @@ _ATTRIBUTES = {
     "py_binary": _EXECUTABLE,
     "py_library": _COMMON,
     "py_test": _EXECUTABLE + ["env_inherit", "flaky", "local", "shard_count", "size", "timeout"],
-    "py_wheel": ["author", "classifiers", "compatible_with", "deps", "deprecation", "description_file", "distribution", "entry_points", "extra_distinfo_files", "homepage", "license", "project_urls", "python_requires", "python_tag", "requires", "requires_file", "summary", "tags", "target_compatible_with", "testonly", "version", "visibility"],
+    "py_wheel": ["author", "classifiers", "compatible_with", "deps", "deprecation", "description_file", "distribution", "entry_points", "extra_distinfo_files", "license", "project_urls", "python_requires", "requires_file", "summary", "tags", "target_compatible_with", "testonly", "version", "visibility"],
 }
 
 def checked(rule, kwargs):

@@ -8,7 +8,7 @@ def _short_path(file):
 def _metadata(ctx):
     """Upstream's lines, in upstream's order."""
     lines = ["Metadata-Version: 2.1", "Name: " + ctx.attr.distribution]
-    for field, value in (("Author", ctx.attr.author), ("Home-page", ctx.attr.homepage), ("License", ctx.attr.license)):
+    for field, value in (("Author", ctx.attr.author), ("License", ctx.attr.license)):
         if value:
             lines.append("%s: %s" % (field, value))
     if ctx.file.description_file:
@@ -24,7 +24,7 @@ def _metadata(ctx):
 
 def _py_wheel_impl(ctx):
     name = ctx.attr.distribution.lower().replace("-", "_").replace(".", "_")
-    wheel = ctx.actions.declare_file("%s-%s-%s-none-any.whl" % (name, ctx.attr.version, ctx.attr.python_tag))
+    wheel = ctx.actions.declare_file("%s-%s-py3-none-any.whl" % (name, ctx.attr.version))
     spec = ctx.actions.declare_file(ctx.label.name + ".wheel.json")
     distinfo = {}
     for target, path in ctx.attr.extra_distinfo_files.items():
@@ -41,9 +41,7 @@ def _py_wheel_impl(ctx):
         "files": dict([_short_path(file).split(";") for file in ctx.files.deps]),
         "metadata": _metadata(ctx),
         "name": name,
-        "requires": ctx.attr.requires,
         "requires_file": ctx.file.requires_file.path if ctx.file.requires_file else None,
-        "tag": ctx.attr.python_tag + "-none-any",
         "version": ctx.attr.version,
     }))
     optional = [file for file in (ctx.file.description_file, ctx.file.requires_file) if file]
@@ -67,12 +65,9 @@ py_wheel = rule(
         "distribution": attr.string(mandatory = True),
         "entry_points": attr.string_list_dict(),
         "extra_distinfo_files": attr.label_keyed_string_dict(allow_files = True),
-        "homepage": attr.string(),
         "license": attr.string(),
         "project_urls": attr.string_dict(),
         "python_requires": attr.string(),
-        "python_tag": attr.string(default = "py3"),
-        "requires": attr.string_list(),
         "requires_file": attr.label(allow_single_file = True),
         "summary": attr.string(),
         "version": attr.string(mandatory = True),

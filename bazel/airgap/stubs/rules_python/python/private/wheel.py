@@ -1,11 +1,10 @@
 """Writes a pure Python wheel, byte for byte as the wheelmaker of rules_python 2.3.2 does: wheel.py SPEC.json OUTPUT
 
 SPEC has
-    name, version, tag   of the wheel, normalised as its file name needs them
+    name, version        of the wheel, normalised as its file name needs them
     files                {path in the wheel: file}
     metadata             lines of METADATA above Requires-Dist
-    requires             requirements, as they shall stand in METADATA
-    requires_file        a file with further ones, a line each; None for none
+    requires_file        a file with requirements, a line each; None for none
     description          file with the long description; None for none
     entry_points         text of entry_points.txt; None for none
     distinfo             {path in .dist-info: file}
@@ -82,10 +81,10 @@ def write(spec: dict[str, Any], output: str) -> None:
     with Archive(output) as archive:
         for path, file in sorted(spec["files"].items()):
             archive.add_file(path, Path(file).read_bytes())
-        kind = "Wheel-Version: 1.0\nGenerator: bazel-wheelmaker 1.0\nRoot-Is-Purelib: true\n"
-        archive.add_text(f"{info}/WHEEL", f"{kind}Tag: {spec['tag']}\n")
-        required = [*spec["requires"], *requirements(spec["requires_file"])]
-        lines = [*spec["metadata"], *(f"Requires-Dist: {r}" for r in required), f"Version: {spec['version']}", "", ""]
+        kind = "Wheel-Version: 1.0\nGenerator: bazel-wheelmaker 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        archive.add_text(f"{info}/WHEEL", kind)
+        required = (f"Requires-Dist: {r}" for r in requirements(spec["requires_file"]))
+        lines = [*spec["metadata"], *required, f"Version: {spec['version']}", "", ""]
         description = Path(spec["description"]).read_text("utf-8") if spec["description"] else ""
         archive.add_text(f"{info}/METADATA", "\n".join(lines) + (description or "UNKNOWN") + "\n")
         if spec["entry_points"]:
