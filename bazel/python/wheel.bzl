@@ -5,7 +5,7 @@ load("//bazel:version.bzl", "VERSION")
 
 _HOME = "https://github.com/dox-asdlc/mcp-sidecars"
 
-def mcp_wheel(name, distribution, summary, libraries, wheels, description_file, ours = [], scripts = {}, visibility = ["//visibility:public"]):
+def mcp_wheel(name, distribution, summary, libraries, wheels, description_file, ours = [], scripts = {}):
     """A wheel with the sources of some libraries, as NAME; what it requires, a line each, is NAME_requires.
 
     Each of our packages is in one wheel only: what servers share is in the wheel dox-asdlc-mcp-common. So two servers can
@@ -20,7 +20,6 @@ def mcp_wheel(name, distribution, summary, libraries, wheels, description_file, 
         description_file: Markdown, for an index's page
         ours: distributions of ours that it requires, in the same version
         scripts: program to MODULE:FUNCTION
-        visibility: of the targets
     """
     native.genrule(
         name = name + "_requires",
@@ -32,7 +31,7 @@ def mcp_wheel(name, distribution, summary, libraries, wheels, description_file, 
             "--output $@",
         ] + ["--also %s==%s" % (one, VERSION) for one in ours] + wheels),
         tools = ["//bazel/python:requires"],
-        visibility = visibility,
+        visibility = ["//visibility:public"],
     )
     py_wheel(
         name = name,
@@ -66,6 +65,6 @@ def mcp_wheel(name, distribution, summary, libraries, wheels, description_file, 
         requires_file = ":%s_requires" % name,
         summary = summary,
         version = VERSION,
-        visibility = visibility,
+        visibility = ["//visibility:public"],
         deps = libraries,
     )
