@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import repeat
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
 from servers.common.protocol.tools import ToolError, to_json
+from servers.elasticsearch.client.heap_load import AT_ONCE
+from servers.elasticsearch.policy.expressions import growth, steps
 
 _SCRIPTED = frozenset(
     {"_script", "bucket_selector", "moving_fn", "script", "script_fields", "script_score", "scripted_metric"}
@@ -86,7 +89,7 @@ def refuse_scripts(value: Any, parent: str = "") -> None:
         ):
             raise ToolError(f"{key!r}: templates are not run here: give the query itself")
         if key in _ANALYSIS and parent not in _NAMES:
-            refuse_files(inner)
+            (refuse_files if key in ("analysis", "settings") else check_analyzer)(inner)
         if key == "hdr" and isinstance(inner, dict) and parent in ("percentiles", "percentile_ranks"):
             raise ToolError(
                 "'hdr' takes up to megabytes of Elasticsearch's memory for each bucket, which it does not count: leave it out"
@@ -101,16 +104,32 @@ MOST_FUZZY = 4000
 """Characters that a request looks for with mistakes in them. Elasticsearch takes 0.3 ms for each, and can't be told to stop."""
 
 
+MOST_WORDS = 1000
+"""Words in all texts of query_string and simple_query_string, which takes 1 s for these; 5,000 took ten, 50,000 more than 25."""
+
+LONGEST_TEXT = 20_000
+"""Characters of these."""
+
+MOST_PARENTHESES = 500
+"""Parentheses in these. 20,000 inside of each other end the thread that reads them, and the call is never answered."""
+
+
 def check_lengths(*bodies: Any) -> None:
-    """Check the lengths of what Elasticsearch makes automata of, before a search that could be cancelled begins.
+    """Check the lengths of what Elasticsearch makes automata of, or reads, before a search that could be cancelled begins.
 
     Raises:
         ToolError: one is too long.
     """
-    fuzzy = 0
+    fuzzy, said = 0, []
     for body in bodies:
         for key, inner in entries(body):
-            if key in ("include", "exclude") and isinstance(inner, str) and len(inner) > LONGEST_EXPRESSION:
+            if key in ("query_string", "simple_query_string") and isinstance(inner, dict):
+                said.append(str(inner.get("query", "")))
+            if (
+                key in ("exclude", "include", "pattern", "regex")
+                and isinstance(inner, str)
+                and len(inner) > LONGEST_EXPRESSION
+            ):
                 raise ToolError(
                     f"{key!r} has {len(inner)} characters: a regular expression may have {LONGEST_EXPRESSION}"
                 )
@@ -120,6 +139,16 @@ def check_lengths(*bodies: Any) -> None:
                 fuzzy += len(inner)
             elif isinstance(inner, dict) and "fuzziness" in inner:
                 fuzzy += _characters(inner.get("query"))
+    texts = " ".join(said)
+    for name, many, most in (
+        ("characters", len(texts), LONGEST_TEXT),
+        ("words", len(re.findall(r'[^\s"()+|]+', texts)), MOST_WORDS),
+        ("parentheses", texts.count("("), MOST_PARENTHESES),
+    ):
+        if many > most:
+            raise ToolError(
+                f"the texts of query_string and the like have {many} {name}: {most} may be; a terms query takes many values"
+            )
     if fuzzy > MOST_FUZZY:
         raise ToolError(f"{fuzzy} characters are looked for with mistakes in them (~, fuzziness): {MOST_FUZZY} may be")
 
@@ -173,30 +202,121 @@ _PROCESSORS = frozenset(
 """Processors of ingest pipelines that change nothing but the document."""
 
 
-_REPEATED = re.compile(r"\)[*+{]")
-"""A group that is repeated, in an expression. Java matches these by backtracking and recursion: before 8.14 a long text ended the
-node (https://github.com/elastic/elasticsearch/pull/106851), and a text that nearly matches may keep it busy for ever."""
+_EXPRESSIONS = frozenset({"field_split", "keywords_pattern", "pattern", "patterns", "separator", "value_split"})
+"""Options of processors and analyzers that are expressions of Java's."""
 
-_EXPRESSIONS = frozenset({"field_split", "pattern", "patterns", "separator", "value_split"})
-"""Options of processors and analyzers that are such expressions."""
+MOST_STEPS = 3 * 10**8
+"""Steps of expressions in the texts of a request: seconds. x*x*y took 36 s for 2,000 characters, x*y 29 s for 50,000."""
+
+MOST_GROWTH = 100
+"""How many times as long a text may get in a pipeline or an analyzer. Four replacements by 1,000 characters each ended a node."""
+
+MOST_GRAM = 50
+"""Characters of an n-gram, of which there is one for every character of a text."""
+
+MOST_SHINGLE = 10
+"""Words of a shingle, likewise."""
 
 
-def refuse_repeated(options: Any) -> None:
-    """Raise ToolError for a regular expression that could end or hang Elasticsearch."""
+def check_expressions(options: Any, texts: Any = None, grown: int = 1) -> None:
+    """Check the regular expressions of processors or analyzers.
+
+    Args:
+        options: what has them
+        texts: what they work on, as far as it is known
+        grown: how many times as long it may get meanwhile
+
+    Raises:
+        ToolError: they could end or hang Elasticsearch.
+    """
+    lengths = [_characters(text) * grown for text in (texts if isinstance(texts, list) else [texts])]
+    total = 0
     for key, inner in entries(options):
-        texts = inner if isinstance(inner, list) else [inner]
-        if key in _EXPRESSIONS and any(isinstance(text, str) and _REPEATED.search(text) for text in texts):
-            raise ToolError(
-                f"{key!r} repeats a group (...)*, which could keep Elasticsearch busy for ever: leave that out"
+        if key.rpartition(".")[2] in _EXPRESSIONS:
+            total += sum(
+                steps(text, lengths)
+                for text in (inner if isinstance(inner, list) else [inner])
+                if isinstance(text, str)
             )
+    if total > MOST_STEPS:
+        raise ToolError(
+            "the expressions could keep Elasticsearch busy for minutes with texts of this length, whose square or cube they "
+            "take: give shorter texts, or expressions without * and +"
+        )
 
 
-def check_pipeline(pipeline: Any, *, stored: bool = False) -> None:
+def growth_of(part: Any) -> int:
+    """Return how many times as long a text may get in a processor, or a part of an analyzer.
+
+    Raises:
+        ToolError: it makes terms that are too long.
+    """
+    if not isinstance(part, dict):
+        return 2 if str(part).lower() in ("edge_ngram", "ngram", "shingle") else 1
+    for name, most in (("max_gram", MOST_GRAM), ("max_shingle_size", MOST_SHINGLE)):
+        if number(part.get(name)) > most:
+            raise ToolError(f"{name} is at most {most}: longer ones fill Elasticsearch's memory and disk")
+    grown = 1
+    if "max_gram" in part or "max_shingle_size" in part:
+        longest = max(number(part.get("max_gram")), number(part.get("max_shingle_size")))
+        grown = int(longest - max(number(part.get("min_gram")), number(part.get("min_shingle_size")), 1)) + 1
+    if isinstance(part.get("replacement"), str):
+        grown *= growth(str(part.get("pattern", "")), part["replacement"])
+    if isinstance(mappings := part.get("mappings"), list):
+        grown *= max((len(str(mapping)) for mapping in mappings), default=1)
+    return max(grown, 1)
+
+
+def check_growth(factors: Iterable[int]) -> int:
+    """Return how many times as long a text may get in several parts of a pipeline or analyzer, one after the other.
+
+    Raises:
+        ToolError: it gets too long.
+    """
+    grown = prod(factors)
+    if grown > MOST_GROWTH:
+        raise ToolError(
+            f"a text could get {grown} times as long here by one replacement after the other (or n-grams, or copies): "
+            f"{MOST_GROWTH} times may be; replace by less, or have fewer of them"
+        )
+    return grown
+
+
+def check_analyzer(body: Any, texts: Any = None) -> None:
+    """Check an analyzer that is given with a request.
+
+    Args:
+        body: what has a tokenizer, and filters
+        texts: what it works on, as far as it is known
+
+    Raises:
+        ToolError: it would read a file, or could end or hang Elasticsearch.
+    """
+    refuse_files(body)
+    parts = [
+        part
+        for key, inner in entries({"": body})
+        for part in (inner if isinstance(inner, list) else [inner])
+        if key != "type"
+    ]
+    check_expressions(body, texts, check_growth(map(growth_of, parts)))
+
+
+def number(value: Any) -> float:
+    """Return a number as Elasticsearch takes it, which may be a text; 0 for what is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return 0
+
+
+def check_pipeline(pipeline: Any, *, stored: bool = False, docs: Any = None) -> None:
     """Check that a pipeline has only known processors, without conditions, templates and files.
 
     Args:
         pipeline: its definition
         stored: it will work on documents that are written, so none may go elsewhere for what is in it
+        docs: documents that it works on at once
 
     Raises:
         ToolError: it has another, or is none.
@@ -208,16 +328,39 @@ def check_pipeline(pipeline: Any, *, stored: bool = False) -> None:
     ):
         raise ToolError(f"{unknown[0][:100]!r} is no part of a pipeline that is known here")
     _check_processors([pipeline.get("processors", []), pipeline.get("on_failure", [])], stored)
+    # Grok and dissect have no expressions of Java's, or a timer watches them.
+    parts = [
+        (kind, {name: part for name, part in inner.items() if name not in ("on_failure", "processor")})
+        for kind, inner in entries(pipeline)
+        if kind in _PROCESSORS - {"dissect", "grok"} and isinstance(inner, dict)
+    ]
+    copied = [str(part["copy_from"]) for _, part in parts if "copy_from" in part]
+    grown = check_growth(
+        1 + len(str(part.get("separator")))
+        if kind == "join"
+        else 2
+        if any(f"{part.get('field')}.".startswith(f"{source}.") for source in copied)
+        else growth_of(part)
+        for kind, part in parts
+    )
+    check_expressions([part for _, part in parts], docs, grown)
+    if isinstance(docs, list):
+        # An answer may show each document after each processor.
+        held = (len(to_json(docs)) + len(to_json(pipeline)) * len(docs)) * grown * max(len(parts), 1)
+        if held > AT_ONCE:
+            raise ToolError(
+                f"the documents could take {held // 2**20} MiB on their way: give fewer, or fewer processors"
+            )
 
 
 _IDENTITY = re.compile(r"(?<![\w.-])_(?:index|id|routing|source\.)|%\{[*&]")
 """What says where a document goes, or lets what is in it say so, in an option of a processor."""
 
 
-def _check_processors(value: Any, stored: bool) -> None:
+def _check_processors(value: Any, stored: bool, within: bool = False) -> None:
     if isinstance(value, list):
         for item in value:
-            _check_processors(item, stored)
+            _check_processors(item, stored, within)
         return
     if not isinstance(value, dict) or len(value) != 1:
         raise ToolError("a processor is an object with one key, its type")
@@ -226,15 +369,15 @@ def _check_processors(value: Any, stored: bool) -> None:
         raise ToolError(f"processor {kind[:100]!r} is refused: known are {', '.join(sorted(_PROCESSORS))}")
     if stored and (options.get("add_to_root") or (kind in ("json", "kv") and not options.get("target_field"))):
         raise ToolError(f"{kind} needs a target_field here: what a document holds could send it elsewhere")
-    if kind not in ("dissect", "grok"):  # those are no expressions of Java's, or watched by a timer
-        refuse_repeated({key: inner for key, inner in options.items() if key not in ("processor", "on_failure")})
+    if kind == "foreach" and within and not str(options.get("field")).startswith("_ingest._value"):
+        raise ToolError("a foreach inside of another goes through _ingest._value.…, not through a whole list each time")
     for key, inner in options.items():
         if key == "if":
             raise ToolError("'if' is a script, and scripts are not allowed here: leave it out")
         if key.endswith("_file"):
             raise ToolError(f"{key[:100]!r} would read a file of Elasticsearch's node")
         if key in ("processor", "on_failure"):
-            _check_processors(inner, stored)
+            _check_processors(inner, stored, within or kind == "foreach")
         elif stored and _IDENTITY.search(f"{key} {to_json(inner)}"):
             raise ToolError(f"{key[:100]!r} names _index, _id or _routing: the document would go elsewhere")
         elif "{{" in to_json(inner):
@@ -307,7 +450,7 @@ def combined(
     if sum(len(value) for value in (where or {}).values() if isinstance(value, list)) > MOST_VALUES:
         raise ToolError(f"where takes {MOST_VALUES} values at the most: use a terms query for more")
     must = [query] if query else []
-    check_lengths({"query": text})
+    check_lengths({"simple_query_string": {"query": text or ""}})
     if text is not None:
         must.append({"simple_query_string": {"query": text, "default_operator": "and", "lenient": True}})
     clauses: dict[str, list[Any]] = {"must": must}

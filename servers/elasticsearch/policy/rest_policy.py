@@ -15,7 +15,7 @@ from typing import Any
 
 from servers.common.protocol.tools import ToolError
 from servers.elasticsearch.client.heap_load import hits
-from servers.elasticsearch.policy.query_bodies import check_pipeline, refuse_files, refuse_repeated
+from servers.elasticsearch.policy.query_bodies import check_analyzer, check_pipeline
 
 _GET = """
     /
@@ -215,12 +215,11 @@ class RestEndpoint:
             told = f"known are {', '.join(known.split())}" if known else "it takes none"
             raise ToolError(f"{unknown[0][:100]!r} in body is refused, because it is not known to be read-only: {told}")
         if pattern == "/_analyze":
-            refuse_files(body)
-            refuse_repeated(body)
+            check_analyzer({key: inner for key, inner in body.items() if key != "text"}, body.get("text"))
         if pattern in ("/_mget", "/_mtermvectors") and hits(pattern, {}, body) > MOST_BY_ID:
             raise ToolError(f"a request reads at most {MOST_BY_ID} documents by id here: es_get reads more of them")
         if "pipeline" in body:
-            check_pipeline(body["pipeline"])
+            check_pipeline(body["pipeline"], docs=body.get("docs"))
 
     def limited(self, params: Mapping[str, Any]) -> RestEndpoint:
         """Return the same request where MCP_INDEX_PATTERNS limits this server: one that names its indices, or is about none.

@@ -10,6 +10,7 @@ from servers.common.protocol.tools import ToolError
 from servers.elasticsearch.policy.query_bodies import (
     MOST_VALUES,
     aggregated,
+    check_analyzer,
     check_lengths,
     check_pipeline,
     combined,
@@ -98,28 +99,42 @@ def test_what_is_refused_says_why(part: Any, reason: str) -> None:
     [
         (lambda n: {"a": {"terms": {"field": "k", "include": "a" * n}}}, 1000),
         (lambda n: [{"a": {"significant_text": {"field": "k", "exclude": "a" * n}}}], 1000),
-        (lambda n: {"simple_query_string": {"query": "a" * (n - 2) + "~2"}}, 4000),
-        (lambda n: {"bool": {"should": [{"query_string": {"query": "a~"}}] * (n // 2)}}, 4000),
-        (lambda n: {"fuzzy": {"k": {"value": "a" * n}}}, 4000),
-        (lambda n: {"fuzzy": {"k": "a" * n}}, 4000),
-        (lambda n: {"match": {"k": {"query": "a" * n, "fuzziness": 2}}}, 4000),
-        (lambda n: {"multi_match": {"query": "a" * n, "fuzziness": "AUTO"}}, 4000),
-        (lambda n: {"suggest": {"s": {"text": "a" * (n - 1), "term": {"field": "t"}}}}, 4000),
+        (lambda n: {"intervals": {"t": {"regexp": {"pattern": "a" * n}}}}, 1000),
+        (lambda n: {"query_string": {"query": "a" * n}}, 20_000),
+        (lambda n: {"bool": {"must": [{"query_string": {"query": "a" * (n // 2)}}] * 2}}, 19_999),
     ],
 )
 def test_what_automata_are_made_of_is_short(part: Any, most: int) -> None:
-    check_lengths(part(most), {"match": {"k": "a" * 100_000}}, {"terms": {"include": ["a" * 100_000]}})
+    check_lengths(part(most), {"match": {"k": {"query": "a " * 100_000}}}, {"terms": {"include": ["a" * 100_000]}})
     with pytest.raises(ToolError, match="characters"):
         check_lengths(part(most + 2))
 
 
 def test_a_text_with_mistakes_is_short() -> None:
-    combined("fox " * 10_000, None, None)
+    combined("a" * 20_000, None, None)
     with pytest.raises(ToolError, match="looked for with mistakes"):
         combined("a" * 4000 + "~2", None, None)
 
 
+@pytest.mark.parametrize(("text", "most"), [("a|", 1000), ("a -b ", 500), ("(a)", 500), ("(", 500), ('"a b"', 500)])
+def test_a_text_has_few_words_and_parentheses(text: str, most: int) -> None:
+    combined(text * most, None, None)
+    with pytest.raises(ToolError, match=r"have (1001|1002|501) (words|parentheses)"):
+        combined(text * (most + 1), None, None)
+
+
 SET: dict[str, Any] = {"field": "a", "value": "b"}
+
+
+def gsub(pattern: str, replacement: str = "") -> dict[str, Any]:
+    return {"gsub": {"field": "a", "pattern": pattern, "replacement": replacement}}
+
+
+def each(field: str, processor: dict[str, Any]) -> dict[str, Any]:
+    return {"foreach": {"field": field, "processor": processor}}
+
+
+COPY = {"set": {"field": "a.b", "copy_from": "a"}}
 
 
 @pytest.mark.parametrize(
@@ -160,7 +175,23 @@ SET: dict[str, Any] = {"field": "a", "value": "b"}
         ({"processors": [{"gsub": {"field": "a", "pattern": "(a|b)+c", "replacement": ""}}]}, "repeats a group", "repeats"),
         ({"processors": [{"kv": {"field": "a", "target_field": "b", "value_split": "(=){2}"}}]}, "repeats a group", "repeats"),
         ({"processors": [{"gsub": {"field": "a", "pattern": "(a|b) +", "replacement": ""}}]}, "", ""),
-        ({"processors": [{"grok": {"field": "a", "patterns": ["(a|b)+c"]}}]}, "", ""),
+        ({"processors": [{"grok": {"field": "a", "patterns": ["(a|b)+c", "a*b*c*d*"]}}]}, "", ""),
+        ({"processors": [{"dissect": {"field": "a", "pattern": "%{a}****"}}]}, "", ""),
+        ({"processors": [gsub("x*x*y"), gsub("x+x{2,}")]}, "", ""),
+        ({"processors": [gsub("x*x*x*y")]}, "has 3 of", "has 3 of"),
+        ({"processors": [{"split": {"field": "a", "separator": "x+x*?x{2,}"}}]}, "has 3 of", "has 3 of"),
+        ({"processors": [{"set": SET | {"on_failure": [gsub("x*x*x*y")]}}]}, "has 3 of", "has 3 of"),
+        ({"processors": [{"foreach": {"field": "a", "processor": gsub("x*x*x*y")}}]}, "has 3 of", "has 3 of"),
+        ({"processors": [gsub("a", "b" * 100)]}, "", ""),
+        ({"processors": [gsub("a", "b" * 101)]}, "could get 101 times as long", "101 times"),
+        ({"processors": [gsub("a", "b" * 10), each("a", gsub("a", "b" * 11))]}, "110 times", "110"),
+        ({"processors": [{"join": {"field": "a", "separator": "," * 99}}]}, "", ""),
+        ({"processors": [{"join": {"field": "a", "separator": "," * 100}}]}, "101 times", "101 times"),
+        ({"processors": [{"set": {"field": "a", "copy_from": "b.a"}}] * 20}, "", ""),
+        ({"processors": [COPY] * 6}, "", ""),
+        ({"processors": [COPY] * 7}, "128 times", "128 times"),
+        ({"processors": [each("a", each("_ingest._value.b", {"set": SET}))]}, "", ""),
+        ({"processors": [each("a", each("a", {"set": SET}))]}, "a foreach inside of another", "inside of another"),
     ],
 )  # fmt: skip
 def test_pipelines(pipeline: Any, refused: str, refused_where_stored: str) -> None:
@@ -171,6 +202,61 @@ def test_pipelines(pipeline: Any, refused: str, refused_where_stored: str) -> No
             continue
         with pytest.raises(ToolError, match=reason):
             check_pipeline(pipeline, stored=stored)
+
+
+def test_expressions_take_the_square_or_the_cube_of_what_they_are_for() -> None:
+    for pattern, most in (("x", 1_000_000), ("x++y", 1_000_000), ("x*y", 17_320), ("x*x*y", 669)):
+        for docs in ([{"a": "x" * most}], [{"a": ["x" * (most // 2), "x" * (most - most // 2)]}]):
+            check_pipeline({"processors": [gsub(pattern)]}, docs=docs)
+        if most < 1_000_000:
+            for wrong in ([{"a": "x" * (most + 1)}], [{"a": "x" * most}, {"a": "x" * 200}]):
+                with pytest.raises(ToolError, match="give shorter texts"):
+                    check_pipeline({"processors": [gsub(pattern)]}, docs=wrong)
+    with pytest.raises(ToolError, match="give shorter texts"):
+        check_pipeline({"processors": [gsub("a", "xx"), gsub("x*y")]}, docs=[{"a": "a" * 9000}])
+
+
+def test_what_a_pipeline_makes_of_documents_fits_into_a_heap() -> None:
+    long: dict[str, Any] = {"processors": [{"set": {"field": "z", "value": "x" * 20_000}}]}
+    check_pipeline(long, docs=[{"_source": {}}] * 3000)
+    check_pipeline({"processors": [gsub("a", "b" * 60)]}, docs=[{"a": "a" * 1_000_000}])
+    for pipeline, docs in (
+        (long, [{"_source": {}}] * 3400),
+        ({"processors": [gsub("a", "b" * 70)]}, [{"a": "a" * 1_000_000}]),
+        ({"processors": [{"set": SET}] * 70}, [{"a": "a" * 1_000_000}]),
+    ):
+        with pytest.raises(ToolError, match=r"could take \d+ MiB on their way"):
+            check_pipeline(pipeline, docs=docs)
+
+
+@pytest.mark.parametrize(
+    ("analyzer", "reason"),
+    [
+        ({"tokenizer": {"type": "pattern", "pattern": "a*a*b"}, "filter": ["lowercase"]}, ""),
+        ({"tokenizer": {"type": "pattern", "pattern": "a*a*a*b"}}, "has 3 of"),
+        ({"filter": [{"type": "pattern_capture", "patterns": ["a", "a*a*a*b"]}]}, "has 3 of"),
+        ({"filter": [{"type": "keyword_marker", "keywords_pattern": "a*a*a*b"}]}, "has 3 of"),
+        ({"filter": [{"type": "edge_ngram", "min_gram": 1, "max_gram": 50}]}, ""),
+        ({"tokenizer": {"type": "ngram", "min_gram": 51, "max_gram": "51"}}, "max_gram is at most 50"),
+        ({"filter": [{"type": "shingle", "max_shingle_size": 10}]}, ""),
+        ({"filter": [{"type": "shingle", "max_shingle_size": 11}]}, "max_shingle_size is at most 10"),
+        ({"filter": ["ngram"] * 6}, ""),
+        ({"filter": ["ngram"] * 7}, "128 times"),
+        ({"filter": [{"type": "ngram", "min_gram": 5, "max_gram": 14}] * 2}, ""),
+        ({"filter": [{"type": "ngram", "min_gram": 5, "max_gram": 15}] * 2}, "121 times"),
+        ({"char_filter": [{"type": "mapping", "mappings": ["a => " + "b" * 95]}]}, ""),
+        ({"char_filter": [{"type": "mapping", "mappings": ["a => " + "b" * 96]}]}, "101 times"),
+        ({"char_filter": [{"type": "pattern_replace", "pattern": "a", "replacement": "b" * 11}] * 2}, "121 times"),
+        ({"tokenizer": {"type": "icu_tokenizer", "rule_files": "x"}}, "would read a file"),
+    ],
+)
+def test_analyzers(analyzer: Any, reason: str) -> None:
+    for part, check in ((analyzer, check_analyzer), ({"categorization_analyzer": analyzer}, refuse_scripts)):
+        if reason:
+            with pytest.raises(ToolError, match=reason):
+                check(part)
+        else:
+            check(part)
 
 
 def test_the_fields_that_a_query_names() -> None:

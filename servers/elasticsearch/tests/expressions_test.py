@@ -1,0 +1,89 @@
+"""What expressions cost, and how much longer replacements make a text."""
+
+from __future__ import annotations
+
+import pytest
+
+from servers.common.protocol.tools import ToolError
+from servers.elasticsearch.policy.expressions import growth, repeats, steps
+
+
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        ("abc", 0),
+        (r"\*\+\{[*+]", 0),
+        (r"[^]*\]*]", 0),
+        (r"\p{L}+[\w.]+", 2),
+        (r"x*?x+?", 2),
+        (r"x*+x++x{2,}+x*", 1),
+        (r"x{3}x{2,}", 1),
+        (r"\c[x*x*", 2),
+        (r"(x)\1", 1),
+        (r"(?<a>x)\k<a>", 1),
+        (r"(?:a|b)?", 0),
+        (r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", 0),
+        ("x{1,1000}", 0),
+        ("x?" * 9, 0),
+        ("(x|x)" * 9, 0),
+        (r"\)*", 1),
+    ],
+)
+def test_parts_that_are_repeated(expression: str, wanted: int) -> None:
+    assert repeats(expression) == wanted
+    assert steps(expression, [10, 20]) == (10 ** (wanted + 1) + 20 ** (wanted + 1) if wanted else 0)
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("x*x*x*", "has 3 of"),
+        (r"(x*)\1\1", "has 3 of"),
+        (r"[a[b]*x*x*x", "has 3 of"),
+        (r"\c[x*x*x*]", "has 3 of"),
+        ("(a|b)*", "repeats a group"),
+        ("(a|b){2}", "repeats a group"),
+        ("x{1,1001}", "ways through"),
+        ("x?" * 10, "ways through"),
+        ("(x|x)" * 10, "ways through"),
+        ("x{0,40}x{0,40}", "ways through"),
+        (r"\Q*\E", "can't read it"),
+        ("(?x)(a) *", "can't read it"),
+        ("(?ix:(a) *)", "can't read it"),
+    ],
+)
+def test_expressions_that_are_refused(expression: str, reason: str) -> None:
+    with pytest.raises(ToolError, match=reason):
+        repeats(expression)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "wanted"),
+    [
+        ("a", "", 1),
+        ("a", "b", 1),
+        ("a", "bcd", 3),
+        ("abc", "defghij", 3),
+        (r"\d{3}-[0-9]+", "1234", 2),
+        ("a*", "b", 2),
+        ("a*?", "b", 2),
+        ("a{0}", "b", 2),
+        ("a{00,5}?", "b", 2),
+        ("^$", "b", 2),
+        (r"\b", "b", 2),
+        ("", "b", 2),
+        ("(a)", "bc", 3),
+        ("a|", "bc", 3),
+        ("[a[b]]", "bc", 3),
+        ("aaaaaaaaaa", "$0$0", 5),
+    ],
+)
+def test_how_long_a_text_can_get(pattern: str, replacement: str, wanted: int) -> None:
+    assert growth(pattern, replacement) == wanted
+
+
+@pytest.mark.parametrize("pattern", ["(?=(.*))", "(?<=(a))", "(?!a)", "(?<!a)"])
+def test_what_looks_ahead_gives_nothing_to_its_replacement(pattern: str) -> None:
+    assert growth(pattern, "b") == 2
+    with pytest.raises(ToolError, match=r"its replacement has a \$"):
+        growth(pattern, "$1")
