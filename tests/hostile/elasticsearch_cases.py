@@ -228,6 +228,8 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         {"wildcard": {"k": "*k" * 400 + "*1"}},
         {"query_string": {"query": "k:/.*k.*k.*k.*1/ OR *1* OR k:*2*"}},
         {"query_string": {"query": "(" * 2000 + "a" + ")" * 2000}},
+        {"query_string": {"query": "(" * 20_000 + "a" + ")" * 20_000}},
+        {"simple_query_string": {"query": "a|" * 50_000}},
         {"fuzzy": {"k": {"value": "k" * 200 + "1", "fuzziness": 2}}},
         {"terms": {"n": list(range(65_000))}},
         {"simple_query_string": {"query": "a" * 30_000 + "~2"}},
@@ -256,12 +258,21 @@ def cases(node: ElasticsearchNode) -> list[Case]:
                 "aggs": {"p": {"percentiles": {"field": "n", "hdr": {"number_of_significant_value_digits": 5}}}},
             }
         },
+        {"a": {**terms, "aggs": {"b": {"max": {"field": "n"}, "meta": {"x": "m" * 50_000}}}}},
+        {"a": {**terms, "aggs": {"b": {"percentiles": {"field": "n", "percents": [n / 50 for n in range(5000)]}}}}},
+        {"a": {"date_histogram": {"field": "d", "fixed_interval": "1d", "format": "'" + "f" * 50_000 + "'"}}},
         {"a": {"filters": {"filters": {str(n): {"term": {"n": n}} for n in range(2000)}}}},
         {"a": {"adjacency_matrix": {"filters": {str(n): {"term": {"n": n}} for n in range(90)}}}},
         {f"a{n}": {"terms": {"field": "k", "size": 1000}} for n in range(50)},
         {"a": {"top_hits": {"size": 100, "_source": True}}},
     ]
     found += [Case("es_search", {"index": "many", "size": 0, "aggs": a}) for a in aggs]
+    phrase = {
+        "field": "text", "gram_size": 1, "max_errors": 12, "confidence": 0, "token_limit": 100,
+        "direct_generator": [{"field": "text", "size": 50, "suggest_mode": "always", "min_word_length": 1, "prefix_length": 0}],
+    }  # fmt: skip
+    misspelled = {"s": {"text": " ".join(f"wrod{n}x{n}" for n in range(12)), "phrase": phrase}}
+    found.append(Case("es_search", {"index": "texts", "size": 0, "more": {"suggest": misspelled}}))
     found += [
         Case("es_search", {"index": "many", "size": 1000}),
         Case("es_search", {"index": "many", "size": 1000, "sort": [{"k": "desc"}, {"n": "asc"}]}),
@@ -408,6 +419,25 @@ def cases(node: ElasticsearchNode) -> list[Case]:
             },
         ),
         ("/_analyze", {"method": "POST", "body": {"text": ["fox"] * 10_000}}),
+        (
+            "/_analyze",
+            {
+                "method": "POST",
+                "body": {"text": "a" * 3000, "tokenizer": {"type": "pattern", "pattern": "a*" * 8 + "b"}},
+            },
+        ),
+        ("/texts/_search", {"params": {"q": "(" * 20_000 + "a" + ")" * 20_000}}),
+        *(
+            (
+                "/_ingest/pipeline/_simulate",
+                {"method": "POST", "body": {"pipeline": {"processors": p}, "docs": [{"_source": d}]}},
+            )
+            for p, d in (
+                ([{"gsub": {"field": "a", "pattern": "a", "replacement": "a" * 1000}}] * 4, {"a": "a" * 1000}),
+                ([{"gsub": {"field": "a", "pattern": "x*" * 8 + "y", "replacement": ""}}], {"a": "x" * 2000}),
+                ([{"gsub": {"field": "a", "pattern": "(x|x)" * 30 + "y", "replacement": ""}}], {"a": "x" * 200}),
+            )
+        ),
         ("/" + "a" * 4000, {}),
         ("/" + "a/" * 2000, {}),
         ("/many/_doc/" + "%" * 1000, {}),

@@ -70,7 +70,7 @@ async def es_explain(
     profile: bool = False,
 ) -> Why:
     """Say whether a query is valid and what it means; ids: why they match or not; profile: what is slow."""
-    await check_bodies(call.backend, query, aggs)
+    await check_bodies(call.backend, query, {"aggs": aggs})
     index = await within(call.backend, index)
     why = await _validated(call, index, query)
     if not why["valid"]:

@@ -36,7 +36,8 @@ async def es_request(
     if wrong := [name for name, value in given.items() if not isinstance(value, str | int | float)]:
         raise ToolError(f"params: {wrong[0][:100]!r} has to be text, a number, true or false; data goes into body")
     found.check_body(method, body)
-    await check_bodies(call.backend, body)
+    told = {"text": given.get("suggest_text"), "term": {"size": given.get("suggest_size")}}
+    await check_bodies(call.backend, body, {"query_string": {"query": given.get("q", "")}, "suggest": told})
     sent = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
     parts = found.parts
     if not call.backend.scope:

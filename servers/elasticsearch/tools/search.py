@@ -131,7 +131,7 @@ async def es_search(
         raise ToolError(
             f'size is at most {MOST_HITS}: go on by the cursor (only of bare ids, source ["_id"], up to 10000)'
         )
-    await check_bodies(call.backend, query, knn, aggs, {"sort": sort}, more)
+    await check_bodies(call.backend, query, knn, {"aggs": aggs, "sort": sort}, more)
     reached = await within(call.backend, index)
     given = query
     query = combined(text, where, query, await nested_paths(call.backend, reached, where or ()))

@@ -1,0 +1,140 @@
+"""What requests may make Elasticsearch try and hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from servers.common.protocol.tools import ToolError
+from servers.elasticsearch.policy.request_costs import check_costs
+
+
+def phrase(**more: Any) -> dict[str, Any]:
+    return {"suggest": {"text": "a b", "s": {"phrase": {"field": "t", **more}}}}
+
+
+def generators(*sizes: Any) -> list[dict[str, Any]]:
+    return [{"field": "t", "size": size} for size in sizes]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "refused", "reason"),
+    [
+        (phrase(max_errors=2), phrase(max_errors=2.1), "'max_errors' of suggest is 1 to 2, or a share up to 0.2"),
+        (phrase(max_errors=0.2), phrase(max_errors="0.9"), "'max_errors'"),
+        (phrase(token_limit=10), phrase(token_limit=11), "'token_limit' of suggest is at most 10"),
+        (phrase(gram_size=5), phrase(gram_size=6), "'gram_size'"),
+        (phrase(size=100), phrase(size="101"), "'size'"),
+        (phrase(size=100), phrase(size=-1), "'size'"),
+        (
+            phrase(direct_generator=generators(10, 10)),
+            phrase(direct_generator=generators(10, "11")),
+            "20 candidates .*: these have 21",
+        ),
+        (
+            phrase(direct_generator=[{"field": "t"}] * 4),
+            phrase(direct_generator=[{"field": "t"}] * 5),
+            "these have 25",
+        ),
+        (
+            {"suggest": {"s": {"text": "a", "term": {"field": "t", "max_inspections": 10, "shard_size": 100}}}},
+            {"suggest": {"s": {"text": "a", "term": {"field": "t", "max_inspections": 11}}}},
+            "'max_inspections'",
+        ),
+        (
+            {"suggest": {"text": "a", **{f"s{n}": {"term": {"field": "t"}} for n in range(10)}}},
+            {"suggest": {"text": "a", **{f"s{n}": {"term": {"field": "t"}} for n in range(11)}}},
+            "at most 10 suggesters",
+        ),
+        (
+            {
+                "suggest": {
+                    "s": {"regex": "a", "completion": {"field": "c", "regex": {"max_determinized_states": 10_000}}}
+                }
+            },
+            {
+                "suggest": {
+                    "s": {"regex": "a", "completion": {"field": "c", "regex": {"max_determinized_states": 10_001}}}
+                }
+            },
+            "'max_determinized_states'",
+        ),
+        ({"match": {"suggest": "x"}}, phrase(max_errors=12), "'max_errors'"),
+    ],
+)
+def test_suggestions(allowed: Any, refused: Any, reason: str) -> None:
+    check_costs(None, allowed)
+    with pytest.raises(ToolError, match=reason):
+        check_costs(allowed, refused)
+
+
+def terms(size: int, **more: Any) -> dict[str, Any]:
+    return {"terms": {"field": "k", "size": size}, **more}
+
+
+def under(size: int, name: str = "b", **agg: Any) -> dict[str, Any]:
+    """Return an aggregation inside of another."""
+    return {"aggs": {"a": terms(size, aggs={name: agg})}}
+
+
+MAX = {"field": "n"}
+NAMED: dict[str, Any] = {"n" * 1000: {"match_all": {}}}
+
+
+@pytest.mark.parametrize(
+    ("allowed", "refused"),
+    [
+        (under(10_000, max=MAX, meta={"x": "m" * 6400}), under(10_000, max=MAX, meta={"x": "m" * 6700})),
+        (under(10_000, "n" * 6400, max=MAX), under(10_000, "n" * 6700, max=MAX)),
+        (under(60_000, percentiles={"percents": [1] * 30}), under(60_000, percentiles={"percents": [1] * 40})),
+        (under(60_000, percentile_ranks={"values": [1] * 30}), under(60_000, percentile_ranks={"values": [1] * 40})),
+        (under(60_000, filters={"filters": {"n": {}}}), under(60_000, filters={"filters": NAMED})),
+        (under(60_000, range={"ranges": [{"key": "n"}]}), under(60_000, range={"ranges": [{"key": "n" * 1000}]})),
+        (
+            {"aggs": {"a": {"composite": {"size": 1000, "sources": [{"n" * 60_000: {}}]}}}},
+            {"aggs": {"a": {"composite": {"size": 1000, "sources": [{"n" * 70_000: {}}]}}}},
+        ),
+        (
+            {"aggs": {"a": {"adjacency_matrix": {"filters": {f"{n}" * 10: {} for n in range(90)}}}}},
+            {"aggs": {"a": {"adjacency_matrix": {"filters": {f"{n}" * 500: {} for n in range(90)}}}}},
+        ),
+        (
+            {"aggs": {"a": {"date_histogram": {"field": "d"}, "aggregations": {"n" * 6000: {"max": MAX}}}}},
+            {"aggs": {"a": {"date_histogram": {"field": "d"}, "aggregations": {"n" * 7000: {"max": MAX}}}}},
+        ),
+        (
+            {"aggs": {"a": terms(100, aggs={"b": terms(100, aggs={"n" * 6400: {"max": MAX}})})}},
+            {"aggs": {"a": terms(100, aggs={"b": terms(100, aggs={"n" * 6700: {"max": MAX}})})}},
+        ),
+        (
+            {"aggs": {"a": {"filter": {}, "aggs": {f"b{n}": {"max": MAX, "meta": {"x": "m" * 10_000}} for n in range(10)}}}},
+            {"aggs": {"a": terms(10_000, aggs={f"b{n}": {"max": MAX} for n in range(70)})}},
+        ),
+        (
+            {"aggs": {"a": terms(65_000, aggs={"b": terms(65_000)})}},
+            {"aggs": {"a": terms(65_000, aggs={f"b{n}": terms(65_000) for n in range(11)})}},
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_told_with_each_bucket(allowed: Any, refused: Any) -> None:
+    check_costs(allowed)
+    with pytest.raises(ToolError, match=r"could take \d+ MiB in all buckets: ask for fewer"):
+        check_costs(refused)
+
+
+@pytest.mark.parametrize(
+    ("part", "most"),
+    [
+        (lambda n: {"term": {"k": {"value": "a", "_name": "n" * n}}}, 5000),
+        (lambda n: {"docvalue_fields": [{"field": "d", "format": "y" * (n // 2)}] * 2}, 1000),
+        (lambda n: {"sort": [{"k": {"order": "asc", "missing": "z" * n}}]}, 1000),
+        (lambda n: {"adjacency_matrix": {"separator": "&" * n}}, 1000),
+        (lambda n: {"highlight": {"pre_tags": ["b" * (n // 2), "c" * (n // 2)]}}, 50),
+        (lambda n: {"highlight": {"post_tags": ["b" * n]}}, 50),
+    ],
+)
+def test_what_is_told_with_each_hit(part: Any, most: int) -> None:
+    check_costs(part(most), part(most), {"aggs": {"missing": {"missing": {"field": "a"}}}})
+    with pytest.raises(ToolError, match=f"which are told with each result: it may have {most}"):
+        check_costs(part(most + 2))
