@@ -472,6 +472,16 @@ def cases(node: ElasticsearchNode) -> list[Case]:
                     "definition": {"mappings": {"properties": {f"f{n}": {"type": "keyword"} for n in range(15_000)}}},
                 },
             ),
+            *(
+                ("es_define", {"kind": "index", "name": "lifted", "definition": {"settings": settings}})
+                for settings in (
+                    {"mapping.total_fields.limit": 100_000_000},
+                    {
+                        "max_ngram_diff": 100_000,
+                        "analysis": {"tokenizer": {"g": {"type": "ngram", "min_gram": 1, "max_gram": 5000}}},
+                    },
+                )
+            ),
             ("es_define", {"kind": "index", "name": "shards", "definition": {"settings": {"number_of_shards": 1000}}}),
             ("es_alias", {"changes": [{"add": {"index": "many", "alias": f"a{n}"}} for n in range(1000)]}),
         )

@@ -22,6 +22,7 @@ from servers.elasticsearch.policy.index_names import (
     write_target,
 )
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.policy.index_settings import check_settings
 from servers.elasticsearch.policy.query_bodies import check_pipeline, entries, refuse_scripts
 
 Kind = Literal[
@@ -98,6 +99,9 @@ async def es_define(
         raise ToolError(
             f"a {kind} would work on indices that MCP_INDEX_PATTERNS keeps from this server: nothing was done"
         )
+    template = definition.get("template")
+    for part in (definition, template if isinstance(template, dict) else {}):
+        check_settings(flat(part.get("settings")))
     if kind == "index" and "like" in definition:
         definition = await _like(call, definition)
     if kind == "pipeline":
@@ -150,6 +154,7 @@ async def _set(call: Call[ScopedElasticsearch], name: str, definition: dict[str,
             )
         if key == "number_of_replicas" and value is not None and not re.fullmatch(r"\d|10", str(value)):
             raise ToolError("number_of_replicas is 0 to 10; nothing was done")
+    check_settings(given)
     await write_target(call.backend, name)
     before = await call.backend.read("GET", path(name, "_settings"), params={"flat_settings": "true"})
     await call.backend.write(

@@ -1,0 +1,77 @@
+"""Settings of indices that lift Elasticsearch's own limits, and analyzers that would make too much of a text."""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import Any
+
+from servers.common.protocol.tools import ToolError
+from servers.elasticsearch.policy.query_bodies import check_expressions, check_growth, growth_of, number
+
+MOST = MappingProxyType(
+    {
+        "analyze.max_token_count": 10_000,
+        "highlight.max_analyzed_offset": 10_000_000,
+        "mapping.depth.limit": 100,
+        "mapping.dimension_fields.limit": 1000,
+        "mapping.field_name_length.limit": 1000,
+        "mapping.nested_fields.limit": 500,
+        "mapping.nested_objects.limit": 10_000,
+        "mapping.total_fields.limit": 10_000,
+        "max_adjacency_matrix_filters": 100,
+        "max_docvalue_fields_search": 200,
+        "max_inner_result_window": 1000,
+        "max_ngram_diff": 20,
+        "max_refresh_listeners": 1000,
+        "max_regex_length": 1000,
+        "max_rescore_window": 10_000,
+        "max_result_window": 100_000,
+        "max_script_fields": 32,
+        "max_shingle_diff": 5,
+        "max_slices_per_scroll": 1024,
+        "max_terms_count": 65_536,
+        "number_of_routing_shards": 1024,
+        "number_of_shards": 100,
+    }
+)
+"""The most that a setting may be: Elasticsearch's default, or a small multiple. A limit of 100 million fields let one document
+with 40,000 new ones end a node's work for minutes."""
+
+_PART = re.compile(r"analysis\.(analyzer|char_filter|filter|normalizer|tokenizer)\.(.+)\.(\w+)")
+
+
+def check_settings(settings: dict[str, Any]) -> None:
+    """Check settings of an index.
+
+    Args:
+        settings: by their dotted names
+
+    Raises:
+        ToolError: one lifts a limit, or an analyzer could end or hang Elasticsearch.
+    """
+    parts: dict[tuple[str, str], dict[str, Any]] = {}
+    for name, value in settings.items():
+        key = name.removeprefix("index.")
+        if key in MOST and value is not None and not 0 <= number(value) <= MOST[key]:
+            raise ToolError(
+                f"{key} is at most {MOST[key]} here, so that no request can take all of a node; nothing was done"
+            )
+        if found := _PART.fullmatch(key):
+            parts.setdefault((found[1], found[2]), {})[found[3]] = value
+    check_expressions(list(parts.values()))
+    grown = {place: growth_of(part) for place, part in parts.items()}
+    for factor in grown.values():
+        check_growth([factor])
+    for (kind, _), part in parts.items():
+        if kind in ("analyzer", "normalizer"):
+            check_growth(
+                grown.get((used, name.strip()), growth_of(name.strip()))
+                for used in ("char_filter", "filter", "tokenizer")
+                for name in _listed(part.get(used))
+            )
+
+
+def _listed(value: Any) -> list[str]:
+    """Return the names in a list, which may be a text with commas."""
+    return [name for item in (value if isinstance(value, list) else [value]) for name in str(item or "").split(",")]
