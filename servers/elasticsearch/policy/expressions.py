@@ -15,10 +15,13 @@ MOST_REPEATS = 2
 """Parts of an expression that may be repeated any number of times. Each multiplies the time by the length of the text: eight of
 them were not done with 2,000 characters in 23 minutes."""
 
+LONGEST = 1000
+"""Characters of an expression."""
+
 MOST_CHOICES = 1000
 """Ways through an expression's alternatives and optional parts, of which a text that nearly matches takes all."""
 
-_ESCAPE = re.compile(r"\\(?:[pPxN]\{[^}]*\}|k<\w*>|c.|.)|\[\^?\]?(?:[^\]\\]|\\.)*\]", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:[pPxN]\{[^}]*\}|k<\w*>|c.|.)|\[\^?\]?(?:[^\]\\]|\\.)*(?:\]|$)", re.DOTALL)
 _REPEATED = re.compile(r"\)[*+{]")
 """A group that is repeated. Java recurses for these: before 8.14 a long text ended the node
 (https://github.com/elastic/elasticsearch/pull/106851), and a text that nearly matches may keep it busy for ever."""
@@ -33,12 +36,14 @@ def _sketched(found: re.Match[str]) -> str:
     return "" if escape in {r"\A", r"\B", r"\G", r"\Z", r"\b", r"\z"} else "x"
 
 
-def repeats(expression: str) -> int:
-    """Return how many parts of an expression are repeated without bound.
+def measured(expression: str) -> tuple[int, int]:
+    """Return how many parts of an expression are repeated without bound, and how many ways there are through the others.
 
     Raises:
         ToolError: they are too many, or it can't be told.
     """
+    if len(expression) > LONGEST:
+        raise _refused(expression, f"has {len(expression)} characters: {LONGEST} may be")
     sketch = _ESCAPE.sub(_sketched, expression)
     if r"\Q" in expression or re.search(r"\(\?\w*x", sketch):
         raise _refused(expression, r"has \Q or the flag x, behind which this server can't read it: leave them out")
@@ -62,11 +67,12 @@ def repeats(expression: str) -> int:
             f"has {several} of *, + and {{n,}}, which could keep Elasticsearch busy for ever: it may have {MOST_REPEATS}, "
             "and as many of *+ and ++ as you like, which give nothing back",
         )
-    if prod(choices) > MOST_CHOICES:
+    ways = prod(choices)
+    if ways > MOST_CHOICES:
         raise _refused(
             expression, f"has more than {MOST_CHOICES} ways through its |, ? and {{n,m}}: give one with fewer"
         )
-    return several
+    return several, ways
 
 
 def steps(expression: str, lengths: Iterable[int]) -> int:
@@ -75,8 +81,9 @@ def steps(expression: str, lengths: Iterable[int]) -> int:
     Raises:
         ToolError: it can't be told.
     """
-    several = repeats(expression)
-    return sum(length ** (several + 1) for length in lengths) if several else 0
+    several, ways = measured(expression)
+    total: int = ways * sum(length ** (several + 1) for length in lengths)
+    return total
 
 
 def growth(pattern: str, replacement: str) -> int:
@@ -90,7 +97,7 @@ def growth(pattern: str, replacement: str) -> int:
     sketch = _ESCAPE.sub(_sketched, pattern)
     if "$" in replacement or re.search(r"[(|]", sketch) or re.search(r"\[[^\]]*\[", pattern):
         return len(replacement) + 1
-    least = len(re.sub(r".(?:[*?]|\{0+(?:,\d*)?\})[?+]?|[+^$?]|\{.*?\}", "", sketch))  # what it finds is not shorter
+    least = len(re.sub(r".(?:[*?]|\{0+(?:,\d*)?\})[?+]?|[+^$?]|\{[^{}]*\}", "", sketch))  # what it finds is not shorter
     return max(-(-len(replacement) // least), 1) if least else len(replacement) + 1
 
 

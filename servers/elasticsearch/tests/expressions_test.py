@@ -5,39 +5,42 @@ from __future__ import annotations
 import pytest
 
 from servers.common.protocol.tools import ToolError
-from servers.elasticsearch.policy.expressions import growth, repeats, steps
+from servers.elasticsearch.policy.expressions import growth, measured, steps
 
 
 @pytest.mark.parametrize(
-    ("expression", "wanted"),
+    ("expression", "repeated", "ways"),
     [
-        ("abc", 0),
-        (r"\*\+\{[*+]", 0),
-        (r"[^]*\]*]", 0),
-        (r"\p{L}+[\w.]+", 2),
-        (r"x*?x+?", 2),
-        (r"x*+x++x{2,}+x*", 1),
-        (r"x{3}x{2,}", 1),
-        (r"\c[x*x*", 2),
-        (r"(x)\1", 1),
-        (r"(?<a>x)\k<a>", 1),
-        (r"(?:a|b)?", 0),
-        (r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", 0),
-        ("x{1,1000}", 0),
-        ("x?" * 9, 0),
-        ("(x|x)" * 9, 0),
-        (r"\)*", 1),
+        ("abc", 0, 1),
+        ("a" * 1000, 0, 1),
+        ("[" * 1000, 0, 1),
+        (r"\*\+\{[*+]", 0, 1),
+        (r"[^]*\]*]", 0, 1),
+        (r"\p{L}+[\w.]+", 2, 1),
+        (r"x*?x+?", 2, 1),
+        (r"x*+x++x{2,}+x*", 1, 1),
+        (r"x{3}x{2,}", 1, 1),
+        (r"\c[x*x*", 2, 1),
+        (r"(x)\1", 1, 1),
+        (r"(?<a>x)\k<a>", 1, 1),
+        (r"(?:a|b)?", 0, 4),
+        (r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", 0, 81),
+        ("x{1,1000}", 0, 1000),
+        ("x?" * 9, 0, 512),
+        ("(x|x)" * 9, 0, 512),
+        (r"\)*", 1, 1),
     ],
 )
-def test_parts_that_are_repeated(expression: str, wanted: int) -> None:
-    assert repeats(expression) == wanted
-    assert steps(expression, [10, 20]) == (10 ** (wanted + 1) + 20 ** (wanted + 1) if wanted else 0)
+def test_what_expressions_cost(expression: str, repeated: int, ways: int) -> None:
+    assert measured(expression) == (repeated, ways)
+    assert steps(expression, [10, 20]) == ways * (10 ** (repeated + 1) + 20 ** (repeated + 1))
 
 
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
         ("x*x*x*", "has 3 of"),
+        ("a" * 1001, "has 1001 characters: 1000 may be"),
         (r"(x*)\1\1", "has 3 of"),
         (r"[a[b]*x*x*x", "has 3 of"),
         (r"\c[x*x*x*]", "has 3 of"),
@@ -54,7 +57,7 @@ def test_parts_that_are_repeated(expression: str, wanted: int) -> None:
 )
 def test_expressions_that_are_refused(expression: str, reason: str) -> None:
     with pytest.raises(ToolError, match=reason):
-        repeats(expression)
+        measured(expression)
 
 
 @pytest.mark.parametrize(
