@@ -228,8 +228,6 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         {"wildcard": {"k": "*k" * 400 + "*1"}},
         {"query_string": {"query": "k:/.*k.*k.*k.*1/ OR *1* OR k:*2*"}},
         {"query_string": {"query": "(" * 2000 + "a" + ")" * 2000}},
-        {"query_string": {"query": "(" * 20_000 + "a" + ")" * 20_000}},
-        {"simple_query_string": {"query": "a|" * 50_000}},
         {"fuzzy": {"k": {"value": "k" * 200 + "1", "fuzziness": 2}}},
         {"terms": {"n": list(range(65_000))}},
         {"simple_query_string": {"query": "a" * 30_000 + "~2"}},
@@ -237,6 +235,8 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         {"bool": {"should": [{"term": {"n": n}} for n in range(5000)]}},
         {"range": {"n": {"gte": 0}}},
         {"prefix": {"k": "k"}},
+        {"query_string": {"query": "(" * 20_000 + "a" + ")" * 20_000}},
+        {"simple_query_string": {"query": "a|" * 50_000}},
     ]
     found += [Case("es_search", {"index": "many", "query": q, "size": 0}) for q in queries]
     deep: dict[str, Any] = {"match_all": {}}
@@ -426,7 +426,7 @@ def cases(node: ElasticsearchNode) -> list[Case]:
                 "body": {"text": "a" * 3000, "tokenizer": {"type": "pattern", "pattern": "a*" * 8 + "b"}},
             },
         ),
-        ("/texts/_search", {"params": {"q": "(" * 20_000 + "a" + ")" * 20_000}}),
+        ("/texts/_search", {"method": "POST", "body": {}, "params": {"q": "(" * 20_000 + "a" + ")" * 20_000}}),
         *(
             (
                 "/_ingest/pipeline/_simulate",
