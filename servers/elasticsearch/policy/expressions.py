@@ -32,8 +32,8 @@ _COUNT = re.compile(r"([*+?]|\{(\d+)(?:(,)(\d*))?\})([?+])?")
 def _sketched(found: re.Match[str]) -> str:
     escape = found[0]
     if escape[0] == "\\" and escape[1] in "123456789k":
-        return "x*"  # what a group has matched is compared, which takes as long as it is
-    return "" if escape in {r"\A", r"\B", r"\G", r"\Z", r"\b", r"\z"} else "x"
+        return "x*x"  # what a group has matched is compared, which takes as long as it is
+    return "^" if escape in {r"\A", r"\B", r"\G", r"\Z", r"\b", r"\z"} else "x"
 
 
 def measured(expression: str) -> tuple[int, int]:
@@ -57,6 +57,8 @@ def measured(expression: str) -> tuple[int, int]:
             continue  # never gives back what it has taken
         if sign == "?":
             choices.append(2)
+        elif len(least) > len(str(LONGEST)):
+            several += 1
         elif most:
             choices.append(int(most[:9]) - int(least[:9]) + 1)
         elif comma or sign in "*+":
