@@ -46,6 +46,7 @@ FILL: dict[str, str] = {
     "h:60m": "redis.call('hset', K, 'big', string.rep('x', 62914560), 'small', 'y')",
     "h:2m": "for i = 1, 40 do redis.call('hset', K, i, string.rep('x', 2097152)) end",
     "h:skewed": "for i = 1, 5000 do redis.call('hset', K, i, 'x') end redis.call('hset', K, 'big', string.rep('x', 62914560))",
+    "h:long": "redis.call('hset', K, string.rep('n', 3145728), 'x')",
     "h:many": "for i = 1, 100000 do redis.call('hset', K, i, 'x') end",
     "h:names": "for i = 1, 100 do redis.call('hset', K, i .. string.rep('n', 65536), 'x') end",
     "h:token": "for i = 1, 20 do redis.call('hset', K, string.rep('eyJ-', 100) .. i, string.rep('eyJ-', 30000)) end",
@@ -79,6 +80,9 @@ FILL: dict[str, str] = {
         "redis.call('xadd', K, '1-1', 'f', 'x') for i = 1, 3000 do redis.call('xgroup', 'create', K, i .. "
         "string.rep('g', 4096), 0) end"
     ),
+    "x:more-groups": (
+        "redis.call('xadd', K, '1-1', 'f', 'x') for i = 1, 20000 do redis.call('xgroup', 'create', K, i, 0) end"
+    ),
     "x:consumers": (
         "redis.call('xadd', K, '1-1', 'f', 'x') redis.call('xgroup', 'create', K, 'g', 0) for i = 1, 3000 do "
         "redis.call('xgroup', 'createconsumer', K, 'g', i .. string.rep('c', 4096)) end"
@@ -100,6 +104,7 @@ NAMES = [
     b":" * 1000,
     b"a:" * 500 + b"1" * 30 + b"\n",
     b"a" * 64 * KIB,
+    b"n" * 3 * MIB,
     b"9" * 64 * KIB + b"\n",
     "\u200b".encode() * 1000,
     "\U000e0041".encode() * 1000,
@@ -239,13 +244,16 @@ def cases(port: int) -> list[Case]:
         Case("redis_tally", {"pattern": "*", "field": "f" * 100_000}),
         Case("redis_stream", {}),
         *(Case("redis_stream", {"key": k, "group": "g", "limit": 1000}) for k in ("x:2m", "x:consumers", "x:pending")),
-        *(Case("redis_stream", {"key": k}) for k in ("x:groups", "x:skewed", "x:fields")),
+        *(Case("redis_stream", {"key": k}) for k in ("x:groups", "x:more-groups", "x:skewed", "x:fields")),
         *(
             Case("redis_diagnose", {"topic": topic, "limit": 1000})
             for topic in ("slowlog", "latency", "clients", "memory", "acl", "config", "commands")
         ),
         Case("redis_pubsub", {}),
         Case("redis_pubsub", {"listen": ["*"], "seconds": 5}),
+        Case("redis_pubsub", {"listen": [f"{n}*{'n' * 31}x" for n in range(50)], "seconds": 5}),
+        Case("redis_scan", {"pattern": "*" + "n" * 31 + "x"}),
+        Case("redis_scan", {"pattern": "*" + "n" * 900 + "x"}),
         Case("redis_indexes", {}),
         *(Case("redis_command_docs", {"command": c}) for c in ("SET", "x" * 100, "\u200b")),
     ]
@@ -321,6 +329,8 @@ def cases(port: int) -> list[Case]:
         "SCAN 0 COUNT 10000",
         "SCAN 0 COUNT 1000000000",
         "SCAN 0 MATCH long:* COUNT 10000",
+        f"HSCAN h:long 0 MATCH *{'n' * 31}x COUNT 1",
+        f"HSCAN h:long 0 MATCH *{'n' * 900}x COUNT 1",
         "KEYS *",
         "RANDOMKEY",
         *(f"SMEMBERS {key}" for key in ("set:2m", "set:skewed", "set:many")),
@@ -336,6 +346,7 @@ def cases(port: int) -> list[Case]:
         "XINFO STREAM x:skewed",
         "XINFO STREAM x:2m FULL",
         "XINFO GROUPS x:groups",
+        "XINFO GROUPS x:more-groups",
         "XINFO CONSUMERS x:consumers g",
         "XPENDING x:pending g - + 10000",
         "XPENDING x:pending g",
@@ -464,7 +475,9 @@ def cases(port: int) -> list[Case]:
                 "ZUNIONSTORE w:z 400 " + "z:many " * 400,
                 "PFMERGE w:p " + "hll " * 900,
                 "SORT l:many STORE w:sorted",
+                "SUNIONSTORE w:u set:million set:million",
                 "COPY s:512m w:copy",
+                "COPY set:million w:copy",
                 "RESTORE w:r 0 xxxxxxxxxxxx",
                 "LTRIM l:many 0 1",
                 "DEL s:512m",

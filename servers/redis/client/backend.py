@@ -18,7 +18,7 @@ from servers.common.protocol.tools import ToolError
 from servers.redis.client.deployment import RedisNode, deploy
 from servers.redis.client.errors import CROSS_SLOT, ConnectionLost, RedisErrors, of_server
 from servers.redis.client.memory_guard import arriving
-from servers.redis.format.key_encoding import matched_at_once
+from servers.redis.format.globs import matched_at_once
 from servers.redis.format.replies import info
 from servers.redis.settings import RedisSettings
 

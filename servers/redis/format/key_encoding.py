@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import sys
 from typing import Annotated, Any, NotRequired
 
 from pydantic import BeforeValidator, Field
@@ -18,13 +17,6 @@ _PREFIX = "base64:"
 
 LONGEST_NAME = 4096
 """Bytes of a name (of a key, channel, index ...) that tools take, and show whole."""
-
-LONGEST_PATTERN = 1000
-"""Bytes of a glob. Redis before 7.0.16 and 6.2.16 can be crashed by long ones (CVE-2024-31228)."""
-
-MOST_MATCHED = 1024
-"""Names in one step of a SCAN, times the bytes of a glob that Redis compares at each place of each name: with names of 64 KiB
-this takes it an eighth of a second."""
 
 MOST_IN_VECTOR = 1e15
 """The biggest number of a vector."""
@@ -60,20 +52,6 @@ def _number_as_text(value: Any) -> Any:
 
 Word = Annotated[str, BeforeValidator(_number_as_text)]
 """A word of a command in an argument: text, or base64:...; models write numbers as well."""
-
-
-def matched_at_once(glob: bytes) -> int:
-    """Return how many names Redis may compare with a glob in one step.
-
-    It tries what stands between a * and the next at each place of a name, which takes as many steps as both are long, multiplied.
-    """
-    longest = longest_part(glob)
-    return max(MOST_MATCHED // longest, 1) if longest else sys.maxsize
-
-
-def longest_part(glob: bytes) -> int:
-    """Return the bytes of the longest part of a glob behind a *."""
-    return max(map(len, glob.split(b"*")[1:]), default=0)
 
 
 def show_key(name: bytes) -> str:

@@ -9,13 +9,14 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any, NamedTuple
 
 from servers.common.memory_budget import hold
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.memory_guard import COPIES
-from servers.redis.format.key_encoding import LONGEST_PATTERN, MOST_MATCHED, longest_part, matched_at_once, show_name
+from servers.redis.format.globs import LONGEST_PATTERN, MOST_MATCHED, check_glob, compared, matched_at_once
+from servers.redis.format.key_encoding import show_name
 from servers.redis.policy.command_keys import names
 from servers.redis.policy.key_scope import ScopedRedis
 
@@ -26,7 +27,10 @@ SMALL_KEY = MOST_BYTES // 2
 """Bytes of a key that might be read whole, if it has no more than SAMPLES elements."""
 
 MOST_STORED = 32 * MOST_BYTES
-"""Bytes that Redis may go over for them without answering with them, as to store what comes of it."""
+"""Bytes of strings that Redis may go over for them without answering with them, as to store what comes of it."""
+
+MOST_WALKED = 16 * MOST_BYTES
+"""Bytes of JSON documents that Redis may go through to tell how big their parts are."""
 
 MOST_GROWN = 8 * MOST_BYTES
 """Bytes by which a call may lengthen keys without sending these bytes, as SETBIT does at a far offset."""
@@ -75,23 +79,31 @@ _SMALL = frozenset(
 )
 """Reading commands that look at a small part of a key, however big it is, and whose answer is small."""
 
-_NAMING = frozenset(names("scan xinfo|consumers xinfo|groups xpending"))
-"""Commands that answer many names, which Redis tells no size of."""
+_NAMING = {"ft.spellcheck": 2, "scan": 1, "xinfo|consumers": 10, "xinfo|groups": 10, "xpending": 1}
+"""Commands that answer many names, which Redis tells no size of, and what each counts for."""
 
 MOST_NAMING = 10
-"""How many of them a call may ask for."""
+"""What they may count for in a call."""
+
+MOST_SPELLED = 10
+"""Words that FT.SPELLCHECK may be asked for: it compares each with all words of an index."""
+
+_WORD = re.compile(rb"[^\s\x00-/:-@\[-`{-\x7f]+")
+"""A word of a query."""
 
 _WORKING = {
     **dict.fromkeys(
         names("""
-        bitop geosearchstore pfmerge sdiffstore sinterstore sunionstore zdiffstore zinterstore zrangestore zunionstore
-        cms.merge tdigest.merge
+        geosearchstore sdiffstore sinterstore sunionstore zdiffstore zinterstore zrangestore zunionstore
         """),
-        slice(None),
+        (slice(None), MOST_BYTES),
     ),
-    **dict.fromkeys(names("copy digest linsert lrem"), slice(1)),
+    **dict.fromkeys(names("copy linsert lrem"), (slice(1), 4 * MOST_BYTES)),
+    **dict.fromkeys(names("bitop pfmerge cms.merge tdigest.merge"), (slice(None), MOST_STORED)),
+    "digest": (slice(1), MOST_STORED),
 }
-"""Commands that go over whole keys and answer little, and which of the keys that they name."""
+"""Commands that go over whole keys and answer little, which of the keys that they name, and how many bytes of all such keys a
+call may go over: elements take Redis much longer than the bytes of a string."""
 
 _STRINGS = frozenset(names("get getdel getex getset mget"))
 """Commands that answer whole strings."""
@@ -155,15 +167,14 @@ _FREEING = {
     **dict.fromkeys(names("del mset msetex"), slice(None)),
     **dict.fromkeys(
         names("""
-        bitop geosearchstore psetex sdiffstore set setex sinterstore sunionstore zdiffstore zinterstore zrangestore zunionstore
-        zremrangebylex zremrangebyrank zremrangebyscore
+        bitop psetex set setex zremrangebylex zremrangebyrank zremrangebyscore
         """),
         slice(1),
     ),
     **dict.fromkeys(names("copy rename"), slice(1, 2)),
 }
 """Commands that free old values, and of which of the keys that they name. Lists and streams are freed in blocks, so that trimming
-them takes no time."""
+them takes no time; what else stores a value is in _WORKING."""
 
 _REMOVING = {"zremrangebylex": "ZLEXCOUNT", "zremrangebyrank": "ZCARD", "zremrangebyscore": "ZCOUNT"}
 """Those of them that remove a part of a key, and what tells how many elements the part has, or the whole."""
@@ -264,7 +275,7 @@ async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> Weigh
         what the answers may take.
 
     Raises:
-        ToolError: they read more than MOST_BYTES, go over more than MOST_STORED, lengthen keys by more than MOST_GROWN, take
+        ToolError: they read more than MOST_BYTES, go over more than _WORKING says, lengthen keys by more than MOST_GROWN, take
             more than MOST_COMPARED steps, name more keys than can be weighed, or a count or pattern is out of bounds.
     """
     for command in commands:
@@ -300,25 +311,29 @@ def _too_many() -> ToolError:
 
 
 async def _check_paths(backend: ScopedRedis, commands: Sequence[Planned]) -> None:
-    """Refuse JSON paths that find many places of big documents. Even to ask for their sizes goes over the whole document, and is
-    answered with a number for each place.
+    """Refuse JSON paths that find many places of big documents, and many paths of one. Even to ask for the sizes of places goes
+    over them, and a path to many is answered with a number for each.
 
     Raises:
-        ToolError: they find places of more than MOST_BYTES together.
+        ToolError: Redis would go through more than MOST_BYTES for paths to many places, or MOST_WALKED for all paths but the
+            first of each document.
     """
-    wide = Counter(
-        key
-        for command in commands
-        if command.name.startswith("json.")
-        for path in _paths(command)
-        if finds_many(path)
-        for key in command.keys
-    )
-    if len(wide) > MOST_PROBES:
+    wide: Counter[bytes] = Counter()
+    paths: defaultdict[bytes, set[bytes]] = defaultdict(set)
+    for command in commands:
+        if command.name.startswith("json."):
+            for path, key in product(_paths(command), command.keys):
+                wide[key] += finds_many(path)
+                paths[key].add(path)
+    asked = [key for key in paths if wide[key] or len(paths[key]) > 1]
+    if len(asked) > MOST_PROBES:
         raise _too_many()
-    sizes = await backend.read_many([memory_usage(key) for key in wide])
-    reading = Counter({k: n * _size(("MEMORY",), size) for (k, n), size in zip(wide.items(), sizes, strict=True)})
-    _check("go through", reading, MOST_BYTES, " by paths to many places: name the place")
+    sizes = await backend.read_many([memory_usage(key) for key in asked])
+    told = {key: _size(("MEMORY",), size) for key, size in zip(asked, sizes, strict=True)}
+    going = Counter({key: wide[key] * size for key, size in told.items()})
+    _check("go through", going, MOST_BYTES, " by paths to many places: name the place")
+    walked = Counter({key: (len(paths[key]) - 1) * size for key, size in told.items()})
+    _check("go through", walked, MOST_WALKED, " to tell the sizes of many places: ask for fewer")
 
 
 class _Sum:
@@ -328,17 +343,17 @@ class _Sum:
         self._sizes = sizes
         self._added: defaultdict[bytes, int] = defaultdict(int)
         self._reading: Counter[bytes] = Counter()
-        self._working: Counter[bytes] = Counter()
+        self._working: defaultdict[int, Counter[bytes]] = defaultdict(Counter)
         self._weight = 0
         self._steps = 0
         self._estimated = False
 
     def add_up(self, commands: Sequence[Planned], answers: Sequence[_Answer]) -> Weight:
         naming = [command.name for command in commands if command.name in _NAMING]
-        if len(naming) > MOST_NAMING:
+        if sum(_NAMING[name] for name in naming) > MOST_NAMING:
             shown = naming[0].replace("|", " ").upper()
             raise ToolError(
-                f"a call may ask for {MOST_NAMING} commands like {shown}, whose answers can be long: do it in parts"
+                f"a call may have {MOST_NAMING // _NAMING[naming[0]]} commands like {shown}, which can take long: do it in parts"
             )
         self._estimated = bool(naming)
         grown: dict[bytes, int] = {}
@@ -351,7 +366,7 @@ class _Sum:
                 rows = self._sizes[_SKETCHES[command.name], command.keys[0]]
                 self._step(f"{command.name.upper()} of so many words in so many rows", rows * (len(command.words) - 2))
             if matched := _matched(command):
-                self._step("MATCH with patterns this long", matched * MOST_COMPARED // MOST_MATCHED)
+                self._step("MATCH with such patterns", matched * MOST_COMPARED // MOST_MATCHED)
             for probe in answer.strings:
                 key = probe[2] if probe[0] == "JSON.DEBUG" else probe[1]
                 size = min(self._sizes[probe] + self._added[key], answer.most or MOST_STORED)
@@ -364,8 +379,9 @@ class _Sum:
                 else:
                     self._read(key, size, elements)
             if command.name in _WORKING:
-                for key in command.keys[_WORKING[command.name]]:
-                    self._working[key] += self._size(key)
+                which, most = _WORKING[command.name]
+                for key in command.keys[which]:
+                    self._working[most][key] += self._size(key)
             for key in _freed(command):
                 freed[key] += self._size(key) if command.name not in _REMOVING else self._share(key, command)
             if command.name in _MULTIPLYING:
@@ -384,7 +400,8 @@ class _Sum:
             if not command.reads:
                 self._change(command)
         _check("read", self._reading, MOST_BYTES, ": ask for less; redis_read reads in pages")
-        _check("go over", self._working, MOST_STORED, ": do it in parts")
+        for most, working in self._working.items():
+            _check("go over", working, most, ": do it in parts")
         _check("free", freed, MOST_FREED, ": UNLINK a key before; remove elements in parts")
         _check("lengthen keys by", Counter(grown), MOST_GROWN, ": take smaller numbers, or a path to fewer places")
         return Weight(self._weight, self._estimated)
@@ -517,7 +534,7 @@ def _patterns(command: Planned) -> list[bytes]:
 def _matched(command: Planned) -> int:
     """Return how much of MOST_MATCHED a SCAN takes."""
     count = _count(command)
-    return (10 if count is None else count) * max(map(longest_part, _patterns(command)), default=0)
+    return (10 if count is None else count) * max(map(compared, _patterns(command)), default=0)
 
 
 def _options(words: Sequence[bytes], *names: bytes) -> list[int]:
@@ -629,7 +646,8 @@ def _reserved(command: Planned) -> int:
             bytes_ = 100 * option(b"COMPRESSION")
         case "topk.reserve":
             bytes_ = 100 * at(2) + 16 * at(3) * at(4)
-    return int(min(bytes_, MOST_NUMBER))
+    # The next part of a filter that is full is so many times as big.
+    return int(min(bytes_ * max(option(b"EXPANSION"), 1), MOST_NUMBER))
 
 
 def _bloom_bytes(error: float) -> float:
@@ -666,10 +684,13 @@ def check_arguments(command: Planned) -> None:
     if count is not None and not 0 <= count <= MOST_COUNT:
         raise ToolError(f"give a count from 0 to {MOST_COUNT}")
     for pattern in _patterns(command):
-        if len(pattern) > LONGEST_PATTERN:
-            raise ToolError(f"a pattern may have {LONGEST_PATTERN} bytes")
+        check_glob(pattern)
         if (10 if count is None else count) > (most := matched_at_once(pattern)):
-            raise ToolError(f"with so long a part of the pattern behind a *, give a COUNT of up to {most}")
+            raise ToolError(f"with a pattern that repeats itself so often behind a *, give a COUNT of up to {most}")
+    if command.name == "ft.spellcheck":
+        distances = {value for word, value in pairwise(words) if word.upper() == b"DISTANCE"}
+        if len(_WORD.findall(words[2])) > MOST_SPELLED or distances - {b"1"}:
+            raise ToolError(f"give up to {MOST_SPELLED} words, and leave out DISTANCE")
     if command.name == "ft.dropindex" and b"DD" in (word.upper() for word in words[2:]):
         raise ToolError(
             "leave out DD, which removes all documents before Redis goes on: redis_delete_matching removes keys in parts"

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.backend import RedisBackend
-from servers.redis.format.key_encoding import LONGEST_NAME, LONGEST_PATTERN, encode, parse_key, show_key, show_name
+from servers.redis.format.globs import check_glob
+from servers.redis.format.key_encoding import LONGEST_NAME, encode, parse_key, show_key, show_name
 from servers.redis.settings import SECRET, RedisSettings
 
 SECRET_VALUE = re.compile(
@@ -62,13 +63,12 @@ class KeyScope:
         """Make the pattern for SCAN: that of the one prefix where all keys are asked for, so that Redis leaves out others.
 
         Raises:
-            ToolError: it is too long.
+            ToolError: as of check_glob.
         """
         if pattern == "*" and len(self.prefixes) == 1:
             return re.sub(rb"([*?\[\]^\\-])", rb"\\\1", self.prefixes[0]) + b"*"
         encoded = encode(pattern)
-        if len(encoded) > LONGEST_PATTERN:
-            raise ToolError(f"a glob may have {LONGEST_PATTERN} bytes")
+        check_glob(encoded)
         return encoded
 
 

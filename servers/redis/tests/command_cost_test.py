@@ -24,6 +24,7 @@ from servers.redis.policy.command_cost import (
     MOST_NAMING,
     MOST_PROBES,
     MOST_STORED,
+    MOST_WALKED,
     OBJECT_BYTES,
     SAMPLES,
     SMALL_KEY,
@@ -188,8 +189,8 @@ async def test_a_weight_that_may_be_more_is_an_estimate(lines: str, sizes: dict[
         ("get k", {"k": MOST_BYTES}, "this would read .* from 'k'"),
         ("get a\nget b", {"a": MOST_BYTES // 2 - 1, "b": MOST_BYTES // 2 + 1}, "this would read .* from 'b'"),
         ("get b\nget a\nget b", {"a": 2, "b": MOST_BYTES // 2 - 1}, "this would read .* from 'b'"),
-        ("copy k b", {"m_k": MOST_STORED}, "this would go over .* from 'k'"),
-        ("sinterstore c a b", {"m_a": 1, "m_b": MOST_STORED - 2, "m_c": 1}, "this would go over .* from 'b'"),
+        ("copy k b", {"m_k": 4 * MOST_BYTES}, "this would go over .* from 'k'"),
+        ("sinterstore c a b", {"m_a": 1, "m_b": MOST_BYTES - 2, "m_c": 1}, "this would go over .* from 'b'"),
         ("lcs k b", {"k": MOST_COMPARED, "b": 1}, "LCS of strings this long"),
         ("lcs k b\nlcs k b", {"k": MOST_COMPARED // 2, "b": 1}, "LCS of strings this long"),
         ("digest k", {"m_k": MOST_STORED}, "this would go over .* from 'k'"),
@@ -202,8 +203,12 @@ async def test_a_weight_that_may_be_more_is_an_estimate(lines: str, sizes: dict[
         ("del k\nset b x", {"m_k": MOST_FREED - 9, "m_b": 9}, "this would free .* from 'k'"),
         ("rename a k", {"m_a": 9, "m_k": MOST_FREED}, "this would free .* from 'k'"),
         ("copy a k REPLACE", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
-        ("sinterstore k a b", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
-        ("zrangestore k a 0 1", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
+        ("bitop and k a b", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
+        ("zrangestore k a 0 1", {"m_k": MOST_BYTES}, "this would go over .* from 'k'"),
+        ("lrem k 0 x", {"m_k": 4 * MOST_BYTES}, "this would go over .* from 'k'"),
+        ("pfmerge d k", {"m_k": MOST_STORED}, "this would go over .* from 'k'"),
+        ("json.get k $.a\njson.get k .a", {"m_k": MOST_WALKED}, "this would go through .* from 'k'"),
+        ("json.get k $.a $.b $.c", {"m_k": MOST_WALKED // 2}, "this would go through .* from 'k'"),
         ("mset a x k y", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
         ("expire k 0", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
         ("pexpireat k 1700000000000", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
@@ -274,11 +279,11 @@ async def test_a_word_is_looked_up_in_each_row_of_a_sketch(line: str, info: str)
 
 
 async def test_long_patterns_are_summed_over_a_call() -> None:
-    part = "n" * 64
-    lines = [f"sscan s 0 COUNT 8 MATCH *{part}", f"hscan h 0 MATCH {part}*{part[:51]}", "zscan z 0 MATCH n*"]
+    part = "n" * 32
+    lines = [f"sscan s 0 COUNT 16 MATCH *{part}", f"hscan h 0 COUNT 15 MATCH {part}*{part}", "zscan z 0 MATCH n*"]
     assert (await weighed("\n".join(lines))).estimated, "few such calls are let in at once"
-    with pytest.raises(ToolError, match="MATCH with patterns this long keeps Redis busy"):
-        await weighed("\n".join([*lines, "zscan z 0 COUNT 3 MATCH *n"]))
+    with pytest.raises(ToolError, match="MATCH with such patterns keeps Redis busy"):
+        await weighed("\n".join([*lines, "zscan z 0 COUNT 33 MATCH *n"]))
 
 
 async def test_only_so_many_keys_are_asked_about() -> None:
@@ -312,6 +317,8 @@ async def test_only_so_many_keys_are_asked_about() -> None:
             math.ceil((MOST_GROWN + 1) / (0.18 * math.log2(100))) - 1,
         ),
         ("cf.reserve k {}", MOST_GROWN // 2),
+        ("cf.reserve k 1 EXPANSION {}", MOST_GROWN // 2),
+        ("bf.reserve k 0.5 1000 EXPANSION {}", math.ceil((MOST_GROWN + 1) / 180) - 1),
         ("cf.insert k CAPACITY {} ITEMS x", MOST_GROWN // 2),
         ("cf.insertnx k CAPACITY {} ITEMS x", MOST_GROWN // 2),
         ("cms.initbydim k {} 2", MOST_GROWN // 8),
@@ -383,6 +390,9 @@ async def test_what_is_read_has_the_size_of_its_parts() -> None:
 
 async def test_few_commands_of_a_call_answer_names() -> None:
     await weighed("\n".join(["scan 0"] * MOST_NAMING))
+    await weighed("xinfo|groups x")
+    with pytest.raises(ToolError, match="a call may have 1 commands like XINFO GROUPS"):
+        await weighed("xinfo|groups x\nxinfo|groups x")
     with pytest.raises(ToolError, match="10 commands like SCAN"):
         await weighed("\n".join(["scan 0"] * (MOST_NAMING + 1)))
 
@@ -401,9 +411,9 @@ async def test_few_commands_of_a_call_answer_names() -> None:
         ("ts.range t - + COUNT 1", "ts.range t - +", "give a COUNT"),
         ("ts.revrange t - + COUNT 10000", "ts.revrange t - + COUNT 0", "give a COUNT"),
         ("ts.get t", "ts.range t - + COUNT 10001", "count from 0"),
-        ("sscan s 0 MATCH " + "a" * 1000, "sscan s 0 MATCH " + "a" * 1001, "a pattern may have"),
-        ("sscan s MATCH " + "a" * 1001, "scan 0 match " + "a" * 1001, "a pattern may have"),
-        ("scan 0 COUNT 5 MATCH a", "scan 0 COUNT 5 MATCH " + "a" * 1001, "a pattern may have"),
+        ("sscan s 0 MATCH " + "a" * 1000, "sscan s 0 MATCH " + "a" * 1001, "a glob may have"),
+        ("sscan s MATCH " + "a" * 1001, "scan 0 match " + "a" * 1001, "a glob may have"),
+        ("scan 0 COUNT 5 MATCH a", "scan 0 COUNT 5 MATCH " + "a" * 1001, "a glob may have"),
         ("memory|usage k SAMPLES 10000", "memory|usage k SAMPLES 10001", "SAMPLES may be"),
         ("memory|usage k SAMPLES 1", "memory|usage k SAMPLES 0", "SAMPLES may be"),
         ("memory|usage k", "memory|usage k SAMPLES x", "SAMPLES may be"),
@@ -422,9 +432,16 @@ async def test_few_commands_of_a_call_answer_names() -> None:
             "leave out EMPTY",
         ),
         ("vsim v ELE e COUNT 10000", "vsim v ELE e COUNT 10001", "count from 0"),
-        ("sscan s 0 MATCH *" + "n" * 100, "sscan s 0 COUNT 11 MATCH *" + "n" * 100, "give a COUNT of up to 10"),
+        ("sscan s 0 COUNT 32 MATCH *" + "n" * 32, "sscan s 0 COUNT 33 MATCH *" + "n" * 32, "give a COUNT of up to 32"),
         ("scan 0 COUNT 1024 MATCH aa*b*", "scan 0 COUNT 1024 MATCH aa*bb*", "give a COUNT of up to 512"),
-        ("scan 0 COUNT 1 MATCH *" + "n" * 999, "scan 0 MATCH *" + "n" * 999, "give a COUNT of up to 1"),
+        ("scan 0 COUNT 1 MATCH *" + "n" * 32, "scan 0 COUNT 1 MATCH *" + "n" * 33, "behind a"),
+        (
+            "ft.spellcheck i " + ",".join("abcdefghij"),
+            "ft.spellcheck i " + ",".join("abcdefghijk"),
+            "give up to 10 words",
+        ),
+        ("ft.spellcheck i a distance 1", "ft.spellcheck i a distance 2", "leave out DISTANCE"),
+        ("ft.dropindex i", "ft.dropindex i dd", "leave out DD"),
         ("scan 0 COUNT 10000 MATCH " + "n" * 999 + "*", "scan 0 COUNT 10000 MATCH n*n", "give a COUNT of up to 1024"),
     ],
 )

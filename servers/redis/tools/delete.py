@@ -9,7 +9,8 @@ from typing_extensions import TypedDict
 
 from servers.common.backend import BackendError
 from servers.common.protocol.tools import Call, Room, ToolError, tool
-from servers.redis.format.key_encoding import Pattern, digest_of, matched_at_once, show_key, show_name
+from servers.redis.format.globs import matched_at_once
+from servers.redis.format.key_encoding import Pattern, digest_of, show_key, show_name
 from servers.redis.format.replies import words
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import SCAN_COUNT

@@ -12,7 +12,8 @@ from typing_extensions import TypedDict
 from servers.common.backend import warn
 from servers.common.memory_budget import growing
 from servers.common.protocol.tools import Call, Room, tool
-from servers.redis.format.key_encoding import Pattern, matched_at_once, show_key, show_name
+from servers.redis.format.globs import matched_at_once
+from servers.redis.format.key_encoding import Pattern, show_key, show_name
 from servers.redis.format.replies import said
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import chunks, short

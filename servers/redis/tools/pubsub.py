@@ -13,7 +13,8 @@ from typing_extensions import TypedDict
 
 from servers.common.backend import BackendError, time_left
 from servers.common.protocol.tools import Call, Room, ToolError, tool
-from servers.redis.format.key_encoding import LONGEST_PATTERN, parse, show, show_key
+from servers.redis.format.globs import check_glob
+from servers.redis.format.key_encoding import parse, show, show_key
 from servers.redis.policy.key_scope import ScopedRedis
 
 GLOB = frozenset(b"*?[")
@@ -50,8 +51,9 @@ async def redis_pubsub(
     if not listen:
         return await _channels(call, limit)
     names = [call.backend.scope.key(name) for name in listen]
-    if any(GLOB & set(name) and len(name) > LONGEST_PATTERN for name in names):
-        raise ToolError(f"a glob may have {LONGEST_PATTERN} bytes")
+    for name in names:
+        if GLOB & set(name):
+            check_glob(name)
     if call.backend.scope and any(GLOB & set(prefix) for prefix in call.backend.scope.prefixes):
         for name in names:
             if GLOB & set(name):

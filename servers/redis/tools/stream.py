@@ -24,6 +24,10 @@ GROUPS = 20
 """Groups of a stream in the overview."""
 
 
+MOST_GROUPS = 10_000
+"""Groups that Redis is asked to list: their rows are read in one step."""
+
+
 class StreamState(TypedDict):
     streams: Annotated[
         NotRequired[list[dict[str, Any]]], Field(description="streams that match pattern, most pending entries first")
@@ -71,6 +75,10 @@ async def redis_stream(
                 for end in ("first", "last"):
                     if entry := about.get(f"{end}-entry"):
                         state["stream"][f"{end}-id"] = said(entry[0])
+    if (many := state["stream"].get("groups", 0)) > MOST_GROUPS:
+        raise ToolError(
+            f"{key!r} has {many} groups, and up to {MOST_GROUPS} can be listed: delete what nobody reads with (XGROUP DESTROY)"
+        )
     if group is None:
         groups = await call.backend.read("XINFO", "GROUPS", name)
         state["groups"] = Room(call.max_bytes, 1024).kept(map(_row, groups), "groups")

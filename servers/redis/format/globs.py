@@ -1,0 +1,79 @@
+"""What it takes Redis to compare a name with a glob (stringmatchlen in its util.c), which it does in one step."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+
+from servers.common.protocol.tools import ToolError
+
+LONGEST_PATTERN = 1000
+"""Bytes of a glob. Redis before 7.0.16 and 6.2.16 can be crashed by long ones (CVE-2024-31228)."""
+
+MOST_COMPARED_BYTES = 32
+"""Bytes that Redis may compare at each place of a name: at the most it compares a name of 3 MiB in half a second."""
+
+MOST_MATCHED = 1024
+"""Names in one step of a SCAN, times the bytes of a glob that Redis compares at each place of each name: with names of 64 KiB
+this takes it an eighth of a second."""
+
+_TOKEN = re.compile(rb"\\.|.", re.DOTALL)
+"""A byte, with the backslash before it that makes it plain."""
+
+
+def check_glob(glob: bytes) -> None:
+    """Refuse a glob that is too long, or that takes Redis too long to compare with a long name.
+
+    Raises:
+        ToolError: it is one.
+    """
+    if len(glob) > LONGEST_PATTERN:
+        raise ToolError(f"a glob may have {LONGEST_PATTERN} bytes")
+    if compared(glob) > MOST_COMPARED_BYTES:
+        raise ToolError(
+            "behind a * of a glob, what repeats itself, or has a ? or [...], "
+            f"may have {MOST_COMPARED_BYTES} bytes: put a * in its place"
+        )
+
+
+def matched_at_once(glob: bytes) -> int:
+    """Return how many names Redis may compare with a glob in one step."""
+    longest = compared(glob)
+    return max(MOST_MATCHED // longest, 1) if longest else sys.maxsize
+
+
+def compared(glob: bytes) -> int:
+    """Return how many bytes of a glob Redis compares at each place of the worst name, on the average.
+
+    Redis tries what stands behind a * at each place of a name. Of plain text as many bytes agree as it is longer than its
+    shortest period, for only there it can agree again. A ? or [...] agrees anywhere.
+    """
+    return max(map(_compared, _parts(glob)), default=0)
+
+
+def _parts(glob: bytes) -> Iterator[list[bytes]]:
+    """The parts of a glob behind its stars, as tokens."""
+    parts: list[list[bytes]] = [[]]
+    for token in _TOKEN.findall(glob):
+        if token == b"*":
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    yield from parts[1:]
+
+
+def _compared(part: Sequence[bytes]) -> int:
+    if b"?" in part or b"[" in part:
+        return sum(map(len, part))
+    # The shortest period of each beginning, as of Knuth, Morris and Pratt (https://doi.org/10.1137/0206024).
+    plain = [token[-1:] for token in part]
+    most, borders, border = min(len(plain), 1), [0], 0
+    for length in range(2, len(plain) + 1):
+        byte = plain[length - 1]
+        while border and byte != plain[border]:
+            border = borders[border - 1]
+        border += byte == plain[border]
+        borders.append(border)
+        most = max(most, -(-length // (length - border)))
+    return most

@@ -1,0 +1,78 @@
+"""What a glob costs Redis, which compares it with a name from each of the name's bytes on."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from servers.common.protocol.tools import ToolError
+from servers.redis.format.globs import (
+    LONGEST_PATTERN,
+    MOST_COMPARED_BYTES,
+    MOST_MATCHED,
+    check_glob,
+    compared,
+    matched_at_once,
+)
+
+
+@pytest.mark.parametrize(
+    ("glob", "expected"),
+    [
+        (b"", 0),
+        (b"user:*", 0),
+        (b"aaaaaaaa", 0),
+        (b"*a", 1),
+        (b"*abcdef", 1),
+        (b"a*aaaa", 4),
+        (b"*aaaab", 4),
+        (b"*abcabcabx", 3),
+        (b"*xaaaa", 1),
+        (b"*ab*aaa*b", 3),
+        (rb"*\*\*\*x", 3),
+        (rb"*\?\[a", 1),
+        (b"*a?c", 3),
+        (b"*[abc]d", 6),
+        (b"*\\", 1),
+        (b"*550e8400-e29b-41d4-a716-446655440000", 2),
+    ],
+)
+def test_what_repeats_itself_is_compared_again(glob: bytes, expected: int) -> None:
+    assert compared(glob) == expected
+
+
+def steps(part: bytes, name: bytes) -> int:
+    """Return how many bytes are compared, from each place of a name on up to the first that differs."""
+    total = 0
+    for start in range(len(name)):
+        for at, byte in enumerate(part):
+            total += 1
+            if start + at == len(name) or name[start + at] != byte:
+                break
+    return total
+
+
+@given(st.text("ab", min_size=1, max_size=12), st.text("ab", min_size=1, max_size=200))
+@example("aaaaaaab", "a" * 200)
+@example("abababab", "ab" * 100)
+def test_no_name_takes_more_than_it_is_said(part: str, name: str) -> None:
+    """Of a place where bytes agree, one more is compared, and shorter agreements are between the longest."""
+    assert steps(part.encode(), name.encode()) <= 3 * compared(b"*" + part.encode()) * len(name) + len(part)
+
+
+def test_a_glob_has_limits() -> None:
+    for fine, refused, reason in (
+        (b"a" * LONGEST_PATTERN, b"a" * (LONGEST_PATTERN + 1), "may have 1000 bytes"),
+        (b"*" + b"a" * MOST_COMPARED_BYTES, b"*" + b"a" * (MOST_COMPARED_BYTES + 1), "may have 32 bytes"),
+        (b"*" + b"?" * MOST_COMPARED_BYTES, b"*" + b"?" * (MOST_COMPARED_BYTES + 1), "may have 32 bytes"),
+    ):
+        check_glob(fine)
+        with pytest.raises(ToolError, match=reason):
+            check_glob(refused)
+
+
+def test_fewer_names_are_compared_at_once_where_each_takes_longer() -> None:
+    assert matched_at_once(b"*" + b"a" * 32) == MOST_MATCHED // 32
+    assert matched_at_once(b"*a") == MOST_MATCHED
+    assert matched_at_once(b"a*") > 10**9
