@@ -79,11 +79,11 @@ _SMALL = frozenset(
 )
 """Reading commands that look at a small part of a key, however big it is, and whose answer is small."""
 
-_NAMING = {"ft.spellcheck": 2, "scan": 1, "xinfo|consumers": 10, "xinfo|groups": 10, "xpending": 1}
-"""Commands that answer many names, which Redis tells no size of, and what each counts for."""
+_NAMING = frozenset(names("ft.spellcheck scan xinfo|consumers xinfo|groups xpending"))
+"""Commands that answer many names, which Redis tells no size of."""
 
 MOST_NAMING = 10
-"""What they may count for in a call."""
+"""How many of them a call may ask for; one alone of a key that is bigger than SMALL_KEY."""
 
 MOST_SPELLED = 10
 """Words that FT.SPELLCHECK may be asked for: it compares each with all words of an index."""
@@ -287,7 +287,7 @@ async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> Weigh
         if len(probes) + len(answer.strings) + 2 * len(answer.keys) > 2 * MOST_PROBES:
             raise _too_many()
         probes |= dict.fromkeys(answer.probes(), 0)
-        if command.name in _WORKING or command.name in _MOVING:
+        if command.name in _WORKING or command.name in _MOVING or command.name in _NAMING:
             probes |= dict.fromkeys((memory_usage(key) for key in command.keys), 0)
         probes |= dict.fromkeys((memory_usage(key) for key in _freed(command)), 0)
         if command.name in _REMOVING:
@@ -350,10 +350,11 @@ class _Sum:
 
     def add_up(self, commands: Sequence[Planned], answers: Sequence[_Answer]) -> Weight:
         naming = [command.name for command in commands if command.name in _NAMING]
-        if sum(_NAMING[name] for name in naming) > MOST_NAMING:
+        big = any(self._size(key) > SMALL_KEY for c in commands if c.name in _NAMING for key in c.keys)
+        if len(naming) > (most := 1 if big else MOST_NAMING):
             shown = naming[0].replace("|", " ").upper()
             raise ToolError(
-                f"a call may have {MOST_NAMING // _NAMING[naming[0]]} commands like {shown}, which can take long: do it in parts"
+                f"a call may ask {most} times for {shown} and the like, whose answers can be long: do it in parts"
             )
         self._estimated = bool(naming)
         grown: dict[bytes, int] = {}

@@ -390,9 +390,10 @@ async def test_what_is_read_has_the_size_of_its_parts() -> None:
 
 async def test_few_commands_of_a_call_answer_names() -> None:
     await weighed("\n".join(["scan 0"] * MOST_NAMING))
-    await weighed("xinfo|groups x")
-    with pytest.raises(ToolError, match="a call may have 1 commands like XINFO GROUPS"):
-        await weighed("xinfo|groups x\nxinfo|groups x")
+    await weighed("\n".join(["xinfo|groups x"] * MOST_NAMING), m_x=SMALL_KEY)
+    await weighed("xinfo|groups x", m_x=SMALL_KEY + 1)
+    with pytest.raises(ToolError, match="a call may ask 1 times for XINFO GROUPS"):
+        await weighed("xinfo|groups x\nxinfo|groups x", m_x=SMALL_KEY + 1)
     with pytest.raises(ToolError, match="10 commands like SCAN"):
         await weighed("\n".join(["scan 0"] * (MOST_NAMING + 1)))
 
