@@ -394,7 +394,7 @@ async def test_few_commands_of_a_call_answer_names() -> None:
     await weighed("xinfo|groups x", m_x=SMALL_KEY + 1)
     with pytest.raises(ToolError, match="a call may ask 1 times for XINFO GROUPS"):
         await weighed("xinfo|groups x\nxinfo|groups x", m_x=SMALL_KEY + 1)
-    with pytest.raises(ToolError, match="10 commands like SCAN"):
+    with pytest.raises(ToolError, match="a call may ask 10 times for SCAN"):
         await weighed("\n".join(["scan 0"] * (MOST_NAMING + 1)))
 
 
