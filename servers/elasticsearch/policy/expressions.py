@@ -26,7 +26,7 @@ _REPEATED = re.compile(r"\)[*+{]")
 """A group that is repeated. Java recurses for these: before 8.14 a long text ended the node
 (https://github.com/elastic/elasticsearch/pull/106851), and a text that nearly matches may keep it busy for ever."""
 
-_COUNT = re.compile(r"([*+?]|\{(\d+)(?:(,)(\d*))?\})([?+])?")
+_SIGN = re.compile(r"([()|])|([*+?]|\{(\d+)(?:(,)(\d*))?\})([?+])?")
 
 
 def _sketched(found: re.Match[str]) -> str:
@@ -51,18 +51,30 @@ def measured(expression: str) -> tuple[int, int]:
         raise _refused(
             expression, "repeats a group (...)*, which could keep Elasticsearch busy for ever: leave that out"
         )
-    several, choices = 0, [part.count("|") + 1 for part in sketch.split(")")]
-    for sign, least, comma, most, possessive in _COUNT.findall(sketch.replace("(?", "(")):
-        if possessive == "+":
-            continue  # never gives back what it has taken
-        if sign == "?":
+    choices = [part.count("|") + 1 for part in sketch.split(")")]
+    # Of each group that is open: the repeated parts of the alternative that is read, and the most of those before.
+    open_groups = [[0, 0]]
+    for structure, sign, least, comma, most, possessive in _SIGN.findall(sketch.replace("(?", "(")):
+        group = open_groups[-1]
+        if structure == "(":
+            open_groups.append([0, 0])
+        elif structure == "|":
+            group[:] = 0, max(group)
+        elif structure == ")":
+            if len(open_groups) > 1:
+                open_groups.pop()
+            open_groups[-1][0] += max(group)
+        elif possessive == "+":
+            pass  # never gives back what it has taken
+        elif sign == "?":
             choices.append(2)
         elif len(least) > len(str(LONGEST)):
-            several += 1
+            group[0] += 1
         elif most:
             choices.append(int(most[:9]) - int(least[:9]) + 1)
         elif comma or sign in "*+":
-            several += 1
+            group[0] += 1
+    several = sum(map(max, open_groups))
     if several > MOST_REPEATS:
         raise _refused(
             expression,
@@ -94,9 +106,11 @@ def growth(pattern: str, replacement: str) -> int:
     Raises:
         ToolError: it can't be told.
     """
-    if "$" in replacement and re.search(r"\(\?<?[=!]", pattern):
-        raise _refused(pattern, "looks ahead or behind, and its replacement has a $: leave out one of them")
     sketch = _ESCAPE.sub(_sketched, pattern)
+    if "$" in replacement and re.search(r"\(\?<?[=!][^)]*\(", sketch):
+        raise _refused(
+            pattern, "has a group in what it looks at ahead or behind, and its replacement a $: leave out one of them"
+        )
     if "$" in replacement or re.search(r"[(|]", sketch) or re.search(r"\[[^\]]*\[", pattern):
         return len(replacement) + 1
     least = len(re.sub(r".(?:[*?]|\{0+(?:,\d*)?\})[?+]?|[+^$?]|\{[^{}]*\}", "", sketch))  # what it finds is not shorter

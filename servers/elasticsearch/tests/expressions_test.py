@@ -33,6 +33,10 @@ from servers.elasticsearch.policy.expressions import growth, measured, steps
         ("x?" * 9, 0, 512),
         ("(x|x)" * 9, 0, 512),
         (r"\)*", 1, 1),
+        (r"x*|x+|y*z+", 2, 3),
+        (r"(\p{Ll}+|\p{Lu}\p{Ll}+|\p{Lu}+)", 1, 3),
+        (r"a*(b*|(c|d+)|e)", 2, 6),
+        (r"([^\p{L}\d]+)|(?<=\D)(?=\d)|(?<=\d)(?=\D)|(?<=[\p{L}&&[^\p{Lu}]])(?=\p{Lu})", 1, 8),
     ],
 )
 def test_what_expressions_cost(expression: str, repeated: int, ways: int) -> None:
@@ -44,6 +48,8 @@ def test_what_expressions_cost(expression: str, repeated: int, ways: int) -> Non
     ("expression", "reason"),
     [
         ("x*x*x*", "has 3 of"),
+        ("(x*|y)x*(z|x*)", "has 3 of"),
+        ("x*)x*(x*", "has 4 of"),
         ("a" * 1001, "has 1001 characters: 1000 may be"),
         (r"(x*)\1\1", "has 3 of"),
         (r"[a[b]*x*x*x", "has 3 of"),
@@ -83,14 +89,15 @@ def test_expressions_that_are_refused(expression: str, reason: str) -> None:
         ("a|", "bc", 3),
         ("[a[b]]", "bc", 3),
         ("aaaaaaaaaa", "$0$0", 5),
+        (r"(\d+)-(?=\d)", "$1_", 4),
     ],
 )
 def test_how_long_a_text_can_get(pattern: str, replacement: str, wanted: int) -> None:
     assert growth(pattern, replacement) == wanted
 
 
-@pytest.mark.parametrize("pattern", ["(?=(.*))", "(?<=(a))", "(?!a)", "(?<!a)"])
-def test_what_looks_ahead_gives_nothing_to_its_replacement(pattern: str) -> None:
+@pytest.mark.parametrize("pattern", ["(?=(.*))", "(?<=(a))", "(?!(a))", "(?<!b(a))"])
+def test_a_group_that_looks_ahead_gives_nothing_to_a_replacement(pattern: str) -> None:
     assert growth(pattern, "b") == 2
-    with pytest.raises(ToolError, match=r"its replacement has a \$"):
+    with pytest.raises(ToolError, match=r"its replacement a \$"):
         growth(pattern, "$1")
