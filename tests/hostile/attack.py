@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.error import HTTPError
 
 from tests.benchmark.limits import MIB, Group, available
 from tools.backends.process import Process
@@ -291,9 +292,8 @@ class Attack:
             try:
                 self._neighbour()
             except Exception as error:  # whatever the store's client raises
-                self.report.failed_neighbours.append(
-                    f"{type(error).__name__} after {time.monotonic() - began:.0f} s ({state})"
-                )
+                told = error.read(500) if isinstance(error, HTTPError) else error
+                self.report.failed_neighbours.append(f"{told!r} after {time.monotonic() - began:.0f} s ({state})")
             self.report.neighbour.setdefault("idle" if state == "idle" else "loaded", []).append(
                 time.monotonic() - began
             )
