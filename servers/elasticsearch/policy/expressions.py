@@ -21,7 +21,7 @@ LONGEST = 1000
 MOST_CHOICES = 1000
 """Ways through an expression's alternatives and optional parts, of which a text that nearly matches takes all."""
 
-_ESCAPE = re.compile(r"\\(?:[pPxN]\{[^}]*\}|k<\w*>|c.|.)|\[\^?\]?(?:[^\]\\]|\\.)*(?:\]|$)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:[pPxN]\{[^}]{0,100}\}|k<\w*>|c.|.)|\[\^?\]?(?:[^\]\\]|\\.)*(?:\]|$)", re.DOTALL)
 _REPEATED = re.compile(r"\)[*+{]")
 """A group that is repeated. Java recurses for these: before 8.14 a long text ended the node
 (https://github.com/elastic/elasticsearch/pull/106851), and a text that nearly matches may keep it busy for ever."""
@@ -36,15 +36,19 @@ def _sketched(found: re.Match[str]) -> str:
     return "^" if escape in {r"\A", r"\B", r"\G", r"\Z", r"\b", r"\z"} else "x"
 
 
+def _sketch(expression: str) -> str:
+    if len(expression) > LONGEST:
+        raise _refused(expression, f"has {len(expression)} characters: {LONGEST} may be")
+    return _ESCAPE.sub(_sketched, expression)
+
+
 def measured(expression: str) -> tuple[int, int]:
     """Return how many parts of an expression are repeated without bound, and how many ways there are through the others.
 
     Raises:
         ToolError: they are too many, or it can't be told.
     """
-    if len(expression) > LONGEST:
-        raise _refused(expression, f"has {len(expression)} characters: {LONGEST} may be")
-    sketch = _ESCAPE.sub(_sketched, expression)
+    sketch = _sketch(expression)
     if r"\Q" in expression or re.search(r"\(\?\w*x", sketch):
         raise _refused(expression, r"has \Q or the flag x, behind which this server can't read it: leave them out")
     if _REPEATED.search(sketch):
@@ -106,14 +110,16 @@ def growth(pattern: str, replacement: str) -> int:
     Raises:
         ToolError: it can't be told.
     """
-    sketch = _ESCAPE.sub(_sketched, pattern)
+    sketch = _sketch(pattern)
     if "$" in replacement and re.search(r"\(\?<?[=!][^)]*\(", sketch):
         raise _refused(
             pattern, "has a group in what it looks at ahead or behind, and its replacement a $: leave out one of them"
         )
     if "$" in replacement or re.search(r"[(|]", sketch) or re.search(r"\[[^\]]*\[", pattern):
         return len(replacement) + 1
-    least = len(re.sub(r".(?:[*?]|\{0+(?:,\d*)?\})[?+]?|[+^$?]|\{[^{}]*\}", "", sketch))  # what it finds is not shorter
+    least = len(
+        re.sub(r".(?:[*?]|\{0+(?:,\d*)?\})[?+]?|[+^$?]|\{[^{}]{0,100}\}", "", sketch)
+    )  # what it finds is not shorter
     return max(-(-len(replacement) // least), 1) if least else len(replacement) + 1
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import repeat
-from math import prod
 from types import MappingProxyType
 from typing import Any
 
@@ -60,7 +60,7 @@ def _is_name(inner: Any, parent: str, alone: bool) -> bool:
     return parent == "terms" if isinstance(inner, list) else parent in LEAVES
 
 
-def refuse_scripts(value: Any, parent: str = "") -> None:
+def refuse_scripts(value: Any, parent: str = "", *, read: bool = False) -> None:
     """Refuse what Elasticsearch would run or read beyond a query.
 
     Scripts run code in Elasticsearch for every document; they are not for a model to write. Templates and wrapped queries
@@ -71,7 +71,7 @@ def refuse_scripts(value: Any, parent: str = "") -> None:
     """
     if isinstance(value, list):
         for item in value:
-            refuse_scripts(item, parent)
+            refuse_scripts(item, parent, read=read)
     if not isinstance(value, dict):
         return
     for key, inner in value.items():
@@ -88,13 +88,14 @@ def refuse_scripts(value: Any, parent: str = "") -> None:
             and not (parent in LEAVES | {"range", "terms"} and len(value) == 1)
         ):
             raise ToolError(f"{key!r}: templates are not run here: give the query itself")
-        if key in _ANALYSIS and parent not in _NAMES:
+        analysis = key in _ANALYSIS and parent not in _NAMES
+        if analysis and not read:
             (refuse_files if key in ("analysis", "settings") else check_analyzer)(inner)
         if key == "hdr" and isinstance(inner, dict) and parent in ("percentiles", "percentile_ranks"):
             raise ToolError(
                 "'hdr' takes up to megabytes of Elasticsearch's memory for each bucket, which it does not count: leave it out"
             )
-        refuse_scripts(inner, key)
+        refuse_scripts(inner, key, read=read or analysis)
 
 
 LONGEST_EXPRESSION = 1000
@@ -133,12 +134,13 @@ def check_lengths(*bodies: Any) -> None:
                 raise ToolError(
                     f"{key!r} has {len(inner)} characters: a regular expression may have {LONGEST_EXPRESSION}"
                 )
+        for key, inner in entries(body, ("fuzzy", "suggest")):
             if key in ("fuzzy", "suggest"):
                 fuzzy += _characters(inner)
             elif key == "query" and isinstance(inner, str) and "~" in inner:
                 fuzzy += len(inner)
-            elif isinstance(inner, dict) and "fuzziness" in inner:
-                fuzzy += _characters(inner.get("query"))
+            elif isinstance(inner, dict) and "fuzziness" in inner and isinstance(inner.get("query"), str):
+                fuzzy += len(inner["query"])
     texts = " ".join(said)
     for name, many, most in (
         ("characters", len(texts), LONGEST_TEXT),
@@ -171,8 +173,8 @@ def refuse_files(value: Any) -> None:
             )
 
 
-def entries(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield each key of the objects in a value, at any depth, with what it has.
+def entries(value: Any, whole: Container[str] = ()) -> Iterator[tuple[str, Any]]:
+    """Yield each key of the objects in a value, at any depth, with what it has; what is in a key of `whole` is not gone into.
 
     Generators inside of each other would pass on each entry of a deep value level by level, which keeps others waiting.
     """
@@ -181,6 +183,8 @@ def entries(value: Any) -> Iterator[tuple[str, Any]]:
         for key, inner in left[-1]:
             if key is not None:
                 yield key, inner
+                if key in whole:
+                    continue
             if isinstance(inner, dict):
                 left.append(iter(inner.items()))
                 break
@@ -204,6 +208,12 @@ _PROCESSORS = frozenset(
 
 _EXPRESSIONS = frozenset({"field_split", "keywords_pattern", "pattern", "patterns", "separator", "value_split"})
 """Options of processors and analyzers that are expressions of Java's."""
+
+MOST_EXPRESSIONS = 100
+"""Expressions of a pipeline, or of the analyzers of a request."""
+
+MOST_PROCESSORS = 200
+"""Processors of a pipeline."""
 
 MOST_STEPS = 10**8
 """Steps of expressions in the texts of a request: seconds. x*x*y took 36 s for 2,000 characters, x*y 29 s for 50,000."""
@@ -230,15 +240,16 @@ def check_expressions(options: Any, texts: Any = None, grown: int = 1) -> None:
         ToolError: they could end or hang Elasticsearch.
     """
     lengths = [_characters(text) * grown for text in (texts if isinstance(texts, list) else [texts])]
-    total = 0
-    for key, inner in entries(options):
-        if key.rpartition(".")[2] in _EXPRESSIONS:
-            total += sum(
-                steps(text, lengths)
-                for text in (inner if isinstance(inner, list) else [inner])
-                if isinstance(text, str)
-            )
-    if total > MOST_STEPS:
+    expressions = [
+        text
+        for key, inner in entries(options)
+        if key.rpartition(".")[2] in _EXPRESSIONS
+        for text in (inner if isinstance(inner, list) else [inner])
+        if isinstance(text, str)
+    ]
+    if len(expressions) > MOST_EXPRESSIONS:
+        raise ToolError(f"there are {len(expressions)} expressions: {MOST_EXPRESSIONS} may be")
+    if sum(steps(text, lengths) for text in expressions) > MOST_STEPS:
         raise ToolError(
             "the expressions could keep Elasticsearch busy for minutes with texts of this length, whose square or cube they "
             "take: give shorter texts, or expressions without * and +"
@@ -259,7 +270,8 @@ def growth_of(part: Any) -> int:
     grown = 1
     if "max_gram" in part or "max_shingle_size" in part:
         longest = max(number(part.get("max_gram")), number(part.get("max_shingle_size")))
-        grown = int(longest - max(number(part.get("min_gram")), number(part.get("min_shingle_size")), 1)) + 1
+        least = min(max(number(part.get("min_gram")), number(part.get("min_shingle_size")), 1), MOST_GRAM)
+        grown = int(longest - least) + 1
     if isinstance(part.get("replacement"), str):
         grown *= growth(str(part.get("pattern", "")), part["replacement"])
     if isinstance(mappings := part.get("mappings"), list):
@@ -273,12 +285,14 @@ def check_growth(factors: Iterable[int]) -> int:
     Raises:
         ToolError: it gets too long.
     """
-    grown = prod(factors)
-    if grown > MOST_GROWTH:
-        raise ToolError(
-            f"a text could get {grown} times as long here by one replacement after the other (or n-grams, or copies): "
-            f"{MOST_GROWTH} times may be; replace by less, or have fewer of them"
-        )
+    grown = 1
+    for factor in factors:
+        grown *= factor
+        if grown > MOST_GROWTH:
+            raise ToolError(
+                f"a text could get {grown} times as long here by one replacement after the other (or n-grams, or copies): "
+                f"{MOST_GROWTH} times may be; replace by less, or have fewer of them"
+            )
     return grown
 
 
@@ -303,11 +317,15 @@ def check_analyzer(body: Any, texts: Any = None) -> None:
 
 
 def number(value: Any) -> float:
-    """Return a number as Elasticsearch takes it, which may be a text; 0 for what is none."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return 0
+    """Return a number as Elasticsearch takes it, which may be a text of Java's; 0 for what is none."""
+    text = str(value)[:100].strip().lower()
+    for read in (float, float.fromhex):
+        try:
+            found: float = read(text.rstrip("df") if read is float else text)
+        except (ValueError, OverflowError):
+            continue
+        return math.inf if math.isnan(found) else found
+    return 0
 
 
 def check_pipeline(pipeline: Any, *, stored: bool = False, docs: Any = None) -> None:
@@ -334,6 +352,8 @@ def check_pipeline(pipeline: Any, *, stored: bool = False, docs: Any = None) -> 
         for kind, inner in entries(pipeline)
         if kind in _PROCESSORS - {"dissect", "grok"} and isinstance(inner, dict)
     ]
+    if len(parts) > MOST_PROCESSORS:
+        raise ToolError(f"a pipeline has at most {MOST_PROCESSORS} processors here: these are {len(parts)}")
     copied = [str(part["copy_from"]) for _, part in parts if "copy_from" in part]
     grown = check_growth(
         1 + len(str(part.get("separator")))

@@ -31,7 +31,7 @@ MOST_CANDIDATES = 20
 """Candidates for each word of a phrase, of all generators together."""
 
 MOST_ECHOED = MappingProxyType(
-    {"_name": 5000, "format": 1000, "missing": 1000, "post_tags": 50, "pre_tags": 50, "separator": 1000}
+    {"_name": 5000, "format": 5000, "missing": 1000, "post_tags": 500, "pre_tags": 500, "separator": 1000}
 )
 """Characters of what is told with each hit, bucket or word: 50,000 for 10,000 buckets ended a node."""
 
@@ -46,7 +46,7 @@ def check_costs(*bodies: Any) -> None:
     """Raise ToolError where a part of a request could keep Elasticsearch busy, or take its heap, whatever there is to find."""
     for body in bodies:
         echoed = dict.fromkeys(MOST_ECHOED, 0)
-        for key, inner in entries(body):
+        for key, inner in entries(body, ("aggregations", "aggs", "suggest")):
             if key == "suggest" and isinstance(inner, dict):
                 _check_suggesters(inner)
             elif key in ("aggregations", "aggs") and (held := _held(inner)) > AT_ONCE:
@@ -54,7 +54,8 @@ def check_costs(*bodies: Any) -> None:
                     f"the results of aggregations could take {held // 1024 // 1024} MiB in all buckets: ask for fewer buckets "
                     "(size), fewer sub-aggregations or percents, shorter names, no meta"
                 )
-            elif key in echoed:
+        for key, inner in entries(body):
+            if key in echoed:
                 echoed[key] += sum(
                     len(part) for part in (inner if isinstance(inner, list) else [inner]) if isinstance(part, str)
                 )

@@ -127,14 +127,20 @@ def test_what_is_told_with_each_bucket(allowed: Any, refused: Any) -> None:
     ("part", "most"),
     [
         (lambda n: {"term": {"k": {"value": "a", "_name": "n" * n}}}, 5000),
-        (lambda n: {"docvalue_fields": [{"field": "d", "format": "y" * (n // 2)}] * 2}, 1000),
+        (lambda n: {"docvalue_fields": [{"field": "d", "format": "y" * (n // 2)}] * 2}, 5000),
         (lambda n: {"sort": [{"k": {"order": "asc", "missing": "z" * n}}]}, 1000),
         (lambda n: {"adjacency_matrix": {"separator": "&" * n}}, 1000),
-        (lambda n: {"highlight": {"pre_tags": ["b" * (n // 2), "c" * (n // 2)]}}, 50),
-        (lambda n: {"highlight": {"post_tags": ["b" * n]}}, 50),
+        (lambda n: {"highlight": {"pre_tags": ["b" * (n // 2), "c" * (n // 2)]}}, 500),
+        (lambda n: {"highlight": {"post_tags": ["b" * n]}}, 500),
     ],
 )
 def test_what_is_told_with_each_hit(part: Any, most: int) -> None:
     check_costs(part(most), part(most), {"aggs": {"missing": {"missing": {"field": "a"}}}})
     with pytest.raises(ToolError, match=f"which are told with each result: it may have {most}"):
         check_costs(part(most + 2))
+
+
+@pytest.mark.parametrize("size", [10**400, float("nan"), "NaN", "inf", "65536d", "0x1p16"])
+def test_a_number_may_be_written_in_any_way_of_java(size: Any) -> None:
+    with pytest.raises(ToolError, match="aggregations could take"):
+        check_costs({"aggs": {"a": {"terms": {"size": size}, "aggs": {"b": {"max": {}, "meta": {"x": "y" * 50_000}}}}}})
