@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
 from servers.common.protocol.tools import ToolError
 
@@ -43,6 +44,7 @@ def matched_at_once(glob: bytes) -> int:
     return max(MOST_MATCHED // longest, 1) if longest else sys.maxsize
 
 
+@lru_cache(maxsize=128)  # each step of a SCAN asks for the same
 def compared(glob: bytes) -> int:
     """Return how many bytes of a glob Redis compares at each place of the worst name, on the average.
 
@@ -52,15 +54,15 @@ def compared(glob: bytes) -> int:
     return max(map(_compared, _parts(glob)), default=0)
 
 
-def _parts(glob: bytes) -> Iterator[list[bytes]]:
-    """The parts of a glob behind its stars, as tokens."""
+def _parts(glob: bytes) -> list[list[bytes]]:
+    """Return the parts of a glob behind its stars, as tokens."""
     parts: list[list[bytes]] = [[]]
     for token in _TOKEN.findall(glob):
         if token == b"*":
             parts.append([])
         else:
             parts[-1].append(token)
-    yield from parts[1:]
+    return parts[1:]
 
 
 def _compared(part: Sequence[bytes]) -> int:

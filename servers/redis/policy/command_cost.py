@@ -165,12 +165,7 @@ _MOVING = frozenset(names("rename renamenx"))
 
 _FREEING = {
     **dict.fromkeys(names("del mset msetex"), slice(None)),
-    **dict.fromkeys(
-        names("""
-        bitop psetex set setex zremrangebylex zremrangebyrank zremrangebyscore
-        """),
-        slice(1),
-    ),
+    **dict.fromkeys(names("bitop psetex set setex zremrangebylex zremrangebyrank zremrangebyscore"), slice(1)),
     **dict.fromkeys(names("copy rename"), slice(1, 2)),
 }
 """Commands that free old values, and of which of the keys that they name. Lists and streams are freed in blocks, so that trimming

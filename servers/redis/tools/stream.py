@@ -23,7 +23,6 @@ LONGEST_ENDS = 1024 * 1024
 GROUPS = 20
 """Groups of a stream in the overview."""
 
-
 MOST_GROUPS = 10_000
 """Groups that Redis is asked to list: their rows are read in one step."""
 
