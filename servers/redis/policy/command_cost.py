@@ -55,6 +55,9 @@ MOST_COMPARED = 16_000_000
 """Steps of all LCS of a call, each the product of the lengths of its strings, and of looking up in sketches: Redis does the
 commands that arrive together without a look at other clients in between."""
 
+MORE_MATCHED = 4
+"""How many times as many names as in a step of redis_scan a call's own SCAN may have Redis compare with globs."""
+
 MOST_PROBES = 10_000
 """Sizes that are asked for before a call's commands. Each takes Redis a microsecond and us some 20."""
 
@@ -362,7 +365,7 @@ class _Sum:
                 rows = self._sizes[_SKETCHES[command.name], command.keys[0]]
                 self._step(f"{command.name.upper()} of so many words in so many rows", rows * (len(command.words) - 2))
             if matched := _matched(command):
-                self._step("MATCH with such patterns", matched * MOST_COMPARED // MOST_MATCHED)
+                self._step("MATCH with such patterns", matched * MOST_COMPARED // (MORE_MATCHED * MOST_MATCHED))
             for probe in answer.strings:
                 key = probe[2] if probe[0] == "JSON.DEBUG" else probe[1]
                 size = min(self._sizes[probe] + self._added[key], answer.most or MOST_STORED)
@@ -642,8 +645,8 @@ def _reserved(command: Planned) -> int:
             bytes_ = 100 * option(b"COMPRESSION")
         case "topk.reserve":
             bytes_ = 100 * at(2) + 16 * at(3) * at(4)
-    # The next part of a filter that is full is so many times as big.
-    return int(min(bytes_ * max(option(b"EXPANSION"), 1), MOST_NUMBER))
+    # The next part of a filter that is full is so many times as big: twice, as nobody has to ask for, is allowed for.
+    return int(min(bytes_ * max(option(b"EXPANSION") / 2, 1), MOST_NUMBER))
 
 
 def _bloom_bytes(error: float) -> float:
@@ -681,8 +684,8 @@ def check_arguments(command: Planned) -> None:
         raise ToolError(f"give a count from 0 to {MOST_COUNT}")
     for pattern in _patterns(command):
         check_glob(pattern)
-        if (10 if count is None else count) > (most := matched_at_once(pattern)):
-            raise ToolError(f"with a pattern that repeats itself so often behind a *, give a COUNT of up to {most}")
+        if (10 if count is None else count) > (most := MORE_MATCHED * matched_at_once(pattern)):
+            raise ToolError(f"with this pattern, give a COUNT of up to {most}: Redis compares it with names for long")
     if command.name == "ft.spellcheck":
         distances = {value for word, value in pairwise(words) if word.upper() == b"DISTANCE"}
         if len(_WORD.findall(words[2])) > MOST_SPELLED or distances - {b"1"}:

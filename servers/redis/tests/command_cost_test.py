@@ -280,10 +280,10 @@ async def test_a_word_is_looked_up_in_each_row_of_a_sketch(line: str, info: str)
 
 async def test_long_patterns_are_summed_over_a_call() -> None:
     part = "n" * 32
-    lines = [f"sscan s 0 COUNT 16 MATCH *{part}", f"hscan h 0 COUNT 15 MATCH {part}*{part}", "zscan z 0 MATCH n*"]
+    lines = [f"sscan s 0 COUNT 64 MATCH *{part}", f"hscan h 0 COUNT 60 MATCH {part}*{part}", "zscan z 0 MATCH n*"]
     assert (await weighed("\n".join(lines))).estimated, "few such calls are let in at once"
     with pytest.raises(ToolError, match="MATCH with such patterns keeps Redis busy"):
-        await weighed("\n".join([*lines, "zscan z 0 COUNT 33 MATCH *n"]))
+        await weighed("\n".join([*lines, "zscan z 0 COUNT 129 MATCH *n"]))
 
 
 async def test_only_so_many_keys_are_asked_about() -> None:
@@ -317,8 +317,8 @@ async def test_only_so_many_keys_are_asked_about() -> None:
             math.ceil((MOST_GROWN + 1) / (0.18 * math.log2(100))) - 1,
         ),
         ("cf.reserve k {}", MOST_GROWN // 2),
-        ("cf.reserve k 1 EXPANSION {}", MOST_GROWN // 2),
-        ("bf.reserve k 0.5 1000 EXPANSION {}", math.ceil((MOST_GROWN + 1) / 180) - 1),
+        ("cf.reserve k 1 EXPANSION {}", MOST_GROWN),
+        ("bf.reserve k 0.5 1000 EXPANSION {}", math.ceil((MOST_GROWN + 1) / 90) - 1),
         ("cf.insert k CAPACITY {} ITEMS x", MOST_GROWN // 2),
         ("cf.insertnx k CAPACITY {} ITEMS x", MOST_GROWN // 2),
         ("cms.initbydim k {} 2", MOST_GROWN // 8),
@@ -433,9 +433,15 @@ async def test_few_commands_of_a_call_answer_names() -> None:
             "leave out EMPTY",
         ),
         ("vsim v ELE e COUNT 10000", "vsim v ELE e COUNT 10001", "count from 0"),
-        ("sscan s 0 COUNT 32 MATCH *" + "n" * 32, "sscan s 0 COUNT 33 MATCH *" + "n" * 32, "give a COUNT of up to 32"),
-        ("scan 0 COUNT 1024 MATCH aa*b*", "scan 0 COUNT 1024 MATCH aa*bb*", "give a COUNT of up to 512"),
-        ("scan 0 COUNT 1 MATCH *" + "n" * 32, "scan 0 COUNT 1 MATCH *" + "n" * 33, "behind a"),
+        (
+            "sscan s 0 COUNT 128 MATCH *" + "n" * 32,
+            "sscan s 0 COUNT 129 MATCH *" + "n" * 32,
+            "give a COUNT of up to 128",
+        ),
+        ("scan 0 COUNT 4096 MATCH aa*b*", "scan 0 COUNT 4096 MATCH aa*bb*", "give a COUNT of up to 2048"),
+        ("scan 0 COUNT 1000 MATCH *1111*", "scan 0 COUNT 1000 MATCH *11111*", "give a COUNT of up to 816"),
+        ("scan 0 MATCH *:" + "?" * 36, "scan 0 COUNT 1000 MATCH *:" + "?" * 36, "give a COUNT of up to 108"),
+        ("scan 0 COUNT 1 MATCH *" + "n" * 40, "scan 0 COUNT 1 MATCH *" + "n" * 41, "behind a"),
         (
             "ft.spellcheck i " + ",".join("abcdefghij"),
             "ft.spellcheck i " + ",".join("abcdefghijk"),
@@ -443,7 +449,7 @@ async def test_few_commands_of_a_call_answer_names() -> None:
         ),
         ("ft.spellcheck i a distance 1", "ft.spellcheck i a distance 2", "leave out DISTANCE"),
         ("ft.dropindex i", "ft.dropindex i dd", "leave out DD"),
-        ("scan 0 COUNT 10000 MATCH " + "n" * 999 + "*", "scan 0 COUNT 10000 MATCH n*n", "give a COUNT of up to 1024"),
+        ("scan 0 COUNT 10000 MATCH " + "n" * 999 + "*", "scan 0 COUNT 10000 MATCH n*n", "give a COUNT of up to 4096"),
     ],
 )
 def test_arguments_have_limits(fine: str, refused: str, reason: str) -> None:
