@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import anyio
+import pydantic_core
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, UNSUPPORTED_PROTOCOL_VERSION
 from mcp_types.version import KNOWN_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
@@ -21,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from servers.common.memory_budget import UNTIL_SENT, UntilSent
-from servers.common.protocol.tools import encoded, from_json
+from servers.common.protocol.tools import encoded
 from servers.common.text_escape import plain
 
 STREAM: ContextVar[bool] = ContextVar("STREAM", default=False)
@@ -226,9 +227,10 @@ def decoded(body: bytes) -> Any:
         Invalid: it is not JSON.
     """
     try:
-        return from_json(body)
-    except (ValueError, RecursionError):
-        raise Invalid("the body is not JSON in UTF-8", code=PARSE_ERROR) from None
+        # The SDK's parser: what another one takes as well, such as deeper nesting or UTF-16, would be refused later.
+        return pydantic_core.from_json(body)
+    except ValueError as error:
+        raise Invalid(f"the body is not JSON in UTF-8: {error}", code=PARSE_ERROR) from None
 
 
 def check_batch(batch: list[Any], headers: Headers) -> None:
@@ -286,8 +288,8 @@ def rewritten(message: dict[str, Any]) -> bytes | None:
         arguments = params["arguments"]
         if isinstance(arguments, str) and arguments.lstrip()[:1] == "{":
             try:
-                arguments = from_json(arguments.encode("utf-8", "surrogatepass"))
-            except (ValueError, RecursionError):
+                arguments = pydantic_core.from_json(arguments)
+            except ValueError:
                 arguments = params["arguments"]
         if arguments in ([], "", None):
             arguments = {}

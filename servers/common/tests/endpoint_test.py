@@ -75,6 +75,27 @@ def test_what_is_no_message_is_refused_in_words(message: Any) -> None:
         check_message(message)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b'{"id": 1.0, "params": ' + b"[" * depth + b"]" * depth + b"}" for depth in (300, 990, 100_000)),
+        b'{"id": "\\ud800"}',
+        b'\xef\xbb\xbf{"id": 1}',
+        '{"id": 1}'.encode("utf-16"),
+        b'{"id": 1} {"id": 2}',
+        b"",
+    ],
+)
+def test_what_the_sdk_can_not_read_is_no_json(body: bytes) -> None:
+    with pytest.raises(Invalid, match="not JSON in UTF-8"):
+        decoded(body)
+
+
+@pytest.mark.parametrize("text", ["{" * 990, '{"a":' + "[" * 990 + "]" * 990 + "}", '{"a": "\\ud800"}', "{}}"])
+def test_arguments_that_are_no_json_stay_text(text: str) -> None:
+    assert rewritten({"id": 1, "method": "tools/call", "params": {"name": "t", "arguments": text}}) is None
+
+
 def test_only_what_the_sdk_does_not_know_is_rewritten() -> None:
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "t", "arguments": {"a": 1}}}
     assert rewritten(call) is None
