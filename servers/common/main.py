@@ -12,8 +12,9 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from servers.common import VERSION, lazy_imports
 from servers.common.http.auth_settings import AuthSettings
@@ -21,6 +22,9 @@ from servers.common.observability import json_log as log
 from servers.common.observability.telemetry import TelemetrySettings, exported
 from servers.common.settings import CommonSettings, Environment, SettingsError
 from servers.common.startup import imported
+
+if TYPE_CHECKING:
+    from anyio import AsyncFile
 
 logger = logging.getLogger(__name__)
 
@@ -203,6 +207,26 @@ async def _stdio(instance: Any) -> None:
     from mcp.server.stdio import stdio_server
 
     from servers.common.http.app import watched
+    from servers.common.protocol.endpoint import known_line
+
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[bytes] = asyncio.Queue(1)
+
+    descriptor = sys.stdin.fileno()
+
+    def read() -> None:
+        try:
+            with open(descriptor, "rb", closefd=False) as file:
+                while line := file.readline():
+                    asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
+        finally:
+            asyncio.run_coroutine_threadsafe(lines.put(b""), loop)
+
+    async def known() -> AsyncIterator[str]:
+        # At its end the process would wait for the SDK's own thread, and that one for the client's next line.
+        threading.Thread(target=read, daemon=True).start()
+        while line := await lines.get():
+            yield known_line(line)
 
     imported()
     server = instance.server()
@@ -210,10 +234,10 @@ async def _stdio(instance: Any) -> None:
     assert task is not None
     for name in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows
-            asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+            loop.add_signal_handler(name, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
-        async with watched(instance), stdio_server() as (read, write):
-            await server.run(read, write, server.create_initialization_options())
+        async with watched(instance), stdio_server(cast("AsyncFile[str]", known())) as streams:
+            await server.run(*streams, server.create_initialization_options())
 
 
 @contextlib.asynccontextmanager

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -568,6 +569,38 @@ async def test_the_person_is_asked_over_stdio(
     async with Client(stdio_client(parameters), mode=mode, elicitation_callback=consent(action)) as client:
         answer = await client.call_tool("redis_write", {"key": "asked-key", "value": "1"})
     assert answer.is_error != done
+
+
+def test_standard_input_takes_what_http_takes_and_sigterm_ends_it(stores: dict[str, dict[str, str]]) -> None:
+    python = {key: value for key, value in os.environ.items() if key.startswith("PYTHON")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "servers.redis", "--transport", "stdio"],
+        env=python | stores["redis"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        try:
+
+            def ask(sent: Any) -> Any:
+                assert process.stdin and process.stdout
+                process.stdin.write(json.dumps(sent).encode() + b"\n")
+                process.stdin.flush()
+                return json.loads(process.stdout.readline())
+
+            who = {"protocolVersion": OLD[-1], "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+            assert ask(request("initialize", who))["result"]["serverInfo"]["name"] == "mcp-redis"
+            nothing: list[Any] = [None, [], {}]
+            for params in nothing:
+                assert ask({"jsonrpc": "2.0", "id": 2.0, "method": "ping", "params": params})["result"] == {}
+            for arguments in [*nothing, "", "{}"]:
+                answer = ask(request("tools/call", {"name": "redis_info", "arguments": arguments}))
+                assert answer["result"]["structuredContent"], answer
+            # Its client keeps standard input open, and sends nothing.
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
 
 
 def test_integers_that_javascript_would_round_are_text_in_structured_content(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -296,6 +297,15 @@ def rewritten(message: dict[str, Any]) -> bytes | None:
         if arguments is not params["arguments"]:
             new["params"] = params | {"arguments": arguments}
     return None if new == message and type(new.get("id")) is type(message.get("id")) else json.dumps(new).encode()
+
+
+def known_line(line: bytes) -> str:
+    """Return a line of standard input, with its message in the form that the SDK knows."""
+    with suppress(Invalid):
+        message = decoded(line)
+        check_message(message)
+        line = rewritten(message) or line
+    return line.decode("utf-8", "replace")
 
 
 def asks_progress(message: Any) -> bool:
