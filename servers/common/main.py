@@ -175,7 +175,7 @@ async def _http(instance: Any, auth: AuthSettings) -> None:
         create_app(instance, auth, handle_signals),
         http=HttpProtocol,
         ws="none",
-        ssl_context_factory=(lambda config, default: tls.context) if tls else None,
+        ssl_context_factory=(lambda config, default: tls) if tls else None,
         backlog=max(auth.max_connections, 128),  # asyncio accepts as many at once
         limit_concurrency=8 * auth.max_connections,  # /mcp has a bound of its own below this: probes are still answered
         timeout_keep_alive=KEEP_ALIVE,

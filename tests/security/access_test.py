@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -194,6 +195,17 @@ def ping(sidecar: Sidecar, identity: Identity | None = None) -> tuple[int, str]:
     return status, json.dumps(answer)
 
 
+def resume(
+    sidecar: Sidecar, context: ssl.SSLContext, session: ssl.SSLSession | None = None
+) -> tuple[bytes, ssl.SSLSession | None]:
+    """Status line of GET /health, or nothing where there is no handshake, and the session for the next connection."""
+    with socket.create_connection(("127.0.0.1", sidecar.port)) as plain, suppress(OSError):
+        with context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as connection:
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return connection.makefile("rb").readline(), connection.session
+    return b"", None
+
+
 def test_tls_with_certificates_of_clients_and_their_rotation(start: Start, tmp_path: Path) -> None:
     first, second = Authority(tmp_path / "first", "First"), Authority(tmp_path / "second", "Second")
     certificate, key = first.issue("server")
@@ -212,17 +224,28 @@ def test_tls_with_certificates_of_clients_and_their_rotation(start: Start, tmp_p
     assert ping(sidecar, assistant)[0] == 200
     assert ping(sidecar, stranger)[0] == 0, "no handshake with a certificate of another authority"
     assert sidecar.logs()[-1]["caller"] == "assistant"
+    sessions = []
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        context = ssl.create_default_context(cafile=first.file)
+        context.minimum_version = context.maximum_version = version
+        context.load_cert_chain(*assistant)
+        answer, session = resume(sidecar, context)
+        assert b"200" in answer and session
+        sessions.append((context, session))
 
     # The server's certificate and the clients' authority are both changed while it runs.
     renewed, renewed_key = second.issue("renewed")
     renewed_key.replace(key)
     renewed.replace(certificate)
-    second.file.replace(authorities)
+    authorities.write_bytes(second.file.read_bytes())
     assert sidecar.get("/health")[0] == 0, "the old authority has not signed the new certificate"
     sidecar.authority = authorities
     sidecar.wait_until(lambda: sidecar.get("/health")[0] == 200)
     assert ping(sidecar, stranger)[0] == 200
     assert ping(sidecar, assistant)[0] == 0
+    for context, session in sessions:
+        context.load_verify_locations(second.file)
+        assert resume(sidecar, context, session)[0] == b"", "a session is as old as the certificate that began it"
 
     # A rotation that went wrong leaves what was there.
     key.write_text("no key")

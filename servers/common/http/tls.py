@@ -99,21 +99,25 @@ class NewestContext:
         return self._context
 
 
-class RotatingContext:
-    """A TLS context whose connections use the files as they are when each begins."""
+class RotatingContext(ssl.SSLContext):
+    """A TLS context whose connections use the files as they are when each begins.
+
+    New files have a context of their own: it resumes no session of a client that the old files let in.
+    """
+
+    def __new__(cls, files: TlsFiles) -> RotatingContext:
+        return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
 
     def __init__(self, files: TlsFiles) -> None:
         self._newest = NewestContext(files)
         self._used = self._newest.get()
-        self.context = files.context()
-        """For the listening socket."""
-        self.context.sni_callback = self._choose
 
-    def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+    def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
+        """Begin a connection."""
         if (newest := self._newest.get()) is not self._used:
             self._used = newest
             logger.info("new certificates")
-        connection.context = newest
+        return newest.wrap_bio(*args, **options)
 
 
 def client_name(certificate: dict[str, Any]) -> str:
