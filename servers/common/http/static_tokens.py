@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 MOST_TOKENS = 1000
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+_DIGEST = re.compile(r"sha256:([0-9a-f]{64})", re.IGNORECASE)
 _SCOPES = {"read": READ, "write": WRITE}
 
 
@@ -36,6 +36,11 @@ class Token:
     login: StoreLogin | None = None
 
 
+def _can_be_sent(token: str) -> bool:
+    """Return whether a header can have a token, and a server reads it as the client wrote it."""
+    return token.isascii() and token.isprintable()
+
+
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
@@ -44,11 +49,13 @@ def single(text: str) -> list[Token]:
     """Return the one token that is all of a file's content, for everything that the server allows.
 
     Raises:
-        TokensError: there is none.
+        TokensError: there is none, or no client can send it.
     """
     token = text.strip()
     if not token:
         raise TokensError("is empty")
+    if not _can_be_sent(token):
+        raise TokensError("is not one line of ASCII: it has to hold one token alone")
     return [Token("token", frozenset(SCOPES), _digest(token))]
 
 
@@ -82,8 +89,10 @@ def several(text: str, *, logins: Logins = "") -> list[Token]:
         if not set(scopes.split(",")) <= set(_SCOPES):
             raise TokensError(f"line {number}: scopes are read, write, or both with a comma between")
         match = _DIGEST.fullmatch(token)
-        if not match and len(token) < 16:
-            raise TokensError(f"line {number}: the token is shorter than 16 characters")
+        if not match and token.lower().startswith("sha256:"):
+            raise TokensError(f"line {number}: a SHA-256 has 64 hexadecimal digits")
+        if len(token) < 16 or not _can_be_sent(token):
+            raise TokensError(f"line {number}: the token is shorter than 16 characters, or is not ASCII")
         digest = bytes.fromhex(match[1]) if match else _digest(token)
         login = _login(words[3], number, logins) if len(words) == 4 else None
         found.append(Token(name, frozenset(_SCOPES[s] for s in scopes.split(",")), digest, login))

@@ -24,8 +24,13 @@ def test_a_single_token_may_do_all(tmp_path: Path) -> None:
     path.write_text("short\n")
     found = caller(TokenFile(path, many=False), "short")
     assert found.name == "token" and found.may(READ) and found.may(WRITE)
-    with pytest.raises(TokensError):
-        single(" \n")
+
+
+@pytest.mark.parametrize("text", [" \n", f"{ONE}\n{TWO}\n", "\ufeff" + ONE, "pässword-of-sixteen", "a\x00b"])
+def test_a_single_token_that_nobody_can_send(text: str) -> None:
+    with pytest.raises(TokensError) as raised:
+        single(text)
+    assert ONE not in str(raised.value)
 
 
 def test_names_and_scopes(tmp_path: Path) -> None:
@@ -38,6 +43,12 @@ def test_names_and_scopes(tmp_path: Path) -> None:
     assert caller(file, ONE) == Principal("dashboard", frozenset({READ}))
     assert caller(file, TWO) == Principal("operator", frozenset({READ, WRITE}))
     assert not caller(file, ONE).may(WRITE)
+    # Some programs write digits in upper case. It is still the hash, and no token.
+    path.write_text(f"operator write sha256:{digest.upper()}")
+    assert caller(file, TWO).name == "operator"
+    with pytest.raises(CredentialRefused):
+        caller(file, f"sha256:{digest.upper()}")
+    path.write_text(f"dashboard read {ONE}\noperator read,write sha256:{digest}\n")
     for wrong in ("", "x", ONE[:-1], ONE + "x", digest, f"sha256:{digest}", "\udcff"):
         with pytest.raises(CredentialRefused) as refused:
             caller(file, wrong)
@@ -84,6 +95,9 @@ def test_a_file_that_can_not_be_used_lets_nobody_in_and_tells_no_token(
         (f"a/b read {ONE}", "line 1: a name has"),
         (f"a read {ONE}\na read {TWO}", "line 2: a name has"),
         ("a read 0123456789", "line 1: the token is shorter"),
+        ("a read pässword-of-sixteen", "line 1: the token is shorter than 16 characters, or is not ASCII"),
+        ("a read sha256:9f86d081884c7d659a2f", "line 1: a SHA-256 has 64"),
+        (f"a read SHA256={ONE}\nb read SHA256:{ONE}", "line 2: a SHA-256 has 64"),
     ],
 )
 def test_what_is_wrong_is_told_without_a_token(text: str, problem: str) -> None:
