@@ -251,7 +251,9 @@ class Environment:
             try:
                 path.open("rb").close()
             except OSError as error:
-                raise ValueError(f"can't read '{text}': {error.strerror}") from None
+                # What is no path may be the secret itself, in place of the name of a file with it.
+                shown = f"'{text}'" if path.is_absolute() else "the file that it names"
+                raise ValueError(f"can't read {shown}: {error.strerror}") from None
             return path
 
         return self._read(name, None, meaning, parse, "", restricts=restricts)

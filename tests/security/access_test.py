@@ -199,10 +199,10 @@ def resume(
     sidecar: Sidecar, context: ssl.SSLContext, session: ssl.SSLSession | None = None
 ) -> tuple[bytes, ssl.SSLSession | None]:
     """Status line of GET /health, or nothing where there is no handshake, and the session for the next connection."""
-    with socket.create_connection(("127.0.0.1", sidecar.port)) as plain, suppress(OSError):
-        with context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as connection:
-            connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return connection.makefile("rb").readline(), connection.session
+    plain = socket.create_connection(("127.0.0.1", sidecar.port))
+    with suppress(OSError), context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return connection.makefile("rb").readline(), connection.session
     return b"", None
 
 

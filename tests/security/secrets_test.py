@@ -185,7 +185,15 @@ def test_elasticsearch(secrets: Secrets, tmp_path: Path, way: str) -> None:
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [("redis", "REDIS_HOST"), ("redis", "REDIS_SENTINELS"), ("elasticsearch", "ES_HOST")],
+    [
+        ("redis", "REDIS_HOST"),
+        ("redis", "REDIS_SENTINELS"),
+        ("redis", "REDIS_PASSWORD_FILE"),
+        ("redis", "MCP_AUTH_TOKEN_FILE"),
+        ("redis", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("elasticsearch", "ES_HOST"),
+        ("elasticsearch", "ES_API_KEY_FILE"),
+    ],
 )
 @pytest.mark.parametrize("value", ["user:{}@store", "http://user:{}@store:1", "redis://:{}@store", "{}@store:1"])
 def test_a_secret_in_an_address_is_refused_and_not_repeated(module: str, name: str, value: str) -> None:

@@ -233,7 +233,7 @@ def test_wrong_settings_are_told_in_a_line(redis_server: RedisServer, tmp_path: 
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "mcp-redis: OTEL_SDK_DISABLED: 'maybe' is neither true nor false",
-        "mcp-redis: OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' is not a URL such as http://collector:4318",
+        "mcp-redis: OTEL_EXPORTER_OTLP_ENDPOINT: it is not a URL such as http://collector:4318",
         "mcp-redis: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: it must hold no user or password: OTEL_EXPORTER_OTLP_HEADERS takes them",
         "mcp-redis: OTEL_TRACES_EXPORTER: 'console' is not one of otlp, none",
         "mcp-redis: OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' is not one of http/json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from servers.common.settings import Environment
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures that may be accepted: by public keys alone. `none` and those by shared secrets are not among them."""
+
+_URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
+"""The characters of a URL (RFC 3986, 2); all of them can be in a header."""
 
 METADATA = "/.well-known/oauth-protected-resource"
 
@@ -65,10 +69,12 @@ def is_safe(url: str) -> bool:
     """Return whether keys may come from there: over TLS, or from this machine."""
     try:
         parts = urlsplit(url)
+        parts.port  # noqa: B018  # reading it checks it
     except ValueError:
         return False
     local = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
-    return bool(parts.hostname) and not parts.username and not parts.fragment and (parts.scheme == "https" or local)
+    whole = _URL.fullmatch(url) and parts.hostname and "@" not in parts.netloc and not parts.fragment
+    return bool(whole) and (parts.scheme == "https" or local)
 
 
 @dataclass(frozen=True)
@@ -195,7 +201,7 @@ def _oauth(env: Environment) -> OAuthSettings | None:
     )
     ca_file = env.certificates("MCP_OAUTH_CA_FILE", "CA certificates for the issuer, PEM; default: the system's")
     if not issuer:
-        if resource or url or file:
+        if resource or url or file or algorithms or types or ca_file:
             env.problems.append("MCP_OAUTH_ISSUER: set it as well")
         return None
     if not is_safe(resource):

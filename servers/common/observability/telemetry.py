@@ -77,7 +77,7 @@ def _url(env: Environment, name: str, meaning: str) -> str:
     text = env.text(name, "", meaning)
     parts = urlsplit(text) if text.isascii() and "[" not in text else None
     if text and (parts is None or parts.scheme not in ("http", "https") or not parts.hostname):
-        env.problems.append(f"{name}: '{text}' is not a URL such as http://collector:4318")
+        env.problems.append(f"{name}: it is not a URL such as http://collector:4318")
     elif parts and parts.username is not None:
         env.problems.append(f"{name}: it must hold no user or password: OTEL_EXPORTER_OTLP_HEADERS takes them")
     return text

@@ -43,6 +43,16 @@ def test_oauth() -> None:
         ({"MCP_OAUTH_JWKS_URL": ""}, "MCP_OAUTH_JWKS_URL, MCP_OAUTH_JWKS_FILE: set one"),
         ({"MCP_OAUTH_RESOURCE": "mcp.example"}, "MCP_OAUTH_RESOURCE: an https URL"),
         ({"MCP_OAUTH_RESOURCE": ""}, "MCP_OAUTH_RESOURCE: an https URL"),
+        *(
+            ({"MCP_OAUTH_RESOURCE": f"https://{rest}"}, "MCP_OAUTH_RESOURCE: an https URL")
+            for rest in (
+                "mcp.example/ü",
+                'mcp.example/"',
+                "mcp.example/a b",
+                "mcp.example:x/mcp",
+                ":secret@mcp.example",
+            )
+        ),
         ({"MCP_OAUTH_ISSUER": ""}, "MCP_OAUTH_ISSUER: set it as well"),
         *(
             ({"MCP_OAUTH_ALGORITHMS": f"RS256,{name}"}, f"MCP_OAUTH_ALGORITHMS: '{name}' is not one of RS256")
@@ -53,6 +63,11 @@ def test_oauth() -> None:
 def test_oauth_that_can_not_be_used(changes: dict[str, str], problem: str) -> None:
     _, problems = read(OAUTH | changes)
     assert len(problems) == 1 and problems[0].startswith(problem)
+
+
+@pytest.mark.parametrize("name", ["ALGORITHMS", "TOKEN_TYPES", "RESOURCE", "JWKS_URL"])
+def test_a_part_of_oauth_lets_nobody_in(name: str) -> None:
+    assert read({f"MCP_OAUTH_{name}": "RS256"})[1] == ["MCP_OAUTH_ISSUER: set it as well"]
 
 
 def test_one_way_to_come_in(tmp_path: Path) -> None:
