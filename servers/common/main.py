@@ -82,6 +82,9 @@ def run(sidecar: Any, transport: str = "http") -> None:
         with exported(telemetry, instance):
             async with _watchdog(settings.watchdog):
                 await (_stdio(instance) if transport == "stdio" else _http(instance, auth))
+        # asyncio would wait for threads, such as one that asks a name server which does not answer.
+        logging.shutdown()
+        os._exit(0)
 
     if transport == "http":
         _check_port(sidecar.name, settings, auth.request_seconds)

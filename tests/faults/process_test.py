@@ -158,6 +158,14 @@ def test_sigterm_under_load_loses_no_answer(server: RedisServer, redis: Redis, t
     assert len(answered) > 50 and sorted(done) == sorted(answered)
 
 
+def test_sigterm_ends_a_process_that_waits_for_a_name_server(server: RedisServer, tmp_path: Path) -> None:
+    never = "import socket, threading\nsocket.getaddrinfo = lambda *words, **more: threading.Event().wait()"
+    with sidecar(server, tmp_path, never, REDIS_HOST="store.example", MCP_HOST="127.0.0.1") as running:
+        running.wait_until(lambda: "did not answer in time" in running.get("/ready")[1])
+        running.signal(signal.SIGTERM)
+        assert running.wait(60) == 0
+
+
 def test_a_store_that_can_not_save_takes_no_writes_and_says_so(tmp_path: Path) -> None:
     """A full disk, as Redis shows it: a snapshot fails, and Redis refuses what changes data."""
     with (
