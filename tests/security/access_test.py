@@ -147,8 +147,9 @@ def test_an_oauth_resource_server(start: Start, issuer: Issuer) -> None:
     challenge = 'Bearer realm="mcp", resource_metadata="https://mcp.example/.well-known/oauth-protected-resource/mcp"'
     assert headers["WWW-Authenticate"] == challenge
     for path in ("/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"):
-        status, _, answer = ask(sidecar.url + path)
+        status, headers, answer = ask(sidecar.url + path, Origin="http://localhost:6274")
         assert status == 200 and answer["authorization_servers"] == [issuer.url]
+        assert headers["Access-Control-Allow-Origin"] == "http://localhost:6274", "a client in a page reads it"
         assert answer["resource"] == "https://mcp.example/mcp"
 
     good = issuer.token(scope="mcp:read")

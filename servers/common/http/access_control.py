@@ -101,7 +101,8 @@ class HostCheck:
         await app(scope, receive, send)
 
     def _serves(self, host: str) -> bool:
-        return "*" in self._hosts or host_name(host) in self._hosts or host.lower() in self._hosts
+        name = host_name(host)
+        return not self._hosts.isdisjoint(("*", name, f"[{name}]", host.lower()))
 
 
 def authenticator(settings: AuthSettings) -> Authenticator | None:

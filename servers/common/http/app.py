@@ -77,11 +77,16 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
     only_post = error_response(
         "this server has no sessions and no streams of its own: send POST", 405, {"Allow": "POST"}
     )
-    mcp = OriginCheck(
-        Router([Route(path, app, methods=m) for path in PATHS for app, m in ((guarded, ["POST"]), (only_post, None))]),
-        settings,
-        refusals,
-    )
+    for_pages = [Route(path, app, methods=m) for path in PATHS for app, m in ((guarded, ["POST"]), (only_post, None))]
+    if oauth := auth.oauth:
+        # RFC 9728: tells a client that was refused where to get a token. It requires none itself.
+        document = oauth.metadata(instance.sidecar.title)
+
+        async def metadata(request: Request) -> Response:
+            return JSONResponse(document, headers={"Cache-Control": "max-age=3600"})
+
+        for_pages += [Route(path, metadata) for path in oauth.metadata_paths]
+    checked = OriginCheck(Router(for_pages), settings, refusals)
 
     def state() -> dict[str, Any]:
         monitor = instance.monitor
@@ -107,19 +112,11 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
         return Response(text, media_type=kind)
 
     routes = [
-        *(Route(path, mcp) for path in PATHS),
+        *(Route(route.path, checked) for route in for_pages),
         Route("/health", health),
         Route("/ready", ready),
         Route("/metrics", metrics_text),
     ]
-    if oauth := auth.oauth:
-        # RFC 9728: tells a client that was refused where to get a token. It requires none itself.
-        document = oauth.metadata(instance.sidecar.title)
-
-        async def metadata(request: Request) -> Response:
-            return JSONResponse(document, headers={"Cache-Control": "max-age=3600"})
-
-        routes += [Route(path, metadata) for path in oauth.metadata_paths]
     login = _login(auth)
 
     async def nothing(scope: Scope, receive: Receive, send: Send) -> None:

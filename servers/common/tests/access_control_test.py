@@ -48,7 +48,7 @@ def status(*headers: tuple[str, str]) -> int:
             found.append(message["status"])
 
     lines = [(name.encode(), value.encode()) for name, value in headers]
-    env = Environment({})
+    env = Environment({"MCP_ALLOWED_HOSTS": "[fd00::1], fd00::2, Named.example, other.example:8443"})
     settings, refusals = CommonSettings.read(env), Refusals(Metrics("test", "1"))
     check = OriginCheck(HostCheck(app, settings, AuthSettings.read(env), refusals), settings, refusals)
     asyncio.run(check({"type": "http", "method": "POST", "path": "/mcp", "headers": lines}, receive, send))
@@ -64,6 +64,13 @@ LOCAL = ("host", "localhost")
     [
         ([], 421),
         ([LOCAL], 200),
+        *(
+            ([("host", host)], 200)
+            for host in (
+                "[fd00::1]", "[FD00::1]:9000", "[fd00::2]:9000", "named.EXAMPLE:1", "other.example:8443",
+            )
+        ),
+        *(([("host", host)], 421) for host in ("[fd00::3]", "other.example", "named.example.evil.example")),
         ([LOCAL, LOCAL], 400),
         ([LOCAL, ("host", "evil.example")], 400),
         *(
