@@ -124,6 +124,7 @@ class TokenFile:
         self._parse = partial(several, logins=logins) if many else single
         self._text: str | None = None
         self._tokens: list[Token] = []
+        self._problem: str | None = None
 
     def load(self) -> list[Token]:
         """Return the file's tokens.
@@ -146,8 +147,11 @@ class TokenFile:
             tokens = self.load()
         except (OSError, TokensError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            logger.error("the token file can't be used", extra={"path": str(self._path), "reason": reason})
+            if reason != self._problem:  # once: clients must not fill the log
+                logger.error("the token file can't be used", extra={"path": str(self._path), "reason": reason})
+            self._problem = reason
             raise CredentialRefused("this server can't read its token file", 503) from None
+        self._problem = None
         given = _digest(token)
         # All are compared, each in constant time: the time taken tells nothing of a token, nor of which one it was.
         found = [known for known in tokens if hmac.compare_digest(known.digest, given)]

@@ -80,6 +80,7 @@ class NewestContext:
         self._files = files
         self._stamp: tuple[Any, ...] | None = None
         self._context: ssl.SSLContext | None = None
+        self._problem = ""
 
     def get(self) -> ssl.SSLContext:
         """Return the context of what the files hold now. It is the same object as long as they do not change.
@@ -91,11 +92,14 @@ class NewestContext:
             stamp = self._files.stamp()
             if self._context is None or stamp != self._stamp:
                 self._context, self._stamp = self._files.context(), stamp
+            self._problem = ""
         except (OSError, ValueError) as error:
             # During a rotation the certificate and the key may not fit together. The next connection tries again.
             if self._context is None:
                 raise
-            logger.error("the new certificates can't be used", extra={"reason": type(error).__name__})
+            if (reason := type(error).__name__) != self._problem:  # once: clients must not fill the log
+                logger.error("the new certificates can't be used", extra={"reason": reason})
+            self._problem = reason
         return self._context
 
 

@@ -19,7 +19,7 @@ class Metrics:
         build.labels(server, version).set(1)
         self.calls = Counter(
             "mcp_tool_calls",
-            "Tool calls by outcome: ok, error, timeout, cancelled, busy, forbidden.",
+            "Tool calls by outcome: ok, error, timeout, cancelled, busy.",
             ["tool", "outcome"],
             registry=self.registry,
         )

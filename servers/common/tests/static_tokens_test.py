@@ -81,6 +81,12 @@ def test_a_file_that_can_not_be_used_lets_nobody_in_and_tells_no_token(
         caller(file, ONE)
     assert refused.value.status == 503
     assert ONE not in caplog.text + str(refused.value) and "can't be used" in caplog.text
+    caplog.clear()
+    with pytest.raises(CredentialRefused):
+        caller(file, ONE)
+    assert not caplog.records, "a client does not fill the log"
+    path.write_text(f"a read {ONE}")
+    assert caller(file, ONE).name == "a"
 
 
 @pytest.mark.parametrize(
