@@ -179,6 +179,7 @@ PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
         (PING, {"MCP-Protocol-Version": NEW}, 400, -32602, "_meta"),
         (PING, {"MCP-Protocol-Version": "2099-01-01"}, 400, -32022, "2025-11-25, 2026-07-28"),
         (PING, {"MCP-Protocol-Version": ""}, 400, -32022, "2025-11-25, 2026-07-28"),
+        (PING, {"MCP-Protocol-Version": NEW, "Mcp-Name": "=?base64?\xff?="}, 400, -32600, "not base64"),
         (PING, {"Content-Type": "text/plain"}, 415, -32600, "application/json"),
         (PING, {"Content-Type": "application/json; charset=utf-16"}, 415, -32600, "UTF-8"),
         (PING, {"Accept": "text/html"}, 406, -32600, "text/event-stream"),

@@ -1,5 +1,6 @@
 """OpenTelemetry, from a client's call to a receiver of OTLP."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -48,7 +49,7 @@ def send(
     params: dict[str, Any],
     *,
     new: bool,
-    meta: dict[str, str] | None = None,
+    meta: dict[str, Any] | None = None,
     **headers: str,
 ) -> Any:
     """Sends a request in the newest protocol or an older one."""
@@ -96,6 +97,16 @@ def test_a_call_is_a_span_of_its_clients_trace(
     assert plain(alone)["error.type"] == "tool_error"
     assert by_meta.kind == 2, "a server's"
     assert receiver.resources[0]["service.name"] == "mcp-redis" and receiver.resources[0]["service.version"]
+
+
+def test_a_trace_that_is_no_text_hinders_no_call(redis_server: RedisServer, tmp_path: Path) -> None:
+    values: list[Any] = [5, True, None, [], {}, "\0"]
+    with sidecar(redis_server, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}") as running:
+        running.wait_until_ready()
+        for name, value in itertools.product(("traceparent", "tracestate", "baggage"), values):
+            meta = {"traceparent": TRACEPARENT, name: value}
+            status, answer = send(running, "tools/call", read(CANARY), new=False, meta=meta)
+            assert status == 200 and CANARY in answer["result"]["content"][0]["text"], answer
 
 
 def _hex(value: Any) -> str:

@@ -94,9 +94,12 @@ class Telemetry:
             version: of the service
             tools: the names that may be told
         """
-        from opentelemetry import metrics, trace
+        from opentelemetry import metrics, propagate, trace
         from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+        # The default reads baggage too, which has no use here, and fails where a client's is no text.
+        propagate.set_global_textmap(TraceContextTextMapPropagator())
         named = "service.name" in OTELResourceDetector().detect().attributes
         resource = Resource.create({"service.version": version} | ({} if named else {"service.name": service}))
         self._tools = frozenset(tools)

@@ -83,6 +83,7 @@ class McpEndpoint(StreamableHTTPSessionManager):
         try:
             takes_json, takes_events = accepted(headers)
             check_content_type(headers)
+            check_encoded(headers)
             message = decoded(body)
             check_version(headers, message)
             batch = isinstance(message, list)
@@ -201,6 +202,17 @@ def check_content_type(headers: Headers) -> None:
     charsets = [value.strip(' "') for name, _, value in (p.partition("=") for p in parameters.split(";")) if name.strip() == "charset"]  # noqa: E501  # fmt: skip
     if kind.strip() != JSON or not set(charsets) <= {"utf-8", "utf8", "us-ascii"}:
         raise Invalid(f"the body has to be JSON in UTF-8: send 'Content-Type: {JSON}'", 415)
+
+
+def check_encoded(headers: Headers) -> None:
+    """Check that base64 in headers, which repeats parts of the message (SEP-2243), is ASCII: the SDK can't read another one.
+
+    Raises:
+        Invalid: it is not.
+    """
+    for name, value in headers.items():
+        if value.startswith("=?base64?") and not value.isascii():
+            raise Invalid(f"the header {name} is not base64")
 
 
 def check_version(headers: Headers, message: Any) -> None:
