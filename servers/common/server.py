@@ -24,6 +24,7 @@ from servers.common.backend import Backend, BackendError, Monitor, deadline, war
 from servers.common.http.principal import PRINCIPAL, WRITE, Logins
 from servers.common.memory_budget import BUDGET, Busy, MemoryBudget, Room, default_size, hold_result, memory_limit
 from servers.common.observability.metrics import Metrics
+from servers.common.observability.telemetry import OTHER
 from servers.common.protocol.mentions import Mentions
 from servers.common.protocol.prompts import Prompt, PromptError
 from servers.common.protocol.resources import MOST_COMPLETIONS, Listeners, Resources, contents
@@ -221,6 +222,7 @@ class Instance(Generic[B]):
                 hint = ": the operator has not enabled it (MCP_TOOLS, MCP_TOOLS_EXCEPT)"
                 if known[0].write and not self.settings.allow_writes:
                     hint = ": it changes data, and this server only reads (MCP_ALLOW_WRITES)"
+            self._audit(params.name if hint else OTHER, "forbidden", 0)
             raise MCPError(mcp_types.INVALID_PARAMS, f"no tool is called {params.name[:100]!r}{hint}")
         principal = PRINCIPAL.get()
         if tool.write and not principal.may(WRITE):

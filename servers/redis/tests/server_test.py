@@ -156,9 +156,16 @@ def test_the_log_is_json_and_the_audit_has_no_values(start: Start, redis: Redis)
     sidecar = start()
     sidecar.call("redis_read", key=CANARY)
     sidecar.call("redis_read", key=CANARY, limit=CANARY)
+    for name in ("redis_delete", CANARY):
+        sidecar.post(message("tools/call", name=name, arguments={"keys": [CANARY]}))
     text = sidecar.log.read_text()
     assert CANARY not in text
     assert [json.loads(line)["msg"] for line in text.splitlines()][:2] == ["serving", "backend is up"]
     entries = [line for line in sidecar.logs() if line["logger"] == "servers.audit"]
-    assert [(e["tool"], e["outcome"]) for e in entries] == [("redis_read", "ok"), ("redis_read", "error")]
+    assert [(e["tool"], e["outcome"]) for e in entries] == [
+        ("redis_read", "ok"),
+        ("redis_read", "error"),
+        ("redis_delete", "forbidden"),
+        ("_OTHER", "forbidden"),
+    ]
     assert all(e["duration_ms"] >= 0 for e in entries)
