@@ -235,9 +235,15 @@ async def _stdio(instance: Any) -> None:
     server = instance.server()
     task = asyncio.current_task()
     assert task is not None
+
+    def stop() -> None:
+        task.cancel()
+        # The SDK's own thread can't be cancelled while the client reads nothing of what it writes.
+        loop.call_later(GRACE, os._exit, 0)
+
     for name in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows
-            loop.add_signal_handler(name, task.cancel)
+            loop.add_signal_handler(name, stop)
     with contextlib.suppress(asyncio.CancelledError):
         async with watched(instance), stdio_server(cast("AsyncFile[str]", known())) as streams:
             await server.run(*streams, server.create_initialization_options())

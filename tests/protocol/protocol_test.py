@@ -1,6 +1,7 @@
 """The Model Context Protocol as both servers speak it, in every version from 2024-11-05 on, on the wire and by the SDK."""
 
 import email.message
+import fcntl
 import http.client
 import json
 import os
@@ -8,10 +9,12 @@ import re
 import signal
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import jsonschema
 import pytest
@@ -572,7 +575,15 @@ async def test_the_person_is_asked_over_stdio(
     assert answer.is_error != done
 
 
-def test_standard_input_takes_what_http_takes_and_sigterm_ends_it(stores: dict[str, dict[str, str]]) -> None:
+def _waiting(pipe: IO[bytes]) -> int:
+    """Return the bytes that are in a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+@pytest.mark.parametrize("unread", [0, 20])
+def test_standard_input_takes_what_http_takes_and_sigterm_ends_it(
+    stores: dict[str, dict[str, str]], unread: int
+) -> None:
     python = {key: value for key, value in os.environ.items() if key.startswith("PYTHON")}
     process = subprocess.Popen(
         [sys.executable, "-m", "servers.redis", "--transport", "stdio"],
@@ -597,7 +608,12 @@ def test_standard_input_takes_what_http_takes_and_sigterm_ends_it(stores: dict[s
             for arguments in [*nothing, "", "{}"]:
                 answer = ask(request("tools/call", {"name": "redis_info", "arguments": arguments}))
                 assert answer["result"]["structuredContent"], answer
-            # Its client keeps standard input open, and sends nothing.
+            # Its client keeps standard input open and sends nothing, or does not read what is more than a pipe holds.
+            assert process.stdin and process.stdout
+            process.stdin.write((json.dumps(request("tools/list")).encode() + b"\n") * unread)
+            process.stdin.flush()
+            while unread and _waiting(process.stdout) < 2**15:
+                time.sleep(0.1)
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
         finally:
