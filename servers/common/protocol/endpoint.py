@@ -178,9 +178,12 @@ def accepted(headers: Headers) -> tuple[bool, bool]:
         Invalid: it accepts neither.
     """
     ranges = [part.strip().lower() for value in headers.getlist("accept") for part in value.split(",") if part.strip()]
-    wanted = {name.strip() for name, _, weight in (part.partition(";") for part in ranges) if not _is_zero(weight)}
-    takes_json = not ranges or bool(wanted & {JSON, "application/*", "*/*"})
-    takes_events = not ranges or bool(wanted & {EVENTS, "text/*", "*/*"})
+    taken = {name.strip(): not _is_zero(weight) for name, _, weight in (part.partition(";") for part in ranges)}
+    # The most precise range decides.
+    takes_json, takes_events = (
+        not ranges or next((taken[name] for name in names if name in taken), False)
+        for names in ((JSON, "application/*", "*/*"), (EVENTS, "text/*", "*/*"))
+    )
     if not (takes_json or takes_events):
         raise Invalid(f"this endpoint answers with {JSON} or {EVENTS}: name both in Accept", 406)
     return takes_json, takes_events

@@ -59,6 +59,9 @@ def test_the_same_word_elsewhere(message: Any) -> None:
         (["Text/Event-Stream;q=0.5 , APPLICATION/*"], (True, True)),
         (["text/event-stream, application/json; q=0.0"], (False, True)),
         (["application/json;charset=utf-8"], (True, False)),
+        (["application/json;q=0, */*"], (False, True)),
+        (["*/*", "text/event-stream;q=0"], (True, False)),
+        (["*/*;q=0, application/json"], (True, False)),
     ],
 )
 def test_what_a_client_accepts(values: list[str], found: tuple[bool, bool]) -> None:
