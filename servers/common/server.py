@@ -139,7 +139,8 @@ class Instance(Generic[B]):
         self.room = Room(limit)
         self.memory = MemoryBudget(settings.memory_budget or default_size(limit), room=self.room)
         self._under_way = 0
-        self._deadlines: set[asyncio.Timeout] = set()
+        self.deadlines: set[asyncio.Timeout] = set()
+        """Of calls, and of what else `stop` ends."""
         self._stop_at: float | None = None
         self.middleware: list[ServerMiddleware[Any]] = []
         """The SDK's middleware around each message."""
@@ -149,8 +150,9 @@ class Instance(Generic[B]):
     def stop(self, grace: float) -> None:
         """Let calls under way continue for `grace` seconds, then end them with an error."""
         self._stop_at = asyncio.get_running_loop().time() + grace
-        for timeout in self._deadlines:
-            timeout.reschedule(self._stop_at)
+        for timeout in self.deadlines:
+            if not timeout.expired():
+                timeout.reschedule(self._stop_at)
         self.listeners.close()
 
     def server(self) -> Server[Any]:
@@ -374,11 +376,11 @@ class Instance(Generic[B]):
         BUDGET.set(self.memory)
         try:
             async with asyncio.timeout_at(end) as timeout:
-                self._deadlines.add(timeout)
+                self.deadlines.add(timeout)
                 try:
                     return await work()
                 finally:
-                    self._deadlines.discard(timeout)
+                    self.deadlines.discard(timeout)
         except MCPError:
             raise  # an error of the protocol, made by who knows it
         except ToolError as error:

@@ -69,6 +69,7 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
                 instance.memory.size,
                 auth.request_seconds,
                 instance.room,
+                instance.deadlines,
             ),
             *instance.http_middleware,
         ],

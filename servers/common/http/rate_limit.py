@@ -158,6 +158,7 @@ class RequestLimits:
         memory: bytes that all bodies, and the values in them, may take at once
         seconds: time for a body to arrive
         room: the memory of the process, whatever is free for bodies; one request that takes little is let in anyway
+        deadlines: gets the time for each body, which may be cut short
     """
 
     def __init__(
@@ -169,8 +170,10 @@ class RequestLimits:
         memory: int,
         seconds: float,
         room: Room | None = None,
+        deadlines: set[asyncio.Timeout] | None = None,
     ) -> None:
         self._app, self._refusals = app, refusals
+        self._deadlines = set() if deadlines is None else deadlines
         self._max_requests, self._max_bytes, self._seconds = max_requests, max_bytes, seconds
         self._requests = 0
         self._memory = MemoryBudget(max(memory, 4 * max_bytes) + REQUEST, room=room, anyway=4 * max_bytes + REQUEST)
@@ -221,7 +224,8 @@ class RequestLimits:
             return self._refuse(scope, "busy")
         left, more = self._max_bytes, True
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds) as timeout:
+                self._deadlines.add(timeout)
                 while more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
@@ -236,6 +240,8 @@ class RequestLimits:
                     parts.append(part)
         except TimeoutError:
             return self._refuse(scope, "slow")
+        finally:
+            self._deadlines.discard(timeout)
         return None
 
     async def _taken(self, size: int, held: int) -> bool:
@@ -253,7 +259,7 @@ class RequestLimits:
             error = f"the values of the request's body take more than {self._memory.size} bytes of memory: send fewer at once"
             return self._refusals.response(scope, "length", 413, error)
         if reason == "slow":
-            error = f"the request's body did not arrive within {self._seconds} s"
+            error = "the request's body did not arrive in time"
             return self._refusals.response(scope, reason, 408, error, {"Connection": "close"})
         error = "too many requests are under way at once: try again"
         return self._refusals.response(scope, reason, 503, error, {"Retry-After": "1"})

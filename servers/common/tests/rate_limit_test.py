@@ -146,6 +146,17 @@ async def test_a_client_that_leaves_before_its_body_is_there_gets_no_answer() ->
     assert post.status is None and not app.bodies
 
 
+async def test_the_time_for_a_body_may_be_cut_short() -> None:
+    deadlines: set[asyncio.Timeout] = set()
+    app = App()
+    post = Post(RequestLimits(app, Refusals(Metrics("test", "1")), 10, 1000, 2**24, 3600, None, deadlines))
+    await post.put(b"x", True)
+    (deadline,) = deadlines
+    deadline.reschedule(0)
+    await post.done
+    assert post.status == 408 and post.headers[b"connection"] == b"close" and not deadlines and not app.bodies
+
+
 async def test_requests_under_way_are_bounded() -> None:
     app = App()
     bounds = limits(app, most=2)
