@@ -49,31 +49,38 @@ def with_servers(folder: Path) -> dict[str, Any]:
     server["properties"]["server"] = container
     for schema in (server, container):
         del schema["$schema"], schema["properties"]["global"], schema["properties"]["common"]
-    return {**parent, "$defs": {**parent["$defs"], NAME: {**optional(server), "$defs": optional(definitions)}}}
+    return {**parent, "$defs": {**parent["$defs"], NAME: {"$defs": optional(definitions), **optional(server)}}}
 
 
-def written(value: Any, indent: int = 0, used: int = 0) -> str:
-    """JSON in lines of up to 120 characters: as many entries a line as fit, but one a line where one of them has entries.
+def written(value: Any, indent: int = 0, used: int = 0, named: bool = False) -> str:
+    """JSON in lines of up to 120 characters: a line for each property that has entries, and as many other entries as fit.
 
     Args:
         value: what is written
         indent: spaces before the line in which it begins
         used: further characters of that line, before and after it
+        named: its keys are names of properties or definitions, not words of JSON Schema
     """
     flat = json.dumps(value, ensure_ascii=False)
     if indent + used + len(flat) <= WIDTH or not isinstance(value, (dict, list)):
         return flat
+    entries = [("", inner, False) for inner in value] if isinstance(value, list) else [
+        (f"{json.dumps(key)}: ", inner, key in ("properties", "$defs")) for key, inner in value.items()
+    ]  # fmt: skip
+    one_a_line = named and any(inner for _, inner, _ in entries)
+    if isinstance(value, dict) and not one_a_line:
+        *before, (head, last, names) = entries
+        start = "{" + "".join(f"{key}{json.dumps(inner, ensure_ascii=False)}, " for key, inner, _ in before) + head
+        if last and isinstance(last, (dict, list)) and indent + used + len(start) < WIDTH:
+            return start + written(last, indent, WIDTH, names) + "}"
     space = " " * (indent + 2)
-    heads = [f"{json.dumps(key)}: " for key in value] if isinstance(value, dict) else [""] * len(value)
-    inner = list(value.values()) if isinstance(value, dict) else value
-    plain = not any(isinstance(entry, (dict, list)) and entry for entry in inner)
     lines: list[str] = []
-    for head, entry in zip(heads, inner, strict=True):
-        text = head + written(entry, indent + 2, len(head) + 1)
-        if plain and lines and len(space) + len(lines[-1]) + len(text) + 3 <= WIDTH:
-            lines[-1] += f", {text}"
-        else:
+    for head, inner, names in entries:
+        text = head + written(inner, indent + 2, len(head) + 1, names)
+        if one_a_line or not lines or "\n" in text or len(space) + len(lines[-1]) + len(text) + 3 > WIDTH:
             lines.append(text)
+        else:
+            lines[-1] += f", {text}"
     return "\n".join((flat[0], ",\n".join(space + line for line in lines), " " * indent + flat[-1]))
 
 
