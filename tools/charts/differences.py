@@ -7,7 +7,7 @@ import argparse
 import difflib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -15,8 +15,36 @@ LONG = 40
 """Lines of an added text that are shown in full; of a longer one the number of lines is."""
 
 
+WIDTH = 110
+"""Characters of a mapping or list that is written in one line."""
+
+
 class Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as they are, unless they are long."""
+    """Writes in one line what has nothing nested or is short, and texts of several lines as they are, unless they are long."""
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
+        return flat(super().represent_mapping(tag, mapping, flow_style))
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+        return flat(super().represent_sequence(tag, sequence, flow_style))
+
+
+Collection = TypeVar("Collection", bound=yaml.CollectionNode)
+
+
+def flat(node: Collection) -> Collection:
+    """Have a node written in one line if it has nothing nested or is short."""
+    node.flow_style = node.flow_style or length(node) <= WIDTH
+    return node
+
+
+def length(node: yaml.Node) -> int:
+    """Characters of a node in one line: more than fit for a text of several lines."""
+    if isinstance(node, yaml.MappingNode):
+        return sum(length(key) + length(value) + 4 for key, value in node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return sum(length(entry) + 2 for entry in node.value)
+    return WIDTH + 1 if isinstance(node, yaml.ScalarNode) and node.style == "|" else len(node.value)
 
 
 def text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -48,7 +76,7 @@ def entries(value: Any) -> dict[str, Any] | None:
 
 
 def written(value: Any) -> str:
-    """YAML of a value: what has nothing nested in one line."""
+    """YAML of a value."""
     return yaml.dump(value, Dumper=Dumper, width=1000, default_flow_style=None, sort_keys=False).removesuffix("...\n")
 
 

@@ -35,7 +35,11 @@ def test_what_is_the_same_has_no_differences() -> None:
         ),
         (("text",), "one\nthree\n", ["  text:", "-   two", "+   three"]),
         (("spec", "host"), None, ["+ spec.host: null"]),
-        (("spec", "containers"), [], ["- spec.containers", "+ spec.containers: []"]),
+        (
+            ("spec", "containers"),
+            [],
+            ["- spec.containers: [{args: ['1', '2'], name: x}, {name: y, tty: true}]", "+ spec.containers: []"],
+        ),
         (("note",), {"lines": "a\nb\n"}, ["+ note.lines:", "+   |", "+     a", "+     b"]),
         (("note",), "a\n" * (LONG + 1), [f"+ note: ({LONG + 1} lines)"]),
     ],
