@@ -31,7 +31,7 @@ def test_what_is_the_same_has_no_differences() -> None:
         (
             ("spec", "containers", 1),
             {"name": "z", "args": ["1"], "tty": False},
-            ["- spec.containers[y].tty: true", "+ spec.containers[z]:", "+   args: ['1']", "+   tty: false"],
+            ["- spec.containers[y].tty: true", "+ spec.containers[z]: {args: ['1'], tty: false}"],
         ),
         (("text",), "one\nthree\n", ["  text:", "-   two", "+   three"]),
         (("spec", "host"), None, ["+ spec.host: null"]),
