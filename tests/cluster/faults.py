@@ -155,20 +155,10 @@ def sick(**variables: str) -> Values:
     )
 
 
-QUICK = {
-    "initialDelaySeconds": 2,
-    "periodSeconds": 2,
-    "timeoutSeconds": 1,
-    "failureThreshold": 2,
-}
+QUICK = {"initialDelaySeconds": 2, "periodSeconds": 2, "timeoutSeconds": 1, "failureThreshold": 2}
 """Times of probes that do not let a test wait, for readiness: one success is enough for it."""
 
-SLOWER = {
-    "initialDelaySeconds": 40,
-    "periodSeconds": 5,
-    "timeoutSeconds": 5,
-    "failureThreshold": 3,
-}
+SLOWER = {"initialDelaySeconds": 40, "periodSeconds": 5, "timeoutSeconds": 5, "failureThreshold": 3}
 """Times of liveness that let a sidecar start on a busy machine first."""
 
 
@@ -181,14 +171,7 @@ FAULTS = (
     # Those that strike a sidecar that is well; they share a pod.
     Fault("killed", strike=kill, shows=restarted(137), recovers=True, port=""),
     Fault("stopped", strike=stop, shows=answers_nobody, heal=proceed, recovers=True, port="open"),
-    Fault(
-        "port_taken",
-        strike=steal_the_port,
-        shows=restarted(2),
-        heal=free_the_port,
-        recovers=True,
-        port="",
-    ),
+    Fault("port_taken", strike=steal_the_port, shows=restarted(2), heal=free_the_port, recovers=True, port=""),
     # Those that come with values.
     Fault(
         "hung_event_loop",

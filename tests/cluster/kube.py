@@ -31,10 +31,7 @@ class KubeError(Exception):
 
 
 def wait_until(
-    what: str,
-    found: Callable[[], T | None],
-    state: Callable[[], object] = lambda: "",
-    pause: float = 0.5,
+    what: str, found: Callable[[], T | None], state: Callable[[], object] = lambda: "", pause: float = 0.5
 ) -> T:
     """Waits until `found` returns something true, and returns that.
 

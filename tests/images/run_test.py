@@ -100,12 +100,7 @@ from servers.{server.name}.server import SIDECAR
 print(json.dumps([t.definition.model_dump(by_alias=True, exclude_none=True, mode="json") for t in SIDECAR.tools]))
 """
     done = inside(server, code)
-    from_sources = subprocess.run(
-        [sys.executable, "-c", code],
-        text=True,
-        capture_output=True,
-        check=True,
-    )
+    from_sources = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True)
     assert len(done.stdout) > 10_000, done.stderr
     assert done.stdout == from_sources.stdout
 

@@ -134,11 +134,7 @@ def publish(artifacts: Path, registry: Registry, sources: Sources, tags: list[st
         files[package_name] = package
         subject = oci.Descriptor(oci.MANIFEST, chart, len(registry.manifest(f"{name}@{chart}")))
         statement = provenance.statement(
-            [(name, chart), (package_name, oci.digest(package))],
-            sources.commit,
-            sources.version,
-            sources.folder,
-            [],
+            [(name, chart), (package_name, oci.digest(package))], sources.commit, sources.version, sources.folder, []
         )
         refer(name, oci.IN_TOTO, "chart.provenance.json", _json(statement), subject)
 

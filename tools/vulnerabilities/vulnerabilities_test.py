@@ -138,11 +138,7 @@ def test_a_package_by_its_source() -> None:
     [
         (STARLETTE, {}, "medium"),
         (OPENSSL, {}, "critical"),
-        (
-            {"severity": [{"type": "CVSS_V4", "score": WORST}]},
-            {},
-            "critical",
-        ),
+        ({"severity": [{"type": "CVSS_V4", "score": WORST}]}, {}, "critical"),
         ({"severity": [{"type": "CVSS_V2", "score": "AV:N/AC:M/Au:N/C:N/I:P/A:N"}]}, {}, "medium"),
         (
             {"severity": [{"type": "CVSS_V3", "score": "no vector"}], "database_specific": {"severity": "HIGH"}},

@@ -130,11 +130,7 @@ class CallConnection(HttpConnection):
 
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 
-KINDS: dict[str, Callable[..., Connection]] = {
-    "redis": RedisConnection,
-    "http": HttpConnection,
-    "call": CallConnection,
-}
+KINDS: dict[str, Callable[..., Connection]] = {"redis": RedisConnection, "http": HttpConnection, "call": CallConnection}
 
 
 @dataclass

@@ -50,12 +50,7 @@ def processes(container: str) -> list[dict[str, Any]]:
         )
         command = (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
         found.append(
-            {
-                "uids": status["Uid"].split(),
-                "state": status["State"][0],
-                "started": started(pid),
-                "command": command,
-            }
+            {"uids": status["Uid"].split(), "state": status["State"][0], "started": started(pid), "command": command}
         )
     return found
 

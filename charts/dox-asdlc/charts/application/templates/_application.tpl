@@ -9,9 +9,7 @@ and a dict of redis and elasticsearch to {host, port}, which the chart that depe
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: {{ include "dox-asdlc.fullname" . | quote }}
-  labels:
-    {{- include "dox-asdlc.labels" . | nindent 4 }}
+  {{- include "dox-asdlc.metadata" . | nindent 2 }}
 spec:
   replicas: {{ .Values.replicas | int }}
   {{- with .Values.updateStrategy }}

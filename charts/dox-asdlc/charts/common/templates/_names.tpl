@@ -27,6 +27,13 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") | quote }}
 {{- end -}}
 
+{{/* Name and labels of a chart's main objects. */}}
+{{- define "dox-asdlc.metadata" -}}
+name: {{ include "dox-asdlc.fullname" . | quote }}
+labels:
+  {{- include "dox-asdlc.labels" . | nindent 2 }}
+{{- end -}}
+
 {{/* Labels of the pods, from {root, selector}: those that select them, and podLabels. */}}
 {{- define "dox-asdlc.podLabels" -}}
 {{- $selector := fromYaml .selector -}}

@@ -4,9 +4,7 @@
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  name: {{ include "dox-asdlc.fullname" . | quote }}
-  labels:
-    {{- include "dox-asdlc.labels" . | nindent 4 }}
+  {{- include "dox-asdlc.metadata" . | nindent 2 }}
 spec:
   maxUnavailable: {{ include "dox-asdlc.text" .Values.podDisruptionBudget.maxUnavailable }}
   {{- /* A single pod that is not ready, for whatever reason, would never be let go: its budget is used up already. */}}

@@ -10,9 +10,7 @@
 apiVersion: apps/v1
 kind: StatefulSet
 metadata:
-  name: {{ $name | quote }}
-  labels:
-    {{- include "dox-asdlc.labels" . | nindent 4 }}
+  {{- include "dox-asdlc.metadata" . | nindent 2 }}
 spec:
   replicas: {{ .Values.replicas | int }}
   serviceName: {{ $name }}-headless

@@ -10,9 +10,7 @@ of the server as Values.mcpSidecar, and the path of the latter for messages.
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: {{ $name | quote }}
-  labels:
-    {{- include "dox-asdlc.labels" . | nindent 4 }}
+  {{- include "dox-asdlc.metadata" . | nindent 2 }}
 spec:
   {{- if not .Values.autoscaling.enabled }}
   replicas: {{ .Values.replicas | int }}
@@ -65,9 +63,7 @@ spec:
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:
-  name: {{ $name | quote }}
-  labels:
-    {{- include "dox-asdlc.labels" $ | nindent 4 }}
+  {{- include "dox-asdlc.metadata" $ | nindent 2 }}
 spec:
   scaleTargetRef:
     apiVersion: apps/v1
@@ -90,9 +86,7 @@ spec:
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata:
-  name: {{ $name | quote }}
-  labels:
-    {{- include "dox-asdlc.labels" $ | nindent 4 }}
+  {{- include "dox-asdlc.metadata" $ | nindent 2 }}
   {{- with .annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
@@ -130,9 +124,7 @@ spec:
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata:
-  name: {{ $name | quote }}
-  labels:
-    {{- include "dox-asdlc.labels" $ | nindent 4 }}
+  {{- include "dox-asdlc.metadata" $ | nindent 2 }}
 spec:
   parentRefs:
     {{- toYaml .parentRefs | nindent 4 }}
