@@ -5,80 +5,9 @@ load("@rules_python//python:py_binary.bzl", "py_binary")
 load("//bazel:version.bzl", "VERSION")
 load("//bazel/sbom:defs.bzl", "image_sbom")
 load(":layers.bzl", "image_layer")
+load(":left_out.bzl", "READERS", "WHEELS")
 
 ARCHITECTURES = ["amd64", "arm64"]
-
-# Of wheels, what is for compilers and type checkers, and what is required by parts that no server runs: the SDK's client and
-# its high-level server (servers/common/lazy_imports.py imports neither). Tests of the images import all that is left.
-WHEELS_LEFT_OUT = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"] + ["*/dist-packages/" + path for path in [
-    # cryptography is made with it, and needs only its backend.
-    "cffi/*",
-    "cffi-*",
-    "pycparser*",
-    # The client's HTTP, and uvicorn's without httptools.
-    "h11/*",
-    "h11-*",
-    "httpcore2/*",
-    "httpcore2-*",
-    "httpx2/*",
-    "httpx2-*",
-    "mcp/shared/_httpx_utils.py",
-    "truststore/*",
-    "truststore-*",
-    "uvicorn/protocols/http/h11_impl.py",
-    # For the schemas of the client and of the high-level server.
-    "jsonschema*",
-    "referencing*",
-    "rpds*",
-    "mcp/cli/*",
-    "mcp/client/*",
-    "mcp/server/mcpserver/*",
-    # Attributes and metrics that nothing of ours tells of: the exporters need only those of OpenTelemetry itself.
-    "opentelemetry/semconv/_incubating/*",
-    "opentelemetry/proto_json/profiles/*",
-    "opentelemetry/proto_json/collector/profiles/*",
-    # For tests and type checkers, and for another event loop.
-    "anyio/_backends/_trio.py",
-    "anyio/pytest_plugin.py",
-    "click/testing.py",
-    "pydantic/mypy.py",
-    "starlette/testclient.py",
-    # What can't be imported here: parts for Windows and macOS, and what needs the above or jinja2.
-    "click/_winconsole.py",
-    "mcp/server/apps.py",
-    "mcp/server/fastmcp*",
-    "prometheus_client/aiohttp/*",
-    "starlette/templating.py",
-    # pydantic's first version; commands of Redis' modules as methods, and failover between whole databases.
-    "pydantic/v1/*",
-    "redis/asyncio/multidb/*",
-    "redis/commands/bf/*",
-    "redis/commands/json/*",
-    "redis/commands/search/*",
-    "redis/commands/timeseries/*",
-    "redis/commands/vectorset/*",
-    "redis/multidb/*",
-    # Elasticsearch's client: its query builder and helpers with what these need, and certificates where the system's are used.
-    "certifi/*",
-    "certifi-*",
-    "dateutil/*",
-    "elasticsearch/_async/helpers.py",
-    "elasticsearch/dsl/*",
-    "elasticsearch/esql/*",
-    "elasticsearch/helpers/*",
-    "python_dateutil-*",
-    # HTTP servers, and a client's parts for other implementations of TLS and HTTP.
-    "aiohttp/*.pxi",
-    "aiohttp/pytest_plugin.py",
-    "aiohttp/test_utils.py",
-    "aiohttp/web*",
-    "aiohttp/worker.py",
-    "urllib3/contrib/*",
-    "urllib3/http2/connection.py",
-]] + ["!*/opentelemetry/semconv/_incubating/*/otel_*.py"]
-
-# Wheels' sources that stay although bytecode comes instead: anyio reads which of its modules may be imported later out of them.
-READERS = ["*/dist-packages/anyio/__init__.py", "*/dist-packages/anyio/abc/__init__.py"]
 
 # glibc (mallopt(3)): up to 4 MiB that were freed stay for the next answer. By default those of a megabyte go back to the kernel,
 # to be got again page by page, which costs more than what is done with them; see docs/benchmarks. What is longer than that goes
@@ -113,7 +42,7 @@ def mcp_image(name, module, library, wheels, repository, title, description, por
                 name = "%s_client_%s" % (name, architecture),
                 below = ["//bazel/image:wheels_" + architecture],
                 bytecode = "instead",
-                left_out = WHEELS_LEFT_OUT,
+                left_out = WHEELS,
                 readers = READERS,
                 tags = ["manual"],
                 wheels = ["@pypi_linux_%s//%s:whl" % (architecture, wheel) for wheel in wheels],

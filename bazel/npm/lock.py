@@ -37,19 +37,39 @@ KEPT = (
 )
 
 
+SYSTEMS = {"os": ("linux",), "cpu": ("x64", "arm64"), "libc": ("glibc",)}
+"""Where tests and images run. Optional packages for other systems stay out of the lock."""
+
+
 class LockError(Exception):
     """The lock can't be made; the message says what to do."""
 
 
+def fits(package: dict[str, Any]) -> bool:
+    """Return whether a package is for a system that this project runs on, by npm's fields."""
+    return all(
+        any(word in listed for word in words) or listed[0].startswith("!")
+        for field, words in SYSTEMS.items()
+        if (listed := package.get(field))
+    )
+
+
 def reduced(lock: dict[str, Any]) -> dict[str, Any]:
-    """npm's lock with what `npm ci` needs and nothing else.
+    """npm's lock with what `npm ci` needs on these systems and nothing else.
 
     Raises:
         LockError: a package has no integrity hash, or one that is not SHA-512.
     """
     packages = {}
+    left_out = {path for path, package in lock["packages"].items() if package.get("optional") and not fits(package)}
+    names = {path.rpartition("node_modules/")[2] for path in left_out}
     for path, package in lock["packages"].items():
-        packages[path] = {key: package[key] for key in KEPT if key in package}
+        if path in left_out:
+            continue
+        packages[path] = kept = {key: package[key] for key in KEPT if key in package}
+        if "optionalDependencies" in kept:
+            optional = kept["optionalDependencies"].items()
+            kept["optionalDependencies"] = {name: version for name, version in optional if name not in names}
         if path and not package.get("integrity", "").startswith("sha512-"):
             raise LockError(f"{path}: the registry gives no SHA-512 hash for it")
     return {"lockfileVersion": lock["lockfileVersion"], "requires": True, "packages": packages}

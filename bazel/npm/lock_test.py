@@ -35,6 +35,23 @@ def test_it_keeps_versions_and_hashes_and_no_address() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("system", "there"),
+    [
+        ({}, True),
+        ({"os": ["linux"], "cpu": ["arm64"], "libc": ["glibc"]}, True),
+        ({"os": ["!win32"]}, True),
+        ({"os": ["darwin"], "cpu": ["arm64"]}, False),
+        ({"os": ["linux"], "cpu": ["x64"], "libc": ["musl"]}, False),
+    ],
+)
+def test_an_optional_package_for_another_system_stays_out(system: dict[str, Any], there: bool) -> None:
+    package = {"version": "1.0.0", "integrity": "sha512-AAAA", "optional": True} | system
+    packages = {"": {"optionalDependencies": {"a": "1.0.0"}}, "node_modules/a": package}
+    found = json.loads(lock("{}", lambda manifest: {"lockfileVersion": 3, "packages": packages}))["packages"]
+    assert ("node_modules/a" in found) == ("a" in found[""]["optionalDependencies"]) == there
+
+
 @pytest.mark.parametrize("integrity", [{}, {"integrity": "sha1-AAAA"}])
 def test_a_package_without_a_strong_hash_is_refused(integrity: dict[str, str]) -> None:
     packages: dict[str, Any] = {"node_modules/a": {"version": "1.0.0"} | integrity}
