@@ -9,10 +9,11 @@ def dumps(value: Any, depth: int, margin: str = "") -> str:
 
     Args:
         value: what json.dumps takes
-        depth: levels of containers that are spread over lines; those below stay on one line
+        depth: levels of containers that are spread over lines; those below, and those that hold none, stay on one line
         margin: indentation of the value's last line
     """
-    if not depth or not value or not isinstance(value, dict | list):
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if not depth or not any(isinstance(part, dict | list) for part in parts):
         return json.dumps(value)
     inner = margin + "  "
     if isinstance(value, dict):

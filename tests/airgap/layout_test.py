@@ -24,9 +24,8 @@ def image(folder: Path, name: str) -> Path:
     for part in vectors.FILES:
         if part in vector:
             arguments += [f"--{part}", folder / f"{name}.{part}.txt"]
-    for part in ("user", "workdir"):
-        if part in vector:
-            arguments += [f"--{part}", vector[part]]
+    if "user" in vector:
+        arguments += ["--user", vector["user"]]
     layout("image", *arguments, folder / name, folder / f"{name}.digest")
     return folder / name
 

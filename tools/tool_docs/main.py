@@ -73,7 +73,7 @@ def _tool(tool: Tool) -> Iterator[str]:
     schema = definition.input_schema
     if schema.get("properties"):
         required = schema.get("required", [])
-        yield from ("", "Arguments:", "")
+        yield ""
         yield from table(
             ("argument", "type", "default", "meaning"),
             [

@@ -36,30 +36,24 @@ def _digest(name, kwargs):
         **{k: v for k, v in kwargs.items() if k in _INHERITED}
     )
 
-def oci_image(name, labels = None, annotations = None, env = None, cmd = None, entrypoint = None, exposed_ports = None, volumes = None, **kwargs):
+def oci_image(name, labels = None, env = None, entrypoint = None, exposed_ports = None, **kwargs):
     """As upstream's; see there.
 
     Args:
         name: of the image, an OCI layout; NAME.digest is a file with its digest
         labels: dict or file of NAME=VALUE
-        annotations: dict or file of NAME=VALUE
         env: dict or file of NAME=VALUE
-        cmd: list or file
         entrypoint: list or file
         exposed_ports: list or file
-        volumes: list or file
         **kwargs: further attributes
     """
     checked("oci_image", kwargs)
     _image(
         name = name,
-        annotations = _pairs(name, "annotations", annotations, kwargs),
-        cmd = _lines(name, "cmd", cmd, kwargs),
         entrypoint = _lines(name, "entrypoint", entrypoint, kwargs),
         env = _pairs(name, "env", env, kwargs),
         exposed_ports = _joined(name, "exposed_ports", exposed_ports, kwargs),
         labels = _pairs(name, "labels", labels, kwargs),
-        volumes = _joined(name, "volumes", volumes, kwargs),
         **kwargs
     )
     _digest(name, kwargs)

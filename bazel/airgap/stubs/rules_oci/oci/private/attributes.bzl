@@ -3,14 +3,14 @@
 _COMMON = ["compatible_with", "deprecation", "exec_compatible_with", "tags", "target_compatible_with", "testonly", "visibility"]
 
 _HERE = {
-    "oci_image": ["architecture", "created", "os", "tars", "user", "variant", "workdir"],
+    "oci_image": ["architecture", "os", "tars", "user"],
     "oci_image_index": ["images"],
     "oci_load": ["image", "loader"],
     "oci_push": ["image"],
 }
 
 _UPSTREAM = {
-    "oci_image": ["base", "resource_set"],
+    "oci_image": ["annotations", "base", "cmd", "created", "resource_set", "variant", "volumes", "workdir"],
     "oci_image_index": ["platforms"],
     "oci_load": ["format"],
     "oci_push": ["repository", "repository_file"],

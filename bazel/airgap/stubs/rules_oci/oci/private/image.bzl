@@ -20,33 +20,26 @@ def _image_impl(ctx):
     if not ctx.attr.os or not ctx.attr.architecture:
         fail("'os' and 'architecture' are mandatory when 'base' is unspecified.")
     args = ctx.actions.args()
-    platform = {"architecture": ctx.attr.architecture, "os": ctx.attr.os}
-    if ctx.attr.variant:
-        platform["variant"] = ctx.attr.variant
-    args.add("--platform", json.encode(platform))
+    args.add("--platform", json.encode({"architecture": ctx.attr.architecture, "os": ctx.attr.os}))
     inputs = list(ctx.files.tars)
     for tar in ctx.files.tars:
         args.add("--layer", tar)
 
         # The label as Bazel writes it: it stands in the image's history.
         args.add(tar.owner)
-    for name in ("created", "entrypoint", "cmd", "exposed_ports", "volumes", "env", "labels", "annotations"):
+    for name in ("entrypoint", "exposed_ports", "env", "labels"):
         file = getattr(ctx.file, name)
         if file:
             args.add("--" + name, file)
             inputs.append(file)
-    for name in ("user", "workdir"):
-        if getattr(ctx.attr, name):
-            args.add("--" + name, getattr(ctx.attr, name))
+    if ctx.attr.user:
+        args.add("--user", ctx.attr.user)
     return _write(ctx, "image", inputs, args)
 
 oci_image = rule(
     implementation = _image_impl,
     attrs = {
-        "annotations": attr.label(allow_single_file = True),
         "architecture": attr.string(),
-        "cmd": attr.label(allow_single_file = True),
-        "created": attr.label(allow_single_file = True),
         "entrypoint": attr.label(allow_single_file = True),
         "env": attr.label(allow_single_file = True),
         "exposed_ports": attr.label(allow_single_file = True),
@@ -54,9 +47,6 @@ oci_image = rule(
         "os": attr.string(),
         "tars": attr.label_list(allow_files = [".tar", ".tar.gz", ".tgz"]),
         "user": attr.string(),
-        "variant": attr.string(),
-        "volumes": attr.label(allow_single_file = True),
-        "workdir": attr.string(),
         "_layout": _LAYOUT,
     },
 )

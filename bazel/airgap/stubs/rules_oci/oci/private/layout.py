@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -101,12 +102,8 @@ def layer(path: Path, label: str) -> tuple[dict[str, Any], str, dict[str, str]]:
 
 def image(options: argparse.Namespace) -> None:
     layout = Layout(options.layout)
-    config: dict[str, Any] = {
-        "created": EPOCH,
-        "config": {},
-        "history": [],
-        "rootfs": {"type": "layers", "diff_ids": []},
-    }
+    rootfs = {"type": "layers", "diff_ids": []}
+    config: dict[str, Any] = {"created": EPOCH, "config": {}, "history": [], "rootfs": rootfs}
     config |= json.loads(options.platform)
     descriptors = []
     for path, label in options.layer:
@@ -115,27 +112,17 @@ def image(options: argparse.Namespace) -> None:
         config["rootfs"]["diff_ids"].append(diff_id)
         config["history"].append(history)
         shutil.copyfile(path, layout.blobs / descriptor["digest"][7:])
-    if options.created:
-        config["created"] = options.created.read_text()
     run = config["config"]
     if options.entrypoint:
         run["Entrypoint"] = lines(options.entrypoint)
-    if options.cmd:
-        # Upstream names Cmd, as null, before the entrypoint that resets it.
-        run = {"Cmd": lines(options.cmd)} | run
     if options.exposed_ports:
         run["ExposedPorts"] = {port: {} for port in options.exposed_ports.read_text().split(",")}
-    if options.volumes:
-        run["Volumes"] = {volume: {} for volume in options.volumes.read_text().split(",")}
     if options.env:
         run["Env"] = environment(options.env)
     if options.labels:
         run["Labels"] = pairs(options.labels)
     if options.user:
         run["User"] = options.user
-    if options.workdir:
-        run["WorkingDir"] = options.workdir
-    config["config"] = run
     data = as_jq(config).encode()
     manifest: dict[str, Any] = {
         "schemaVersion": 2,
@@ -143,8 +130,6 @@ def image(options: argparse.Namespace) -> None:
         "config": {"mediaType": CONFIG, "size": len(data), "digest": layout.put(data)},
         "layers": descriptors,
     }
-    if options.annotations:
-        manifest["annotations"] = pairs(options.annotations)
     raw = (as_jq(manifest) + "\n").encode()
     entry = {"mediaType": MANIFEST, "digest": layout.put(raw), "size": len(raw)}
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
@@ -158,7 +143,7 @@ def index(options: argparse.Namespace) -> None:
         for entry in json.loads((folder / "index.json").read_text())["manifests"]:
             manifest = json.loads((folder / "blobs/sha256" / entry["digest"][7:]).read_text())
             config = json.loads((folder / "blobs/sha256" / manifest["config"]["digest"][7:]).read_text())
-            names = ("os", "architecture", "variant", "os.version", "os.features")
+            names = ("os", "architecture", "variant")
             entries.append(entry | {"platform": {name: config[name] for name in names if config.get(name) is not None}})
         for blob in (folder / "blobs/sha256").iterdir():
             shutil.copyfile(blob, layout.blobs / blob.name)
@@ -192,9 +177,7 @@ def archive(options: argparse.Namespace) -> None:
         for path, file in members.items():
             with file.open("rb") as data:
                 tar.addfile(member(path, file.stat().st_size), data)
-        from io import BytesIO
-
-        tar.addfile(member("manifest.json", len(table)), BytesIO(table.encode()))
+        tar.addfile(member("manifest.json", len(table)), io.BytesIO(table.encode()))
 
 
 def main() -> None:
@@ -206,10 +189,9 @@ def main() -> None:
         if name == "image":
             command.add_argument("--platform", required=True)
             command.add_argument("--layer", nargs=2, action="append", default=[])
-            for option in ("annotations", "created", "entrypoint", "cmd", "exposed_ports", "volumes", "env", "labels"):
+            for option in ("entrypoint", "exposed_ports", "env", "labels"):
                 command.add_argument("--" + option, type=Path)
             command.add_argument("--user")
-            command.add_argument("--workdir")
         else:
             command.add_argument("--image", type=Path, action="append", default=[])
         command.add_argument("layout", type=Path)
