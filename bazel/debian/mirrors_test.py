@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools.backends.machine import Machine
+from tools.backends.process import ran
 
 ONE_LINE = """\
 # deb http://commented.example/debian bookworm main
@@ -36,12 +37,8 @@ Components: main
 
 
 def mirrors(etc: Path, *args: str, **env: str) -> list[str]:
-    done = subprocess.run(
-        ["bazel/debian/mirrors.sh", *(args or ["debian"])],
-        env={"PATH": os.environ["PATH"], "BAZELW_ETC": str(etc)} | env,
-        text=True,
-        capture_output=True,
-        check=False,
+    done = ran(
+        "bazel/debian/mirrors.sh", *(args or ["debian"]), env={"PATH": os.environ["PATH"], "BAZELW_ETC": str(etc)} | env
     )
     assert done.stderr == ""
     assert done.returncode == 0
@@ -51,12 +48,8 @@ def mirrors(etc: Path, *args: str, **env: str) -> list[str]:
 def no_mirror(etc: Path, archive: str = "debian") -> str:
     """Return the one line that says what to do, on a machine without apt."""
     machine = Machine(Path(tempfile.mkdtemp(dir=etc)), ("awk", "bash", "env", "grep", "sed", "tr", "uname"))
-    done = subprocess.run(
-        ["bazel/debian/mirrors.sh", archive, "20261124T000000Z"],
-        env={"PATH": str(machine.bin), "BAZELW_ETC": str(etc)},
-        text=True,
-        capture_output=True,
-        check=False,
+    done = ran(
+        "bazel/debian/mirrors.sh", archive, "20261124T000000Z", env={"PATH": str(machine.bin), "BAZELW_ETC": str(etc)}
     )
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()

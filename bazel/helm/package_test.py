@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from tools.backends.process import ran
 from tools.backends.runfiles import program
 
 
@@ -29,20 +30,8 @@ def sources(folder: Path, mtime: int) -> list[Path]:
 
 
 def package(folder: Path, files: Sequence[str | Path], version: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            sys.executable,
-            Path("bazel/helm/package.py"),
-            f"--helm={program('HELM')}",
-            f"--root={folder / 'app'}",
-            f"--version={version}",
-            f"--output={folder / 'app.tgz'}",
-            *files,
-        ],
-        text=True,
-        capture_output=True,
-        check=False,
-    )
+    options = (f"--helm={program('HELM')}", f"--root={folder / 'app'}", f"--version={version}")
+    return ran(sys.executable, "bazel/helm/package.py", *options, f"--output={folder / 'app.tgz'}", *files)
 
 
 def test_the_same_bytes_from_the_same_sources(tmp_path: Path) -> None:
@@ -83,9 +72,7 @@ def test_a_further_file_has_its_path_in_the_chart(tmp_path: Path) -> None:
     readme.write_text("# app\n")
     done = package(tmp_path, ["--file", "README.md", readme, *sources(tmp_path, 1)], "1.2.3")
     assert done.returncode == 0, done.stderr
-    shown = subprocess.run(
-        [program("HELM"), "show", "readme", tmp_path / "app.tgz"], text=True, capture_output=True, check=True
-    )
+    shown = ran(program("HELM"), "show", "readme", tmp_path / "app.tgz", check=True)
     assert "# app" in shown.stdout
 
 

@@ -2,7 +2,6 @@
 
 import shutil
 import struct
-import subprocess
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bazel.image.elf import SHF_ALLOC, SHT_NOBITS, SHT_SYMTAB, Section, stripped
+from tools.backends.process import ran
 
 PT_LOAD = 1
 
@@ -78,6 +78,7 @@ def test_it_is_loaded_and_works(library: Path, tmp_path: Path) -> None:
 from cryptography.hazmat.bindings import _rust
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from tools.backends.process import ran
 
 key = ec.generate_private_key(ec.SECP256R1())
 how = ec.ECDSA(hashes.SHA256())
@@ -85,12 +86,7 @@ key.public_key().verify(key.sign(b"text", how), b"text", how)
 print(_rust.__file__)
 """
     path = [str(tmp_path), *filter(None, sys.path)]
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[:0] = {path!r}\n{code}"],
-        text=True,
-        capture_output=True,
-        check=False,
-    )
+    done = ran(sys.executable, "-c", f"import sys; sys.path[:0] = {path!r}\n{code}")
     assert done.stdout == f"{copy}\n", done.stderr
 
 

@@ -142,19 +142,6 @@ def test_bytecode_does_not_depend_on_what_else_has_interned_a_character(tmp_path
     assert [c for c in characters if bytes([ord("Z") | 0x80, 1, ord(c)]) not in data] == []
 
 
-def test_bytecode_lies_beside_each_source_and_is_never_checked_against_it(tmp_path: Path) -> None:
-    spec = inputs(tmp_path / "in", 1)
-    layer(tmp_path, spec)
-    with tarfile.open(tmp_path / "layer.tar.gz") as archive:
-        names = archive.getnames()
-        for source in (f"{SITE}/mine.py", f"{SITE}/w/m.py", "usr/lib/z.py"):
-            folder, name = source.rsplit("/", 1)
-            assert f"{folder}/__pycache__/{name[:-3]}.cpython-311.pyc" in names
-        file = archive.extractfile(f"{SITE}/__pycache__/mine.cpython-311.pyc")
-        assert file
-        assert file.read()[4:8] == b"\1\0\0\0"  # PEP 552: by hash, unchecked
-
-
 MODULE = '''"""Of the module."""
 from __future__ import annotations
 from dataclasses import dataclass
@@ -183,20 +170,6 @@ def function(x):
 '''
 
 
-def test_bytecode_instead_is_imported_without_sources(tmp_path: Path) -> None:
-    whl = wheel(tmp_path / "w-1.0-py3-none-any.whl", {"w/__init__.py": "", "w/m.py": MODULE, "w/data.txt": "data"})
-    site = unpacked(tmp_path, {"wheels": [str(whl)], "bytecode": "instead"})
-    assert sorted(str(p.relative_to(site)) for p in site.rglob("*") if p.is_file()) == [
-        "w/__init__.pyc",
-        "w/data.txt",
-        "w/m.pyc",
-    ]
-    assert (site / "w/m.pyc").read_bytes()[4:8] == b"\1\0\0\0"  # PEP 552: by hash, unchecked
-    code = "import w.m, importlib.resources as r; print(w.m.function(1), r.files('w').joinpath('data.txt').read_text())"
-    done = python(site, code)
-    assert done.stdout == "1 data\n", done.stderr
-
-
 def test_bytecode_instead_has_asserts_and_no_docstrings(tmp_path: Path) -> None:
     whl = wheel(tmp_path / "w-1.0-py3-none-any.whl", {"m.py": MODULE})
     site = unpacked(tmp_path, {"wheels": [str(whl)], "bytecode": "instead"})
@@ -211,22 +184,6 @@ m.function(0)
     # The source's name and line, wherever the bytecode lies.
     line = MODULE.splitlines().index('    assert x, "asserts stay"') + 1
     assert f'File "/{SITE}/m.py", line {line}, in function\nAssertionError: asserts stay\n' in done.stderr
-
-
-def test_bytecode_beside_has_docstrings(tmp_path: Path) -> None:
-    whl = wheel(tmp_path / "w-1.0-py3-none-any.whl", {"m.py": MODULE})
-    site = unpacked(tmp_path, {"wheels": [str(whl)], "bytecode": "beside"})
-    assert python(site, "import m; print(m.__doc__, m.function.__doc__)").stdout == "Of the module. Of a function.\n"
-
-
-def test_sources_that_are_read_stay(tmp_path: Path) -> None:
-    reader = "import inspect, sys\nprint(len(inspect.getsource(sys.modules[__name__]).splitlines()))\n"
-    whl = wheel(tmp_path / "w-1.0-py3-none-any.whl", {"w/__init__.py": reader, "w/m.py": ""})
-    site = unpacked(tmp_path, {"wheels": [str(whl)], "bytecode": "instead", "readers": ["*/w/__init__.py"]})
-    assert not (site / "w/m.py").exists()
-    assert (site / "w/__pycache__/__init__.cpython-311.pyc").exists()
-    done = python(site, "import w.m")
-    assert done.stdout == "2\n", done.stderr
 
 
 def test_a_link_to_a_source_leads_to_what_comes_instead(tmp_path: Path) -> None:
@@ -251,11 +208,6 @@ def test_a_link_to_a_source_is_not_compiled(tmp_path: Path) -> None:
     assert not [name for name in found if name.endswith(".pyc")]
 
 
-def test_the_header_of_the_packed_file_has_no_name_and_no_time(tmp_path: Path) -> None:
-    layer(tmp_path, inputs(tmp_path / "in", 1))
-    assert (tmp_path / "layer.tar.gz").read_bytes()[:8] == b"\x1f\x8b\x08" + bytes(5)  # RFC 1952: FLG, MTIME
-
-
 @pytest.mark.parametrize("bytecode", ["beside", "instead"])
 def test_a_template_that_does_not_compile_has_no_bytecode(tmp_path: Path, bytecode: str) -> None:
     whl = wheel(tmp_path / "w-1.0-py3-none-any.whl", {"w/template.py": "{{ name }} ="})
@@ -269,11 +221,6 @@ def test_left_out_and_taken_in_again(tmp_path: Path) -> None:
     members = layer(tmp_path, {"debs": [str(package)], "left_out": ["usr/share/doc/*", "!*/copyright"]})
     assert "usr/share/doc/d/copyright" in members
     assert "usr/share/doc/d/changelog" not in members
-
-
-def test_what_was_unpacked_is_known_to_scanners(tmp_path: Path) -> None:
-    package = deb(tmp_path / "zlib1g.deb", {"usr/lib/libz.so": (0o644, b"x")})
-    assert "var/lib/dpkg/status.d/zlib1g" in layer(tmp_path, {"debs": [str(package)]})
 
 
 def test_a_wheels_programs_stay_out(tmp_path: Path) -> None:

@@ -22,20 +22,10 @@ FOLDERS = ("bazel/npm", "bazel/npm/claude_code", "bazel/npm/clients", "examples/
 COMMAND = ["npm", "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
 
 KEPT = (
-    "name",
-    "version",
-    "integrity",
-    "optional",
-    "dependencies",
-    "optionalDependencies",
-    "peerDependencies",
-    "peerDependenciesMeta",
-    "bin",
-    "os",
-    "cpu",
-    "libc",
+    *("name", "version", "integrity", "optional"),
+    *("dependencies", "optionalDependencies", "peerDependencies", "peerDependenciesMeta"),
+    *("bin", "os", "cpu", "libc"),
 )
-
 
 SYSTEMS = {"os": ("linux",), "cpu": ("x64", "arm64"), "libc": ("glibc",)}
 """Where tests and images run. Optional packages for other systems stay out of the lock."""

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tools.backends.elasticsearch import ElasticsearchNode
-from tools.backends.process import Process, free_port
+from tools.backends.process import Process, free_port, ran
 from tools.backends.redis import RedisServer
 
 
@@ -78,13 +77,7 @@ def test_jobs_flow_from_the_orchestrator_to_the_page(start: Start) -> None:
 
 def test_a_wrong_setting_is_told_in_a_line() -> None:
     kept = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
-    done = subprocess.run(
-        [sys.executable, "-m", "examples.demo", "worker"],
-        env=kept | {"REDIS_PORT": "x", "PORT": "99999"},
-        text=True,
-        capture_output=True,
-        check=False,
-    )
+    done = ran(sys.executable, "-m", "examples.demo", "worker", env=kept | {"REDIS_PORT": "x", "PORT": "99999"})
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "demo: PORT: 99999 is not between 1 and 65535",

@@ -1,8 +1,8 @@
 """Images described as the arguments of oci_image, and the digests that rules_oci 2.3.0 gives them.
 
 The digests were taken from upstream's own image.sh, descriptor.sh and image_index.sh.tpl, run with regctl 0.8.0 and
-jq 1.8.2 on the files that `write` makes. That of `all` was taken when the stand-in could do more, from an image whose other digests
-were upstream's.
+jq 1.8.2 on the files that `write` makes. That of `all` was taken when the stand-in could do more, and had upstream's digest of
+an image with all of that.
 """
 
 import gzip

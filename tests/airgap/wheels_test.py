@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.backends.process import ran
 from tools.backends.runfiles import program
 
 
@@ -34,22 +35,8 @@ class Hub:
         self.repository.mkdir()
 
     def fetch(self) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [
-                sys.executable,
-                program("WHEELS"),
-                self.lock,
-                "3.11",
-                "--no-index",
-                f"--find-links={self.index}",
-                "--only-binary=:all:",
-                "--platform=manylinux_2_17_x86_64",
-            ],
-            cwd=self.repository,
-            text=True,
-            capture_output=True,
-            check=False,
-        )
+        index = ("--no-index", f"--find-links={self.index}", "--only-binary=:all:", "--platform=manylinux_2_17_x86_64")
+        return ran(sys.executable, program("WHEELS"), self.lock, "3.11", *index, cwd=self.repository)
 
 
 @pytest.fixture

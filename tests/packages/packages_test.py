@@ -17,6 +17,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from servers.common import VERSION
 from tests.packages.conftest import HOSTS, PORTS, SERVERS, UV, Laptop, call, wheel
+from tools.backends.process import ran
 from tools.backends.runfiles import program
 from tools.packages.describe import ASKED
 
@@ -64,13 +65,9 @@ def test_a_server_alone_brings_what_it_needs_and_not_the_other(name: str, laptop
     assert {f"dox-asdlc-mcp-{name}", "dox-asdlc-mcp-common", "mcp"} <= installed
     assert f"dox-asdlc-mcp-{other}" not in installed
     assert ("redis" in installed) == (name == "redis")
-    done = subprocess.run(
-        [python.parent / f"mcp-{name}", "--version"], text=True, capture_output=True, check=True, env={}
-    )
+    done = ran(python.parent / f"mcp-{name}", "--version", check=True, env={})
     assert done.stdout == f"mcp-{name} {VERSION}\n"
-    listed = subprocess.run(
-        [python.parent / f"mcp-{name}", "--help"], text=True, capture_output=True, check=True, env={}
-    )
+    listed = ran(python.parent / f"mcp-{name}", "--help", check=True, env={})
     assert "[stdio]" in listed.stdout, "stdio is the default of a laptop"
 
 
@@ -126,7 +123,7 @@ def validated(manifest: Path) -> subprocess.CompletedProcess[str]:
     """Return what the format's own tool says of a manifest."""
     tool = program("NODE_MODULES") / "@anthropic-ai/mcpb/dist/cli/cli.js"
     command: list[str | Path] = [program("NODE"), tool, "validate", manifest]
-    return subprocess.run(command, text=True, capture_output=True, check=False, env={"PATH": "/usr/bin:/bin"})
+    return ran(*command, env={"PATH": "/usr/bin:/bin"})
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -199,11 +196,5 @@ def test_the_registrys_entry_leads_to_the_wheel(name: str) -> None:
     assert {v for v, d in described.items() if d["isSecret"]} == {
         v for v in described if v.endswith(("_PASSWORD", "_API_KEY"))
     }
-    listed = subprocess.run(
-        [sys.executable, "-m", f"servers.{name}", "--help"],
-        text=True,
-        capture_output=True,
-        check=True,
-        env=dict(os.environ),
-    ).stdout
+    listed = ran(sys.executable, "-m", f"servers.{name}", "--help", check=True, env=dict(os.environ)).stdout
     assert not [variable for variable in described if f"  {variable} " not in listed]

@@ -26,13 +26,8 @@ FIRST = ("README.md", "docs/quickstart.md", "CONTRIBUTING.md")
 """Pages in the order that a newcomer reads them; then the others."""
 
 SETTINGS = (
-    "/etc/pip.conf",
-    "/etc/npmrc",
-    "/usr/etc/npmrc",
-    "~/.npmrc",
-    "~/.m2/settings.xml",
-    "~/.config/pip/pip.conf",
-    "~/.config/go/env",
+    *("/etc/pip.conf", "/etc/npmrc", "/usr/etc/npmrc"),
+    *("~/.npmrc", "~/.m2/settings.xml", "~/.config/pip/pip.conf", "~/.config/go/env"),
 )
 VARIABLES = re.compile(r"(https?|no)_proxy|PIP_.*|npm_config_.*|GOPROXY|SSL_CERT_FILE|MAVEN_MIRROR|DEBIAN_.*", re.I)
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -99,20 +94,8 @@ class Machine:
             lines.append(f"printf 'walk: %s\\n' {shlex.quote(f'{command.page}:{command.line}: {command.text}')}")
             lines.append(f"SECONDS=0; ({command.text}) </dev/null; code=$?; told $code; echo $code >>/walk.codes")
         self.root.joinpath("walk.sh").write_text("\n".join(lines) + "\n")
-        machine: list[str | Path] = [
-            "bwrap",
-            "--bind",
-            self.root,
-            "/",
-            "--dev-bind",
-            "/dev",
-            "/dev",
-            "--proc",
-            "/proc",
-            "--ro-bind",
-            "/sys",
-            "/sys",
-        ]
+        machine: list[str | Path] = ["bwrap", "--bind", self.root, "/", "--dev-bind", "/dev", "/dev", "--proc", "/proc"]
+        machine += ["--ro-bind", "/sys", "/sys"]
         if self.cache:
             for name in ("airgap", "disk"):
                 machine += ["--bind", self.cache / name, f"/root/.cache/dox-asdlc/{name}"]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 P = TypeVar("P", bound="Process")
 
@@ -157,6 +157,11 @@ class Process:
             pass
         self._child.wait()
         self._child = None
+
+
+def ran(*command: str | Path, check: bool = False, **how: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, and return its exit code and what it wrote, as text; `how` is that of subprocess.run."""
+    return subprocess.run(command, text=True, capture_output=True, check=check, **how)
 
 
 def accepts(port: int, host: str = "127.0.0.1") -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tools.backends.machine import Machine
+from tools.backends.process import ran
 from tools.backends.runfiles import program
 from tools.kubernetes.release import LiveTable
 
@@ -41,13 +42,7 @@ esac""",
     def run(self, variable: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if name.startswith(("RUNFILES", "TEST_SRCDIR")) or name in (
             "CHART", "DEMO_TAR", "ELASTICSEARCH_TAR", "HELM", "REDIS_TAR", "VALUES")}  # fmt: skip
-        return subprocess.run(
-            [program(variable), *arguments],
-            env=kept | {"PATH": str(self.bin), "HOME": str(self.bin.parent)},
-            text=True,
-            capture_output=True,
-            check=False,
-        )
+        return ran(program(variable), *arguments, env=kept | {"PATH": str(self.bin), "HOME": str(self.bin.parent)})
 
 
 @pytest.fixture

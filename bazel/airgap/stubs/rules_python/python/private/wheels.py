@@ -53,19 +53,9 @@ def locked_extras(lock: str) -> dict[str, set[str]]:
 def download(lock: str, pip_args: list[str]) -> None:
     """One pip for the whole lock; it checks every hash before anything is used."""
     Path("wheels").mkdir()
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--require-hashes",
-    ]
-    done = subprocess.run(
-        [*command, *pip_args, "--dest=wheels", f"--requirement={lock}"], text=True, capture_output=True, check=False
-    )
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--require-hashes", *pip_args, "--dest=wheels", f"--requirement={lock}"]
+    done = subprocess.run(command, text=True, capture_output=True, check=False)
     if done.returncode:
         text = done.stderr
         wrong = re.search(r"\n\s*(\S+) from \S+.*?\n\s*Expected sha256 (\w+)(?:.*?)Got\s+(\w+)", text, re.S)
@@ -77,13 +67,7 @@ def download(lock: str, pip_args: list[str]) -> None:
 
 def unpack(wheel: Path, folder: Path) -> None:
     """site-packages/ for what is imported, bin/ for programs, data/ and include/ for the rest of NAME.data."""
-    places = {
-        "purelib": "site-packages",
-        "platlib": "site-packages",
-        "scripts": "bin",
-        "data": "data",
-        "headers": "include",
-    }
+    places = {"purelib": "site-packages", "platlib": "site-packages", "scripts": "bin", "headers": "include"}
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.infolist():
             if member.is_dir():
