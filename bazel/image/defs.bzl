@@ -68,10 +68,7 @@ def mcp_image(name, module, library, wheels, repository, title, description, por
         layers = layers,
         ports = ports,
         repository = repository,
-        sbom = {
-            architecture: {"wheel_lock": "//bazel/python:requirements_linux_%s.txt" % architecture}
-            for architecture in ARCHITECTURES
-        },
+        sbom = {architecture: {"wheel_lock": "//bazel/python:requirements_linux.txt"} for architecture in ARCHITECTURES},
         title = title,
         visibility = visibility,
     )

@@ -14,7 +14,7 @@ import uv
 
 PYTHON = "3.11.2"
 GLIBC = "manylinux_2_36"
-TARGETS = {"amd64": "x86_64", "arm64": "aarch64"}
+CPUS = ("x86_64", "aarch64")
 UV = Path(uv.__file__).parents[2] / "bin/uv"
 """Where the rules of pip.parse put a wheel's programs."""
 
@@ -67,19 +67,24 @@ def lock(folder: Path, upgrade: bool) -> None:
         subprocess.CalledProcessError: uv found no solution; it has said why.
     """
     env = environment()
-    runtime = [("requirements.in", cpu, f"requirements_linux_{name}.txt", None) for name, cpu in TARGETS.items()]
+    # The images of both architectures have the same wheels: the second lock must be as the first.
+    images = [("requirements.in", cpu, "requirements_linux.txt", None) for cpu in CPUS]
     # The images' versions hold for tests and tools as well.
-    dev = ("requirements_dev.in", TARGETS["amd64"], "requirements_dev.txt", folder / runtime[0][2])
+    dev = ("requirements_dev.in", CPUS[0], "requirements_dev.txt", folder / "requirements_linux.txt")
     apart = [
-        (f"requirements_{use}.in", TARGETS["amd64"], f"requirements_{use}.txt", None)
+        (f"requirements_{use}.in", CPUS[0], f"requirements_{use}.txt", None)
         for use in ("adk", "checkov", "docs", "frameworks", "frameworks1", "go", "mcp1", "peers")
     ]
-    for source, cpu, name, constraint in [*runtime, dev, *apart]:
+    before = ""
+    for source, cpu, name, constraint in [*images, dev, *apart]:
         output = folder / name
         subprocess.run(command(folder, source, cpu, output, upgrade, constraint), env=env, check=True)
         # A wheel on each line, with all its hashes: pip reads both forms, and a diff shows a line for each changed wheel.
         locked = output.read_text().removeprefix(HEADER.format(source=source)).replace(" \\\n    --hash=", " --hash=")
         output.write_text(HEADER.format(source=source) + locked)
+        if cpu != CPUS[0] and locked != before:
+            sys.exit(f"lock_wheels: {source} needs other wheels on {cpu}: name those that both architectures have")
+        before = locked
         print(f"lock_wheels: bazel/python/{name}: {sum('==' in line for line in output.open())} wheels")
 
 

@@ -23,11 +23,11 @@ def mcp_wheel(name, distribution, summary, libraries, wheels, description_file, 
     """
     native.genrule(
         name = name + "_requires",
-        srcs = ["//bazel/python:requirements_linux_amd64.txt"],
+        srcs = ["//bazel/python:requirements_linux.txt"],
         outs = [name + "_requires.txt"],
         cmd = " ".join([
             "$(execpath //bazel/python:requires)",
-            "--lock $(execpath //bazel/python:requirements_linux_amd64.txt)",
+            "--lock $(execpath //bazel/python:requirements_linux.txt)",
             "--output $@",
         ] + ["--also %s==%s" % (one, VERSION) for one in ours] + wheels),
         tools = ["//bazel/python:requires"],

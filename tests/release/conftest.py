@@ -21,8 +21,7 @@ FILES = {
     "servers/common/__init__.py": 'VERSION = "0.0.1"\n',
     "bazel/debian/lock.json": "{}\n",
     "bazel/helm/lock.json": "{}\n",
-    "bazel/python/requirements_linux_amd64.txt": "\n",
-    "bazel/python/requirements_linux_arm64.txt": "\n",
+    "bazel/python/requirements_linux.txt": "\n",
 }
 VERSION = "0.1.0"
 """What the built artifacts have."""

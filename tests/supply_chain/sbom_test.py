@@ -90,9 +90,7 @@ def test_every_package_has_a_licence_and_the_checksum_of_the_locks(described: De
     locked = {
         (p["name"], p["version"]): p["sha256"] for p in LOCK["packages"] if p["architecture"] == described.architecture
     }
-    wheels = set(
-        re.findall(r"[0-9a-f]{64}", Path(f"bazel/python/requirements_linux_{described.architecture}.txt").read_text())
-    )
+    wheels = set(re.findall(r"[0-9a-f]{64}", Path("bazel/python/requirements_linux.txt").read_text()))
     for component in described.cyclonedx["components"]:
         assert component["licenses"], component["name"]
         if component["purl"].startswith("pkg:deb/"):

@@ -12,7 +12,7 @@ from typing import Any
 
 SOURCE = "https://github.com/dox-asdlc/mcp-sidecars"
 TARGET = "//tools/release:artifacts"
-LOCKS = ("bazel/debian/lock.json", "bazel/helm/lock.json", "bazel/python/requirements_linux_{architecture}.txt")
+LOCKS = ("bazel/debian/lock.json", "bazel/helm/lock.json", "bazel/python/requirements_linux.txt", ".bazelversion")
 
 
 def statement(
@@ -27,7 +27,6 @@ def statement(
         tree: the sources, for the digests of the locks
         sboms: CycloneDX documents of what was built: their packages are its dependencies
     """
-    names = dict.fromkeys(lock.format(architecture=a) for lock in LOCKS for a in ("amd64", "arm64"))
     dependencies = [{"uri": f"git+{SOURCE}@{commit}", "digest": {"gitCommit": commit}}]
     dependencies += [
         {
@@ -35,7 +34,7 @@ def statement(
             "name": name,
             "digest": {"sha256": hashlib.sha256((tree / name).read_bytes()).hexdigest()},
         }
-        for name in [*names, ".bazelversion"]
+        for name in LOCKS
     ]
     packages = {}
     for sbom in sboms:
