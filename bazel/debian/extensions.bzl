@@ -10,13 +10,31 @@ _LOCK = Label("//bazel/debian:lock.json")
 
 # Never needed in place; without them a tree has a third of the files.
 _DOCS = ["usr/share/doc", "usr/share/man", "usr/share/lintian", "usr/share/locale", "usr/share/bug"]
-_STDLIB = "usr/lib/python3.11/"
+_STDLIB = ["usr/lib/python3.11/" + name for name in ["idlelib", "lib2to3", "pydoc_data", "turtledemo"]]
+_VICTORIA = ["usr/bin/" + name for name in ["vmauth", "vmbackup", "vmctl", "vmrestore"]]
+_LIBRARIES = "/usr/lib/x86_64-linux-gnu/"
+_PROGRAMS = {"python3": "python3.11"}
 
-# Programs that only tests run, by the set that has them.
-_TEST_PROGRAMS = {
-    "docker_registry": {"docker-registry": "/usr/bin/docker-registry"},
-    "qemu": {"qemu-aarch64": "/usr/bin/qemu-aarch64"},
-    "rust": {"cargo": "/usr/bin/cargo", "rustc": "/usr/bin/rustc"},
+# What is run or read in place, most of it by tests alone: the sets, and beside documentation what is left out of them.
+_ROOTS = {
+    "docker_registry": struct(sets = ["docker_registry"], programs = ["docker-registry"], left_out = [], files = []),
+    "monitoring": struct(
+        sets = ["prometheus", "victoria_metrics"],
+        programs = ["promtool", "vmagent", "vmalert"],
+        left_out = _VICTORIA + ["usr/bin/prometheus", "usr/share/prometheus", "usr/bin/victoria-metrics"],
+        files = [],
+    ),
+    "python": struct(sets = ["python"], programs = ["python3"], left_out = _STDLIB, files = []),
+    "qemu": struct(sets = ["qemu"], programs = ["qemu-aarch64"], left_out = [], files = []),
+    "redis": struct(sets = ["redis"], programs = ["redis-cli", "redis-server"], left_out = [], files = ["libstdc++.so.6"]),
+    "rust": struct(sets = ["rust"], programs = ["cargo", "rustc"], left_out = [], files = []),
+    "sqlite": struct(sets = ["sqlite"], programs = [], left_out = [], files = ["libsqlite3.so.0"]),
+    "victoria_metrics": struct(
+        sets = ["victoria_metrics"],
+        programs = ["victoria-metrics"],
+        left_out = _VICTORIA + ["usr/bin/vmagent", "usr/bin/vmalert"],
+        files = [],
+    ),
 }
 
 def _debian_impl(ctx):
@@ -35,52 +53,15 @@ def _debian_impl(ctx):
                 by_architecture.setdefault(package["architecture"], []).append(package)
         return json.encode(by_architecture)
 
-    debian_root(
-        name = "debian_python",
-        left_out = _DOCS + [_STDLIB + name for name in ["idlelib", "lib2to3", "pydoc_data", "turtledemo"]],
-        packages = entries(lock["sets"]["python"]),
-        programs = {"python3": "/usr/bin/python3.11"},
-        snapshot = lock["snapshot"],
-    )
-    debian_root(
-        name = "debian_redis",
-        files = {"libstdc++.so.6": "/usr/lib/x86_64-linux-gnu/libstdc++.so.6"},
-        left_out = _DOCS,
-        packages = entries(lock["sets"]["redis"]),
-        programs = {"redis-cli": "/usr/bin/redis-cli", "redis-server": "/usr/bin/redis-server"},
-        snapshot = lock["snapshot"],
-    )
-    debian_root(
-        name = "debian_sqlite",
-        files = {"libsqlite3.so.0": "/usr/lib/x86_64-linux-gnu/libsqlite3.so.0"},
-        left_out = _DOCS,
-        packages = entries(lock["sets"]["sqlite"]),
-        programs = {},
-        snapshot = lock["snapshot"],
-    )
-    debian_root(
-        name = "debian_monitoring",
-        left_out = _DOCS + ["usr/bin/prometheus", "usr/share/prometheus"] +
-                   ["usr/bin/" + name for name in ["victoria-metrics", "vmauth", "vmbackup", "vmctl", "vmrestore"]],
-        packages = entries(lock["sets"]["prometheus"] + lock["sets"]["victoria_metrics"]),
-        programs = {"promtool": "/usr/bin/promtool", "vmagent": "/usr/bin/vmagent", "vmalert": "/usr/bin/vmalert"},
-        snapshot = lock["snapshot"],
-    )
-    for name, programs in _TEST_PROGRAMS.items():
+    for name, root in _ROOTS.items():
         debian_root(
             name = "debian_" + name,
-            left_out = _DOCS,
-            packages = entries(lock["sets"][name]),
-            programs = programs,
+            files = {file: _LIBRARIES + file for file in root.files},
+            left_out = _DOCS + root.left_out,
+            packages = entries([package for members in root.sets for package in lock["sets"][members]]),
+            programs = {program: "/usr/bin/" + _PROGRAMS.get(program, program) for program in root.programs},
             snapshot = lock["snapshot"],
         )
-    debian_root(
-        name = "debian_victoria_metrics",
-        left_out = _DOCS + ["usr/bin/" + name for name in ["vmagent", "vmalert", "vmauth", "vmbackup", "vmctl", "vmrestore"]],
-        packages = entries(lock["sets"]["victoria_metrics"]),
-        programs = {"victoria-metrics": "/usr/bin/victoria-metrics"},
-        snapshot = lock["snapshot"],
-    )
     return ctx.extension_metadata(reproducible = True)
 
 debian = module_extension(implementation = _debian_impl)

@@ -20,16 +20,8 @@ def _install(ctx, npm, folder, arch):
     ctx.report_progress("npm fetches the packages of %s" % ctx.attr.lock)
 
     # npm itself checks each archive against the lock's hash. No package's script is run.
-    result = ctx.execute([
-        npm,
-        "ci",
-        "--cpu=" + arch,
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        "--no-update-notifier",
-        "--loglevel=error",
-    ], timeout = 1200, working_directory = folder or ".")
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
+    result = ctx.execute([npm, "ci", "--cpu=" + arch] + options, timeout = 1200, working_directory = folder or ".")
     if result.return_code:
         reason = [line for line in result.stderr.split("\n") if line.startswith("npm error") or line.startswith("npm ERR!")]
         fail("%s: npm can't fetch what %s names: %s" % (

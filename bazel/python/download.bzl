@@ -15,19 +15,8 @@ def download_wheel(ctx, requirements, what):
     python = host_program(ctx, "python3", what, "python3-pip")
     if ctx.execute([python, "-m", "pip", "--version"]).return_code:
         fail("%s: %s has no pip: install it (Debian, Ubuntu: apt-get install python3-pip; elsewhere: python3 -m ensurepip)" % (what, python))
-    result = ctx.execute([
-        python,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--require-hashes",
-        "--requirement=%s" % requirements,
-        "--dest=download",
-    ], timeout = 1800)
+    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes", "--dest=download"]
+    result = ctx.execute([python, "-m", "pip", "download", "--requirement=%s" % requirements] + options, timeout = 1800)
     if result.return_code:
         lines = [line.strip() for line in result.stderr.split("\n") if "ERROR" in line or "Got " in line]
         fail("%s: pip can't download the wheel: %s" % (what, " ".join(lines)[-600:] or "no reason given"))

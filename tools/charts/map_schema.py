@@ -52,21 +52,27 @@ def with_servers(folder: Path) -> dict[str, Any]:
     return {**parent, "$defs": {**parent["$defs"], NAME: {"$defs": optional(definitions), **optional(server)}}}
 
 
-def written(value: Any, indent: int = 0, used: int = 0, named: bool = False) -> str:
-    """JSON in lines of up to 120 characters: a line for each property that has entries, and as many other entries as fit.
+def written(value: Any, indent: int = 0, used: int = 0, named: bool | None = False) -> str:
+    """JSON in lines of up to 120 characters: a line for each property that people write, and as many other entries as fit.
 
     Args:
         value: what is written
         indent: spaces before the line in which it begins
         used: further characters of that line, before and after it
-        named: its keys are names of properties or definitions, not words of JSON Schema
+        named: its keys are names of properties or definitions, not words of JSON Schema; None where nobody writes it
     """
     flat = json.dumps(value, ensure_ascii=False)
     if indent + used + len(flat) <= WIDTH or not isinstance(value, (dict, list)):
         return flat
-    entries = [("", inner, False) for inner in value] if isinstance(value, list) else [
-        (f"{json.dumps(key)}: ", inner, key in ("properties", "$defs")) for key, inner in value.items()
-    ]  # fmt: skip
+    words = value.items() if isinstance(value, dict) else (("", inner) for inner in value)
+    entries = [
+        (
+            f"{json.dumps(key)}: " * bool(key),
+            inner,
+            None if named is None or key == NAME else key in ("properties", "$defs"),
+        )
+        for key, inner in words
+    ]
     one_a_line = named and any(inner for _, inner, _ in entries)
     if isinstance(value, dict) and not one_a_line:
         *before, (head, last, names) = entries
