@@ -9,6 +9,12 @@ load(":left_out.bzl", "READERS", "WHEELS")
 
 ARCHITECTURES = ["amd64", "arm64"]
 
+# Wheels of every image: redis is in that for Elasticsearch too, so that both have all layers but the last in common.
+COMMON_WHEELS = ["hiredis", "httptools", "mcp", "orjson", "prometheus_client", "redis", "starlette", "uvicorn"] + [
+    "opentelemetry_exporter_otlp_json_http",
+    "opentelemetry_sdk",
+]
+
 # glibc (mallopt(3)): up to 4 MiB that were freed stay for the next answer. By default those of a megabyte go back to the kernel,
 # to be got again page by page, which costs more than what is done with them; see docs/benchmarks. What is longer than that goes
 # back: between smaller things it would keep the process large.

@@ -50,34 +50,46 @@ def machine(tmp_path: Path) -> Clients:
     return Clients(tmp_path)
 
 
-@pytest.mark.parametrize("tool", ["LOAD_MINIKUBE", "ROLLBACK"])
-def test_without_kubectl_one_line_says_so(machine: Clients, tool: str) -> None:
+INSTALL = "kubectl is not on PATH: install it (https://kubernetes.io/docs/tasks/tools/)"
+CHOOSE = (
+    "kubectl has no current context: start a cluster with `minikube start` or `kind create cluster`, or choose one with "
+    "`kubectl config use-context`"
+)
+SILENT = (
+    "the cluster of context kind-dev can't be reached (Unable to connect to the server: dial tcp: connection refused): start it, "
+    "or choose another context"
+)
+FAILS = {"kind": "echo no nodes found >&2; exit 1"}
+FAILED = "kind load image-archive --name dev failed for mcp/redis: no nodes found"
+MISSING = "kind is not on PATH, and context kind-dev is its: install it"
+OTHER = (
+    "context production is neither minikube's nor kind's: push the images (bazel run //servers/redis:push), or give a command "
+    "that loads an archive into the node with --loader"
+)
+
+
+@pytest.mark.parametrize(
+    ("tool", "context", "programs", "said"),
+    [
+        ("LOAD_MINIKUBE", None, {}, INSTALL),
+        ("ROLLBACK", None, {}, INSTALL),
+        ("LOAD_MINIKUBE", "", {}, CHOOSE),
+        ("ROLLBACK", "", {}, CHOOSE),
+        ("ROLLBACK", "kind-dev", {}, SILENT),
+        ("LOAD_MINIKUBE", "kind-dev", FAILS, FAILED),
+        ("LOAD_MINIKUBE", "kind-dev", {}, MISSING),
+        ("LOAD_MINIKUBE", "production", {}, OTHER),
+    ],
+)
+def test_what_can_not_go_on_says_in_a_line_what_to_do(
+    machine: Clients, tool: str, context: str | None, programs: dict[str, str], said: str
+) -> None:
+    if context is not None:
+        machine.kubectl(context)
+    for name, script in programs.items():
+        machine.add(name, script)
     done = machine.run(tool)
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"{tool.lower()}: kubectl is not on PATH: install it (https://kubernetes.io/docs/tasks/tools/)\n"
-    )
-
-
-@pytest.mark.parametrize("tool", ["LOAD_MINIKUBE", "ROLLBACK"])
-def test_without_a_context_one_line_says_how_to_get_one(machine: Clients, tool: str) -> None:
-    machine.kubectl("")
-    done = machine.run(tool)
-    assert done.returncode == 1
-    assert done.stderr.startswith(
-        f"{tool.lower()}: kubectl has no current context: start a cluster with `minikube start`"
-    )
-    assert done.stderr.count("\n") == 1
-
-
-def test_a_cluster_that_does_not_answer_is_named(machine: Clients) -> None:
-    machine.kubectl("kind-dev")
-    done = machine.run("ROLLBACK")
-    assert done.returncode == 1
-    assert done.stderr == (
-        "rollback: the cluster of context kind-dev can't be reached (Unable to connect to the server: dial tcp: connection "
-        "refused): start it, or choose another context\n"
-    )
+    assert (done.returncode, done.stderr) == (1, f"{tool.lower()}: {said}\n")
 
 
 def test_minikube_gets_all_images(machine: Clients) -> None:
@@ -108,28 +120,6 @@ def test_another_loader_by_hand(machine: Clients) -> None:
     machine.add("ctr")
     assert machine.run("LOAD_MINIKUBE", "--loader", "ctr -n k8s.io images import").returncode == 0
     assert machine.calls.read_text().count("ctr -n k8s.io images import /") == 3
-
-
-def test_a_loader_that_fails_is_named_with_its_reason(machine: Clients) -> None:
-    machine.kubectl("kind-dev")
-    machine.add("kind", "echo no nodes found >&2; exit 1")
-    done = machine.run("LOAD_MINIKUBE")
-    assert done.returncode == 1
-    assert done.stderr == ("load_minikube: kind load image-archive --name dev failed for mcp/redis: no nodes found\n")
-
-
-def test_a_missing_loader_is_named(machine: Clients) -> None:
-    machine.kubectl("kind-dev")
-    done = machine.run("LOAD_MINIKUBE")
-    assert done.stderr == "load_minikube: kind is not on PATH, and context kind-dev is its: install it\n"
-
-
-def test_a_cluster_of_another_kind_says_what_else_to_do(machine: Clients) -> None:
-    machine.kubectl("production")
-    done = machine.run("LOAD_MINIKUBE")
-    assert done.returncode == 1
-    assert "context production is neither minikube's nor kind's" in done.stderr
-    assert "--loader" in done.stderr
 
 
 def test_the_table_is_redrawn_in_place_on_a_terminal() -> None:

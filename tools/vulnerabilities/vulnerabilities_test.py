@@ -66,34 +66,21 @@ def entry(ecosystem: str, name: str, *events: dict[str, str], **more: Any) -> di
 
 
 @pytest.mark.parametrize(
-    ("version", "affected"),
+    ("record", "versions"),
     [
-        ("3.0.15-1~deb12u1", False),
-        ("3.0.14-1~deb12u2", True),
-        ("3.0.15-1~deb12u1~bpo11+1", True),  # ~ sorts before the end
-        ("3.0.15-1", False),
-        ("3.0.9-1", True),  # by numbers, not by letters
-        ("1:0.1-1", False),  # an epoch wins
-        ("3.0.15~rc1-1", True),
+        (
+            OPENSSL,
+            {"3.0.15-1~deb12u1": False, "3.0.14-1~deb12u2": True, "3.0.15-1~deb12u1~bpo11+1": True, "1:0.1-1": False},
+        ),
+        (STARLETTE, {"0.47.1": True, "0.47.2": False, "0.47.2rc1": True, "0.5": True, "1!0.1": False}),
     ],
+    ids=["dpkg", "PyPI"],
 )
-def test_versions_in_dpkgs_order(version: str, affected: bool) -> None:
-    assert osv.affects(OPENSSL["affected"][0], Component("Debian:12", "openssl", version, "libssl3")) is affected
-
-
-@pytest.mark.parametrize(
-    ("version", "affected"),
-    [
-        ("0.47.1", True),
-        ("0.47.2", False),
-        ("0.47.2rc1", True),
-        ("0.47.2.post1", False),
-        ("0.5", True),
-        ("1!0.1", False),
-    ],
-)
-def test_versions_in_pypis_order(version: str, affected: bool) -> None:
-    assert osv.affects(STARLETTE["affected"][0], Component("PyPI", "starlette", version, "starlette")) is affected
+def test_versions_in_the_order_of_their_ecosystem(record: dict[str, Any], versions: dict[str, bool]) -> None:
+    affected = record["affected"][0]
+    package = affected["package"]
+    found = {v: osv.affects(affected, Component(package["ecosystem"], package["name"], v, "p")) for v in versions}
+    assert found == versions
 
 
 @pytest.mark.parametrize(

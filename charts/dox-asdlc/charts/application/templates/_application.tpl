@@ -30,9 +30,7 @@ spec:
       {{- end }}
     spec:
       automountServiceAccountToken: false
-      {{- with include "dox-asdlc.placement" . | trim }}{{ . | nindent 6 }}{{ end }}
-      securityContext:
-        {{- toYaml .Values.podSecurityContext | nindent 8 }}
+      {{- include "dox-asdlc.placement" . | trim | nindent 6 }}
       containers:
         - name: {{ .Chart.Name | quote }}
           image: {{ include "dox-asdlc.image" (dict "root" . "image" .Values.image) | quote }}
@@ -54,10 +52,7 @@ spec:
             {{- toYaml (.Values.readinessProbe | default (merge (dict "periodSeconds" 10) $health)) | nindent 12 }}
           livenessProbe:
             {{- toYaml (.Values.livenessProbe | default (merge (dict "initialDelaySeconds" 15 "periodSeconds" 20) $health)) | nindent 12 }}
-          resources:
-            {{- toYaml .Values.resources | nindent 12 }}
-          securityContext:
-            {{- toYaml .Values.securityContext | nindent 12 }}
+          {{- include "dox-asdlc.bounds" .Values | nindent 10 }}
           {{- with include "dox-asdlc.merge" (dict "own" (include "dox-asdlc.application.authorities" (dict "root" . "mount" true)) "extra" .Values.extraVolumeMounts "key" "mountPath" "value" (printf "%s.extraVolumeMounts" .Chart.Name)) }}
           volumeMounts:
             {{- . | nindent 12 }}

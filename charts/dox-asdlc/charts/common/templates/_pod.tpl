@@ -19,7 +19,15 @@ prometheus.io/scheme: {{ . | quote }}
 {{- with $set }}{{ toYaml . }}{{ end -}}
 {{- end -}}
 
-{{/* Where pods may run: what all charts take alike from their values. Replicas are spread over nodes and zones; one alone is as well, so that more of them do not change it. */}}
+{{/* What a container may use and do, from {resources, securityContext}. */}}
+{{- define "dox-asdlc.bounds" -}}
+resources:
+  {{- toYaml .resources | nindent 2 }}
+securityContext:
+  {{- toYaml .securityContext | nindent 2 }}
+{{- end -}}
+
+{{/* Where pods may run, and as whom: what all charts take alike from their values. Replicas are spread over nodes and zones; one alone is as well, so that more of them do not change it. */}}
 {{- define "dox-asdlc.placement" -}}
 {{- $containers := concat (.Values.initContainers | default list) (.Values.extraContainers | default list) -}}
 {{- include "dox-asdlc.distinct" (dict "value" (printf "%s.initContainers and extraContainers" .Chart.Name) "key" "name" "entries" $containers "own" (list .Chart.Name "elasticsearch" "mcp-sidecar" "mcp-server")) -}}
@@ -32,6 +40,8 @@ prometheus.io/scheme: {{ . | quote }}
 imagePullSecrets:
   {{- . | nindent 2 }}
 {{- end }}
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
 {{ include "dox-asdlc.fields" (dict "values" .Values "keys" (list "priorityClassName" "nodeSelector" "tolerations" "affinity" "initContainers")) }}
 {{- with .Values.serviceAccount }}
 {{- if or .create .name }}

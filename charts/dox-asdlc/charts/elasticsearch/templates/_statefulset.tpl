@@ -35,9 +35,7 @@ spec:
     spec:
       automountServiceAccountToken: false
       terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds | int }}
-      {{- with include "dox-asdlc.placement" . | trim }}{{ . | nindent 6 }}{{ end }}
-      securityContext:
-        {{- toYaml .Values.podSecurityContext | nindent 8 }}
+      {{- include "dox-asdlc.placement" . | trim | nindent 6 }}
       containers:
         - name: elasticsearch
           image: {{ include "dox-asdlc.image" (dict "root" . "image" .Values.image) | quote }}
@@ -99,10 +97,7 @@ spec:
             preStop:
               {{- . | nindent 14 }}
           {{- end }}
-          resources:
-            {{- toYaml .Values.resources | nindent 12 }}
-          securityContext:
-            {{- toYaml .Values.securityContext | nindent 12 }}
+          {{- include "dox-asdlc.bounds" .Values | nindent 10 }}
           {{- include "dox-asdlc.distinct" (dict "value" "elasticsearch.extraVolumeMounts" "key" "mountPath" "entries" .Values.extraVolumeMounts "own" (list "/usr/share/elasticsearch/data")) }}
           volumeMounts:
             {{- $mounts := printf "- name: data\n  mountPath: /usr/share/elasticsearch/data\n%s" (include "dox-asdlc.elasticsearch.secrets" (dict "root" . "mount" true)) }}

@@ -33,9 +33,7 @@ spec:
     spec:
       automountServiceAccountToken: false
       terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds | int }}
-      {{- with include "dox-asdlc.placement" . | trim }}{{ . | nindent 6 }}{{ end }}
-      securityContext:
-        {{- toYaml .Values.podSecurityContext | nindent 8 }}
+      {{- include "dox-asdlc.placement" . | trim | nindent 6 }}
       containers:
         {{- include "dox-asdlc.mcp-sidecar.container" (dict "root" . "store" $store) | nindent 8 }}
         {{- with .Values.extraContainers }}

@@ -25,10 +25,7 @@ templates where they are left out.
     {{- include "dox-asdlc.mcp-sidecar.probe" (dict "sidecar" $sidecar "times" $sidecar.probes.readiness) | nindent 4 }}
   livenessProbe:
     {{- include "dox-asdlc.mcp-sidecar.probe" (dict "sidecar" $sidecar "times" $sidecar.probes.liveness) | nindent 4 }}
-  resources:
-    {{- toYaml $sidecar.resources | nindent 4 }}
-  securityContext:
-    {{- toYaml $sidecar.securityContext | nindent 4 }}
+  {{- include "dox-asdlc.bounds" $sidecar | nindent 2 }}
   {{- $mounts := include "dox-asdlc.mcp-sidecar.volumeMounts" (dict "sidecar" $sidecar "store" $store) }}
   {{- with include "dox-asdlc.merge" (dict "own" $mounts "extra" $sidecar.extraVolumeMounts "key" "mountPath" "value" (printf "%s.extraVolumeMounts" $value)) }}
   volumeMounts:
