@@ -50,7 +50,7 @@ def helm_template_test(name, chart, golden = None, base = None, **kwargs):
             visibility = ["//visibility:public"],
         )
 
-def helm_example(name, version, base = None):
+def helm_example(name, version):
     """A chart that has the libraries of charts/dox-asdlc, with a golden of its defaults and a lint test.
 
     Its files are Chart.yaml, values.yaml and templates of the package.
@@ -58,7 +58,6 @@ def helm_example(name, version, base = None):
     Args:
         name: of the chart
         version: of the chart
-        base: package of another example, from which the golden shows what differs
     """
     helm_chart(
         name = name,
@@ -68,9 +67,7 @@ def helm_example(name, version, base = None):
     )
     helm_template_test(
         name = "defaults",
-        base = base and base + ":defaults_rendered",
         chart = ":" + name,
-        visibility = ["//examples:__subpackages__"],
     )
     helm_lint_test(
         name = "lint_test",

@@ -78,7 +78,6 @@ def test_it_is_loaded_and_works(library: Path, tmp_path: Path) -> None:
 from cryptography.hazmat.bindings import _rust
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from tools.backends.process import ran
 
 key = ec.generate_private_key(ec.SECP256R1())
 how = ec.ECDSA(hashes.SHA256())

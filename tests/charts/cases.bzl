@@ -47,8 +47,6 @@ _OVER_DEFAULTS = {
 # The same, with both sidecars on.
 _OVER_SIDECARS = {
     "applications": _APPLICATIONS_ON,
-    "auth_token": _both("authToken.existingSecret=mcp-token"),
-    "elasticsearch_cluster": ["elasticsearch.replicas=3"],
     "http_probes": _both("probes.type=http"),
     "mcp_servers": [
         "mcpServers.cache.autoscaling.enabled=true",
@@ -87,14 +85,13 @@ _OVER_SIDECARS = {
         "monitoring.dashboard.enabled=true",
         "monitoring.rules.enabled=true",
     ],
-    "network_policy": _both("networkPolicy.enabled=true") +
-                      _both("networkPolicy.storeFrom[0].podSelector.matchLabels.role=indexer") +
-                      _both("networkPolicy.from[0].namespaceSelector.matchLabels.mcp-clients=yes") +
-                      _both("prometheus.enabled=true"),
-    "pinned_images": _both("image.digest=sha256:" + "0123456789abcdef" * 4),
     "sidecars_everything": _both("prometheus.enabled=true") + _both("allowWrites=true") + _both("tmp.enabled=true") +
                            _both("allowedHosts={mcp.example.com}") + _both("extraEnv[0].name=MCP_LOG_LEVEL") +
-                           _both("extraEnv[0].value=debug"),
+                           _both("extraEnv[0].value=debug") + _both("authToken.existingSecret=mcp-token") +
+                           _both("image.digest=sha256:" + "0123456789abcdef" * 4) +
+                           _both("networkPolicy.enabled=true") +
+                           _both("networkPolicy.storeFrom[0].podSelector.matchLabels.role=indexer") +
+                           _both("networkPolicy.from[0].namespaceSelector.matchLabels.mcp-clients=yes"),
     "tls": _both("tls.existingSecret=mcp-tls") + _both("tls.clientCAKey=ca.crt") + _both("probes.type=http") +
            _both("authToken.existingSecret=mcp-tokens") + _both("authToken.several=true"),
 }

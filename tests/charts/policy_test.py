@@ -223,7 +223,7 @@ def test_the_sidecar_is_as_asked_for(store: str) -> None:
     assert env["MCP_ALLOW_WRITES"] == "false"
     http = sidecar("http_probes", store)
     assert http["readinessProbe"]["httpGet"] == http["livenessProbe"]["httpGet"] == {"path": "/health", "port": 9000}
-    assert sidecar("pinned_images", store)["image"].startswith(STORES[store] + "@sha256:")
+    assert sidecar("sidecars_everything", store)["image"].startswith(STORES[store] + "@sha256:")
 
 
 @pytest.mark.parametrize("store", STORES)

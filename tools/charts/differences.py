@@ -5,6 +5,7 @@ Comments and the order of keys and of named list entries are left out, as the AP
 
 import argparse
 import difflib
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -140,7 +141,9 @@ def added(name: str, value: Any, others: dict[str, Any]) -> Iterator[str]:
 def compare(before: str, after: str) -> str:
     """The differences between two renders: what is gone, then a block of lines for each object that differs."""
     old, new = objects(before), objects(after)
-    blocks = [[f"- {name}" for name in sorted(old.keys() - new.keys())]]
+    gone = [name.split("/", 1) for name in sorted(old.keys() - new.keys())]
+    kinds = itertools.groupby(gone, lambda name: name[0])
+    blocks = [[f"- {kind}/{', '.join(name for _, name in names)}" for kind, names in kinds]]
     known = {name: new.get(name, value) for name, value in old.items()}
     for name in sorted(new):
         if name not in old:
