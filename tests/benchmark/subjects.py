@@ -4,7 +4,6 @@ import importlib.metadata
 import os
 import shutil
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 
 from tests.benchmark.limits import Group, available
 from tests.benchmark.load import http_request
-from tools.backends.process import Process, free_port
+from tools.backends.process import Process, answers, free_port
 from tools.backends.runfiles import program
 from tools.images.container import command_line
 from tools.images.layout import Image
@@ -62,32 +61,8 @@ class Running(Process):
             command = group.command(command)
         super().__init__(subject.name, command, folder / f"{subject.store}-{self.port}.log", env)
 
-    def answers(self) -> bool:
-        """Return whether it can be called."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{self.subject.ready}", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
     def until_ready(self) -> None:
-        self.wait_until(self.answers)
-
-    def cpu(self) -> float:
-        """CPU seconds of it and its children so far, by proc(5)."""
-        total = 0
-        for pid in _descendants(self.pid):
-            try:
-                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            total += sum(int(field) for field in fields[11:15])
-        return total / os.sysconf("SC_CLK_TCK")
-
-    def status(self, field: str) -> float:
-        """Return MiB of a field of proc(5)'s status, of the server's own process: the last that its launchers started."""
-        lines = Path(f"/proc/{_descendants(self.pid)[-1]}/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith(f"{field}:")).split()[1]) / 1024
+        self.wait_until(lambda: answers(f"http://127.0.0.1:{self.port}{self.subject.ready}"))
 
     def resident(self) -> float:
         """Return MiB that are resident, of the server's own process."""
@@ -96,16 +71,6 @@ class Running(Process):
     def memory(self) -> float | None:
         """MiB of its control group's working set; None without one."""
         return self._group.memory() if self._group else None
-
-
-def _descendants(pid: int) -> list[int]:
-    found = [pid]
-    for process in found:
-        try:
-            found += [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-        except OSError:
-            pass
-    return found
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """A child process with its output in a file, ready when it answers, and ended by its id."""
 
+import contextlib
 import os
 import secrets
 import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -115,6 +117,28 @@ class Process:
     def exit_code(self) -> int | None:
         return None if self._child is None else self._child.poll()
 
+    def _processes(self) -> list[int]:
+        """It and those that it started, by proc(5)."""
+        found = [self.pid]
+        for process in found:
+            with contextlib.suppress(OSError):
+                found += map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
+        return found
+
+    def cpu(self) -> float:
+        """CPU seconds of it and its children so far, by proc(5)."""
+        total = 0
+        for pid in self._processes():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+                total += sum(int(field) for field in fields[11:15])
+        return total / os.sysconf("SC_CLK_TCK")
+
+    def status(self, field: str) -> float:
+        """Return MiB of a field of proc(5)'s status, of the program itself: the last process that its launchers started."""
+        lines = Path(f"/proc/{self._processes()[-1]}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith(f"{field}:")).split()[1]) / 1024
+
     def wait(self, timeout: float) -> int:
         """Waits for its end and gives the exit code; raises subprocess.TimeoutExpired."""
         assert self._child, f"{self.name} is not started"
@@ -162,6 +186,15 @@ class Process:
 def ran(*command: str | Path, check: bool = False, **how: Any) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, and return its exit code and what it wrote, as text; `how` is that of subprocess.run."""
     return subprocess.run(command, text=True, capture_output=True, check=check, **how)
+
+
+def answers(url: str) -> bool:
+    """Return whether a GET is answered with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def accepts(port: int, host: str = "127.0.0.1") -> bool:

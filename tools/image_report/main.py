@@ -1,14 +1,11 @@
 """bazel run //tools:image_report: sizes of the images by layer, and what starting them costs, as Markdown tables."""
 
-import contextlib
-import os
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.backends.process import Process, free_port
+from tools.backends.process import answers, free_port
 from tools.backends.runfiles import program
 from tools.images.container import Container, can_isolate
 from tools.images.layout import Image
@@ -37,35 +34,6 @@ def sizes(name: str, image: Image) -> Iterator[str]:
     yield f"| **all** | **{mib(packed)}** | **{mib(unpacked)}** | |\n"
 
 
-def descendants(pid: int) -> list[int]:
-    """A process and those it started, by proc(5)."""
-    found = [pid]
-    for process in found:
-        with contextlib.suppress(OSError):
-            children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-            found += [int(child) for child in children]
-    return found
-
-
-def usage(process: Process) -> tuple[float, float]:
-    """CPU seconds used so far, and resident MiB, of the server: the last process of the chain that bubblewrap makes."""
-    server = descendants(process.pid)[-1]
-    fields = Path(f"/proc/{server}/stat").read_text().rsplit(")", 1)[1].split()
-    ticks = int(fields[11]) + int(fields[12])
-    resident = next(
-        line for line in Path(f"/proc/{server}/status").read_text().splitlines() if line.startswith("VmRSS")
-    )
-    return ticks / os.sysconf("SC_CLK_TCK"), int(resident.split()[1]) / 1024
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
 def start(name: str, image: Image, root: Path, folder: Path) -> tuple[float, float, float]:
     """Starts the image without a store; seconds to /health, CPU seconds until then, resident MiB a second later."""
     port = free_port()
@@ -74,9 +42,9 @@ def start(name: str, image: Image, root: Path, folder: Path) -> tuple[float, flo
     with Container(name, image, root, env, folder / f"{name}-{port}.log") as container:
         container.wait_until(lambda: answers(f"http://127.0.0.1:{port}/health"))
         seconds = time.monotonic() - began
-        cpu, _ = usage(container)
+        cpu = container.cpu()
         time.sleep(1)
-        return seconds, cpu, usage(container)[1]
+        return seconds, cpu, container.status("VmRSS")
 
 
 def median(values: list[float]) -> float:
