@@ -81,15 +81,11 @@ def _tool(tool: Tool) -> Iterator[str]:
                 for name, part in schema["properties"].items()
             ],
         )
-    # A field whose name says it all needs no row.
-    plain = [f"`{name}` ({kind(part)})" for name, part in tool.results.items() if "description" not in part]
-    rows = [
-        (f"`{name}`", kind(part), part["description"]) for name, part in tool.results.items() if "description" in part
+    fields = [
+        f"`{name}` ({': '.join([kind(part), *filter(None, [part.get('description')])])})"
+        for name, part in tool.results.items()
     ]
-    yield from ("", " ".join(["Result:", ", ".join(plain)]).strip())
-    if rows:
-        yield ""
-        yield from table(("field", "type", "meaning"), rows)
+    yield from ("", f"Result: {', '.join(fields)}" if fields else "Result:")
 
 
 def kind(schema: Mapping[str, Any]) -> str:

@@ -12,9 +12,7 @@ installs, by the names and ports that these have; the host is empty where there 
 {{- $name := include "dox-asdlc.fullname" $installed }}
 {{- $host = $host | default $name }}
 {{- if eq $host $name }}
-{{- if and $port (ne $port (int $installed.Values.port)) }}
-{{- fail (printf "global.%s.port is %d, and the %s of this release has the port %d: set %s.port instead" $store $port $store (int $installed.Values.port) $store) }}
-{{- end }}
+{{- include "dox-asdlc.refuse" (list (and $port (ne $port (int $installed.Values.port))) (printf "global.%s.port is %d, and the %s of this release has the port %d: set %s.port instead" $store $port $store (int $installed.Values.port) $store)) }}
 {{- $port = int $installed.Values.port }}
 {{- end }}
 {{- end }}

@@ -58,38 +58,26 @@ Refuses values that would be ignored, or that the API refuses once the StatefulS
 {{- $chart := .root.Chart.Name -}}
 {{- $name := include "dox-asdlc.fullname" .root -}}
 {{- $new := .root.Values.persistence -}}
-{{- if and $new.existingClaim (not $new.enabled) -}}
-{{- fail (printf "%s.persistence.existingClaim is set, and %s.persistence.enabled is false: it would be ignored" $chart $chart) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (and $new.existingClaim (not $new.enabled)) (printf "%s.persistence.existingClaim is set, and %s.persistence.enabled is false: it would be ignored" $chart $chart)) -}}
 {{- if $new.existingClaim -}}
 {{- range $key := list "storageClass" "annotations" "retentionPolicy" -}}
-{{- if get $new $key -}}
-{{- fail (printf "%s.persistence.%s would be ignored: %s.persistence.existingClaim is there already" $chart $key $chart) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (get $new $key) (printf "%s.persistence.%s would be ignored: %s.persistence.existingClaim is there already" $chart $key $chart)) -}}
 {{- end -}}
 {{- end -}}
 {{- range .root.Values.extraVolumes -}}
-{{- if and (has .name (list "data" "storage")) $new.enabled -}}
-{{- fail (printf "%s.extraVolumes can't have the name %s: it is that of the claim" $chart .name) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (and (has .name (list "data" "storage")) $new.enabled) (printf "%s.extraVolumes can't have the name %s: it is that of the claim" $chart .name)) -}}
 {{- end -}}
 {{- $how := "docs/kubernetes.md, Volumes, tells how" -}}
 {{- with lookup "apps/v1" "StatefulSet" .root.Release.Namespace $name -}}
 {{- $claims := .spec.volumeClaimTemplates | default list -}}
 {{- $wanted := and $new.enabled (not $new.existingClaim) -}}
-{{- if ne (empty $claims) (not $wanted) -}}
-{{- fail (printf "%s.persistence: StatefulSet %s is there %s claims of its own, which can't change: %s" $chart $name (empty $claims | ternary "without" "with") $how) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (ne (empty $claims) (not $wanted)) (printf "%s.persistence: StatefulSet %s is there %s claims of its own, which can't change: %s" $chart $name (empty $claims | ternary "without" "with") $how)) -}}
 {{- range $claims -}}
 {{- $size := .spec.resources.requests.storage -}}
-{{- if ne (include "dox-asdlc.bytes" $size) (include "dox-asdlc.bytes" $new.size) -}}
-{{- fail (printf "%s.persistence.size can't go from %v to %v: the claims of StatefulSet %s can't change. %s" $chart $size $new.size $name $how) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (ne (include "dox-asdlc.bytes" $size) (include "dox-asdlc.bytes" $new.size)) (printf "%s.persistence.size can't go from %v to %v: the claims of StatefulSet %s can't change. %s" $chart $size $new.size $name $how)) -}}
 {{- $class := .spec.storageClassName | default "" -}}
 {{- $wanted := include "dox-asdlc.storageClass" $.root -}}
-{{- if ne $class $wanted -}}
-{{- fail (printf "%s.persistence.storageClass can't go from %q to %q: the claims of StatefulSet %s can't change. %s" $chart $class $wanted $name $how) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (ne $class $wanted) (printf "%s.persistence.storageClass can't go from %q to %q: the claims of StatefulSet %s can't change. %s" $chart $class $wanted $name $how)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

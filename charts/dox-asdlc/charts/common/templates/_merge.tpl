@@ -26,9 +26,7 @@ is the same path as `/data`.
 {{- range .own }}{{ $_ := set $taken . ($.said | default "is the chart's own") }}{{ end -}}
 {{- range .entries -}}
 {{- $key := get . $.key | toString | clean -}}
-{{- if hasKey $taken $key -}}
-{{- fail (printf "%s: the %s %q %s" $.value $.key $key (get $taken $key)) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (hasKey $taken $key) (printf "%s: the %s %q %s" $.value $.key $key (get $taken $key))) -}}
 {{- $_ := set $taken $key "is given twice" -}}
 {{- end -}}
 {{- end -}}
@@ -60,4 +58,9 @@ null takes a key away.
 {{- $_ := set $.onto $key $value -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Ends the render with a message, from a list of a condition and the message, where the condition holds. */}}
+{{- define "dox-asdlc.refuse" -}}
+{{- if index . 0 }}{{ fail (index . 1) }}{{ end -}}
 {{- end -}}

@@ -6,9 +6,7 @@
 {{/* A name with global.namePrefix before it. Pods' names and those of further Services are longer by up to 11 characters. */}}
 {{- define "dox-asdlc.prefixed" -}}
 {{- $name := printf "%s%s" ((.root.Values.global | default dict).namePrefix | default "") .name -}}
-{{- if gt (len $name) 52 -}}
-{{- fail (printf "%s: the name %q is longer than 52 characters: shorten global.namePrefix or fullnameOverride" .root.Chart.Name $name) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (gt (len $name) 52) (printf "%s: the name %q is longer than 52 characters: shorten global.namePrefix or fullnameOverride" .root.Chart.Name $name)) -}}
 {{- $name -}}
 {{- end -}}
 
@@ -38,9 +36,7 @@ labels:
 {{- define "dox-asdlc.podLabels" -}}
 {{- $selector := fromYaml .selector -}}
 {{- range $label, $value := .root.Values.podLabels -}}
-{{- if hasKey $selector $label -}}
-{{- fail (printf "%s.podLabels can't have %s: the pods are selected by it" $.root.Chart.Name $label) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (hasKey $selector $label) (printf "%s.podLabels can't have %s: the pods are selected by it" $.root.Chart.Name $label)) -}}
 {{- end -}}
 {{- merge (deepCopy .root.Values.podLabels) $selector (dict "app.kubernetes.io/part-of" "dox-asdlc") | toYaml -}}
 {{- end -}}
@@ -55,9 +51,7 @@ global.imageRegistry comes before a repository that names no registry.
 {{- if .image.digest -}}
 {{ .image.repository }}@{{ .image.digest }}
 {{- else -}}
-{{- if not .image.tag -}}
-{{- fail (printf "%s: the image %s has neither a tag nor a digest" .root.Chart.Name .image.repository) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (not .image.tag) (printf "%s: the image %s has neither a tag nor a digest" .root.Chart.Name .image.repository)) -}}
 {{ .image.repository }}:{{ .image.tag }}
 {{- end -}}
 {{- end -}}

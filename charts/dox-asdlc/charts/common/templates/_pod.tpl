@@ -141,9 +141,7 @@ automountServiceAccountToken: false
 {{- range $value, $port := . -}}
 {{- if $port -}}
 {{- $key := toString (int $port) -}}
-{{- if hasKey $taken $key -}}
-{{- fail (printf "%s and %s are both %s: containers of a pod share its ports" (get $taken $key) $value $key) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (hasKey $taken $key) (printf "%s and %s are both %s: containers of a pod share its ports" (get $taken $key) $value $key)) -}}
 {{- $_ := set $taken $key $value -}}
 {{- end -}}
 {{- end -}}
@@ -168,17 +166,13 @@ automountServiceAccountToken: false
 {{- define "dox-asdlc.checkUnused" -}}
 {{- if not (get .section .switch) -}}
 {{- range $key, $default := .defaults -}}
-{{- if ne (get $.section $key | toString) (toString $default) -}}
-{{- fail (printf "%s.%s is set without %s.%s, and would be ignored" $.value $key $.value $.switch) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (ne (get $.section $key | toString) (toString $default)) (printf "%s.%s is set without %s.%s, and would be ignored" $.value $key $.value $.switch)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
 {{/* Takes a ServiceAccount's name, from {accounts, value, name}, and refuses one that another part of the release makes. */}}
 {{- define "dox-asdlc.takeAccount" -}}
-{{- if hasKey .accounts .name -}}
-{{- fail (printf "%s and %s both make the ServiceAccount %s: let one of them make it (serviceAccount.create)" (get .accounts .name) .value .name) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (hasKey .accounts .name) (printf "%s and %s both make the ServiceAccount %s: let one of them make it (serviceAccount.create)" (get .accounts .name) .value .name)) -}}
 {{- $_ := set .accounts .name .value -}}
 {{- end -}}

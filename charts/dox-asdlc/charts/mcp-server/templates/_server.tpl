@@ -164,12 +164,8 @@ spec:
 {{- define "dox-asdlc.mcp-server.check" -}}
 {{- $path := trimSuffix ".server" .ServerPath -}}
 {{- $store := .Values.store -}}
-{{- if not .Values.mcpSidecar.enabled -}}
-{{- fail (printf "%s.server.enabled=false: take %s out, or set it to null" $path $path) -}}
-{{- end -}}
-{{- if not $store.kind -}}
-{{- fail (printf "%s.store.kind: set redis or elasticsearch" $path) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (not .Values.mcpSidecar.enabled) (printf "%s.server.enabled=false: take %s out, or set it to null" $path $path)) -}}
+{{- include "dox-asdlc.refuse" (list (not $store.kind) (printf "%s.store.kind: set redis or elasticsearch" $path)) -}}
 {{- $url := include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" .Values.mcpSidecar "name" "^REDIS_URL(_FILE)?$") -}}
 {{- $elsewhere := or $url (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" .Values.mcpSidecar "name" "^(ES_HOSTS|ES_CLOUD_ID|REDIS_SENTINELS)$")) -}}
 {{- if and $store.host $elsewhere -}}
@@ -177,49 +173,31 @@ spec:
 {{- else if not (or $store.host $elsewhere) -}}
 {{- fail (printf "%s.store.host: name the host of the %s" $path $store.kind) -}}
 {{- end -}}
-{{- if and $url (or $store.port $store.auth.existingSecret) -}}
-{{- fail (printf "%s.store.port and store.auth would be ignored: server.extraEnv has REDIS_URL, which says both" $path) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (and $url (or $store.port $store.auth.existingSecret)) (printf "%s.store.port and store.auth would be ignored: server.extraEnv has REDIS_URL, which says both" $path)) -}}
 {{- $auth := $store.auth -}}
 {{- include "dox-asdlc.checkLogin" (dict "value" (printf "%s.store.auth" $path) "auth" $auth "defaults" (dict "existingSecretKey" "password" "type" "password" "username" "")) -}}
 {{- if eq $auth.type "apiKey" -}}
-{{- if or $auth.username (eq $store.kind "redis") -}}
-{{- fail (printf "%s.store.auth.type=apiKey is for Elasticsearch, without store.auth.username" $path) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (or $auth.username (eq $store.kind "redis")) (printf "%s.store.auth.type=apiKey is for Elasticsearch, without store.auth.username" $path)) -}}
 {{- else if and $auth.existingSecret (not $auth.username) (eq $store.kind "elasticsearch") -}}
 {{- fail (printf "%s.store.auth.username: name the user of the password, or set store.auth.type=apiKey" $path) -}}
 {{- end -}}
 {{- include "dox-asdlc.checkTls" (dict "value" (printf "%s.store.tls" $path) "tls" $store.tls) -}}
 {{- include "dox-asdlc.checkUnused" (dict "value" (printf "%s.autoscaling" $path) "section" .Values.autoscaling "switch" "enabled" "defaults" (dict "minReplicas" 1 "maxReplicas" 3 "targetCPUUtilizationPercentage" 80)) -}}
 {{- with .Values.autoscaling -}}
-{{- if and .enabled (ne (int $.Values.replicas) 1) -}}
-{{- fail (printf "%s.replicas would be ignored: %s.autoscaling has minReplicas and maxReplicas" $path $path) -}}
-{{- end -}}
-{{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) -}}
-{{- fail (printf "%s.autoscaling.minReplicas is more than maxReplicas" $path) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (and .enabled (ne (int $.Values.replicas) 1)) (printf "%s.replicas would be ignored: %s.autoscaling has minReplicas and maxReplicas" $path $path)) -}}
+{{- include "dox-asdlc.refuse" (list (and .enabled (gt (int .minReplicas) (int .maxReplicas))) (printf "%s.autoscaling.minReplicas is more than maxReplicas" $path)) -}}
 {{- end -}}
 {{- with .Values.ingress -}}
-{{- if and (not .enabled) (or .className .annotations .host .tlsSecret) -}}
-{{- fail (printf "%s.ingress would be ignored: set %s.ingress.enabled=true" $path $path) -}}
-{{- end -}}
-{{- if and .enabled (not .host) -}}
-{{- fail (printf "%s.ingress.host: name the host" $path) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (and (not .enabled) (or .className .annotations .host .tlsSecret)) (printf "%s.ingress would be ignored: set %s.ingress.enabled=true" $path $path)) -}}
+{{- include "dox-asdlc.refuse" (list (and .enabled (not .host)) (printf "%s.ingress.host: name the host" $path)) -}}
 {{- end -}}
 {{- with .Values.httpRoute -}}
-{{- if and (not .enabled) (or .parentRefs .hostnames) -}}
-{{- fail (printf "%s.httpRoute would be ignored: set %s.httpRoute.enabled=true" $path $path) -}}
-{{- end -}}
-{{- if and .enabled (not .parentRefs) -}}
-{{- fail (printf "%s.httpRoute.parentRefs: name the Gateway" $path) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (and (not .enabled) (or .parentRefs .hostnames)) (printf "%s.httpRoute would be ignored: set %s.httpRoute.enabled=true" $path $path)) -}}
+{{- include "dox-asdlc.refuse" (list (and .enabled (not .parentRefs)) (printf "%s.httpRoute.parentRefs: name the Gateway" $path)) -}}
 {{- end -}}
 {{- $server := .Values.mcpSidecar -}}
 {{- $writes := $server.allowWrites -}}
 {{- range $server.extraEnv }}{{ if eq .name "MCP_ALLOW_WRITES" }}{{ $writes = ne (.value | default "" | lower) "false" }}{{ end }}{{ end -}}
 {{- $login := include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" $server "name" "^MCP_(AUTH_TOKENS?(_FILE)?|OAUTH_ISSUER|TLS_CLIENT_CA_FILE)$") -}}
-{{- if and (or .Values.ingress.enabled .Values.httpRoute.enabled) $writes (not (or $login $server.authToken.existingSecret $server.oauth.issuer $server.tls.clientCAKey)) -}}
-{{- fail (printf "%s would let everybody outside of the cluster change the store's data: set server.authToken.existingSecret or server.oauth, or server.allowWrites=false" $path) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (and (or .Values.ingress.enabled .Values.httpRoute.enabled) $writes (not (or $login $server.authToken.existingSecret $server.oauth.issuer $server.tls.clientCAKey))) (printf "%s would let everybody outside of the cluster change the store's data: set server.authToken.existingSecret or server.oauth, or server.allowWrites=false" $path)) -}}
 {{- end -}}

@@ -58,17 +58,11 @@ templates where they are left out.
 {{- include "dox-asdlc.checkLogin" (dict "value" (printf "%s.authToken" $value) "auth" $sidecar.authToken "defaults" (dict "existingSecretKey" "token" "several" false)) -}}
 {{- include "dox-asdlc.checkLogin" (dict "value" (printf "%s.tls" $value) "auth" $sidecar.tls "defaults" (dict "clientCAKey" "")) -}}
 {{- with $sidecar.oauth -}}
-{{- if and (or .issuer .resource .jwksUrl) (not (and .issuer .resource .jwksUrl)) -}}
-{{- fail (printf "%s.oauth: set issuer, resource and jwksUrl, or none of them" $value) -}}
-{{- end -}}
-{{- if and .issuer $sidecar.authToken.existingSecret -}}
-{{- fail (printf "%s.oauth.issuer and %s.authToken.existingSecret are two ways in: set one of them" $value $value) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (and (or .issuer .resource .jwksUrl) (not (and .issuer .resource .jwksUrl))) (printf "%s.oauth: set issuer, resource and jwksUrl, or none of them" $value)) -}}
+{{- include "dox-asdlc.refuse" (list (and .issuer $sidecar.authToken.existingSecret) (printf "%s.oauth.issuer and %s.authToken.existingSecret are two ways in: set one of them" $value $value)) -}}
 {{- end -}}
 {{- range $key, $kind := dict "keyPrefixes" "redis" "indexPatterns" "elasticsearch" -}}
-{{- if and (get $sidecar $key) (ne $.store.kind $kind) -}}
-{{- fail (printf "%s.%s is for servers of %s, and would be ignored" $value $key $kind) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (and (get $sidecar $key) (ne $.store.kind $kind)) (printf "%s.%s is for servers of %s, and would be ignored" $value $key $kind)) -}}
 {{- end -}}
 {{- include "dox-asdlc.checkUnused" (dict "value" (printf "%s.tmp" $value) "section" $sidecar.tmp "switch" "enabled" "defaults" (dict "sizeLimit" "16Mi")) -}}
 {{- include "dox-asdlc.checkUnused" (dict "value" (printf "%s.prometheus" $value) "section" $sidecar.prometheus "switch" "enabled" "defaults" (dict "path" "/metrics")) -}}
@@ -76,29 +70,19 @@ templates where they are left out.
 {{- $settings := dict "allowWrites" "^MCP_ALLOW_WRITES$" "logLevel" "^MCP_LOG_LEVEL$" "tools" "^MCP_TOOLS$" "toolsExcept" "^MCP_TOOLS_EXCEPT$" "keyPrefixes" "^MCP_KEY_PREFIXES$" "indexPatterns" "^MCP_INDEX_PATTERNS$" "rateLimitPerMinute" "^MCP_RATE_LIMIT_PER_MINUTE$" "allowedHosts" "^MCP_ALLOWED_HOSTS$" -}}
 {{- range $key, $name := $settings -}}
 {{- $given := has (get $sidecar $key | toString) (list "" "false" "0" "[]") | not -}}
-{{- if and $given (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" $sidecar "name" $name)) -}}
-{{- fail (printf "%s.%s would be ignored: %s.extraEnv has %s" $value $key $value (trimAll "^$" $name)) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (and $given (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" $sidecar "name" $name))) (printf "%s.%s would be ignored: %s.extraEnv has %s" $value $key $value (trimAll "^$" $name))) -}}
 {{- end -}}
 {{- with $sidecar.networkPolicy -}}
-{{- if and (not .enabled) (or .from .storeFrom .storeFromAll) -}}
-{{- fail (printf "%s.networkPolicy has from, storeFrom or storeFromAll, and would be ignored: set %s.networkPolicy.enabled=true" $value $value) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (and (not .enabled) (or .from .storeFrom .storeFromAll)) (printf "%s.networkPolicy has from, storeFrom or storeFromAll, and would be ignored: set %s.networkPolicy.enabled=true" $value $value)) -}}
 {{- if $alone -}}
-{{- if or .storeFrom .storeFromAll -}}
-{{- fail (printf "%s.networkPolicy.storeFrom and storeFromAll are for sidecars, and would be ignored: no store is in this pod" $value) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (or .storeFrom .storeFromAll) (printf "%s.networkPolicy.storeFrom and storeFromAll are for sidecars, and would be ignored: no store is in this pod" $value)) -}}
 {{- else if and .enabled (not .storeFrom) (not .storeFromAll) -}}
 {{- fail (printf "%s.networkPolicy.enabled: a policy on the pod is one on the store's ports as well. Name in %s.networkPolicy.storeFrom who reaches those, beside the pods of this release; or set %s.networkPolicy.storeFromAll=true for everybody, even where another policy closes them" $value $value $value) -}}
 {{- end -}}
-{{- if and .storeFrom .storeFromAll -}}
-{{- fail (printf "%s.networkPolicy.storeFrom would be ignored: storeFromAll=true admits everybody" $value) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (and .storeFrom .storeFromAll) (printf "%s.networkPolicy.storeFrom would be ignored: storeFromAll=true admits everybody" $value)) -}}
 {{- end -}}
 {{- range $sidecar.extraEnv -}}
-{{- if eq .name "MCP_PORT" -}}
-{{- fail (printf "%s.extraEnv can't have MCP_PORT: set %s.port" $value $value) -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (eq .name "MCP_PORT") (printf "%s.extraEnv can't have MCP_PORT: set %s.port" $value $value)) -}}
 {{- end -}}
 {{- end -}}
 

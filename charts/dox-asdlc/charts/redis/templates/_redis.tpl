@@ -43,16 +43,10 @@ replica-lazy-flush yes
 {{- $instead := dict "port" "redis.port" "tls-port" "redis.port and global.redis.tls" "dir" "redis.persistence: the data is in /data" "requirepass" "global.redis.auth.existingSecret" "aclfile" "redis.acl.existingSecret" "user" "redis.acl.existingSecret" -}}
 {{- range splitList "\n" .Values.config -}}
 {{- $directive := trim . | lower | regexFind "^[a-z-]+" -}}
-{{- if hasKey $instead $directive -}}
-{{- fail (printf "redis.config can't have %s; set %s" $directive (get $instead $directive)) -}}
+{{- include "dox-asdlc.refuse" (list (hasKey $instead $directive) (printf "redis.config can't have %s; set %s" $directive (get $instead $directive))) -}}
 {{- end -}}
-{{- end -}}
-{{- if and .Values.acl.existingSecret (not $global.auth.existingSecret) -}}
-{{- fail "redis.acl.existingSecret needs a login for the probe, the sidecar and the applications: name one of its users and the password in global.redis.auth" -}}
-{{- end -}}
-{{- if and $global.auth.username (not .Values.acl.existingSecret) -}}
-{{- fail "global.redis.auth.username: this Redis has the default user alone; define others in redis.acl.existingSecret" -}}
-{{- end -}}
+{{- include "dox-asdlc.refuse" (list (and .Values.acl.existingSecret (not $global.auth.existingSecret)) "redis.acl.existingSecret needs a login for the probe, the sidecar and the applications: name one of its users and the password in global.redis.auth") -}}
+{{- include "dox-asdlc.refuse" (list (and $global.auth.username (not .Values.acl.existingSecret)) "global.redis.auth.username: this Redis has the default user alone; define others in redis.acl.existingSecret") -}}
 {{- end -}}
 
 {{/* The container's start script. A password on the command line could be read in the process list. */}}
