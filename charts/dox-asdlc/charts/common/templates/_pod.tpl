@@ -40,8 +40,6 @@ securityContext:
 imagePullSecrets:
   {{- . | nindent 2 }}
 {{- end }}
-securityContext:
-  {{- toYaml .Values.podSecurityContext | nindent 2 }}
 {{ include "dox-asdlc.fields" (dict "values" .Values "keys" (list "priorityClassName" "nodeSelector" "tolerations" "affinity" "initContainers")) }}
 {{- with .Values.serviceAccount }}
 {{- if or .create .name }}
@@ -62,6 +60,8 @@ topologySpreadConstraints:
         {{- include "dox-asdlc.selectorLabels" $ | nindent 8 }}
   {{- end }}
 {{- end }}
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
 {{- end -}}
 
 {{/*
