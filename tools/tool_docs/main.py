@@ -1,4 +1,4 @@
-"""What a person reads of a server: its tools, resources, prompts and settings, from the code that serves them."""
+"""What a person reads of a server: its tools, resources and prompts, from the code that serves them."""
 
 import argparse
 import importlib
@@ -8,7 +8,6 @@ from typing import Any
 
 from servers.common.protocol.tools import Tool, size
 from servers.common.server import Sidecar
-from servers.common.settings import Environment
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -51,14 +50,7 @@ def page(sidecar: Sidecar[Any, Any]) -> Iterator[str]:
                 for p in sidecar.prompts
             ],
         )
-    yield from ("", "## Settings", "", "Environment variables. Sizes are bytes, times seconds.", "")
-    env = Environment({})
-    sidecar.settings(env)
-    yield from table(
-        ("variable", "default", "meaning"),
-        [(f"`{name}`", f"`{default}`" if default else "", meaning) for name, default, meaning in env.described],
-    )
-    yield from ("", "[Operations](operations.md#settings) has the settings of every server.")
+    yield from ("", "[Operations](operations.md#settings) lists the settings.")
 
 
 def _tool(tool: Tool) -> Iterator[str]:
