@@ -11,6 +11,8 @@ from typing import Any
 from debian.deb822 import Packages
 
 SECTIONS = {"admin", "database", "editors", "mail", "net", "news", "shells", "vcs", "web", "httpd"}
+DETAILED = {"database", "httpd", "web"}
+"""Sections whose packages have dependencies, tags and homepages. With those of all, the file would be half as large again."""
 
 
 def dump() -> str:
@@ -28,13 +30,16 @@ def document(package: Packages) -> dict[str, Any]:
         "maintainer": re.sub(r"\s*<.*", "", package.get("Maintainer", "")),
         # Of texts of several lines, the first.
         "description": package.get("Description", "").partition("\n")[0],
-        "depends": sorted({first["name"] for first, *_ in package.relations["depends"] or ()}),
-        "tags": sorted(re.findall(r"[\w+:.-]+", package.get("Tag", "").partition("\n")[0])),
+        "depends": [],
+        "tags": [],
         "installed_kib": int(package.get("Installed-Size", 0)),
         "download_bytes": int(package.get("Size", 0)),
     }
-    if "Homepage" in package:
-        made["homepage"] = package["Homepage"]
+    if package["Section"] in DETAILED:
+        made["depends"] = sorted({first["name"] for first, *_ in package.relations["depends"] or ()})
+        made["tags"] = sorted(re.findall(r"[\w+:.-]+", package.get("Tag", "").partition("\n")[0]))
+        if "Homepage" in package:
+            made["homepage"] = package["Homepage"]
     return made
 
 

@@ -14,7 +14,8 @@ def packages() -> Iterator[dict[str, Any]]:
 
     Yields:
         name, version, section, priority, architecture, maintainer (str), description (str, one line), homepage (str, may
-        be absent), depends (list of str), tags (list of str), installed_kib and download_bytes (int).
+        be absent), depends (list of str), tags (list of str), installed_kib and download_bytes (int). The sections database,
+        httpd and web alone have homepage, depends and tags.
     """
     columns = json.loads(lzma.decompress(FILE.read_bytes()))
     for values in zip(*columns.values(), strict=True):
