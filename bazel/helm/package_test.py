@@ -55,18 +55,6 @@ def test_the_version_is_stamped_where_it_is_ours(tmp_path: Path) -> None:
     assert part["appVersion"] == "7.2", "the version of what it runs stays"
 
 
-def test_a_library_chart_of_another_package_comes_into_charts(tmp_path: Path) -> None:
-    files = sources(tmp_path, 1)
-    elsewhere = tmp_path / "other/charts/part"
-    elsewhere.mkdir(parents=True)
-    (tmp_path / "app/charts/part/Chart.yaml").rename(elsewhere / "Chart.yaml")
-    own = [file for file in files if "part" not in file.parts]
-    done = package(tmp_path, [f"--library={elsewhere / 'Chart.yaml'}", *own], "1.2.3")
-    assert done.returncode == 0, done.stderr
-    with tarfile.open(tmp_path / "app.tgz") as archive:
-        assert "app/charts/part/Chart.yaml" in archive.getnames()
-
-
 def test_a_further_file_has_its_path_in_the_chart(tmp_path: Path) -> None:
     readme = tmp_path / "generated.md"
     readme.write_text("# app\n")

@@ -20,7 +20,6 @@ from tools.images.layout import Image
 SERVERS = ("elasticsearch", "redis")
 MACHINES = {"amd64": 62, "arm64": 183}  # e_machine of ELF: EM_X86_64, EM_AARCH64
 LOADERS = {"amd64": "/lib64/ld-linux-x86-64.so.2", "arm64": "/lib/ld-linux-aarch64.so.1"}
-WHEELS = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 class Files:
@@ -75,19 +74,6 @@ def test_every_binary_is_of_its_architecture_and_its_loader_is_there(both: dict[
         assert (data[4], data[5], data[18]) == (2, 1, MACHINES[architecture]), path
     assert interpreter(binaries["usr/bin/python3.11"]) == LOADERS[architecture]
     assert files.resolve(LOADERS[architecture]) in binaries
-
-
-@pytest.mark.parametrize("architecture", list(MACHINES))
-def test_wheels_are_of_the_architecture_or_of_none(both: dict[str, Files], architecture: str) -> None:
-    tags = {
-        path: [line.partition(": ")[2] for line in data.decode().splitlines() if line.startswith("Tag: ")]
-        for path, data in both[architecture].data.items()
-        if path.endswith(".dist-info/WHEEL")
-    }
-    assert len(tags) > 20
-    assert any(tag.endswith(WHEELS[architecture]) for found in tags.values() for tag in found)
-    for path, found in tags.items():
-        assert found and all(tag.endswith(("-any", WHEELS[architecture])) for tag in found), path
 
 
 def test_sources_and_bytecode_are_the_same(both: dict[str, Files]) -> None:

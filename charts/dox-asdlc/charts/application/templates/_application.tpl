@@ -21,13 +21,8 @@ spec:
       {{- include "dox-asdlc.selectorLabels" . | nindent 6 }}
   template:
     metadata:
-      labels:
-        {{- include "dox-asdlc.podLabels" (dict "root" . "selector" (include "dox-asdlc.selectorLabels" .)) | nindent 8 }}
       {{- $prometheus := include "dox-asdlc.prometheusAnnotations" (dict "enabled" .Values.prometheus.enabled "port" $metricsPort "path" .Values.prometheus.path) | fromYaml }}
-      {{- with merge (deepCopy .Values.podAnnotations) $prometheus }}
-      annotations:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
+      {{- include "dox-asdlc.podMetadata" (dict "root" . "annotations" $prometheus) | nindent 6 }}
     spec:
       automountServiceAccountToken: false
       {{- include "dox-asdlc.placement" . | trim | nindent 6 }}

@@ -32,13 +32,18 @@ labels:
   {{- include "dox-asdlc.labels" . | nindent 2 }}
 {{- end -}}
 
-{{/* Labels of the pods, from {root, selector}: those that select them, and podLabels. */}}
-{{- define "dox-asdlc.podLabels" -}}
-{{- $selector := fromYaml .selector -}}
+{{/* Labels and annotations of the pods, from {root, selector, annotations}: those of the chart, podLabels and podAnnotations. */}}
+{{- define "dox-asdlc.podMetadata" -}}
+{{- $selector := .selector | default (include "dox-asdlc.selectorLabels" .root) | fromYaml -}}
 {{- range $label, $value := .root.Values.podLabels -}}
 {{- include "dox-asdlc.refuse" (list (hasKey $selector $label) (printf "%s.podLabels can't have %s: the pods are selected by it" $.root.Chart.Name $label)) -}}
 {{- end -}}
-{{- merge (deepCopy .root.Values.podLabels) $selector (dict "app.kubernetes.io/part-of" "dox-asdlc") | toYaml -}}
+labels:
+  {{- merge (deepCopy .root.Values.podLabels) $selector (dict "app.kubernetes.io/part-of" "dox-asdlc") | toYaml | nindent 2 }}
+{{- with merge (deepCopy .root.Values.podAnnotations) (.annotations | default dict) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{/*

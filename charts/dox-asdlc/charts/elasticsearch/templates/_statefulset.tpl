@@ -24,14 +24,9 @@ spec:
       {{- include "dox-asdlc.selectorLabels" . | nindent 6 }}
   template:
     metadata:
-      labels:
-        {{- include "dox-asdlc.podLabels" (dict "root" . "selector" (include "dox-asdlc.selectorLabels" .)) | nindent 8 }}
-      {{- $annotations := deepCopy .Values.podAnnotations }}
+      {{- $annotations := dict }}
       {{- $annotations = merge $annotations (include "dox-asdlc.mcp-sidecar.annotations" . | fromYaml) }}
-      {{- with $annotations }}
-      annotations:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
+      {{- include "dox-asdlc.podMetadata" (dict "root" . "annotations" $annotations) | nindent 6 }}
     spec:
       automountServiceAccountToken: false
       terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds | int }}

@@ -24,12 +24,7 @@ spec:
       {{- include "dox-asdlc.selectorLabels" . | nindent 6 }}
   template:
     metadata:
-      labels:
-        {{- include "dox-asdlc.podLabels" (dict "root" . "selector" (include "dox-asdlc.selectorLabels" .)) | nindent 8 }}
-      {{- with merge (deepCopy .Values.podAnnotations) (include "dox-asdlc.mcp-sidecar.annotations" . | fromYaml) }}
-      annotations:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
+      {{- include "dox-asdlc.podMetadata" (dict "root" . "annotations" (include "dox-asdlc.mcp-sidecar.annotations" . | fromYaml)) | nindent 6 }}
     spec:
       automountServiceAccountToken: false
       terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds | int }}
