@@ -2,12 +2,19 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 from tests.cluster.helpers import CODE, RESTRICTED, code, pod
 from tests.cluster.kube import Kube, Manifest, Pod, wait_until
 from tests.cluster.pods.dns import PORT
 
 NAME = "e2e-dns"
+RBAC = "rbac.authorization.k8s.io/v1"
+
+
+def named(version: str, kind: str, **fields: Any) -> Manifest:
+    """Return an object of that name."""
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": NAME}, **fields}
 
 
 def manifests(namespace: str, address: str) -> list[Manifest]:
@@ -20,32 +27,14 @@ def manifests(namespace: str, address: str) -> list[Manifest]:
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": NAME}
     server = pod("dns", RESTRICTED, serviceAccountName=NAME, automountServiceAccountToken=True, dnsPolicy="Default")
     server["metadata"] = {"name": NAME, "labels": labels}
+    account = {"kind": "ServiceAccount", "name": NAME, "namespace": namespace}
+    ports = [{"port": 53, "targetPort": PORT, "protocol": "UDP"}]
     return [
         code(),
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME}},
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRole",
-            "metadata": {"name": NAME},
-            "rules": rules,
-        },
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": NAME},
-            "roleRef": role,
-            "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": namespace}],
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": NAME},
-            "spec": {
-                "clusterIP": address,
-                "selector": labels,
-                "ports": [{"port": 53, "targetPort": PORT, "protocol": "UDP"}],
-            },
-        },
+        named("v1", "ServiceAccount"),
+        named(RBAC, "ClusterRole", rules=rules),
+        named(RBAC, "ClusterRoleBinding", roleRef=role, subjects=[account]),
+        named("v1", "Service", spec={"clusterIP": address, "selector": labels, "ports": ports}),
         server,
     ]
 

@@ -99,15 +99,8 @@ class Release:
 
     def helm(self, *words: str) -> str:
         """Helm's standard output; its own words in the exception when it fails."""
-        command = [
-            str(program("HELM")),
-            "--kube-context",
-            self.kube.context,
-            "--namespace",
-            self.kube.namespace,
-            *words,
-        ]
-        done = subprocess.run(command, text=True, capture_output=True, check=False)
+        where = ["--kube-context", self.kube.context, "--namespace", self.kube.namespace]
+        done = subprocess.run([str(program("HELM")), *where, *words], text=True, capture_output=True, check=False)
         if done.returncode:
             raise RuntimeError(f"helm {words[0]}: {done.stderr.strip()}")
         return done.stdout

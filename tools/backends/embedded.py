@@ -12,10 +12,8 @@ rootLogger.appenderRef.console.ref = console
 """log4j2.properties: all of it to standard output."""
 
 _JAVA = (
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-Djava.security.manager=allow",
-    "-Dlog4j2.formatMsgNoLookups=true",
+    *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+    *("-Djava.security.manager=allow", "-Dlog4j2.formatMsgNoLookups=true"),
 )
 
 OPTIONS = (

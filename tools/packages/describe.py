@@ -27,22 +27,11 @@ SECRETS = ("_PASSWORD", "_API_KEY")
 
 ASKED = {
     "servers.redis": (
-        "REDIS_HOST",
-        "REDIS_PORT",
-        "REDIS_USERNAME",
-        "REDIS_PASSWORD",
-        "REDIS_TLS",
-        "MCP_KEY_PREFIXES",
-        "MCP_ALLOW_WRITES",
+        *("REDIS_HOST", "REDIS_PORT", "REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_TLS"),
+        *("MCP_KEY_PREFIXES", "MCP_ALLOW_WRITES"),
     ),
     "servers.elasticsearch": (
-        "ES_SCHEME",
-        "ES_HOST",
-        "ES_PORT",
-        "ES_API_KEY",
-        "ES_USERNAME",
-        "ES_PASSWORD",
-        "ES_CA_FILE",
+        *("ES_SCHEME", "ES_HOST", "ES_PORT", "ES_API_KEY", "ES_USERNAME", "ES_PASSWORD", "ES_CA_FILE"),
         "MCP_ALLOW_WRITES",
     ),
 }

@@ -92,17 +92,8 @@ def load(seconds: float, found: dict[str, Used], kube: Kube, node: Node, client:
         for store in STORES:
             tool, arguments = BIG[store.chart]
             found[store.chart].store = stack.enter_context(client.to_store(store))
-            found[store.chart].calls = stack.enter_context(
-                client.traffic(
-                    "call",
-                    store.sidecar_service,
-                    9000,
-                    threads=CALLS,
-                    interval=0.01,
-                    tool=tool,
-                    arguments=json.dumps(arguments),
-                )
-            )
+            call = {"threads": CALLS, "interval": 0.01, "tool": tool, "arguments": json.dumps(arguments)}
+            found[store.chart].calls = stack.enter_context(client.traffic("call", store.sidecar_service, 9000, **call))
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(5)

@@ -217,11 +217,8 @@ def evict(kube: Kube, *stores: Store) -> None:
 
 def admitted(kube: Kube, store: Store) -> bool:
     """Asks for a store's pod to be taken away; false where its PodDisruptionBudget does not admit it yet."""
-    eviction = {
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": store.pod, "namespace": kube.namespace},
-    }
+    about = {"name": store.pod, "namespace": kube.namespace}
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": about}
     path = f"/api/v1/namespaces/{kube.namespace}/pods/{store.pod}/eviction"
     try:
         kube.run("create", "--raw", path, "--filename", "-", stdin=json.dumps(eviction))
