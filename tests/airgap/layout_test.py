@@ -13,7 +13,7 @@ from tools.backends.runfiles import program
 
 
 def layout(*arguments: str | Path) -> None:
-    subprocess.run([sys.executable, program("LAYOUT"), *arguments], check=True)
+    subprocess.run([sys.executable, program("STAND_IN"), *arguments], check=True)
 
 
 def image(folder: Path, name: str) -> Path:

@@ -50,7 +50,7 @@ def write(folder: Path, spec: dict[str, Any], mtime: int = 0) -> subprocess.Comp
             (folder / name).write_text(text)
         os.utime(folder / name, (mtime, mtime))
     (folder / "spec.json").write_text(json.dumps(spec))
-    command: list[str | Path] = [sys.executable, program("WHEEL"), "spec.json", "a.whl"]
+    command: list[str | Path] = [sys.executable, program("STAND_IN"), "spec.json", "a.whl"]
     return subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
 
 

@@ -36,7 +36,7 @@ class Hub:
 
     def fetch(self) -> subprocess.CompletedProcess[str]:
         index = ("--no-index", f"--find-links={self.index}", "--only-binary=:all:", "--platform=manylinux_2_17_x86_64")
-        return ran(sys.executable, program("WHEELS"), self.lock, "3.11", *index, cwd=self.repository)
+        return ran(sys.executable, program("STAND_IN"), self.lock, "3.11", *index, cwd=self.repository)
 
 
 @pytest.fixture

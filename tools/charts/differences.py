@@ -20,6 +20,10 @@ WIDTH = 110
 """Characters of a mapping or list that is written in one line."""
 
 
+NAMING = ("app.kubernetes.io/name", "helm.sh/chart")
+"""Labels that name the chart of an object, which one that is like another has otherwise."""
+
+
 class Dumper(yaml.SafeDumper):
     """Writes in one line what has nothing nested or is short, and texts of several lines as they are, unless they are long."""
 
@@ -125,14 +129,23 @@ def differences(path: str, before: Any, after: Any) -> Iterator[str]:
         yield from lines("+", path, after)
 
 
+def relabelled(value: Any, labels: dict[str, str]) -> Any:
+    """A copy of a value with other labels that name the chart."""
+    if isinstance(value, dict):
+        return {key: labels[key] if key in labels else relabelled(inner, labels) for key, inner in value.items()}
+    return [relabelled(inner, labels) for inner in value] if isinstance(value, list) else value
+
+
 def added(name: str, value: Any, others: dict[str, Any]) -> Iterator[str]:
     """The lines of an object that only the second render has: how it differs from the most similar other one, or all of it."""
     whole = [line for key, inner in value.items() for line in lines("+", key, inner)]
     kind = name.partition("/")[0] + "/"
-    found = {other: list(differences("", was, value)) for other, was in others.items() if other.startswith(kind)}
+    labels = {key: text for key, text in value["metadata"].get("labels", {}).items() if key in NAMING}
+    alike = {other: relabelled(was, labels) for other, was in others.items() if other.startswith(kind)}
+    found = {other: list(differences("", was, value)) for other, was in alike.items()}
     nearest = min(found, key=lambda other: len(found[other]), default="")
     if nearest and len(found[nearest]) < len(whole) / 2:
-        yield f"+ {name}, which is {nearest} but for its name" + (" and:" if found[nearest] else "")
+        yield f"+ {name}, which is {nearest} but for its names" + (" and:" if found[nearest] else "")
         yield from found[nearest]
     else:
         yield from (f"+ {name}", *whole)
