@@ -145,7 +145,8 @@ def added(name: str, value: Any, others: dict[str, Any]) -> Iterator[str]:
     found = {other: list(differences("", was, value)) for other, was in alike.items()}
     nearest = min(found, key=lambda other: len(found[other]), default="")
     if nearest and len(found[nearest]) < len(whole) / 2:
-        yield f"+ {name}, which is {nearest} but for its names" + (" and:" if found[nearest] else "")
+        names = f" and labels ({', '.join(labels.values())})" if labels else ""
+        yield f"+ {name}, which is {nearest} but for its name{names}" + (" and:" if found[nearest] else "")
         yield from found[nearest]
     else:
         yield from (f"+ {name}", *whole)

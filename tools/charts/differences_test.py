@@ -62,6 +62,6 @@ def test_an_object_like_another_is_shown_by_what_differs() -> None:
     further = {**renamed, "metadata": {"name": "c", "labels": {}}, "text": "one\ntwo\nthree\n"}
     assert compare(dump(POD, SERVICE), dump(SERVICE, renamed, further)) == (
         "- Pod/a\n\n"
-        "+ Pod/b, which is Pod/a but for its names\n\n"
-        "+ Pod/c, which is Pod/a but for its names and:\n  text:\n+   three\n"
+        "+ Pod/b, which is Pod/a but for its name\n\n"
+        "+ Pod/c, which is Pod/a but for its name and:\n  text:\n+   three\n"
     )
