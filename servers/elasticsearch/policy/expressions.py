@@ -1,19 +1,22 @@
 """Regular expressions of Java, which Elasticsearch matches by backtracking and can't be told to stop.
 
-What they cost is told from a sketch: the expression with an `x` for each escape and class of characters.
+What one costs is told by what follows each part that repeats. `\\d+` before `\\.` can end in one place only. `\\w+` before `\\d`
+can end anywhere, and what follows is tried at each place.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
-from math import prod
+from math import inf
+from typing import NamedTuple
 
 from servers.common.protocol.tools import ToolError
 
-MOST_REPEATS = 2
-"""Parts of an expression that may be repeated any number of times. Each multiplies the time by the length of the text: eight of
-them were not done with 2,000 characters in 23 minutes."""
+MOST_POWER = 2
+"""Power of a text's length that an expression may take at one place of the text: eight took more than 23 minutes for 2,000
+characters."""
 
 LONGEST = 1000
 """Characters of an expression."""
@@ -21,76 +24,262 @@ LONGEST = 1000
 MOST_CHOICES = 1000
 """Ways through an expression's alternatives and optional parts, of which a text that nearly matches takes all."""
 
-_ESCAPE = re.compile(r"\\(?:[pPxN]\{[^}]{0,100}\}|k<\w*>|c.|.)|\[\^?\]?(?:[^\]\\]|\\.)*(?:\]|$)", re.DOTALL)
-_REPEATED = re.compile(r"\)[*+{]")
-"""A group that is repeated. Java recurses for these: before 8.14 a long text ended the node
-(https://github.com/elastic/elasticsearch/pull/106851), and a text that nearly matches may keep it busy for ever."""
+_DEEPEST, _MOST_PARTS, _MANY = 50, 20_000, 10_000
+"""Groups inside of each other, parts of an expression whose repeated groups are written out, and repeats that count as endless."""
 
-_SIGN = re.compile(r"([()|])|([*+?]|\{(\d+)(?:(,)(\d*))?\})([?+])?")
+_ESCAPE = r"\\(?:[pPxN]\{[^}]*\}|[pP]\w|x[\da-fA-F]{2}|u[\da-fA-F]{4}|0[0-7]{1,3}|c.|[^pPxuc])"
+_IN_CLASS = r"(?:[^\[\]\\]|\\c.|\\[^c])"
+_CLASS = rf"\[\^?\]?{_IN_CLASS}*\]"
+_TOKEN = re.compile(
+    r"(?P<flags>\(\?[\w-]+\))|(?P<open>\((?:\?(?:<?[=!]|<(?P<name>\w+)>|[\w-]*:|>)|(?!\?)))|(?P<close>\))|(?P<bar>\|)"
+    r"|(?P<repeat>[*+?]|\{(?P<low>\d+)(?P<comma>,(?P<high>\d*))?\})(?P<how>[?+]?)"
+    r"|(?P<edge>[\^$]|\\[bBAGzZ](?:\{g\})?)|(?P<back>\\k<\w+>|\\[1-9]\d*)"
+    rf"|(?P<one>{_ESCAPE}|[^\[\\]|{_CLASS}|\[\^?(?:{_IN_CLASS}|\[\^?{_IN_CLASS}+\])+\])",
+    re.DOTALL,
+)
+_OF_CLASS = re.compile(rf"({_ESCAPE}|[^\\])(?:-({_ESCAPE}|[^\\]))?", re.DOTALL)
+_ANY = (1 << 129) - 1
+"""A set of characters: a bit for each of ASCII, where upper case is lower, and one for all others."""
 
 
-def _sketched(found: re.Match[str]) -> str:
-    escape = found[0]
-    if escape[0] == "\\" and escape[1] in "123456789k":
-        return "x*x"  # what a group has matched is compared, which takes as long as it is
-    return "^" if escape in {r"\A", r"\B", r"\G", r"\Z", r"\b", r"\z"} else "x"
+def _bits(first: str, last: str = "") -> int:
+    codes = range(min(ord(first), 128), min(ord(last or first), 128) + 1)
+    return sum({1 << ord(chr(code).lower()) for code in codes if code < 128}) | (1 << 128 if 128 in codes else 0)
 
 
-def _sketch(expression: str) -> str:
-    if len(expression) > LONGEST:
-        raise _refused(expression, f"has {len(expression)} characters: {LONGEST} may be")
-    return _ESCAPE.sub(_sketched, expression)
+_SETS = {
+    "d": _bits("0", "9"),
+    "w": _bits("0", "9") | _bits("a", "z") | _bits("_"),
+    "s": _bits("\t", "\r") | _bits(" "),
+    "t": _bits("\t"),
+    "n": _bits("\n"),
+    "r": _bits("\r"),
+}
+_SETS |= {kind.upper(): _ANY & ~_SETS[kind] for kind in "dsw"}
+
+
+def _one(text: str, unknown: int) -> int:
+    """Return the set of a character or an escape; `unknown` where it can't be told."""
+    if text[0] != "\\":
+        return _bits(text)
+    return _SETS.get(text[1:], unknown) if text[1].isalnum() else _bits(text[1])
+
+
+def _characters(text: str) -> int:
+    """Return the set of what a part of an expression matches, or more."""
+    if text[0] != "[":
+        return _ANY if text == "." else _one(text, _ANY)
+    if "&&" in text or not re.fullmatch(_CLASS, text, re.DOTALL):
+        return _ANY
+    negated = text[1] == "^"
+    found, unknown = 0, 0 if negated else _ANY
+    for first, last in _OF_CLASS.findall(text[1 + negated : -1]):
+        if len(first) == len(last) == 1:
+            found |= _bits(first, last)
+        else:
+            found |= unknown if last else _one(first, unknown)
+    return _ANY & ~found if negated else found
+
+
+class _Group(NamedTuple):
+    kind: str
+    index: int
+    """Number by which a replacement names it; 0 for none."""
+    branches: list[list[_Part]]
+
+
+class _Part:
+    """What is matched, and how often."""
+
+    def __init__(self, what: int | _Group | None) -> None:
+        """
+        Args:
+            what: characters of a set, a group, or nothing: the edge of a word or text
+        """
+        self.what = what
+        self.low, self.high, self.kept = 1, 1.0, False
+        self.repeated = False
+
+
+class _Rest(NamedTuple):
+    """What follows a part of an expression: what it costs to try that in one place, and how it begins."""
+
+    first: int
+    empty: bool
+    power: int = 0
+    ways: int = 1
+    least: int = 0
+    """Characters that it matches at least."""
+    end: bool = False
+    """Nothing follows that could fail."""
+
+
+class _Expression:
+    """An expression that has been read."""
+
+    def __init__(self, text: str) -> None:
+        """
+        Raises:
+            ToolError: it can't be read, or is too long.
+        """
+        self._text = text
+        if len(text) > LONGEST:
+            raise self.refused(f"has {len(text)} characters: {LONGEST} may be")
+        if r"\Q" in text or re.search(r"\(\?\w*x", text):
+            raise self.refused(r"has \Q or the flag x, behind which this server can't read it: leave them out")
+        unicode = re.search(r"\(\?\w*[uU]", text)
+        self.names = dict[str, int]()
+        self.groups = 0
+        self.root = _Group("(", 0, [[]])
+        self._left = _MOST_PARTS
+        stack, at = [self.root], 0
+        while at < len(text):
+            found = _TOKEN.match(text, at)
+            if not found or (found["close"] and len(stack) == 1) or len(stack) > _DEEPEST:
+                raise self.refused(f"can't be read from its character {at + 1} on")
+            at = found.end()
+            branches = stack[-1].branches
+            if found["open"]:
+                if found["name"] or found["open"] == "(":
+                    self.groups += 1
+                    self.names[found["name"] or ""] = self.groups
+                    group = _Group("(", self.groups, [[]])
+                else:
+                    group = _Group(found["open"], 0, [[]])
+                branches[-1].append(_Part(group))
+                stack.append(group)
+            elif found["close"]:
+                stack.pop()
+            elif found["bar"]:
+                branches.append([])
+            elif found["repeat"]:
+                self._repeat(branches[-1], found)
+            elif found["one"]:
+                branches[-1].append(_Part(_ANY if unicode else _characters(found["one"])))
+            elif found["back"]:  # what a group has matched is compared, which takes as long as it is
+                part = _Part(_ANY)
+                part.low, part.high, part.repeated = 0, inf, True
+                branches[-1] += [part, _Part(None)]
+            elif found["edge"]:
+                branches[-1].append(_Part(None))
+        if len(stack) > 1:
+            raise self.refused("has a ( that is not closed")
+        rest = self._branches(self.root.branches, _Rest(0, True, end=True))
+        self.power, self.ways, self.least = rest.power, rest.ways, rest.least
+        if re.match(r"\^(?![*+?{])", text) and not re.search(r"\(\?\w*m|\|", text):
+            self.power = max(self.power - 1, 0)  # a text begins in one place
+
+    def _repeat(self, branch: list[_Part], found: re.Match[str]) -> None:
+        if not branch or branch[-1].repeated or branch[-1].what is None:
+            branch.append(_Part(_ANY))
+        part = branch[-1]
+        part.repeated, part.kept = True, found["how"] == "+"
+        sign = found["repeat"]
+        part.low = int(found["low"]) if found["low"] else int(sign == "+")
+        part.high = 1 if sign == "?" else int(found["high"] or 0) or inf if found["comma"] else part.low
+        if sign in "*+" or part.high >= _MANY:
+            part.high = inf
+
+    def _branches(self, branches: list[list[_Part]], rest: _Rest) -> _Rest:
+        each = []
+        for branch in branches:
+            after = rest
+            for part in reversed(branch):
+                self._left -= 1
+                if self._left < 0:
+                    raise self.refused("repeats too much")
+                after = self._before(part, after)
+            each.append(after)
+        return _either(each)
+
+    def _before(self, part: _Part, rest: _Rest) -> _Rest:
+        """Return what a part and its rest cost together."""
+        if part.what is None:
+            return rest._replace(end=False)
+        if isinstance(part.what, _Group):
+            return self._group(part, part.what, rest)
+        if part.low == part.high == 1:
+            return _Rest(part.what, False, rest.power, rest.ways, rest.least + 1)
+        return _loop(part, part.what, rest, part.low)
+
+    def _group(self, part: _Part, group: _Group, rest: _Rest) -> _Rest:
+        branches = group.branches
+        if group.kind[-1] in "=!":
+            look = self._branches(branches, _Rest(_ANY, True))
+            behind = 1 + ("<" in group.kind)
+            return _either([_Rest(_ANY, True, look.power * behind, look.ways**behind, rest.least), rest])._replace(
+                first=_ANY, empty=True, end=False
+            )
+        if part.high < inf:
+            after = rest
+            for _ in range(int(part.high) - part.low):
+                after = _either([self._branches(branches, after), rest])
+            for _ in range(max(part.low, int(part.high == 0))):
+                after = self._branches(branches, after)
+            return after
+        once = self._branches(branches, _Rest(0, True, end=True))
+        if part.kept:
+            after = _loop(part, _ANY, rest, part.low * once.least)
+            return after._replace(power=max(after.power, once.power + 1), ways=after.ways + once.ways)
+        # Java counts repeats of the same length, and calls itself for others. A character may be two of Java's.
+        if len(branches) > 1 or not all(isinstance(p.what, int) and p.low == p.high and p.what < 1 << 128 for p in branches[0]):
+            raise self.refused(
+                "repeats a group (...)* whose length varies: a long text uses up Elasticsearch's stack. Write (...)*+ or "
+                "(...)++, which give nothing back"
+            )
+        return _loop(part, once.first, rest, part.low * once.least)
+
+    def refused(self, why: str) -> ToolError:
+        """Return an error that tells why the expression is refused."""
+        return ToolError(f"the expression {self._text[:100]!r} {why}")
+
+
+def _loop(part: _Part, characters: int, rest: _Rest, least: int) -> _Rest:
+    """Return what a part that repeats characters of a set costs with its rest."""
+    power, ways = rest.power, rest.ways
+    sure = part.kept or not (rest.empty or rest.first & characters)
+    if rest.end:
+        pass  # what it takes is matched, and never given back
+    elif part.high == inf:
+        power = max(power, 1) if sure else power + 1
+    else:
+        choices = int(part.high) - part.low + 1
+        ways = max(ways, choices) if sure else ways * choices
+    first = characters if part.low else characters | rest.first
+    return _Rest(first, rest.empty and not part.low, power, ways, rest.least + least)
+
+
+def _either(rests: list[_Rest]) -> _Rest:
+    """Return what alternatives cost of which all may be tried."""
+    first, empty = 0, False
+    for rest in rests:
+        first, empty = first | rest.first, empty or rest.empty
+    return _Rest(
+        first,
+        empty,
+        max(rest.power for rest in rests),
+        sum(rest.ways for rest in rests),
+        min(rest.least for rest in rests),
+        all(rest.end for rest in rests),
+    )
 
 
 def measured(expression: str) -> tuple[int, int]:
-    """Return how many parts of an expression are repeated without bound, and how many ways there are through the others.
+    """Return the power of a text's length that an expression may take in one place, and how many ways there are through the others.
 
     Raises:
         ToolError: they are too many, or it can't be told.
     """
-    sketch = _sketch(expression)
-    if r"\Q" in expression or re.search(r"\(\?\w*x", sketch):
-        raise _refused(expression, r"has \Q or the flag x, behind which this server can't read it: leave them out")
-    if _REPEATED.search(sketch):
-        raise _refused(
-            expression, "repeats a group (...)*, which could keep Elasticsearch busy for ever: leave that out"
+    read = _Expression(expression)
+    if read.power > MOST_POWER:
+        raise read.refused(
+            f"tries up to {read.power} of its *, + and {{n,}} against each other, which could keep Elasticsearch busy for ever: "
+            f"{MOST_POWER} may be. Let each be followed by what it does not match itself, or write *+ and ++, which give "
+            "nothing back"
         )
-    choices = [part.count("|") + 1 for part in sketch.split(")")]
-    # Of each group that is open: the repeated parts of the alternative that is read, and the most of those before.
-    open_groups = [[0, 0]]
-    for structure, sign, least, comma, most, possessive in _SIGN.findall(sketch.replace("(?", "(")):
-        group = open_groups[-1]
-        if structure == "(":
-            open_groups.append([0, 0])
-        elif structure == "|":
-            group[:] = 0, max(group)
-        elif structure == ")":
-            if len(open_groups) > 1:
-                open_groups.pop()
-            open_groups[-1][0] += max(group)
-        elif possessive == "+":
-            pass  # never gives back what it has taken
-        elif sign == "?":
-            choices.append(2)
-        elif len(least) > len(str(LONGEST)):
-            group[0] += 1
-        elif most:
-            choices.append(int(most[:9]) - int(least[:9]) + 1)
-        elif comma or sign in "*+":
-            group[0] += 1
-    several = sum(map(max, open_groups))
-    if several > MOST_REPEATS:
-        raise _refused(
-            expression,
-            f"has {several} of *, + and {{n,}}, which could keep Elasticsearch busy for ever: it may have {MOST_REPEATS}, "
-            "and as many of *+ and ++ as you like, which give nothing back",
-        )
-    ways = prod(choices)
-    if ways > MOST_CHOICES:
-        raise _refused(
-            expression, f"has more than {MOST_CHOICES} ways through its |, ? and {{n,m}}: give one with fewer"
-        )
-    return several, ways
+    if read.ways > MOST_CHOICES:
+        raise read.refused(f"has more than {MOST_CHOICES} ways through its |, ? and {{n,m}}: give one with fewer")
+    return read.power, read.ways
 
 
 def steps(expression: str, lengths: Iterable[int]) -> int:
@@ -99,29 +288,36 @@ def steps(expression: str, lengths: Iterable[int]) -> int:
     Raises:
         ToolError: it can't be told.
     """
-    several, ways = measured(expression)
-    total: int = ways * sum(length ** (several + 1) for length in lengths)
+    power, ways = measured(expression)
+    total: int = ways * sum(length ** (power + 1) for length in lengths)
     return total
 
 
-def growth(pattern: str, replacement: str) -> int:
+def growth(pattern: str, replacement: str) -> float:
     """Return how many times as long a text can get where a replacement takes the place of what an expression finds.
 
     Raises:
         ToolError: it can't be told.
     """
-    sketch = _sketch(pattern)
-    if "$" in replacement and re.search(r"\(\?<?[=!][^)]*\(", sketch):
-        raise _refused(
-            pattern, "has a group in what it looks at ahead or behind, and its replacement a $: leave out one of them"
-        )
-    if "$" in replacement or re.search(r"[(|]", sketch) or re.search(r"\[[^\]]*\[", pattern):
-        return len(replacement) + 1
-    least = len(
-        re.sub(r".(?:[*?]|\{0+(?:,\d*)?\})[?+]?|[+^$?]|\{[^{}]{0,100}\}", "", sketch)
-    )  # what it finds is not shorter
-    return max(-(-len(replacement) // least), 1) if least else len(replacement) + 1
+    read = _Expression(pattern)
+    literal, named = 0, Counter[int]()
+    for name, digits in re.findall(r"\\.|\$\{(\w+)\}|\$(\d+)|.", replacement, re.DOTALL):
+        used = next((n for n in range(len(digits), 1, -1) if int(digits[:n]) <= read.groups), 1)
+        if name or digits:
+            named[read.names.get(name, 0) if name else int(digits[:used])] += 1
+            literal += len(digits[used:])
+        else:
+            literal += 1
 
+    def most(group: _Group, looks: bool) -> int:
+        """Return how often a character of what is found may be told by groups inside of each other."""
+        looks |= group.kind[-1] in "=!"
+        if looks and group.index and named[group.index]:
+            raise read.refused(
+                "has a group in what it looks at ahead or behind, and its replacement a $ for that: leave out one of them"
+            )
+        inner = (most(part.what, looks) for branch in group.branches for part in branch if isinstance(part.what, _Group))
+        return named[group.index] + max(inner, default=0)
 
-def _refused(expression: str, why: str) -> ToolError:
-    return ToolError(f"the expression {expression[:100]!r} {why}")
+    told = most(read.root, False)
+    return max(told + literal / read.least, 1) if read.least else max(told, 1) + literal
