@@ -25,7 +25,7 @@ MOST_CHOICES = 1000
 """Ways through an expression's alternatives and optional parts, of which a text that nearly matches takes all."""
 
 _DEEPEST, _MOST_PARTS, _MANY = 50, 20_000, 10_000
-"""Groups inside of each other, parts of an expression whose repeated groups are written out, and repeats that count as endless."""
+"""Groups inside of each other, parts of an expression with its repeated groups written out, and repeats that count as endless."""
 
 _ESCAPE = r"\\(?:[pPxN]\{[^}]*\}|[pP]\w|x[\da-fA-F]{2}|u[\da-fA-F]{4}|0[0-7]{1,3}|c.|[^pPxuc])"
 _IN_CLASS = r"(?:[^\[\]\\]|\\c.|\\[^c])"
@@ -39,17 +39,17 @@ _TOKEN = re.compile(
 )
 _OF_CLASS = re.compile(rf"({_ESCAPE}|[^\\])(?:-({_ESCAPE}|[^\\]))?", re.DOTALL)
 _ANY = (1 << 129) - 1
-"""A set of characters: a bit for each of ASCII, where upper case is lower, and one for all others."""
+"""A set of characters: a bit for each of ASCII, and one for all others."""
 
 
 def _bits(first: str, last: str = "") -> int:
-    codes = range(min(ord(first), 128), min(ord(last or first), 128) + 1)
-    return sum({1 << ord(chr(code).lower()) for code in codes if code < 128}) | (1 << 128 if 128 in codes else 0)
+    start, end = min(ord(first), 128), min(ord(last or first), 128)
+    return (1 << end + 1) - (1 << start) if start <= end else 0
 
 
 _SETS = {
     "d": _bits("0", "9"),
-    "w": _bits("0", "9") | _bits("a", "z") | _bits("_"),
+    "w": _bits("0", "9") | _bits("A", "Z") | _bits("_") | _bits("a", "z"),
     "s": _bits("\t", "\r") | _bits(" "),
     "t": _bits("\t"),
     "n": _bits("\n"),
@@ -63,6 +63,12 @@ def _one(text: str, unknown: int) -> int:
     if text[0] != "\\":
         return _bits(text)
     return _SETS.get(text[1:], unknown) if text[1].isalnum() else _bits(text[1])
+
+
+def _cases(found: int) -> int:
+    """Return a set with both cases of its letters, since a flag may say so."""
+    letters = (found >> ord("A") | found >> ord("a")) & (1 << 26) - 1
+    return found | letters << ord("A") | letters << ord("a")
 
 
 def _characters(text: str) -> int:
@@ -83,7 +89,7 @@ def _characters(text: str) -> int:
 
 class _Group(NamedTuple):
     kind: str
-    index: int
+    number: int
     """Number by which a replacement names it; 0 for none."""
     branches: list[list[_Part]]
 
@@ -155,7 +161,7 @@ class _Expression:
             elif found["repeat"]:
                 self._repeat(branches[-1], found)
             elif found["one"]:
-                branches[-1].append(_Part(_ANY if unicode else _characters(found["one"])))
+                branches[-1].append(_Part(_ANY if unicode else _cases(_characters(found["one"]))))
             elif found["back"]:  # what a group has matched is compared, which takes as long as it is
                 part = _Part(_ANY)
                 part.low, part.high, part.repeated = 0, inf, True
@@ -222,7 +228,9 @@ class _Expression:
             after = _loop(part, _ANY, rest, part.low * once.least)
             return after._replace(power=max(after.power, once.power + 1), ways=after.ways + once.ways)
         # Java counts repeats of the same length, and calls itself for others. A character may be two of Java's.
-        if len(branches) > 1 or not all(isinstance(p.what, int) and p.low == p.high and p.what < 1 << 128 for p in branches[0]):
+        if len(branches) > 1 or not all(
+            isinstance(p.what, int) and p.low == p.high and p.what < 1 << 128 for p in branches[0]
+        ):
             raise self.refused(
                 "repeats a group (...)* whose length varies: a long text uses up Elasticsearch's stack. Write (...)*+ or "
                 "(...)++, which give nothing back"
@@ -265,7 +273,7 @@ def _either(rests: list[_Rest]) -> _Rest:
 
 
 def measured(expression: str) -> tuple[int, int]:
-    """Return the power of a text's length that an expression may take in one place, and how many ways there are through the others.
+    """Return the power of a text's length that an expression may take in one place, and the ways through its other parts.
 
     Raises:
         ToolError: they are too many, or it can't be told.
@@ -312,12 +320,14 @@ def growth(pattern: str, replacement: str) -> float:
     def most(group: _Group, looks: bool) -> int:
         """Return how often a character of what is found may be told by groups inside of each other."""
         looks |= group.kind[-1] in "=!"
-        if looks and group.index and named[group.index]:
+        if looks and group.number and named[group.number]:
             raise read.refused(
                 "has a group in what it looks at ahead or behind, and its replacement a $ for that: leave out one of them"
             )
-        inner = (most(part.what, looks) for branch in group.branches for part in branch if isinstance(part.what, _Group))
-        return named[group.index] + max(inner, default=0)
+        inner = (
+            most(part.what, looks) for branch in group.branches for part in branch if isinstance(part.what, _Group)
+        )
+        return named[group.number] + max(inner, default=0)
 
     told = most(read.root, False)
     return max(told + literal / read.least, 1) if read.least else max(told, 1) + literal

@@ -15,8 +15,8 @@ from servers.common.protocol.tools import ToolError, to_json
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch, indices_in
-from servers.elasticsearch.policy.query_bodies import check_lengths, refuse_scripts
-from servers.elasticsearch.policy.request_costs import check_costs
+from servers.elasticsearch.policy.query_bodies import refuse_scripts
+from servers.elasticsearch.policy.request_costs import check_costs, check_depth
 
 # What these take is said once, in the server's instructions.
 # Their lengths are checked by `path` and by Elasticsearch, and told only where they are wrong.
@@ -295,7 +295,7 @@ def _too_many(expression: str, count: int) -> ToolError:
 
 async def check_bodies(backend: ScopedElasticsearch, *bodies: Any) -> None:
     """Raise ToolError where a part of a request has a script, or names an index outside of MCP_INDEX_PATTERNS."""
-    check_lengths(*bodies)
+    check_depth(bodies)
     check_costs(*bodies)
     for body in bodies:
         refuse_scripts(body)

@@ -12,7 +12,7 @@ from typing import Any
 from servers.common.protocol.tools import ToolError
 from servers.common.settings import Secret
 from servers.elasticsearch.client.backend import ElasticsearchBackend
-from servers.elasticsearch.policy.query_bodies import LEAVES
+from servers.elasticsearch.policy.request_costs import LEAVES
 from servers.elasticsearch.settings import ElasticsearchSettings
 
 _OPEN = re.compile(

@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from servers.common.protocol.tools import ToolError
-from servers.elasticsearch.policy.query_bodies import check_expressions, check_growth, growth_of, number
+from servers.elasticsearch.policy.query_bodies import check_expressions, check_growth, growth_of
+from servers.elasticsearch.policy.request_costs import number
 
 MOST = MappingProxyType(
     {

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
-from itertools import repeat
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from servers.common.protocol.tools import ToolError, to_json
 from servers.elasticsearch.client.heap_load import AT_ONCE
 from servers.elasticsearch.policy.expressions import growth, steps
+from servers.elasticsearch.policy.request_costs import LEAVES, characters, check_costs, entries, number
 
 _SCRIPTED = frozenset(
     {"_script", "bucket_selector", "moving_fn", "script", "script_fields", "script_score", "scripted_metric"}
@@ -29,14 +30,6 @@ _FILES = frozenset({"rulefiles", "rule_files", "user_dictionary"})
 
 _ANALYSIS = frozenset({"analysis", "analyzer", "categorization_analyzer", "char_filter", "settings", "tokenizer"})
 """Where analyzers are defined."""
-
-LEAVES = frozenset(
-    {
-        "fuzzy", "match", "match_bool_prefix", "match_phrase", "match_phrase_prefix", "prefix", "regexp", "term", "wildcard",
-    }
-)  # fmt: skip
-"""Queries whose keys are names of fields: a field may well be called script."""
-
 
 _LEAF_PARTS = frozenset(
     {
@@ -98,113 +91,32 @@ def refuse_scripts(value: Any, parent: str = "", *, read: bool = False) -> None:
         refuse_scripts(inner, key, read=read or analysis)
 
 
-LONGEST_EXPRESSION = 1000
-"""Characters of a regular expression in an aggregation, which index.max_regex_length does not bound: one of 100,000 took 10 s."""
-
-MOST_FUZZY = 4000
-"""Characters that a request looks for with mistakes in them. Elasticsearch takes 0.3 ms for each, and can't be told to stop."""
-
-
-MOST_WORDS = 1000
-"""Words in all texts of query_string and simple_query_string, which takes 1 s for these; 5,000 took ten, 50,000 more than 25."""
-
-LONGEST_TEXT = 20_000
-"""Characters of these."""
-
-MOST_PARENTHESES = 500
-"""Parentheses in these. 20,000 inside of each other end the thread that reads them, and the call is never answered."""
-
-
-def check_lengths(*bodies: Any) -> None:
-    """Check the lengths of what Elasticsearch makes automata of, or reads, before a search that could be cancelled begins.
-
-    Raises:
-        ToolError: one is too long.
-    """
-    fuzzy, said = 0, []
-    for body in bodies:
-        for key, inner in entries(body):
-            if key in ("query_string", "simple_query_string") and isinstance(inner, dict):
-                said.append(str(inner.get("query", "")))
-            if (
-                key in ("exclude", "include", "pattern", "regex")
-                and isinstance(inner, str)
-                and len(inner) > LONGEST_EXPRESSION
-            ):
-                raise ToolError(
-                    f"{key!r} has {len(inner)} characters: a regular expression may have {LONGEST_EXPRESSION}"
-                )
-        for key, inner in entries(body, ("fuzzy", "suggest")):
-            if key in ("fuzzy", "suggest"):
-                fuzzy += _characters(inner)
-            elif key == "query" and isinstance(inner, str) and "~" in inner:
-                fuzzy += len(inner)
-            elif isinstance(inner, dict) and "fuzziness" in inner and isinstance(inner.get("query"), str):
-                fuzzy += len(inner["query"])
-    texts = " ".join(said)
-    for name, many, most in (
-        ("characters", len(texts), LONGEST_TEXT),
-        ("words", len(re.findall(r'[^\s"()+|]+', texts)), MOST_WORDS),
-        ("parentheses", texts.count("("), MOST_PARENTHESES),
-    ):
-        if many > most:
-            raise ToolError(
-                f"the texts of query_string and the like have {many} {name}: {most} may be; a terms query takes many values"
-            )
-    if fuzzy > MOST_FUZZY:
-        raise ToolError(f"{fuzzy} characters are looked for with mistakes in them (~, fuzziness): {MOST_FUZZY} may be")
-
-
-def _characters(value: Any) -> int:
-    """Return the number of characters in all texts of a value."""
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, list):
-        return sum(map(_characters, value))
-    return sum(map(_characters, value.values())) if isinstance(value, dict) else 0
-
-
 def refuse_files(value: Any) -> None:
     """Raise ToolError where a part of an analyzer names a file of the node."""
-    for key, _ in entries(value):
+    for key, *_ in entries(value):
         if key.endswith("_path") or key.rpartition(".")[2].lower() in _FILES:
             raise ToolError(
                 f"{key[:100]!r} would read a file of Elasticsearch's node: give the words or rules themselves"
             )
 
 
-def entries(value: Any, whole: Container[str] = ()) -> Iterator[tuple[str, Any]]:
-    """Yield each key of the objects in a value, at any depth, with what it has; what is in a key of `whole` is not gone into.
-
-    Generators inside of each other would pass on each entry of a deep value level by level, which keeps others waiting.
-    """
-    left: list[Iterator[tuple[str | None, Any]]] = [iter([(None, value)])]
-    while left:
-        for key, inner in left[-1]:
-            if key is not None:
-                yield key, inner
-                if key in whole:
-                    continue
-            if isinstance(inner, dict):
-                left.append(iter(inner.items()))
-                break
-            if isinstance(inner, list):
-                left.append(zip(repeat(None), inner, strict=False))
-                break
-        else:
-            left.pop()
-
-
 _PROCESSORS = frozenset(
     {
         "append", "bytes", "circle", "community_id", "convert", "csv", "date", "dissect", "dot_expander", "drop", "fail",
-        "fingerprint", "foreach", "grok", "gsub", "html_strip", "join", "json", "kv", "lowercase", "network_direction",
-        "registered_domain", "remove", "rename", "set", "sort", "split", "terminate", "trim", "uppercase", "uri_parts",
+        "fingerprint", "foreach", "geoip", "grok", "gsub", "html_strip", "ip_location", "join", "json", "kv", "lowercase",
+        "network_direction", "redact", "registered_domain", "remove", "rename", "set", "sort", "split", "terminate", "trim",
+        "uppercase", "uri_parts",
         "urldecode", "user_agent",
     }
 )  # fmt: skip
 """Processors of ingest pipelines that change nothing but the document."""
 
+
+_SPREAD = frozenset({"csv", "dissect", "grok", "json", "kv", "registered_domain", "uri_parts"})
+"""Processors that make fields of a text whose names may be anywhere."""
+
+_FLAGS = MappingProxyType({"COMMENTS": "x", "MULTILINE": "m", "UNICODE": "U"})
+"""Flags that change how an expression is read, beside it, and in it."""
 
 _EXPRESSIONS = frozenset({"field_split", "keywords_pattern", "pattern", "patterns", "separator", "value_split"})
 """Options of processors and analyzers that are expressions of Java's."""
@@ -222,13 +134,13 @@ MOST_GROWTH = 100
 """How many times as long a text may get in a pipeline or an analyzer. Four replacements by 1,000 characters each ended a node."""
 
 MOST_GRAM = 50
-"""Characters of an n-gram, of which there is one for every character of a text."""
+"""Characters of an n-gram, of which there is one for every character of a text. Edge n-grams are fewer: they may have 100."""
 
 MOST_SHINGLE = 10
 """Words of a shingle, likewise."""
 
 
-def check_expressions(options: Any, texts: Any = None, grown: int = 1) -> None:
+def check_expressions(options: Any, texts: Any = None, grown: float = 1) -> None:
     """Check the regular expressions of processors or analyzers.
 
     Args:
@@ -239,58 +151,67 @@ def check_expressions(options: Any, texts: Any = None, grown: int = 1) -> None:
     Raises:
         ToolError: they could end or hang Elasticsearch.
     """
-    lengths = [_characters(text) * grown for text in (texts if isinstance(texts, list) else [texts])]
-    expressions = [
-        text
-        for key, inner in entries(options)
-        if key.rpartition(".")[2] in _EXPRESSIONS
-        for text in (inner if isinstance(inner, list) else [inner])
-        if isinstance(text, str)
-    ]
+    lengths = [int(characters(text) * grown) for text in (texts if isinstance(texts, list) else [texts])]
+    expressions, flags = [], ""
+    for key, inner, *_ in entries(options):
+        name = key.rpartition(".")[2]
+        if name in _EXPRESSIONS:
+            expressions += [text for text in (inner if isinstance(inner, list) else [inner]) if isinstance(text, str)]
+        elif name == "flags":
+            flags += "".join(f"(?{flag})" for word, flag in _FLAGS.items() if word in str(inner).upper())
     if len(expressions) > MOST_EXPRESSIONS:
         raise ToolError(f"there are {len(expressions)} expressions: {MOST_EXPRESSIONS} may be")
-    if sum(steps(text, lengths) for text in expressions) > MOST_STEPS:
+    if sum(steps(flags + text, lengths) for text in expressions) > MOST_STEPS:
         raise ToolError(
             "the expressions could keep Elasticsearch busy for minutes with texts of this length, whose square or cube they "
             "take: give shorter texts, or expressions without * and +"
         )
 
 
-def growth_of(part: Any) -> int:
+def growth_of(part: Any) -> float:
     """Return how many times as long a text may get in a processor, or a part of an analyzer.
 
     Raises:
         ToolError: it makes terms that are too long.
     """
     if not isinstance(part, dict):
-        return 2 if str(part).lower() in ("edge_ngram", "ngram", "shingle") else 1
-    for name, most in (("max_gram", MOST_GRAM), ("max_shingle_size", MOST_SHINGLE)):
+        return 2 if isinstance(part, str) and part.lower() in ("edge_ngram", "ngram", "shingle") else 1
+    edge = str(part.get("type")).lower() in ("edge_ngram", "edgengram")
+    for name, most in (("max_gram", 2 * MOST_GRAM if edge else MOST_GRAM), ("max_shingle_size", MOST_SHINGLE)):
         if number(part.get(name)) > most:
             raise ToolError(f"{name} is at most {most}: longer ones fill Elasticsearch's memory and disk")
-    grown = 1
+    grown = 1.0
     if "max_gram" in part or "max_shingle_size" in part:
         longest = max(number(part.get("max_gram")), number(part.get("max_shingle_size")))
         least = min(max(number(part.get("min_gram")), number(part.get("min_shingle_size")), 1), MOST_GRAM)
-        grown = int(longest - least) + 1
+        grown = longest - least + 1
+        if edge and grown > 0:
+            grown *= (longest + least) / 2 / longest  # one for each length, of every word
     if isinstance(part.get("replacement"), str):
         grown *= growth(str(part.get("pattern", "")), part["replacement"])
     if isinstance(mappings := part.get("mappings"), list):
-        grown *= max((len(str(mapping)) for mapping in mappings), default=1)
+        grown *= max(map(_mapped, mappings), default=1)
     return max(grown, 1)
 
 
-def check_growth(factors: Iterable[int]) -> int:
+def _mapped(mapping: Any) -> float:
+    """Return how many times as long as its left side the right side of a mapping is."""
+    left, _, right = mapping.rpartition("=>") if isinstance(mapping, str) else ("", "", "")
+    return len(right.strip()) / max(len(re.sub(r"\\(?:u[\da-fA-F]{4}|.)", "x", left.strip())), 1)
+
+
+def check_growth(factors: Iterable[float]) -> float:
     """Return how many times as long a text may get in several parts of a pipeline or analyzer, one after the other.
 
     Raises:
         ToolError: it gets too long.
     """
-    grown = 1
+    grown = 1.0
     for factor in factors:
         grown *= factor
         if grown > MOST_GROWTH:
             raise ToolError(
-                f"a text could get {grown} times as long here by one replacement after the other (or n-grams, or copies): "
+                f"a text could get {grown:.0f} times as long here by one replacement after the other (or n-grams, or copies): "
                 f"{MOST_GROWTH} times may be; replace by less, or have fewer of them"
             )
     return grown
@@ -309,23 +230,89 @@ def check_analyzer(body: Any, texts: Any = None) -> None:
     refuse_files(body)
     parts = [
         part
-        for key, inner in entries({"": body})
+        for key, inner, *_ in entries({"": body})
         for part in (inner if isinstance(inner, list) else [inner])
         if key != "type"
     ]
     check_expressions(body, texts, check_growth(map(growth_of, parts)))
 
 
-def number(value: Any) -> float:
-    """Return a number as Elasticsearch takes it, which may be a text of Java's; 0 for what is none."""
-    text = str(value)[:100].strip().lower()
-    for read in (float, float.fromhex):
-        try:
-            found: float = read(text.rstrip("df") if read is float else text)
-        except (ValueError, OverflowError):
+class _Processor(NamedTuple):
+    """A processor of a pipeline."""
+
+    kind: str
+    options: dict[str, Any]
+    each: str
+    """The field whose values it works on one by one; nothing outside of a foreach."""
+
+
+def _grown(processors: list[_Processor], *, copies: bool = True) -> float:
+    """Return how many times as long what a field holds may get in processors.
+
+    Args:
+        copies: with all that is made of it in other fields
+
+    Raises:
+        ToolError: it gets too long, or it can't be told.
+    """
+    # What a character of a field becomes by the processors that follow.
+    become: dict[str, float] = {}
+    for kind, options, each in reversed(processors):
+        copied = "copy_from" if kind in ("append", "set") else "field"
+        source = _path(options.get(copied), each)
+        target = _path(options.get("field" if copied == "copy_from" else "target_field"), each)
+        factor = growth_of(options)
+        if kind == "join":
+            factor = 1 + len(str(options.get("separator")))
+        elif kind == "kv":
+            factor = 1 + len(str(options.get("prefix", "")))
+        elif kind == "redact":
+            names = re.findall(r":(\w+)|\(\?<(\w+)>", to_json(options.get("patterns")))
+            factor = max((len(name or other) for name, other in names), default=0)
+            factor += sum(len(str(options.get(side, "<"))) for side in ("prefix", "suffix"))
+        if each and source and not options[copied].startswith("_ingest._") and (factor > 1 or "copy_from" in options):
+            raise ToolError(
+                f"{kind} in a foreach would work on {source[:100]!r} for each value: let it read _ingest._value"
+            )
+        if not source and each and "value" in options:
+            source, factor = each, len(to_json(options["value"]))  # it is there once for each value
+        if not source:
             continue
-        return math.inf if math.isnan(found) else found
-    return 0
+        become.setdefault(source, max((become[name] for name in become if _inside(source, name)), default=1))
+        if target and target != source:
+            made = max((become[name] for name in become if _inside(name, target) or _inside(target, name)), default=1)
+        elif kind in _SPREAD:
+            made = max((become[name] for name in become if not _inside(name, source)), default=1)
+        else:
+            made = 0.0
+        most = max(become[name] for name in become if _inside(name, source))
+        for name in [name for name in become if _inside(name, source)]:
+            if not made:
+                become[name] *= factor
+            elif kind == "rename":
+                become[name] = max(become[name], made)
+            else:
+                kept = most if kind in _SPREAD else become[name]
+                become[name] = kept + factor * made if copies else max(kept, factor * made)
+        check_growth([max(become.values())])
+    return max(become.values(), default=1)
+
+
+def _path(field: Any, each: str) -> str:
+    """Return the field that an option names, in a foreach over another field; nothing if it names none."""
+    if not isinstance(field, str):
+        return ""
+    value = field.removeprefix("_ingest._value")
+    if each and value != field and value[:1] in ("", "."):
+        field = each + value
+    names = field.removeprefix("_source.").split(".")
+    # A number may be a place in a list, and be written in several ways.
+    return ".".join(itertools.takewhile(lambda name: not name.strip("+-").isdigit(), names)) or field
+
+
+def _inside(field: str, other: str) -> bool:
+    """Return whether a field is another one, or is inside of it."""
+    return f"{field}.".startswith(f"{other}.")
 
 
 def check_pipeline(pipeline: Any, *, stored: bool = False, docs: Any = None) -> None:
@@ -345,28 +332,19 @@ def check_pipeline(pipeline: Any, *, stored: bool = False, docs: Any = None) -> 
         pipeline.keys() - {"_meta", "deprecated", "description", "on_failure", "processors", "version"}
     ):
         raise ToolError(f"{unknown[0][:100]!r} is no part of a pipeline that is known here")
-    _check_processors([pipeline.get("processors", []), pipeline.get("on_failure", [])], stored)
-    # Grok and dissect have no expressions of Java's, or a timer watches them.
-    parts = [
-        (kind, {name: part for name, part in inner.items() if name not in ("on_failure", "processor")})
-        for kind, inner in entries(pipeline)
-        if kind in _PROCESSORS - {"dissect", "grok"} and isinstance(inner, dict)
-    ]
-    if len(parts) > MOST_PROCESSORS:
-        raise ToolError(f"a pipeline has at most {MOST_PROCESSORS} processors here: these are {len(parts)}")
-    copied = [str(part["copy_from"]) for _, part in parts if "copy_from" in part]
-    grown = check_growth(
-        1 + len(str(part.get("separator")))
-        if kind == "join"
-        else 2
-        if any(f"{part.get('field')}.".startswith(f"{source}.") for source in copied)
-        else growth_of(part)
-        for kind, part in parts
-    )
-    check_expressions([part for _, part in parts], docs, grown)
+    found: list[_Processor] = []
+    for part in ("processors", "on_failure"):
+        _check_processors(pipeline.get(part, []), stored, found)
+    if len(found) > MOST_PROCESSORS:
+        raise ToolError(f"a pipeline has at most {MOST_PROCESSORS} processors here: these are {len(found)}")
+    grown = _grown(found)
+    longest = grown if any(processor.kind == "join" for processor in found) else _grown(found, copies=False)
+    # Grok, dissect and redact have no expressions of Java's, or a timer watches them.
+    timed = ("dissect", "grok", "redact")
+    check_expressions([processor.options for processor in found if processor.kind not in timed], docs, longest)
     if isinstance(docs, list):
         # An answer may show each document after each processor.
-        held = (len(to_json(docs)) + len(to_json(pipeline)) * len(docs)) * grown * max(len(parts), 1)
+        held = (len(to_json(docs)) + len(to_json(pipeline)) * len(docs)) * math.ceil(grown) * max(len(found), 1)
         if held > AT_ONCE:
             raise ToolError(
                 f"the documents could take {held // 2**20} MiB on their way: give fewer, or fewer processors"
@@ -377,10 +355,11 @@ _IDENTITY = re.compile(r"(?<![\w.-])_(?:index|id|routing|source\.)|%\{[*&]")
 """What says where a document goes, or lets what is in it say so, in an option of a processor."""
 
 
-def _check_processors(value: Any, stored: bool, within: bool = False) -> None:
+def _check_processors(value: Any, stored: bool, found: list[_Processor], each: str = "") -> None:
+    """Check processors, and add them to those that were found, in the order in which they work."""
     if isinstance(value, list):
         for item in value:
-            _check_processors(item, stored, within)
+            _check_processors(item, stored, found, each)
         return
     if not isinstance(value, dict) or len(value) != 1:
         raise ToolError("a processor is an object with one key, its type")
@@ -389,15 +368,20 @@ def _check_processors(value: Any, stored: bool, within: bool = False) -> None:
         raise ToolError(f"processor {kind[:100]!r} is refused: known are {', '.join(sorted(_PROCESSORS))}")
     if stored and (options.get("add_to_root") or (kind in ("json", "kv") and not options.get("target_field"))):
         raise ToolError(f"{kind} needs a target_field here: what a document holds could send it elsewhere")
-    if kind == "foreach" and within and not str(options.get("field")).startswith("_ingest._value"):
+    nested = ("processor", "on_failure")
+    found.append(_Processor(kind, {key: inner for key, inner in options.items() if key not in nested}, each))
+    if kind == "foreach" and each and not str(options.get("field")).startswith("_ingest._value"):
         raise ToolError("a foreach inside of another goes through _ingest._value.…, not through a whole list each time")
     for key, inner in options.items():
         if key == "if":
             raise ToolError("'if' is a script, and scripts are not allowed here: leave it out")
         if key.endswith("_file"):
             raise ToolError(f"{key[:100]!r} would read a file of Elasticsearch's node")
-        if key in ("processor", "on_failure"):
-            _check_processors(inner, stored, within or kind == "foreach")
+        if key in nested:
+            inside = kind == "foreach" and key == "processor"
+            _check_processors(inner, stored, found, _path(options.get("field"), each) if inside else each)
+        elif key in ("description", "tag"):
+            continue
         elif stored and _IDENTITY.search(f"{key} {to_json(inner)}"):
             raise ToolError(f"{key[:100]!r} names _index, _id or _routing: the document would go elsewhere")
         elif "{{" in to_json(inner):
@@ -425,7 +409,7 @@ def fields_of(query: Any) -> set[str]:
 
 def aggregated(aggs: Any) -> set[str]:
     """Return the fields that aggregations name outright."""
-    found = {value for key, value in entries(aggs) if key == "field" and isinstance(value, str)}
+    found = {value for key, value, *_ in entries(aggs) if key == "field" and isinstance(value, str)}
     return {name for name in found if "*" not in name and not name.startswith("_")}
 
 
@@ -470,7 +454,7 @@ def combined(
     if sum(len(value) for value in (where or {}).values() if isinstance(value, list)) > MOST_VALUES:
         raise ToolError(f"where takes {MOST_VALUES} values at the most: use a terms query for more")
     must = [query] if query else []
-    check_lengths({"simple_query_string": {"query": text or ""}})
+    check_costs({"simple_query_string": {"query": text or ""}})
     if text is not None:
         must.append({"simple_query_string": {"query": text, "default_operator": "and", "lenient": True}})
     clauses: dict[str, list[Any]] = {"must": must}

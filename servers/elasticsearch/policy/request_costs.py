@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Container, Iterator
+from itertools import repeat
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from servers.common.protocol.tools import ToolError, to_json
 from servers.elasticsearch.client.heap_load import AT_ONCE
-from servers.elasticsearch.policy.query_bodies import entries, number
 
 MOST_SUGGESTERS = 10
 """Suggesters of a request; a text may be for all of them."""
@@ -38,38 +41,163 @@ MOST_ECHOED = MappingProxyType(
 MOST_BUCKETS = 65_536
 """Buckets of an answer (search.max_buckets)."""
 
+LONGEST_EXPRESSION = 1000
+"""Characters of a regular expression in an aggregation, which index.max_regex_length does not bound: one of 100,000 took 10 s."""
+
+MOST_FUZZY = 4000
+"""Characters that a request looks for with mistakes in them. Elasticsearch takes 0.3 ms for each, and can't be told to stop."""
+
+
+MOST_WORDS = 1000
+"""Words in all texts of query_string and simple_query_string, which takes 1 s for these; 5,000 took ten, 50,000 more than 25."""
+
+LONGEST_TEXT = 20_000
+"""Characters of these."""
+
+MOST_PARENTHESES = 500
+"""Parentheses in these. 20,000 inside of each other end the thread that reads them, and the call is never answered."""
+
+_EXPRESSIONS = frozenset({"exclude", "include", "pattern", "regex"})
+_WHOLE = frozenset({"aggregations", "aggs", "suggest"})
+
 _RESULT, _NUMBER, _INTERVALS = 100, 30, 10_000
 """Bytes of a result of an aggregation, and of one of its numbers; buckets of a histogram."""
 
 
+LEAVES = frozenset(
+    {
+        "fuzzy", "match", "match_bool_prefix", "match_phrase", "match_phrase_prefix", "prefix", "regexp", "term", "wildcard",
+    }
+)  # fmt: skip
+"""Queries whose keys are names of fields: a field may well be called script."""
+
+DEEPEST = 200
+"""Lists and objects inside of each other. Elasticsearch takes 30 queries inside of each other, and 1,000 levels of JSON."""
+
+
+class Entry(NamedTuple):
+    """A key of an object, at any depth of a value."""
+
+    key: str
+    inner: Any
+    parent: str
+    """The key that has the object."""
+    outer: frozenset[str]
+    """The keys, of those that were asked for, that have the object at any depth."""
+
+
+def check_depth(value: Any) -> None:
+    """Raise ToolError for a value that is deeper than Elasticsearch takes: checks take time for each level."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [
+            inner
+            for part in level
+            if isinstance(part, dict | list)
+            for inner in (part.values() if isinstance(part, dict) else part)
+        ]
+    if level:
+        raise ToolError(f"lists and objects are more than {DEEPEST} levels deep here, which Elasticsearch refuses, too")
+
+
+def entries(value: Any, outer: Container[str] = ()) -> Iterator[Entry]:
+    """Yield each key of the objects in a value, at any depth, and in which of the keys `outer` it is.
+
+    Generators inside of each other would pass on each entry of a deep value level by level, which keeps others waiting.
+    """
+    left: list[tuple[Iterator[tuple[str | None, Any]], str, frozenset[str]]] = [
+        (iter([(None, value)]), "", frozenset())
+    ]
+    while left:
+        inside, parent, found = left[-1]
+        for key, inner in inside:
+            if key is not None:
+                yield Entry(key, inner, parent, found)
+            place = (parent, found) if key is None else (key, found | {key} if key in outer else found)
+            if isinstance(inner, dict):
+                left.append((iter(inner.items()), *place))
+                break
+            if isinstance(inner, list):
+                left.append((zip(repeat(None), inner, strict=False), *place))
+                break
+        else:
+            left.pop()
+
+
 def check_costs(*bodies: Any) -> None:
-    """Raise ToolError where a part of a request could keep Elasticsearch busy, or take its heap, whatever there is to find."""
+    """Check a request before a search that could be cancelled begins.
+
+    Raises:
+        ToolError: a part could keep Elasticsearch busy, or take its heap, whatever there is to find.
+    """
+    mistaken, texts = 0, []
     for body in bodies:
         echoed = dict.fromkeys(MOST_ECHOED, 0)
-        for key, inner in entries(body, ("aggregations", "aggs", "suggest")):
-            if key == "suggest" and isinstance(inner, dict):
-                _check_suggesters(inner)
-            elif key in ("aggregations", "aggs") and (held := _held(inner)) > AT_ONCE:
+        for key, inner, parent, outer in entries(body, _WHOLE | {"fuzzy", "highlight", "sort"}):
+            if key in ("query_string", "simple_query_string") and isinstance(inner, dict):
+                texts.append(str(inner.get("query", "")))
+            if not outer & {"fuzzy", "suggest"}:
+                mistaken += _mistaken(key, inner)
+            if key in _EXPRESSIONS and isinstance(inner, str) and len(inner) > LONGEST_EXPRESSION:
                 raise ToolError(
-                    f"the results of aggregations could take {held // 1024 // 1024} MiB in all buckets: ask for fewer buckets "
-                    "(size), fewer sub-aggregations or percents, shorter names, no meta"
+                    f"{key!r} has {len(inner)} characters: a regular expression may have {LONGEST_EXPRESSION}"
                 )
-        for key, inner in entries(body):
-            if key in echoed:
-                echoed[key] += sum(
-                    len(part) for part in (inner if isinstance(inner, list) else [inner]) if isinstance(part, str)
-                )
+            if key in _WHOLE and not outer & _WHOLE and isinstance(inner, dict):
+                _check_suggesters(inner) if key == "suggest" else _check_held(inner)
+            # A field may well be called format. What follows highlight and sort are fields of any name with such options.
+            if key in echoed and (
+                key == "_name"
+                or outer & {"highlight", "sort"}
+                or not (parent in LEAVES or (parent == "terms" and isinstance(inner, list)))
+            ):
+                told = inner if isinstance(inner, list) else [inner]
+                many = sum(len(part) for part in told if isinstance(part, str))
+                # Each field of a highlight has its own tags.
+                echoed[key] = max(echoed[key], many) if key in ("post_tags", "pre_tags") else echoed[key] + many
         for key, many in echoed.items():
             if many > MOST_ECHOED[key]:
                 raise ToolError(
                     f"{key!r} has {many} characters, which are told with each result: it may have {MOST_ECHOED[key]}"
                 )
+    text = " ".join(texts)
+    for name, many, most in (
+        ("characters", len(text), LONGEST_TEXT),
+        ("words", len(re.findall(r'[^\s"()+|]+', text)), MOST_WORDS),
+        ("parentheses", text.count("("), MOST_PARENTHESES),
+    ):
+        if many > most:
+            raise ToolError(
+                f"the texts of query_string and the like have {many} {name}: {most} may be; a terms query takes many values"
+            )
+    if mistaken > MOST_FUZZY:
+        raise ToolError(
+            f"{mistaken} characters are looked for with mistakes in them (~, fuzziness): {MOST_FUZZY} may be"
+        )
+
+
+def _mistaken(key: str, inner: Any) -> int:
+    """Return how many characters a part of a request looks for with mistakes in them."""
+    if key in ("fuzzy", "suggest"):
+        return characters(inner)
+    if key == "query" and isinstance(inner, str) and "~" in inner:
+        return len(inner)
+    if isinstance(inner, dict) and "fuzziness" in inner and isinstance(inner.get("query"), str):
+        return len(inner["query"])
+    return 0
+
+
+def _check_held(aggs: dict[str, Any]) -> None:
+    if (held := _held(aggs)) > AT_ONCE:
+        raise ToolError(
+            f"the results of aggregations could take {held // 1024 // 1024} MiB in all buckets: ask for fewer buckets "
+            "(size), fewer sub-aggregations or percents, shorter names, no meta"
+        )
 
 
 def _check_suggesters(suggest: dict[str, Any]) -> None:
     if sum(isinstance(part, dict) for part in suggest.values()) > MOST_SUGGESTERS:
         raise ToolError(f"suggest takes at most {MOST_SUGGESTERS} suggesters: send the others in another request")
-    for key, inner in entries(suggest):
+    for key, inner, *_ in entries(suggest):
         if key in _MOST_OF_SUGGESTERS and not 0 <= number(inner) <= _MOST_OF_SUGGESTERS[key]:
             raise ToolError(
                 f"{key!r} of suggest is at most {_MOST_OF_SUGGESTERS[key]}: more could keep Elasticsearch busy"
@@ -87,6 +215,27 @@ def _check_suggesters(suggest: dict[str, Any]) -> None:
                     f"the generators of a phrase may have {MOST_CANDIDATES} candidates for a word (size) together: these have "
                     f"{many:.0f}"
                 )
+
+
+def number(value: Any) -> float:
+    """Return a number as Elasticsearch takes it, which may be a text of Java's; 0 for what is none."""
+    text = str(value)[:100].strip().lower()
+    for read in (float, float.fromhex):
+        try:
+            found: float = read(text.rstrip("df") if read is float else text)
+        except (ValueError, OverflowError):
+            continue
+        return math.inf if math.isnan(found) else found
+    return 0
+
+
+def characters(value: Any) -> int:
+    """Return the number of characters in all texts of a value."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):
+        return sum(map(characters, value))
+    return sum(map(characters, value.values())) if isinstance(value, dict) else 0
 
 
 def _held(aggs: Any, buckets: int = 1) -> int:

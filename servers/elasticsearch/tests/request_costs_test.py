@@ -132,6 +132,13 @@ def test_what_is_told_with_each_bucket(allowed: Any, refused: Any) -> None:
         (lambda n: {"adjacency_matrix": {"separator": "&" * n}}, 1000),
         (lambda n: {"highlight": {"pre_tags": ["b" * (n // 2), "c" * (n // 2)]}}, 500),
         (lambda n: {"highlight": {"post_tags": ["b" * n]}}, 500),
+        (
+            lambda n: {"highlight": {"fields": {"match": {"pre_tags": ["b" * n]}, "terms": {"pre_tags": ["b" * n]}}}},
+            500,
+        ),
+        (lambda n: {"sort": [{"match": {"missing": "z" * n}}]}, 1000),
+        (lambda n: {"term": {"match": {"value": "a", "_name": "n" * n}}}, 5000),
+        (lambda n: {"aggs": {"match": {"terms": {"field": "a", "format": "y" * n}}}}, 5000),
     ],
 )
 def test_what_is_told_with_each_hit(part: Any, most: int) -> None:
@@ -144,3 +151,8 @@ def test_what_is_told_with_each_hit(part: Any, most: int) -> None:
 def test_a_number_may_be_written_in_any_way_of_java(size: Any) -> None:
     with pytest.raises(ToolError, match="aggregations could take"):
         check_costs({"aggs": {"a": {"terms": {"size": size}, "aggs": {"b": {"max": {}, "meta": {"x": "y" * 50_000}}}}}})
+
+
+@pytest.mark.parametrize("field", ["format", "missing", "post_tags", "separator"])
+def test_a_field_may_be_called_as_what_is_told(field: str) -> None:
+    check_costs({"bool": {"filter": [{"terms": {field: ["x" * 100] * 100}}, {"match": {field: "x" * 10_000}}]}})

@@ -23,7 +23,8 @@ from servers.elasticsearch.policy.index_names import (
 )
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.policy.index_settings import check_settings
-from servers.elasticsearch.policy.query_bodies import check_pipeline, entries, refuse_scripts
+from servers.elasticsearch.policy.query_bodies import check_pipeline, refuse_scripts
+from servers.elasticsearch.policy.request_costs import check_depth, entries
 
 Kind = Literal[
     "index", "mapping", "settings", "data_stream", "template", "component_template", "pipeline", "lifecycle_policy"
@@ -88,6 +89,7 @@ async def es_define(
 ) -> Defined:
     """Create what is not there, never replace it; add fields, or change settings of an index."""
     writable(name)
+    check_depth(definition)
     if kind == "settings":
         return await _set(call, name, definition)
     if unknown := sorted(definition.keys() - _PARTS[kind]):
@@ -207,7 +209,7 @@ def merged(old: Any, new: Any) -> Any:
 
 def _refuse_percolators(definition: Any) -> None:
     """Raise ToolError for a dynamic template that may make a field of queries, which the document that makes it holds."""
-    for key, part in entries(definition):
+    for key, part, *_ in entries(definition):
         if key == "dynamic_templates" and MAY_PERCOLATE.search(to_json(part)):
             raise ToolError("a dynamic template can't make fields of type percolator here; nothing was done")
 
@@ -225,7 +227,7 @@ def _check_patterns(backend: ScopedElasticsearch, definition: dict[str, Any]) ->
 
 def _looked_up(definition: Any) -> Iterator[Any]:
     """Return the indices of runtime fields of type lookup, as they are given. The definition of a field is an object."""
-    return (part for key, part in entries(definition) if key == "target_index" and not isinstance(part, dict))
+    return (part for key, part, *_ in entries(definition) if key == "target_index" and not isinstance(part, dict))
 
 
 async def _check_names(backend: ScopedElasticsearch, definition: Any) -> None:

@@ -12,6 +12,7 @@ from servers.common.protocol.truncate import shorten
 from servers.elasticsearch.client.backend import path as joined
 from servers.elasticsearch.policy.index_names import check_bodies, near_names, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.policy.request_costs import check_depth
 from servers.elasticsearch.policy.rest_policy import check_parameters, endpoint
 
 
@@ -35,6 +36,7 @@ async def es_request(
     check_parameters(given)
     if wrong := [name for name, value in given.items() if not isinstance(value, str | int | float)]:
         raise ToolError(f"params: {wrong[0][:100]!r} has to be text, a number, true or false; data goes into body")
+    check_depth(body)
     found.check_body(method, body)
     told = {"text": given.get("suggest_text"), "term": {"size": given.get("suggest_size")}}
     await check_bodies(call.backend, body, {"query_string": {"query": given.get("q", "")}, "suggest": told})

@@ -39,7 +39,8 @@ from servers.elasticsearch.policy.index_names import (
     within,
 )
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
-from servers.elasticsearch.policy.query_bodies import aggregated, combined, entries, fields_of, outside_nested
+from servers.elasticsearch.policy.query_bodies import aggregated, combined, fields_of, outside_nested
+from servers.elasticsearch.policy.request_costs import entries
 
 KEEP_ALIVE = "5m"
 """How long a point in time waits for the next page."""
@@ -263,7 +264,7 @@ async def _field_notes(
     outside = fields_of(outside_nested(given)) | aggregated(outside_nested(aggs))
     names = (
         aggregated(aggs)
-        | fields_of([inner for key, inner in entries(aggs) if key in ("filter", "filters")])
+        | fields_of([inner for key, inner, *_ in entries(aggs) if key in ("filter", "filters")])
         | {name for name in outside if "." in name}
     )
     if found["total"] == 0 or "must_not" in to_json(query):
