@@ -90,7 +90,7 @@ def _characters(text: str) -> int:
 class _Group(NamedTuple):
     kind: str
     number: int
-    """Number by which a replacement names it; 0 for none."""
+    """Number by which a replacement names it: 0 is the whole, and -1 none."""
     branches: list[list[_Part]]
 
 
@@ -117,7 +117,7 @@ class _Rest(NamedTuple):
     least: int = 0
     """Characters that it matches at least."""
     end: bool = False
-    """Nothing follows that could fail."""
+    """It can't fail, so nothing before it is given back."""
 
 
 class _Expression:
@@ -151,7 +151,7 @@ class _Expression:
                     self.names[found["name"] or ""] = self.groups
                     group = _Group("(", self.groups, [[]])
                 else:
-                    group = _Group(found["open"], 0, [[]])
+                    group = _Group(found["open"], -1, [[]])
                 branches[-1].append(_Part(group))
                 stack.append(group)
             elif found["close"]:
@@ -212,10 +212,13 @@ class _Expression:
         branches = group.branches
         if group.kind[-1] in "=!":
             look = self._branches(branches, _Rest(_ANY, True))
-            behind = 1 + ("<" in group.kind)
-            return _either([_Rest(_ANY, True, look.power * behind, look.ways**behind, rest.least), rest])._replace(
-                first=_ANY, empty=True, end=False
-            )
+            first, empty = look.first, look.empty
+            if "<" in group.kind:
+                first, empty, look = _ANY, True, look._replace(power=look.power * 2, ways=look.ways**2)
+            elif group.kind[-1] == "!":
+                first, empty = first | rest.first, empty or rest.empty
+            both = _either([look._replace(least=rest.least), rest])
+            return both._replace(first=first, empty=empty, end=False)
         if part.high < inf:
             after = rest
             for _ in range(int(part.high) - part.low):
@@ -247,14 +250,14 @@ def _loop(part: _Part, characters: int, rest: _Rest, least: int) -> _Rest:
     power, ways = rest.power, rest.ways
     sure = part.kept or not (rest.empty or rest.first & characters)
     if rest.end:
-        pass  # what it takes is matched, and never given back
+        pass
     elif part.high == inf:
         power = max(power, 1) if sure else power + 1
     else:
         choices = int(part.high) - part.low + 1
         ways = max(ways, choices) if sure else ways * choices
     first = characters if part.low else characters | rest.first
-    return _Rest(first, rest.empty and not part.low, power, ways, rest.least + least)
+    return _Rest(first, rest.empty and not part.low, power, ways, rest.least + least, rest.end and not part.low)
 
 
 def _either(rests: list[_Rest]) -> _Rest:
@@ -268,7 +271,7 @@ def _either(rests: list[_Rest]) -> _Rest:
         max(rest.power for rest in rests),
         sum(rest.ways for rest in rests),
         min(rest.least for rest in rests),
-        all(rest.end for rest in rests),
+        any(rest.end for rest in rests),
     )
 
 
@@ -320,7 +323,7 @@ def growth(pattern: str, replacement: str) -> float:
     def most(group: _Group, looks: bool) -> int:
         """Return how often a character of what is found may be told by groups inside of each other."""
         looks |= group.kind[-1] in "=!"
-        if looks and group.number and named[group.number]:
+        if looks and named[group.number]:
             raise read.refused(
                 "has a group in what it looks at ahead or behind, and its replacement a $ for that: leave out one of them"
             )

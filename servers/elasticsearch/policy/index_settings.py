@@ -22,7 +22,7 @@ MOST = MappingProxyType(
         "max_adjacency_matrix_filters": 100,
         "max_docvalue_fields_search": 200,
         "max_inner_result_window": 1000,
-        "max_ngram_diff": 20,
+        "max_ngram_diff": 30,
         "max_refresh_listeners": 1000,
         "max_regex_length": 1000,
         "max_rescore_window": 10_000,

@@ -140,13 +140,14 @@ MOST_SHINGLE = 10
 """Words of a shingle, likewise."""
 
 
-def check_expressions(options: Any, texts: Any = None, grown: float = 1) -> None:
+def check_expressions(options: Any, texts: Any = None, grown: float = 1, grams: float = 1) -> None:
     """Check the regular expressions of processors or analyzers.
 
     Args:
         options: what has them
         texts: what they work on, as far as it is known
         grown: how many times as long it may get meanwhile
+        grams: how many parts there may be of each part of it
 
     Raises:
         ToolError: they could end or hang Elasticsearch.
@@ -156,23 +157,26 @@ def check_expressions(options: Any, texts: Any = None, grown: float = 1) -> None
     for key, inner, *_ in entries(options):
         name = key.rpartition(".")[2]
         if name in _EXPRESSIONS:
-            expressions += [text for text in (inner if isinstance(inner, list) else [inner]) if isinstance(text, str)]
+            # A keyword has to match as a whole.
+            form = "(?:{})$" if name == "keywords_pattern" else "{}"
+            listed = inner if isinstance(inner, list) else [inner]
+            expressions += [form.format(text) for text in listed if isinstance(text, str)]
         elif name == "flags":
             flags += "".join(f"(?{flag})" for word, flag in _FLAGS.items() if word in str(inner).upper())
     if len(expressions) > MOST_EXPRESSIONS:
         raise ToolError(f"there are {len(expressions)} expressions: {MOST_EXPRESSIONS} may be")
-    if sum(steps(flags + text, lengths) for text in expressions) > MOST_STEPS:
+    if sum(steps(flags + text, lengths) for text in expressions) * grams > MOST_STEPS:
         raise ToolError(
             "the expressions could keep Elasticsearch busy for minutes with texts of this length, whose square or cube they "
             "take: give shorter texts, or expressions without * and +"
         )
 
 
-def growth_of(part: Any) -> float:
-    """Return how many times as long a text may get in a processor, or a part of an analyzer.
+def _grams(part: Any) -> float:
+    """Return how many n-grams there may be of each character, or shingles of each word.
 
     Raises:
-        ToolError: it makes terms that are too long.
+        ToolError: they are too long.
     """
     if not isinstance(part, dict):
         return 2 if isinstance(part, str) and part.lower() in ("edge_ngram", "ngram", "shingle") else 1
@@ -180,18 +184,32 @@ def growth_of(part: Any) -> float:
     for name, most in (("max_gram", 2 * MOST_GRAM if edge else MOST_GRAM), ("max_shingle_size", MOST_SHINGLE)):
         if number(part.get(name)) > most:
             raise ToolError(f"{name} is at most {most}: longer ones fill Elasticsearch's memory and disk")
-    grown = 1.0
-    if "max_gram" in part or "max_shingle_size" in part:
-        longest = max(number(part.get("max_gram")), number(part.get("max_shingle_size")))
-        least = min(max(number(part.get("min_gram")), number(part.get("min_shingle_size")), 1), MOST_GRAM)
-        grown = longest - least + 1
-        if edge and grown > 0:
-            grown *= (longest + least) / 2 / longest  # one for each length, of every word
-    if isinstance(part.get("replacement"), str):
-        grown *= growth(str(part.get("pattern", "")), part["replacement"])
-    if isinstance(mappings := part.get("mappings"), list):
+    longest = max(number(part.get("max_gram")), number(part.get("max_shingle_size")))
+    least = min(max(number(part.get("min_gram")), number(part.get("min_shingle_size")), 1), MOST_GRAM)
+    if longest < least:
+        return 1
+    return (longest - least + 1) * (
+        (longest + least) / 2 / longest if edge else 1
+    )  # edges are one for each length of a word
+
+
+def _longer(part: Any) -> float:
+    """Return how many times as long a text may get by what a processor, or a part of an analyzer, puts into it."""
+    grown: float = 1
+    if isinstance(part, dict) and isinstance(part.get("replacement"), str):
+        grown = growth(str(part.get("pattern", "")), part["replacement"])
+    if isinstance(part, dict) and isinstance(mappings := part.get("mappings"), list):
         grown *= max(map(_mapped, mappings), default=1)
     return max(grown, 1)
+
+
+def growth_of(part: Any) -> float:
+    """Return how many times as long a text may get in a part of an analyzer.
+
+    Raises:
+        ToolError: it makes terms that are too long.
+    """
+    return _longer(part) * _grams(part)
 
 
 def _mapped(mapping: Any) -> float:
@@ -234,7 +252,8 @@ def check_analyzer(body: Any, texts: Any = None) -> None:
         for part in (inner if isinstance(inner, list) else [inner])
         if key != "type"
     ]
-    check_expressions(body, texts, check_growth(map(growth_of, parts)))
+    check_growth(map(growth_of, parts))
+    check_expressions(body, texts, math.prod(map(_longer, parts)), math.prod(map(_grams, parts)))
 
 
 class _Processor(NamedTuple):
@@ -261,10 +280,10 @@ def _grown(processors: list[_Processor], *, copies: bool = True) -> float:
         copied = "copy_from" if kind in ("append", "set") else "field"
         source = _path(options.get(copied), each)
         target = _path(options.get("field" if copied == "copy_from" else "target_field"), each)
-        factor = growth_of(options)
+        factor = _longer(options)
         if kind == "join":
             factor = 1 + len(str(options.get("separator")))
-        elif kind == "kv":
+        elif kind == "kv" and copies:  # only names get longer
             factor = 1 + len(str(options.get("prefix", "")))
         elif kind == "redact":
             names = re.findall(r":(\w+)|\(\?<(\w+)>", to_json(options.get("patterns")))
@@ -375,7 +394,7 @@ def _check_processors(value: Any, stored: bool, found: list[_Processor], each: s
     for key, inner in options.items():
         if key == "if":
             raise ToolError("'if' is a script, and scripts are not allowed here: leave it out")
-        if key.endswith("_file"):
+        if key.endswith("_file") and kind not in ("geoip", "ip_location"):
             raise ToolError(f"{key[:100]!r} would read a file of Elasticsearch's node")
         if key in nested:
             inside = kind == "foreach" and key == "processor"

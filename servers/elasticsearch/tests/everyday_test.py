@@ -1,0 +1,174 @@
+"""Everyday requests, as the manuals of Elasticsearch and its integrations have them, are not refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from servers.common.protocol.tools import ToolError
+from servers.elasticsearch.policy.expressions import growth, measured
+from servers.elasticsearch.policy.index_settings import check_settings
+from servers.elasticsearch.policy.query_bodies import check_analyzer, check_pipeline, refuse_scripts
+from servers.elasticsearch.policy.request_costs import check_costs, check_depth
+from servers.elasticsearch.tools.index_admin import flat
+
+PHRASE = {"phrase": {"field": "t.trigram", "size": 1, "gram_size": 3, "direct_generator": [{"field": "t.trigram"}]}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"query": {"terms": {"format": ["pdf", "epub"] * 2000}}},
+        {"query": {"bool": {"must": {"match": {"missing": "a " * 600}}, "filter": {"term": {"separator": ","}}}}},
+        {"query": {"bool": {"should": [{"term": {"a": n}} for n in range(1000)], "minimum_should_match": 1}}},
+        {"query": {"multi_match": {"query": "quick brwn fox", "fields": ["title^3", "body"], "fuzziness": "AUTO"}}},
+        {"query": {"query_string": {"query": "(new york city) OR (big apple~2)", "default_field": "content"}}},
+        {"query": {"simple_query_string": {"query": '"fried eggs" +(eggplant | potato) -frittata'}}},
+        {"query": {"intervals": {"t": {"all_of": {"intervals": [{"match": {"query": "my food"}}]}}}}},
+        {"query": {"regexp": {"user.id": {"value": "k.*y", "flags": "ALL", "max_determinized_states": 10_000}}}},
+        {"query": {"range": {"date": {"gte": "01/01/2012", "lte": "2013", "format": "dd/MM/yyyy||yyyy"}}}},
+        {"query": {"more_like_this": {"fields": ["t"], "like": ["Once upon a time"], "max_query_terms": 12}}},
+        {"query": {"function_score": {"query": {"match_all": {}}, "gauss": {"d": {"origin": "now", "scale": "10d"}}}}},
+        {"query": {"nested": {"path": "n", "query": {"match": {"n.a": "x"}}, "inner_hits": {"name": "n"}}}},
+        {"query": {"geo_distance": {"distance": "200km", "pin.location": {"lat": 40, "lon": -70}}}},
+        {"query": {"percolate": {"field": "query", "document": {"format": "x" * 4000, "message": "a b"}}}},
+        {"knn": {"field": "v", "query_vector": [0.1] * 1024, "k": 10, "num_candidates": 100}},
+        {"highlight": {"fields": {f"f{n}": {"pre_tags": ['<em class="hit">'], "post_tags": ["</em>"]} for n in range(99)}}},
+        {"highlight": {"pre_tags": [f'<em class="hlt{n}">' for n in range(10)], "fields": {"*": {}}}},
+        {"docvalue_fields": [{"field": f"d{n}", "format": "yyyy-MM-dd'T'HH:mm:ss.SSSZ"} for n in range(100)]},
+        {"sort": [{"p": {"order": "asc", "missing": "_last", "unmapped_type": "long"}}, {"d": {"format": "strict_date"}}]},
+        {"aggs": {"d": {"date_histogram": {"field": "d", "fixed_interval": "1h", "format": "HH:mm", "missing": "2000"}}}},
+        {"aggs": {"a": {"terms": {"field": "a", "size": 1000}, "aggs": {"b": {"avg": {"field": "n"}}}}}},
+        {"aggs": {"a": {"terms": {"field": "a", "size": 10_000}, "aggs": {"p": {"percentiles": {"field": "n"}}}}}},
+        {"aggs": {"c": {"composite": {"size": 1000, "sources": [{"a": {"terms": {"field": "a"}}}]}}}},
+        {"aggs": {"m": {"multi_terms": {"terms": [{"field": "a", "missing": "none"}, {"field": "b"}]}}}},
+        {"aggs": {"t": {"terms": {"field": "tags", "include": ".*sport.*", "exclude": "water_.*"}}}},
+        {"aggs": {"s": {"significant_text": {"field": "c", "filter_duplicate_text": True}}}},
+        {"aggs": {"r": {"range": {"field": "p", "ranges": [{"key": f"k{n}", "from": n} for n in range(100)]}}}},
+        {"aggs": {"h": {"top_hits": {"sort": [{"d": {"order": "desc"}}], "_source": ["d"], "size": 1}}}},
+        {"suggest": {"text": "noble prize", "s": PHRASE}},
+        {"suggest": {"s": {"prefix": "nir", "completion": {"field": "suggest", "fuzzy": {"fuzziness": 2}}}}},
+        {"suggest": {"my-1": {"text": "tring out", "term": {"field": "m"}}, "my-2": {"text": "kmichy", "term": {"field": "u"}}}},
+        {"collapse": {"field": "user", "inner_hits": {"name": "last", "size": 5, "sort": [{"d": "desc"}]}}},
+        {"rescore": {"window_size": 50, "query": {"rescore_query": {"match_phrase": {"m": {"query": "the quick"}}}}}},
+        {"retriever": {"rrf": {"retrievers": [{"standard": {"query": {"term": {"a": "b"}}}}], "rank_constant": 60}}},
+    ],
+)  # fmt: skip
+def test_searches(body: Any) -> None:
+    check_depth(body)
+    check_costs(body)
+    refuse_scripts(body)
+
+
+def replaced(pattern: str, replacement: str = "") -> dict[str, Any]:
+    return {"type": "pattern_replace", "pattern": pattern, "replacement": replacement}
+
+
+MAPPING = {"type": "mapping", "mappings": [":) => _happy_", r"\u0660 => 0", "& => and", r"\u0020 =>", "ph => f"]}
+EDGES = {"type": "edge_ngram", "min_gram": 1, "max_gram": 20}
+
+
+@pytest.mark.parametrize(
+    "analyzer",
+    [
+        {"char_filter": [MAPPING, MAPPING], "tokenizer": "standard"},
+        {"char_filter": ["html_strip", MAPPING], "filter": ["lowercase", "asciifolding", EDGES]},
+        {"char_filter": [replaced(r"(\d+)-(?=\d)", "$1_")] * 3, "filter": [EDGES]},
+        {"char_filter": [replaced(r"(?<=\p{Lower})(?=\p{Upper})", " ")], "filter": ["lowercase"]},
+        {"tokenizer": {"type": "edge_ngram", "min_gram": 2, "max_gram": 50, "token_chars": ["letter", "digit"]}},
+        {"tokenizer": {"type": "ngram", "min_gram": 3, "max_gram": 3}, "filter": ["lowercase", "reverse", EDGES]},
+        {"filter": [{"type": "edge_ngram", "max_gram": 100}]},
+        {"filter": [{"type": "shingle", "min_shingle_size": 2, "max_shingle_size": 3}, EDGES]},
+        {"filter": ["lowercase", {"type": "synonym_graph", "synonyms": ["laptop, notebook", "i-pod => ipod"]}]},
+        {"filter": [{"type": "word_delimiter_graph", "preserve_original": True}, "flatten_graph", EDGES]},
+        {"filter": [{"type": "multiplexer", "filters": ["lowercase", "lowercase, porter_stem"]}]},
+        {"filter": [{"type": "pattern_capture", "patterns": [r"([^@]+)", r"(\p{L}+)", r"(\d+)", "@(.+)"]}]},
+        {"filter": [{"type": "pattern_capture", "patterns": [r"(\p{Ll}+|\p{Lu}\p{Ll}+|\p{Lu}+)", r"(\d+)"]}]},
+        {"filter": [replaced(r"(dog)", "watch$1"), replaced(r"[^a-z0-9\s]"), replaced(r"\s+", " "), EDGES]},
+        {"tokenizer": {"type": "pattern", "pattern": r'"((?:\\"|[^"])++)"', "group": 1}},
+        {"tokenizer": {"type": "pattern", "pattern": r"\W+|_", "flags": "CASE_INSENSITIVE", "lowercase": True}},
+    ],
+)
+def test_analyzers(analyzer: Any) -> None:
+    check_analyzer(analyzer, "The quick brown fox " * 10)
+    named = {
+        kind: {f"n{n}": part for n, part in enumerate(parts)}
+        for kind, parts in analyzer.items()
+        if isinstance(parts, list)
+    }
+    named["analyzer"] = {"a": {kind: list(parts) for kind, parts in named.items()}}
+    check_settings(flat({"analysis": named, "max_ngram_diff": 30, "max_result_window": 100_000}))
+
+
+def on(kind: str, field: str, **options: Any) -> dict[str, Any]:
+    return {kind: {"field": field, **options}}
+
+
+@pytest.mark.parametrize(
+    "processors",
+    [
+        [on("join", f"list{n}", separator=", ") for n in range(20)],
+        [p for n in range(20) for p in (on("rename", f"a{n}", target_field=f"b{n}"), on("set", f"c{n}", copy_from=f"b{n}"))],
+        [on("gsub", f"f{n}", pattern=r"(\d{4})(\d{4})", replacement="$1 $2 ") for n in range(20)],
+        [
+            on("gsub", "m", pattern=r"\b(?:\d{4}[- ]?){3}\d{4}\b", replacement="[CREDIT CARD]"),
+            on("gsub", "m", pattern=r"\(?(\d{3})\)?[-. ]?(\d{3})[-. ]?(\d{4})", replacement="$1-$2-$3"),
+            on("gsub", "m", pattern=r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}", replacement="<EMAIL>"),
+            on("gsub", "m", pattern=r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b", replacement="<IP>"),
+        ],
+        [on("redact", "message", patterns=["%{EMAILADDRESS:EMAIL}", "%{IP:IP_ADDRESS}", "%{SSN:SSN}"])],
+        [
+            on("grok", "message", patterns=["%{IPORHOST:source.ip} %{USER:user.id} (?<q>(a|b)+)"]),
+            on("set", "event.original", copy_from="message"),
+            on("date", "timestamp", formats=["dd/MMM/yyyy:HH:mm:ss Z"], target_field="@timestamp"),
+            on("geoip", "source.ip", target_field="source.geo"),
+            on("geoip", "source.ip", target_field="source.as", database_file="GeoLite2-ASN.mmdb"),
+            on("user_agent", "user_agent.original", ignore_missing=True),
+            on("remove", "message", on_failure=[on("append", "tags", value="_failed")]),
+        ],
+        [on("dissect", "message", pattern='%{a} - [%{b}] "%{c}" %{+a}', append_separator=" ")] * 5,
+        [on("kv", "message", target_field="f", field_split=r"\s+(?=\w+=)", value_split="=", prefix="log.")],
+        [on("csv", "row", target_fields=["a", "b"]), on("convert", "a", type="integer"), on("trim", "b")],
+        [on("json", "message", target_field="json"), on("gsub", "json.a", pattern="[.]", replacement="__")],
+        [on("foreach", "tags", processor=on("uppercase", "_ingest._value"))],
+        [on("foreach", "users", processor=on("gsub", "_ingest._value.name", pattern="-", replacement=" - "))],
+        [on("split", "my_field", separator=r"\s*[,;|]\s*"), on("sort", "my_field", order="desc")],
+        [on("html_strip", "c"), on("lowercase", "c", target_field="c_lower"), on("bytes", "file.size")],
+        [{"fingerprint": {"fields": ["a", "b"]}}, {"community_id": {}}, on("registered_domain", "fqdn", target_field="url")],
+    ],
+)  # fmt: skip
+def test_pipelines(processors: list[Any]) -> None:
+    check_pipeline({"description": "sets _id", "processors": processors}, stored=True)
+    check_pipeline({"processors": processors}, docs=[{"_source": {"message": "a b c " * 50}}])
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        r"\d+\.\d+\.\d+", r"(\d{1,3}\.){3}", r"([0-9A-Fa-f]{2}[:-]){5}([0-9A-Fa-f]{2})", r"^\s+|\s+$", r"\s*,\s*",
+        r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", r"\b[\w.%+-]+@[\w.-]+\.[a-zA-Z]{2,6}\b", r"<[^>]*>", r"/\*.*?\*/",
+        r"https?://([^/:]+)(:\d+)?(/[^?#]*)?(\?[^#]*)?", r"(?i)(password|token|secret)\s*[=:]\s*\S+", r"(?<!\\),",
+        r"(\d)(?=(\d{3})+$)", r"\[(\d{2}/\w{3}/\d{4}):(\d{2}:\d{2}:\d{2}) ([+-]\d{4})\]", r"(\w+)\s+(\w+)", r"(.)\1+",
+        r"(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2}):(\d{2})(\.\d+)?(Z|[+-]\d{2}:?\d{2})?", r"^(\w+)\s*:\s*(.*)$",
+        r"&(amp|lt|gt|quot|#\d+);", r"[^\x20-\x7e]+", r"^(?:[^/]*/){2}", r"(?<key>\w+)=(?<value>[^&\s]*)", r"\r\n|\r|\n",
+        r"\b(?:\d[ -]?){13,16}\b", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}\b", r"\b\d{3}-\d{2}-\d{4}\b", r"^0+(?=\d)",
+        r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', r"(-\d+)?\.log$", r"\.(?=[^.]+$)", r"^[^@\s]+@[^@\s]+\.[^@\s]+$", r"\s+(?=\w+=)",
+    ],
+)  # fmt: skip
+def test_expressions(expression: str) -> None:
+    power, ways = measured(expression)
+    assert power <= 1 and ways <= 100
+    assert growth(expression, "<$0>") <= 3
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        r"^(.*?)\s+(.*?)\s+(.*)$", r"(\w+-)*\w+", r"^(a+)+$", r'"(\\"|[^"])+"', r',(?=(?:[^"]*"[^"]*")*[^"]*$)',
+        r"\b(?:\d[ -]*?){13,16}\b",
+    ],
+)  # fmt: skip
+def test_expressions_that_keep_a_node_busy_or_use_up_its_stack(expression: str) -> None:
+    with pytest.raises(ToolError, match=r"busy for ever|stack"):
+        measured(expression)
