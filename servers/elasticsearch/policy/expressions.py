@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from math import inf
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ LONGEST = 1000
 MOST_CHOICES = 1000
 """Ways through an expression's alternatives and optional parts, of which a text that nearly matches takes all."""
 
-_DEEPEST, _MOST_PARTS, _MANY = 50, 20_000, 10_000
+_DEEPEST, _MOST_PARTS, _MANY = 50, 3000, 10_000
 """Groups inside of each other, parts of an expression with its repeated groups written out, and repeats that count as endless."""
 
 _ESCAPE = r"\\(?:[pPxN]\{[^}]*\}|[pP]\w|x[\da-fA-F]{2}|u[\da-fA-F]{4}|0[0-7]{1,3}|c.|[^pPxuc])"
@@ -66,7 +67,7 @@ def _one(text: str, unknown: int) -> int:
 
 
 def _cases(found: int) -> int:
-    """Return a set with both cases of its letters, since a flag may say so."""
+    """Return a set with both cases of its letters, which a flag may make equal."""
     letters = (found >> ord("A") | found >> ord("a")) & (1 << 26) - 1
     return found | letters << ord("A") | letters << ord("a")
 
@@ -94,20 +95,21 @@ class _Group(NamedTuple):
     branches: list[list[_Part]]
 
 
+@dataclass
 class _Part:
     """What is matched, and how often."""
 
-    def __init__(self, what: int | _Group | None) -> None:
-        """
-        Args:
-            what: characters of a set, a group, or nothing: the edge of a word or text
-        """
-        self.what = what
-        self.low, self.high, self.kept = 1, 1.0, False
-        self.repeated = False
+    what: int | _Group | None
+    """Characters of a set, a group, or nothing: the edge of a word or text."""
+    low: int = 1
+    high: float = 1
+    kept: bool = False
+    """It gives nothing back."""
+    repeated: bool = False
 
 
-class _Rest(NamedTuple):
+@dataclass(frozen=True)
+class _Rest:
     """What follows a part of an expression: what it costs to try that in one place, and how it begins."""
 
     first: int
@@ -131,9 +133,7 @@ class _Expression:
         self._text = text
         if len(text) > LONGEST:
             raise self.refused(f"has {len(text)} characters: {LONGEST} may be")
-        if r"\Q" in text or re.search(r"\(\?\w*x", text):
-            raise self.refused(r"has \Q or the flag x, behind which this server can't read it: leave them out")
-        unicode = re.search(r"\(\?\w*[uU]", text)
+        unicode = False
         self.names = dict[str, int]()
         self.groups = 0
         self.root = _Group("(", 0, [[]])
@@ -144,6 +144,10 @@ class _Expression:
             if not found or (found["close"] and len(stack) == 1) or len(stack) > _DEEPEST:
                 raise self.refused(f"can't be read from its character {at + 1} on")
             at = found.end()
+            flags = re.match(r"\(\?([\w-]+)", found[0])
+            if (flags and "x" in flags[1]) or re.search(r"(?<!\\)(?:\\\\)*\\Q", found[0]):
+                raise self.refused(r"has \Q or the flag x, behind which this server can't read it: leave them out")
+            unicode |= bool(flags and "u" in flags[1].lower())
             branches = stack[-1].branches
             if found["open"]:
                 if found["name"] or found["open"] == "(":
@@ -163,16 +167,14 @@ class _Expression:
             elif found["one"]:
                 branches[-1].append(_Part(_ANY if unicode else _cases(_characters(found["one"]))))
             elif found["back"]:  # what a group has matched is compared, which takes as long as it is
-                part = _Part(_ANY)
-                part.low, part.high, part.repeated = 0, inf, True
-                branches[-1] += [part, _Part(None)]
+                branches[-1] += [_Part(_ANY, 0, inf, repeated=True), _Part(None)]
             elif found["edge"]:
                 branches[-1].append(_Part(None))
         if len(stack) > 1:
             raise self.refused("has a ( that is not closed")
         rest = self._branches(self.root.branches, _Rest(0, True, end=True))
         self.power, self.ways, self.least = rest.power, rest.ways, rest.least
-        if re.match(r"\^(?![*+?{])", text) and not re.search(r"\(\?\w*m|\|", text):
+        if re.match(r"\^(?![*+?{])", text) and "|" not in text:
             self.power = max(self.power - 1, 0)  # a text begins in one place
 
     def _repeat(self, branch: list[_Part], found: re.Match[str]) -> None:
@@ -201,7 +203,7 @@ class _Expression:
     def _before(self, part: _Part, rest: _Rest) -> _Rest:
         """Return what a part and its rest cost together."""
         if part.what is None:
-            return rest._replace(end=False)
+            return replace(rest, end=False)
         if isinstance(part.what, _Group):
             return self._group(part, part.what, rest)
         if part.low == part.high == 1:
@@ -214,11 +216,11 @@ class _Expression:
             look = self._branches(branches, _Rest(_ANY, True))
             first, empty = look.first, look.empty
             if "<" in group.kind:
-                first, empty, look = _ANY, True, look._replace(power=look.power * 2, ways=look.ways**2)
+                first, empty, look = _ANY, True, replace(look, power=look.power * 2, ways=look.ways**2)
             elif group.kind[-1] == "!":
                 first, empty = first | rest.first, empty or rest.empty
-            both = _either([look._replace(least=rest.least), rest])
-            return both._replace(first=first, empty=empty, end=False)
+            both = _either([replace(look, least=rest.least), rest])
+            return replace(both, first=first, empty=empty, end=False)
         if part.high < inf:
             after = rest
             for _ in range(int(part.high) - part.low):
@@ -229,7 +231,7 @@ class _Expression:
         once = self._branches(branches, _Rest(0, True, end=True))
         if part.kept:
             after = _loop(part, _ANY, rest, part.low * once.least)
-            return after._replace(power=max(after.power, once.power + 1), ways=after.ways + once.ways)
+            return replace(after, power=max(after.power, once.power + 1), ways=after.ways + once.ways)
         # Java counts repeats of the same length, and calls itself for others. A character may be two of Java's.
         if len(branches) > 1 or not all(
             isinstance(p.what, int) and p.low == p.high and p.what < 1 << 128 for p in branches[0]
@@ -313,7 +315,7 @@ def growth(pattern: str, replacement: str) -> float:
     read = _Expression(pattern)
     literal, named = 0, Counter[int]()
     for name, digits in re.findall(r"\\.|\$\{(\w+)\}|\$(\d+)|.", replacement, re.DOTALL):
-        used = next((n for n in range(len(digits), 1, -1) if int(digits[:n]) <= read.groups), 1)
+        used = next((n for n in range(min(len(digits), 4), 1, -1) if int(digits[:n]) <= read.groups), 1)
         if name or digits:
             named[read.names.get(name, 0) if name else int(digits[:used])] += 1
             literal += len(digits[used:])

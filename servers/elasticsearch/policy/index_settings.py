@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from types import MappingProxyType
 from typing import Any
@@ -38,6 +39,11 @@ MOST = MappingProxyType(
 """The most that a setting may be: Elasticsearch's default, or a small multiple. A limit of 100 million fields let one document
 with 40,000 new ones end a node's work for minutes."""
 
+MOST_NAMED = 20
+"""Parts of an analyzer that name each other in a row, as a multiplexer names filters."""
+
+_USED = ("char_filter", "filter", "filters", "tokenizer")
+
 _PART = re.compile(r"analysis\.(analyzer|char_filter|filter|normalizer|tokenizer)\.(.+)\.(\w+)")
 
 
@@ -60,16 +66,25 @@ def check_settings(settings: dict[str, Any]) -> None:
         if found := _PART.fullmatch(key):
             parts.setdefault((found[1], found[2]), {})[found[3]] = value
     check_expressions(list(parts.values()))
-    grown = {place: growth_of(part) for place, part in parts.items()}
-    for factor in grown.values():
-        check_growth([factor])
-    for (kind, _), part in parts.items():
-        if kind in ("analyzer", "normalizer"):
-            check_growth(
-                grown.get((used, name.strip()), growth_of(name.strip()))
-                for used in ("char_filter", "filter", "tokenizer")
-                for name in _listed(part.get(used))
+    grown: dict[tuple[str, str], float] = {}
+
+    def growth(place: tuple[str, str], depth: int = 0) -> float:
+        """Return how many times as long a text may get in a part, and in those that it names."""
+        if place in grown:
+            return grown[place]
+        grown[place] = 1  # what a part is to itself
+        part = parts.get(place, {})
+        named = [(used.rstrip("s"), name.strip()) for used in _USED for name in _listed(part.get(used))]
+        if named and depth > MOST_NAMED:
+            raise ToolError(
+                f"analyzers name filters that name others, more than {MOST_NAMED} in a row; nothing was done"
             )
+        inner = (growth(other, depth + 1) for other in named)
+        grown[place] = check_growth(itertools.chain([growth_of(part or place[1])], inner))
+        return grown[place]
+
+    for place in parts:
+        growth(place)
 
 
 def _listed(value: Any) -> list[str]:

@@ -178,8 +178,13 @@ def _grams(part: Any) -> float:
     Raises:
         ToolError: they are too long.
     """
+    if isinstance(part, str):
+        names = [name.strip() for name in part.lower().split(",")]  # as a multiplexer has them
+        return 2.0 ** min(sum(name in ("edge_ngram", "ngram", "shingle") for name in names), MOST_GRAM)
     if not isinstance(part, dict):
-        return 2 if isinstance(part, str) and part.lower() in ("edge_ngram", "ngram", "shingle") else 1
+        return 1
+    if "max_gram" not in part and "max_shingle_size" not in part:
+        return 1
     edge = str(part.get("type")).lower() in ("edge_ngram", "edgengram")
     for name, most in (("max_gram", 2 * MOST_GRAM if edge else MOST_GRAM), ("max_shingle_size", MOST_SHINGLE)):
         if number(part.get(name)) > most:
@@ -252,8 +257,9 @@ def check_analyzer(body: Any, texts: Any = None) -> None:
         for part in (inner if isinstance(inner, list) else [inner])
         if key != "type"
     ]
-    check_growth(map(growth_of, parts))
-    check_expressions(body, texts, math.prod(map(_longer, parts)), math.prod(map(_grams, parts)))
+    grams, longer = math.prod(map(_grams, parts)), math.prod(map(_longer, parts))
+    check_growth([grams * longer])
+    check_expressions(body, texts, longer, grams)
 
 
 class _Processor(NamedTuple):

@@ -47,6 +47,9 @@ GRAMS = {"type": "edge_ngram", "min_gram": 1}
         (analyzed(["s"], ["s"] * 2, char_filter=SHORT, filter=SHORT), "125 times"),
         (analyzed(["ngram"] * 6), ""),
         (analyzed(["ngram"] * 7), "128 times"),
+        (analyzed(["m"] * 2, filter={"m": {"type": "multiplexer", "filters": ["s, s"]}} | SHORT), "625 times"),
+        (analyzed(filter={f"m{n}": {"filters": [f"m{n + 1}"]} for n in range(25)}), "more than 20 in a row"),
+        (analyzed(filter={"m": {"filters": ["m, lowercase"]}}), ""),
         ({"normalizer": {"n": {"filter": [], "char_filter": ["s"] * 3}}, "char_filter": SHORT}, "125 times"),
     ],
 )
@@ -57,3 +60,9 @@ def test_analyzers(analysis: Any, reason: str) -> None:
                 check_settings(flat(settings))
         else:
             check_settings(flat(settings))
+
+
+def test_names_of_settings_are_short() -> None:
+    assert flat({"a": {"b": {"c.d": 1, "e": [{}], "f": {}}}, "g": None}) == {"a.b.c.d": 1, "a.b.e": [{}], "g": None}
+    with pytest.raises(ToolError, match="at most 500 characters"):
+        flat({"a" * 300: {"b" * 300: 1}})

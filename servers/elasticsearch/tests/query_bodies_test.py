@@ -282,6 +282,7 @@ def test_what_a_pipeline_makes_of_documents_fits_into_a_heap() -> None:
         ({"filter": [{"type": "shingle", "max_shingle_size": 11}]}, "max_shingle_size is at most 10"),
         ({"filter": ["ngram"] * 6}, ""),
         ({"filter": ["ngram"] * 7}, "128 times"),
+        ({"filter": [{"type": "multiplexer", "filters": ["lowercase", "ngram, " * 7]}]}, "128 times"),
         ({"filter": [{"type": "ngram", "min_gram": 5, "max_gram": 14}] * 2}, ""),
         ({"filter": [{"type": "ngram", "min_gram": 5, "max_gram": 15}] * 2}, "121 times"),
         ({"filter": [{"type": "edge_ngram", "min_gram": 1, "max_gram": 20}] * 2}, "110 times"),

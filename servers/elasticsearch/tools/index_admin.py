@@ -169,11 +169,21 @@ async def _set(call: Call[ScopedElasticsearch], name: str, definition: dict[str,
     return {"done": f"{', '.join(sorted(given))} of {name} changed; before: {'; '.join(was)}"[:2000]}
 
 
-def flat(settings: Any, prefix: str = "") -> dict[str, Any]:
+LONGEST_NAME = 500
+"""Characters of a setting's name. One of 300,000 that has 30,000 parts would be 9 GB of names."""
+
+
+def flat(settings: Any) -> dict[str, Any]:
     """Settings by their dotted names."""
-    if not isinstance(settings, dict):
-        return {prefix.rstrip("."): settings}
-    return {name: value for key, inner in settings.items() for name, value in flat(inner, f"{prefix}{key}.").items()}
+    found, left = {}, [("", settings)]
+    for name, value in left:
+        if len(name) > LONGEST_NAME:
+            raise ToolError(f"a setting's name has at most {LONGEST_NAME} characters; nothing was done")
+        if isinstance(value, dict):
+            left += ((f"{name}.{key}", inner) for key, inner in value.items())
+        else:
+            found[name[1:]] = value
+    return found
 
 
 async def _like(call: Call[ScopedElasticsearch], definition: dict[str, Any]) -> dict[str, Any]:
