@@ -105,8 +105,7 @@ _PROCESSORS = frozenset(
         "append", "bytes", "circle", "community_id", "convert", "csv", "date", "dissect", "dot_expander", "drop", "fail",
         "fingerprint", "foreach", "geoip", "grok", "gsub", "html_strip", "ip_location", "join", "json", "kv", "lowercase",
         "network_direction", "redact", "registered_domain", "remove", "rename", "set", "sort", "split", "terminate", "trim",
-        "uppercase", "uri_parts",
-        "urldecode", "user_agent",
+        "uppercase", "uri_parts", "urldecode", "user_agent",
     }
 )  # fmt: skip
 """Processors of ingest pipelines that change nothing but the document."""
@@ -115,8 +114,8 @@ _PROCESSORS = frozenset(
 _SPREAD = frozenset({"csv", "dissect", "grok", "json", "kv", "registered_domain", "uri_parts"})
 """Processors that make fields of a text whose names may be anywhere."""
 
-_FLAGS = MappingProxyType({"COMMENTS": "x", "MULTILINE": "m", "UNICODE": "U"})
-"""Flags that change how an expression is read, beside it, and in it."""
+_FLAGS = MappingProxyType({"COMMENTS": "x", "LITERAL": "x", "MULTILINE": "m", "UNICODE": "U"})
+"""Flags that change how an expression is read: beside it, and in it, where x tells that it can't be."""
 
 _EXPRESSIONS = frozenset({"field_split", "keywords_pattern", "pattern", "patterns", "separator", "value_split"})
 """Options of processors and analyzers that are expressions of Java's."""
@@ -153,7 +152,7 @@ def check_expressions(options: Any, texts: Any = None, grown: float = 1, grams: 
         ToolError: they could end or hang Elasticsearch.
     """
     lengths = [int(characters(text) * grown) for text in (texts if isinstance(texts, list) else [texts])]
-    expressions, flags = [], ""
+    expressions, flags = [], set()
     for key, inner, *_ in entries(options):
         name = key.rpartition(".")[2]
         if name in _EXPRESSIONS:
@@ -162,10 +161,10 @@ def check_expressions(options: Any, texts: Any = None, grown: float = 1, grams: 
             listed = inner if isinstance(inner, list) else [inner]
             expressions += [form.format(text) for text in listed if isinstance(text, str)]
         elif name == "flags":
-            flags += "".join(f"(?{flag})" for word, flag in _FLAGS.items() if word in str(inner).upper())
+            flags |= {f"(?{flag})" for word, flag in _FLAGS.items() if word in str(inner).upper()}
     if len(expressions) > MOST_EXPRESSIONS:
         raise ToolError(f"there are {len(expressions)} expressions: {MOST_EXPRESSIONS} may be")
-    if sum(steps(flags + text, lengths) for text in expressions) * grams > MOST_STEPS:
+    if sum(steps("".join(flags) + text, lengths) for text in expressions) * grams > MOST_STEPS:
         raise ToolError(
             "the expressions could keep Elasticsearch busy for minutes with texts of this length, whose square or cube they "
             "take: give shorter texts, or expressions without * and +"
@@ -181,9 +180,7 @@ def _grams(part: Any) -> float:
     if isinstance(part, str):
         names = [name.strip() for name in part.lower().split(",")]  # as a multiplexer has them
         return 2.0 ** min(sum(name in ("edge_ngram", "ngram", "shingle") for name in names), MOST_GRAM)
-    if not isinstance(part, dict):
-        return 1
-    if "max_gram" not in part and "max_shingle_size" not in part:
+    if not isinstance(part, dict) or part.keys().isdisjoint(("max_gram", "max_shingle_size")):
         return 1
     edge = str(part.get("type")).lower() in ("edge_ngram", "edgengram")
     for name, most in (("max_gram", 2 * MOST_GRAM if edge else MOST_GRAM), ("max_shingle_size", MOST_SHINGLE)):
@@ -191,21 +188,17 @@ def _grams(part: Any) -> float:
             raise ToolError(f"{name} is at most {most}: longer ones fill Elasticsearch's memory and disk")
     longest = max(number(part.get("max_gram")), number(part.get("max_shingle_size")))
     least = min(max(number(part.get("min_gram")), number(part.get("min_shingle_size")), 1), MOST_GRAM)
-    if longest < least:
-        return 1
-    return (longest - least + 1) * (
-        (longest + least) / 2 / longest if edge else 1
-    )  # edges are one for each length of a word
+    each = (longest + least) / 2 / longest if edge and longest else 1  # edges are only those of words
+    return max((longest - least + 1) * each, 1)
 
 
 def _longer(part: Any) -> float:
     """Return how many times as long a text may get by what a processor, or a part of an analyzer, puts into it."""
-    grown: float = 1
-    if isinstance(part, dict) and isinstance(part.get("replacement"), str):
-        grown = growth(str(part.get("pattern", "")), part["replacement"])
-    if isinstance(part, dict) and isinstance(mappings := part.get("mappings"), list):
-        grown *= max(map(_mapped, mappings), default=1)
-    return max(grown, 1)
+    if not isinstance(part, dict):
+        return 1
+    replaced, mappings = part.get("replacement"), part.get("mappings")
+    grown = growth(str(part.get("pattern", "")), replaced) if isinstance(replaced, str) else 1
+    return max(grown * max(map(_mapped, mappings if isinstance(mappings, list) else []), default=1), 1)
 
 
 def growth_of(part: Any) -> float:
@@ -289,13 +282,17 @@ def _grown(processors: list[_Processor], *, copies: bool = True) -> float:
         factor = _longer(options)
         if kind == "join":
             factor = 1 + len(str(options.get("separator")))
-        elif kind == "kv" and copies:  # only names get longer
-            factor = 1 + len(str(options.get("prefix", "")))
+        elif kind in _SPREAD:
+            added = ("append_separator", "empty_value", "prefix" if copies else "")  # a prefix is of names
+            factor = 1 + sum(len(str(options.get(name, ""))) for name in added)
+        elif kind == "circle" and each:
+            factor = 1000  # points of a polygon
         elif kind == "redact":
             names = re.findall(r":(\w+)|\(\?<(\w+)>", to_json(options.get("patterns")))
             factor = max((len(name or other) for name, other in names), default=0)
             factor += sum(len(str(options.get(side, "<"))) for side in ("prefix", "suffix"))
-        if each and source and not options[copied].startswith("_ingest._") and (factor > 1 or "copy_from" in options):
+        own = f"{options.get(copied)}.".startswith("_ingest._value.")
+        if each and source and not own and (factor > 1 or "copy_from" in options):
             raise ToolError(
                 f"{kind} in a foreach would work on {source[:100]!r} for each value: let it read _ingest._value"
             )
@@ -330,7 +327,7 @@ def _path(field: Any, each: str) -> str:
     value = field.removeprefix("_ingest._value")
     if each and value != field and value[:1] in ("", "."):
         field = each + value
-    names = field.removeprefix("_source.").split(".")
+    names = field.removeprefix("_source.").rstrip(".").split(".")
     # A number may be a place in a list, and be written in several ways.
     return ".".join(itertools.takewhile(lambda name: not name.strip("+-").isdigit(), names)) or field
 
