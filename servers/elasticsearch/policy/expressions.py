@@ -322,17 +322,22 @@ def growth(pattern: str, replacement: str) -> float:
         else:
             literal += 1
 
-    def most(group: _Group, looks: bool) -> int:
+    def most(group: _Group, lost: bool = False) -> int:
         """Return how often a character of what is found may be told by groups inside of each other."""
-        looks |= group.kind[-1] in "=!"
-        if looks and named[group.number]:
+        # Java leaves in such a group what it matched elsewhere in the text.
+        lost |= group.kind[-1] in "=!>"
+        if lost and named[group.number]:
             raise read.refused(
-                "has a group in what it looks at ahead or behind, and its replacement a $ for that: leave out one of them"
+                "has a group in what it looks at ahead or behind, or in what gives nothing back, and its replacement a $ for "
+                "that: leave out one of them"
             )
         inner = (
-            most(part.what, looks) for branch in group.branches for part in branch if isinstance(part.what, _Group)
+            most(part.what, lost or part.kept)
+            for branch in group.branches
+            for part in branch
+            if isinstance(part.what, _Group)
         )
         return named[group.number] + max(inner, default=0)
 
-    told = most(read.root, False)
+    told = most(read.root)
     return max(told + literal / read.least, 1) if read.least else max(told, 1) + literal
