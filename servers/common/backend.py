@@ -20,34 +20,34 @@ FIRST_CHECK = 2.0
 """Seconds that a list waits for the first check of the store."""
 
 BACKOFF = (0.25, 0.5, 1.0, 2.0, 5.0)
-"""Seconds between checks of one that is away; the last goes on."""
+"""Seconds between checks of a backend that is away; the last one repeats."""
 
 LATE = 1.0
-"""Seconds by which the event loop may be late: what fails meanwhile may have failed for want of CPU time here."""
+"""Seconds of lateness of the event loop from which a failed check may be due to a lack of CPU time here."""
 
 MOST_DOUBTFUL = 6
-"""Checks in a row that have to fail so, before a store that was up counts as away."""
+"""Such checks in a row that must fail before a store that was up counts as away."""
 
 
 deadline: ContextVar[float] = ContextVar("deadline")
-"""Until when what is under way has to be done, in the event loop's time."""
+"""The current call's deadline, in the event loop's time."""
 
 
 def time_left() -> float:
-    """Seconds until the deadline of what is under way; without end where none is set."""
+    """Return the seconds until the current call's deadline; infinity without a deadline."""
     end = deadline.get(None)
     return float("inf") if end is None else end - asyncio.get_running_loop().time()
 
 
 warnings: ContextVar[list[str]] = ContextVar("warnings")
-"""What the store has warned of during the call under way."""
+"""Warnings of the store during the current call."""
 
 MOST_WARNINGS = 8
-"""Warnings that a result tells."""
+"""Most warnings in a result."""
 
 
 def warn(text: str) -> None:
-    """Have the result of the call under way tell a warning of the store. Each is told once."""
+    """Add a warning of the store to the current call's result, once."""
     found = warnings.get(None)
     if found is not None and len(found) < MOST_WARNINGS and (line := plain(text, 400)) not in found:
         found.append(line)
@@ -99,7 +99,7 @@ class Lateness:
 
     @property
     def seconds(self) -> float:
-        """Return them."""
+        """Return this lateness in seconds."""
         return max(self._most, self._loop.time() - self._due)
 
     async def _run(self) -> None:
@@ -117,12 +117,12 @@ class Monitor:
         self._wake = asyncio.Event()
         self._checked = asyncio.Event()
         self.reached = False
-        """Whether the store has ever served: what it can do is known since."""
+        """Whether the store has ever served; since then its features are known."""
         self.up = False
         self.detail = "not asked yet"
 
     async def run(self) -> None:
-        """Check for ever; cancel it to stop."""
+        """Check until cancelled."""
         failures = 0
         while True:
             async with Lateness() as lateness:
@@ -154,7 +154,7 @@ class Monitor:
             return f"{self._backend.address}: {type(error).__name__}", False
 
     def _tell(self, detail: str, up: bool) -> None:
-        """Take up the store's state, and log it if it is new."""
+        """Note the store's state, and log a change."""
         self.reached = self.reached or up
         detail = plain(hide(detail), 1000)
         if (up, detail) == (self.up, self.detail):
@@ -173,5 +173,5 @@ class Monitor:
                 await self._checked.wait()
 
     def doubt(self) -> None:
-        """A call has just failed: ask again at once."""
+        """Check again at once, because a call has just failed."""
         self._wake.set()

@@ -1,4 +1,4 @@
-"""Names that globs match, as shells do it."""
+"""Match names with globs, as shells do."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ bytes a character, and keeps those of thousands."""
 
 
 def matcher(globs: Sequence[str]) -> Callable[[str], bool]:
-    """Return what tells whether one of some globs matches a name.
+    """Return a function that tells whether a name matches one of some globs.
 
     Raises:
         ToolError: they are too long together.
     """
     if len(globs) + sum(map(len, globs)) > LONGEST:
-        raise ToolError(f"patterns may have {LONGEST} characters here together: give shorter or fewer")
+        raise ToolError(f"patterns may have {LONGEST} characters in total: give shorter or fewer ones")
     return lambda name: any(fnmatchcase(name, glob) for glob in globs)

@@ -35,7 +35,7 @@ KEEP_ALIVE = 75
 """Seconds that a connection stays open without a request."""
 
 RECEIVE_BYTES = 32 * 1024
-"""Bytes of a request that the kernel keeps for us (socket(7) has it doubled, for its own needs as well)."""
+"""Receive buffer of a connection in bytes (the kernel doubles it: socket(7))."""
 
 USAGE = 2
 """Exit code for settings or a port that can't be used."""
@@ -93,7 +93,7 @@ def run(sidecar: Any, transport: str = "http") -> None:
 
 
 def _transport(sidecar: Any, env: Environment, default: str) -> str:
-    """Return what the command line says, where it does not end the process."""
+    """Return the transport of the command line. --help and --version end the process."""
     import argparse
 
     width = max(len(name) for name, _, _ in env.described)

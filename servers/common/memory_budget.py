@@ -1,7 +1,8 @@
 """A memory budget: the bytes that the store's answers may take in this process at once, over all calls.
 
-A call holds a part of the budget while it asks the store, parses the answer and cuts it. Calls that wait get their parts in the
-order in which they asked, so that a large one is not overtaken for ever. Only who does not wait (`take_now`) may go before them.
+A call holds a part of the budget while it asks the store, parses the answer and cuts it. Calls that wait get their parts in
+the order in which they asked, so that a large one is not overtaken for ever. Only callers that do not wait (`take_now`) may
+overtake them.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ def own_memory() -> int:
 class Room:
     """The memory that a process may take: three quarters of its limit, shared by budgets.
 
-    What was given back does not leave a process at once, so that budgets alone do not keep it below its limit. What is held
-    counts whole, for it may not have been taken yet.
+    Freed memory does not leave a process at once, so budgets alone do not keep it below its limit. Held bytes count in full,
+    because they may not be allocated yet.
     """
 
     def __init__(self, limit: int | None) -> None:
@@ -90,26 +91,23 @@ class Room:
         self.budgets: list[MemoryBudget] = []
 
     def fits(self, size: int, eighths: int = 6) -> bool:
-        """Return whether there are so many bytes more below so many eighths of the limit."""
+        """Return whether `size` more bytes stay below `eighths` of the limit."""
         return self._limit is None or own_memory() + self.held + size <= self._limit * eighths // 8
 
 
-BUSY = (
-    "the answers of other calls use all the memory that this server has for answers, so nothing was done: try again in a few "
-    "seconds, or ask for less"
-)
+BUSY = "other calls use all of this server's memory for answers, so nothing was done: try again in a few seconds, or ask for less"
 
 
 class MemoryBudget:
-    """Bytes, or whatever else is counted, that calls share."""
+    """A budget of bytes, or of other units, that calls share."""
 
     def __init__(self, size: int, busy: str = BUSY, room: Room | None = None, anyway: int | None = None) -> None:
         """
         Args:
             size: bytes in total
-            busy: what a call is told that has waited in vain
-            room: what there is at the moment, whatever is free of the budget; one call gets its bytes anyway
-            anyway: how many it gets so; for more there have to be seven eighths of the limit. None: any number
+            busy: error of a call that waited in vain
+            room: limits all budgets of the process together; one call gets its bytes even without room
+            anyway: bytes that this call gets; for more, the process must stay below seven eighths of its limit. None: any number
         """
         self.size = size
         self._anyway = size if anyway is None else anyway
@@ -130,7 +128,7 @@ class MemoryBudget:
         """
         if size > self.size:
             raise TooLarge(
-                f"the answer may take {size} bytes of memory, and this server has {self.size} for answers: ask for a part of it, "
+                f"the answer may need {size} bytes of memory, and this server has {self.size} for answers: ask for a part of it, "
                 "or ask the operator to raise MCP_MEMORY_BUDGET_BYTES"
             )
         await self._take(size)
@@ -140,7 +138,7 @@ class MemoryBudget:
             self.give(size)
 
     def take_now(self, size: int, held: int = 0) -> bool:
-        """Take `size` bytes in place of those that the caller holds, if they are free, whoever waits for more.
+        """Replace the bytes that the caller holds by `size` bytes if these are free, even if others wait.
 
         Returns:
             whether they were taken; else the caller holds what it held.
@@ -174,7 +172,7 @@ class MemoryBudget:
         return size <= self._free and ((alone and size <= self._anyway) or self._room.fits(size, 7 if alone else 6))
 
     def last(self, size: int) -> bool:
-        """Have bytes that a caller holds count as held for long, so that one call gets its bytes beside them without room.
+        """Count bytes that a caller holds as held for long, so that one other call gets its bytes without room.
 
         Returns:
             whether they do: without room, only those of one caller.
@@ -189,7 +187,7 @@ class MemoryBudget:
         self._room.held += size
 
     def give(self, size: int, lasting: int = 0) -> None:
-        """Give bytes back, to those who wait for them, or for room, here or at another budget.
+        """Give bytes back, and admit calls that wait for them, or for room, at any budget.
 
         Args:
             size: bytes
@@ -201,7 +199,7 @@ class MemoryBudget:
             budget.admit()
 
     def admit(self) -> None:
-        """Admit those who wait, in turn, as far as the budget goes."""
+        """Admit waiting calls in turn, as far as the budget allows."""
         while self._waiting and (self._waiting[0][1].done() or self._fits(self._waiting[0][0])):
             size, place = self._waiting.popleft()
             if not place.done():
@@ -212,7 +210,7 @@ class MemoryBudget:
 def parsed_size(content: bytes) -> int:
     """Estimate the bytes of memory that JSON takes in Python, from its length and from characters that begin values.
 
-    It is an upper bound but for what is in strings, where the same characters count as well.
+    Characters inside strings count, too.
     """
     # One character of these makes all of a string wider (PEP 393).
     wide = 1
@@ -229,7 +227,7 @@ BUDGET: ContextVar[MemoryBudget] = ContextVar("BUDGET")
 
 
 class UntilSent(AsyncExitStack):
-    """What is held until an answer was sent, or its client is gone. The SDK may still work on the request then."""
+    """Memory held until an answer is sent, or its client is gone. The SDK may still work on the request then."""
 
     over = False
 
@@ -239,16 +237,16 @@ class UntilSent(AsyncExitStack):
 
 
 UNTIL_SENT: ContextVar[UntilSent | None] = ContextVar("UNTIL_SENT", default=None)
-"""That of the request under way."""
+"""The `UntilSent` of the current request."""
 
 LASTS: ContextVar[Callable[[], bool]] = ContextVar("LASTS", default=lambda: True)
-"""Tells that the request under way is going to last, whatever it holds. It returns whether there is memory for that."""
+"""Declares that the current request will last long. It returns whether there is memory for that."""
 
 SMALL_RESULT = 128 * 1024
 """Bytes of this process that a result may take without a part of the budget."""
 
 HELD: ContextVar[int] = ContextVar("HELD", default=0)
-"""Bytes of it that are held here."""
+"""Bytes of the budget that the current call holds."""
 
 
 @asynccontextmanager
@@ -277,13 +275,13 @@ async def hold(size: int, *, estimated: bool = False) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def growing(size: int) -> AsyncIterator[Callable[[int], bool]]:
-    """Hold bytes of the budget for what is gathered inside this context, of which nobody knows beforehand how much it will be.
+    """Hold bytes of the budget for a collection of unknown size that grows inside this context.
 
     Args:
         size: bytes to begin with
 
     Yields:
-        a function that holds so many bytes in all, and returns whether they were free: else it is time to end.
+        a function that sets the bytes held, and returns whether they were free: if not, end.
 
     Raises:
         TooLarge, Busy: as of `hold`.

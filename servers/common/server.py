@@ -49,7 +49,7 @@ T = TypeVar("T")
 LONGEST_QUESTION = 1000
 """Characters of the arguments in a question to a person."""
 
-UNTOLD = "other calls take all the memory that this server has for results, so what came of it can't be told"
+UNTOLD = "other calls use all of this server's memory for results, so the result can't be returned"
 
 audit = logging.getLogger("servers.audit")
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sidecar(Generic[S, B]):
-    """What makes one sidecar differ from another."""
+    """The description of a sidecar."""
 
     name: str
     """The server's name in MCP, such as mcp-redis."""
@@ -95,7 +95,7 @@ class Sidecar(Generic[S, B]):
         for variable, patterns in (("MCP_TOOLS", settings.tools), ("MCP_TOOLS_EXCEPT", settings.tools_except)):
             for pattern in patterns:
                 if not any(_matches(name, (pattern,)) for name in names):
-                    found.append(f"{variable}: no tool is called '{pattern}': there are {', '.join(names)}")
+                    found.append(f"{variable}: no tool is called '{pattern}': the tools are {', '.join(names)}")
         if not found and not self.chosen(settings):
             found.append("MCP_TOOLS, MCP_TOOLS_EXCEPT: no tool is left; those that change data need MCP_ALLOW_WRITES")
         return found
@@ -106,7 +106,7 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 class _Server(Server[Any]):
-    """The SDK's server, which declares as changing only what changes."""
+    """The SDK's server, which declares no changing lists."""
 
     def get_capabilities(self, *args: Any, **kwargs: Any) -> mcp_types.ServerCapabilities:
         """Return what the server can do: its lists stay as they are, so nothing is ever sent of a change."""
@@ -192,7 +192,7 @@ class Instance(Generic[B]):
         return mcp_types.ListToolsResult(tools=definitions)
 
     def _serves(self, needs: Callable[[Any], bool] | None) -> bool:
-        """Return whether the store has said that it has what is needed."""
+        """Return whether the store is known to support a tool or prompt."""
         return needs is None or (self.monitor.reached and needs(self.backend))
 
     def _listed(self, name: str) -> bool:
@@ -201,7 +201,7 @@ class Instance(Generic[B]):
         return tool is not None and self._serves(tool.needs) and (not tool.write or PRINCIPAL.get().may(WRITE))
 
     def _described(self, definition: mcp_types.Tool) -> mcp_types.Tool:
-        """Return what clients are told of a tool, without what names tools that they do not see."""
+        """Return a tool's definition, without mentions of tools that the client does not see."""
         description, properties = definition.description or "", definition.input_schema["properties"]
         if not any(
             map(self._mentions.unlisted, [description, *(p.get("description", "") for p in properties.values())])
@@ -254,7 +254,7 @@ class Instance(Generic[B]):
                 await hold_result(content)
             except Busy:
                 if tool.write:
-                    raise ToolError(f"{tool.name} was done, but {UNTOLD}: look before you repeat it") from None
+                    raise ToolError(f"{tool.name} was done, but {UNTOLD}: check before you repeat it") from None
                 raise
             return result(content, tool.integers)
 
@@ -264,7 +264,7 @@ class Instance(Generic[B]):
             return failure(str(error))
 
     def _json(self, value: Mapping[str, Any]) -> bytes:
-        """Return a result as JSON, with the warnings of the call as far as they fit: a result is worth more than they are.
+        """Return a result as JSON, with as many of the call's warnings as fit.
 
         Raises:
             TooLong: it has more bytes than a result may have.
@@ -360,7 +360,7 @@ class Instance(Generic[B]):
             self._audit(name, outcome, duration)
 
     def _audit(self, name: str, outcome: str, seconds: float) -> None:
-        """Names and outcomes only: what was asked for or found never gets into a log."""
+        """Log names and outcomes, never arguments or results."""
         fields = {
             "tool": name,
             "outcome": outcome,
@@ -406,10 +406,10 @@ class Instance(Generic[B]):
                 ) from error
             # A bug of ours: the log has the place; values stay out of it, and of the answer.
             logger.error("a tool failed", extra={"tool": name, "error": type(error).__name__, "place": _place(error)})
-            raise _Failed(f"the server failed inside ({type(error).__name__}); its log says where") from error
+            raise _Failed(f"the server has an internal error ({type(error).__name__}); its log says where") from error
 
     def _doubt(self, name: str) -> str:
-        """Return what to add where the answer to a change was lost."""
+        """Return what to add to an error if the answer to a change was lost."""
         tool = self._tools.get(name)
         return "; what was asked for may have been done: check before you repeat it" if tool and tool.write else ""
 

@@ -19,7 +19,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 RESULT_BYTES = 32_768
-"""Bytes of the longest result by default: what fits the limits that clients have by themselves."""
+"""Default limit of a result in bytes, below the limits of common clients."""
 
 
 class SettingsError(Exception):
@@ -87,7 +87,7 @@ class Secret:
 
 
 def check_host(name: str) -> None:
-    """Refuse the name of a host that no resolver can be asked for.
+    """Refuse an invalid host name.
 
     Raises:
         ValueError: a part of it between two dots is empty or too long, or it is too long (RFC 1035, 2.3.4), or has characters
@@ -100,7 +100,9 @@ def check_host(name: str) -> None:
         text = ""
     labels = text.removesuffix(".").split(".")
     if len(text) > 254 or not all(0 < len(label) < 64 for label in labels):
-        raise ValueError(f"'{name[:80]}' is not a host name: it has 253 characters at most, and 1 to 63 between dots")
+        raise ValueError(
+            f"'{name[:80]}' is not a host name: names have at most 253 characters, and 1 to 63 between dots"
+        )
 
 
 _LINKS = tuple(
@@ -136,7 +138,7 @@ class Environment:
         self.described: list[tuple[str, str, str]] = []  # name, default, meaning
 
     def given(self, *names: str) -> list[str]:
-        """Those of the variables that are set, and not empty."""
+        """Return the variables that are set and not empty."""
         return [name for name in names if self._variables.get(name, "").strip()]
 
     def unknown(self) -> list[str]:
@@ -233,7 +235,7 @@ class Environment:
         return self.number(name, default, meaning, least=1, most=65535)
 
     def names(self, name: str, meaning: str, *, restricts: bool = False) -> tuple[str, ...]:
-        """Return a list separated by commas. One that restricts something has to name something."""
+        """Read a comma-separated list. A list that restricts something must not be empty."""
 
         def parse(text: str) -> tuple[str, ...]:
             found = tuple(part.strip() for part in text.split(",") if part.strip())
@@ -269,7 +271,7 @@ class Environment:
         return path
 
     def secret(self, name: str, meaning: str) -> Secret:
-        """NAME, or NAME_FILE: a file that holds it and may change while the server runs."""
+        """Read NAME, or NAME_FILE: a file that holds it and may change while the server runs."""
         path = self.file(f"{name}_FILE", f"file with {meaning}, read again when it changes")
         value = self._read(name, Secret(), meaning, Secret, "")
         if path and value:
@@ -286,7 +288,7 @@ class Environment:
 
 @dataclasses.dataclass(frozen=True)
 class CommonSettings:
-    """What every sidecar can be told. Sizes are bytes, times seconds."""
+    """Settings of every sidecar. Sizes are bytes, times seconds."""
 
     host: str
     port: int

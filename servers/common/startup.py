@@ -1,4 +1,4 @@
-"""The time from the process's first moment until everything that it serves is imported."""
+"""The start of the process, until everything is imported."""
 
 from __future__ import annotations
 

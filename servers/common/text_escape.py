@@ -1,7 +1,7 @@
-"""Text from elsewhere, made fit to be shown: nothing in it moves a cursor, hides, or turns the text around it.
+"""Make text from elsewhere safe to show: nothing in it moves a cursor, hides, or reverses text.
 
-Two ways. In JSON such characters are escapes, and who parses it gets them back exactly; so it is with results and logs. In a
-sentence of ours a name or a reason from elsewhere is written out as Python writes it, and cut.
+In JSON (results and logs) such characters are escapes, which a parser turns back exactly. In our own sentences they are
+written as in Python, and the text is cut.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def plain(text: str, longest: int = LONGEST) -> str:
 
 
 def escaped(json: str) -> str:
-    """JSON with such characters as escapes; what it says stays the same. A lone surrogate is left to who encodes the text.
+    """Escape such characters in JSON, which keeps its meaning. Lone surrogates are left to the encoder.
 
     Args:
         json: as json.dumps writes it, where all below a blank are escapes already
@@ -53,7 +53,7 @@ def _escapes() -> dict[int, str]:
 
 
 def _shows(json: str) -> bool:
-    """Return whether nothing in it hides or acts, which takes a tenth of what the expression takes."""
+    """Return whether a text has no such character, ten times as fast as the expression."""
     if json.isascii():
         return "\x7f" not in json
     if not json.isprintable():

@@ -1,4 +1,4 @@
-"""Where Redis is, and who we are there."""
+"""Settings of the connection to Redis: address, login and TLS."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RedisUrl:
             ValueError: it can't be used. The message repeats nothing of it, for all may be part of a password.
         """
         if re.search(r"[\s\x00-\x1f\x7f]", text):
-            raise ValueError("it contains a blank or a control character: write a blank as %20")
+            raise ValueError("it contains a space or a control character: write a space as %20")
         try:
             parts = urlsplit(text)
             port = parts.port
@@ -100,7 +100,7 @@ def _url_host(parts: SplitResult) -> str:
 
 @dataclass(frozen=True)
 class ClientTls:
-    """How we make TLS connections. The files may be replaced while the server runs."""
+    """Settings of TLS connections. The files may be replaced while the server runs."""
 
     ca_file: Path | None
     """None: the system's authorities."""

@@ -162,7 +162,7 @@ def test_a_read(store: Store, case: Case) -> None:
         if case.read != "either":
             assert good == (case.read == "answered"), said
         assert not good or said == name
-        assert "failed inside" not in said and UNSURE not in said
+        assert "internal error" not in said and UNSURE not in said
         check_after(store)
 
 
@@ -176,7 +176,7 @@ def test_a_write(store: Store, case: Case) -> None:
         assert store.proxy.delivered == (case.act != "cut before")
         assert store.written(name) == store.proxy.delivered, "done as often as it came, and never twice"
         assert good == (case.write == "answered"), said
-        assert "failed inside" not in said
+        assert "internal error" not in said
         assert (UNSURE in said) == (case.write == "told, unsure"), said
         check_after(store)
 

@@ -32,7 +32,12 @@ from tools.backends.sidecar import Sidecar
 PATIENCE = 600
 """Seconds without a byte after which a connection counts as hung."""
 
-SECRETS_OF_A_BUG = ("Traceback (most recent call", "the server failed inside", "Internal Server Error", '.py", line')
+SECRETS_OF_A_BUG = (
+    "Traceback (most recent call",
+    "the server has an internal error",
+    "Internal Server Error",
+    '.py", line',
+)
 """What an answer holds only when something is wrong in the server."""
 
 

@@ -57,10 +57,12 @@ runpy.run_module("MODULE", run_name="__main__", alter_sys=True)
 """
 """Runs a server on an event loop whose selector (asyncio documents both) tells the CPU seconds of turns over 50 ms."""
 
-FAULT = re.compile(r"the server failed inside|can't be reached|does not answer|broke the connection|refuses our login")
+FAULT = re.compile(
+    r"the server has an internal error|can't be reached|does not answer|broke the connection|refuses our login"
+)
 """What no answer may say here: the store is well, and nothing may fail inside."""
 
-BUSY = re.compile(r"are under way|take all the memory|try again in")
+BUSY = re.compile(r"are under way|use all of this server's memory|try again in")
 LATE = re.compile(r"no answer within")
 
 Check = Callable[[Mapping[str, Any]], str | None]

@@ -1,4 +1,4 @@
-"""What a person reads of a server: its tools, resources and prompts, from the code that serves them."""
+"""Write the page of a server's tools, resources and prompts from its code."""
 
 import argparse
 import importlib
@@ -20,13 +20,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def page(sidecar: Sidecar[Any, Any]) -> Iterator[str]:
-    """The page of a server in Markdown, line by line."""
+    """Return the page of a server in Markdown, line by line."""
     tools = sidecar.tools
     length = size({"tools": [t.definition.model_dump(by_alias=True, exclude_none=True, mode="json") for t in tools]})
     yield from (f"# The tools of {sidecar.name}", "")
     yield "This page is generated from the code: `bazel run //tools:update_goldens` renews it."
-    yield f"{len(tools)} tools in {length:,} bytes of `tools/list`; without those that change data fewer are listed."
-    yield from ("", "What a client tells its model of the server:", "", f"> {sidecar.instructions}", "")
+    yield f"{len(tools)} tools take {length:,} bytes in `tools/list`; without the tools that change data, it is shorter."
+    yield from ("", "The instructions that a client passes to its model:", "", f"> {sidecar.instructions}", "")
     yield from table(
         ("tool", "what it is for", "changes data"),
         [
@@ -58,7 +58,7 @@ def _tool(tool: Tool) -> Iterator[str]:
     yield from ("", f"## {definition.name}", "", definition.description or "")
     hints = definition.annotations
     if tool.write and hints:
-        said = ["It changes data: listed only with `MCP_ALLOW_WRITES=true`."]
+        said = ["This tool changes data: it is listed only with `MCP_ALLOW_WRITES=true`."]
         if hints.destructive_hint:
             said.append("It may overwrite or delete.")
         yield from ("", " ".join(said))
@@ -81,7 +81,7 @@ def _tool(tool: Tool) -> Iterator[str]:
 
 
 def kind(schema: Mapping[str, Any]) -> str:
-    """A JSON Schema's type in few words."""
+    """Describe a JSON Schema's type in a few words."""
     if "enum" in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
@@ -128,7 +128,7 @@ def _default(schema: Mapping[str, Any], required: bool) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str | None]]) -> Iterator[str]:
-    """A table in Markdown."""
+    """Return a table in Markdown."""
     yield "| " + " | ".join(head) + " |"
     yield "|" + "---|" * len(head)
     for row in rows:

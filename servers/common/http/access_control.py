@@ -94,7 +94,7 @@ class HostCheck:
         hosts = Headers(scope=scope).getlist("host")
         app: ASGIApp = self._app
         if len(hosts) > 1:
-            app = self._refusals.response(scope, "host", 400, "a request has one Host header (RFC 9112, 3.2)")
+            app = self._refusals.response(scope, "host", 400, "a request must have one Host header (RFC 9112, 3.2)")
         elif not self._serves(host := "".join(hosts)):
             message = f"this server does not answer for host {plain(host_name(host))!r}: add it to MCP_ALLOWED_HOSTS"
             app = self._refusals.response(scope, "host", 421, message)
@@ -106,7 +106,7 @@ class HostCheck:
 
 
 def authenticator(settings: AuthSettings) -> Authenticator | None:
-    """Return what finds the principal of a bearer token; None where no token is required."""
+    """Return the authenticator of bearer tokens; None if no token is required."""
     if settings.oauth:
         from servers.common.http.oauth import OAuth
 
@@ -149,7 +149,7 @@ class Authentication:
         if self._asks_certificate:
             certificate = scope.get("state", {}).get(PEER_CERTIFICATE)
             if not certificate:
-                message = "present a client certificate that this server's authorities signed"
+                message = "present a client certificate of a CA that this server trusts"
                 return self._refusals.response(scope, "certificate", 403, message)
             principal = Principal(plain(client_name(certificate)), frozenset(SCOPES))
         if self._authenticator:

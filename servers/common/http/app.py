@@ -75,9 +75,7 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
         ],
         endpoint,
     )
-    only_post = error_response(
-        "this server has no sessions and no streams of its own: send POST", 405, {"Allow": "POST"}
-    )
+    only_post = error_response("this server has no sessions and opens no streams: send POST", 405, {"Allow": "POST"})
     for_pages = [Route(path, app, methods=m) for path in PATHS for app, m in ((guarded, ["POST"]), (only_post, None))]
     if oauth := auth.oauth:
         # RFC 9728: tells a client that was refused where to get a token. It requires none itself.

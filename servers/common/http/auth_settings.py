@@ -23,7 +23,7 @@ METADATA = "/.well-known/oauth-protected-resource"
 
 @dataclass(frozen=True)
 class OAuthSettings:
-    """What access tokens must say, and where the issuer's keys are."""
+    """Settings of OAuth: required claims of access tokens, and the issuer's keys."""
 
     issuer: str
     resource: str

@@ -70,7 +70,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._head += len(data)
         super().data_received(data)
         if self._head > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response(f"a request's line and headers may have {MAX_HEAD_BYTES} bytes")
+            self.send_400_response(f"a request's line and headers may have at most {MAX_HEAD_BYTES} bytes")
 
     def on_message_begin(self) -> None:
         self._in_head = True

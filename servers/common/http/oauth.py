@@ -247,7 +247,7 @@ def _name(claims: dict[str, Any]) -> str:
 
 
 def _scopes(claims: dict[str, Any]) -> frozenset[str]:
-    """Of `scope`, words with blanks between (RFC 9068), or of `scp`, which some issuers give as a list."""
+    """Return the scopes in `scope`, separated by spaces (RFC 9068), or in `scp`, which some issuers give as a list."""
     found = claims.get("scope", claims.get("scp", ""))
     words = found.split() if isinstance(found, str) else found if isinstance(found, list) else []
     return frozenset(word for word in words if word in SCOPES)

@@ -30,7 +30,7 @@ REQUEST = 32 * 1024
 """Bytes of this process that a request takes beside its body."""
 
 SETTLING = 20
-"""Turns of the event loop that a request which has just been answered may need to end: its client does not wait for that."""
+"""Turns of the event loop that an answered request needs to end. Its client does not wait for this."""
 
 MAX_CLIENTS = 4096
 """Clients with a token bucket. The least recently seen ones are forgotten first, and start again with a full bucket."""
@@ -245,7 +245,7 @@ class RequestLimits:
         return None
 
     async def _taken(self, size: int, held: int) -> bool:
-        """Take memory as `MemoryBudget.take_now`, or else once more when what was answered meanwhile has ended."""
+        """Take memory like `MemoryBudget.take_now`; try once more after answered requests have ended."""
         if self._memory.take_now(size, held):
             return True
         for _ in range(SETTLING):
@@ -254,9 +254,11 @@ class RequestLimits:
 
     def _refuse(self, scope: Scope, reason: str) -> JSONResponse:
         if reason == "length":
-            return self._refusals.response(scope, reason, 413, f"a request's body may have {self._max_bytes} bytes")
+            return self._refusals.response(
+                scope, reason, 413, f"a request's body may have at most {self._max_bytes} bytes"
+            )
         if reason == "values":
-            error = f"the values of the request's body take more than {self._memory.size} bytes of memory: send fewer at once"
+            error = f"the values in the request's body need more than {self._memory.size} bytes of memory: send fewer"
             return self._refusals.response(scope, "length", 413, error)
         if reason == "slow":
             error = "the request's body did not arrive in time"

@@ -84,10 +84,10 @@ def several(text: str, *, logins: Logins = "") -> list[Token]:
         name, scopes, token = words[:3]
         if not _NAME.fullmatch(name) or name in (t.name for t in found):
             raise TokensError(
-                f"line {number}: a name has letters, digits, '.', '_' and '-', 64 at most, and comes once"
+                f"line {number}: a name must be unique, and have at most 64 letters, digits, '.', '_' and '-'"
             )
         if not set(scopes.split(",")) <= set(_SCOPES):
-            raise TokensError(f"line {number}: scopes are read, write, or both with a comma between")
+            raise TokensError(f"line {number}: scopes must be read, write, or read,write")
         match = _DIGEST.fullmatch(token)
         if not match and token.lower().startswith("sha256:"):
             raise TokensError(f"line {number}: a SHA-256 has 64 hexadecimal digits")

@@ -1,4 +1,4 @@
-"""Logs: a JSON object a line on standard error, ours and the libraries' alike."""
+"""Log our messages and those of libraries as JSON, one object per line, on standard error."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """OpenTelemetry: traces and metrics over OTLP/HTTP, off unless the environment names a receiver.
 
 The MCP SDK makes a span of every message (https://modelcontextprotocol.io/specification, SEP-414 and OpenTelemetry's semantic
-conventions for MCP); here is where they go, and what they may hold: names that this server gave itself, never a client's or a
-store's values. Nothing of OpenTelemetry's SDK is imported while it is off.
+conventions for MCP); this module exports them, with names that the server knows, never with values of a client or a store.
+OpenTelemetry's SDK is imported only if it is on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from servers.common.server import Instance
 
 FLUSH = 1.5
-"""Seconds that what is not sent yet gets at the end."""
+"""Seconds to send the remaining data at the end."""
 
 LONGEST = 128
 """Characters of an attribute."""
@@ -48,7 +48,7 @@ ELASTICSEARCH_ATTRIBUTES = frozenset(
 
 @dataclass(frozen=True)
 class TelemetrySettings:
-    """What is exported. How, OpenTelemetry's libraries read from their own variables: headers, certificates, sampler."""
+    """The exported signals. OpenTelemetry's libraries read headers, certificates and sampler from their own variables."""
 
     traces: bool
     metrics: bool
@@ -179,7 +179,7 @@ class Telemetry:
         )
 
     def observe(self, instance: Instance[Any]) -> None:
-        """Exports the numbers of a server that are asked for each time."""
+        """Export gauges, which are read at each export."""
         from opentelemetry.metrics import CallbackOptions, Observation
 
         counted = instance.metrics.registry.get_sample_value

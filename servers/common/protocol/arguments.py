@@ -1,4 +1,4 @@
-"""Arguments as models and frameworks send them, made into what a tool's schema asks for.
+"""Convert arguments, as models and frameworks send them, to the form that a tool's schema requires.
 
 Models write lists and objects as JSON text, frameworks fill in null for what a model left out, and add arguments of their own.
 docs/clients.md has the rules. Values are changed only where the schema leaves no doubt about what was meant; pydantic checks the
@@ -29,7 +29,7 @@ FRAMEWORK_ARGUMENTS = frozenset(
 """Names that agent frameworks add to a call, in lower case and without `_`: n8n, LangChain, Flowise, Cline and others."""
 
 NEAR = 0.7
-"""How alike two names are, from 0 to 1, where one counts as a misspelling of the other."""
+"""Similarity, from 0 to 1, from which a name counts as a misspelling of another."""
 
 
 _ANY = {"string", "number", "boolean", "object", "array"}
@@ -42,7 +42,7 @@ def plain_name(name: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that another one is a misspelling of; None where it is like none of them."""
+    """Return the known name that a misspelled one is most like; None if it is like none."""
     words = [plain_name(word) for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", name[:100])]
     plain = {plain_name(other): other for other in known}
     for candidate in (plain_name(name[:100]), *words):
@@ -58,7 +58,7 @@ def unknown(given: Iterable[str], schema: Schema) -> list[str]:
 
 
 def fitted(given: Mapping[str, Any], schema: Schema, *, write: bool) -> dict[str, Any]:
-    """Return the arguments of an object's schema as it asks for them, without unknown ones.
+    """Convert an object's members to the form that its schema requires, without unknown ones.
 
     Args:
         given: as a client sent them
@@ -91,7 +91,7 @@ def _kinds(schema: Schema) -> list[str]:
 
 
 def fit(value: Any, schema: Schema) -> Any:
-    """Return a value as its schema asks for it, or as it is where that can't be told, or where there is more than it may have."""
+    """Convert a value to the form that its schema requires. Return it unchanged if that is not clear, or if it is too large."""
     kinds = _kinds(schema)
     if isinstance(value, str):
         value = _from_text(value, schema, kinds)
@@ -108,7 +108,7 @@ def fit(value: Any, schema: Schema) -> Any:
 
 
 def _inside(value: Mapping[str, Any], schema: Schema) -> Mapping[str, Any]:
-    """Return an object whose members are as the schema asks for them."""
+    """Convert the members of an object to the form that its schema requires."""
     if properties := schema.get("properties"):
         rest = {name: part for name, part in value.items() if name not in properties}
         return fitted(value, schema, write=True) | rest
@@ -126,7 +126,7 @@ def _inside(value: Mapping[str, Any], schema: Schema) -> Mapping[str, Any]:
 
 
 def _all_fit(values: Iterable[Any], schema: Schema) -> list[Any]:
-    """Return values as their one schema asks for them. There may be 100,000: texts and numbers that it takes cost little."""
+    """Convert values to the form that their schema requires. There may be 100,000: valid texts and numbers take little time."""
     kinds = set(_kinds(schema))
     texts, numbers = "string" in kinds, not kinds.isdisjoint({"integer", "number"})
     return [
@@ -139,7 +139,7 @@ def _all_fit(values: Iterable[Any], schema: Schema) -> list[Any]:
 
 
 def _from_text(text: str, schema: Schema, kinds: Sequence[str]) -> Any:
-    """Return the list or object that a text is in JSON, where the schema takes one and not any JSON value."""
+    """Parse a text as a JSON list or object, if the schema accepts one, and not any JSON value."""
     start = text.lstrip()[:1]
     if set(kinds) >= _ANY:
         return text
@@ -153,7 +153,7 @@ def _from_text(text: str, schema: Schema, kinds: Sequence[str]) -> Any:
 
 
 def _as_list(value: Any, schema: Schema, kinds: Sequence[str]) -> Any:
-    """Return a list of one for a single value that may be an item of the list, and is nothing else that may be there."""
+    """Wrap a single value into a list, if the schema accepts it only as an item."""
     items = schema.get("items", {})
     inner = _kinds(items)
     if isinstance(value, list):
@@ -176,7 +176,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _as_text(value: Any) -> str:
-    """Return a number as JSON has it."""
+    """Return a number as JSON text."""
     return pydantic_core.to_json(value).decode()
 
 

@@ -118,7 +118,7 @@ class McpEndpoint(StreamableHTTPSessionManager):
                 watcher.cancel()
 
     async def _answer(self, scope: Scope, messages: asyncio.Queue[Message], send: Send) -> None:
-        """Have a message answered by the SDK, and give back what it holds of memory once its answer was sent."""
+        """Let the SDK answer a message, and release the message's memory once the answer is sent."""
         async with UntilSent() as held:
             UNTIL_SENT.set(held)
             await self.handle_request(scope, messages.get, send)
@@ -237,7 +237,7 @@ def check_version(headers: Headers, message: Any) -> None:
 
 
 def decoded(body: bytes) -> Any:
-    """Return what a body says.
+    """Parse a body.
 
     Raises:
         Invalid: it is not JSON.

@@ -1,4 +1,4 @@
-"""Texts for models that name only tools that are listed."""
+"""Remove mentions of unlisted tools from texts for models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STEPS = re.compile(r"(?<=\.) (?=\d\. )")
 
 
 class Mentions:
-    """Leaves out of texts the clauses that name tools which a client does not see.
+    """Removes clauses that name tools which a client does not see.
 
     Clauses stand between `; `, `: `, `? ` and `. `. The first one says what the text is about, so it always stays. What is
     in quotes or brackets is a caller's own word, not a tool.
@@ -32,7 +32,7 @@ class Mentions:
         return any(not self._listed(name) for name in self._named.findall(text))
 
     def told(self, text: str) -> str:
-        """Return a text without what names tools that are not listed."""
+        """Return a text without clauses that name unlisted tools."""
         if not self.unlisted(text):
             return text
         first, *rest = _CLAUSES.split(text)

@@ -12,7 +12,7 @@ from servers.common.protocol.mentions import Mentions
 
 
 class PromptError(Exception):
-    """Arguments that a prompt can't be made of; the message says what is wrong."""
+    """Wrong arguments of a prompt; the message says what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Prompt:
 
     arguments: Mapping[str, str]
     tool: str
-    """The tool that it is about; it is not listed where that is not."""
+    """The tool that the prompt is about; without this tool the prompt is not listed."""
 
     needs: Callable[[Any], bool] | None = None
-    """Whether a backend that was reached has what the prompt is about; None: every one has."""
+    """Whether a reached backend supports the prompt; None: always."""
 
     def definition(self) -> mcp_types.Prompt:
         return mcp_types.Prompt(

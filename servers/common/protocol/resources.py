@@ -23,7 +23,7 @@ B = TypeVar("B", bound=Backend)
 Content = Mapping[str, Any]
 
 MOST_COMPLETIONS = 100
-"""Values of a completion, by the specification."""
+"""Most values of a completion, by the specification."""
 
 Changed = Callable[[str], Awaitable[None]]
 """Called with the URI of a resource that has changed."""
@@ -49,7 +49,7 @@ class Template(Generic[B]):
     description: str
     read: Callable[[Call[B], str], Awaitable[Content]]
     complete: Callable[[Call[B], str], Awaitable[Sequence[str]]]
-    """Names that go on from what was typed."""
+    """Completes a name."""
 
     suffix: str = ""
 
@@ -77,7 +77,7 @@ class Resources(Generic[B]):
     """Watches URIs as long as its context lasts, and yields those that it can watch."""
 
     def find(self, uri: str) -> Callable[[Call[B]], Awaitable[Content]] | None:
-        """Return what reads a URI; None where there is no such resource."""
+        """Return the reader of a URI; None if there is no such resource."""
         for resource in self.fixed:
             if resource.uri == uri:
                 return resource.read
@@ -144,10 +144,10 @@ class Listeners(Generic[B]):
         if len(self._handlers) >= self.most:
             raise MCPError(
                 mcp_types.INTERNAL_ERROR,
-                f"{self.most} clients listen, the most that this server allows: try again later",
+                f"{self.most} clients are listening, the most that this server allows: try again later",
             )
         if not LASTS.get()():
-            error = "this server has no memory for one more client that listens: try again later"
+            error = "this server has no memory for one more listening client: try again later"
             raise MCPError(mcp_types.INTERNAL_ERROR, error)
         bus = InMemorySubscriptionBus()
         handler = ListenHandler(bus)

@@ -49,7 +49,7 @@ class TooLong(ToolError):
 
 
 Report = Callable[[float, float | None, str | None], Awaitable[None]]
-"""Tells a client how far a call is: what is done, of how much, in words."""
+"""Reports the progress of a call: what is done, of how much, in words."""
 
 
 async def _nobody(done: float, total: float | None, message: str | None) -> None:
@@ -58,17 +58,17 @@ async def _nobody(done: float, total: float | None, message: str | None) -> None
 
 @dataclass(frozen=True)
 class Call(Generic[B]):
-    """What a tool is given beside its arguments."""
+    """The context of a tool call, besides its arguments."""
 
     backend: B
     max_bytes: int
-    """What the result may have as JSON, in bytes."""
+    """Limit of the result as JSON, in bytes."""
 
     progress: Report = _nobody
     """Does nothing where the client has not asked for progress."""
 
     told: Callable[[str], str] = str
-    """Leaves out of a sentence for the result what names tools that are not listed. Errors are treated so by themselves."""
+    """Removes mentions of unlisted tools from a note. Errors are treated this way automatically."""
 
 
 ToolFunction = Callable[..., Awaitable[Mapping[str, Any]]]
@@ -87,7 +87,7 @@ class Tool:
     destructive: bool
     idempotent: bool
     needs: Callable[[Any], bool] | None
-    """Whether a backend that was reached can do it; None: every one can."""
+    """Whether a reached backend supports the tool; None: always."""
 
     dry_run: Callable[[Mapping[str, Any]], bool]
     """Whether a call with these arguments changes nothing, although the tool is destructive."""
@@ -210,14 +210,14 @@ def tool(
 
 
 class _UntilWrong(FailFast):
-    """What FailFast says, in types that have to be hashed."""
+    """FailFast in a hashable form."""
 
     def __hash__(self) -> int:
         return hash(self.fail_fast)
 
 
 def until_wrong(hint: Any) -> Any:
-    """Return a type whose lists are checked up to the first wrong item, for pydantic takes a kilobyte to tell of each."""
+    """Return a type whose lists are checked only up to the first wrong item: pydantic takes a kilobyte for each error."""
     kind, parts = typing.get_origin(hint), typing.get_args(hint)
     if kind is Annotated:
         return Annotated[(until_wrong(parts[0]), *hint.__metadata__)]
@@ -244,7 +244,7 @@ def problems(error: ValidationError, schema: Mapping[str, Any]) -> str:
 
 
 def encoded(value: Any) -> bytes:
-    """Compact JSON in UTF-8 of whatever a tool gives; null for numbers that JSON has not.
+    """Encode a tool's value as compact JSON in UTF-8; NaN and infinities become null.
 
     Raises:
         pydantic_core.PydanticSerializationError: it has half of a surrogate pair.
@@ -261,7 +261,7 @@ _EXACTLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | 
 
 
 def to_json(value: Any) -> str:
-    """Compact JSON, in which characters that would hide or act in a terminal are escapes."""
+    """Encode a value as compact JSON that escapes invisible and control characters."""
     try:
         return escaped(pydantic_core.to_json(value, fallback=str).decode())
     except pydantic_core.PydanticSerializationError:  # a lone surrogate has no UTF-8
@@ -269,12 +269,12 @@ def to_json(value: Any) -> str:
 
 
 def fingerprint(value: Any, size: int = 8) -> str:
-    """Return `size` bytes, as hex digits, that tell a value from others and are the same for the same JSON."""
+    """Return a hash of a value's JSON: `size` bytes as hex digits."""
     return hashlib.blake2b(to_json(value).encode("utf-8", "replace"), digest_size=size).hexdigest()
 
 
 def from_json(text: bytes | bytearray) -> Any:
-    """Return what JSON in UTF-8 says.
+    """Parse JSON in UTF-8.
 
     Raises:
         ValueError: it is none.
@@ -290,7 +290,7 @@ def from_json(text: bytes | bytearray) -> Any:
 
 
 def size(value: Any) -> int:
-    """Bytes of a value as it is in a result's text."""
+    """Return the bytes of a value in a result's text."""
     try:
         text = escaped(encoded(value).decode())
     except pydantic_core.PydanticSerializationError:
@@ -304,7 +304,7 @@ def _length(text: str) -> int:
 
 
 class Room:
-    """How much of a result is left to fill, in bytes."""
+    """The bytes that are left to fill in a result."""
 
     def __init__(self, limit: int, reserve: int = 512, rest: str = "") -> None:
         """
@@ -330,8 +330,8 @@ class Room:
     def fit(self, item: T) -> T | None:
         """Return an item for the result; None when it does not fit any more.
 
-        One that is longer than all of the room is cut to half of it, wherever it comes, so that others are not lost because of
-        it. A warning of the result says what was cut.
+        An item that is longer than all of the room is cut to half of it, so that others fit. A warning in the result says
+        what was cut.
         """
         need = size(item) + 1
         if need <= self._whole:
@@ -343,7 +343,7 @@ class Room:
         if not self.take(shorter):
             return None
         what = ", ".join(f"{plain(path, 40) or 'it'} ({length})" for path, length in list(cut.items())[:MOST_CUT])
-        warn(f"something longer than a result may be was cut{self._rest and ': ' + self._rest}; whole lengths: {what}")
+        warn(f"a value too long for a result was cut{self._rest and ': ' + self._rest}; full lengths: {what}")
         return shorter  # type: ignore[no-any-return]
 
     def kept(self, items: Iterable[T], what: str = "") -> list[T]:
@@ -359,7 +359,7 @@ class Room:
             shown = self.fit(item)
             if shown is None:
                 if what:
-                    warn(f"{1 + sum(1 for _ in rest)} more {what} had no room in this result")
+                    warn(f"{1 + sum(1 for _ in rest)} more {what} did not fit into this result")
                 break
             kept.append(shown)
         return kept

@@ -109,7 +109,7 @@ def test_what_is_taken(kind: str, text: str, value: object) -> None:
 
 
 NO_HOSTS = ["a..b", ".a", ".", "x" * 64, "ü" * 64, "ü..b", "\u2488.example", ".".join(["x" * 50] * 6)]
-NO_HOST = "is not a host name: it has 253 characters at most, and 1 to 63 between dots"
+NO_HOST = "is not a host name: names have at most 253 characters, and 1 to 63 between dots"
 
 
 @pytest.mark.parametrize(

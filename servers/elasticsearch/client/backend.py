@@ -99,7 +99,7 @@ def path(*parts: str) -> str:
     """
     for part in parts:
         if part in ("", ".", ".."):
-            raise ToolError(f"{part!r} can't be the name or id of anything that this server handles")
+            raise ToolError(f"{part!r} can't be a name or an id here")
     return "/" + "/".join(quote(part, safe=",*:") for part in parts)
 
 
@@ -171,14 +171,16 @@ class ApiRequest:
             ToolError: the path would not arrive as it is, or is too long, or a pattern has too many wildcards.
         """
         if not _PATH.fullmatch(path):
-            raise ToolError(f"the path {path[:200]!r} is not one that can be sent")
+            raise ToolError(f"the path {path[:200]!r} can't be sent")
         parts = [unquote(part) for part in path.split("/")]
         check_wildcards(*(part for before, part in pairwise(parts) if before not in _IDS))
         for name, value in (params or {}).items():
             check_wildcards(value.replace(".", ",") if name == "filter_path" else value)
         target = f"{path}?{urlencode(params, quote_via=quote)}" if params else path
         if len(target) > LONGEST_TARGET:
-            raise ToolError(f"the request has {len(target)} characters before its body: give shorter or fewer names")
+            raise ToolError(
+                f"the request's path and parameters have {len(target)} characters: give shorter or fewer names"
+            )
         if body is None:
             return cls(method, target, None, "")
         if isinstance(body, Mapping):

@@ -25,7 +25,7 @@ _ADVICE = {
     "circuit_breaking_exception": "Elasticsearch lacks memory for it: ask for less, or try later",
     "es_rejected_execution_exception": "Elasticsearch is overloaded: try again in a while",
     "index_closed_exception": "the index is closed, and nothing can be read from it",
-    "invalid_index_name_exception": "es_indices lists the names there are",
+    "invalid_index_name_exception": "es_indices lists the names",
     "search_context_missing_exception": "the cursor has expired",
     "too_many_buckets_exception": "ask for fewer buckets: a smaller size, a longer interval, or a narrower query",
     "too_many_clauses": "the query has too many clauses: narrow it",
@@ -108,14 +108,14 @@ def connection_failure(error: BaseException, timeout: float) -> tuple[str, str]:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return (
-                f"shows a certificate that we do not trust ({cause.verify_message})",
+                f"has a certificate that this server does not trust ({cause.verify_message})",
                 "check ES_CA_FILE or ES_CA_FINGERPRINT, and the host's name",
             )
         if isinstance(cause, ssl.SSLError):
             reason = cause.reason or "no reason"
             if "ALERT" in reason:
-                return f"refuses us over TLS ({reason})", "check ES_CLIENT_CERT_FILE"
-            return f"does not speak TLS with us ({reason})", "check ES_SCHEME"
+                return f"refuses the TLS connection ({reason})", "check ES_CLIENT_CERT_FILE"
+            return f"does not complete the TLS handshake ({reason})", "check ES_SCHEME"
         if isinstance(cause, OSError) and cause.strerror:
             break
         cause = cause.__cause__ or cause.__context__
@@ -229,9 +229,9 @@ def _advice(type: str, reason: str) -> str:
     if "to set the [nested] context" in reason:
         return 'name its path, as in [{"lines.price":{"order":"asc","nested":{"path":"lines"}}}]'
     if "Result window is too large" in reason:
-        return "narrow the query, or go on by the cursor"
+        return "narrow the query, or continue with the cursor"
     if "in [retriever]" in reason or "nknown retriever" in reason:
-        return "this cluster has no such retriever (Elasticsearch has them from 8.14 on): say it by query and knn"
+        return "this cluster has no such retriever (Elasticsearch has them from 8.14 on): use query and knn"
     if "unknown query [query]" in reason:
         return 'give the query clause itself, such as {"match": {...}}, without {"query": ...} around it'
     return _ADVICE.get(type, "")

@@ -17,13 +17,13 @@ AT_ONCE = 64 * 1024 * 1024
 """Bytes of answers that Elasticsearch makes at once: a sixteenth of the smallest usual heap. It needs a multiple of them."""
 
 UNKNOWN = AT_ONCE // 4
-"""Bytes of an answer when nothing is known about its like."""
+"""Assumed bytes of an answer of an unknown kind."""
 
 LEAST_HIT, LEAST_ANSWER = AT_ONCE // 320, AT_ONCE // 32
 """Bytes that a hit and another answer count for at the least, because others of the same index may be longer."""
 
 KNOWN = 1000
-"""Answers about whose like something is known, at the most."""
+"""Most kinds of answers whose length is remembered."""
 
 DEFAULT_HITS = 10
 """Hits of a search that does not say how many."""
@@ -33,7 +33,7 @@ _SEARCH = re.compile(
 )
 _BY_ID = re.compile(r"(.*/(_doc|_source|_termvectors))/.*")
 _WAITING = re.compile(r".*/(_pit|hot_threads|point_in_time)")
-"""Short answers that take their time."""
+"""Requests whose answers are short but take long."""
 
 
 def hits(path: str, params: Mapping[str, str], body: Mapping[str, Any]) -> int:
@@ -115,7 +115,7 @@ class HeapLoad:
     async def hold(
         self, path: str, params: Mapping[str, str], body: Mapping[str, Any]
     ) -> AsyncIterator[Callable[[int], None]]:
-        """Hold what a request makes of Elasticsearch inside this context.
+        """Reserve a request's share of Elasticsearch's heap inside this context.
 
         Args:
             path: without its query

@@ -147,8 +147,7 @@ class AnswerMemory:
             await held.__aenter__()
         except Busy:
             raise Busy(
-                "the answers of other calls use all the memory that this server has for answers: try again in a few seconds, or "
-                "ask for less"
+                "other calls use all of this server's memory for answers: try again in a few seconds, or ask for less"
             ) from None
         self.waits, self._held = False, held
 
@@ -268,7 +267,7 @@ class BoundedNode(AiohttpHttpNode):
         except aiohttp.ClientResponseError as error:
             raise AnswerLost(place, "answers with something that is not HTTP", "check ES_PORT and ES_SCHEME") from error
         except aiohttp.ClientError as error:
-            said = "broke the connection before its answer was here"
+            said = "broke the connection before its answer was complete"
             raise AnswerLost(place, said, "try again, or check for a proxy in between") from error
         meta = ApiResponseMeta(
             status=response.status,

@@ -64,7 +64,7 @@ def writable(name: str) -> str:
 
 @asynccontextmanager
 async def near_names(backend: ScopedElasticsearch) -> AsyncIterator[None]:
-    """Completes the error of an index that is not there by the names that are like it."""
+    """Adds similar names to the error of a missing index."""
     try:
         yield
     except ElasticsearchError as error:
@@ -78,7 +78,7 @@ async def near_names(backend: ScopedElasticsearch) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def near_fields_of(backend: ScopedElasticsearch, index: str) -> AsyncIterator[None]:
-    """Completes the error of a field that is not there, or that can't be sorted on, by the fields that were meant."""
+    """Adds likely names to the error of a field that is missing or can't be sorted on."""
     try:
         async with near_names(backend):
             yield
@@ -158,9 +158,11 @@ async def within(backend: ScopedElasticsearch, expression: str, expand: str = "o
         ToolError: a name leads outside, or nothing inside matches.
     """
     if not expression.strip(","):
-        raise ToolError("the index has no name: es_indices lists names; * means all")
+        raise ToolError("index is empty: es_indices lists names; * means all")
     if wrong := [name for name in expression.split(",") if name.startswith("_") and name != "_all"]:
-        raise ToolError(f"{wrong[0][:200]!r} is not the name of an index, for it begins with _: es_indices lists names")
+        raise ToolError(
+            f"{wrong[0][:200]!r} is not the name of an index, because it begins with _: es_indices lists names"
+        )
     if not backend.scope:
         backend.scope.refuse_restricted(expression)
         return expression
@@ -200,7 +202,7 @@ def _several(part: str) -> bool:
 
 
 async def _inside(backend: ScopedElasticsearch, names: Sequence[str]) -> list[Reached]:
-    """Return what exact names stand for; all must be inside.
+    """Resolve exact names, which must all be inside.
 
     Raises:
         ElasticsearchError: there is none of a name that would be inside.
@@ -224,7 +226,7 @@ async def _inside(backend: ScopedElasticsearch, names: Sequence[str]) -> list[Re
 
 
 async def resolve(backend: ScopedElasticsearch, expression: str, expand: str = "all") -> list[Reached]:
-    """Return what an expression leads to, wherever it is; `expand` is what wildcards match."""
+    """Resolve an expression, also outside of MCP_INDEX_PATTERNS; `expand` is what wildcards match."""
     answer = await backend.read("GET", path("_resolve", "index", expression), params={"expand_wildcards": expand})
     return [
         *(Reached(i["name"], (), i.get("data_stream", "")) for i in answer["indices"]),
@@ -370,7 +372,7 @@ def aggregatable(types: Mapping[str, Mapping[str, Any]]) -> bool:
 
 
 async def unknown_fields(backend: ScopedElasticsearch, index: str, *missing: str) -> list[str]:
-    """Return a sentence for each name of a field that is not there: which may have been meant."""
+    """Return a sentence for each unknown field, with similar names."""
     try:
         known = [name for name, types in (await known_fields(backend, index, "*")).items() if "object" not in types]
     except (ToolError, BackendError):
@@ -381,7 +383,7 @@ async def unknown_fields(backend: ScopedElasticsearch, index: str, *missing: str
 async def field_notes(
     backend: ScopedElasticsearch, index: str, names: Iterable[str], outside: Iterable[str] = ()
 ) -> list[str]:
-    """Return a sentence for each of some fields that is in none of the indices, or is asked in a way that finds nothing.
+    """Return a sentence for each field that no index has, or that is queried in a way that finds nothing.
 
     Args:
         names: of fields that a request asks
@@ -399,13 +401,13 @@ async def field_notes(
     wrong = {name: path for name in sorted(set(outside)) if (path := parent_of(known, name, NESTED))}
     return notes + [
         f"{name!r} is inside the nested objects {path!r}, which only a nested query or aggregation searches: put "
-        f'{{"nested":{{"path":"{path}", ...}}}} around it (where does that by itself)'
+        f'{{"nested":{{"path":"{path}", ...}}}} around it (the argument where does so by itself)'
         for name, path in wrong.items()
     ]
 
 
 async def nested_paths(backend: ScopedElasticsearch, index: str, names: Iterable[str]) -> dict[str, str]:
-    """Return the fields of some that are inside of nested objects: name to the path of the innermost of these."""
+    """Return the fields inside nested objects: name to path of the innermost object."""
     asked = sorted(name for name in names if "." in name)[:50]
     if not asked:
         return {}
@@ -446,7 +448,7 @@ MOST_COMPARED = 50
 
 
 def similar(wanted: str, names: Iterable[str]) -> list[str]:
-    """Up to five names that are like one; comparing takes time, so only those whose letters are most alike are compared."""
+    """Return up to five similar names. Comparing takes time, so only names with the most similar letters are compared."""
     matcher = difflib.SequenceMatcher(b=wanted[:100])
 
     def alike(name: str) -> float:

@@ -19,7 +19,7 @@ _OPEN = re.compile(
     r"\.(ds-|alerts-|entities\.|internal\.alerts-|items-|kibana-event-log-|lists-|ml-(annotations|anomalies|notifications|stats)-"
     r"|monitoring-|profiling-|slo-|slm-history-|ilm-history-|watcher-history-).*"
 )
-"""Names with . in front that are of data. Others are of the system or restricted: they hold logins, keys and tokens."""
+"""Names with a leading dot that hold data. Others are of the system or restricted: they hold logins, keys and tokens."""
 
 
 _DATE_FIRST = re.compile(r"\{[^{}]*\{(?![A-Za-z][^'{}]*[|}])")
@@ -90,11 +90,11 @@ class IndexScope:
         return f"indices named {' or '.join(map(repr, self.patterns))}"
 
     def seal(self, text: str) -> str:
-        """Return a text that a client keeps for us, such that it can't make one itself."""
+        """Seal a text that a client keeps for us, so that the client can't forge one."""
         return f"{text}.{self._sign(text)}" if self.patterns else text
 
     def opened(self, sealed: str) -> str | None:
-        """Return the text of a seal; None where it is not ours."""
+        """Return a sealed text; None if the seal is not ours."""
         if not self.patterns:
             return sealed
         text, _, signature = sealed.rpartition(".")

@@ -61,7 +61,7 @@ def check_settings(settings: dict[str, Any]) -> None:
         key = name.removeprefix("index.")
         if key in MOST and value is not None and not 0 <= number(value) <= MOST[key]:
             raise ToolError(
-                f"{key} is at most {MOST[key]} here, so that no request can take all of a node; nothing was done"
+                f"{key} may be at most {MOST[key]} here, because more could overload a node; nothing was done"
             )
         if found := _PART.fullmatch(key):
             parts.setdefault((found[1], found[2]), {})[found[3]] = value

@@ -1,4 +1,4 @@
-"""Queries: those that are made of simple words, and what of the query DSL is not passed on."""
+"""Build queries from simple words, and refuse parts of the query DSL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCRIPT_PARTS = frozenset({"source", "inline", "id", "stored", "file", "lang", "
 """The parts of a script, old names included (Script.java of Elasticsearch)."""
 
 _NAMES = frozenset({"aggregations", "aggs", "fields", "properties"})
-"""What has names for keys, that a user gave."""
+"""Members whose keys are names that a user chose."""
 
 _FILES = frozenset({"rulefiles", "rule_files", "user_dictionary"})
 """Parts of analyzers that name files of a node, beside all that ends in _path."""
@@ -166,8 +166,8 @@ def check_expressions(options: Any, texts: Any = None, grown: float = 1, grams: 
         raise ToolError(f"there are {len(expressions)} expressions: {MOST_EXPRESSIONS} may be")
     if sum(steps("".join(flags) + text, lengths) for text in expressions) * grams > MOST_STEPS:
         raise ToolError(
-            "the expressions could keep Elasticsearch busy for minutes with texts of this length, whose square or cube they "
-            "take: give shorter texts, or expressions without * and +"
+            "the expressions could keep Elasticsearch busy for minutes, because their time grows with the square or cube of the "
+            "text's length: give shorter texts, or expressions without * and +"
         )
 
 
@@ -369,7 +369,7 @@ def check_pipeline(pipeline: Any, *, stored: bool = False, docs: Any = None) -> 
         held = (len(to_json(docs)) + len(to_json(pipeline)) * len(docs)) * math.ceil(grown) * max(len(found), 1)
         if held > AT_ONCE:
             raise ToolError(
-                f"the documents could take {held // 2**20} MiB on their way: give fewer, or fewer processors"
+                f"the documents could need {held // 2**20} MiB in the pipeline: give fewer documents or processors"
             )
 
 
@@ -387,7 +387,7 @@ def _check_processors(value: Any, stored: bool, found: list[_Processor], each: s
         raise ToolError("a processor is an object with one key, its type")
     ((kind, options),) = value.items()
     if kind not in _PROCESSORS or not isinstance(options, dict):
-        raise ToolError(f"processor {kind[:100]!r} is refused: known are {', '.join(sorted(_PROCESSORS))}")
+        raise ToolError(f"processor {kind[:100]!r} is refused: allowed are {', '.join(sorted(_PROCESSORS))}")
     if stored and (options.get("add_to_root") or (kind in ("json", "kv") and not options.get("target_field"))):
         raise ToolError(f"{kind} needs a target_field here: what a document holds could send it elsewhere")
     nested = ("processor", "on_failure")
@@ -460,7 +460,7 @@ def combined(
     query: dict[str, Any] | None,
     nested: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any] | None:
-    """Return the query of all that is given; None where nothing is.
+    """Combine all given conditions into one query; None if there is none.
 
     Args:
         text: words, in the syntax of simple_query_string
@@ -474,7 +474,7 @@ def combined(
     if text is None and not where:
         return query
     if sum(len(value) for value in (where or {}).values() if isinstance(value, list)) > MOST_VALUES:
-        raise ToolError(f"where takes {MOST_VALUES} values at the most: use a terms query for more")
+        raise ToolError(f"where takes at most {MOST_VALUES} values: use a terms query for more")
     must = [query] if query else []
     check_costs({"simple_query_string": {"query": text or ""}})
     if text is not None:
@@ -494,7 +494,7 @@ def combined(
 
 
 def _within(clauses: list[Any], path: str | None) -> dict[str, Any]:
-    """All of some clauses, in one of the objects at a nested path."""
+    """Return a query for clauses that must all match in one nested object."""
     said: dict[str, Any] = {"bool": {"filter": clauses}} if len(clauses) > 1 else clauses[0]
     if path is None:
         return said
@@ -506,7 +506,9 @@ def _within(clauses: list[Any], path: str | None) -> dict[str, Any]:
 def _clause(field: str, value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         if not value or not value.keys() <= BOUNDS:
-            raise ToolError(f'where {field!r}: bounds are gte, gt, lte and lt, as {{"gte":"now-1d"}}; else use query')
+            raise ToolError(
+                f'where {field!r}: bounds are gte, gt, lte and lt, as {{"gte":"now-1d"}}; query takes others'
+            )
         return {"range": {field: value}}
     if isinstance(value, list):
         if not value or any(isinstance(item, dict | list) or item is None for item in value):

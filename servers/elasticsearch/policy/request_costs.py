@@ -1,4 +1,4 @@
-"""What a request makes Elasticsearch try or hold, beyond what its size tells: suggestions, and what comes with each bucket."""
+"""Limit costs of a request that its size does not show: suggestions, and data that comes with each bucket."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def check_costs(*bodies: Any) -> None:
         for key, many in echoed.items():
             if many > MOST_ECHOED[key]:
                 raise ToolError(
-                    f"{key!r} has {many} characters, which are told with each result: it may have {MOST_ECHOED[key]}"
+                    f"{key!r} has {many} characters, which come with each result: it may have at most {MOST_ECHOED[key]}"
                 )
     text = " ".join(texts)
     for name, many, most in (
@@ -212,7 +212,7 @@ def _check_suggesters(suggest: dict[str, Any]) -> None:
             many = sum(number(part.get("size", 5)) for part in inner if isinstance(part, dict))
             if many > MOST_CANDIDATES:
                 raise ToolError(
-                    f"the generators of a phrase may have {MOST_CANDIDATES} candidates for a word (size) together: these have "
+                    f"the generators of a phrase may have {MOST_CANDIDATES} candidates for a word (size) in total: these have "
                     f"{many:.0f}"
                 )
 
@@ -259,7 +259,7 @@ def _held(aggs: Any, buckets: int = 1) -> int:
 
 
 def _names(parts: Any) -> list[str]:
-    """Return what a request calls filters, ranges, or the sources of a key."""
+    """Return the names that a request gives to filters, ranges, or sources of a key."""
     if isinstance(parts, list):
         return [str(part["key"]) if "key" in part else "".join(part) for part in parts if isinstance(part, dict)]
     return list(parts) if isinstance(parts, dict) else []

@@ -208,7 +208,7 @@ class RestEndpoint:
         if body is None:
             return
         if method == "GET":
-            raise ToolError("body is refused: GET takes none here; use params")
+            raise ToolError("body is refused: GET takes no body; use params")
         pattern = self.pattern.replace("/{index}", "")
         known = _BODIES.get(_ALIKE.get(pattern, pattern), "")
         if unknown := sorted(body.keys() - set(known.split())):

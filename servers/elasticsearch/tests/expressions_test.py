@@ -144,5 +144,5 @@ def test_how_long_a_text_can_get(pattern: str, replacement: str, wanted: float) 
 )
 def test_a_group_that_looks_ahead_gives_nothing_to_a_replacement(pattern: str) -> None:
     assert growth(pattern, "b") == 2
-    with pytest.raises(ToolError, match=r"its replacement a \$"):
+    with pytest.raises(ToolError, match=r"its replacement has a \$"):
         growth(pattern, "$1")

@@ -63,8 +63,8 @@ async def test_a_template_holds_for_new_indices(client: Client, elasticsearch: E
     [
         ("index", "*", {}, "not the exact name"),
         ("index", ".security", {}, "Elasticsearch's own"),
-        ("index", "a", {"setings": {}}, "'setings' is no part of an index"),
-        ("mapping", "a", {"type": "keyword"}, "'type' is no part of a mapping"),
+        ("index", "a", {"setings": {}}, "'setings' is not a part of an index"),
+        ("mapping", "a", {"type": "keyword"}, "'type' is not a part of a mapping"),
         ("index", "a", {"mappings": {"runtime": {"r": {"type": "long", "script": "emit(1)"}}}}, "scripts are not allowed"),
         ("index", "a", {"mappings": {"runtime": {"r": {"type": "lookup", "target_index": ".security-7"}}}}, "may hold secrets"),
         ("index", "a", {"aliases": {"b": {"filter": {"terms": {"t": {"index": ".security-7"}}}}}}, "may hold secrets"),
@@ -244,7 +244,7 @@ def test_a_copy_is_a_task_without_scripts(start: Start) -> None:
         }
         assert made.replace("PUT", "DELETE") in sent
         assert call(sidecar, "es_manage", op="task", name=task["id"])["structuredContent"]["task"]["completed"]
-        assert "no task" in told(sidecar, "es_manage", op="task", name="node:7")
+        assert "not the id of a task" in told(sidecar, "es_manage", op="task", name="node:7")
         wrong: list[dict[str, Any]] = [
             {}, {"index": "in-queries"}, {"index": "in-2", "script": {"source": "x"}}, {"index": "in-2", "remote": {}},
             *({"index": "in-2", "rename": {"a": name}} for name in ("_index", "_source._id", "{{x}}", "_ingest.x", "", "b*")),

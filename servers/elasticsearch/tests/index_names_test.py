@@ -166,9 +166,9 @@ async def test_what_is_sent_for_an_expression_is_inside(expression: str, sent: s
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
-        ("", "the index has no name"),
-        (",,", "the index has no name"),
-        ("app-1,_search", "'_search' is not the name of an index, for it begins with _"),
+        ("", "index is empty"),
+        (",,", "index is empty"),
+        ("app-1,_search", "'_search' is not the name of an index, because it begins with _"),
         ("canary", "'canary' is not, and does not lead to"),
         ("app-1,canary", "'canary' is not, and"),
         ("app-1,nowhere", "'nowhere' is not, and"),
@@ -322,7 +322,7 @@ async def test_notes_about_fields() -> None:
         "no field is called 'name': did you mean author.name? es_mapping lists all",
         "no field is called 'title.rav': did you mean title or title.raw? es_mapping lists all",
         "'author.name' is inside the nested objects 'author', which only a nested query or aggregation searches: put "
-        '{"nested":{"path":"author", ...}} around it (where does that by itself)',
+        '{"nested":{"path":"author", ...}} around it (the argument where does so by itself)',
     ]
     assert told.asked[0].startswith(
         "GET /app-1/_field_caps fields=author.name,cities,labels.env,name,price,title.rav,author,"

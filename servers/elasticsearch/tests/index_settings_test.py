@@ -17,7 +17,7 @@ def test_limits_of_elasticsearch_are_not_lifted(name: str) -> None:
         for value in (MOST[name], str(MOST[name]), 0, None):
             check_settings({prefix + name: value})
         for value in (MOST[name] + 1, str(MOST[name] + 1), -1, "NaN"):
-            with pytest.raises(ToolError, match=f"{name} is at most {MOST[name]} here"):
+            with pytest.raises(ToolError, match=f"{name} may be at most {MOST[name]} here"):
                 check_settings({prefix + name: value})
 
 

@@ -154,7 +154,7 @@ async def test_a_header_that_comes_several_times_is_a_list() -> None:
         (OK.replace(b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\n"), AnswerLost, "is not HTTP"),
         (CHUNKED + b"xyz\r\n", AnswerLost, None),
         (b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 70_000 + b"\r\n\r\n", AnswerLost, "is not HTTP"),
-        (b"", AnswerLost, "broke the connection before its answer was here"),
+        (b"", AnswerLost, "broke the connection before its answer was complete"),
         (b"HTTP/1.1 200", AnswerLost, None),
         (OK[:-1], AnswerLost, "broke the connection"),
         (OK.replace(b": 2", b": 2000000"), AnswerLost, "broke the connection"),

@@ -143,7 +143,7 @@ def test_what_is_told_with_each_bucket(allowed: Any, refused: Any) -> None:
 )
 def test_what_is_told_with_each_hit(part: Any, most: int) -> None:
     check_costs(part(most), part(most), {"aggs": {"missing": {"missing": {"field": "a"}}}})
-    with pytest.raises(ToolError, match=f"which are told with each result: it may have {most}"):
+    with pytest.raises(ToolError, match=f"which come with each result: it may have at most {most}"):
         check_costs(part(most + 2))
 
 

@@ -154,7 +154,7 @@ def test_bodies_that_are_sent() -> None:
     ):
         endpoint(method, path).check_body(method, body)
     bad: list[tuple[str, str, dict[str, Any], str]] = [
-        ("GET", "/x/_mapping", {}, "GET takes none here"),
+        ("GET", "/x/_mapping", {}, "GET takes no body"),
         ("POST", "/_search_shards", {"a": 1, "b": 2}, "'a' in body is refused, .*: it takes none"),
         ("POST", "/x/_count", {"z": 1}, "'z' in body is refused, .*: known are query$"),
         ("POST", "/x/_count", {"z" * 200: 1}, f"^'{'z' * 100}' in body is refused"),

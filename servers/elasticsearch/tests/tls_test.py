@@ -74,9 +74,9 @@ def test_a_ca_that_is_replaced_is_taken_up_and_the_old_one_dropped(
         trusted.write_bytes(new.file.read_bytes())
         assert not call(sidecar, "es_health")["isError"]
         without = start(ready=False, ES_PORT=str(proxy.port), ES_SCHEME="https")
-        without.wait_until(lambda: "a certificate that we do not trust (self-signed" in ready(without))
+        without.wait_until(lambda: "a certificate that this server does not trust (self-signed" in ready(without))
     plain = start(ready=False, ES_SCHEME="https")
-    plain.wait_until(lambda: "does not speak TLS with us" in ready(plain) and "ES_SCHEME" in ready(plain))
+    plain.wait_until(lambda: "does not complete the TLS handshake" in ready(plain) and "ES_SCHEME" in ready(plain))
 
 
 @pytest.mark.parametrize("own", [False, True])
@@ -105,7 +105,7 @@ def test_showing_the_certificate_of_the_fingerprint_is_not_enough(start: Start, 
             ready=False, ES_PORT=str(fake.port), ES_SCHEME="https", ES_API_KEY=CANARY,
             ES_CA_FINGERPRINT=fingerprint(right.file),
         )  # fmt: skip
-        sidecar.wait_until(lambda: "a certificate that we do not trust" in ready(sidecar))
+        sidecar.wait_until(lambda: "a certificate that this server does not trust" in ready(sidecar))
         assert "check ES_CA_FILE or ES_CA_FINGERPRINT" in told(sidecar, "es_health")
         assert not fake.requests, "who is not trusted is not told the key"
 
@@ -131,7 +131,7 @@ def test_a_client_certificate(start: Start, node: ElasticsearchNode, tmp_path: P
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with FakeElasticsearch(Guarded(""), context) as fake:
         sidecar = start(ready=False, ES_PORT=str(fake.port), ES_SCHEME="https", ES_CA_FILE=str(authority.file))
-        sidecar.wait_until(lambda: "refuses us over TLS" in ready(sidecar))
+        sidecar.wait_until(lambda: "refuses the TLS connection" in ready(sidecar))
         assert "check ES_CLIENT_CERT_FILE" in ready(sidecar)
         assert not fake.requests
 
@@ -232,7 +232,7 @@ def test_wrong_hosts_are_told() -> None:
         "ES_HOSTS: 'fe80::1': put an IPv6 address in brackets, as [::1]:9200",
     ]
     assert problems(ES_HOST="es.example:9201") == ["ES_HOST: it has a port: give that as ES_PORT"]
-    long, no_name = "x" * 64, "is not a host name: it has 253 characters at most, and 1 to 63 between dots"
+    long, no_name = "x" * 64, "is not a host name: names have at most 253 characters, and 1 to 63 between dots"
     assert problems(ES_HOST="a..b") == [f"ES_HOST: 'a..b' {no_name}"]
     assert problems(ES_HOSTS=f"{long}.example:9200,http://ü..b:9200,es.:9200") == [
         f"ES_HOSTS: '{long}.example' {no_name}",

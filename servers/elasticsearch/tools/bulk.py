@@ -92,7 +92,7 @@ async def sent(
     most: int,
     refresh: bool,
 ) -> AsyncIterator[list[Mapping[str, Any]]]:
-    """Send operations of _bulk, so many a request, and give the items of each answer.
+    """Send bulk operations in chunks, and yield the items of each answer.
 
     Raises:
         Stopped: there is no answer to one of the requests, after which no other is sent.
@@ -163,7 +163,7 @@ def _lines(position: int, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def parsed(text: str, index: str) -> list[dict[str, Any]]:
-    """Operations from NDJSON as the bulk API takes it.
+    """Parse operations from NDJSON, as the bulk API takes it.
 
     Raises:
         ToolError: a line is not as it has to be, or names another index.

@@ -73,7 +73,7 @@ async def es_by_query(
     """Delete or change what a query finds, in two calls: the first only shows it. Or copy it, as a task (reindex)."""
     if copy_to is not None:
         if set is not None or confirm is not None:
-            raise ToolError("copy_to goes without set and confirm; nothing was done")
+            raise ToolError("copy_to can't be combined with set or confirm; nothing was done")
         return {"task": await copied(call, index, query, copy_to)}
     await write_target(call.backend, index)
     await check_bodies(call.backend, query)
@@ -101,7 +101,7 @@ async def es_by_query(
         if not told:
             raise
         result["stopped"] = (
-            f"{stopped}; {told} of {len(hits)} documents were sent before: to go on, call without confirm"
+            f"{stopped}; {told} of {len(hits)} documents were sent before: to continue, call without confirm"
         )
     if not result["conflicts"]:
         del result["conflicts"]

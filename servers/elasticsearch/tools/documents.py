@@ -202,7 +202,7 @@ def strings(value: Any, path: str) -> Iterator[str]:
 
 
 def piece(text: str, start: int, most: int) -> tuple[str, int]:
-    """As much of a text from a character on as has at most `most` bytes as JSON, and the character behind it."""
+    """Return a piece of a text from an offset, of at most `most` bytes as JSON, and the offset after it."""
     end = min(len(text), start + most)
     # No character has more than twelve bytes: an escaped pair of surrogates.
     while end - start > 1 and 12 * (end - start) + 2 > most and size(text[start:end]) > most:
@@ -241,7 +241,7 @@ async def es_index(
     writable(index)
     params = _conditions(if_seq_no, if_primary_term, refresh) | routed(routing)
     if id is None and (op == "update" or if_seq_no is not None):
-        raise ToolError("give the id of the document: only a new document can do without one")
+        raise ToolError("give the id of the document: only a new document can be indexed without one")
     if op == "create" and if_seq_no is not None:
         raise ToolError("op create is for a new document, which has no seq_no: leave out if_seq_no, or use op index")
     await write_target(call.backend, index, create=create_index)

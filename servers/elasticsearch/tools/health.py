@@ -143,7 +143,7 @@ async def _seen(call: Call[ScopedElasticsearch], refusal: ElasticsearchError) ->
     worst = next((colour for colour in ("red", "yellow", "green") if colour in colours), "unknown")
     ill = [f"{row['index']} is {row['health']}" for row in rows if row.get("health", "green") != "green"]
     docs = sum(row.get("docs", 0) for row in rows)
-    told = f"the state of the cluster can't be asked here ({refusal}): this is what {len(rows)} indices that this user sees tell"
+    told = f"the state of the cluster can't be read here ({refusal}): these are the {len(rows)} indices that this user sees"
     return {"status": worst, "findings": [told, f"they have {docs} documents", *ill[:MOST_FINDINGS]]}
 
 

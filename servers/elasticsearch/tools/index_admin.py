@@ -48,10 +48,10 @@ PLACES = {
     "pipeline": "_ingest/pipeline",
     "lifecycle_policy": "_ilm/policy",
 }
-"""Where the REST API has each."""
+"""Path of each kind in the REST API."""
 
 SHARED = frozenset({"component_template", "pipeline", "lifecycle_policy"})
-"""What works on the indices of everybody who uses its name."""
+"""Kinds that affect the indices of everybody who uses them."""
 
 SETTINGS = frozenset(
     {
@@ -82,20 +82,20 @@ async def es_define(
     definition: Annotated[
         dict[str, Any],
         Field(
-            description='as the API has it: {"properties":{}} of a mapping, {"number_of_replicas":1} of settings. '
+            description='as in the API: {"properties":{}} of a mapping, {"number_of_replicas":1} of settings. '
             'An index may be {"like":"other","mappings":{}}'
         ),
     ],
 ) -> Defined:
-    """Create what is not there, never replace it; add fields, or change settings of an index."""
+    """Create an index, template or the like, but never replace one; add fields, or change settings of an index."""
     writable(name)
     check_depth(definition)
     if kind == "settings":
         return await _set(call, name, definition)
     if unknown := sorted(definition.keys() - _PARTS[kind]):
-        known = ", ".join(sorted(_PARTS[kind])) or "nothing: a template says what it is like"
+        known = ", ".join(sorted(_PARTS[kind])) or "nothing, because its template defines it"
         raise ToolError(
-            f"{unknown[0][:100]!r} is no part of {'an' if kind == 'index' else 'a'} {kind}: it has {known}; nothing was done"
+            f"{unknown[0][:100]!r} is not a part of {'an' if kind == 'index' else 'a'} {kind}: it has {known}; nothing was done"
         )
     if kind in SHARED and call.backend.scope:
         raise ToolError(
@@ -141,7 +141,7 @@ async def es_define(
         )
         return {"done": f"{kind} {name} was created"}
     await call.backend.write("PUT", where, params={"create": "true"}, body=definition)
-    return {"done": f"{kind} {name} was created; it holds for indices that are made from now on"}
+    return {"done": f"{kind} {name} was created; it applies to indices created from now on"}
 
 
 async def _set(call: Call[ScopedElasticsearch], name: str, definition: dict[str, Any]) -> Defined:
@@ -152,7 +152,7 @@ async def _set(call: Call[ScopedElasticsearch], name: str, definition: dict[str,
     for key, value in given.items():
         if key not in SETTINGS and f"{'.'.join(key.split('.')[:2])}.*" not in SETTINGS:
             raise ToolError(
-                f"setting {key[:100]!r} is not changed here, nothing was done: it can be {', '.join(sorted(SETTINGS))}"
+                f"setting {key[:100]!r} can't be changed here: nothing was done; these can: {', '.join(sorted(SETTINGS))}"
             )
         if key == "number_of_replicas" and value is not None and not re.fullmatch(r"\d|10", str(value)):
             raise ToolError("number_of_replicas is 0 to 10; nothing was done")
@@ -187,15 +187,15 @@ def flat(settings: Any) -> dict[str, Any]:
 
 
 async def _like(call: Call[ScopedElasticsearch], definition: dict[str, Any]) -> dict[str, Any]:
-    """The definition of an index that has the mapping and settings of another one, and what is said beside."""
+    """Return a definition with the mapping and settings of another index, and with the given additions."""
     other = definition["like"]
     if not isinstance(other, str):
-        raise ToolError("like is the name of one index; nothing was done")
+        raise ToolError("like must be the name of one index; nothing was done")
     reached = await within(call.backend, other, "open,closed")
     async with near_names(call.backend):
         found = await call.backend.read("GET", path(reached))
     if len(found) != 1:
-        raise ToolError(f"{other[:100]!r} leads to {len(found)} indices: like is the name of one; nothing was done")
+        raise ToolError(f"{other[:100]!r} leads to {len(found)} indices: like must name one; nothing was done")
     ((_, source),) = found.items()
     settings = {
         key: value for key, value in source["settings"]["index"].items() if _COPIED.fullmatch(key)
@@ -211,7 +211,7 @@ async def _like(call: Call[ScopedElasticsearch], definition: dict[str, Any]) -> 
 
 
 def merged(old: Any, new: Any) -> Any:
-    """Objects in one another; where both have something else, the new one's."""
+    """Merge two objects; if both have a value, the new one wins."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return new
     return {**old, **{key: merged(old[key], value) if key in old else value for key, value in new.items()}}
@@ -229,7 +229,7 @@ def _check_patterns(backend: ScopedElasticsearch, definition: dict[str, Any]) ->
     for pattern in definition.get("index_patterns") or [""]:
         if not isinstance(pattern, str) or not pattern.strip("*") or pattern.startswith((".", "_")):
             raise ToolError(
-                "index_patterns has to say which indices, and not all or Elasticsearch's own; nothing was done"
+                "index_patterns must name indices, but not all of them or Elasticsearch's own; nothing was done"
             )
         if not backend.scope.has(pattern):
             raise backend.scope.outside(pattern)

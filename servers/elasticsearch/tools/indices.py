@@ -54,7 +54,7 @@ async def es_indices(
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
     cursor: str | None = None,
 ) -> Indices:
-    """Indices with documents, size, health and aliases; or what else is of a kind, in short."""
+    """List indices with documents, size, health and aliases; or settings, data streams, templates and the like, by kind."""
     rows: list[Any]
     if kind != "indices":
         if order != "name" or health:
@@ -203,11 +203,11 @@ async def es_mapping(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexPattern,
-    fields: Annotated[str, Field(description="only these paths, as user.*")] = "*",
+    fields: Annotated[str, Field(description="only these paths, e.g. user.*")] = "*",
     full: Annotated[bool, Field(description="as JSON")] = False,
-    compare: Annotated[IndexPattern | None, Field(description="only what differs")] = None,
+    compare: Annotated[IndexPattern | None, Field(description="index to compare with: only what differs")] = None,
 ) -> Mappings:
-    """The fields of an index and their types, in short."""
+    """Show the fields of an index and their types, in short."""
     if compare is not None:
         if full:
             raise ToolError("compare tells the digest only: leave out full")

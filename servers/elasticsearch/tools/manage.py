@@ -20,7 +20,7 @@ Deletable = Literal["index", "data_stream", "template", "component_template", "p
 class Managed(TypedDict):
     done: NotRequired[str]
     would_delete: NotRequired[dict[str, Any]]
-    confirm: Annotated[NotRequired[str], Field(description="to do it: call again with it")]
+    confirm: Annotated[NotRequired[str], Field(description="call again with it to do it")]
     task: NotRequired[dict[str, Any]]
 
 
@@ -36,7 +36,7 @@ async def es_manage(
     call: Call[ScopedElasticsearch],
     *,
     op: Literal["delete", "close", "open", "task", "cancel"],
-    name: Annotated[str, Field(description="or the task")],
+    name: Annotated[str, Field(description="exact name, or id of the task")],
     kind: Deletable = "index",
     confirm: str | None = None,
 ) -> Managed:
@@ -57,8 +57,8 @@ async def es_manage(
         return {"would_delete": {key: value for key, value in found.items() if key != "uuids"}, "confirm": token}
     if confirm != token:
         raise ToolError(
-            f"nothing was deleted: {name} is not, or not any more, as the first call saw it; call without confirm to see it. "
-            "Where documents come all the time, close the index first"
+            f"nothing was deleted: {name} has changed since the first call; call without confirm to see it. If documents arrive "
+            "all the time, close the index first"
         )
     parts = (name,) if kind == "index" else (*PLACES[kind].split("/"), name)
     await call.backend.write("DELETE", path(*parts))

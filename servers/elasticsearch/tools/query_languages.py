@@ -50,7 +50,7 @@ async def es_query(
     *,
     language: Literal["esql", "sql", "eql"] = "esql",
     query: str,
-    index: Annotated[IndexPattern | None, Field(description="of EQL")] = None,
+    index: Annotated[IndexPattern | None, Field(description="only for EQL")] = None,
     limit: Annotated[int, Field(ge=1, le=10_000)] = 100,
 ) -> Table:
     """Ask in ES|QL (FROM logs | STATS n = COUNT(*) BY host), SQL, or EQL for sequences of events."""

@@ -30,7 +30,7 @@ async def es_request(
     params: Annotated[dict[str, Any] | None, Field(description="filter_path selects parts")] = None,
     body: dict[str, Any] | None = None,
 ) -> RawAnswer:
-    """Any request of the REST API that only reads, as /_cat/shards/logs-*, /_snapshot, /_ingest/pipeline/_simulate."""
+    """Send a request of the REST API that only reads, e.g. /_cat/shards/logs-*, /_snapshot, /_ingest/pipeline/_simulate."""
     found = endpoint(method, path)
     given = params or {}
     check_parameters(given)

@@ -52,12 +52,12 @@ async def copied(
         or not (isinstance(drop, list) and all(isinstance(field, str) and field for field in drop))
         or not isinstance(rename, dict)
     ):
-        raise ToolError('copy_to is {"index":"to","drop":["field"],"rename":{"old":"new"}}; nothing was done')
+        raise ToolError('copy_to must be {"index":"to","drop":["field"],"rename":{"old":"new"}}; nothing was done')
     await check_bodies(call.backend, query)
     names = await within(call.backend, source)
     await write_target(call.backend, dest)
     if await may_percolate(call.backend, dest):
-        raise ToolError(f"{dest!r} has fields of queries, and copied queries can't be checked: nothing was done")
+        raise ToolError(f"{dest!r} has percolator fields, and copied queries can't be checked: nothing was done")
     body: dict[str, Any] = {
         "conflicts": "proceed",
         "source": {"index": names.split(","), "query": query or {"match_all": {}}},
@@ -93,7 +93,7 @@ async def _renaming(call: Call[ScopedElasticsearch], rename: Mapping[str, str]) 
     """Make a pipeline that renames fields, and return its name."""
     if wrong := [name for pair in rename.items() for name in pair if not isinstance(name, str) or not _is_field(name)]:
         raise ToolError(
-            f"rename is of fields to their new names, and {str(wrong[0])[:100]!r} is none; nothing was done"
+            f"rename maps fields to new names, and {str(wrong[0])[:100]!r} is not a field's name; nothing was done"
         )
     processors = [
         {"rename": {"field": old, "target_field": new, "ignore_missing": True}} for old, new in rename.items()
@@ -128,8 +128,10 @@ def _opened(call: Call[ScopedElasticsearch], task: str) -> tuple[str, str]:
     """
     found = _TASK.fullmatch(call.backend.scope.opened(task) or "")
     if not found:
-        told = ": with MCP_INDEX_PATTERNS, only those that this server has begun" if call.backend.scope else ""
-        raise ToolError(f"{task[:100]!r} is no task{told}; es_health lists tasks")
+        told = (
+            ": with MCP_INDEX_PATTERNS, this server shows only tasks that it has started" if call.backend.scope else ""
+        )
+        raise ToolError(f"{task[:100]!r} is not the id of a task{told}; es_health lists tasks")
     return found[1], found[2] or ""
 
 

@@ -1,12 +1,13 @@
 """es_search: the query DSL, in pages.
 
-The first page is a plain search. Whoever goes on by its cursor gets a point in time: from there on all pages are of one
-state of the index, by search_after, as deep as one likes; so only those who page hold anything in Elasticsearch, and it
-expires by itself. The second page begins that state anew and leaves out what the first has shown, which the cursor names, so
-that documents that came or went in between make no difference (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/paginate-search-results.html).
+The first page is a plain search. Its cursor opens a point in time: further pages show one state of the index, by
+search_after, to any depth. So only clients that page hold anything in Elasticsearch, and it expires by itself. The second
+page starts again in that state, and leaves out hits of the first page, which the cursor names, so changes in between do no
+harm (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/paginate-search-results.html).
 
-OpenSearch has points in time by requests of its own (https://docs.opensearch.org/latest/search-plugins/searching-data/point-in-time/).
-It can't go on behind equal sort values, so its pages are counted from the first, and end with the window of 10,000 hits.
+OpenSearch has points in time by requests of its own
+(https://docs.opensearch.org/latest/search-plugins/searching-data/point-in-time/). It can't continue after equal sort values,
+so its pages are counted from the first, and end with the window of 10,000 hits.
 """
 
 from __future__ import annotations
@@ -107,22 +108,24 @@ async def es_search(
         list[dict[str, Any] | str] | None, Field(description='e.g. [{"date":"desc"}]; default: score')
     ] = None,
     source: Annotated[
-        list[str] | None, Field(description='fields to give, * allowed; []: none; ["_id"]: bare ids, up to 10000')
+        list[str] | None, Field(description='fields to return, * allowed; []: none; ["_id"]: bare ids, up to 10000')
     ] = None,
     highlight: list[str] | None = None,
     size: Annotated[int, Field(ge=0, le=10_000, description="0: exact total and aggregations only")] = 10,
     timeout_s: Annotated[int, Field(ge=1)] = 10,
     more: Annotated[
         Dsl | None,
-        Field(description="of the body: collapse, suggest, runtime_mappings, retriever, rescore, min_score, fields"),
+        Field(
+            description="parts of the body: collapse, suggest, runtime_mappings, retriever, rescore, min_score, fields"
+        ),
     ] = None,
-    also: Annotated[list[Dsl], Field(description='further searches, as {"index":"b","size":0}')] = [],  # noqa: B006
+    also: Annotated[list[Dsl], Field(description='further searches, e.g. {"index":"b","size":0}')] = [],  # noqa: B006
     cursor: str | None = None,
 ) -> SearchHits:
     """Search, count and aggregate, by text and where or by the query DSL without scripts."""
     if also:
         if cursor is not None:
-            raise ToolError("also is for first pages: go on with one search at a time")
+            raise ToolError("also is for first pages: continue one search at a time")
         call, further = replace(call, max_bytes=call.max_bytes // (len(also) + 1)), _checked(also)
     ids = source == ["_id"]
     more = _parts(more, text, where, query, knn, sort)
@@ -130,7 +133,7 @@ async def es_search(
     steady = ids and size > 0 and more.keys().isdisjoint(_ONE_PAGE)
     if size > MOST_HITS and not steady:
         raise ToolError(
-            f'size is at most {MOST_HITS}: go on by the cursor (only of bare ids, source ["_id"], up to 10000)'
+            f'size may be at most {MOST_HITS}: continue with the cursor (for bare ids, source ["_id"], up to 10000)'
         )
     await check_bodies(call.backend, query, knn, {"aggs": aggs, "sort": sort}, more)
     reached = await within(call.backend, index)
@@ -170,7 +173,7 @@ async def es_search(
     if page.first:
         notes = notes + await _field_notes(call, reached, found, text, query, given, aggs)
     if not more.keys().isdisjoint(_ONE_PAGE) and found.pop("cursor", ""):
-        notes = [*notes, f"there is more: {', '.join(more.keys() & _ONE_PAGE)} has one page, so raise size"]
+        notes = [*notes, f"there are more hits: {', '.join(more.keys() & _ONE_PAGE)} has only one page, so raise size"]
     if notes:
         found["notes"] = [call.told(note) for note in notes]
     if ids:
@@ -200,7 +203,7 @@ def _checked(also: list[Dsl]) -> list[dict[str, Any]]:
             raise ToolError(f"also[{at}]: {error}") from None
         if strange or values["also"] or values["cursor"] is not None:
             wrong = strange[0] if strange else "also" if values["also"] else "cursor"
-            raise ToolError(f"also[{at}]: argument {wrong[:100]!r} is not possible here")
+            raise ToolError(f"also[{at}]: argument {wrong[:100]!r} is not allowed here")
         checked.append(values)
     return checked
 
@@ -233,14 +236,14 @@ def _parts(more: Dsl | None, text: Any, where: Any, query: Any, knn: Any, sort: 
     """
     more = more or {}
     if unknown := sorted(more.keys() - _PARTS):
-        raise ToolError(f"more: {unknown[0][:100]!r} is not possible here; it takes {', '.join(sorted(_PARTS))}")
+        raise ToolError(f"more: {unknown[0][:100]!r} is not allowed here; it takes {', '.join(sorted(_PARTS))}")
     if "retriever" in more and any(value for value in (text, where, query, knn, sort)):
         raise ToolError("a retriever takes the place of text, where, query, knn and sort: put them into it")
     return more
 
 
 def _bare(found: SearchHits) -> None:
-    """Make a list of ids of hits that have nothing else to tell."""
+    """Reduce hits that have only an id to a list of ids."""
     for hit in found["hits"]:
         hit.pop("score", None)
     if all(hit.keys() == {"id"} for hit in found["hits"]):
@@ -459,7 +462,7 @@ def _hit(raw: Any, several: bool) -> Hit:
 
 
 def _fitted(hits: list[Hit], room: Room) -> list[Hit]:
-    """As many hits as there is room for, and one at least; what is long in them is cut."""
+    """Return as many hits as fit, at least one, with long values cut."""
     fitted: list[Hit] = []
     for hit in hits:
         if "source" in hit:

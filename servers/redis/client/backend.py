@@ -31,7 +31,7 @@ Send = Callable[[RedisNode, Sequence[Command]], Awaitable[list[Any]]]
 """Sends commands to a server in one round trip. An answer that is an error is an exception in the list."""
 
 MODULES = {"search": "FT.SEARCH", "json": "JSON.GET", "timeseries": "TS.GET", "vectors": "VSIM"}
-"""What Redis may have beside its core, and a command that only then is there."""
+"""Optional modules of Redis, each with a command that only it has."""
 
 KEPT_BYTES = 256 * 1024
 """Bytes of answers after which idle connections are closed: hiredis keeps the memory of the last answer until the next comes."""
@@ -255,7 +255,7 @@ class RedisBackend:
             raise ToolError(CROSS_SLOT)
 
     async def _twice(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do something; once more when the connection turned out to be dead, and nothing can have been done."""
+        """Run an operation; repeat it once if the connection was dead and nothing can have been done."""
         async with arriving(self._long_answers):
             try:
                 return await work()

@@ -1,4 +1,4 @@
-"""Bound what Redis' answers take while they arrive, whatever was known of their sizes before."""
+"""Limit the memory of Redis' answers while they arrive, whatever their estimated size."""
 
 from __future__ import annotations
 
@@ -25,11 +25,9 @@ COPIES = 3
 GROWTH = 8 * 1024 * 1024
 """Bytes by which one answer may make the process grow where there is no budget, as for what a channel brings."""
 
-TOO_LONG = (
-    "the answer is much longer than was to be expected, so it was not taken: ask for less, or for another part of it"
-)
+TOO_LONG = "the answer is much longer than expected, so it was not read: ask for less, or for another part of it"
 
-LATE = "other long answers were arriving until this call's time was up: try again in a few seconds"
+LATE = "other long answers took all of this call's time: try again in a few seconds"
 
 
 class AnswerTooLong(RedisError):
@@ -39,8 +37,8 @@ class AnswerTooLong(RedisError):
 class Arrival:
     """The answers to one request, while they arrive.
 
-    What is more than the call holds of the memory budget passes alone: it waits until no other answer does so. It is given up
-    when the process grows by more than half of the budget, or by what the call holds, meanwhile.
+    An answer that is longer than the call's part of the memory budget arrives alone: it waits for other such answers. It is
+    abandoned if the process meanwhile grows by more than half of the budget, or by the call's part.
     """
 
     def __init__(self, lane: MemoryBudget | None = None) -> None:

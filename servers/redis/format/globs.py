@@ -1,4 +1,4 @@
-"""What it takes Redis to compare a name with a glob (stringmatchlen in its util.c), which it does in one step."""
+"""Estimate what comparing a name with a glob costs Redis (stringmatchlen in its util.c), which can't be interrupted."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def check_glob(glob: bytes) -> None:
         ToolError: it is one.
     """
     if len(glob) > LONGEST_PATTERN:
-        raise ToolError(f"a glob may have {LONGEST_PATTERN} bytes")
+        raise ToolError(f"a glob may have at most {LONGEST_PATTERN} bytes")
     if compared(glob) > MOST_COMPARED_BYTES:
         raise ToolError(
-            f"behind a * of a glob, a text that repeats itself, or has a ? or [...], may have {MOST_COMPARED_BYTES} bytes: "
+            f"after a * in a glob, a text that repeats itself, or has ? or [...], may have at most {MOST_COMPARED_BYTES} bytes: "
             "put a * in its place"
         )
 
@@ -49,8 +49,8 @@ def matched_at_once(glob: bytes) -> int:
 def compared(glob: bytes) -> int:
     """Return how many bytes of a glob Redis compares at each place of the worst name, on the average.
 
-    Redis tries what stands behind a * at each place of a name. Of plain text as many bytes agree as it is longer than its
-    shortest period, for only there it can agree again. A ? or [...] agrees anywhere.
+    Redis tries what stands behind a * at each place of a name. Plain text matches at most as many bytes as it is longer than
+    its shortest period. A ? or [...] matches anywhere.
     """
     return max(map(_compared, _parts(glob)), default=0)
 

@@ -1,4 +1,4 @@
-"""How Redis' bytes are said in JSON, and read from it, exactly."""
+"""Convert Redis' bytes to JSON and back, exactly."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Value = str | Binary | Part
 """A value in a result."""
 
 KeyName = str
-"""A key's name in an argument; one that is no text is written base64:..., as the server's instructions say."""
+"""A key's name in an argument; base64:... if it is not UTF-8."""
 
 
 def _number_as_text(value: Any) -> Any:

@@ -25,7 +25,7 @@ def said(value: Any) -> str:
 
 
 def pairs(flat: Any) -> dict[str, Any]:
-    """Return a flat list of names and values, as RESP2 says a map."""
+    """Return the pairs of a flat list, which is RESP2's form of a map."""
     return {said(name): value for name, value in zip(flat[::2], flat[1::2], strict=False)}
 
 

@@ -1,4 +1,4 @@
-"""Bound what a command may cost Redis and us, before it is sent: Redis does one command at a time, and answers it whole."""
+"""Limit what a command costs Redis and us, before it is sent: Redis runs one command at a time, and answers it whole."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def _json_memory(key: bytes, path: bytes) -> Probe:
 
 
 def _size(probe: Probe, answer: Any) -> int:
-    """Read what a probe was answered: a number, or one for each part that a path finds."""
+    """Read the answer to a probe: a number, or one for each part that a path finds."""
     if isinstance(answer, list):
         if probe[0] in _SKETCHES.values():
             told = dict(zip(answer[::2], answer[1::2], strict=False))
@@ -256,7 +256,7 @@ class Weight(NamedTuple):
     """There may be much more: an element of a big key may be as big as the key, and names of keys may be of any length."""
 
     def held(self, more: int = 0) -> AbstractAsyncContextManager[None]:
-        """Hold it, and so many bytes more, inside this context.
+        """Hold this weight, and further bytes, inside this context.
 
         Raises:
             Busy, TooLarge: as of `hold`.
@@ -305,7 +305,9 @@ async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> Weigh
 
 
 def _too_many() -> ToolError:
-    return ToolError(f"a call may name {MOST_PROBES} keys or fields whose sizes have to be asked for: do it in parts")
+    return ToolError(
+        f"a call may name at most {MOST_PROBES} keys or fields whose sizes must be asked for: do it in parts"
+    )
 
 
 async def _check_paths(backend: ScopedRedis, commands: Sequence[Planned]) -> None:
@@ -329,7 +331,7 @@ async def _check_paths(backend: ScopedRedis, commands: Sequence[Planned]) -> Non
     sizes = await backend.read_many([memory_usage(key) for key in asked])
     told = {key: _size(("MEMORY",), size) for key, size in zip(asked, sizes, strict=True)}
     going = Counter({key: wide[key] * size for key, size in told.items()})
-    _check("go through", going, MOST_BYTES, " by paths to many places: name the place")
+    _check("go through", going, MOST_BYTES, " for paths to many places: name one place")
     walked = Counter({key: (len(paths[key]) - 1) * size for key, size in told.items()})
     _check("go through", walked, MOST_WALKED, " to tell the sizes of many places: ask for fewer")
 
@@ -352,7 +354,7 @@ class _Sum:
         if len(naming) > (most := 1 if big else MOST_NAMING):
             shown = naming[0].replace("|", " ").upper()
             raise ToolError(
-                f"a call may ask {most} times for {shown} and the like, whose answers can be long: do it in parts"
+                f"a call may have at most {most} commands like {shown}, whose answers can be long: do it in parts"
             )
         self._estimated = bool(naming)
         grown: dict[bytes, int] = {}
@@ -401,7 +403,7 @@ class _Sum:
         _check("read", self._reading, MOST_BYTES, ": ask for less; redis_read reads in pages")
         for most, working in self._working.items():
             _check("go over", working, most, ": do it in parts")
-        _check("free", freed, MOST_FREED, ": UNLINK a key before; remove elements in parts")
+        _check("free", freed, MOST_FREED, ": UNLINK the key first; remove elements in parts")
         _check("lengthen keys by", Counter(grown), MOST_GROWN, ": take smaller numbers, or a path to fewer places")
         return Weight(self._weight, self._estimated)
 
@@ -446,7 +448,7 @@ class _Sum:
         self._steps += steps
         if self._steps > MOST_COMPARED:
             raise ToolError(
-                f"{shown} keeps Redis busy: in a call the products of the lengths compared may be {MOST_COMPARED} together"
+                f"{shown} keeps Redis busy: in a call, the products of the compared lengths may add up to {MOST_COMPARED}"
             )
         # Few calls that take Redis long are let in at once.
         self._estimated |= self._steps > MOST_COMPARED // 8
@@ -550,7 +552,7 @@ def _is_exhaustive(words: Sequence[bytes]) -> bool:
 
 
 def _reach(command: Planned) -> int:
-    """To which length a command makes a string at the least, in bytes; 0 where it sends all of its bytes."""
+    """Return the least length, in bytes, to which a command extends a string; 0 if it sends all bytes itself."""
     words = command.words
     if command.name == "setrange":
         return (_number(words[2]) or 0) + len(words[3])
@@ -606,10 +608,10 @@ def check_json_path(path: bytes) -> None:
         ToolError: it can.
     """
     if len(path) > LONGEST_PATTERN or path.count(b"..") > 1 or path.count(b",") > MOST_COMMAS:
-        raise ToolError(f"a JSON path may have {LONGEST_PATTERN} bytes, one '..', and {MOST_COMMAS} commas")
+        raise ToolError(f"a JSON path may have at most {LONGEST_PATTERN} bytes, one '..', and {MOST_COMMAS} commas")
     plain = _QUOTED.sub(lambda found: b"" if found.lastindex else b"$", path)
     if b"?" in path and b"$" in plain[1:]:
-        raise ToolError("a condition in a JSON path may not begin at $ again, for each element: use @")
+        raise ToolError("a condition in a JSON path may not read from $ for each element: use @")
 
 
 def finds_many(path: bytes) -> bool:
@@ -685,14 +687,16 @@ def check_arguments(command: Planned) -> None:
     for pattern in _patterns(command):
         check_glob(pattern)
         if (10 if count is None else count) > (most := MORE_MATCHED * matched_at_once(pattern)):
-            raise ToolError(f"with this pattern, give a COUNT of up to {most}: Redis compares it with names for long")
+            raise ToolError(
+                f"with this pattern, give a COUNT of up to {most}: comparing it with names takes Redis long"
+            )
     if command.name == "ft.spellcheck":
         distances = {value for word, value in pairwise(words) if word.upper() == b"DISTANCE"}
         if len(_WORD.findall(words[2])) > MOST_SPELLED or distances - {b"1"}:
             raise ToolError(f"give up to {MOST_SPELLED} words, and leave out DISTANCE")
     if command.name == "ft.dropindex" and b"DD" in (word.upper() for word in words[2:]):
         raise ToolError(
-            "leave out DD, which removes all documents before Redis goes on: redis_delete_matching removes keys in parts"
+            "leave out DD, which blocks Redis while it removes all documents: redis_delete_matching removes keys in parts"
         )
     if command.name == "memory|usage" and len(words) > 4 and not 1 <= (_number(words[4]) or 0) <= SAMPLES:
         raise ToolError(f"SAMPLES may be from 1 to {SAMPLES}")

@@ -91,7 +91,7 @@ def _streams(options: dict[bytes, int], words: Words) -> list[bytes]:
     at = 1
     while (option := words[at].upper()) != b"STREAMS":
         if option not in options:
-            raise ToolError(f"{option[:40]!r} is not an option that is known here: put STREAMS last")
+            raise ToolError(f"{option[:40]!r} is not a known option: put STREAMS last")
         at += 1 + options[option]
     rest = words[at + 1 :]
     if not rest or len(rest) % 2:

@@ -53,8 +53,8 @@ INSTEAD = {
     "publish": "redis_publish publishes",
     "flushdb": "redis_delete_matching deletes by pattern",
     "flushall": "redis_delete_matching deletes by pattern",
-    "sort": "read the key with redis_read and sort what it gives",
-    "sort_ro": "read the key with redis_read and sort what it gives",
+    "sort": "read the key with redis_read and sort the result",
+    "sort_ro": "read the key with redis_read and sort the result",
     "xread": "redis_read reads streams",
 }
 """The tools that do what a refused command, or a container of commands, is for."""

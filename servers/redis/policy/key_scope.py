@@ -1,4 +1,4 @@
-"""What of the keyspace this server may see, and which values it does not show in listings."""
+"""The keys that this server may see, and the values that listings hide."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class SizedRedis(ScopedRedis):
 
 
 def planned(line: str) -> Planned:
-    """Return a command: its name comes first, with its subcommand behind a |."""
+    """Return a command: its name comes first, with its subcommand after a |."""
     name, *_ = line.split()
     words = [word.encode() for word in line.replace("|", " ").split()]
     return Planned(name, tuple(words), tuple(keys_in(name, words) or ()), name in READS.split())
@@ -395,9 +395,9 @@ async def test_few_commands_of_a_call_answer_names() -> None:
     await weighed("\n".join(["scan 0"] * MOST_NAMING))
     await weighed("\n".join(["xinfo|groups x"] * MOST_NAMING), m_x=SMALL_KEY)
     await weighed("xinfo|groups x", m_x=SMALL_KEY + 1)
-    with pytest.raises(ToolError, match="a call may ask 1 times for XINFO GROUPS"):
+    with pytest.raises(ToolError, match="a call may have at most 1 commands like XINFO GROUPS"):
         await weighed("xinfo|groups x\nxinfo|groups x", m_x=SMALL_KEY + 1)
-    with pytest.raises(ToolError, match="a call may ask 10 times for SCAN"):
+    with pytest.raises(ToolError, match="a call may have at most 10 commands like SCAN"):
         await weighed("\n".join(["scan 0"] * (MOST_NAMING + 1)))
 
 
@@ -428,8 +428,8 @@ async def test_few_commands_of_a_call_answer_names() -> None:
         ("json.set k $..a ..b..c", "json.set k $..a..b 1", "a JSON path may have"),
         ("json.mget ..a..b $", "json.mget k $..a..b", "a JSON path may have"),
         ("json.mset k $ ..a..b", "json.mset k $ 1 l ..a..b 1", "a JSON path may have"),
-        ("json.type k $.a[?(@.b==1)]", "json.type k $.a[?(@==$.b[*])]", "may not begin at"),
-        ('json.type k $.a[?(@=="$")]', "json.set k $.a[?($.b[?(@>0)])] 1", "may not begin at"),
+        ("json.type k $.a[?(@.b==1)]", "json.type k $.a[?(@==$.b[*])]", "may not read from"),
+        ('json.type k $.a[?(@=="$")]', "json.set k $.a[?($.b[?(@>0)])] 1", "may not read from"),
         (
             "ts.range t - + COUNT 1 AGGREGATION sum 1",
             "ts.range t - + COUNT 1 AGGREGATION sum 1 empty",
@@ -444,7 +444,7 @@ async def test_few_commands_of_a_call_answer_names() -> None:
         ("scan 0 COUNT 4096 MATCH aa*b*", "scan 0 COUNT 4096 MATCH aa*bb*", "give a COUNT of up to 2048"),
         ("scan 0 COUNT 1000 MATCH *1111*", "scan 0 COUNT 1000 MATCH *11111*", "give a COUNT of up to 816"),
         ("scan 0 MATCH *:" + "?" * 36, "scan 0 COUNT 1000 MATCH *:" + "?" * 36, "give a COUNT of up to 108"),
-        ("scan 0 COUNT 1 MATCH *" + "n" * 40, "scan 0 COUNT 1 MATCH *" + "n" * 41, "behind a"),
+        ("scan 0 COUNT 1 MATCH *" + "n" * 40, "scan 0 COUNT 1 MATCH *" + "n" * 41, "after a"),
         (
             "ft.spellcheck i " + ",".join("abcdefghij"),
             "ft.spellcheck i " + ",".join("abcdefghijk"),

@@ -261,7 +261,7 @@ REFUSED = {
     "connection": "AUTH x; WAIT 1 0",
     "one database": "SELECT 1; SWAPDB 0 1",
     "a count from 0 to 10000": "SRANDMEMBER s -5; HRANDFIELD s 1000000000; SCAN 0 COUNT 1000000000",
-    "may have 1000 bytes": "HSCAN s 0 MATCH " + "*?" * 501,
+    "may have at most 1000 bytes": "HSCAN s 0 MATCH " + "*?" * 501,
     "redis_info": "INFO",
     "redis_diagnose": "CONFIG GET maxmemory",
     "wrong number of arguments": "GET",

@@ -63,9 +63,9 @@ def test_no_name_takes_more_than_it_is_said(part: str, name: str) -> None:
 
 def test_a_glob_has_limits() -> None:
     for fine, refused, reason in (
-        (b"a" * LONGEST_PATTERN, b"a" * (LONGEST_PATTERN + 1), "may have 1000 bytes"),
-        (b"*" + b"a" * MOST_COMPARED_BYTES, b"*" + b"a" * (MOST_COMPARED_BYTES + 1), "may have 40 bytes"),
-        (b"*" + b"?" * MOST_COMPARED_BYTES, b"*" + b"?" * (MOST_COMPARED_BYTES + 1), "may have 40 bytes"),
+        (b"a" * LONGEST_PATTERN, b"a" * (LONGEST_PATTERN + 1), "may have at most 1000 bytes"),
+        (b"*" + b"a" * MOST_COMPARED_BYTES, b"*" + b"a" * (MOST_COMPARED_BYTES + 1), "may have at most 40 bytes"),
+        (b"*" + b"?" * MOST_COMPARED_BYTES, b"*" + b"?" * (MOST_COMPARED_BYTES + 1), "may have at most 40 bytes"),
     ):
         check_glob(fine)
         with pytest.raises(ToolError, match=reason):

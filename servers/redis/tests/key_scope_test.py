@@ -198,7 +198,7 @@ def test_a_name_from_an_argument() -> None:
     ):
         with pytest.raises(ToolError, match=reason):
             scope.key(name)
-    with pytest.raises(ToolError, match="a glob may have 1000 bytes"):
+    with pytest.raises(ToolError, match="a glob may have at most 1000 bytes"):
         scope.pattern("x" * 1001)
     with pytest.raises(ToolError, match="'c' is outside"):
         scope.check([b"b", b"c"])

@@ -80,7 +80,7 @@ def test_a_wrong_password_is_one_clear_line_without_it(start: Start) -> None:
 def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.touch()
-    no_name = "is not a host name: it has 253 characters at most, and 1 to 63 between dots"
+    no_name = "is not a host name: names have at most 253 characters, and 1 to 63 between dots"
     done = run(
         MCP_PORT="http", REDIS_PORT="70000", MCP_ALLOW_WRITES="maybe", MCP_LOG_LEVEL="loud",
         MCP_AUTH_TOKEN_FILE="/nowhere/token", REDIS_PASSWORD_FILE=str(empty), REDIS_PASSWORD=CANARY,

@@ -77,7 +77,7 @@ async def redis_delete_matching(
         return {"matched": len(names), "sample": sample, "confirm": token}
     if confirm != token:
         raise ToolError(
-            f"nothing was deleted: other keys match than in the first call, now {len(names)}; call without confirm to see them"
+            f"nothing was deleted: other keys match than in the first call ({len(names)} now); call without confirm to see them"
         )
     deleted = 0
     for start in range(0, len(names), SCAN_COUNT):

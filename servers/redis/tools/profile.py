@@ -82,7 +82,7 @@ async def redis_profile(
             for chunk in chunks(names):
                 await _add(call, groups, ttls, chunk, separator)
             sampled += count
-            await call.progress(sampled, sample if total is None else min(total, sample), f"{sampled} keys looked at")
+            await call.progress(sampled, sample if total is None else min(total, sample), f"{sampled} keys sampled")
             if server < 0 or sampled >= sample:
                 break
             if not grow((len(groups) + BATCH) * GROUP_BYTES):

@@ -107,8 +107,8 @@ async def redis_read(
     field: Annotated[
         str | None,
         Field(
-            description="of a hash, in full; JSON path, e.g. $.a[0]; of a vector set, an element or a vector, e.g. [0.1,2]: find "
-            "the nearest"
+            description="hash field, in full; JSON path, e.g. $.a[0]; vector set: element or vector, e.g. [0.1,2], to find the "
+            "nearest"
         ),
     ] = None,
     view: Annotated[
@@ -342,7 +342,9 @@ async def _hash(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
 async def _hash_field(call: Call[ScopedRedis], name: bytes, page: _ReadWindow, field: bytes) -> dict[str, Any]:
     bytes_ = await call.backend.read("HSTRLEN", name, field)
     if bytes_ > MOST_BYTES:
-        raise ToolError(f"the field has {bytes_} bytes: Redis reads a field only whole, and {MOST_BYTES} are allowed")
+        raise ToolError(
+            f"the field has {bytes_} bytes: Redis returns only whole fields, and {MOST_BYTES} bytes are allowed"
+        )
     async with hold(COPIES * bytes_):
         value = await call.backend.read("HGET", name, field)
         if value is None:
@@ -351,9 +353,7 @@ async def _hash_field(call: Call[ScopedRedis], name: bytes, page: _ReadWindow, f
 
 
 async def _big_fields(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
-    """A page of a hash of few, big fields, in the order of their names. Each is weighed by itself: of one that is too big to
-    be read only its length is told.
-    """
+    """Return a page of a hash of few, big fields, ordered by name. A field that is too big to read shows only its length."""
     if not (text := page.cursor.removeprefix("field-")).isdigit() or len(text) > 6:
         raise page.foreign()
     first = int(text)
@@ -412,7 +412,7 @@ async def _scanned(
     make: Callable[[Any], list[Any]],
     shown: Callable[[Any], Any] = lambda item: item,
 ) -> dict[str, Any]:
-    """Pages of HSCAN or SSCAN.
+    """Return a page of HSCAN or SSCAN.
 
     Args:
         make: makes items of an answer
@@ -551,7 +551,7 @@ async def _json(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
         check_json_path(*path)
         if memory > MOST_BYTES and finds_many(*path):
             raise ToolError(
-                f"the document has {memory} bytes, and paths to many places go through {MOST_BYTES}: name the place"
+                f"the document has {memory} bytes, and a path to many places may go through {MOST_BYTES}: name one place"
             )
         # A path may find a part, and what is in it again.
         (found,) = await call.backend.read_many([("JSON.DEBUG", "MEMORY", name, *path)])

@@ -76,7 +76,7 @@ async def redis_stream(
                         state["stream"][f"{end}-id"] = said(entry[0])
     if (many := state["stream"].get("groups", 0)) > MOST_GROUPS:
         raise ToolError(
-            f"{key!r} has {many} groups, and up to {MOST_GROUPS} can be listed: delete what nobody reads with (XGROUP DESTROY)"
+            f"{key!r} has {many} groups, and up to {MOST_GROUPS} can be listed: delete unused ones (XGROUP DESTROY)"
         )
     if group is None:
         groups = await call.backend.read("XINFO", "GROUPS", name)

@@ -66,17 +66,17 @@ async def redis_write(
             "vectorset: {element: [number]}"
         ),
     ],
-    prepend: Annotated[bool, Field(description="to a list; the last comes first")] = False,
+    prepend: Annotated[bool, Field(description="to a list; last value first")] = False,
     base64: Annotated[bool, Field(description="all text in value is base64")] = False,
     condition: Annotated[Literal["always", "absent", "present"], Field(description="write only then")] = "always",
     if_version: Annotated[str | None, Field(description="only at this version; redis_read gives it")] = None,
     id: Annotated[str, Field(description="of the stream entry")] = "*",
     maxlen: Annotated[int | None, Field(ge=0, description="stream entries to keep")] = None,
-    minid: Annotated[str | None, Field(description="or drop smaller ids")] = None,
+    minid: Annotated[str | None, Field(description="drop smaller ids")] = None,
     path: Annotated[str, Field(description="in the JSON document")] = "$",
     replace: Annotated[bool, Field(description="delete what the key holds first")] = False,
     ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="0: never expires; absent: unchanged")] = None,
-    field_ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="of the fields that a hash gets")] = None,
+    field_ttl_s: Annotated[int | None, Field(ge=0, le=10**9, description="of the hash fields written")] = None,
 ) -> Written:
     """Write one key, atomically. A key of another type is refused unless replace is true. For more, use redis_transaction."""
     if type in _MODULES and not call.backend.has(_MODULES[type]):

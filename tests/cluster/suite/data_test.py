@@ -48,12 +48,12 @@ def versions(release: Release) -> list[tuple[str, int]]:
     [
         ({"redis": {"persistence": {"size": "2Gi"}}}, "redis.persistence.size can't go from 1Gi to 2Gi"),
         ({"redis": {"persistence": {"storageClass": ""}}}, "redis.persistence.storageClass can't go from"),
-        ({"redis": {"persistence": {"enabled": False}}}, "StatefulSet redis is there with claims"),
+        ({"redis": {"persistence": {"enabled": False}}}, "StatefulSet redis exists with claims"),
         ({"elasticsearch": {"persistence": {"size": "512Mi"}}}, "elasticsearch.persistence.size can't go"),
         ({"elasticsearch": {"replicas": 1}}, "elasticsearch.drainedTo=1"),
         ({"elasticsearch": {"replicas": 1, "drainedTo": 2}}, "elasticsearch.drainedTo=1"),
         ({"elasticsearch": {"nodeSets": {"hot": {"replicas": 1}}}}, "elasticsearch.nodeSets.hot.drainedTo=1"),
-        ({"elasticsearch": {"nodeSets": {"hot": None}}}, "elasticsearch.nodeSets.hot can't go yet"),
+        ({"elasticsearch": {"nodeSets": {"hot": None}}}, "elasticsearch.nodeSets.hot can't be removed yet"),
     ],
     ids=["size", "class", "no claim", "smaller", "fewer nodes", "fewer than drained", "fewer of a set", "no set"],
 )

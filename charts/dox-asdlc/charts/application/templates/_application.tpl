@@ -105,7 +105,7 @@ spec:
 {{- include "dox-asdlc.checkLogin" (dict "value" (printf "%s.stores.%s.auth" $name $store) "auth" $wanted.auth "defaults" (dict "username" "")) -}}
 {{- if $wanted.enabled -}}
 {{- $found := get $.stores $store -}}
-{{- include "dox-asdlc.refuse" (list (not $found.host) (printf "%s uses a %s, and %s.enabled is false: name the one that it uses in global.%s.host, or set %s.stores.%s.enabled=false" $name $store $store $store $name $store)) -}}
+{{- include "dox-asdlc.refuse" (list (not $found.host) (printf "%s needs a %s, but %s.enabled is false: name another one in global.%s.host, or set %s.stores.%s.enabled=false" $name $store $store $store $name $store)) -}}
 {{- $shared := get $values.global $store -}}
 {{- include "dox-asdlc.checkTls" (dict "value" (printf "global.%s.tls" $store) "tls" $shared.tls) -}}
 {{- $own = printf "%s\n%s" $own (include "dox-asdlc.storeEnv" (dict "store" $found "own" $wanted.auth "shared" $shared "prefix" $prefix)) -}}

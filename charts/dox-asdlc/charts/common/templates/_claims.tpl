@@ -71,7 +71,7 @@ Refuses values that would be ignored, or that the API refuses once the StatefulS
 {{- with lookup "apps/v1" "StatefulSet" .root.Release.Namespace $name -}}
 {{- $claims := .spec.volumeClaimTemplates | default list -}}
 {{- $wanted := and $new.enabled (not $new.existingClaim) -}}
-{{- include "dox-asdlc.refuse" (list (ne (empty $claims) (not $wanted)) (printf "%s.persistence: StatefulSet %s is there %s claims of its own, which can't change: %s" $chart $name (empty $claims | ternary "without" "with") $how)) -}}
+{{- include "dox-asdlc.refuse" (list (ne (empty $claims) (not $wanted)) (printf "%s.persistence: StatefulSet %s exists %s claims of its own, which can't change: %s" $chart $name (empty $claims | ternary "without" "with") $how)) -}}
 {{- range $claims -}}
 {{- $size := .spec.resources.requests.storage -}}
 {{- include "dox-asdlc.refuse" (list (ne (include "dox-asdlc.bytes" $size) (include "dox-asdlc.bytes" $new.size)) (printf "%s.persistence.size can't go from %v to %v: the claims of StatefulSet %s can't change. %s" $chart $size $new.size $name $how)) -}}

@@ -41,7 +41,7 @@ true
 {{- include "dox-asdlc.checkTls" (dict "value" "global.elasticsearch.tls" "tls" $global.tls "server" true) -}}
 {{- include "dox-asdlc.checkLogin" (dict "value" "elasticsearch.transportTls" "auth" .Values.transportTls "defaults" (dict "caKey" "ca.crt")) -}}
 {{- include "dox-asdlc.refuse" (list (and (or $global.tls.enabled .Values.transportTls.existingSecret) (not $global.auth.existingSecret)) "elasticsearch: TLS (global.elasticsearch.tls, elasticsearch.transportTls) is part of its security: set global.elasticsearch.auth.existingSecret") -}}
-{{- include "dox-asdlc.refuse" (list (and $global.auth.existingSecret (ne $global.auth.username "elastic")) (printf "global.elasticsearch.auth.username is %s, and the password of this Elasticsearch is that of user elastic: name other users in stores.elasticsearch.auth of the applications, and in elasticsearch.mcpSidecar.extraEnv" $global.auth.username)) -}}
+{{- include "dox-asdlc.refuse" (list (and $global.auth.existingSecret (ne $global.auth.username "elastic")) (printf "global.elasticsearch.auth.username is %s, but the password of this Elasticsearch is that of user elastic: name other users in stores.elasticsearch.auth of the applications, and in elasticsearch.mcpSidecar.extraEnv" $global.auth.username)) -}}
 {{- include "dox-asdlc.refuse" (list (has "master" (.Values.roles | default list)) (printf "%s.roles can't have master: nodes of the chart's first set alone form the cluster; set elasticsearch.replicas" $path)) -}}
 {{- if .Path }}{{ $_ := set $instead "node.roles" (printf "%s.roles" .Path) }}{{ end -}}
 {{- $roles := include "dox-asdlc.elasticsearch.setting" (dict "root" . "setting" "node.roles") -}}
@@ -53,18 +53,18 @@ true
 {{- include "dox-asdlc.refuse" (list (hasKey $instead .) (printf "%s.config and %s.extraEnv can't have %s; set %s" $path $path . (get $instead .))) -}}
 {{- end -}}
 {{- if and (gt $nodes 1) (include "dox-asdlc.elasticsearch.isSingle" .) -}}
-{{- include "dox-asdlc.refuse" (list (include "dox-asdlc.elasticsearch.setting" (dict "root" . "setting" "discovery.type") | eq "single-node") (printf "elasticsearch.config or extraEnv has discovery.type=single-node, and the nodes are more than one (elasticsearch.replicas is %d): take it out" $replicas)) -}}
+{{- include "dox-asdlc.refuse" (list (include "dox-asdlc.elasticsearch.setting" (dict "root" . "setting" "discovery.type") | eq "single-node") (printf "elasticsearch.config or extraEnv has discovery.type=single-node, but there is more than one node (elasticsearch.replicas is %d): remove it" $replicas)) -}}
 {{- fail "elasticsearch: with a login (global.elasticsearch.auth.existingSecret) several nodes need TLS between them: name a Secret with their certificate in elasticsearch.transportTls.existingSecret" -}}
 {{- end -}}
 {{- include "dox-asdlc.refuse" (list (and (int .Values.readinessPort) (not .Values.image.digest) (regexMatch "^v?([0-7]\\.|8\\.[01]([.-]|$))" .Values.image.tag)) (printf "elasticsearch.readinessPort needs Elasticsearch 8.2 or later, and elasticsearch.image.tag is %s: set elasticsearch.readinessPort=0" .Values.image.tag)) -}}
-{{- include "dox-asdlc.refuse" (list (and .Values.persistence.existingClaim (gt $replicas 1)) (printf "%s.persistence.existingClaim is one claim, and %s.replicas is %d" $path $path $replicas)) -}}
+{{- include "dox-asdlc.refuse" (list (and .Values.persistence.existingClaim (gt $replicas 1)) (printf "%s.persistence.existingClaim works with one replica only, and %s.replicas is %d" $path $path $replicas)) -}}
 {{- with (.Values.resources.limits | default dict).memory -}}
 {{- include "dox-asdlc.refuse" (list (ge (include "dox-asdlc.bytes" (printf "%si" (upper $.Values.heapSize)) | int64) (include "dox-asdlc.bytes" . | int64)) (printf "%s.heapSize is %s, and %s.resources.limits.memory %v: take about half of the limit" $path $.Values.heapSize $path .)) -}}
 {{- end -}}
 {{- $installed := lookup "apps/v1" "StatefulSet" .Release.Namespace $name -}}
 {{- if $installed -}}
 {{- $before := int $installed.spec.replicas -}}
-{{- include "dox-asdlc.refuse" (list (and (lt $replicas $before) (ne (int .Values.drainedTo) $replicas)) (printf "%s.replicas can't go from %d to %d yet: the nodes that go have shards and votes. Take both from them (docs/kubernetes.md, Scale Elasticsearch), then upgrade with %s.drainedTo=%d" $path $before $replicas $path $replicas)) -}}
+{{- include "dox-asdlc.refuse" (list (and (lt $replicas $before) (ne (int .Values.drainedTo) $replicas)) (printf "%s.replicas can't go from %d to %d yet: the nodes to be removed may have shards and votes. Drain them (docs/kubernetes.md, Scale Elasticsearch), then upgrade with %s.drainedTo=%d" $path $before $replicas $path $replicas)) -}}
 {{- end -}}
 {{- end -}}
 

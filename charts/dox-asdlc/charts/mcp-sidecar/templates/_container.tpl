@@ -59,7 +59,7 @@ templates where they are left out.
 {{- include "dox-asdlc.checkLogin" (dict "value" (printf "%s.tls" $value) "auth" $sidecar.tls "defaults" (dict "clientCAKey" "")) -}}
 {{- with $sidecar.oauth -}}
 {{- include "dox-asdlc.refuse" (list (and (or .issuer .resource .jwksUrl) (not (and .issuer .resource .jwksUrl))) (printf "%s.oauth: set issuer, resource and jwksUrl, or none of them" $value)) -}}
-{{- include "dox-asdlc.refuse" (list (and .issuer $sidecar.authToken.existingSecret) (printf "%s.oauth.issuer and %s.authToken.existingSecret are two ways in: set one of them" $value $value)) -}}
+{{- include "dox-asdlc.refuse" (list (and .issuer $sidecar.authToken.existingSecret) (printf "%s.oauth.issuer and %s.authToken.existingSecret are both set: set one of them" $value $value)) -}}
 {{- end -}}
 {{- range $key, $kind := dict "keyPrefixes" "redis" "indexPatterns" "elasticsearch" -}}
 {{- include "dox-asdlc.refuse" (list (and (get $sidecar $key) (ne $.store.kind $kind)) (printf "%s.%s is for servers of %s, and would be ignored" $value $key $kind)) -}}
@@ -77,7 +77,7 @@ templates where they are left out.
 {{- if $alone -}}
 {{- include "dox-asdlc.refuse" (list (or .storeFrom .storeFromAll) (printf "%s.networkPolicy.storeFrom and storeFromAll are for sidecars, and would be ignored: no store is in this pod" $value)) -}}
 {{- else if and .enabled (not .storeFrom) (not .storeFromAll) -}}
-{{- fail (printf "%s.networkPolicy.enabled: a policy on the pod is one on the store's ports as well. Name in %s.networkPolicy.storeFrom who reaches those, beside the pods of this release; or set %s.networkPolicy.storeFromAll=true for everybody, even where another policy closes them" $value $value $value) -}}
+{{- fail (printf "%s.networkPolicy.enabled: the policy also covers the store's ports. Name the peers that may reach these in %s.networkPolicy.storeFrom, or set %s.networkPolicy.storeFromAll=true to admit everybody" $value $value $value) -}}
 {{- end -}}
 {{- include "dox-asdlc.refuse" (list (and .storeFrom .storeFromAll) (printf "%s.networkPolicy.storeFrom would be ignored: storeFromAll=true admits everybody" $value)) -}}
 {{- end -}}
