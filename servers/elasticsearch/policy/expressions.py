@@ -132,7 +132,7 @@ class _Expression:
         """
         self._text = text
         if len(text) > LONGEST:
-            raise self.refused(f"has {len(text)} characters: {LONGEST} may be")
+            raise self.refused(f"has {len(text)} characters, more than {LONGEST}")
         unicode = False
         self.names = dict[str, int]()
         self.groups = 0
@@ -142,11 +142,11 @@ class _Expression:
         while at < len(text):
             found = _TOKEN.match(text, at)
             if not found or (found["close"] and len(stack) == 1) or len(stack) > _DEEPEST:
-                raise self.refused(f"can't be read from its character {at + 1} on")
+                raise self.refused(f"can't be analyzed from its character {at + 1} on")
             at = found.end()
             flags = re.match(r"\(\?([\w-]+)", found[0])
             if (flags and "x" in flags[1]) or re.search(r"(?<!\\)(?:\\\\)*\\Q", found[0]):
-                raise self.refused(r"has \Q or the flag x, behind which this server can't read it: leave them out")
+                raise self.refused(r"has \Q or the flag x, which this server can't analyze: leave them out")
             unicode |= bool(flags and "u" in flags[1].lower())
             branches = stack[-1].branches
             if found["open"]:
@@ -238,7 +238,7 @@ class _Expression:
         ):
             raise self.refused(
                 "repeats a group (...)* whose length varies: a long text uses up Elasticsearch's stack. Write (...)*+ or "
-                "(...)++, which give nothing back"
+                "(...)++"
             )
         return _loop(part, once.first, rest, part.low * once.least)
 
@@ -287,11 +287,10 @@ def measured(expression: str) -> tuple[int, int]:
     if read.power > MOST_POWER:
         raise read.refused(
             f"tries up to {read.power} of its *, + and {{n,}} against each other, which could keep Elasticsearch busy for ever: "
-            f"{MOST_POWER} may be. Let each be followed by what it does not match itself, or write *+ and ++, which give "
-            "nothing back"
+            f"at most {MOST_POWER} are allowed. Put something that it does not match behind each, or write *+ and ++"
         )
     if read.ways > MOST_CHOICES:
-        raise read.refused(f"has more than {MOST_CHOICES} ways through its |, ? and {{n,m}}: give one with fewer")
+        raise read.refused(f"has more than {MOST_CHOICES} combinations of |, ? and {{n,m}}: give a simpler one")
     return read.power, read.ways
 
 
@@ -328,8 +327,8 @@ def growth(pattern: str, replacement: str) -> float:
         lost |= group.kind[-1] in "=!>"
         if lost and named[group.number]:
             raise read.refused(
-                "has a group in what it looks at ahead or behind, or in what gives nothing back, and its replacement a $ for "
-                "that: leave out one of them"
+                "has a group in a lookahead, a lookbehind or a possessive part, and its replacement has a $ for that: leave out "
+                "one of them"
             )
         inner = (
             most(part.what, lost or part.kept)

@@ -163,7 +163,7 @@ def check_expressions(options: Any, texts: Any = None, grown: float = 1, grams: 
         elif name == "flags":
             flags |= {f"(?{flag})" for word, flag in _FLAGS.items() if word in str(inner).upper()}
     if len(expressions) > MOST_EXPRESSIONS:
-        raise ToolError(f"there are {len(expressions)} expressions: {MOST_EXPRESSIONS} may be")
+        raise ToolError(f"there are {len(expressions)} expressions, more than {MOST_EXPRESSIONS}")
     if sum(steps("".join(flags) + text, lengths) for text in expressions) * grams > MOST_STEPS:
         raise ToolError(
             "the expressions could keep Elasticsearch busy for minutes, because their time grows with the square or cube of the "
@@ -227,8 +227,8 @@ def check_growth(factors: Iterable[float]) -> float:
         grown *= factor
         if grown > MOST_GROWTH:
             raise ToolError(
-                f"a text could get {grown:.0f} times as long here by one replacement after the other (or n-grams, or copies): "
-                f"{MOST_GROWTH} times may be; replace by less, or have fewer of them"
+                f"replacements, n-grams or copies could make a text {grown:.0f} times as long, more than {MOST_GROWTH} times: use "
+                "fewer or shorter ones"
             )
     return grown
 
@@ -353,12 +353,12 @@ def check_pipeline(pipeline: Any, *, stored: bool = False, docs: Any = None) -> 
     if unknown := sorted(
         pipeline.keys() - {"_meta", "deprecated", "description", "on_failure", "processors", "version"}
     ):
-        raise ToolError(f"{unknown[0][:100]!r} is no part of a pipeline that is known here")
+        raise ToolError(f"{unknown[0][:100]!r} is not a known part of a pipeline")
     found: list[_Processor] = []
     for part in ("processors", "on_failure"):
         _check_processors(pipeline.get(part, []), stored, found)
     if len(found) > MOST_PROCESSORS:
-        raise ToolError(f"a pipeline has at most {MOST_PROCESSORS} processors here: these are {len(found)}")
+        raise ToolError(f"a pipeline may have at most {MOST_PROCESSORS} processors: this one has {len(found)}")
     grown = _grown(found)
     longest = grown if any(processor.kind == "join" for processor in found) else _grown(found, copies=False)
     # Grok, dissect and redact have no expressions of Java's, or a timer watches them.
@@ -389,11 +389,11 @@ def _check_processors(value: Any, stored: bool, found: list[_Processor], each: s
     if kind not in _PROCESSORS or not isinstance(options, dict):
         raise ToolError(f"processor {kind[:100]!r} is refused: allowed are {', '.join(sorted(_PROCESSORS))}")
     if stored and (options.get("add_to_root") or (kind in ("json", "kv") and not options.get("target_field"))):
-        raise ToolError(f"{kind} needs a target_field here: what a document holds could send it elsewhere")
+        raise ToolError(f"{kind} needs a target_field here: a document's fields could send it to another index")
     nested = ("processor", "on_failure")
     found.append(_Processor(kind, {key: inner for key, inner in options.items() if key not in nested}, each))
     if kind == "foreach" and each and not str(options.get("field")).startswith("_ingest._value"):
-        raise ToolError("a foreach inside of another goes through _ingest._value.…, not through a whole list each time")
+        raise ToolError("a foreach inside another must go through _ingest._value.…, not through a whole list each time")
     for key, inner in options.items():
         if key == "if":
             raise ToolError("'if' is a script, and scripts are not allowed here: leave it out")

@@ -97,7 +97,9 @@ def check_depth(value: Any) -> None:
             for inner in (part.values() if isinstance(part, dict) else part)
         ]
     if level:
-        raise ToolError(f"lists and objects are more than {DEEPEST} levels deep here, which Elasticsearch refuses, too")
+        raise ToolError(
+            f"lists and objects may be at most {DEEPEST} levels deep: Elasticsearch refuses deeper queries as well"
+        )
 
 
 def entries(value: Any, outer: Container[str] = ()) -> Iterator[Entry]:
@@ -140,7 +142,7 @@ def check_costs(*bodies: Any) -> None:
                 mistaken += _mistaken(key, inner)
             if key in _EXPRESSIONS and isinstance(inner, str) and len(inner) > LONGEST_EXPRESSION:
                 raise ToolError(
-                    f"{key!r} has {len(inner)} characters: a regular expression may have {LONGEST_EXPRESSION}"
+                    f"{key!r} has {len(inner)} characters: a regular expression may have at most {LONGEST_EXPRESSION}"
                 )
             if key in _WHOLE and not outer & _WHOLE and isinstance(inner, dict):
                 _check_suggesters(inner) if key == "suggest" else _check_held(inner)
@@ -167,11 +169,12 @@ def check_costs(*bodies: Any) -> None:
     ):
         if many > most:
             raise ToolError(
-                f"the texts of query_string and the like have {many} {name}: {most} may be; a terms query takes many values"
+                f"the texts of query_string and simple_query_string have {many} {name}, more than {most}; a terms query takes "
+                "many values"
             )
     if mistaken > MOST_FUZZY:
         raise ToolError(
-            f"{mistaken} characters are looked for with mistakes in them (~, fuzziness): {MOST_FUZZY} may be"
+            f"{mistaken} characters are searched with fuzziness or ~, more than {MOST_FUZZY}: search fewer in this way"
         )
 
 

@@ -198,7 +198,7 @@ COPY = {"set": {"field": "a.b", "copy_from": "a"}}
         ({"processors": [{"set": SET | {"on_failure": [gsub("x*x*x*y")]}}]}, "tries up to 3 of", "tries up to 3"),
         ({"processors": [{"foreach": {"field": "a", "processor": gsub("x*x*x*y")}}]}, "tries up to 3 of", "tries up to 3"),
         ({"processors": [gsub("a", "b" * 100)]}, "", ""),
-        ({"processors": [gsub("a", "b" * 101)]}, "could get 101 times as long", "101 times"),
+        ({"processors": [gsub("a", "b" * 101)]}, "101 times as long", "101 times"),
         ({"processors": [gsub("a", "b" * 10), each("a", inner(gsub("a", "b" * 11)))]}, "110 times", "110"),
         ({"processors": [each("a", gsub("a", "bb"))]}, "work on 'a' for each value", "for each value"),
         ({"processors": [each("a", {"set": {"field": "b", "copy_from": "c"}})]}, "work on 'c' for each", "for each"),
@@ -426,5 +426,5 @@ def test_how_deep_a_body_may_be() -> None:
         deep = {"bool": deep}
     check_depth(deep)
     for deeper in ([deep], {"bool": deep}):
-        with pytest.raises(ToolError, match="more than 200 levels deep"):
+        with pytest.raises(ToolError, match="at most 200 levels deep"):
             check_depth(deeper)
