@@ -4,8 +4,6 @@ What each sees is compared with what the server answers to a bare request. The t
 of this test, in place of `bazel test`, writes its rows. Where it can't run tests, a row that is missing is told by the failure.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -13,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -26,56 +24,35 @@ TOKEN = "t0ken-of-the-clients-test"
 
 Steps = dict[str, dict[str, Any]]
 
+COMMON: Steps = {
+    step: {}
+    for step in ("connect", "tools", "nested", "error", "large", "resources", "templates", "resource", "prompts")
+}
 STEPS: dict[str, Steps] = {
-    "redis": {
-        "connect": {},
-        "tools": {},
-        "nested": {
-            "tool": "redis_transaction",
-            "arguments": {"commands": [["SET", "n", "1"], ["INCRBY", "n", "2"]]},
-        },
+    "redis": COMMON | {
+        "nested": {"tool": "redis_transaction", "arguments": {"commands": [["SET", "n", "1"], ["INCRBY", "n", "2"]]}},
         "error": {"tool": "redis_transaction", "arguments": {"commands": [["NOSUCH"]]}},
         "large": {"tool": "redis_read", "arguments": {"key": "large"}},
-        "resources": {},
-        "templates": {},
         "resource": {"uri": "redis://key/n"},
-        "prompts": {},
         "prompt": {"name": "diagnose_memory", "arguments": {}},
         "completion": {"uri": "redis://key/{name}", "argument": "name", "value": "l"},
         # The first report comes well before the result: a client that reads both together shows no report.
         "progress": {"tool": "redis_pubsub", "arguments": {"listen": ["c"], "seconds": 4}},
         "cancel": {"tool": "redis_pubsub", "arguments": {"listen": ["c"], "seconds": 25}},
     },
-    "elasticsearch": {
-        "connect": {},
-        "tools": {},
-        "nested": {
-            "tool": "es_search",
-            "arguments": {
-                "index": "orders",
-                "query": {"bool": {"filter": [{"range": {"n": {"gte": 2}}}]}},
-                "sort": [{"n": "desc"}],
-            },
-        },
+    "elasticsearch": COMMON | {
+        "nested": {"tool": "es_search", "arguments": {
+            "index": "orders", "query": {"bool": {"filter": [{"range": {"n": {"gte": 2}}}]}}, "sort": [{"n": "desc"}]}},
         "error": {"tool": "es_get", "arguments": {"index": "none", "id": "1"}},
         "large": {"tool": "es_get", "arguments": {"index": "large", "id": "1"}},
-        "resources": {},
-        "templates": {},
         "resource": {"uri": "es://index/orders/mapping"},
-        "prompts": {},
         "prompt": {"name": "why_yellow", "arguments": {}},
         "completion": {"uri": "es://index/{name}/mapping", "argument": "name", "value": "l"},
-        "progress": {
-            "tool": "es_bulk",
-            "arguments": {
-                "index": "bulk",
-                # Many requests, for the same reason.
-                "operations": [{"op": "index", "id": "1", "document": {"a": 1}}] * 5000,
-                "create_index": True,
-            },
-        },
+        # Many requests, for the same reason.
+        "progress": {"tool": "es_bulk", "arguments": {
+            "index": "bulk", "operations": [{"op": "index", "id": "1", "document": {"a": 1}}] * 5000, "create_index": True}},
     },
-}
+}  # fmt: skip
 """What is asked of each server. Elasticsearch's has no tool that lasts, which could be cancelled.
 
 The error is one that only the server can find: some clients check arguments themselves.
@@ -132,11 +109,8 @@ def answer(server: Sidecar, method: str, **params: Any) -> Any:
 
 def call(server: Sidecar, step: dict[str, Any]) -> dict[str, Any]:
     found = answer(server, "tools/call", name=step["tool"], arguments=step["arguments"])
-    return {
-        "error": found["isError"],
-        "text": found["content"][0]["text"],
-        "structured": found.get("structuredContent"),
-    }
+    text = found["content"][0]["text"]
+    return {"error": found["isError"], "text": text, "structured": found.get("structuredContent")}
 
 
 @pytest.fixture(scope="module")
@@ -145,23 +119,22 @@ def expected(stores: Stores) -> dict[str, dict[str, Any]]:
     found = {}
     for name, server in stores.open.items():
         steps = STEPS[name]
-        completion = steps["completion"]
+
+        def listed(method: str, part: str, of: str, server: Sidecar = server) -> list[str]:
+            return [one[of] for one in answer(server, method)[part]]
+
+        asked = steps["completion"]
+        which = {"type": "ref/resource", "uri": asked["uri"]}
+        typed = {"name": asked["argument"], "value": asked["value"]}
         seen = found[name] = {
-            "tools": [tool["name"] for tool in answer(server, "tools/list")["tools"]],
+            "tools": listed("tools/list", "tools", "name"),
             **{step: call(server, steps[step]) for step in CALLS},
-            "resources": [one["uri"] for one in answer(server, "resources/list")["resources"]],
-            "templates": [
-                one["uriTemplate"] for one in answer(server, "resources/templates/list")["resourceTemplates"]
-            ],
+            "resources": listed("resources/list", "resources", "uri"),
+            "templates": listed("resources/templates/list", "resourceTemplates", "uriTemplate"),
             "resource": answer(server, "resources/read", **steps["resource"])["contents"][0]["text"],
-            "prompts": [one["name"] for one in answer(server, "prompts/list")["prompts"]],
+            "prompts": listed("prompts/list", "prompts", "name"),
             "prompt": answer(server, "prompts/get", **steps["prompt"])["messages"][0]["content"]["text"],
-            "completion": answer(
-                server,
-                "completion/complete",
-                ref={"type": "ref/resource", "uri": completion["uri"]},
-                argument={"name": completion["argument"], "value": completion["value"]},
-            )["completion"]["values"],
+            "completion": answer(server, "completion/complete", ref=which, argument=typed)["completion"]["values"],
         }
         assert [seen[step]["error"] for step in CALLS] == [False, True, False], seen
         assert len(seen["large"]["text"]) > 20_000 and seen["completion"] == ["large"]
@@ -184,18 +157,11 @@ class Driver:
         env["MCP_USE_ANONYMIZED_TELEMETRY"] = "false"
         self.log = folder / "driver.log"
         with self.log.open("w") as log:
-            self._child = subprocess.Popen(
-                client.command(),
-                env=env,
-                cwd=folder,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+            pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log, "text": True}
+            self._child = subprocess.Popen(client.command(), env=env, cwd=folder, **pipes)
         self.go_on(json.dumps(cases))
 
-    def __enter__(self) -> Driver:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *details: object) -> None:

@@ -1,7 +1,5 @@
 """Libraries that hand tools to models keep each tool's arguments, with their types and which are required, and call it."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -62,20 +60,13 @@ def test_every_tool_arrives_whole(server: tuple[str, Sidecar]) -> None:
     listed = running.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})[1]["result"]["tools"]
     schemas = {tool["name"]: tool["inputSchema"] for tool in listed}
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    done = subprocess.run(
-        [str(program("DRIVER"))],
-        input=json.dumps({"url": running.url + "/mcp"} | CALLS[name]) + "\n",
-        env=env
-        | {
-            "MCP_USE_ANONYMIZED_TELEMETRY": "false",
-            "OPENAI_AGENTS_DISABLE_TRACING": "1",
-            # NumPy takes the machine's, which may be newer than the C library of our Python.
-            "LD_PRELOAD": str(program("LIBSTDCXX")),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    env |= {"MCP_USE_ANONYMIZED_TELEMETRY": "false", "OPENAI_AGENTS_DISABLE_TRACING": "1"}
+    env["LD_PRELOAD"] = str(
+        program("LIBSTDCXX")
+    )  # NumPy takes the machine's, which may need a newer C library than our Python's
+    asked = json.dumps({"url": running.url + "/mcp"} | CALLS[name]) + "\n"
+    command = [str(program("DRIVER"))]
+    done = subprocess.run(command, input=asked, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     for line in (line for line in done.stdout.splitlines() if line.startswith("{")):
         seen = json.loads(line)

@@ -1,10 +1,8 @@
 """The clients, and the table of docs/clients.md."""
 
-from __future__ import annotations
-
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +31,12 @@ class Client:
 
     id: str
     name: str
-    words: tuple[str, ...]
+    words: str
     """The driver's command: a word that begins in capitals begins with a variable that names a file or a folder."""
-    versions: tuple[str | None, ...]
+    versions: tuple[str | None, ...] = (None,)
     """The protocol's, the last by default; None where it does not say."""
     over: tuple[str, ...] = ("http", "stdio")
-    lacks: frozenset[str] = field(default=frozenset())
+    without: str = ""
     """Steps it has nothing for."""
     hides_why: bool = False
     """Whether it does not show why it was refused."""
@@ -46,6 +44,10 @@ class Client:
     package: str = ""
     """An npm package that stands between, and speaks HTTP for a client of stdio alone: its program."""
     nightly: bool = False
+
+    @property
+    def lacks(self) -> set[str]:
+        return set(self.without.split())
 
     def place(self, url: str, headers: dict[str, str], folder: Path) -> dict[str, Any]:
         """Return where a driver finds a server: its address, or the command of what stands between."""
@@ -60,7 +62,7 @@ class Client:
             variable, slash, rest = word.partition("/")
             return str(program(variable)) + slash + rest if variable.isupper() else word
 
-        return [place(word) for word in self.words]
+        return [place(word) for word in self.words.split()]
 
     def row(self, release: str, refusal: str) -> str:
         """Return its row of the table."""
@@ -83,95 +85,33 @@ def write(page: Path, client: Client, row: str) -> None:
     page.write_text("\n".join(lines) + "\n")
 
 
-_INSPECTOR = "CLIENT_MODULES/@modelcontextprotocol/inspector/clients/launcher/build/index.js"
+_CANCEL = "cancel cancelled"
+_CALLS = "completion progress " + _CANCEL
+_TYPESCRIPT = "NODE TYPESCRIPT NODE_MODULES"
 
 ALL_CLIENTS = [
-    Client(
-        "claude-code",
-        "Claude Code",
-        ("CLAUDE_DRIVER", "CLAUDE"),
-        (None,),
-        lacks=frozenset({"templates", "completion", "progress", "cancel", "cancelled", "restart"}),
-    ),
-    Client(
-        "adk",
-        "Agent Development Kit (google-adk)",
-        ("ADK",),
-        (None,),
-        lacks=frozenset({"templates", "resource", "prompts", "prompt", "completion", "cancel", "cancelled"}),
-        nightly=True,
-    ),
-    Client(
-        "codex",
-        "Codex",
-        ("CODEX_DRIVER", "NODE", "CLIENT_MODULES/@openai/codex/bin/codex.js"),
-        (None,),
-        lacks=frozenset({"prompts", "prompt", "completion", "progress", "cancel", "cancelled"}),
-        hides_why=True,
-        nightly=True,
-    ),
-    Client("fastmcp", "FastMCP", ("FASTMCP",), ("2026-07-28",), nightly=True),
-    Client(
-        "gemini-cli",
-        "Gemini CLI",
-        ("GEMINI_DRIVER", "NODE", "CLIENT_MODULES/@google/gemini-cli/bundle/gemini.js"),
-        (None,),
-        lacks=frozenset(
-            {"templates", "resource", "prompts", "completion", "progress", "cancel", "cancelled", "restart"}
-        ),
-        hides_why=True,
-        nightly=True,
-    ),
-    Client(
-        "inspector",
-        "MCP Inspector, command line",
-        ("INSPECTOR", "NODE", _INSPECTOR),
-        ("2025-11-25",),
-        lacks=frozenset({"completion", "progress", "cancel", "cancelled", "restart"}),
-        hides_why=True,
-        nightly=True,
-    ),
-    Client(
-        "mcp-remote",
-        "mcp-remote",
-        ("NODE", "TYPESCRIPT", "NODE_MODULES", "1"),
-        ("2025-11-25",),
-        over=("http",),
-        lacks=frozenset({"cancelled"}),
-        package="mcp-remote/dist/proxy.js",
-        nightly=True,
-    ),
-    Client(
-        "mcp-use",
-        "mcp-use",
-        ("MCP_USE",),
-        (None,),
-        lacks=frozenset({"templates", "completion", "progress", "cancel", "cancelled"}),
-        hides_why=True,
-        nightly=True,
-    ),
-    Client("go", "Go SDK", ("GO",), ALL, hides_why=True),
-    Client(
-        "java",
-        "Java SDK",
-        ("JAVA_DRIVER", "JAVA_JAR", "JAVA_SDK"),
-        OLD,
-        lacks=frozenset({"cancelled"}),
-        hides_why=True,
-        nightly=True,
-    ),
-    Client("python-1", "Python SDK 1", ("PYTHON1",), OLD, lacks=frozenset({"cancelled"}), hides_why=True),
-    Client("python-2", "Python SDK 2", ("PYTHON2",), ALL),
-    Client("rust", "Rust SDK", ("RUST",), ALL, hides_why=True, nightly=True),
-    Client(
-        "typescript-1",
-        "TypeScript SDK 1",
-        ("NODE", "TYPESCRIPT", "NODE_MODULES", "1"),
-        OLD,
-        lacks=frozenset({"cancelled"}),
-    ),
-    Client("typescript-2", "TypeScript SDK 2", ("NODE", "TYPESCRIPT", "NODE_MODULES", "2"), ALL, hides_why=True),
-]
+    Client("claude-code", "Claude Code", "CLAUDE_DRIVER CLAUDE", without=f"templates restart {_CALLS}"),
+    Client("adk", "Agent Development Kit (google-adk)", "ADK", nightly=True,
+           without=f"templates resource prompts prompt completion {_CANCEL}"),
+    Client("codex", "Codex", "CODEX_DRIVER NODE CLIENT_MODULES/@openai/codex/bin/codex.js",
+           without=f"prompts prompt {_CALLS}", hides_why=True, nightly=True),
+    Client("fastmcp", "FastMCP", "FASTMCP", ("2026-07-28",), nightly=True),
+    Client("gemini-cli", "Gemini CLI", "GEMINI_DRIVER NODE CLIENT_MODULES/@google/gemini-cli/bundle/gemini.js",
+           without=f"templates resource prompts restart {_CALLS}", hides_why=True, nightly=True),
+    Client("inspector", "MCP Inspector, command line",
+           "INSPECTOR NODE CLIENT_MODULES/@modelcontextprotocol/inspector/clients/launcher/build/index.js", ("2025-11-25",),
+           without=f"restart {_CALLS}", hides_why=True, nightly=True),
+    Client("mcp-remote", "mcp-remote", f"{_TYPESCRIPT} 1", ("2025-11-25",), over=("http",), without="cancelled",
+           package="mcp-remote/dist/proxy.js", nightly=True),
+    Client("mcp-use", "mcp-use", "MCP_USE", without=f"templates {_CALLS}", hides_why=True, nightly=True),
+    Client("go", "Go SDK", "GO", ALL, hides_why=True),
+    Client("java", "Java SDK", "JAVA_DRIVER JAVA_JAR JAVA_SDK", OLD, without="cancelled", hides_why=True, nightly=True),
+    Client("python-1", "Python SDK 1", "PYTHON1", OLD, without="cancelled", hides_why=True),
+    Client("python-2", "Python SDK 2", "PYTHON2", ALL),
+    Client("rust", "Rust SDK", "RUST", ALL, hides_why=True, nightly=True),
+    Client("typescript-1", "TypeScript SDK 1", f"{_TYPESCRIPT} 1", OLD, without="cancelled"),
+    Client("typescript-2", "TypeScript SDK 2", f"{_TYPESCRIPT} 2", ALL, hides_why=True),
+]  # fmt: skip
 
 CLIENTS = [client for client in ALL_CLIENTS if client.nightly == ("CLIENT_MODULES" in os.environ)]
 """Those of this tier."""

@@ -55,7 +55,6 @@ def test_the_image_has_no_shell_and_runs_as_uid_1000(image: Image) -> None:
     check_files(image)
 
 
-@pytest.mark.anyio
 async def test_it_serves_without_its_store_and_says_so(alone: Server) -> None:
     assert json.loads(alone.ask("/health").body)["status"] == "ok"
     assert alone.status("/ready") == 503
@@ -65,11 +64,8 @@ async def test_it_serves_without_its_store_and_says_so(alone: Server) -> None:
     assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools), "read-only by default"
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_a_store_that_comes_later_makes_it_ready_and_calls_are_counted(
-    alone: Server, store_away: Store, mode: str
-) -> None:
+async def test_a_store_that_comes_makes_it_ready_and_calls_count(alone: Server, store_away: Store, mode: str) -> None:
     with store_away.process():
         alone.wait_until(lambda: alone.status("/ready") == 200)
         async with Client(alone.url + "/mcp", mode=mode) as client:

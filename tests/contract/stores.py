@@ -40,6 +40,7 @@ def store(port: int, folder: Path, kind: str) -> Store:
         folder: for its data
         kind: redis, elasticsearch, victoria-metrics or vmagent
     """
+    listen = f"-httpListenAddr=127.0.0.1:{port}"
 
     def redis() -> AbstractContextManager[object]:
         from tools.backends.redis import RedisServer
@@ -52,26 +53,17 @@ def store(port: int, folder: Path, kind: str) -> Store:
         return ElasticsearchNode(port)
 
     def victoria_metrics() -> Process:
-        options = [
-            f"-httpListenAddr=127.0.0.1:{port}",
-            f"-storageDataPath={folder / 'storage'}",
-            "-search.latencyOffset=0s",  # what was just written is found
-        ]
-        return Listening("victoria-metrics", [str(program("VICTORIA_METRICS")), *options], port, folder)
+        # What was just written is found.
+        options = [f"-storageDataPath={folder / 'storage'}", "-search.latencyOffset=0s"]
+        return Listening("victoria-metrics", [str(program("VICTORIA_METRICS")), listen, *options], port, folder)
 
     def vmagent() -> Process:
-        configuration = {
-            "scrape_configs": [{"job_name": "self", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}]
-        }
+        job = {"job_name": "self", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
         file = folder / "scrape.yaml"
-        file.write_text(json.dumps(configuration))  # JSON is YAML
-        options = [
-            f"-httpListenAddr=127.0.0.1:{port}",
-            f"-promscrape.config={file}",
-            f"-remoteWrite.url=http://127.0.0.1:{port}/nowhere",
-            f"-remoteWrite.tmpDataPath={folder / 'queue'}",
-        ]
-        return Listening("vmagent", [str(program("VMAGENT")), *options], port, folder)
+        file.write_text(json.dumps({"scrape_configs": [job]}))  # JSON is YAML
+        remote = [f"-remoteWrite.url=http://127.0.0.1:{port}/nowhere", f"-remoteWrite.tmpDataPath={folder / 'queue'}"]
+        command = [str(program("VMAGENT")), listen, f"-promscrape.config={file}", *remote]
+        return Listening("vmagent", command, port, folder)
 
     def settings(prefix: str) -> dict[str, str]:
         return {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(port)}

@@ -186,17 +186,3 @@ def test_a_store_that_can_not_save_takes_no_writes_and_says_so(tmp_path: Path) -
             assert answer["isError"] and "MISCONF" in answer["content"][0]["text"], answer
             assert running.call("redis_read", key="k")["structuredContent"]["value"] == "v"
         assert running.get("/ready")[0] == 200
-
-
-def test_a_store_without_memory_takes_no_writes_and_says_so(tmp_path: Path) -> None:
-    with (
-        RedisServer(config={"maxmemory": "1mb", "maxmemory-policy": "noeviction"}) as server,
-        Redis("127.0.0.1", server.port, decode_responses=True) as redis,
-        sidecar(server, tmp_path) as running,
-    ):
-        running.wait_until_ready()
-        for _ in range(TIMES):
-            answer = running.call("redis_write", key="k", value="v")
-            assert answer["isError"] and "maxmemory" in answer["content"][0]["text"], answer
-            assert not running.call("redis_info")["isError"]
-        assert not redis.exists("k")

@@ -1,11 +1,10 @@
 """A proxy on loopback between a sidecar and its store, which lets one request in many go wrong."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from contextlib import suppress
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Self
 
 Act = Literal["delay", "cut before", "cut after", "cut midway", "half-close", "corrupt", "flood", "stall"]
 
@@ -42,7 +41,7 @@ class Proxy:
         self._started = threading.Event()
         self._stop = asyncio.Event()
 
-    def __enter__(self) -> Proxy:
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._started.wait(20)
         return self
@@ -91,21 +90,16 @@ class Proxy:
         return True, act
 
 
+@dataclass
 class _Connection:
     """A connection from the sidecar, and its other half to the store."""
 
-    def __init__(
-        self,
-        proxy: Proxy,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        store_reader: asyncio.StreamReader,
-        store_writer: asyncio.StreamWriter,
-    ) -> None:
-        self._proxy = proxy
-        self._reader, self._writer = reader, writer
-        self._store_reader, self._store_writer = store_reader, store_writer
-        self._act: Act | None = None
+    proxy: Proxy
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    store_reader: asyncio.StreamReader
+    store_writer: asyncio.StreamWriter
+    act: Act | None = None
 
     async def run(self) -> None:
         """Until one of both sides closes."""
@@ -118,43 +112,43 @@ class _Connection:
             await asyncio.gather(*ways, return_exceptions=True)
 
     async def _asked(self) -> None:
-        while data := await self._reader.read(65_536):
-            marked, act = self._proxy.take(data)
+        while data := await self.reader.read(65_536):
+            marked, act = self.proxy.take(data)
             if act == "cut before":
-                self._writer.transport.abort()
+                self.writer.transport.abort()
                 return
             if act == "delay":
                 await asyncio.sleep(DELAY)
-            self._act = self._act or act  # a request may come in pieces
-            self._proxy.delivered += marked
-            self._store_writer.write(data)
-            await self._store_writer.drain()
+            self.act = self.act or act  # a request may come in pieces
+            self.proxy.delivered += marked
+            self.store_writer.write(data)
+            await self.store_writer.drain()
 
     async def _answered(self) -> None:
-        while data := await self._store_reader.read(65_536):
-            act, self._act = self._act, None
+        while data := await self.store_reader.read(65_536):
+            act, self.act = self.act, None
             match act:
                 case "cut after":
                     # The store has answered, so it has done it.
-                    self._writer.transport.abort()
+                    self.writer.transport.abort()
                     return
                 case "half-close":
-                    self._writer.write_eof()
+                    self.writer.write_eof()
                     await asyncio.Event().wait()
                 case "cut midway":
-                    self._writer.write(data[: len(data) // 2])
-                    await self._writer.drain()
+                    self.writer.write(data[: len(data) // 2])
+                    await self.writer.drain()
                     return
                 case "corrupt":
-                    self._writer.write(bytes(byte ^ 0xA5 for byte in data))
+                    self.writer.write(bytes(byte ^ 0xA5 for byte in data))
                 case "flood":
-                    self._writer.write(self._proxy.flood)
+                    self.writer.write(self.proxy.flood)
                     for _ in range(FLOOD // 65_536):
-                        self._writer.write(b"x" * 65_536)
-                        await self._writer.drain()
+                        self.writer.write(b"x" * 65_536)
+                        await self.writer.drain()
                     return
                 case "stall":
                     await asyncio.Event().wait()
                 case _:
-                    self._writer.write(data)
-            await self._writer.drain()
+                    self.writer.write(data)
+            await self.writer.drain()

@@ -23,17 +23,19 @@ from mcp_types import ElicitResult
 
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
-from tools.backends.sidecar import Sidecar
+from tools.backends.sidecar import Sidecar, refused
 
 OLD = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]
 NEW = "2026-07-28"
+
+Stores = dict[str, dict[str, str]]
 
 # A call of each server that answers without any data.
 CALLS = {"redis": "redis_info", "elasticsearch": "es_health"}
 
 
 @pytest.fixture(scope="session")
-def stores() -> Iterator[dict[str, dict[str, str]]]:
+def stores() -> Iterator[Stores]:
     with RedisServer() as redis, ElasticsearchNode() as node:
         yield {
             "redis": {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port)},
@@ -56,9 +58,7 @@ class Server(Sidecar):
     params=[(name, lazy) for name in CALLS for lazy in ("true", "false")],
     ids=lambda param: f"{param[0]}-{'lazy' if param[1] == 'true' else 'plain'}-imports",
 )
-def server(
-    request: pytest.FixtureRequest, stores: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
+def server(request: Any, stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     name, lazy = request.param
     with Server(name, stores[name] | {"MCP_LAZY_IMPORTS": lazy}, tmp_path_factory.mktemp("server")) as running:
         running.wait_until_ready()
@@ -87,34 +87,6 @@ def headers(version: str, method: str, name: str = "") -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("version", OLD)
-def test_older_versions_on_the_wire(server: Server, version: str) -> None:
-    info = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
-    status, answer = server.post(request("initialize", info))
-    assert status == 200
-    assert answer["result"]["protocolVersion"] == version
-    assert answer["result"]["serverInfo"]["name"] == server.mcp_name
-    initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-    assert server.post(initialized, headers(version, "notifications/initialized"))[0] == 202
-    status, answer = server.post(request("tools/list"), headers(version, "tools/list"))
-    assert status == 200 and server.tool in [tool["name"] for tool in answer["result"]["tools"]]
-    call = {"name": server.tool, "arguments": {}}
-    status, answer = server.post(request("tools/call", call), headers(version, "tools/call"))
-    assert status == 200 and not answer["result"]["isError"]
-    assert answer["result"]["content"][0]["type"] == "text"
-    assert server.post(request("ping"), headers(version, "ping"))[1]["result"] == {}
-
-
-def test_the_newest_version_on_the_wire(server: Server) -> None:
-    status, answer = server.post(request("server/discover", version=NEW), headers(NEW, "server/discover"))
-    assert status == 200, answer
-    assert NEW in answer["result"]["supportedVersions"]
-    call = {"name": server.tool, "arguments": {}}
-    status, answer = server.post(request("tools/call", call, NEW), headers(NEW, "tools/call", server.tool))
-    assert status == 200 and not answer["result"]["isError"], answer
-
-
-@pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["auto", "legacy", NEW])
 async def test_the_sdks_own_client(server: Server, mode: Any) -> None:
     async with Client(server.url + "/mcp", mode=mode) as client:
@@ -130,19 +102,8 @@ def tools(server: Server) -> list[dict[str, Any]]:
     return list(server.post(request("tools/list"))[1]["result"]["tools"])
 
 
-def test_every_tool_says_what_it_does(server: Server) -> None:
-    listed = tools(server)
-    for tool in listed:
-        assert tool["title"] and tool["description"]
-        assert tool["annotations"]["readOnlyHint"] in (True, False)
-        for kind in ("inputSchema", "outputSchema"):
-            jsonschema.Draft202012Validator.check_schema(tool[kind])
-            assert tool[kind]["type"] == "object"
-        for name, parameter in tool["inputSchema"]["properties"].items():
-            assert "title" not in parameter, f"{tool['name']}.{name}"
-
-
-def test_an_unknown_tool_is_an_error_of_the_protocol(server: Server) -> None:
+def test_an_unknown_tool_or_method_is_an_error_of_the_protocol(server: Server) -> None:
+    assert server.post(request("no/such/method"))[1]["error"]["code"] == -32601
     status, answer = server.post(request("tools/call", {"name": "no_such_tool", "arguments": {}}))
     assert status == 200
     assert answer["error"]["code"] == -32602
@@ -154,10 +115,6 @@ def test_wrong_arguments_are_told_to_the_model(server: Server) -> None:
     _, answer = server.post(request("tools/call", {"name": name, "arguments": arguments}))
     assert answer["result"]["isError"]
     assert "did you mean" in answer["result"]["content"][0]["text"]
-
-
-def test_an_unknown_method_is_an_error_of_the_protocol(server: Server) -> None:
-    assert server.post(request("no/such/method"))[1]["error"]["code"] == -32601
 
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
@@ -203,7 +160,7 @@ def test_bad_requests_are_refused_and_the_server_goes_on(
 
 
 @pytest.mark.parametrize(
-    "id", ["0", "-1", "1", '"1"', '""', '"\\u0000"', '"\u00fc"', str(2**53 + 1), str(2**63), "1.0"]
+    "id", ["0", "-1", "1", '"1"', '""', '"\\u0000"', '"\u00fc"', f"{2**53 + 1}", f"{2**63}", "1.0"]
 )
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
 def test_every_legal_id_comes_back(server: Server, id: str, accept: str) -> None:
@@ -271,7 +228,7 @@ def test_the_path_may_end_with_a_slash_and_no_other_is_there(server: Server) -> 
 
 
 def test_a_page_of_an_allowed_origin_reads_the_answer(server: Server) -> None:
-    for origin in ("http://localhost:6274", "http://127.0.0.1:1", "https://[::1]"):
+    for origin in ("http://localhost:6274", "http://127.0.0.1:1", "https://[::1]", "HTTP://LOCALHOST"):
         wish = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "mcp-method,content-type"}
         status, answered, _ = ask(server, None, {"Origin": origin} | wish, "OPTIONS")
         assert status == 200 and answered["Access-Control-Allow-Origin"] == origin
@@ -282,14 +239,15 @@ def test_a_page_of_an_allowed_origin_reads_the_answer(server: Server) -> None:
             found, answered, _ = ask(server, message, {"Origin": origin, "Accept": BOTH}, method)
             assert (found, answered["Access-Control-Allow-Origin"]) == (status, origin)
             assert "Mcp-Session-Id" in answered["Access-Control-Expose-Headers"]
-    for origin in ("null", "http://evil.example", "vscode-webview://1", "http://localhost.evil.example"):
+    evil = ("http://evil.example", "http://localhost.evil.example", "http://localhost@evil.example", "ftp://localhost")
+    for origin in ("null", "", "//", "http://", "http://[", "http://[::1", "vscode-webview://1", *evil):
         for method in ("OPTIONS", "POST", "GET"):
             status, answered, text = ask(server, None, {"Origin": origin, **wish}, method)
             assert status == 403 and "MCP_ALLOWED_ORIGINS" in json.loads(text)["error"]["message"]
             assert "Access-Control-Allow-Origin" not in answered
 
 
-def test_origins_that_the_operator_names(stores: dict[str, dict[str, str]], tmp_path: Path) -> None:
+def test_origins_that_the_operator_names(stores: Stores, tmp_path: Path) -> None:
     named = "https://app.example:8443/,null,vscode-webview://1"
     with Server("redis", stores["redis"] | {"MCP_ALLOWED_ORIGINS": named}, tmp_path) as server:
         for origin in ("https://app.example:8443", "null", "vscode-webview://1"):
@@ -365,40 +323,14 @@ def test_an_answer_does_not_depend_on_the_spelling_of_the_content_type(server: S
 
 
 def test_other_hosts_and_origins_are_refused(server: Server) -> None:
-    status, answer = server.post(request("tools/list"), {"Host": "evil.example"})
-    assert status == 421 and "MCP_ALLOWED_HOSTS" in answer["error"]["message"]
+    for host in ("evil.example", ""):
+        status, answer = server.post(request("tools/list"), {"Host": host})
+        assert status == 421 and "MCP_ALLOWED_HOSTS" in answer["error"]["message"]
     status, answer = server.post(request("tools/list"), {"Origin": "http://evil.example"})
     assert status == 403 and "MCP_ALLOWED_ORIGINS" in answer["error"]["message"]
     assert server.post(request("tools/list"), {"Origin": "http://localhost:3000"})[0] == 200
     # A probe comes to the pod's address.
     assert server.get("/health", {"Host": "10.1.2.3:9000"})[0] == 200
-
-
-def test_a_bearer_token_from_a_file_that_changes(stores: dict[str, dict[str, str]], tmp_path: Path) -> None:
-    file = tmp_path / "token"
-    file.write_text("canary-first\n")
-    with Server("redis", stores["redis"] | {"MCP_AUTH_TOKEN_FILE": str(file)}, tmp_path) as server:
-        message = request("tools/list")
-        status, answer = server.post(message)
-        assert status == 401 and "Authorization: Bearer TOKEN" in answer["error"]["message"]
-        status, answer = server.post(message, {"Authorization": "Bearer wrong"})
-        assert status == 401 and answer["jsonrpc"] == "2.0" and "token is wrong" in answer["error"]["message"]
-        for path in ("/register", "/token", "/authorize", "/.well-known/oauth-authorization-server"):
-            status, text = server.get(path)
-            assert status == 404 and "add the header 'Authorization: Bearer TOKEN'" in text
-        assert server.post(message, {"Authorization": "Basic canary-first"})[0] == 401
-        assert server.post(message, {"Authorization": "Bearer canary-first"})[0] == 200
-        file.write_text("canary-second")
-        assert server.post(message, {"Authorization": "Bearer canary-first"})[0] == 401
-        assert server.post(message, {"Authorization": "Bearer canary-second"})[0] == 200
-        for path in ("/health", "/ready", "/metrics"):
-            assert server.get(path)[0] in (200, 503)
-        assert 'mcp_http_requests_rejected_total{reason="token"} 4.0' in server.get("/metrics")[1]
-        assert "canary" not in server.log.read_text()
-
-
-def text_of(answer: Any) -> str:
-    return str(answer["result"]["content"][0]["text"])
 
 
 def test_nothing_is_declared_as_changing_that_never_does(server: Server) -> None:
@@ -408,8 +340,8 @@ def test_nothing_is_declared_as_changing_that_never_does(server: Server) -> None
     assert {"tools", "prompts", "resources"} <= found.keys()
 
 
-def test_tools_tell_claude_code_of_results_that_are_longer_than_by_default(
-    stores: dict[str, dict[str, str]], server: Server, tmp_path: Path
+def test_tools_tell_claude_code_of_results_longer_than_by_default(
+    stores: Stores, server: Server, tmp_path: Path
 ) -> None:
     assert not [tool for tool in tools(server) if "_meta" in tool]
     with Server("redis", stores["redis"] | {"MCP_MAX_RESULT_BYTES": "100000"}, tmp_path) as longer:
@@ -417,9 +349,8 @@ def test_tools_tell_claude_code_of_results_that_are_longer_than_by_default(
         assert {tool["_meta"]["anthropic/maxResultSizeChars"] for tool in tools(longer)} == {100_000}
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("name", CALLS)
-async def test_the_first_list_has_no_tool_that_the_store_lacks(stores: dict[str, dict[str, str]], name: str) -> None:
+async def test_the_first_list_has_no_tool_that_the_store_lacks(stores: Stores, name: str) -> None:
     python = {key: value for key, value in os.environ.items() if key.startswith("PYTHON")}
     parameters = StdioServerParameters(
         command=sys.executable, args=["-m", f"servers.{name}", "--transport", "stdio"], env=python | stores[name]
@@ -431,7 +362,7 @@ async def test_the_first_list_has_no_tool_that_the_store_lacks(stores: dict[str,
     assert prompts and "write_esql" not in prompts
 
 
-def test_the_operator_chooses_tools(stores: dict[str, dict[str, str]], tmp_path: Path) -> None:
+def test_the_operator_chooses_tools(stores: Stores, tmp_path: Path) -> None:
     chosen = {"MCP_TOOLS": "redis_read*, redis_delete*,redis_info", "MCP_TOOLS_EXCEPT": "redis_delete_matching"}
     with Server("redis", stores["redis"] | chosen, tmp_path) as server:
         server.wait_until_ready()
@@ -440,46 +371,30 @@ def test_the_operator_chooses_tools(stores: dict[str, dict[str, str]], tmp_path:
         assert answer["error"]["code"] == -32602 and "MCP_TOOLS" in answer["error"]["message"]
 
 
-REFUSED: dict[str, dict[str, list[dict[str, Any]]]] = {
-    "redis": {
-        "redis_command": [
-            {"command": words}
-            for words in (
-                ["KEYS", "*"], ["INFO"], ["CONFIG", "GET", "*"], ["SLOWLOG", "GET"], ["CLIENT", "LIST"], ["MULTI"], ["GET"],
-                ["SUBSCRIBE", "a"], ["PUBLISH", "a", "b"], ["FLUSHALL"], ["SORT", "a"], ["SET", "a", "b"], ["HELLO"],
-            )
-        ],
-        "redis_command_docs": [{"command": "SET"}],
-        "redis_write": [{"key": "", "value": ""}],
-    },
-    "elasticsearch": {
-        "es_request": [
-            {"path": "/_query", "method": "POST"}, {"path": "/_async_search", "method": "POST"},
-            {"path": "/_search", "method": "POST", "params": {"scroll": "1m"}}, {"path": "/nothing/_stats"},
-            {"path": "/_xpack"}, {"path": "/_slm/policy"}, {"path": "/_security/user"}, {"path": "/_cluster/reroute"},
-        ],
-        "es_by_query": [{"index": "_nothing", "query": {}}, {"index": "nothing", "query": {"term": {"a": 1}}}],
-        "es_explain": [{"index": "nothing", "query": {"match_all": {}}}, {"index": "*", "query": {"term": {"a": 1}}}],
-        "es_delete": [{"index": "*", "id": "1"}, {"index": "nothing", "id": "1"}, {"index": "a", "id": "1", "if_seq_no": 1}],
-    },
+REFUSED: dict[str, tuple[str, list[dict[str, Any]]]] = {
+    "redis": ("redis_command", [{"command": words.split()} for words in ("KEYS *", "INFO", "GET", "SUBSCRIBE a", "SET a b")]),
+    "elasticsearch": ("es_request", [
+        {"path": "/_query", "method": "POST"}, {"path": "/nothing/_stats"}, {"path": "/_security/user"}, {"path": "/_xpack"},
+        {"path": "/_search", "method": "POST", "params": {"scroll": "1m"}},
+    ]),
 }  # fmt: skip
+"""Calls of one tool that are answered with words of several kinds; mentions_test looks at all."""
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_nothing_names_a_tool_that_is_not_listed(stores: dict[str, dict[str, str]], name: str, tmp_path: Path) -> None:
+def test_nothing_names_a_tool_that_is_not_listed(stores: Stores, name: str, tmp_path: Path) -> None:
     """Refusals, notes, descriptions, instructions and prompts do not, nor what is read beside tools."""
     hello = {"protocolVersion": OLD[-1], "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
-    for number, (tool, calls) in enumerate(REFUSED[name].items()):
-        (folder := tmp_path / str(number)).mkdir()
-        with Server(name, stores[name] | {"MCP_TOOLS": tool}, folder) as server:
-            server.wait_until_ready()
-            told = [server.post(request("tools/call", {"name": tool, "arguments": given}))[1] for given in calls]
-            told += [server.post(request(method))[1] for method in ("tools/list", "prompts/list", "resources/list")]
-            told.append(server.post(request("initialize", hello))[1])
-            prompts = [prompt["name"] for prompt in told[-3]["result"]["prompts"]]
-            told += [server.post(request("prompts/get", {"name": prompt}))[1] for prompt in prompts]
-            text = json.dumps(told)
-        assert set(re.findall(r"\b(?:es|redis)_[a-z_]+", text)) - {tool, "redis_version"} == set(), text
+    tool, calls = REFUSED[name]
+    with Server(name, stores[name] | {"MCP_TOOLS": tool}, tmp_path) as server:
+        server.wait_until_ready()
+        told = [server.post(request("tools/call", {"name": tool, "arguments": given}))[1] for given in calls]
+        told += [server.post(request(method))[1] for method in ("tools/list", "prompts/list", "resources/list")]
+        told.append(server.post(request("initialize", hello))[1])
+        prompts = [prompt["name"] for prompt in told[-3]["result"]["prompts"]]
+        told += [server.post(request("prompts/get", {"name": prompt}))[1] for prompt in prompts]
+    text = json.dumps(told)
+    assert set(re.findall(r"\b(?:es|redis)_[a-z_]+", text)) - {tool, "redis_version"} == set(), text
 
 
 @pytest.mark.parametrize(
@@ -493,20 +408,12 @@ def test_nothing_names_a_tool_that_is_not_listed(stores: dict[str, dict[str, str
     ],
 )
 def test_a_choice_that_can_not_be_stops_the_start(chosen: dict[str, str], words: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "servers.redis"],
-        env=dict(os.environ) | chosen,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = refused("servers.redis", **chosen)
     assert done.returncode == 2 and words in done.stderr
 
 
 @pytest.fixture(scope="module", params=["possible", "always"])
-def asking(
-    request: pytest.FixtureRequest, stores: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
+def asking(request: Any, stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     env = stores["redis"] | {"MCP_CONFIRM": request.param}
     with Server("redis", env, tmp_path_factory.mktemp("server")) as server:
         server.wait_until_ready()
@@ -522,7 +429,6 @@ def consent(action: str) -> Any:
     return answer
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(("action", "done"), [("accept", True), ("decline", False), ("cancel", False)])
 async def test_the_person_is_asked_over_http(asking: Server, action: str, done: bool) -> None:
     async with Client(asking.url + "/mcp", elicitation_callback=consent(action)) as client:
@@ -531,7 +437,6 @@ async def test_the_person_is_asked_over_http(asking: Server, action: str, done: 
     assert done or "did not consent" in str(answer.content)
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_a_client_that_can_not_ask(asking: Server, mode: Any) -> None:
     # Over HTTP the older versions have no session in which a server could ask.
@@ -559,12 +464,9 @@ def test_consent_is_for_the_call_that_was_shown(asking: Server) -> None:
     assert not send("asked-key", **answer)["isError"]
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(("action", "done"), [("accept", True), ("decline", False)])
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_the_person_is_asked_over_stdio(
-    stores: dict[str, dict[str, str]], mode: Any, action: str, done: bool
-) -> None:
+async def test_the_person_is_asked_over_stdio(stores: Stores, mode: Any, action: str, done: bool) -> None:
     python = {key: value for key, value in os.environ.items() if key.startswith("PYTHON")}
     env = python | stores["redis"] | {"MCP_CONFIRM": "always", "MCP_ALLOW_WRITES": "true"}
     parameters = StdioServerParameters(
@@ -620,9 +522,7 @@ def test_standard_input_takes_what_http_takes_and_sigterm_ends_it(
             process.kill()
 
 
-def test_integers_that_javascript_would_round_are_text_in_structured_content(
-    server: Server,
-) -> None:
+def test_integers_that_javascript_would_round_are_text_in_structured_content(server: Server) -> None:
     exact = [2**53 - 1, 2**53, -(2**53) - 1, 2**63 - 1]
     if server.tool == "redis_info":
         server.post(request("tools/call", {"name": "redis_write", "arguments": {"key": "big", "value": str(2**62)}}))
@@ -634,7 +534,7 @@ def test_integers_that_javascript_would_round_are_text_in_structured_content(
     sent = {"index": "big", "id": "1", "document": document, "create_index": True}
     server.post(request("tools/call", {"name": "es_index", "arguments": sent}))
     _, answer = server.post(request("tools/call", {"name": "es_get", "arguments": {"index": "big", "id": "1"}}))
-    text, structured = json.loads(text_of(answer)), answer["result"]["structuredContent"]
+    text, structured = json.loads(answer["result"]["content"][0]["text"]), answer["result"]["structuredContent"]
     assert document.items() <= _source(text).items()
     safe = {"numbers": [exact[0], *map(str, exact[1:])], "one": str(2**63 - 1)}
     assert (document | safe).items() <= _source(structured).items()

@@ -95,7 +95,9 @@ def test_what_is_enforced_is_said(tool: Tool) -> None:
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_schemas_have_what_every_client_takes(tool: Tool) -> None:
-    schema = tool.definition.input_schema
+    definition, schema = tool.definition, tool.definition.input_schema
+    assert definition.title and definition.description and definition.annotations and definition.output_schema
+    Draft202012Validator.check_schema(definition.output_schema)
     # Amazon Nova takes these three at the top, Anthropic no anyOf there.
     assert schema.keys() <= {"type", "properties", "required"} and schema["type"] == "object"
     for part in parts(schema):

@@ -127,11 +127,8 @@ def _more(node: ElasticsearchNode) -> None:
     lone = {"number_of_shards": 1, "number_of_replicas": 0}
     node.request("PUT", "/reports", {"settings": {"number_of_shards": 1, "number_of_replicas": 1}})
     people = {
-        "name": {"type": "text"},
-        "email": {"type": "keyword"},
-        "born": {"type": "date"},
-        "age": {"type": "integer"},
-    }
+        "name": {"type": "text"}, "email": {"type": "keyword"}, "born": {"type": "date"}, "age": {"type": "integer"}
+    }  # fmt: skip
     newer = people | {"email": {"type": "text"}, "phone": {"type": "keyword"}}
     for index, properties in {"people-v1": people, "people-v2": newer}.items():
         node.request("PUT", f"/{index}", {"settings": lone, "mappings": {"properties": properties}})
@@ -152,17 +149,11 @@ def _more(node: ElasticsearchNode) -> None:
     node.request("POST", "/_refresh")
 
 
+def _settings(prefix: str) -> Callable[[int], dict[str, str]]:
+    return lambda port: {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(port)}
+
+
 STORES = {
-    "redis": Store(
-        questions("redis"),
-        "servers.redis",
-        _redis,
-        lambda port: {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)},
-    ),
-    "elasticsearch": Store(
-        questions("elasticsearch"),
-        "servers.elasticsearch",
-        _elasticsearch,
-        lambda port: {"ES_HOST": "127.0.0.1", "ES_PORT": str(port)},
-    ),
+    "redis": Store(questions("redis"), "servers.redis", _redis, _settings("REDIS")),
+    "elasticsearch": Store(questions("elasticsearch"), "servers.elasticsearch", _elasticsearch, _settings("ES")),
 }

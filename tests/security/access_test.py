@@ -75,6 +75,11 @@ def test_several_tokens_with_scopes(start: Start, tmp_path: Path) -> None:
     assert (status, headers["WWW-Authenticate"]) == (401, 'Bearer realm="mcp"')
     status, headers, _ = ask(url, message("tools/list"), Authorization="Bearer wrong")
     assert (status, headers["WWW-Authenticate"]) == (401, 'Bearer realm="mcp", error="invalid_token"')
+    assert ask(url, message("tools/list"), Authorization=f"Basic {READER}")[0] == 401
+    assert 'mcp_http_requests_rejected_total{reason="token"} 3.0' in sidecar.get("/metrics")[1]
+    for path in ("/register", "/token", "/authorize", "/.well-known/oauth-authorization-server"):
+        status, text = sidecar.get(path)
+        assert status == 404 and "add the header 'Authorization: Bearer TOKEN'" in text
 
     reads = names(ask(url, message("tools/list"), Authorization=f"Bearer {READER}")[2])
     writes = names(ask(url, message("tools/list"), Authorization=f"bearer  {WRITER}")[2])
@@ -161,11 +166,8 @@ def test_an_oauth_resource_server(start: Start, issuer: Issuer) -> None:
     status, headers, _ = ask(url, message("tools/list"), Authorization=f"Bearer {issuer.token(scope='openid')}")
     assert status == 403 and 'scope="mcp:read"' in headers["WWW-Authenticate"]
     status, headers, answer = ask(url, message("tools/list"), Authorization=f"Bearer {issuer.token(exp=1)}")
-    assert (
-        status == 401
-        and 'error="invalid_token"' in headers["WWW-Authenticate"]
-        and "expired" in answer["error"]["message"]
-    )
+    assert status == 401 and 'error="invalid_token"' in headers["WWW-Authenticate"]
+    assert "expired" in answer["error"]["message"]
     assert issuer.requests == 1
 
     # A token in the address is in logs and histories: it is not looked at (RFC 9700, 4.3.2).
@@ -178,9 +180,8 @@ def test_an_oauth_resource_server(start: Start, issuer: Issuer) -> None:
 def test_an_issuers_keys_from_a_file_that_changes(start: Start, issuer: Issuer, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     file.write_text(json.dumps(issuer.keys))
-    sidecar = start(
-        MCP_OAUTH_ISSUER=issuer.url, MCP_OAUTH_RESOURCE="https://mcp.example/mcp", MCP_OAUTH_JWKS_FILE=str(file)
-    )
+    where = {"MCP_OAUTH_RESOURCE": "https://mcp.example/mcp", "MCP_OAUTH_JWKS_FILE": str(file)}
+    sidecar = start(MCP_OAUTH_ISSUER=issuer.url, **where)
     url = sidecar.url + "/mcp"
     assert ask(url, message("ping"), Authorization=f"Bearer {issuer.token()}")[0] == 200
     key = rsa.generate_private_key(65537, 2048)

@@ -3,10 +3,7 @@
 import base64
 import http.client
 import json
-import os
 import re
-import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
+from servers.elasticsearch.tests.fakes import ROOT, Answer, FakeNode, Request, failure
 from tools.backends.redis import RedisServer
 from tools.backends.runfiles import program
-from tools.backends.sidecar import Sidecar
+from tools.backends.sidecar import Sidecar, refused
 from tools.images.layout import Image
 
 CANARY = "canary-9e1c77"
@@ -147,14 +144,12 @@ def test_redis(secrets: Secrets, tmp_path: Path) -> None:
         look(sidecar)
 
 
-def elasticsearch(request: FakeRequest) -> FakeAnswer:
+def elasticsearch(request: Request) -> Answer:
     """Refuses, and repeats what it was sent, as no server should but a proxy in between may."""
     if request.path == "/":
         return ROOT
     echo = request.headers.get("authorization", "")
-    return FakeAnswer(
-        403, {"error": {"type": "security_exception", "reason": f"action is unauthorized for {echo}"}, "status": 403}
-    )
+    return failure(403, "security_exception", f"action is unauthorized for {echo}")
 
 
 @pytest.mark.parametrize("way", ["key", "password"])
@@ -163,14 +158,11 @@ def test_elasticsearch(secrets: Secrets, tmp_path: Path, way: str) -> None:
         "key": {"ES_API_KEY_FILE": secrets.file("key")},
         "password": {"ES_USERNAME": "elastic", "ES_PASSWORD_FILE": secrets.file("password")},
     }
-    with FakeElasticsearch(elasticsearch) as server:
+    with FakeNode(elasticsearch) as server:
         env = {
-            "ES_HOST": "127.0.0.1",
-            "ES_PORT": str(server.port),
-            "MCP_AUTH_TOKEN_FILE": secrets.file("token"),
-            "MCP_ALLOW_WRITES": "true",
-            "MCP_LOG_LEVEL": "debug",
-        }
+            "ES_HOST": "127.0.0.1", "ES_PORT": str(server.port), "MCP_AUTH_TOKEN_FILE": secrets.file("token"),
+            "MCP_ALLOW_WRITES": "true", "MCP_LOG_LEVEL": "debug",
+        }  # fmt: skip
         with Sidecar("servers.elasticsearch", env | login[way], tmp_path) as sidecar:
             calls = [
                 {"name": "es_health", "arguments": {}},
@@ -197,11 +189,8 @@ def test_elasticsearch(secrets: Secrets, tmp_path: Path, way: str) -> None:
 )
 @pytest.mark.parametrize("value", ["user:{}@store", "http://user:{}@store:1", "redis://:{}@store", "{}@store:1"])
 def test_a_secret_in_an_address_is_refused_and_not_repeated(module: str, name: str, value: str) -> None:
-    kept = {k: v for k, v in os.environ.items() if k.startswith("PYTHON")}
-    env = kept | {name: value.format(CANARY), "MCP_PORT": "1"}
-    command = [sys.executable, "-m", f"servers.{module}"]
-    done = subprocess.run(command, env=env, capture_output=True, timeout=120, check=False)
-    assert done.returncode == 2 and f"{name}: ".encode() in done.stderr, done.stderr
+    done = refused(f"servers.{module}", **{name: value.format(CANARY), "MCP_PORT": "1"})
+    assert done.returncode == 2 and f"{name}: " in done.stderr, done.stderr
     clean("what is said of a wrong setting", done.stderr + done.stdout)
 
 

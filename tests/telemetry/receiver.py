@@ -1,12 +1,10 @@
 """A receiver of OTLP/HTTP, as a collector is one: it decodes what comes by the protocol's own messages."""
 
-from __future__ import annotations
-
 import gzip
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 from opentelemetry.proto_json.collector.metrics.v1.metrics_service import ExportMetricsServiceRequest
 from opentelemetry.proto_json.collector.trace.v1.trace_service import ExportTraceServiceRequest
@@ -57,7 +55,7 @@ class Receiver:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def __enter__(self) -> Receiver:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -76,6 +74,5 @@ class Receiver:
             assert path == "/v1/metrics", path
             for metrics in ExportMetricsServiceRequest.from_json(body).resource_metrics:
                 self.resources.append(plain(metrics.resource))
-                self.metrics |= {
-                    str(metric.name): metric for scope in metrics.scope_metrics for metric in scope.metrics
-                }
+                found = (metric for scope in metrics.scope_metrics for metric in scope.metrics)
+                self.metrics |= {str(metric.name): metric for metric in found}

@@ -1,10 +1,7 @@
 """OpenTelemetry, from a client's call to a receiver of OTLP."""
 
 import itertools
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +9,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from servers.elasticsearch.tests.fake_elasticsearch import NOTHING, ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
+from servers.elasticsearch.tests.fakes import NOTHING, ROOT, Answer, FakeNode, Request, failure
 from tests.telemetry.receiver import Receiver, plain
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
-from tools.backends.sidecar import Sidecar
+from tools.backends.sidecar import Sidecar, refused
 
 CANARY = "canary-5fd1c0e7"
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -43,15 +40,7 @@ def sidecar(redis_server: RedisServer, folder: Path, **env: str) -> Sidecar:
     return Sidecar("servers.redis", settings | env, folder)
 
 
-def send(
-    running: Sidecar,
-    method: str,
-    params: dict[str, Any],
-    *,
-    new: bool,
-    meta: dict[str, Any] | None = None,
-    **headers: str,
-) -> Any:
+def send(running: Sidecar, method: str, params: Any, *, new: bool, meta: Any = None, **headers: str) -> Any:
     """Sends a request in the newest protocol or an older one."""
     _meta: dict[str, Any] = dict(meta or {})
     sent = {"MCP-Protocol-Version": NEW if new else "2025-06-18"} | headers
@@ -71,9 +60,7 @@ def read(key: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("new", [True, False], ids=["2026-07-28", "2025-06-18"])
-def test_a_call_is_a_span_of_its_clients_trace(
-    redis_server: RedisServer, receiver: Receiver, tmp_path: Path, new: bool
-) -> None:
+def test_a_call_is_a_span_in_a_trace(redis_server: RedisServer, receiver: Receiver, tmp_path: Path, new: bool) -> None:
     with sidecar(redis_server, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
         running.wait_until_ready()
         send(running, "tools/call", read(CANARY), new=new, meta={"traceparent": TRACEPARENT, "tracestate": "a=b"})
@@ -156,13 +143,12 @@ def test_nothing_of_clients_or_stores_is_told(redis_server: RedisServer, receive
 
 
 def test_the_spans_of_elasticsearchs_client_are_part_of_a_call(receiver: Receiver, tmp_path: Path) -> None:
-    def answer(request: FakeRequest) -> FakeAnswer:
+    def answer(request: Request) -> Answer:
         if "missing" in request.path:
-            cause = {"type": "index_not_found_exception", "reason": f"no such index [{CANARY}]"}
-            return FakeAnswer(404, {"error": cause | {"root_cause": [cause]}, "status": 404})
+            return failure(404, "index_not_found_exception", f"no such index [{CANARY}]")
         return NOTHING if "_search" in request.path else ROOT
 
-    with FakeElasticsearch(answer) as fake:
+    with FakeNode(answer) as fake:
         settings = {
             "ES_HOST": "127.0.0.1",
             "ES_PORT": str(fake.port),
@@ -183,22 +169,14 @@ def test_the_spans_of_elasticsearchs_client_are_part_of_a_call(receiver: Receive
         assert len(calls) == 2 and {_hex(span.parent_span_id) for span in found} == calls
         for span in found:
             assert plain(span) == {
-                "db.system": "elasticsearch",
-                "db.operation": "search",
-                "http.request.method": "POST",
-                "server.address": "127.0.0.1",
-                "server.port": fake.port,
-            }
+                "db.system": "elasticsearch", "db.operation": "search", "http.request.method": "POST",
+                "server.address": "127.0.0.1", "server.port": fake.port,
+            }  # fmt: skip
     assert not [body for body in receiver.bodies if CANARY.encode() in body]
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"OTEL_SDK_DISABLED": "true"},
-        {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"},
-    ],
+    "settings", [{}, {"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}]
 )
 def test_off(redis_server: RedisServer, receiver: Receiver, tmp_path: Path, settings: dict[str, str]) -> None:
     endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url} if settings else {}
@@ -224,22 +202,14 @@ def test_a_receiver_that_is_away_changes_no_answer(redis_server: RedisServer, tm
         assert "Traceback" not in running.log.read_text()
 
 
-def test_wrong_settings_are_told_in_a_line(redis_server: RedisServer, tmp_path: Path) -> None:
-    kept = {k: v for k, v in os.environ.items() if k.startswith("PYTHON")}
-    env = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318",
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://user:{CANARY}@collector:4318/v1/traces",
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
-        "OTEL_TRACES_EXPORTER": "console",
-        "OTEL_SDK_DISABLED": "maybe",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "servers.redis"],
-        env=kept | env,
-        text=True,
-        capture_output=True,
-        timeout=120,
-        check=False,
+def test_wrong_settings_are_told_in_a_line() -> None:
+    done = refused(
+        "servers.redis",
+        OTEL_EXPORTER_OTLP_ENDPOINT="collector:4318",
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"http://user:{CANARY}@collector:4318/v1/traces",
+        OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+        OTEL_TRACES_EXPORTER="console",
+        OTEL_SDK_DISABLED="maybe",
     )
     assert done.returncode == 2
     assert done.stderr.splitlines() == [

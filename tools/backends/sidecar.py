@@ -3,6 +3,7 @@
 import json
 import os
 import ssl
+import subprocess
 import sys
 import tempfile
 import urllib.error
@@ -20,6 +21,13 @@ Identity = tuple[Path, Path]
 def message(method: str, **params: Any) -> dict[str, Any]:
     """A JSON-RPC request."""
     return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+
+
+def refused(module: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a server with settings that end it at once, and with no others."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
+    command = [sys.executable, "-m", module]
+    return subprocess.run(command, env=kept | env, text=True, capture_output=True, timeout=120, check=False)
 
 
 class Sidecar(Process):

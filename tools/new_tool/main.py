@@ -48,15 +48,10 @@ async def {tool}(call: Call[ScopedRedis], *, key: str) -> Answer:
 ''',
         '''"""{tool} against a real Redis."""
 
-from __future__ import annotations
-
-import pytest
 from mcp import Client
 from redis import Redis
 
 from servers.redis.tests.conftest import error, ok
-
-pytestmark = pytest.mark.anyio
 
 SETTINGS = {{"MCP_KEY_PREFIXES": "app:"}}
 
@@ -99,26 +94,22 @@ async def {tool}(call: Call[ScopedElasticsearch], *, index: IndexName) -> Answer
 ''',
         '''"""{tool} against a real Elasticsearch."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 
 import pytest
 from mcp import Client
 
 from servers.elasticsearch.tests.conftest import error, fill, ok
-from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.elasticsearch import ElasticsearchNode as Node
 from tools.backends.sidecar import Sidecar
-
-pytestmark = pytest.mark.anyio
 
 SETTINGS = {{"MCP_INDEX_PATTERNS": "app-*"}}
 
 
 @pytest.fixture
-async def client(sidecar: Sidecar, elasticsearch: ElasticsearchNode) -> AsyncIterator[Client]:
-    fill(elasticsearch, "app-a", {{"1": {{"title": "a"}}}})
-    fill(elasticsearch, "other", {{"1": {{"title": "b"}}}})
+async def client(sidecar: Sidecar, es: Node) -> AsyncIterator[Client]:
+    fill(es, "app-a", {{"1": {{"title": "a"}}}})
+    fill(es, "other", {{"1": {{"title": "b"}}}})
     async with Client(sidecar.url + "/mcp") as connected:
         yield connected
 

@@ -1,7 +1,5 @@
 """Names in Host headers, and browser origins."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """Settings of who may come in, and what is said of those that are wrong."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

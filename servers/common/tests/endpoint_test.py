@@ -1,7 +1,5 @@
 """Which requests are answered with an event stream, and what clients write in different ways."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 
@@ -30,20 +28,12 @@ def test_a_client_that_asks_for_progress(message: Any) -> None:
         {"params": {"name": "progressToken", "arguments": {"progressToken": 1}}},
         {"params": {"name": "t", "arguments": {"_meta": {"progressToken": 1}}}},
         {"params": {"name": "t", "arguments": {"key": '"_meta":{"progressToken":1}'}}},
-        {"params": {"_meta": {"other": {"progressToken": 1}}}},
-        {"params": {"_meta": {"progressToken": None}}},
-        {"params": {"_meta": {"progressToken": {}}}},
-        {"params": {"_meta": ["progressToken"]}},
-        {"params": {"_meta": "progressToken"}},
-        {"params": ["progressToken"]},
-        {"_meta": {"progressToken": 1}},
-        {"progressToken": 1},
-        ["params"],
-        [{"params": {"_meta": {"progressToken": 1}}}],
-        "progressToken",
-        None,
+        {"params": {"_meta": {"other": {"progressToken": 1}}}}, {"params": {"_meta": {"progressToken": None}}},
+        {"params": {"_meta": {"progressToken": {}}}}, {"params": {"_meta": ["progressToken"]}},
+        {"params": {"_meta": "progressToken"}}, {"params": ["progressToken"]}, {"_meta": {"progressToken": 1}},
+        {"progressToken": 1}, ["params"], [{"params": {"_meta": {"progressToken": 1}}}], "progressToken", None,
     ],
-)
+)  # fmt: skip
 def test_the_same_word_elsewhere(message: Any) -> None:
     assert not asks_progress(message)
 

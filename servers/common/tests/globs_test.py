@@ -1,7 +1,5 @@
 """Globs that are given to tools."""
 
-from __future__ import annotations
-
 import pytest
 
 from servers.common.globs import LONGEST, matcher

@@ -1,7 +1,5 @@
 """Libraries that are imported lazily are the same as libraries that are imported at once."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The listening socket."""
 
-from __future__ import annotations
-
 import asyncio
 import dataclasses
 import socket

@@ -1,40 +1,18 @@
 """The memory budget: calls get their bytes in turn, and an honest answer where there are none."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 
 import pytest
 
+from servers.common import memory_budget as memory
 from servers.common.backend import deadline
-from servers.common.memory_budget import (
-    BUDGET,
-    LEAST,
-    SMALL_RESULT,
-    UNTIL_SENT,
-    WITHOUT_LIMIT,
-    Busy,
-    MemoryBudget,
-    Room,
-    TooLarge,
-    UntilSent,
-    default_size,
-    growing,
-    hold,
-    hold_result,
-    memory_limit,
-    own_memory,
-    parsed_size,
-)
-
-pytestmark = pytest.mark.anyio
 
 MIB = 1024 * 1024
 
 
 async def test_calls_get_the_budget_in_turn_and_never_more_than_all_of_it() -> None:
-    budget = MemoryBudget(10)
+    budget = memory.MemoryBudget(10)
     held = 0
     order = []
 
@@ -55,7 +33,7 @@ async def test_calls_get_the_budget_in_turn_and_never_more_than_all_of_it() -> N
 
 
 async def test_a_call_whose_time_is_over_is_told_that_nothing_was_asked_and_lets_others_in() -> None:
-    budget = MemoryBudget(10)
+    budget = memory.MemoryBudget(10)
 
     async def late() -> None:
         deadline.set(asyncio.get_running_loop().time() + 0.05)
@@ -70,13 +48,13 @@ async def test_a_call_whose_time_is_over_is_told_that_nothing_was_asked_and_lets
         waiting = asyncio.create_task(late())
         await asyncio.sleep(0)
         behind = asyncio.create_task(small())
-        with pytest.raises(Busy, match="nothing was done"):
+        with pytest.raises(memory.Busy, match="nothing was done"):
             await waiting
         await behind
 
 
 async def test_a_cancelled_call_leaves_no_bytes_behind() -> None:
-    budget = MemoryBudget(10)
+    budget = memory.MemoryBudget(10)
 
     async def call() -> None:
         async with budget.hold(10):
@@ -94,16 +72,15 @@ async def test_a_cancelled_call_leaves_no_bytes_behind() -> None:
 
 
 async def test_more_than_all_of_it_is_refused_at_once() -> None:
-    BUDGET.set(MemoryBudget(10))
-    with pytest.raises(TooLarge, match="11 bytes"):
-        async with hold(11):
+    memory.BUDGET.set(memory.MemoryBudget(10))
+    with pytest.raises(memory.TooLarge, match="11 bytes"):
+        async with memory.hold(11):
             raise AssertionError("there was no room")
 
 
-@pytest.mark.anyio
 async def test_without_room_one_call_gets_its_bytes_and_the_others_wait() -> None:
-    room = Room(0)
-    budget, other = MemoryBudget(10, room=room), MemoryBudget(10, room=room)
+    room = memory.Room(0)
+    budget, other = memory.MemoryBudget(10, room=room), memory.MemoryBudget(10, room=room)
     order = []
 
     async def call(size: int) -> None:
@@ -122,20 +99,20 @@ async def test_without_room_one_call_gets_its_bytes_and_the_others_wait() -> Non
 
 
 async def test_one_call_gets_much_only_below_seven_eighths_of_the_limit() -> None:
-    budget = MemoryBudget(100 * MIB, room=Room(0), anyway=MIB)
+    budget = memory.MemoryBudget(100 * MIB, room=memory.Room(0), anyway=MIB)
     assert budget.take_now(MIB), "a little anyway"
     budget.give(MIB)
     assert not budget.take_now(MIB + 1)
     # Between three quarters and seven eighths there is room for one.
-    budget = MemoryBudget(200 * MIB, room=Room((own_memory() + 200 * MIB) * 8 // 7), anyway=MIB)
+    budget = memory.MemoryBudget(200 * MIB, room=memory.Room((memory.own_memory() + 200 * MIB) * 8 // 7), anyway=MIB)
     assert budget.take_now(190 * MIB)
     assert not budget.take_now(MIB)
 
 
 async def test_who_waits_for_room_gets_it_from_any_budget() -> None:
-    taken = own_memory()
-    room = Room((taken + 100 * MIB) * 8 // 7)
-    answers, bodies = MemoryBudget(1000 * MIB, room=room), MemoryBudget(1000 * MIB, room=room)
+    taken = memory.own_memory()
+    room = memory.Room((taken + 100 * MIB) * 8 // 7)
+    answers, bodies = memory.MemoryBudget(1000 * MIB, room=room), memory.MemoryBudget(1000 * MIB, room=room)
     assert bodies.take_now(80 * MIB)
     async with answers.hold(1):
         waiting = asyncio.create_task(answers._take(50 * MIB))
@@ -146,27 +123,27 @@ async def test_who_waits_for_room_gets_it_from_any_budget() -> None:
 
 
 def test_room_is_what_a_process_has_left_of_its_limit_without_what_is_held() -> None:
-    room = Room(2 * own_memory())
+    room = memory.Room(2 * memory.own_memory())
     assert room.fits(MIB)
-    room.held = own_memory()
+    room.held = memory.own_memory()
     assert not room.fits(MIB)
-    assert Room(None).fits(10**12)
+    assert memory.Room(None).fits(10**12)
 
 
 def test_what_a_process_takes_for_itself_is_seen() -> None:
-    before = own_memory()
+    before = memory.own_memory()
     taken = b"x" * (32 * MIB)
-    assert own_memory() >= before + len(taken) - MIB
+    assert memory.own_memory() >= before + len(taken) - MIB
 
 
 @pytest.mark.parametrize(
     ("own", "files", "size"),
     [
-        (None, {}, WITHOUT_LIMIT),
+        (None, {}, memory.WITHOUT_LIMIT),
         ("0::/\n", {"memory.max": "134217728\n"}, 24 * MIB),  # a container with a namespace of groups
-        ("0::/\n", {"memory.max": "max\n"}, WITHOUT_LIMIT),
-        ("0::/\n", {"memory.max": "9223372036854771712\n"}, 4 * WITHOUT_LIMIT),
-        ("0::/\n", {"memory.max": "1048576\n"}, LEAST),
+        ("0::/\n", {"memory.max": "max\n"}, memory.WITHOUT_LIMIT),
+        ("0::/\n", {"memory.max": "9223372036854771712\n"}, 4 * memory.WITHOUT_LIMIT),
+        ("0::/\n", {"memory.max": "1048576\n"}, memory.LEAST),
         # As systemd limits a service, or the group around it.
         ("0::/a.slice/b.service\n", {"a.slice/b.service/memory.max": "134217728\n"}, 24 * MIB),
         (
@@ -177,7 +154,7 @@ def test_what_a_process_takes_for_itself_is_seen() -> None:
         # Version 1: what is outside of a container names a group that is the root inside.
         ("4:cpu:/\n3:memory:/docker/1\n0::/\n", {"memory/memory.limit_in_bytes": "134217728\n"}, 24 * MIB),
         ("3:hugetlb,memory:/a/b\n", {"memory/a/memory.limit_in_bytes": "134217728\n"}, 24 * MIB),
-        ("3:cpu:/a\n", {"memory/a/memory.limit_in_bytes": "134217728\n"}, WITHOUT_LIMIT),
+        ("3:cpu:/a\n", {"memory/a/memory.limit_in_bytes": "134217728\n"}, memory.WITHOUT_LIMIT),
     ],
 )
 def test_the_default_follows_from_the_limit(tmp_path: Path, own: str | None, files: dict[str, str], size: int) -> None:
@@ -187,7 +164,7 @@ def test_the_default_follows_from_the_limit(tmp_path: Path, own: str | None, fil
         file = tmp_path / "root" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    assert default_size(memory_limit(tmp_path / "root", tmp_path / "own")) == size
+    assert memory.default_size(memory.memory_limit(tmp_path / "root", tmp_path / "own")) == size
 
 
 @pytest.mark.parametrize(
@@ -204,22 +181,22 @@ def test_the_default_follows_from_the_limit(tmp_path: Path, own: str | None, fil
     ],
 )
 def test_what_json_takes(content: bytes, size: int) -> None:
-    assert parsed_size(content) == size
+    assert memory.parsed_size(content) == size
 
 
 async def test_a_result_is_held_until_it_was_sent() -> None:
-    budget = MemoryBudget(4 * SMALL_RESULT)
-    BUDGET.set(budget)
-    small, big = b"x" * (SMALL_RESULT // 2), b"x" * (SMALL_RESULT // 2 + 1)
-    await hold_result(big)
-    async with UntilSent() as stack:
-        UNTIL_SENT.set(stack)
-        await hold_result(small)
+    budget = memory.MemoryBudget(4 * memory.SMALL_RESULT)
+    memory.BUDGET.set(budget)
+    small, big = b"x" * (memory.SMALL_RESULT // 2), b"x" * (memory.SMALL_RESULT // 2 + 1)
+    await memory.hold_result(big)
+    async with memory.UntilSent() as stack:
+        memory.UNTIL_SENT.set(stack)
+        await memory.hold_result(small)
         async with budget.hold(budget.size):
             pass
-        await hold_result(big)
+        await memory.hold_result(big)
         deadline.set(asyncio.get_running_loop().time() + 0.05)
-        with pytest.raises(Busy):
+        with pytest.raises(memory.Busy):
             async with budget.hold(budget.size - 2 * len(big) + 1):
                 pass
         async with budget.hold(budget.size - 2 * len(big)):
@@ -227,34 +204,34 @@ async def test_a_result_is_held_until_it_was_sent() -> None:
     async with budget.hold(budget.size):
         pass
     deadline.set(float("inf"))
-    async with UntilSent() as stack:
-        UNTIL_SENT.set(stack)
-        await hold_result(b"x" * 10 * budget.size)
-    UNTIL_SENT.set(None)
+    async with memory.UntilSent() as stack:
+        memory.UNTIL_SENT.set(stack)
+        await memory.hold_result(b"x" * 10 * budget.size)
+    memory.UNTIL_SENT.set(None)
 
 
 async def test_nothing_is_held_for_a_client_that_is_gone() -> None:
-    budget = MemoryBudget(4 * SMALL_RESULT)
-    BUDGET.set(budget)
-    big = b"x" * SMALL_RESULT
-    async with UntilSent() as stack, budget.hold(budget.size):
-        UNTIL_SENT.set(stack)
-        waiting = asyncio.create_task(hold_result(big))
+    budget = memory.MemoryBudget(4 * memory.SMALL_RESULT)
+    memory.BUDGET.set(budget)
+    big = b"x" * memory.SMALL_RESULT
+    async with memory.UntilSent() as stack, budget.hold(budget.size):
+        memory.UNTIL_SENT.set(stack)
+        waiting = asyncio.create_task(memory.hold_result(big))
         await asyncio.sleep(0)
         await stack.aclose()
     await waiting
-    await hold_result(big)
+    await memory.hold_result(big)
     assert budget.take_now(budget.size)
 
 
 async def test_what_grows_is_held_as_far_as_the_budget_goes() -> None:
-    async with growing(10) as grow:
+    async with memory.growing(10) as grow:
         assert grow(10**12), "outside of calls there is no bound"
-    budget = MemoryBudget(100)
-    token = BUDGET.set(budget)
+    budget = memory.MemoryBudget(100)
+    token = memory.BUDGET.set(budget)
     try:
         async with budget.hold(30):
-            async with growing(10) as grow:
+            async with memory.growing(10) as grow:
                 assert [grow(size) for size in (5, 10, 40, 20, 70, 71, 60)] == [True] * 5 + [False, True]
                 assert not budget.take_now(1), "what was held is not given back when it is no more needed"
             assert budget.take_now(70)
@@ -262,4 +239,4 @@ async def test_what_grows_is_held_as_far_as_the_budget_goes() -> None:
         async with budget.hold(100):
             pass
     finally:
-        BUDGET.reset(token)
+        memory.BUDGET.reset(token)

@@ -1,7 +1,5 @@
 """Texts name only tools that are listed."""
 
-from __future__ import annotations
-
 import pytest
 
 from servers.common.protocol.mentions import Mentions

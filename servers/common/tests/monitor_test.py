@@ -1,20 +1,11 @@
 """The watch on the store: it is away when it fails, and not when this process was too late to see its answer."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
-
 from servers.common.backend import LATE, MOST_DOUBTFUL, BackendError, Monitor
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 class Store:
@@ -43,7 +34,6 @@ class Store:
         """Do nothing."""
 
 
-@pytest.mark.anyio
 async def test_the_watch_ends_when_it_is_cancelled_whatever_it_does() -> None:
     class Quick(Store):
         async def check(self) -> str:
@@ -78,7 +68,6 @@ async def turned(monitor: Monitor, up: bool) -> None:
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.anyio
 async def test_a_store_that_fails_is_away_until_it_answers() -> None:
     store = Store()
     async with watched(store) as monitor:
@@ -90,7 +79,6 @@ async def test_a_store_that_fails_is_away_until_it_answers() -> None:
         assert monitor.detail == "Store 1"
 
 
-@pytest.mark.anyio
 async def test_a_check_that_failed_while_this_process_was_late_tells_nothing_for_some_times() -> None:
     store = Store()
     store.kept = 1.5 * LATE

@@ -1,7 +1,5 @@
 """Access tokens that are accepted and refused, and the keys that verify them, fetched from a real HTTPS issuer."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import dataclasses
@@ -26,8 +24,6 @@ from servers.common.http.oauth import MAX_JWKS_BYTES, IssuerKeys, OAuth
 from servers.common.http.principal import READ, WRITE, CredentialRefused, Principal
 from tools.backends.certificates import Authority
 from tools.backends.issuer import RESOURCE, Issuer, Respond, public_jwk, send
-
-pytestmark = pytest.mark.anyio
 
 RSA = rsa.generate_private_key(65537, 2048)
 EC = ec.generate_private_key(ec.SECP256R1())
@@ -151,9 +147,7 @@ def test_a_key_in_the_token_is_not_used(issuer: Issuer) -> None:
     assert "does not publish" in str(refuse(issuer, token(issuer, STRANGER, kid="mine", headers=headers)))
 
 
-@pytest.mark.parametrize(
-    "text", ["", "x", "a.b", "a.b.c", "....", "é.é.é", "x" * 20_000, part({}) + "." + part({}) + "."]
-)
+@pytest.mark.parametrize("text", ["", "x", "a.b", "a.b.c", "....", "é.é.é", "x" * 20_000, f"{part({})}.{part({})}."])
 def test_text_that_is_not_a_token(issuer: Issuer, text: str) -> None:
     with pytest.raises(CredentialRefused) as refused:
         accept(issuer, text)
@@ -327,12 +321,9 @@ async def test_keys_from_a_file(issuer: Issuer, tmp_path: Path) -> None:
 def test_metadata() -> None:
     found = OAuthSettings("https://issuer.example", RESOURCE, "unused", ("RS256",), ("at+jwt",), None)
     assert found.metadata("Redis") == {
-        "resource": RESOURCE,
-        "resource_name": "Redis",
-        "authorization_servers": ["https://issuer.example"],
-        "scopes_supported": ["mcp:read", "mcp:write"],
-        "bearer_methods_supported": ["header"],
-    }
+        "resource": RESOURCE, "resource_name": "Redis", "authorization_servers": ["https://issuer.example"],
+        "scopes_supported": ["mcp:read", "mcp:write"], "bearer_methods_supported": ["header"],
+    }  # fmt: skip
     assert found.metadata_url == "https://mcp.example/.well-known/oauth-protected-resource/mcp"
     bare = dataclasses.replace(found, resource="https://mcp.example:8443")
     assert bare.metadata_url == "https://mcp.example:8443/.well-known/oauth-protected-resource"

@@ -1,8 +1,7 @@
 """Token buckets, and the bounds on requests under way."""
 
-from __future__ import annotations
-
 import asyncio
+from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -10,8 +9,6 @@ from starlette.types import Message, Receive, Scope, Send
 from servers.common.http.rate_limit import MAX_CLIENTS, SETTLING, Refusals, RequestLimits, TokenBuckets, network
 from servers.common.memory_budget import LASTS, Room, parsed_size
 from servers.common.observability.metrics import Metrics
-
-pytestmark = pytest.mark.anyio
 
 
 class Clock:
@@ -117,9 +114,7 @@ class App:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
 
-def limits(
-    app: App, most: int = 10, length: int = 1000, memory: int = 16 * 1024 * 1024, room: Room | None = None
-) -> RequestLimits:
+def limits(app: App, most: int = 10, length: int = 1000, memory: int = 1 << 24, room: Any = None) -> RequestLimits:
     return RequestLimits(app, Refusals(Metrics("test", "1")), most, length, memory, 3600, room)
 
 

@@ -1,7 +1,5 @@
 """Settings from the environment: what is taken, and what is said of what is wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,16 +40,10 @@ def test_a_restriction_that_is_empty_is_a_problem(text: str) -> None:
 
 
 LINKS = {
-    "{0}_SERVICE_HOST": "10.96.0.7",
-    "{0}_SERVICE_PORT": "6379",
-    "{0}_SERVICE_PORT_HTTP_METRICS": "9121",
-    "{0}_PORT": "tcp://10.96.0.7:6379",
-    "{0}_PORT_6379_TCP": "tcp://10.96.0.7:6379",
-    "{0}_PORT_6379_TCP_PROTO": "tcp",
-    "{0}_PORT_6379_TCP_PORT": "6379",
-    "{0}_PORT_6379_TCP_ADDR": "fd00::7",
-    "{0}_PORT_53_UDP": "udp://10.96.0.7:53",
-}
+    "{0}_SERVICE_HOST": "10.96.0.7", "{0}_SERVICE_PORT": "6379", "{0}_SERVICE_PORT_HTTP_METRICS": "9121",
+    "{0}_PORT": "tcp://10.96.0.7:6379", "{0}_PORT_6379_TCP": "tcp://10.96.0.7:6379", "{0}_PORT_6379_TCP_PROTO": "tcp",
+    "{0}_PORT_6379_TCP_PORT": "6379", "{0}_PORT_6379_TCP_ADDR": "fd00::7", "{0}_PORT_53_UDP": "udp://10.96.0.7:53",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("service", ["MCP", "MCP_MAX_CONCURRENT", "REDIS", "MY_RELEASE_REDIS_MCP"])

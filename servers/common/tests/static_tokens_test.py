@@ -1,7 +1,5 @@
 """Files of bearer tokens."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import logging
@@ -123,9 +121,8 @@ def test_a_token_may_have_a_login_at_the_store(tmp_path: Path) -> None:
     path.write_text(f"a read {ONE} a2V5OmtleQ==\nb read {TWO} us:er")
     keys = TokenFile(path, many=True, logins="USER:PASSWORD or API_KEY")
     login, user = caller(keys, ONE).login, caller(keys, TWO).login
-    assert (
-        login and (login.username, login.password.reveal()) == ("", "a2V5OmtleQ==") and user and user.username == "us"
-    )
+    assert login and (login.username, login.password.reveal()) == ("", "a2V5OmtleQ==")
+    assert user and user.username == "us"
     # A server that can't use logins must not give such a token the rights of its own.
     with pytest.raises(TokensError, match=r"line 1 is not NAME SCOPES TOKEN$"):
         TokenFile(path, many=True).load()

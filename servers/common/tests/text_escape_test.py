@@ -1,7 +1,5 @@
 """Text from elsewhere in messages of ours."""
 
-from __future__ import annotations
-
 import json
 import sys
 import unicodedata
@@ -17,14 +15,9 @@ from servers.common.text_escape import LONGEST, escaped, plain
     ("text", "shown"),
     [
         ("user:1", "user:1"),
-        ("größe 中文 🙂", "größe 中文 🙂"),
         ("\x1b[2J\x1b]0;title\x07", r"\x1b[2J\x1b]0;title\x07"),
         ("a\nb\r\n\tc\0", r"a\x0ab\x0d\x0a\x09c\x00"),
-        ("\x9b31m", r"\x9b31m"),
         ("a\u202eb\u2066c\u2069", r"a\u202eb\u2066c\u2069"),
-        ("a\u200bb\ufeffc\u00ad", r"a\u200bb\ufeffc\xad"),
-        ("\U000e0041\U000e0042", r"\U000e0041\U000e0042"),
-        ("a\u2028b\u2029", r"a\u2028b\u2029"),
         ("\ud800", r"\ud800"),
     ],
 )

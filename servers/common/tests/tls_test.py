@@ -1,7 +1,5 @@
 """Names in clients' certificates, and files that can't be used."""
 
-from __future__ import annotations
-
 import logging
 import ssl
 from typing import Any

@@ -1,7 +1,5 @@
 """What a tool becomes: its schemas, the check of its arguments, the bounds of its result."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -12,18 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from servers.common.backend import warnings
-from servers.common.protocol.tools import (
-    Call,
-    Room,
-    ToolError,
-    TooLong,
-    from_json,
-    result,
-    result_json,
-    size,
-    to_json,
-    tool,
-)
+from servers.common.protocol import tools
 
 
 class Inner(BaseModel):
@@ -47,9 +34,9 @@ class Answer(TypedDict):
     unknown: NotRequired[str | int]
 
 
-@tool(title="An example", write=True, destructive=True)
+@tools.tool(title="An example", write=True, destructive=True)
 async def example(
-    call: Call[Any],
+    call: tools.Call[Any],
     *,
     name: Annotated[str, Field(description="whose")],
     count: Annotated[int, Field(ge=1, le=9)] = 3,
@@ -108,7 +95,7 @@ def test_the_definition_says_what_is_enforced_and_nothing_needless() -> None:
 
 
 def test_problems_name_arguments_and_not_their_values() -> None:
-    with pytest.raises(ToolError) as raised:
+    with pytest.raises(tools.ToolError) as raised:
         example.check({"count": 99, "either": {"canary": 1}})
     text = str(raised.value)
     assert "name: field required" in text
@@ -127,15 +114,15 @@ def test_problems_name_arguments_and_not_their_values() -> None:
     ],
 )
 def test_only_the_first_of_many_wrong_items_is_told(part: dict[str, Any], said: str) -> None:
-    with pytest.raises(ToolError, match=f"^wrong arguments: {said}$"):
+    with pytest.raises(tools.ToolError, match=f"^wrong arguments: {said}$"):
         example.check({"name": "x"} | part)
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda children: st.lists(children), max_leaves=20))
 def test_size_is_that_of_the_text(value: Any) -> None:
-    text = to_json(value)
+    text = tools.to_json(value)
     assert json.loads(text) == value
-    assert size(value) == len(text.encode("utf-8", "surrogatepass"))
+    assert tools.size(value) == len(text.encode("utf-8", "surrogatepass"))
 
 
 @pytest.mark.parametrize(
@@ -146,26 +133,26 @@ def test_an_item_that_no_result_has_room_for_is_cut_and_the_others_stay(long: An
     warnings.set([])
     items: list[Any] = ["first", "last"]
     items.insert(place, long)
-    room = Room(1000, reserve=0, rest="read it")
+    room = tools.Room(1000, reserve=0, rest="read it")
     kept = room.kept(items)
     assert len(kept) == 3 and [item for item in kept if item in ("first", "last")] == ["first", "last"]
-    assert size(kept) < 1000 and size(kept[place]) <= 500
+    assert tools.size(kept) < 1000 and tools.size(kept[place]) <= 500
     assert "was cut: read it" in warnings.get()[0]
 
 
 def test_room_is_filled_in_order() -> None:
-    room = Room(100, reserve=0)
+    room = tools.Room(100, reserve=0)
     assert room.take("x" * 40) and room.take("x" * 40) and not room.take("x" * 40)
-    assert Room(100, reserve=0).kept(["x" * 90, "y" * 90, "z"]) == ["x" * 90]
-    assert Room(100, reserve=5000).take("x" * 20), "a part is left whatever is reserved"
+    assert tools.Room(100, reserve=0).kept(["x" * 90, "y" * 90, "z"]) == ["x" * 90]
+    assert tools.Room(100, reserve=5000).take("x" * 20), "a part is left whatever is reserved"
 
 
 def test_a_result_is_given_as_structure_and_text_and_is_bounded() -> None:
-    answer = result(result_json({"a": "é"}, 100))
+    answer = tools.result(tools.result_json({"a": "é"}, 100))
     assert answer.structured_content == {"a": "é"}
     assert getattr(answer.content[0], "text", None) == '{"a":"é"}'
-    with pytest.raises(TooLong, match="108 bytes, more than the 100 allowed"):
-        result_json({"a": "x" * 100}, 100)
+    with pytest.raises(tools.TooLong, match="108 bytes, more than the 100 allowed"):
+        tools.result_json({"a": "x" * 100}, 100)
 
 
 @pytest.mark.parametrize(
@@ -177,24 +164,24 @@ def test_a_result_is_given_as_structure_and_text_and_is_bounded() -> None:
     ],
 )
 def test_json_of_a_store(text: bytes, said: object) -> None:
-    found = from_json(bytearray(text))
+    found = tools.from_json(bytearray(text))
     assert found == (said if said is not None else json.loads(text))
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"nothing"])
 def test_what_is_no_json(text: bytes) -> None:
     with pytest.raises(ValueError):
-        from_json(text)
+        tools.from_json(text)
 
 
-@tool(title="Any")
-async def anything(call: Call[None], *, index: str = "") -> Answer:
+@tools.tool(title="Any")
+async def anything(call: tools.Call[None], *, index: str = "") -> Answer:
     """Take an index."""
     return {"title": index}
 
 
 def test_few_unknown_arguments_are_compared_with_known_ones() -> None:
-    with pytest.raises(ToolError, match="did you mean 'index'"):
+    with pytest.raises(tools.ToolError, match="did you mean 'index'"):
         anything.check({"indx": "a"})
     # Comparing each of a body's 70,000 names took 7 s of CPU time, in which nobody else was served.
     many = {f"k{number}": number for number in range(1000)}

@@ -227,7 +227,7 @@ def check_growth(factors: Iterable[float]) -> float:
         grown *= factor
         if grown > MOST_GROWTH:
             raise ToolError(
-                f"replacements, n-grams or copies could make a text {grown:.0f} times as long, more than {MOST_GROWTH} times: use "
+                f"replacements, n-grams or copies could make a text {grown:.0f} times as long, more than {MOST_GROWTH}: use "
                 "fewer or shorter ones"
             )
     return grown

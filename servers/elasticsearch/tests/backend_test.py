@@ -1,7 +1,5 @@
 """Requests to the REST API: a name stays one part of a path, whatever it is."""
 
-from __future__ import annotations
-
 from typing import Any
 from urllib.parse import quote, unquote
 

@@ -1,7 +1,5 @@
 """es_bulk against a real Elasticsearch 8.11.4."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any
@@ -13,36 +11,26 @@ from mcp import Client
 
 from servers.common.protocol.tools import ToolError
 from servers.elasticsearch.tests.conftest import Start, call, error, ok, told
-from servers.elasticsearch.tests.fake_elasticsearch import (
-    ROOT,
-    FakeAnswer,
-    FakeElasticsearch,
-    FakeRequest,
-    answering,
-    failure,
-    resolved,
-)
+from servers.elasticsearch.tests.fakes import ROOT, Answer, FakeNode, Request, answering, failure, resolved
 from servers.elasticsearch.tools.bulk import parsed
-from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.elasticsearch import ElasticsearchNode as Node
 from tools.backends.sidecar import Sidecar
-
-pytestmark = pytest.mark.anyio
 
 SETTINGS: dict[str, str] = {"MCP_ALLOW_WRITES": "true"}
 
 
 @pytest.fixture
-def elasticsearch(elasticsearch: ElasticsearchNode) -> ElasticsearchNode:
-    elasticsearch.request("PUT", "/books", {"mappings": {"properties": {"pages": {"type": "integer"}}}})
-    return elasticsearch
+def es(es: Node) -> Node:
+    es.request("PUT", "/books", {"mappings": {"properties": {"pages": {"type": "integer"}}}})
+    return es
 
 
-def stored(node: ElasticsearchNode) -> dict[str, Any]:
+def stored(node: Node) -> dict[str, Any]:
     hits = node.request("GET", "/books/_search?size=1000")["hits"]["hits"]
     return {hit["_id"]: hit["_source"] for hit in hits}
 
 
-async def test_each_operation(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_each_operation(client: Client, es: Node) -> None:
     first = [
         {"id": "1", "document": {"pages": 1}},
         {"op": "create", "id": "2", "document": {"pages": 2}},
@@ -59,10 +47,10 @@ async def test_each_operation(client: Client, elasticsearch: ElasticsearchNode) 
     ]
     done = await ok(client, "es_bulk", index="books", operations=second, refresh=True)
     assert done == {"done": {"updated": 2, "deleted": 1, "not_found": 1, "noop": 1}}
-    assert stored(elasticsearch) == {"1": {"pages": 10}, "2": {"pages": 2, "title": "T"}}
+    assert stored(es) == {"1": {"pages": 10}, "2": {"pages": 2, "title": "T"}}
 
 
-async def test_each_fails_alone(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_each_fails_alone(client: Client, es: Node) -> None:
     await ok(client, "es_bulk", index="books", operations=[{"id": "1", "document": {"pages": 1}}], refresh=True)
     operations = [
         {"op": "create", "id": "1", "document": {"pages": 2}},
@@ -77,7 +65,7 @@ async def test_each_fails_alone(client: Client, elasticsearch: ElasticsearchNode
     assert sorted(errors) == [0, 1, 3, 4]
     assert "version_conflict" in errors[0] and "pages" in errors[1] and "many" in errors[1]
     assert "version_conflict" in errors[3] and "document_missing" in errors[4]
-    assert stored(elasticsearch) == {"1": {"pages": 1}, "3": {"pages": 3}}
+    assert stored(es) == {"1": {"pages": 1}, "3": {"pages": 3}}
 
 
 async def test_more_failures_than_fit_are_counted(client: Client) -> None:
@@ -86,11 +74,11 @@ async def test_more_failures_than_fit_are_counted(client: Client) -> None:
     assert done["failures"] == 100 and 5 < len(done["failed"]) < 100
 
 
-async def test_ndjson(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_ndjson(client: Client, es: Node) -> None:
     text = '{"index":{"_id":"1"}}\n{"pages":1}\n\n{"update":{"_id":"1"}}\n{"doc":{"a":2}}\n{"delete":{"_id":"9"}}\n'
     done = await ok(client, "es_bulk", index="books", operations=text, refresh=True)
     assert done == {"done": {"created": 1, "updated": 1, "not_found": 1}}
-    assert stored(elasticsearch) == {"1": {"pages": 1, "a": 2}}
+    assert stored(es) == {"1": {"pages": 1, "a": 2}}
 
 
 @pytest.mark.parametrize(
@@ -114,12 +102,10 @@ async def test_ndjson(client: Client, elasticsearch: ElasticsearchNode) -> None:
         ('{"update":{"_id":"1"}}\n{"script":"x"}', "an update is"),
     ],
 )
-async def test_what_is_wrong_is_told_and_nothing_is_done(
-    client: Client, elasticsearch: ElasticsearchNode, operations: Any, reason: str
-) -> None:
+async def test_what_is_wrong_is_told_and_not_done(client: Client, es: Node, operations: Any, reason: str) -> None:
     assert reason in await error(client, "es_bulk", index="books", operations=operations)
-    elasticsearch.request("POST", "/books/_refresh")
-    assert stored(elasticsearch) == {}
+    es.request("POST", "/books/_refresh")
+    assert stored(es) == {}
 
 
 async def test_the_index_is_an_exact_name(client: Client) -> None:
@@ -127,9 +113,8 @@ async def test_the_index_is_an_exact_name(client: Client) -> None:
     assert "did you mean books" in await error(client, "es_bulk", index="boks", operations=operations)
     for name in ("*", "_all", "books,other", ".security", "<books-{now/d}>"):
         assert "nothing was done" in await error(client, "es_bulk", index=name, operations=operations)
-    assert (await ok(client, "es_bulk", index="fresh", operations=operations, create_index=True))["done"] == {
-        "created": 1
-    }
+    made = await ok(client, "es_bulk", index="fresh", operations=operations, create_index=True)
+    assert made["done"] == {"created": 1}
 
 
 DOCUMENT = st.dictionaries(st.text(max_size=8), st.integers() | st.text())
@@ -157,19 +142,15 @@ IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(IDS, st.text(st.characters(exclude_categories=["Cs"]), max_size=50), min_size=1, max_size=20))
-def test_what_was_written_comes_back(
-    sidecar: Sidecar, elasticsearch: ElasticsearchNode, values: dict[str, str]
-) -> None:
+def test_what_was_written_comes_back(sidecar: Sidecar, es: Node, values: dict[str, str]) -> None:
     operations = [{"id": identifier, "document": {"v": value}} for identifier, value in values.items()]
     answer = sidecar.call("es_bulk", index="prop", operations=operations, create_index=True)
     assert not answer["isError"] and "failed" not in answer["structuredContent"], answer
-    got = elasticsearch.request("POST", "/prop/_mget", {"ids": list(values)})["docs"]
+    got = es.request("POST", "/prop/_mget", {"ids": list(values)})["docs"]
     assert {doc["_id"]: doc["_source"]["v"] for doc in got} == values
 
 
-async def test_many_operations_are_sent_in_parts_and_tell_how_far_they_are(
-    client: Client, elasticsearch: ElasticsearchNode
-) -> None:
+async def test_many_operations_are_sent_in_parts_and_tell_how_far_they_are(client: Client, es: Node) -> None:
     told: list[tuple[float, float | None]] = []
 
     async def tell(progress: float, total: float | None, message: str | None) -> None:
@@ -183,18 +164,18 @@ async def test_many_operations_are_sent_in_parts_and_tell_how_far_they_are(
     assert answer.structured_content and answer.structured_content["done"] == {"created": 2499}
     assert [row["position"] for row in answer.structured_content["failed"]] == [1700]
     assert told == [(1000, 2500), (2000, 2500), (2500, 2500)]
-    elasticsearch.request("POST", "/many/_refresh")
-    assert elasticsearch.request("GET", "/many/_count")["count"] == 2499
+    es.request("POST", "/many/_refresh")
+    assert es.request("GET", "/many/_count")["count"] == 2499
 
 
 OPERATIONS = [{"id": str(i), "document": {"n": i}} for i in range(2000)] + [{"document": {}}]
 
 
-def bulk_of(second: FakeAnswer) -> Callable[[FakeRequest], FakeAnswer]:
+def bulk_of(second: Answer) -> Callable[[Request], Answer]:
     """Make a node that fails 300 of the first 1000 operations, and gives a certain answer to the next request."""
     bad = {"status": 400, "error": {"type": "document_parsing_exception", "reason": "no number"}}
     items = [{"index": {"_id": str(i)} | (bad if i < 300 else {"result": "created"})} for i in range(1000)]
-    first = FakeAnswer(200, {"items": items})
+    first = Answer(200, {"items": items})
     return answering({"_resolve": resolved("a"), "_bulk": lambda r: second if b'"1000"' in r.body else first})
 
 
@@ -203,15 +184,15 @@ def bulk_of(second: FakeAnswer) -> Callable[[FakeRequest], FakeAnswer]:
     [
         (failure(429, "es_rejected_execution_exception", "full"), "none of these operations"),
         (failure(503, "unavailable_shards_exception", "x"), "may have been done"),
-        (FakeAnswer(502, b"<html>", "text/html"), "may have been done"),
-        (FakeAnswer(0), "may have been done"),
-        (FakeAnswer(200, {"items": []}), "may have been done"),
-        (FakeAnswer(200, {"items": [{"index": {}}] * 1000}), "may have been done"),
-        (FakeAnswer(200, [], "application/json"), "may have been done"),
+        (Answer(502, b"<html>", "text/html"), "may have been done"),
+        (Answer(0), "may have been done"),
+        (Answer(200, {"items": []}), "may have been done"),
+        (Answer(200, {"items": [{"index": {}}] * 1000}), "may have been done"),
+        (Answer(200, [], "application/json"), "may have been done"),
     ],
 )  # fmt: skip
-def test_failures_of_earlier_parts_are_told(start: Start, second: FakeAnswer, reason: str) -> None:
-    with FakeElasticsearch(bulk_of(second)) as fake:
+def test_failures_of_earlier_parts_are_told(start: Start, second: Answer, reason: str) -> None:
+    with FakeNode(bulk_of(second)) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
         answer = call(sidecar, "es_bulk", index="a", operations=OPERATIONS)["structuredContent"]
     assert answer["done"] == {"created": 700} and [row["position"] for row in answer["failed"]] == list(range(300))
@@ -221,19 +202,19 @@ def test_failures_of_earlier_parts_are_told(start: Start, second: FakeAnswer, re
 @pytest.mark.parametrize(
     "answer",
     [
-        FakeAnswer(200, b""),
-        FakeAnswer(204, b""),
-        FakeAnswer(200, b"done", "text/plain"),
-        FakeAnswer(200, []),
-        FakeAnswer(200, 5),
-        FakeAnswer(200, {}),
-        FakeAnswer(201, {"acknowledged": False}),
-        FakeAnswer(200, {"_index": "a", "_id": "1"}),
+        Answer(200, b""),
+        Answer(204, b""),
+        Answer(200, b"done", "text/plain"),
+        Answer(200, []),
+        Answer(200, 5),
+        Answer(200, {}),
+        Answer(201, {"acknowledged": False}),
+        Answer(200, {"_index": "a", "_id": "1"}),
     ],
     ids=lambda answer: f"{answer.status}-{answer.body!r}",
 )
-def test_an_answer_that_says_nothing_may_mean_that_it_was_done(start: Start, answer: FakeAnswer) -> None:
-    with FakeElasticsearch(answering({"_resolve": resolved("a"), "GET": ROOT}, answer)) as fake:
+def test_an_answer_that_says_nothing_may_mean_that_it_was_done(start: Start, answer: Answer) -> None:
+    with FakeNode(answering({"_resolve": resolved("a"), "GET": ROOT}, answer)) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
         for tool, given in (
             ("es_index", {"document": {}}),
@@ -249,12 +230,12 @@ def test_queries_of_percolator_fields_are_checked_where_documents_bring_them(sta
     answers = {
         "_resolve/index/elsewhere": failure(404, "index_not_found_exception", "no", index="elsewhere"),
         "_resolve": resolved("app-1"),
-        "_simulate_index/app-2": FakeAnswer(200, {"template": {"mappings": dynamic}}),
+        "_simulate_index/app-2": Answer(200, {"template": {"mappings": dynamic}}),
         "GET /app-2": failure(404, "index_not_found_exception", "no", index="app-2"),
-        "_mapping": FakeAnswer(200, {"app-1": {"mappings": {"properties": {"query": {"type": "percolator"}}}}}),
+        "_mapping": Answer(200, {"app-1": {"mappings": {"properties": {"query": {"type": "percolator"}}}}}),
     }
     lookup = {"terms": {"tag": {"index": "elsewhere", "id": "1", "path": "tag"}}}
-    with FakeElasticsearch(answering(answers)) as fake:
+    with FakeNode(answering(answers)) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true", MCP_INDEX_PATTERNS="app-*")
         for query, reason in ((lookup, "index that this server may touch"), ({"script": {"script": "1"}}, "scripts")):
             document = {"query": query}

@@ -1,25 +1,13 @@
 """es_by_query against a real Elasticsearch 8.11.4."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
 from mcp import Client
 
 from servers.elasticsearch.tests.conftest import BOOKS, BOOKS_MAPPING, Start, call, error, fill, ok
-from servers.elasticsearch.tests.fake_elasticsearch import (
-    Answers,
-    FakeAnswer,
-    FakeElasticsearch,
-    FakeRequest,
-    answering,
-    failure,
-    resolved,
-)
-from tools.backends.elasticsearch import ElasticsearchNode
-
-pytestmark = pytest.mark.anyio
+from servers.elasticsearch.tests.fakes import Answer, Answers, FakeNode, Request, answering, failure, resolved
+from tools.backends.elasticsearch import ElasticsearchNode as Node
 
 SETTINGS: dict[str, str] = {"MCP_ALLOW_WRITES": "true"}
 
@@ -27,73 +15,70 @@ ADA = {"term": {"author.name": "Ada"}}
 
 
 @pytest.fixture
-def elasticsearch(elasticsearch: ElasticsearchNode) -> ElasticsearchNode:
-    fill(elasticsearch, "books", BOOKS, BOOKS_MAPPING)
-    return elasticsearch
+def es(es: Node) -> Node:
+    fill(es, "books", BOOKS, BOOKS_MAPPING)
+    return es
 
 
-def stored(node: ElasticsearchNode, index: str = "books") -> dict[str, Any]:
+def stored(node: Node, index: str = "books") -> dict[str, Any]:
     node.request("POST", f"/{index}/_refresh")
     return {h["_id"]: h["_source"] for h in node.request("GET", f"/{index}/_search?size=10000")["hits"]["hits"]}
 
 
-async def test_a_dry_run_comes_first(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_a_dry_run_comes_first(client: Client, es: Node) -> None:
     dry = await ok(client, "es_by_query", index="books", query=ADA)
     assert dry["matched"] == 2 and [row["id"] for row in dry["sample"]] == ["1", "3"]
-    assert dry["sample"][0]["source"] == BOOKS["1"] and len(stored(elasticsearch)) == 3
+    assert dry["sample"][0]["source"] == BOOKS["1"] and len(stored(es)) == 3
     done = await ok(client, "es_by_query", index="books", query=ADA, confirm=dry["confirm"], refresh=True)
     assert done == {"done": 2}
-    assert list(stored(elasticsearch)) == ["2"]
+    assert list(stored(es)) == ["2"]
     assert await ok(client, "es_by_query", index="books", query=ADA) == {"matched": 0}
 
 
-async def test_documents_are_changed(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_documents_are_changed(client: Client, es: Node) -> None:
     change = {"author": {"country": "UK"}, "pages": 1}
     dry = await ok(client, "es_by_query", index="books", query=ADA, set=change)
     assert await ok(client, "es_by_query", index="books", query=ADA, set=change, confirm=dry["confirm"]) == {"done": 2}
-    assert stored(elasticsearch)["1"] == BOOKS["1"] | {"author": {"name": "Ada", "country": "UK"}, "pages": 1}
-    assert stored(elasticsearch)["2"] == BOOKS["2"]
+    assert stored(es)["1"] == BOOKS["1"] | {"author": {"name": "Ada", "country": "UK"}, "pages": 1}
+    assert stored(es)["2"] == BOOKS["2"]
 
 
-async def test_what_has_changed_meanwhile_is_not_touched(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_what_has_changed_meanwhile_is_not_touched(client: Client, es: Node) -> None:
     confirm = (await ok(client, "es_by_query", index="books", query=ADA))["confirm"]
-    elasticsearch.request("PUT", "/books/_doc/1?refresh=true", BOOKS["1"] | {"pages": 999})
+    es.request("PUT", "/books/_doc/1?refresh=true", BOOKS["1"] | {"pages": 999})
     assert "nothing was done" in await error(client, "es_by_query", index="books", query=ADA, confirm=confirm)
     # The very same documents, but another thing to do with them.
     confirm = (await ok(client, "es_by_query", index="books", query=ADA))["confirm"]
-    assert "nothing was done" in await error(
-        client, "es_by_query", index="books", query=ADA, set={"pages": 1}, confirm=confirm
-    )
+    other = {"index": "books", "query": ADA, "set": {"pages": 1}, "confirm": confirm}
+    assert "nothing was done" in await error(client, "es_by_query", **other)
     # A change that a search does not see yet shows when it comes to the document itself.
-    elasticsearch.request("PUT", "/books/_settings", {"index.refresh_interval": "-1"})
+    es.request("PUT", "/books/_settings", {"index.refresh_interval": "-1"})
     confirm = (await ok(client, "es_by_query", index="books", query=ADA))["confirm"]
-    elasticsearch.request("PUT", "/books/_doc/3", BOOKS["3"] | {"pages": 5})
+    es.request("PUT", "/books/_doc/3", BOOKS["3"] | {"pages": 5})
     assert await ok(client, "es_by_query", index="books", query=ADA, confirm=confirm) == {"done": 1, "conflicts": 1}
-    assert sorted(stored(elasticsearch)) == ["2", "3"]
+    assert sorted(stored(es)) == ["2", "3"]
 
 
-async def test_more_than_a_chunk_and_more_than_the_cap(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    fill(elasticsearch, "many", {str(i): {"n": i} for i in range(1300)}, shards=2)
+async def test_more_than_a_chunk_and_more_than_the_cap(client: Client, es: Node) -> None:
+    fill(es, "many", {str(i): {"n": i} for i in range(1300)}, shards=2)
     query = {"range": {"n": {"lt": 1200}}}
     assert "more than 1000 documents match" in await error(client, "es_by_query", index="many", query=query)
     dry = await ok(client, "es_by_query", index="many", query=query, most=2000)
     assert dry["matched"] == 1200
     done = await ok(client, "es_by_query", index="many", query=query, most=2000, confirm=dry["confirm"])
-    assert done == {"done": 1200} and len(stored(elasticsearch, "many")) == 100
+    assert done == {"done": 1200} and len(stored(es, "many")) == 100
 
 
-async def test_by_an_alias(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    elasticsearch.request("PUT", "/books/_alias/library")
+async def test_by_an_alias(client: Client, es: Node) -> None:
+    es.request("PUT", "/books/_alias/library")
     dry = await ok(client, "es_by_query", index="library", query=ADA)
     assert await ok(client, "es_by_query", index="library", query=ADA, confirm=dry["confirm"]) == {"done": 2}
 
 
 @pytest.mark.parametrize("required", [False, True])
-async def test_a_document_is_its_index_its_id_and_its_routing(
-    client: Client, elasticsearch: ElasticsearchNode, required: bool
-) -> None:
+async def test_a_document_is_its_index_its_id_and_its_routing(client: Client, es: Node, required: bool) -> None:
     mapping = {"properties": {"who": {"type": "keyword"}}, "_routing": {"required": required}}
-    fill(elasticsearch, "routed", {}, mapping, shards=5)
+    fill(es, "routed", {}, mapping, shards=5)
     # These are of different shards, each of which counts sequence numbers for itself.
     for routing in "a", "b":
         made = {"index": "routed", "id": "1", "routing": routing, "document": {"who": routing}, "refresh": True}
@@ -111,11 +96,10 @@ async def test_a_document_is_its_index_its_id_and_its_routing(
         dry = await ok(client, "es_by_query", index="routed", query=query, **change)
         assert dry["sample"][0] == {"index": "routed", "id": "1", "routing": "b", "source": dry["sample"][0]["source"]}
         assert dry["sample"][0]["source"]["who"] == "b"
-        done = await ok(
-            client, "es_by_query", index="routed", query=query, confirm=dry["confirm"], refresh=True, **change
-        )
+        confirmed = change | {"confirm": dry["confirm"], "refresh": True}
+        done = await ok(client, "es_by_query", index="routed", query=query, **confirmed)
         assert done == {"done": 1}
-    hits = elasticsearch.request("GET", "/routed/_search")["hits"]["hits"]
+    hits = es.request("GET", "/routed/_search")["hits"]["hits"]
     assert [hit["_source"] for hit in hits] == [{"who": "a"}]
     bulk = [{"op": "update", "id": "1", "routing": "a", "document": {"n": 2}}]
     assert (await ok(client, "es_bulk", index="routed", operations=bulk))["done"] == {"updated": 1}
@@ -125,11 +109,11 @@ async def test_a_document_is_its_index_its_id_and_its_routing(
     assert gone == {"index": "routed", "id": "1", "deleted": True}
 
 
-async def test_every_document_is_counted_though_some_fail(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_every_document_is_counted_though_some_fail(client: Client, es: Node) -> None:
     for name, kind in ("part-1", "long"), ("part-2", "keyword"):
         mapping = {"properties": {"f": {"type": kind}, "who": {"type": "keyword"}}}
-        fill(elasticsearch, name, {str(i): {"who": "x"} for i in range(3)}, mapping)
-        elasticsearch.request("PUT", f"/{name}/_alias/parts")
+        fill(es, name, {str(i): {"who": "x"} for i in range(3)}, mapping)
+        es.request("PUT", f"/{name}/_alias/parts")
     arguments: dict[str, Any] = {"index": "parts", "query": {"term": {"who": "x"}}, "set": {"f": "abc"}}
     dry = await ok(client, "es_by_query", **arguments)
     assert [(row["index"], row["id"]) for row in dry["sample"]][2:4] == [("part-1", "2"), ("part-2", "0")]
@@ -143,22 +127,17 @@ def test_what_was_done_is_told_though_a_later_part_is_refused(start: Start) -> N
     hits = [{"_index": "a", "_id": str(i), "_seq_no": i, "_primary_term": 1} for i in range(600)]
     parts: list[int] = []
 
-    def bulk(request: FakeRequest) -> FakeAnswer:
+    def bulk(request: Request) -> Answer:
         parts.append(len(request.body.splitlines()))
         if len(parts) == 2:
             return failure(429, "es_rejected_execution_exception", "full")
         items = [{"delete": {"_id": str(i), "result": "deleted", "status": 200}} for i in range(parts[-1])]
         items[7]["delete"] = {"_id": "7", "status": 409, "error": {"type": "version_conflict_engine_exception"}}
-        return FakeAnswer(200, {"items": items})
+        return Answer(200, {"items": items})
 
-    found = FakeAnswer(200, {"hits": {"total": {"value": 600}, "hits": hits}, "_shards": {}})
-    answers: Answers = {
-        "_resolve": resolved("a"),
-        "_search": found,
-        "_mget": FakeAnswer(200, {"docs": []}),
-        "_bulk": bulk,
-    }
-    with FakeElasticsearch(answering(answers)) as fake:
+    found = Answer(200, {"hits": {"total": {"value": 600}, "hits": hits}, "_shards": {}})
+    answers: Answers = {"_resolve": resolved("a"), "_search": found, "_mget": Answer(200, {"docs": []}), "_bulk": bulk}
+    with FakeNode(answering(answers)) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
         arguments = {"index": "a", "query": {"term": {"who": "x"}}}
         dry = call(sidecar, "es_by_query", **arguments)["structuredContent"]
@@ -169,11 +148,11 @@ def test_what_was_done_is_told_though_a_later_part_is_refused(start: Start) -> N
     assert "overloaded" in stopped and "none of these operations was done" in stopped
 
 
-async def test_what_is_refused(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_what_is_refused(client: Client, es: Node) -> None:
     for index in ("*", "_all", "books,other", ".security", "bo*"):
         assert "nothing was done" in await error(client, "es_by_query", index=index, query=ADA)
     assert "matches every document" in await error(client, "es_by_query", index="books", query={"match_all": {}})
     assert "matches every document" in await error(client, "es_by_query", index="books", query={})
     assert "scripts" in await error(client, "es_by_query", index="books", query={"script": {"script": "true"}})
     assert "did you mean books" in await error(client, "es_by_query", index="boks", query=ADA)
-    assert len(stored(elasticsearch)) == 3
+    assert len(stored(es)) == 3

@@ -3,8 +3,6 @@
 On a real Elasticsearch 8.11.4, which cancels the task of a search whose connection is closed.
 """
 
-from __future__ import annotations
-
 import json
 import socket
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 
 from servers.elasticsearch.tests.conftest import Start, call, told
-from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.elasticsearch import ElasticsearchNode as Node
 from tools.backends.sidecar import message
 
 SLOW: dict[str, Any] = {
@@ -28,7 +26,7 @@ SLOW: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def cluster(node: ElasticsearchNode) -> Iterator[ElasticsearchNode]:
+def cluster(node: Node) -> Iterator[Node]:
     mapping = {"settings": {"number_of_replicas": 0}, "mappings": {"properties": {"k": {"type": "keyword"}}}}
     node.request("PUT", "/slow", mapping)
     lines = []
@@ -39,22 +37,22 @@ def cluster(node: ElasticsearchNode) -> Iterator[ElasticsearchNode]:
     node.request("DELETE", "/slow")
 
 
-def searching(node: ElasticsearchNode) -> bool:
+def searching(node: Node) -> bool:
     return bool(node.request("GET", "/_tasks?actions=indices:data/read/search*")["nodes"])
 
 
-def completed(node: ElasticsearchNode) -> int:
+def completed(node: Node) -> int:
     """Searches of shards that came to their end."""
     return int(node.request("GET", "/slow/_stats/search")["_all"]["total"]["search"]["query_total"])
 
 
-def test_a_search_that_takes_too_long_answers_with_what_it_has(start: Start, cluster: ElasticsearchNode) -> None:
+def test_a_search_that_takes_too_long_answers_with_what_it_has(start: Start, cluster: Node) -> None:
     result = call(start(MCP_MAX_RESULT_BYTES="65536"), "es_search", **SLOW, timeout_s=1)
     assert not result["isError"], result
     assert "ran out of time" in result["structuredContent"]["notes"][0]
 
 
-def test_a_call_that_times_out_cancels_its_search(start: Start, cluster: ElasticsearchNode) -> None:
+def test_a_call_that_times_out_cancels_its_search(start: Start, cluster: Node) -> None:
     sidecar = start(MCP_CALL_TIMEOUT_SECONDS="3")
     before = completed(cluster)
     with ThreadPoolExecutor() as threads:
@@ -65,7 +63,7 @@ def test_a_call_that_times_out_cancels_its_search(start: Start, cluster: Elastic
     assert completed(cluster) == before, "it did not come to its end"
 
 
-def test_a_client_that_goes_away_cancels_its_search(start: Start, cluster: ElasticsearchNode) -> None:
+def test_a_client_that_goes_away_cancels_its_search(start: Start, cluster: Node) -> None:
     sidecar = start()
     before = completed(cluster)
     body = json.dumps(message("tools/call", name="es_search", arguments=SLOW | {"timeout_s": 600})).encode()

@@ -1,11 +1,6 @@
 """A real Elasticsearch for the tests of this folder, and sidecars in front of it."""
 
-from __future__ import annotations
-
 import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +10,7 @@ import mcp_types
 import pytest
 from mcp import Client
 
-from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.elasticsearch import ElasticsearchNode as Node
 from tools.backends.sidecar import Sidecar
 
 Start = Callable[..., Sidecar]
@@ -34,13 +29,13 @@ WRITING = ["es_index", "es_bulk", "es_delete", "es_by_query", "es_define", "es_a
 
 
 @pytest.fixture(scope="session")
-def node() -> Iterator[ElasticsearchNode]:
-    with ElasticsearchNode(cluster="tests") as running:
+def node() -> Iterator[Node]:
+    with Node(cluster="tests") as running:
         yield running
 
 
 @pytest.fixture
-def elasticsearch(node: ElasticsearchNode) -> ElasticsearchNode:
+def es(node: Node) -> Node:
     """The node without indices."""
     for index in node.request("GET", "/_cat/indices?format=json&expand_wildcards=all"):
         node.request("DELETE", f"/{index['index']}")
@@ -65,9 +60,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-def sidecar(
-    request: pytest.FixtureRequest, node: ElasticsearchNode, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Sidecar]:
+def sidecar(request: pytest.FixtureRequest, node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     """A sidecar for all tests of a module, with the module's SETTINGS."""
     env = {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port), "MCP_MAX_RESULT_BYTES": str(LIMIT)}
     with Sidecar("servers.elasticsearch", env | request.module.SETTINGS, tmp_path_factory.mktemp("sidecar")) as running:
@@ -76,8 +69,8 @@ def sidecar(
 
 
 @pytest.fixture
-async def client(sidecar: Sidecar, elasticsearch: ElasticsearchNode) -> AsyncIterator[Client]:
-    """A client of the module's sidecar, whose node has what the module's fixture `elasticsearch` puts there."""
+async def client(sidecar: Sidecar, es: Node) -> AsyncIterator[Client]:
+    """A client of the module's sidecar, whose node has what the module's fixture `es` puts there."""
     async with Client(sidecar.url + "/mcp") as connected:
         yield connected
 
@@ -90,13 +83,6 @@ def told(sidecar: Sidecar, tool: str, **arguments: Any) -> str:
     answer = call(sidecar, tool, **arguments)
     assert answer["isError"], answer
     return str(answer["content"][0]["text"])
-
-
-def run(**env: str) -> subprocess.CompletedProcess[str]:
-    """Runs the server with settings that end it at once."""
-    kept = {k: v for k, v in os.environ.items() if k.startswith("PYTHON")}
-    command = [sys.executable, "-m", "servers.elasticsearch"]
-    return subprocess.run(command, env=kept | env, text=True, capture_output=True, timeout=30, check=False)
 
 
 def ready(sidecar: Sidecar) -> str:
@@ -120,18 +106,19 @@ async def error(client: Client, tool: str, **arguments: Any) -> str:
     return content.text
 
 
-def fill(
-    node: ElasticsearchNode, index: str, documents: Mapping[str, Any], mapping: Any = None, shards: int = 1
-) -> None:
+def fill(node: Node, index: str, documents: Mapping[str, Any], mapping: Any = None, shards: int = 1) -> None:
     settings = {"number_of_shards": shards, "number_of_replicas": 0}
     node.request("PUT", f"/{index}", {"settings": settings, "mappings": mapping or {}})
-    lines = [
-        json.dumps(part)
-        for id, document in documents.items()
-        for part in ({"index": {"_index": index, "_id": id}}, document)
-    ]
-    if lines:
-        assert not node.request("POST", "/_bulk?refresh=true", "\n".join(lines) + "\n")["errors"]
+    parts = [part for id, document in documents.items() for part in ({"index": {"_index": index, "_id": id}}, document)]
+    if lines := "".join(json.dumps(part) + "\n" for part in parts):
+        assert not node.request("POST", "/_bulk?refresh=true", lines)["errors"]
+
+
+def mapped(**fields: Any) -> dict[str, Any]:
+    """Return a mapping of fields: for each its type, or its whole definition."""
+    return {
+        "properties": {name: {"type": field} if isinstance(field, str) else field for name, field in fields.items()}
+    }
 
 
 BOOKS = {
@@ -139,13 +126,14 @@ BOOKS = {
     "2": {"title": "A lazy dog", "pages": 80, "published": "2010-01-01", "author": {"name": "Bob"}},
     "3": {"title": "Fox and dog", "pages": 300, "published": "2020-12-31", "author": {"name": "Ada"}},
 }
-BOOKS_MAPPING = {
-    "properties": {
-        "title": {"type": "text", "fields": {"raw": {"type": "keyword"}}},
-        "pages": {"type": "integer"},
-        "published": {"type": "date", "format": "yyyy-MM-dd"},
-        "author": {"properties": {"name": {"type": "keyword"}}},
-        "blob": {"type": "keyword", "index": False, "doc_values": False},
-        "vector": {"type": "dense_vector", "dims": 3, "index": True, "similarity": "cosine"},
-    }
-}
+NAMED = {"type": "text", "fields": {"raw": {"type": "keyword"}}}
+"""A text with a keyword."""
+
+BOOKS_MAPPING = mapped(
+    title=NAMED,
+    pages="integer",
+    published={"type": "date", "format": "yyyy-MM-dd"},
+    author={"properties": {"name": {"type": "keyword"}}},
+    blob={"type": "keyword", "index": False, "doc_values": False},
+    vector={"type": "dense_vector", "dims": 3, "index": True, "similarity": "cosine"},
+)

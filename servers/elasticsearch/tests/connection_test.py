@@ -1,7 +1,5 @@
 """The way to Elasticsearch: several nodes, one of which fails; what is sent again and what is not; compression."""
 
-from __future__ import annotations
-
 import base64
 import gzip
 import json
@@ -16,32 +14,30 @@ import pytest
 
 from servers.elasticsearch.client.node import CONNECTIONS_PER_NODE
 from servers.elasticsearch.tests.conftest import Start, call, ready, told
-from servers.elasticsearch.tests.fake_elasticsearch import (
+from servers.elasticsearch.tests.fakes import (
     NOTHING,
     ROOT,
     WRITTEN,
+    Answer,
     Answers,
-    FakeAnswer,
-    FakeElasticsearch,
-    FakeRequest,
+    FakeNode,
+    Request,
     answering,
     failure,
 )
 from tools.backends.certificates import Authority
-from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.elasticsearch import ElasticsearchNode as Node
 from tools.backends.http_proxy import HttpProxy
 from tools.backends.process import free_port
 from tools.backends.tls_proxy import TlsProxy
 
 
-def refusal(status: int, **headers: str) -> FakeAnswer:
+def refusal(status: int, **headers: str) -> Answer:
     answer = failure(status, "es_rejected_execution_exception", "rejected execution of task")
     return answer._replace(headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
-def searches(
-    search: FakeAnswer | Callable[[FakeRequest], FakeAnswer], root: FakeAnswer = ROOT
-) -> Callable[[FakeRequest], FakeAnswer]:
+def searches(search: Answer | Callable[[Request], Answer], root: Answer = ROOT) -> Callable[[Request], Answer]:
     """Answers every _search with one answer, and all else as a node does."""
     return answering({"_search": search}, root, root)
 
@@ -49,7 +45,7 @@ def searches(
 PUT = {"index": "a", "id": "1", "document": {}, "create_index": True}
 
 
-def count(fake: FakeElasticsearch, part: str, method: str = "") -> int:
+def count(fake: FakeNode, part: str, method: str = "") -> int:
     return sum(part in request.path and (not method or request.method == method) for request in fake.requests)
 
 
@@ -57,7 +53,7 @@ def hosts(*ports: int) -> str:
     return ",".join(f"127.0.0.1:{port}" for port in ports)
 
 
-def requests_of_ours(node: ElasticsearchNode) -> int:
+def requests_of_ours(node: Node) -> int:
     """Return how many requests a node has had from servers, by its own count."""
     (stats,) = node.request("GET", "/_nodes/_local/stats/http")["nodes"].values()
     return sum(c["request_count"] for c in stats["http"]["clients"] if c.get("x_opaque_id") == "mcp-elasticsearch")
@@ -69,9 +65,9 @@ def test_a_node_of_a_real_cluster_goes_and_comes_back(start: Start) -> None:
     common = {"discovery.type": "multi-node", "discovery.seed_hosts": [place]}
     master = common | {"transport.port": transport, "cluster.initial_master_nodes": [place]}
     with (
-        ElasticsearchNode(cluster="pair", settings=master) as first,
+        Node(cluster="pair", settings=master) as first,
         # Not one that could be master, so that the cluster goes on without it.
-        ElasticsearchNode(cluster="pair", settings=common | {"node.roles": ["data"]}) as second,
+        Node(cluster="pair", settings=common | {"node.roles": ["data"]}) as second,
     ):
         first.request("PUT", "/books", {"settings": {"number_of_shards": 1, "number_of_replicas": 1}})
         first.request("PUT", "/books/_doc/1?refresh=true", {"title": "A fox"})
@@ -108,10 +104,7 @@ def test_a_node_of_a_real_cluster_goes_and_comes_back(start: Start) -> None:
 
 def test_a_busy_node_is_passed_over_and_asked_again(start: Start) -> None:
     statuses = [200]
-    with (
-        FakeElasticsearch(searches(lambda request: refusal(statuses[-1]))) as busy,
-        FakeElasticsearch(searches(NOTHING)) as free,
-    ):
+    with FakeNode(searches(lambda request: refusal(statuses[-1]))) as busy, FakeNode(searches(NOTHING)) as free:
         sidecar = start(ES_HOSTS=hosts(busy.port, free.port))
         for status in (429, 502, 503, 504):
             statuses.append(status)
@@ -127,7 +120,7 @@ def test_a_busy_node_is_passed_over_and_asked_again(start: Start) -> None:
         "/b/_search": refusal(429),
         "PUT": refusal(429),
     }
-    with FakeElasticsearch(answering(answers)) as fake:
+    with FakeNode(answering(answers)) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
         assert not call(sidecar, "es_search", index="a")["isError"]
         assert "overloaded: try again" in told(sidecar, "es_search", index="b")
@@ -139,11 +132,11 @@ def test_a_busy_node_is_passed_over_and_asked_again(start: Start) -> None:
 def test_a_read_leaves_a_node_that_hangs(start: Start) -> None:
     held = threading.Event()
 
-    def hang(request: FakeRequest) -> FakeAnswer:
+    def hang(request: Request) -> Answer:
         held.wait()
         return NOTHING
 
-    with FakeElasticsearch(searches(hang)) as hanging, FakeElasticsearch(searches(NOTHING)) as other:
+    with FakeNode(searches(hang)) as hanging, FakeNode(searches(NOTHING)) as other:
         try:
             sidecar = start(ES_HOSTS=hosts(hanging.port, other.port))
             for number in range(2):
@@ -159,12 +152,12 @@ def test_checks_never_wait_for_calls(start: Start) -> None:
     held.set()
     hanging = []
 
-    def hang(request: FakeRequest) -> FakeAnswer:
+    def hang(request: Request) -> Answer:
         hanging.append(request)
         held.wait()
         return NOTHING
 
-    with FakeElasticsearch(searches(hang)) as fake, ThreadPoolExecutor(CONNECTIONS_PER_NODE + 8) as threads:
+    with FakeNode(searches(hang)) as fake, ThreadPoolExecutor(CONNECTIONS_PER_NODE + 8) as threads:
         sidecar = start(ES_PORT=str(fake.port))
         call(sidecar, "es_search", index="a")  # until one answer came, few are asked for at once
         held.clear()
@@ -182,31 +175,25 @@ def test_checks_never_wait_for_calls(start: Start) -> None:
 
 def test_retry_after_is_kept_and_not_waited_for_in_vain(start: Start) -> None:
     waits = iter(["1", "Wed, 21 Oct 2015 07:28:00 GMT"])
-    with FakeElasticsearch(
-        searches(lambda request: refusal(503, Retry_After=after) if (after := next(waits, "")) else NOTHING)
+    with FakeNode(
+        searches(lambda _: refusal(503, Retry_After=after) if (after := next(waits, "")) else NOTHING)
     ) as fake:
         assert not call(start(ES_PORT=str(fake.port)), "es_search", index="a")["isError"]
         assert count(fake, "_search") == 3
-    with FakeElasticsearch(searches(refusal(429, Retry_After="3600"))) as fake:
+    with FakeNode(searches(refusal(429, Retry_After="3600"))) as fake:
         # Longer than the call may take: it is told at once.
         assert "overloaded: try again in a while" in told(start(ES_PORT=str(fake.port)), "es_search", index="a")
         assert count(fake, "_search") == 1
 
 
 def test_a_write_goes_past_a_dead_node_and_is_never_sent_twice(start: Start) -> None:
-    with FakeElasticsearch(answering({"PUT": WRITTEN})) as fake:
+    with FakeNode(answering({"PUT": WRITTEN})) as fake:
         sidecar = start(ES_HOSTS=hosts(free_port(), fake.port), MCP_ALLOW_WRITES="true")
         for _ in range(2):
             assert not call(sidecar, "es_index", **PUT)["isError"]
         assert count(fake, "/a/_doc/1", "PUT") == 2
-    for lost, said in (
-        (FakeAnswer(0), "broke the connection"),
-        (FakeAnswer(504, b"<html>", "text/html"), "HTTP status 504"),
-    ):
-        with (
-            FakeElasticsearch(answering({"PUT": lost})) as first,
-            FakeElasticsearch(answering({"PUT": lost})) as second,
-        ):
+    for lost, said in ((Answer(0), "broke the connection"), (Answer(504, b"<html>", "text/html"), "HTTP status 504")):
+        with FakeNode(answering({"PUT": lost})) as first, FakeNode(answering({"PUT": lost})) as second:
             sidecar = start(ES_HOSTS=hosts(first.port, second.port), MCP_ALLOW_WRITES="true")
             text = told(sidecar, "es_index", **PUT)
             assert said in text and "may have been done, and was not sent again" in text
@@ -222,11 +209,14 @@ def test_when_all_nodes_are_away_each_is_told(start: Start) -> None:
         for one, two in (ports, ports[::-1])
     }
     assert sidecar.get("/ready")[0] == 503
+    alone = start(ready=False, ES_PORT=str(ports[0]))
+    advice = ": try again, or check ES_HOST, ES_PORT and ES_SCHEME"
+    assert told(alone, "es_health") == f"Elasticsearch at 127.0.0.1:{ports[0]}{refused}{advice}"
 
 
 def test_nodes_of_different_clusters_are_not_mixed(start: Start) -> None:
-    roots = [FakeAnswer(200, ROOT.body | {"cluster_uuid": name}) for name in ("one", "two")]
-    with FakeElasticsearch(searches(NOTHING, roots[0])) as one, FakeElasticsearch(searches(NOTHING, roots[1])) as two:
+    roots = [Answer(200, ROOT.body | {"cluster_uuid": name}) for name in ("one", "two")]
+    with FakeNode(searches(NOTHING, roots[0])) as one, FakeNode(searches(NOTHING, roots[1])) as two:
         sidecar = start(ready=False, ES_HOSTS=hosts(one.port, two.port))
         sidecar.wait_until(lambda: "different clusters" in ready(sidecar))
         assert "different clusters" in told(sidecar, "es_search", index="a")
@@ -234,26 +224,26 @@ def test_nodes_of_different_clusters_are_not_mixed(start: Start) -> None:
 
 
 def test_a_path_before_elasticsearchs_own(start: Start) -> None:
-    with FakeElasticsearch(searches(NOTHING)) as fake:
+    with FakeNode(searches(NOTHING)) as fake:
         sidecar = start(ES_HOSTS=f"http://127.0.0.1:{fake.port}/es/")
         assert not call(sidecar, "es_search", index="a")["isError"]
         assert {request.path.partition("?")[0] for request in fake.requests} >= {"/es/", "/es/a/_search"}
 
 
-def test_compression_with_a_real_node(start: Start, elasticsearch: ElasticsearchNode) -> None:
+def test_compression_with_a_real_node(start: Start, es: Node) -> None:
     sidecar = start(ES_HTTP_COMPRESS="true", MCP_ALLOW_WRITES="true")
     text = "a quick fox " * 2000
     written = call(sidecar, "es_index", index="books", id="1", document={"text": text}, create_index=True, refresh=True)
     assert not written["isError"], written
-    assert elasticsearch.request("GET", "/books/_doc/1")["_source"] == {"text": text}
+    assert es.request("GET", "/books/_doc/1")["_source"] == {"text": text}
     assert call(sidecar, "es_get", index="books", id="1")["structuredContent"]["source"] == {"text": text}
 
 
 @pytest.mark.parametrize("wanted", ["true", "false", "auto"])
 def test_what_is_compressed(start: Start, wanted: str) -> None:
-    packed = FakeAnswer(200, gzip.compress(json.dumps(NOTHING.body).encode()), headers={"Content-Encoding": "gzip"})
+    packed = Answer(200, gzip.compress(json.dumps(NOTHING.body).encode()), headers={"Content-Encoding": "gzip"})
     answers = searches(lambda request: packed if "gzip" in request.headers["accept-encoding"] else NOTHING)
-    with FakeElasticsearch(lambda request: WRITTEN if request.method == "PUT" else answers(request)) as fake:
+    with FakeNode(lambda request: WRITTEN if request.method == "PUT" else answers(request)) as fake:
         sidecar = start(ES_PORT=str(fake.port), ES_HTTP_COMPRESS=wanted, MCP_ALLOW_WRITES="true")
         for document in ({"n": 1}, {"text": "x" * 10_000}):
             assert not call(sidecar, "es_index", **PUT | {"document": document})["isError"]
@@ -269,21 +259,21 @@ def test_what_is_compressed(start: Start, wanted: str) -> None:
         assert json.loads(large.body) == {"text": "x" * 10_000}
 
 
-def test_a_warning_reaches_the_caller_once(start: Start, elasticsearch: ElasticsearchNode) -> None:
+def test_a_warning_reaches_the_caller_once(start: Start, es: Node) -> None:
     sidecar = start(MCP_ALLOW_WRITES="true")
     template = {"kind": "template", "definition": {"index_patterns": ["books"]}}
     try:
-        elasticsearch.request("PUT", "/_template/older", {"index_patterns": ["books*"]})
+        es.request("PUT", "/_template/older", {"index_patterns": ["books*"]})
         answer = call(sidecar, "es_define", name="newer", **template)
     finally:
-        elasticsearch.request("DELETE", "/_template/older")
-        elasticsearch.request("DELETE", "/_index_template/newer")
+        es.request("DELETE", "/_template/older")
+        es.request("DELETE", "/_index_template/newer")
     (warning,) = answer["structuredContent"]["warnings"]
     assert warning.startswith("index template [newer] has index patterns [books] matching patterns from existing older")
     assert json.loads(answer["content"][0]["text"])["warnings"] == [warning]
     assert "warnings" not in call(sidecar, "es_health")["structuredContent"]
     text = r'299 Elasticsearch-9.0.0-abc "No limit defined, adding default limit of \"1000\"", 299 a-1-b "\\"'
-    with FakeElasticsearch(searches(NOTHING._replace(headers={"Warning": text}))) as fake:
+    with FakeNode(searches(NOTHING._replace(headers={"Warning": text}))) as fake:
         sidecar = start(ES_PORT=str(fake.port))
         answer = call(sidecar, "es_search", index="a")
         assert answer["structuredContent"]["warnings"] == ['No limit defined, adding default limit of "1000"', "\\"]
@@ -291,14 +281,14 @@ def test_a_warning_reaches_the_caller_once(start: Start, elasticsearch: Elastics
 
 
 def test_a_proxy_that_removes_the_name_of_the_product_is_no_hindrance(start: Start) -> None:
-    with FakeElasticsearch(answering({"PUT": WRITTEN}), product=False) as fake:
+    with FakeNode(answering({"PUT": WRITTEN}), product=False) as fake:
         assert not call(start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true"), "es_index", **PUT)["isError"]
         (request,) = [request for request in fake.requests if request.method == "PUT"]
         assert request.headers["content-type"] == "application/vnd.elasticsearch+json; compatible-with=8"
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_an_http_proxy(start: Start, node: ElasticsearchNode, tmp_path: Path, tls: bool) -> None:
+def test_an_http_proxy(start: Start, node: Node, tmp_path: Path, tls: bool) -> None:
     authority = Authority(tmp_path / "ca")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*authority.issue("node"))
@@ -324,7 +314,7 @@ def test_opensearch_is_told_by_its_name(start: Start) -> None:
     # The root of OpenSearch 2.11.1, and the words with which it refuses a parameter that it does not know.
     root = {"version": {"distribution": "opensearch", "number": "2.11.1"}, "tagline": "The OpenSearch Project"}
     strange = failure(400, "illegal_argument_exception", "request [/a/_search] contains unrecognized parameter: [x]")
-    with FakeElasticsearch(searches(strange, FakeAnswer(200, root)), product=False) as fake:
+    with FakeNode(searches(strange, Answer(200, root)), product=False) as fake:
         sidecar = start(ES_PORT=str(fake.port))
         assert "OpenSearch 2.11.1" in ready(sidecar)
         text = told(sidecar, "es_search", index="a")

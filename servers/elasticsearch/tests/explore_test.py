@@ -1,7 +1,5 @@
 """The tools that explore unknown data and explain queries, against a real Elasticsearch 8.11.4."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any
@@ -10,24 +8,13 @@ import pytest
 from mcp import Client, MCPError
 from mcp_types import ResourceTemplateReference, TextContent, TextResourceContents
 
-from servers.elasticsearch.tests.conftest import BOOKS, BOOKS_MAPPING, error, fill, ok
+from servers.elasticsearch.tests.conftest import BOOKS, BOOKS_MAPPING, NAMED, error, fill, mapped, ok
 from servers.elasticsearch.tools.explain import Slow, profile_summary
-from tools.backends.elasticsearch import ElasticsearchNode
-
-pytestmark = pytest.mark.anyio
+from tools.backends.elasticsearch import ElasticsearchNode as Node
 
 SETTINGS: dict[str, str] = {}
 
-WEATHER_MAPPING = {
-    "properties": {
-        "city": {"type": "text", "fields": {"raw": {"type": "keyword"}}},
-        "note": {"type": "text"},
-        "kind": {"type": "keyword"},
-        "degrees": {"type": "double"},
-        "seen": {"type": "date"},
-        "dry": {"type": "boolean"},
-    }
-}
+WEATHER_MAPPING = mapped(city=NAMED, note="text", kind="keyword", degrees="double", seen="date", dry="boolean")
 WEATHER = {
     str(i): {
         "city": ["Oslo", "Rome", "Cairo"][i % 3],
@@ -43,10 +30,10 @@ WEATHER = {
 
 
 @pytest.fixture
-def elasticsearch(elasticsearch: ElasticsearchNode) -> ElasticsearchNode:
-    fill(elasticsearch, "books", BOOKS, BOOKS_MAPPING)
-    fill(elasticsearch, "weather", WEATHER, WEATHER_MAPPING)
-    return elasticsearch
+def es(es: Node) -> Node:
+    fill(es, "books", BOOKS, BOOKS_MAPPING)
+    fill(es, "weather", WEATHER, WEATHER_MAPPING)
+    return es
 
 
 async def test_the_values_of_a_keyword(client: Client) -> None:
@@ -75,10 +62,10 @@ async def test_a_text_is_counted_by_its_sub_field_or_shown_by_examples(client: C
     assert len(note["examples"]) == 5 and note["examples"][0].startswith("observation") and "top" not in note
 
 
-async def test_the_values_of_a_part_and_of_a_sample(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_the_values_of_a_part_and_of_a_sample(client: Client, es: Node) -> None:
     found = await ok(client, "es_field", index="weather", field="degrees", query={"term": {"kind": "alert"}})
     assert found["sampled"] == 20 and found["missing"] == 0
-    fill(elasticsearch, "many", {str(i): {"n": i} for i in range(1000)})
+    fill(es, "many", {str(i): {"n": i} for i in range(1000)})
     assert (await ok(client, "es_field", index="many", field="n", sample=100))["sampled"] == 100
 
 
@@ -97,6 +84,7 @@ async def test_a_search_by_words_and_conditions(client: Client) -> None:
         return sorted(hit["id"] for hit in hits)
 
     assert await ids(index="books", text="fox") == ["1", "3"]
+    assert await ids(index="books", text="fox dog") == ["3"], "all words"
     assert await ids(index="books", text="fox -dog") == ["1"]
     assert await ids(index="books", text='"lazy dog" | "brown fox"') == ["1", "2"]
     assert await ids(index="books", where={"author.name": "Ada"}) == ["1", "3"]
@@ -134,8 +122,8 @@ async def test_why_a_document_matches_or_not(client: Client) -> None:
     assert "there is no document '9'" in await error(client, "es_explain", index="books", query=query, id="9")
 
 
-async def test_where_the_time_of_a_search_goes(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    fill(elasticsearch, "spread", WEATHER, WEATHER_MAPPING, shards=3)
+async def test_where_the_time_of_a_search_goes(client: Client, es: Node) -> None:
+    fill(es, "spread", WEATHER, WEATHER_MAPPING, shards=3)
     aggs = {"by": {"terms": {"field": "city.raw"}, "aggs": {"warm": {"avg": {"field": "degrees"}}}}}
     query = {"bool": {"should": [{"wildcard": {"city.raw": "*o*"}}, {"match": {"note": "observation"}}]}}
     why = await ok(client, "es_explain", index="spread", query=query, aggs=aggs, profile=True)
@@ -150,8 +138,8 @@ async def test_where_the_time_of_a_search_goes(client: Client, elasticsearch: El
     assert any("Aggregator: by" in row["part"] for row in why["slowest"])
 
 
-async def test_indices_by_size_and_health_and_templates(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    elasticsearch.request("PUT", "/lonely", {"settings": {"number_of_replicas": 1}})
+async def test_indices_by_size_and_health_and_templates(client: Client, es: Node) -> None:
+    es.request("PUT", "/lonely", {"settings": {"number_of_replicas": 1}})
     names = [row["index"] for row in (await ok(client, "es_indices", order="docs"))["indices"]]
     assert names == ["weather", "books", "lonely"]
     sizes = [row["bytes"] for row in (await ok(client, "es_indices", order="bytes"))["indices"]]
@@ -162,13 +150,13 @@ async def test_indices_by_size_and_health_and_templates(client: Client, elastics
     assert "start again" in await error(client, "es_indices", cursor="gone")
     assert [row["index"] for row in (await ok(client, "es_indices", health="yellow"))["indices"]] == ["lonely"]
     template = {"index_patterns": ["logs-*"], "priority": 3, "template": {"settings": {"number_of_shards": 2}}}
-    elasticsearch.request("PUT", "/_index_template/logs", template)
+    es.request("PUT", "/_index_template/logs", template)
     try:
         assert await ok(client, "es_indices", kind="templates", pattern="l*") == {
             "total": 1, "templates": [{"name": "logs", "index_patterns": ["logs-*"], "priority": 3}]
         }  # fmt: skip
     finally:
-        elasticsearch.request("DELETE", "/_index_template/logs")
+        es.request("DELETE", "/_index_template/logs")
     assert await ok(client, "es_indices", kind="data_streams") == {"total": 0, "data_streams": []}
     assert "are for kind indices" in await error(client, "es_indices", kind="templates", order="bytes")
 
@@ -200,7 +188,7 @@ async def test_requests_that_only_read(client: Client) -> None:
     assert long["cut"], "what is long is cut, and says where"
 
 
-async def test_requests_that_do_not_only_read(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_requests_that_do_not_only_read(client: Client, es: Node) -> None:
     post = {"method": "POST", "path": "/books/_search"}
     for arguments, reason in (
         (post | {"path": "/books/_delete_by_query", "body": {"query": {"match_all": {}}}}, "is refused: "),
@@ -210,11 +198,11 @@ async def test_requests_that_do_not_only_read(client: Client, elasticsearch: Ela
         ({"path": "/bok/_stats"}, "did you mean books"),
     ):
         assert reason in await error(client, "es_request", **arguments)
-    assert elasticsearch.request("GET", "/books/_count")["count"] == 3
+    assert es.request("GET", "/books/_count")["count"] == 3
 
 
-async def test_resources_and_their_completion(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    elasticsearch.request("PUT", "/books/_alias/bookshelf")
+async def test_resources_and_their_completion(client: Client, es: Node) -> None:
+    es.request("PUT", "/books/_alias/bookshelf")
     assert [r.uri for r in (await client.list_resources()).resources] == ["es://cluster"]
     (template,) = (await client.list_resource_templates()).resource_templates
     assert template.uri_template == "es://index/{name}/mapping"
@@ -252,12 +240,12 @@ async def test_prompts_name_tools_that_are_there(client: Client) -> None:
     assert "books" in str(await client.get_prompt("explore_index", {"index": "books"}))
 
 
-async def test_several_documents_at_once(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_several_documents_at_once(client: Client, es: Node) -> None:
     found = await ok(client, "es_get", index="books", id=["1", "9", "3", "1"], source=["pages"])
     assert [d["id"] for d in found["documents"]] == ["1", "9", "3"]
     assert found["documents"][0]["source"] == {"pages": 120} and "seq_no" in found["documents"][0]
     assert found["documents"][1] == {"id": "9", "found": False}
-    fill(elasticsearch, "big", {str(i): {"text": "x" * 5000} for i in range(30)})
+    fill(es, "big", {str(i): {"text": "x" * 5000} for i in range(30)})
     many = await ok(client, "es_get", index="big", id=[str(i) for i in range(30)])
     assert many["documents"][0]["cut"] == {"text": 5000} and many["left_out"]
     assert len(many["documents"]) + len(many["left_out"]) == 30
@@ -265,15 +253,15 @@ async def test_several_documents_at_once(client: Client, elasticsearch: Elastics
     assert "field reads from one document" in await error(client, "es_get", index="books", id=["1"], field="title")
 
 
-async def test_bare_ids_are_exported_of_one_state(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_bare_ids_are_exported_of_one_state(client: Client, es: Node) -> None:
     documents = {f"a-rather-long-identifier-{i}": {"n": i} for i in range(1500)}
-    fill(elasticsearch, "many", documents, shards=2)
+    fill(es, "many", documents, shards=2)
     search: dict[str, Any] = {"index": "many", "source": ["_id"], "size": 10_000}
     found = await ok(client, "es_search", **search)
     ids, pages = found["ids"], 1
     assert found["total"] == 1500 and "hits" not in found
-    elasticsearch.request("DELETE", f"/many/_doc/{ids[0]}?refresh=true")
-    elasticsearch.request("PUT", "/many/_doc/new?refresh=true", {"n": 0})
+    es.request("DELETE", f"/many/_doc/{ids[0]}?refresh=true")
+    es.request("PUT", "/many/_doc/new?refresh=true", {"n": 0})
     while "cursor" in found:
         found = await ok(client, "es_search", **search, cursor=found["cursor"])
         ids, pages = ids + found["ids"], pages + 1
@@ -331,8 +319,8 @@ async def test_several_documents_are_explained(client: Client) -> None:
     assert "no document" in found["documents"][2]["error"]
 
 
-async def test_the_difference_of_two_mappings(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    fill(elasticsearch, "changed", {}, {"properties": {"title": {"type": "keyword"}, "extra": {"type": "ip"}}})
+async def test_the_difference_of_two_mappings(client: Client, es: Node) -> None:
+    fill(es, "changed", {}, {"properties": {"title": {"type": "keyword"}, "extra": {"type": "ip"}}})
     found = (await ok(client, "es_mapping", index="books", compare="changed"))["difference"]
     assert found["differ"] == {"title": ["text +.raw: keyword", "keyword"]} and found["only_compare"] == {"extra": "ip"}
     assert found["only_index"]["author.name"] == "keyword"

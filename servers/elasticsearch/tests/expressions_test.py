@@ -1,7 +1,5 @@
 """What expressions cost, and how much longer replacements make a text."""
 
-from __future__ import annotations
-
 import pytest
 
 from servers.common.protocol.tools import ToolError

@@ -1,7 +1,5 @@
 """What is found wrong, from answers that a single node can't be made to give."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from servers.elasticsearch.tools.allocation import in_words, past, watermarks
@@ -9,13 +7,9 @@ from servers.elasticsearch.tools.health import NodeLoad, health_findings
 from servers.elasticsearch.tools.health_sections import hot_threads
 
 GREEN: dict[str, Any] = {
-    "status": "green",
-    "number_of_data_nodes": 3,
-    "unassigned_shards": 0,
-    "initializing_shards": 0,
-    "relocating_shards": 0,
-    "number_of_pending_tasks": 0,
-}
+    "status": "green", "number_of_data_nodes": 3, "unassigned_shards": 0, "initializing_shards": 0,
+    "relocating_shards": 0, "number_of_pending_tasks": 0,
+}  # fmt: skip
 
 
 def test_nothing_is_wrong() -> None:
@@ -41,13 +35,10 @@ def test_a_server_without_a_report_is_judged_by_its_numbers() -> None:
     red = GREEN | {"status": "red", "unassigned_shards": 2, "relocating_shards": 3, "number_of_pending_tasks": 100}
     found = health_findings(red, {}, [node], {"low": "85%", "high": "90%/2b", "flood_stage": "1b"})
     assert [line.split(":")[0] for line in found] == [
-        "primary shards are missing",
-        "3 shards are being built or moved",
-        "100 changes wait for the master",
-        "node n1 uses 91% of its heap",
-        "the machine of node n1 uses 97% of its CPU",
+        "primary shards are missing", "3 shards are being built or moved", "100 changes wait for the master",
+        "node n1 uses 91% of its heap", "the machine of node n1 uses 97% of its CPU",
         "node n1 has 4% of its disk free, past the low watermark of 85%",
-    ]
+    ]  # fmt: skip
 
 
 def test_the_list_of_findings_is_bounded() -> None:

@@ -1,7 +1,5 @@
 """Long documents: Elasticsearch reads no more of them at once than its heap holds, and the caller learns how to read them."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re
@@ -15,8 +13,8 @@ from mcp import Client
 
 from servers.elasticsearch.client.heap_load import AT_ONCE, KNOWN, HeapLoad, hits
 from servers.elasticsearch.tests.conftest import Start, call, error, fill, ok
-from servers.elasticsearch.tests.fake_elasticsearch import FakeAnswer, FakeElasticsearch, FakeRequest, answering
-from tools.backends.elasticsearch import ElasticsearchNode
+from servers.elasticsearch.tests.fakes import Answer, FakeNode, Request, answering
+from tools.backends.elasticsearch import ElasticsearchNode as Node
 from tools.backends.sidecar import Sidecar
 
 SETTINGS = {"MCP_MEMORY_BUDGET_BYTES": str(24 * 1024 * 1024)}
@@ -27,9 +25,9 @@ TOP = {"top": {"top_hits": {"size": 9}}}
 
 
 @pytest.fixture(scope="session")
-def node() -> Iterator[ElasticsearchNode]:
+def node() -> Iterator[Node]:
     """A node with the documents. They come one by one, for together they are more than it takes at once."""
-    with ElasticsearchNode(cluster="tests", heap="512m") as running:
+    with Node(cluster="tests", heap="512m") as running:
         fill(running, "long", {}, {"dynamic": False, "properties": {"n": {"type": "long"}}})
         for id, document in DOCUMENTS.items():
             running.request("PUT", f"/long/_doc/{id}", document)
@@ -43,7 +41,6 @@ async def client(sidecar: Sidecar) -> AsyncIterator[Client]:
         yield connected
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [
@@ -55,9 +52,7 @@ async def client(sidecar: Sidecar) -> AsyncIterator[Client]:
         ("es_request", {"path": "/long/_search", "method": "POST", "body": {"size": 41, "sort": ["n"]}}),
     ],
 )
-async def test_a_page_that_is_too_long_is_refused_by_its_first_hits(
-    client: Client, tool: str, arguments: dict[str, Any]
-) -> None:
+async def test_a_page_too_long_is_refused_by_its_first_hits(client: Client, tool: str, arguments: Any) -> None:
     said = await error(client, tool, **arguments)
     if found := re.search(r"at most (\d+) \(size\)", said):
         assert 0 < int(found[1]) <= 13  # of 4 MiB
@@ -67,7 +62,6 @@ async def test_a_page_that_is_too_long_is_refused_by_its_first_hits(
     assert shorter["total"] == 40 and "text" in shorter["hits"][0]["cut"]
 
 
-@pytest.mark.anyio
 async def test_a_large_page_of_short_hits_is_given(client: Client) -> None:
     bare = await ok(client, "es_search", index="long", source=["_id"], size=10_000)
     assert sorted(bare["ids"], key=int) == list(DOCUMENTS)
@@ -82,7 +76,6 @@ async def test_a_large_page_of_short_hits_is_given(client: Client) -> None:
     assert [len(hit["source"]["text"]) > 1000 for hit in few["hits"]] == [True, True]
 
 
-@pytest.mark.anyio
 async def test_long_documents_by_id_come_in_batches(client: Client) -> None:
     found = await ok(client, "es_get", index="long", id=list(DOCUMENTS))
     got = [document["id"] for document in found["documents"]]
@@ -92,9 +85,8 @@ async def test_long_documents_by_id_come_in_batches(client: Client) -> None:
     assert "too long" in found["documents"][0]["error"]
     assert all(document["source"]["n"] == int(document["id"]) for document in found["documents"][1:])
     for path in ("/long/_mget", "/long/_mtermvectors"):
-        assert "es_get reads more" in await error(
-            client, "es_request", path=path, method="POST", body={"ids": list(DOCUMENTS)}
-        )
+        asked = {"path": path, "method": "POST", "body": {"ids": list(DOCUMENTS)}}
+        assert "es_get reads more" in await error(client, "es_request", **asked)
 
 
 def test_long_answers_are_not_made_all_at_once(start: Start) -> None:
@@ -102,7 +94,7 @@ def test_long_answers_are_not_made_all_at_once(start: Start) -> None:
     page = json.dumps({"hits": {"total": {"value": 10, "relation": "eq"}, "hits": hits}}).encode()
     now, most, lock = 0, 0, threading.Lock()
 
-    def search(request: FakeRequest) -> FakeAnswer:
+    def search(request: Request) -> Answer:
         nonlocal now, most
         with lock:
             now += 1
@@ -110,9 +102,9 @@ def test_long_answers_are_not_made_all_at_once(start: Start) -> None:
         threading.Event().wait(0.05)
         with lock:
             now -= 1
-        return FakeAnswer(200, page)
+        return Answer(200, page)
 
-    with FakeElasticsearch(answering({"_search": search})) as fake, ThreadPoolExecutor(64) as threads:
+    with FakeNode(answering({"_search": search})) as fake, ThreadPoolExecutor(64) as threads:
         sidecar = start(ES_PORT=str(fake.port), **SETTINGS)
         first = list(threads.map(lambda _: call(sidecar, "es_search", index="a", query={"match_all": {}}), range(64)))
         assert any(not result["isError"] for result in first)

@@ -1,7 +1,5 @@
 """es_define and es_alias against a real Elasticsearch 8.11.4."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 
@@ -10,26 +8,24 @@ from mcp import Client
 
 from servers.common.protocol.tools import Tool
 from servers.elasticsearch.tests.conftest import Start, call, error, fill, ok, told
-from servers.elasticsearch.tests.fake_elasticsearch import Answers, FakeAnswer, FakeElasticsearch, answering, resolved
+from servers.elasticsearch.tests.fakes import Answer, Answers, FakeNode, answering, resolved
 from servers.elasticsearch.tools.by_query import es_by_query
 from servers.elasticsearch.tools.documents import es_delete
 from servers.elasticsearch.tools.manage import es_manage
-from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.elasticsearch import ElasticsearchNode as Node
 from tools.backends.sidecar import Sidecar
-
-pytestmark = pytest.mark.anyio
 
 SETTINGS: dict[str, str] = {"MCP_ALLOW_WRITES": "true"}
 
 
-async def test_an_index_is_created_and_fields_are_added(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    definition: dict[str, Any] = {
+async def test_an_index_is_created_and_fields_are_added(client: Client, es: Node) -> None:
+    definition: Any = {
         "settings": {"number_of_replicas": 0}, "mappings": {"properties": {"a": {"type": "keyword"}}}, "aliases": {"x": {}}
     }  # fmt: skip
     assert "was created" in (await ok(client, "es_define", kind="index", name="books", definition=definition))["done"]
     more = {"properties": {"script": {"type": "keyword"}, "b": {"type": "long"}}}
     assert "were added" in (await ok(client, "es_define", kind="mapping", name="books", definition=more))["done"]
-    mapping = elasticsearch.request("GET", "/books/_mapping")["books"]["mappings"]["properties"]
+    mapping = es.request("GET", "/books/_mapping")["books"]["mappings"]["properties"]
     assert {name: field["type"] for name, field in mapping.items()} == {
         "a": "keyword",
         "b": "long",
@@ -41,17 +37,15 @@ async def test_an_index_is_created_and_fields_are_added(client: Client, elastics
     assert "did you mean books" in await error(client, "es_define", kind="mapping", name="boks", definition=more)
 
 
-async def test_a_template_holds_for_new_indices(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_a_template_holds_for_new_indices(client: Client, es: Node) -> None:
     definition = {"index_patterns": ["logs-*"], "template": {"mappings": {"properties": {"t": {"type": "date"}}}}}
     try:
         await ok(client, "es_define", kind="template", name="logs", definition=definition)
-        fill(elasticsearch, "logs-1", {})
-        assert elasticsearch.request("GET", "/logs-1/_mapping")["logs-1"]["mappings"]["properties"] == {
-            "t": {"type": "date"}
-        }
+        fill(es, "logs-1", {})
+        assert es.request("GET", "/logs-1/_mapping")["logs-1"]["mappings"]["properties"] == {"t": {"type": "date"}}
         assert "already exists" in await error(client, "es_define", kind="template", name="logs", definition=definition)
     finally:
-        elasticsearch.request("DELETE", "/_index_template/logs")
+        es.request("DELETE", "/_index_template/logs")
     for pattern in ("*", "**", ".kibana*", "_x", 3):
         wrong = {"index_patterns": [pattern]}
         assert "nothing was done" in await error(client, "es_define", kind="template", name="t", definition=wrong)
@@ -72,16 +66,16 @@ async def test_a_template_holds_for_new_indices(client: Client, elasticsearch: E
     ],
 )  # fmt: skip
 async def test_what_can_not_be_defined(
-    client: Client, elasticsearch: ElasticsearchNode, kind: str, name: str, definition: dict[str, Any], reason: str
+    client: Client, es: Node, kind: str, name: str, definition: Any, reason: str
 ) -> None:
     assert reason in await error(client, "es_define", kind=kind, name=name, definition=definition)
-    assert elasticsearch.request("GET", "/_cat/indices?format=json") == []
+    assert es.request("GET", "/_cat/indices?format=json") == []
 
 
-async def test_an_alias_is_led_to_another_index_at_once(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    fill(elasticsearch, "books-1", {})
-    fill(elasticsearch, "books-2", {})
-    elasticsearch.request("PUT", "/books-1/_alias/books")
+async def test_an_alias_is_led_to_another_index_at_once(client: Client, es: Node) -> None:
+    fill(es, "books-1", {})
+    fill(es, "books-2", {})
+    es.request("PUT", "/books-1/_alias/books")
     changes: list[dict[str, Any]] = [
         {"op": "remove", "index": "books-1", "alias": "books"},
         {"op": "add", "index": "books-2", "alias": "books", "is_write_index": True},
@@ -93,13 +87,13 @@ async def test_an_alias_is_led_to_another_index_at_once(client: Client, elastics
         {"op": "remove", "index": "books-1", "alias": "nowhere"},
     ]
     assert "nowhere" in await error(client, "es_alias", changes=changes)
-    assert list(elasticsearch.request("GET", "/_alias/books")) == ["books-2"]
+    assert list(es.request("GET", "/_alias/books")) == ["books-2"]
     gone = [{"op": "remove", "index": "books-2", "alias": "books"}]
     assert await ok(client, "es_alias", changes=gone) == {"aliases": {"books": []}}
 
 
-async def test_aliases_that_can_not_be_changed(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    fill(elasticsearch, "books", {})
+async def test_aliases_that_can_not_be_changed(client: Client, es: Node) -> None:
+    fill(es, "books", {})
     changes: list[tuple[dict[str, Any], str]] = [
         *(({"index": name}, "nothing was done") for name in ("*", "_all", "books,other")),
         *(({"alias": name}, "nothing was done") for name in ("_all", ".own")),
@@ -110,14 +104,14 @@ async def test_aliases_that_can_not_be_changed(client: Client, elasticsearch: El
     for change, reason in changes:
         wrong = {"op": "add", "index": "books", "alias": "a"} | change
         assert reason in await error(client, "es_alias", changes=[wrong])
-    assert elasticsearch.request("GET", "/books/_alias") == {"books": {"aliases": {}}}
+    assert es.request("GET", "/books/_alias") == {"books": {"aliases": {}}}
 
 
-async def test_an_index_takes_after_another(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    fill(elasticsearch, "old", {}, {"dynamic": "strict", "properties": {"a": {"type": "keyword"}}}, shards=2)
+async def test_an_index_takes_after_another(client: Client, es: Node) -> None:
+    fill(es, "old", {}, {"dynamic": "strict", "properties": {"a": {"type": "keyword"}}}, shards=2)
     more = {"like": "old", "settings": {"refresh_interval": "7s"}, "mappings": {"properties": {"b": {"type": "ip"}}}}
     await ok(client, "es_define", kind="index", name="new", definition=more)
-    made = elasticsearch.request("GET", "/new")["new"]
+    made = es.request("GET", "/new")["new"]
     assert made["mappings"] == {
         "dynamic": "strict", "properties": {"a": {"type": "keyword"}, "b": {"type": "ip"}}
     }  # fmt: skip
@@ -130,8 +124,8 @@ async def test_an_index_takes_after_another(client: Client, elasticsearch: Elast
     assert "did you mean old" in await error(client, "es_define", kind="index", name="x", definition={"like": "olt"})
 
 
-async def test_settings_that_lose_nothing_are_changed(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    fill(elasticsearch, "books", {})
+async def test_settings_that_lose_nothing_are_changed(client: Client, es: Node) -> None:
+    fill(es, "books", {})
     definition = {"number_of_replicas": 1, "index": {"search": {"slowlog": {"threshold": {"query": {"warn": "1s"}}}}}}
     done = (await ok(client, "es_define", kind="settings", name="books", definition=definition))["done"]
     assert "number_of_replicas 0" in done
@@ -141,42 +135,42 @@ async def test_settings_that_lose_nothing_are_changed(client: Client, elasticsea
         {"default_pipeline": "x"}, {"lifecycle.name": "x"}, {"blocks": {"read": True}}, {"number_of_replicas": 11}, {}
     ):  # fmt: skip
         await error(client, "es_define", kind="settings", name="books", definition=wrong)
-    assert elasticsearch.request("GET", "/books/_settings")["books"]["settings"]["index"]["number_of_replicas"] == "1"
+    assert es.request("GET", "/books/_settings")["books"]["settings"]["index"]["number_of_replicas"] == "1"
 
 
-async def test_an_index_is_deleted_in_two_steps(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    fill(elasticsearch, "books", {"1": {}})
-    fill(elasticsearch, "other", {})
-    elasticsearch.request("PUT", "/books/_alias/name")
+async def test_an_index_is_deleted_in_two_steps(client: Client, es: Node) -> None:
+    fill(es, "books", {"1": {}})
+    fill(es, "other", {})
+    es.request("PUT", "/books/_alias/name")
     shown = await ok(client, "es_manage", op="delete", name="books")
     assert shown["would_delete"] == {"name": "books", "docs": 1, "aliases": ["name"]}
-    fill(elasticsearch, "more", {"1": {}})
+    fill(es, "more", {"1": {}})
     for name, confirm in (("books", "0" * 16), ("other", shown["confirm"]), ("more", shown["confirm"])):
         assert "nothing was deleted" in await error(client, "es_manage", op="delete", name=name, confirm=confirm)
     for name in ("name", "*", "books,other", "_all", ".own", "nowhere", ""):
         assert await error(client, "es_manage", op="delete", name=name)
     # What has changed since is not what was shown.
     confirmed: dict[str, Any] = {"op": "delete", "name": "books", "confirm": shown["confirm"]}
-    elasticsearch.request("PUT", "/books/_doc/2?refresh=true", {})
+    es.request("PUT", "/books/_doc/2?refresh=true", {})
     assert "nothing was deleted" in await error(client, "es_manage", **confirmed)
-    elasticsearch.request("DELETE", "/books")
-    fill(elasticsearch, "books", {"1": {}})
+    es.request("DELETE", "/books")
+    fill(es, "books", {"1": {}})
     assert "nothing was deleted" in await error(client, "es_manage", **confirmed)
     confirm = (await ok(client, "es_manage", op="delete", name="books"))["confirm"]
     await ok(client, "es_manage", op="delete", name="books", confirm=confirm)
-    left = elasticsearch.request("GET", "/_cat/indices?format=json")
+    left = es.request("GET", "/_cat/indices?format=json")
     assert sorted(row["index"] for row in left) == ["more", "other"]
 
 
-async def test_an_index_is_closed_and_opened(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    fill(elasticsearch, "books", {"1": {}})
+async def test_an_index_is_closed_and_opened(client: Client, es: Node) -> None:
+    fill(es, "books", {"1": {}})
     assert "closed" in (await ok(client, "es_manage", op="close", name="books"))["done"]
     assert (await ok(client, "es_indices"))["indices"][0]["closed"]
     await ok(client, "es_manage", op="open", name="books")
     assert (await ok(client, "es_search", index="books"))["total"] == 1
 
 
-async def test_templates_are_listed_and_deleted(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_templates_are_listed_and_deleted(client: Client, es: Node) -> None:
     template = {"template": {"settings": {"number_of_replicas": 0}}}
     await ok(client, "es_define", kind="component_template", name="part", definition=template)
     assert "exists" in await error(client, "es_define", kind="component_template", name="part", definition=template)
@@ -223,12 +217,12 @@ def test_a_copy_is_a_task_without_scripts(start: Start) -> None:
     queries, plain = ({"in-1": {"mappings": {"properties": {"q": {"type": type}}}}} for type in ("percolator", "long"))
     answers: Answers = {
         "_resolve": lambda request: resolved(request.path.split("/")[3].partition("?")[0]),
-        "in-queries/_mapping": FakeAnswer(200, queries),
-        "_mapping": FakeAnswer(200, plain),
-        "/_reindex": FakeAnswer(200, {"task": "node:7"}),
-        "/_tasks/node:7": FakeAnswer(200, {"completed": True, "task": task, "response": done}),
+        "in-queries/_mapping": Answer(200, queries),
+        "_mapping": Answer(200, plain),
+        "/_reindex": Answer(200, {"task": "node:7"}),
+        "/_tasks/node:7": Answer(200, {"completed": True, "task": task, "response": done}),
     }
-    with FakeElasticsearch(answering(answers, FakeAnswer(200, {"acknowledged": True}))) as fake:
+    with FakeNode(answering(answers, Answer(200, {"acknowledged": True}))) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true", MCP_INDEX_PATTERNS="in-*")
         to = {"index": "in-2", "drop": ["secret.*"], "rename": {"a": "b"}}
         asked = {"index": "in-1", "query": {"term": {"x": 1}}, "copy_to": to}
@@ -290,12 +284,12 @@ def test_pipelines_and_policies_are_told_in_short(start: Start) -> None:
 
     answers = {
         "_resolve": resolved(*used),
-        "/*/_settings/index.*_pipeline": FakeAnswer(200, used),
-        "/in-1/_settings/index.*_pipeline": FakeAnswer(200, {"in-1": used["in-1"]}),
-        "/_ingest/pipeline": FakeAnswer(200, pipelines),
-        "/_ilm/policy": FakeAnswer(200, policies),
+        "/*/_settings/index.*_pipeline": Answer(200, used),
+        "/in-1/_settings/index.*_pipeline": Answer(200, {"in-1": used["in-1"]}),
+        "/_ingest/pipeline": Answer(200, pipelines),
+        "/_ilm/policy": Answer(200, policies),
     }
-    with FakeElasticsearch(answering(answers)) as fake:
+    with FakeNode(answering(answers)) as fake:
         whole, limited = start(ES_PORT=str(fake.port)), start(ES_PORT=str(fake.port), MCP_INDEX_PATTERNS="in-*")
 
         def rows(sidecar: Sidecar, kind: str) -> list[dict[str, Any]]:
@@ -317,7 +311,7 @@ def test_a_retriever_takes_the_place_of_the_query(start: Start) -> None:
     hit = {"_index": "a", "_id": "1", "_score": 0.03, "_source": {"a": "b"}}
 
     page = {"hits": {"total": {"value": 9, "relation": "eq"}, "hits": [hit]}, "_shards": {}}
-    with FakeElasticsearch(answering({"_search": FakeAnswer(200, page)})) as fake:
+    with FakeNode(answering({"_search": Answer(200, page)})) as fake:
         sidecar = start(ES_PORT=str(fake.port))
         found = call(sidecar, "es_search", index="a", size=1, more={"retriever": rrf})["structuredContent"]
         assert found["hits"][0]["id"] == "1" and "cursor" not in found and "retriever" in found["notes"][0]

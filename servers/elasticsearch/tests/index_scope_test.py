@@ -3,8 +3,6 @@
 Its jars have no data streams, ES|QL, SQL and EQL: these are in scope_format_test.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json
@@ -24,12 +22,10 @@ from servers.elasticsearch.policy.index_names import within
 from servers.elasticsearch.policy.index_scope import IndexScope, ScopedElasticsearch, indices_in, is_restricted
 from servers.elasticsearch.server import SIDECAR
 from servers.elasticsearch.settings import ElasticsearchSettings
-from servers.elasticsearch.tests.conftest import fill
+from servers.elasticsearch.tests.conftest import fill, mapped
 from servers.elasticsearch.tests.rest_api import allowed_where_limited, specification
-from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.elasticsearch import ElasticsearchNode as Node
 from tools.backends.sidecar import Sidecar
-
-pytestmark = pytest.mark.anyio
 
 PATTERNS = "app-*,orders"
 SETTINGS = {"MCP_ALLOW_WRITES": "true", "MCP_INDEX_PATTERNS": PATTERNS}
@@ -40,20 +36,14 @@ CANARY = "canary"
 SECRET = "7b1e-secret"
 """In the documents, fields and settings of these."""
 
-MAPPING = {
-    "properties": {
-        "title": {"type": "text"},
-        "tag": {"type": "keyword"},
-        "vector": {"type": "dense_vector", "dims": 2, "index": True, "similarity": "cosine"},
-    }
-}
-SECRETS = {
-    "1": {SECRET: SECRET, "tag": [SECRET, "red"], "title": SECRET, "place": {"type": "point", "coordinates": [1, 1]}}
-}
+VECTOR = {"type": "dense_vector", "dims": 2, "index": True, "similarity": "cosine"}
+MAPPING = mapped(title="text", tag="keyword", vector=VECTOR)
+PLACE = {"type": "point", "coordinates": [1, 1]}
+SECRETS = {"1": {SECRET: SECRET, "tag": [SECRET, "red"], "title": SECRET, "place": PLACE}}
 
 
 @pytest.fixture(scope="module")
-def cluster(node: ElasticsearchNode) -> Iterator[ElasticsearchNode]:
+def cluster(node: Node) -> Iterator[Node]:
     for index in node.request("GET", "/_cat/indices?format=json&expand_wildcards=all"):
         node.request("DELETE", f"/{index['index']}")
     for name in ("app-1", "app-2", "orders"):
@@ -83,7 +73,7 @@ def cluster(node: ElasticsearchNode) -> Iterator[ElasticsearchNode]:
 
 
 @pytest.fixture
-async def client(sidecar: Sidecar, cluster: ElasticsearchNode) -> AsyncIterator[Client]:
+async def client(sidecar: Sidecar, cluster: Node) -> AsyncIterator[Client]:
     async with Client(sidecar.url + "/mcp") as connected:
         yield connected
 
@@ -178,7 +168,7 @@ WRITES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-async def test_what_is_outside_is_not_written(client: Client, cluster: ElasticsearchNode) -> None:
+async def test_what_is_outside_is_not_written(client: Client, cluster: Node) -> None:
     def state() -> Any:
         documents = cluster.request("GET", "/_all/_search?size=100&sort=_doc&expand_wildcards=open,hidden")
         parts = ("_alias?expand_wildcards=all", "_mapping", "_index_template")
@@ -234,9 +224,7 @@ def lookups(name: Any) -> dict[str, Any]:
 KNN = {"field": "vector", "query_vector": [1, 0], "k": 1, "num_candidates": 1}
 
 
-@pytest.mark.parametrize(
-    "name", [CANARY, "app-alias", "mixed", f".{CANARY}-hidden", "*", "_all", f"<{CANARY}>", "r:app-1"]
-)
+@pytest.mark.parametrize("name", [CANARY, "app-alias", "mixed", f".{CANARY}-hidden", "*", "_all", f"<{CANARY}>", "r:a"])
 async def test_queries_do_not_look_up_what_is_outside(client: Client, name: str) -> None:
     for kind, query in lookups(name).items():
         ways: list[tuple[str, dict[str, Any]]] = [
@@ -259,7 +247,7 @@ async def test_queries_do_not_look_up_what_is_outside(client: Client, name: str)
             assert refused and "index that this server may touch" in text, (kind, tool, text)
 
 
-async def test_the_lookup_would_have_read_it(cluster: ElasticsearchNode) -> None:
+async def test_the_lookup_would_have_read_it(cluster: Node) -> None:
     found = cluster.request("POST", "/app-1/_search", {"query": lookups(CANARY)["terms"]})
     assert found["hits"]["total"]["value"] == 1
 
@@ -329,9 +317,7 @@ REFUSED: list[tuple[str, str, Any, Any]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "params", "body"), REFUSED, ids=lambda v: json.dumps(v)[:50])
-async def test_requests_that_would_show_what_is_outside(
-    client: Client, method: str, path: str, params: Any, body: Any
-) -> None:
+async def test_requests_that_would_show_outside(client: Client, method: str, path: str, params: Any, body: Any) -> None:
     refused, text = await said(client, "es_request", {"method": method, "path": path, "params": params, "body": body})
     assert refused, text
 
@@ -392,9 +378,7 @@ async def test_aliases_within_keep_their_filters(client: Client) -> None:
 async def test_suggestions_completions_and_resources_stay_inside(client: Client) -> None:
     for index in ("app-l", "app-canary", "app-", "orderz"):
         refused, text = await said(client, "es_search", {"index": index})
-        assert refused and "app-alias" not in text and "mixed" not in text and f"did you mean {CANARY}" not in text, (
-            text
-        )
+        assert refused and not any(name in text for name in ("app-alias", "mixed", f"did you mean {CANARY}")), text
     ref = ResourceTemplateReference(uri="es://index/{name}/mapping")
     for typed in ("", "c", CANARY, "app", ".", "m"):
         values = (await client.complete(ref, {"name": "name", "value": typed})).completion.values
@@ -404,7 +388,7 @@ async def test_suggestions_completions_and_resources_stay_inside(client: Client)
     assert CANARY not in str(await client.read_resource("es://cluster"))
 
 
-async def test_health_shows_only_what_is_inside(client: Client, cluster: ElasticsearchNode) -> None:
+async def test_health_shows_only_what_is_inside(client: Client, cluster: Node) -> None:
     nowhere = {"settings": {"index.routing.allocation.require.rack": "nowhere"}}
     for name in (f"{CANARY}-red", "app-red"):
         cluster.request("PUT", f"/{name}?wait_for_active_shards=0", nowhere)
@@ -417,7 +401,7 @@ async def test_health_shows_only_what_is_inside(client: Client, cluster: Elastic
             cluster.request("DELETE", f"/{name}")
 
 
-async def test_a_cursor_can_not_be_made_up(client: Client, cluster: ElasticsearchNode) -> None:
+async def test_a_cursor_can_not_be_made_up(client: Client, cluster: Node) -> None:
     fill(cluster, "app-many", {str(i): {} for i in range(9)})
     arguments = {"index": "app-many", "size": 2}
     first = (await client.call_tool("es_search", arguments)).structured_content or {}
@@ -435,7 +419,7 @@ async def test_a_cursor_can_not_be_made_up(client: Client, cluster: Elasticsearc
     cluster.request("DELETE", "/app-many")
 
 
-async def test_what_is_inside_can_be_written(client: Client, cluster: ElasticsearchNode) -> None:
+async def test_what_is_inside_can_be_written(client: Client, cluster: Node) -> None:
     try:
         for tool, arguments in (
             ("es_define", {"kind": "index", "name": "app-new", "definition": {"aliases": {"app-name": {}}}}),
@@ -454,9 +438,7 @@ async def test_what_is_inside_can_be_written(client: Client, cluster: Elasticsea
         cluster.request("DELETE", "/app-new,app-newer")
 
 
-async def test_very_many_indices_and_a_closed_one_neither_break_an_answer_nor_widen_it(
-    client: Client, cluster: ElasticsearchNode
-) -> None:
+async def test_many_indices_and_a_closed_one_neither_break_nor_widen_an_answer(client: Client, cluster: Node) -> None:
     names = [f"app-long-{'x' * 60}-{i:03}" for i in range(60)]
     lines = "\n".join(json.dumps(part) for n in names for part in ({"index": {"_index": n}}, {"a": 1}))
     assert not cluster.request("POST", "/_bulk?refresh=true", lines + "\n")["errors"]
@@ -500,7 +482,7 @@ POOL = [
     expand=st.sampled_from(["open", "all", "open,closed"]),
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_is_sent_leads_only_inside(cluster: ElasticsearchNode, parts: list[str], expand: str) -> None:
+def test_whatever_is_sent_leads_only_inside(cluster: Node, parts: list[str], expand: str) -> None:
     scope = IndexScope(PATTERNS.split(","))
 
     async def sent() -> tuple[str, Any]:
@@ -557,13 +539,10 @@ def test_the_indices_that_a_body_names(body: Any, names: list[str]) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"pit": {"id": "x"}},
-        {"enrich": {}},
-        {"pipeline": {"name": "p"}},
-        {"a": [{"pit": 1}]},
+        {"pit": {"id": "x"}}, {"enrich": {}}, {"pipeline": {"name": "p"}}, {"a": [{"pit": 1}]},
         {"match": {"a": {"pit": 1, "b": 2}}},
     ],
-)
+)  # fmt: skip
 def test_what_may_lead_to_any_index(body: Any) -> None:
     with pytest.raises(ToolError, match="is refused where MCP_INDEX_PATTERNS limits this server"):
         list(indices_in(body))

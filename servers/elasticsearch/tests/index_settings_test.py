@@ -1,7 +1,5 @@
 """Settings of indices that are refused, and analyzers in them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

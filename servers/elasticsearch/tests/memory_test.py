@@ -1,7 +1,5 @@
 """The memory of the server while many calls get answers that are made to take much of it."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections.abc import Callable
@@ -10,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from servers.elasticsearch.tests.conftest import call
-from servers.elasticsearch.tests.fake_elasticsearch import ROOT, FakeAnswer, FakeElasticsearch, FakeRequest
+from servers.elasticsearch.tests.fakes import ROOT, Answer, FakeNode, Request
 from tools.backends.sidecar import Sidecar
 
 CALLS = 64
@@ -30,18 +28,18 @@ def document(source: str, id: str = "1") -> bytes:
     return f'{{"_index":"a","_id":"{id}","_seq_no":1,"_primary_term":1,"found":true,"_source":{source}}}'.encode()
 
 
-def zipped(source: str) -> FakeAnswer:
-    return FakeAnswer(200, gzip.compress(document(source), 1), headers={"Content-Encoding": "gzip"})
+def zipped(source: str) -> Answer:
+    return Answer(200, gzip.compress(document(source), 1), headers={"Content-Encoding": "gzip"})
 
 
-ANSWERS: dict[str, Callable[[], FakeAnswer]] = {
-    "text": lambda: FakeAnswer(200, document(json.dumps({"t": "x" * 3_900_000}))),
-    "wide text": lambda: FakeAnswer(200, document('{"t":"' + "x" * 2_500_000 + '😀"}')),
-    "objects": lambda: FakeAnswer(200, document('{"t":[' + ",".join(["{}"] * 40_000) + "]}")),
-    "too many objects": lambda: FakeAnswer(200, document('{"t":[' + ",".join(["{}"] * 1_200_000) + "]}")),
-    "too long": lambda: FakeAnswer(200, document(json.dumps({"t": "x" * 8_000_000}))),
+ANSWERS: dict[str, Callable[[], Answer]] = {
+    "text": lambda: Answer(200, document(json.dumps({"t": "x" * 3_900_000}))),
+    "wide text": lambda: Answer(200, document('{"t":"' + "x" * 2_500_000 + '😀"}')),
+    "objects": lambda: Answer(200, document('{"t":[' + ",".join(["{}"] * 40_000) + "]}")),
+    "too many objects": lambda: Answer(200, document('{"t":[' + ",".join(["{}"] * 1_200_000) + "]}")),
+    "too long": lambda: Answer(200, document(json.dumps({"t": "x" * 8_000_000}))),
     "bomb": lambda: zipped('{"t":"' + "x" * 50_000_000 + '"}'),
-    "fields": lambda: FakeAnswer(200, document(json.dumps({f"key{i:06}": i for i in range(40_000)}))),
+    "fields": lambda: Answer(200, document(json.dumps({f"key{i:06}": i for i in range(40_000)}))),
 }
 
 
@@ -57,11 +55,11 @@ def peak(sidecar: Sidecar) -> int:
 def test_no_answers_take_more_than_the_chart_allows(tmp_path: Path) -> None:
     answers = {name: made() for name, made in ANSWERS.items()}
 
-    def answer(request: FakeRequest) -> FakeAnswer:
+    def answer(request: Request) -> Answer:
         name = request.path.partition("?")[0].rpartition("/")[2].replace("%20", " ")
         return answers.get(name, ROOT)
 
-    with FakeElasticsearch(answer) as fake:
+    with FakeNode(answer) as fake:
         env = SETTINGS | {"ES_HOST": "127.0.0.1", "ES_PORT": str(fake.port)}
         with Sidecar("servers.elasticsearch", env, tmp_path) as sidecar, ThreadPoolExecutor(CALLS) as threads:
             sidecar.wait_until_ready()

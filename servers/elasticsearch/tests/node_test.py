@@ -1,7 +1,5 @@
 """One request to one node, on the wire: what is an answer, what is sent again, and which node is next."""
 
-from __future__ import annotations
-
 import asyncio
 import gzip
 import json
@@ -17,24 +15,11 @@ from elastic_transport import BaseNode, HttpHeaders, NodeConfig
 from servers.common.memory_budget import MemoryBudget, parsed_size
 from servers.common.protocol.tools import from_json
 from servers.common.settings import Environment
+from servers.elasticsearch.client import node as wire
 from servers.elasticsearch.client.errors import AnswerLost, AnswerTooLong, NodeFailure, NotConnected
-from servers.elasticsearch.client.node import (
-    CONNECTIONS_PER_NODE,
-    MAX_ANSWER_BYTES,
-    MAX_ERROR_BYTES,
-    AnswerMemory,
-    BoundedNode,
-    CheckedNodePool,
-    address,
-    arriving,
-    node_config,
-    tried,
-)
 from servers.elasticsearch.client.tls import Trust
 from servers.elasticsearch.settings import ElasticsearchSettings
 from tools.backends.process import free_port
-
-pytestmark = pytest.mark.anyio
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\n\r\n"
@@ -80,7 +65,7 @@ class RawServer:
 
 
 @asynccontextmanager
-async def asking(server: RawServer) -> AsyncIterator[BoundedNode]:
+async def asking(server: RawServer) -> AsyncIterator[wire.BoundedNode]:
     """Give the node that the server is."""
     async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
         server.port = listening.sockets[0].getsockname()[1]
@@ -89,16 +74,16 @@ async def asking(server: RawServer) -> AsyncIterator[BoundedNode]:
         await made.close()
 
 
-def node(port: int, host: str = "127.0.0.1") -> BoundedNode:
-    class Node(BoundedNode):
+def node(port: int, host: str = "127.0.0.1") -> wire.BoundedNode:
+    class Node(wire.BoundedNode):
         settings = read_settings(ES_HOST=host, ES_PORT=str(port))
         trust = Trust(settings)
 
-    return Node(node_config(Node.settings.urls[0], Node.settings))
+    return Node(wire.node_config(Node.settings.urls[0], Node.settings))
 
 
-async def ask(node: BoundedNode, method: str = "GET", body: bytes | None = None) -> Any:
-    arriving.set(AnswerMemory(MemoryBudget(64 * 1024 * 1024)))
+async def ask(node: wire.BoundedNode, method: str = "GET", body: bytes | None = None) -> Any:
+    wire.arriving.set(wire.AnswerMemory(MemoryBudget(64 * 1024 * 1024)))
     return await node.perform_request(method, "/a", body=body, headers=HttpHeaders({"accept": "application/json"}))
 
 
@@ -130,9 +115,7 @@ def with_gzip(body: bytes) -> bytes:
         (with_gzip(b""), 200, b"", True),
     ],
 )
-async def test_an_answer_and_whether_its_connection_is_kept(
-    sent: bytes, status: int, content: bytes, kept: bool
-) -> None:
+async def test_an_answer_and_if_its_connection_is_kept(sent: bytes, status: int, content: bytes, kept: bool) -> None:
     server = RawServer(sent, close=not kept)
     async with asking(server) as node:
         for _ in range(2):
@@ -159,15 +142,16 @@ async def test_a_header_that_comes_several_times_is_a_list() -> None:
         (OK[:-1], AnswerLost, "broke the connection"),
         (OK.replace(b": 2", b": 2000000"), AnswerLost, "broke the connection"),
         (CHUNKED + b"5\r\n{}", AnswerLost, "broke the connection"),
-        (OK.replace(b": 2", b": %d" % (MAX_ANSWER_BYTES + 1)), AnswerTooLong, "more than 8388608 bytes"),
-        (CHUNKED + chunked(*[b"a" * 65536] * (MAX_ANSWER_BYTES // 65536 + 1)), AnswerTooLong, "too long"),
-        (b"HTTP/1.0 200 OK\r\n\r\n" + b"a" * (MAX_ANSWER_BYTES + 1), AnswerTooLong, "too long"),
+        (OK.replace(b": 2", b": %d" % (wire.MAX_ANSWER_BYTES + 1)), AnswerTooLong, "more than 8388608 bytes"),
+        (CHUNKED + chunked(*[b"a" * 65536] * (wire.MAX_ANSWER_BYTES // 65536 + 1)), AnswerTooLong, "too long"),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + b"a" * (wire.MAX_ANSWER_BYTES + 1), AnswerTooLong, "too long"),
         (
-            b"HTTP/1.1 500 a\r\nContent-Length: %d\r\n\r\n%b" % (MAX_ERROR_BYTES + 1, b"a" * (MAX_ERROR_BYTES + 1)),
+            b"HTTP/1.1 500 a\r\nContent-Length: %d\r\n\r\n%b"
+            % (wire.MAX_ERROR_BYTES + 1, b"a" * (wire.MAX_ERROR_BYTES + 1)),
             AnswerTooLong,
             "more than 1048576",
         ),
-        (with_gzip(gzip.compress(b" " * (MAX_ANSWER_BYTES + 1))), AnswerTooLong, "too long"),
+        (with_gzip(gzip.compress(b" " * (wire.MAX_ANSWER_BYTES + 1))), AnswerTooLong, "too long"),
         (with_gzip(b"{} is not gzip"), AnswerLost, "invalid gzip"),
         (with_gzip(gzip.compress(bytes(range(256)) * 9)[:-20]), AnswerLost, "ended its gzip answer too early"),
         (with_gzip(gzip.compress(b"{}") + b"{}"), AnswerLost, "after the end of its gzip"),
@@ -209,7 +193,7 @@ async def test_a_request_over_a_kept_connection_that_breaks_is_not_sent_again(me
 async def test_a_call_that_is_cancelled_closes_its_connection() -> None:
     server = RawServer(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{")
     async with asking(server) as node:
-        for number in range(CONNECTIONS_PER_NODE + 1):
+        for number in range(wire.CONNECTIONS_PER_NODE + 1):
             call = asyncio.create_task(ask(node))
             await until(lambda number=number: len(server.requests) == number + 1)  # type: ignore[misc]
             call.cancel()
@@ -235,11 +219,11 @@ async def test_more_calls_than_connections_wait_for_one() -> None:
 
     async with await asyncio.start_server(hold, "127.0.0.1", 0) as listening:
         asked = node(listening.sockets[0].getsockname()[1])
-        calls = [asyncio.create_task(ask(asked)) for _ in range(CONNECTIONS_PER_NODE * 2)]
-        await until(lambda: open_now == CONNECTIONS_PER_NODE)
+        calls = [asyncio.create_task(ask(asked)) for _ in range(wire.CONNECTIONS_PER_NODE * 2)]
+        await until(lambda: open_now == wire.CONNECTIONS_PER_NODE)
         held.set()
         assert {bytes(body) for _, body in await asyncio.gather(*calls)} == {b"{}"}
-        assert most == CONNECTIONS_PER_NODE
+        assert most == wire.CONNECTIONS_PER_NODE
         await asked.close()
 
 
@@ -295,22 +279,22 @@ async def test_what_cant_be_connected_to_was_sent_nothing() -> None:
 )
 def test_what_the_url_of_a_node_says(url: str, host: str, base: str, named: str) -> None:
     settings = read_settings(ES_HOSTS=url)
-    config = node_config(settings.urls[0], settings)
-    assert (config.host, BaseNode(config).base_url, address(config)) == (host, base, named)
+    config = wire.node_config(settings.urls[0], settings)
+    assert (config.host, BaseNode(config).base_url, wire.address(config)) == (host, base, named)
 
 
-def pool_of(*hosts: str) -> CheckedNodePool:
+def pool_of(*hosts: str) -> wire.CheckedNodePool:
     configs = [NodeConfig("http", host, 1) for host in hosts]
-    return CheckedNodePool(configs, BaseNode, randomize_nodes=False)
+    return wire.CheckedNodePool(configs, BaseNode, randomize_nodes=False)
 
 
-def order(pool: CheckedNodePool, most: int = 3) -> str:
+def order(pool: wire.CheckedNodePool, most: int = 3) -> str:
     """Return the hosts in the order in which one request would try them, at most so many."""
-    token = tried.set([])
+    token = wire.tried.set([])
     try:
         return "".join(pool.get().host for _ in range(most))
     finally:
-        tried.reset(token)
+        wire.tried.reset(token)
 
 
 def test_nodes_are_taken_by_turns_and_a_request_tries_each_once() -> None:

@@ -1,15 +1,13 @@
 """What works on a real OpenSearch 2 and 3, and what is refused: the rows of the table in docs/operations.md."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
 
-from servers.elasticsearch.tests.conftest import READING, WRITING, call, fill, ready, told
-from tools.backends.elasticsearch import ElasticsearchNode
+from servers.elasticsearch.tests.conftest import NAMED, READING, WRITING, call, fill, mapped, ready, told
+from tools.backends.elasticsearch import ElasticsearchNode as Node
 from tools.backends.sidecar import Sidecar
 
 SETTINGS: dict[str, str] = {"MCP_ALLOW_WRITES": "true", "MCP_MAX_RESULT_BYTES": "65536"}
@@ -21,14 +19,12 @@ BOOKS: dict[str, dict[str, Any]] = {
     "2": {"title": "A lazy dog", "pages": 80, "author": {"name": "Bob"}},
     "3": {"title": "Fox and dog", "pages": 300, "author": {"name": "Ada"}},
 }
-MAPPING = {
-    "properties": {
-        "title": {"type": "text", "analyzer": "english", "fields": {"raw": {"type": "keyword"}}},
-        "pages": {"type": "integer"},
-        "author": {"properties": {"name": {"type": "keyword"}}},
-        "parts": {"type": "nested", "properties": {"kind": {"type": "keyword"}}},
-    }
-}
+MAPPING = mapped(
+    title=NAMED | {"analyzer": "english"},
+    pages="integer",
+    author=mapped(name="keyword"),
+    parts={"type": "nested"} | mapped(kind="keyword"),
+)
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -37,13 +33,13 @@ def version(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def node(version: str) -> Iterator[ElasticsearchNode]:
-    with ElasticsearchNode(cluster="tests", opensearch=VERSIONS[version]) as running:
+def node(version: str) -> Iterator[Node]:
+    with Node(cluster="tests", opensearch=VERSIONS[version]) as running:
         yield running
 
 
 @pytest.fixture
-def books(node: ElasticsearchNode) -> ElasticsearchNode:
+def books(node: Node) -> Node:
     """The node with the index books alone."""
     for index in node.request("GET", "/_cat/indices?format=json&expand_wildcards=all"):
         node.request("DELETE", f"/{index['index']}")
@@ -73,17 +69,14 @@ def test_it_is_recognized(sidecar: Sidecar, version: str) -> None:
     assert "this cluster has no esql: use es_search" in told(sidecar, "es_query", query="FROM books")
 
 
-def test_reading(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+def test_reading(sidecar: Sidecar, books: Node) -> None:
     (index,) = done(sidecar, "es_indices")["indices"]
     assert index["index"] == "books" and index["health"] == "green"
     (mapping,) = done(sidecar, "es_mapping", index="books")["mappings"]
     assert mapping["fields"] == {
-        "author.name": "keyword",
-        "pages": "integer",
-        "parts": "nested",
-        "parts.kind": "keyword",
+        "author.name": "keyword", "pages": "integer", "parts": "nested", "parts.kind": "keyword",
         "title": "text [analyzer=english] +.raw: keyword",
-    }
+    }  # fmt: skip
     field = done(sidecar, "es_field", index="books", field="author.name")
     assert field["top"] == [{"value": "Ada", "docs": 2}, {"value": "Bob", "docs": 1}]
     assert done(sidecar, "es_field", index="books", field="pages")["range"]["max"] == 300
@@ -97,7 +90,7 @@ def test_reading(sidecar: Sidecar, books: ElasticsearchNode) -> None:
     assert any("finding matches" in line for line in explained["summary"])
 
 
-def test_searching(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+def test_searching(sidecar: Sidecar, books: Node) -> None:
     asked: dict[str, Any] = {"index": "books", "text": "fox", "where": {"author.name": "Ada"}, "highlight": ["title"]}
     found = done(sidecar, "es_search", **asked, aggs={"authors": {"terms": {"field": "author.name"}}})
     assert found["total"] == 2 and {hit["id"] for hit in found["hits"]} == {"1", "3"}
@@ -123,12 +116,12 @@ def pages(sidecar: Sidecar, **arguments: Any) -> Iterator[dict[str, Any]]:
         yield page
 
 
-def open_points(node: ElasticsearchNode) -> int:
+def open_points(node: Node) -> int:
     points = node.request("GET", "/_nodes/stats/indices/search")["nodes"].values()
     return sum(int(stats["indices"]["search"]["point_in_time_current"]) for stats in points)
 
 
-def test_pages_are_of_one_state(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+def test_pages_are_of_one_state(sidecar: Sidecar, books: Node) -> None:
     """Documents that come between pages move no other; of equal sort values, each is told once."""
     fill(books, "many", {str(number): {"n": number, "same": 1} for number in range(60)}, shards=3)
     for asked in ({"sort": [{"same": "asc"}]}, {"sort": [{"n": "desc"}]}, {"source": ["_id"]}, {}):
@@ -142,7 +135,7 @@ def test_pages_are_of_one_state(sidecar: Sidecar, books: ElasticsearchNode) -> N
     assert open_points(books) == 0
 
 
-def test_pages_end_with_the_window(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+def test_pages_end_with_the_window(sidecar: Sidecar, books: Node) -> None:
     fill(books, "most", {str(number): {"n": number} for number in range(10_001)})
     found = list(pages(sidecar, index="most", source=["_id"], size=9_000))
     assert len({id for page in found for id in page["ids"]}) == 10_000
@@ -154,7 +147,7 @@ def test_pages_end_with_the_window(sidecar: Sidecar, books: ElasticsearchNode) -
     assert open_points(books) == 0
 
 
-def test_a_cursor_that_has_expired_says_so(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+def test_a_cursor_that_has_expired_says_so(sidecar: Sidecar, books: Node) -> None:
     fill(books, "going", {str(number): {} for number in range(3)})
     asked: dict[str, Any] = {"index": "going", "size": 1}
     second = list(itertools.islice(pages(sidecar, **asked), 2))[1]
@@ -162,14 +155,14 @@ def test_a_cursor_that_has_expired_says_so(sidecar: Sidecar, books: Elasticsearc
     assert "start again without a cursor" in told(sidecar, "es_search", **asked, cursor=second["cursor"])
 
 
-def test_what_search_lacks(sidecar: Sidecar, books: ElasticsearchNode, version: str) -> None:
+def test_what_search_lacks(sidecar: Sidecar, books: Node, version: str) -> None:
     knn = {"field": "vector", "query_vector": [1, 0, 0], "k": 2, "num_candidates": 10}
     retriever: dict[str, Any] = {"standard": {"query": {"match_all": {}}}}
     for arguments in ({"knn": knn}, {"more": {"retriever": retriever}}):
         assert told(sidecar, "es_search", index="books", **arguments).endswith(lacks(version))
 
 
-def test_scripts_run_and_are_refused(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+def test_scripts_run_and_are_refused(sidecar: Sidecar, books: Node) -> None:
     """The cluster would run them: painless is there."""
     script = {"source": "ctx._source.pages += 1"}
     assert books.request("POST", "/books/_update_by_query?refresh=true", {"script": script})["updated"] == 3
@@ -182,7 +175,7 @@ def test_scripts_run_and_are_refused(sidecar: Sidecar, books: ElasticsearchNode)
     assert "scripts are not allowed here" in told(sidecar, "es_search", index="books", more=runtime)
 
 
-def test_health_is_judged_without_a_report(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+def test_health_is_judged_without_a_report(sidecar: Sidecar, books: Node) -> None:
     books.request("PUT", "/copies", {"settings": {"number_of_shards": 1, "number_of_replicas": 1}})
     health = done(sidecar, "es_health")
     assert (health["cluster"], health["status"], health["nodes"]) == ("tests", "yellow", 1)
@@ -193,29 +186,29 @@ def test_health_is_judged_without_a_report(sidecar: Sidecar, books: Elasticsearc
 
 
 @pytest.mark.parametrize("path", ["/_cluster/stats", "/_cat/nodes", "/_nodes/stats", "/books/_settings", "/_tasks"])
-def test_requests_that_both_have(sidecar: Sidecar, books: ElasticsearchNode, path: str) -> None:
+def test_requests_that_both_have(sidecar: Sidecar, books: Node, path: str) -> None:
     assert done(sidecar, "es_request", path=path)["answer"]
 
 
 @pytest.mark.parametrize("path", ["/_ilm/policy", "/_ilm/status", "/_health_report", "/_xpack"])
-def test_requests_that_it_lacks(sidecar: Sidecar, books: ElasticsearchNode, version: str, path: str) -> None:
+def test_requests_that_it_lacks(sidecar: Sidecar, books: Node, version: str, path: str) -> None:
     said = told(sidecar, "es_request", path=path)
     assert said.endswith(f"; this cluster does not have {path}; {lacks(version)}") and "es_indices" not in said
 
 
 @pytest.mark.parametrize("path", ["/_query", "/_plugins/_sql", "/_plugins/_ppl"])
-def test_requests_in_query_languages_are_refused(sidecar: Sidecar, books: ElasticsearchNode, path: str) -> None:
+def test_requests_in_query_languages_are_refused(sidecar: Sidecar, books: Node, path: str) -> None:
     said = told(sidecar, "es_request", method="POST", path=path, body={"query": "FROM books"})
     assert f"POST {path} is refused: " in said and "es_query" not in said
 
 
-def test_lifecycle_policies_are_of_another_kind(sidecar: Sidecar, books: ElasticsearchNode, version: str) -> None:
+def test_lifecycle_policies_are_of_another_kind(sidecar: Sidecar, books: Node, version: str) -> None:
     assert told(sidecar, "es_indices", kind="lifecycle_policies").endswith(lacks(version))
     asked = {"kind": "lifecycle_policy", "name": "p", "definition": {"phases": {}}}
     assert told(sidecar, "es_define", **asked).endswith(lacks(version))
 
 
-def test_documents_are_written(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+def test_documents_are_written(sidecar: Sidecar, books: Node) -> None:
     assert done(sidecar, "es_index", index="books", id="9", document={"title": "A cat"})["result"] == "created"
     operations = [{"op": "index", "id": "8", "document": {"title": "A cow"}}, {"op": "delete", "id": "9"}]
     assert done(sidecar, "es_bulk", index="books", operations=operations)["done"] == {"created": 1, "deleted": 1}
@@ -226,7 +219,7 @@ def test_documents_are_written(sidecar: Sidecar, books: ElasticsearchNode) -> No
     assert [hit["_id"] for hit in books.request("GET", "/books/_search")["hits"]["hits"]] == ["2"]
 
 
-def test_a_copy_drops_and_renames(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+def test_a_copy_drops_and_renames(sidecar: Sidecar, books: Node) -> None:
     done(sidecar, "es_define", kind="index", name="copy", definition={"like": "books"})
     rest = {"index": "copy", "drop": ["pages", "parts"], "rename": {"author.name": "writer"}}
     task = done(sidecar, "es_by_query", index="books", query={"term": {"author.name": "Ada"}}, copy_to=rest)["task"]
@@ -238,13 +231,12 @@ def test_a_copy_drops_and_renames(sidecar: Sidecar, books: ElasticsearchNode) ->
     sidecar.wait_until(ended)
     sidecar.wait_until(lambda: done(sidecar, "es_manage", op="task", name=task["id"])["task"]["completed"])
     hits = books.request("GET", "/copy/_search?sort=title.raw")["hits"]["hits"]
-    assert [hit["_source"] for hit in hits] == [
-        {"title": BOOKS[id]["title"], "author": {}, "writer": "Ada"} for id in ("3", "1")
-    ]
+    wanted = [{"title": BOOKS[id]["title"], "author": {}, "writer": "Ada"} for id in ("3", "1")]
+    assert [hit["_source"] for hit in hits] == wanted
     assert done(sidecar, "es_indices", kind="pipelines")["total"] == 0
 
 
-def test_the_cluster_is_managed(sidecar: Sidecar, books: ElasticsearchNode) -> None:
+def test_the_cluster_is_managed(sidecar: Sidecar, books: Node) -> None:
     done(sidecar, "es_define", kind="settings", name="books", definition={"refresh_interval": "9s"})
     assert books.request("GET", "/books/_settings")["books"]["settings"]["index"]["refresh_interval"] == "9s"
     rename = {"processors": [{"rename": {"field": "a", "target_field": "b"}}]}

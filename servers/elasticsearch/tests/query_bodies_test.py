@@ -1,49 +1,30 @@
 """Which queries are refused."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
 
 from servers.common.protocol.tools import ToolError
-from servers.elasticsearch.policy.query_bodies import (
-    MOST_VALUES,
-    aggregated,
-    check_analyzer,
-    check_pipeline,
-    combined,
-    fields_of,
-    outside_nested,
-    refuse_scripts,
-)
+from servers.elasticsearch.policy import query_bodies as bodies
 from servers.elasticsearch.policy.request_costs import check_costs, check_depth
 
 
 @pytest.mark.parametrize(
     "query",
     [
-        {"match": {"script": "a field of this name"}},
-        {"term": {"script": {"value": "x"}}},
-        {"terms": {"script": ["a", "b"]}},
-        {"match": {"script_score": "x"}},
-        {"exists": {"field": "script"}},
+        {"match": {"script": "a field of this name"}}, {"term": {"script": {"value": "x"}}},
+        {"terms": {"script": ["a", "b"]}}, {"match": {"script_score": "x"}}, {"exists": {"field": "script"}},
         {"bool": {"must": [{"wildcard": {"script": {"value": "a*"}}}]}},
-        {"aggs": {"script": {"terms": {"field": "a"}}}},
-        {"aggs": {"script": {"terms": {"field": "a"}, "aggs": {}}}},
-        {"range": {"script": {"gte": 1}}},
-        {"aggs": [{"script": {"terms": {"field": "a"}}}]},
-        {"terms": {"templates": ["a"]}},
-        {"range": {"template": "a"}},
-        {"term": {"script": {"value": "a", "boost": 1}}},
-        {"match": {"template": "a"}},
-        {"sort": {"template": {"order": "asc"}}},
-        {"wrapper": "a field of this name"},
+        {"aggs": {"script": {"terms": {"field": "a"}}}}, {"aggs": {"script": {"terms": {"field": "a"}, "aggs": {}}}},
+        {"range": {"script": {"gte": 1}}}, {"aggs": [{"script": {"terms": {"field": "a"}}}]},
+        {"terms": {"templates": ["a"]}}, {"range": {"template": "a"}},
+        {"term": {"script": {"value": "a", "boost": 1}}}, {"match": {"template": "a"}},
+        {"sort": {"template": {"order": "asc"}}}, {"wrapper": "a field of this name"},
         {"properties": {"analyzer": {"type": "keyword", "fields_path": "a"}}},
     ],
-)
+)  # fmt: skip
 def test_names_that_a_user_may_give(query: Any) -> None:
-    refuse_scripts(query)
+    bodies.refuse_scripts(query)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +72,7 @@ def test_names_that_a_user_may_give(query: Any) -> None:
 )
 def test_what_is_refused_says_why(part: Any, reason: str) -> None:
     with pytest.raises(ToolError, match=reason):
-        refuse_scripts(part)
+        bodies.refuse_scripts(part)
 
 
 @pytest.mark.parametrize(
@@ -111,16 +92,16 @@ def test_what_automata_are_made_of_is_short(part: Any, most: int) -> None:
 
 
 def test_a_text_with_mistakes_is_short() -> None:
-    combined("a" * 20_000, None, None)
+    bodies.combined("a" * 20_000, None, None)
     with pytest.raises(ToolError, match="searched with fuzziness"):
-        combined("a" * 4000 + "~2", None, None)
+        bodies.combined("a" * 4000 + "~2", None, None)
 
 
 @pytest.mark.parametrize(("text", "most"), [("a|", 1000), ("a -b ", 500), ("(a)", 500), ("(", 500), ('"a b"', 500)])
 def test_a_text_has_few_words_and_parentheses(text: str, most: int) -> None:
-    combined(text * most, None, None)
+    bodies.combined(text * most, None, None)
     with pytest.raises(ToolError, match=r"have (1001|1002|501) (words|parentheses)"):
-        combined(text * (most + 1), None, None)
+        bodies.combined(text * (most + 1), None, None)
 
 
 SET: dict[str, Any] = {"field": "a", "value": "b"}
@@ -234,11 +215,11 @@ COPY = {"set": {"field": "a.b", "copy_from": "a"}}
 def test_pipelines(pipeline: Any, refused: str, refused_where_stored: str) -> None:
     for stored, reason in ((False, refused), (True, refused_where_stored)):
         if not reason:
-            check_pipeline(pipeline, stored=stored)
-            check_pipeline(pipeline)
+            bodies.check_pipeline(pipeline, stored=stored)
+            bodies.check_pipeline(pipeline)
             continue
         with pytest.raises(ToolError, match=reason):
-            check_pipeline(pipeline, stored=stored)
+            bodies.check_pipeline(pipeline, stored=stored)
 
 
 def test_expressions_take_the_square_or_the_cube_of_what_they_are_for() -> None:
@@ -250,26 +231,26 @@ def test_expressions_take_the_square_or_the_cube_of_what_they_are_for() -> None:
         ("x?" * 9 + "x", 195_312),
     ):
         for docs in ([{"a": "x" * most}], [{"a": ["x" * (most // 2), "x" * (most - most // 2)]}]):
-            check_pipeline({"processors": [gsub(pattern)]}, docs=docs)
+            bodies.check_pipeline({"processors": [gsub(pattern)]}, docs=docs)
         if most != 1_000_000:
             for wrong in ([{"a": "x" * (most + 1)}], [{"a": "x" * most}, {"a": "x" * 200}]):
                 with pytest.raises(ToolError, match="give shorter texts"):
-                    check_pipeline({"processors": [gsub(pattern)]}, docs=wrong)
+                    bodies.check_pipeline({"processors": [gsub(pattern)]}, docs=wrong)
     with pytest.raises(ToolError, match="give shorter texts"):
-        check_pipeline({"processors": [gsub("a", "xx"), gsub("x*y")]}, docs=[{"a": "a" * 5001}])
+        bodies.check_pipeline({"processors": [gsub("a", "xx"), gsub("x*y")]}, docs=[{"a": "a" * 5001}])
 
 
 def test_what_a_pipeline_makes_of_documents_fits_into_a_heap() -> None:
     long: dict[str, Any] = {"processors": [{"set": {"field": "z", "value": "x" * 20_000}}]}
-    check_pipeline(long, docs=[{"_source": {}}] * 3000)
-    check_pipeline({"processors": [gsub("a", "b" * 60)]}, docs=[{"a": "a" * 1_000_000}])
+    bodies.check_pipeline(long, docs=[{"_source": {}}] * 3000)
+    bodies.check_pipeline({"processors": [gsub("a", "b" * 60)]}, docs=[{"a": "a" * 1_000_000}])
     for pipeline, docs in (
         (long, [{"_source": {}}] * 3400),
         ({"processors": [gsub("a", "b" * 70)]}, [{"a": "a" * 1_000_000}]),
         ({"processors": [{"set": SET}] * 70}, [{"a": "a" * 1_000_000}]),
     ):
         with pytest.raises(ToolError, match=r"could need \d+ MiB in the pipeline"):
-            check_pipeline(pipeline, docs=docs)
+            bodies.check_pipeline(pipeline, docs=docs)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +291,10 @@ def test_what_a_pipeline_makes_of_documents_fits_into_a_heap() -> None:
     ],
 )
 def test_analyzers(analyzer: Any, reason: str) -> None:
-    for part, check in ((analyzer, check_analyzer), ({"categorization_analyzer": analyzer}, refuse_scripts)):
+    for part, check in (
+        (analyzer, bodies.check_analyzer),
+        ({"categorization_analyzer": analyzer}, bodies.refuse_scripts),
+    ):
         if reason:
             with pytest.raises(ToolError, match=reason):
                 check(part)
@@ -327,72 +311,25 @@ def test_the_fields_that_a_query_names() -> None:
             "must_not": [{"term": {"e*": 1}}, {"term": {"_id": 1}}, {"exists": "x"}, {"term": "x"}, {"exists": {}}],
         }
     }
-    assert fields_of(query) == {"a", "b", "c", "d", "n.c"}
-    assert fields_of([query, {"prefix": {"f": "x", "_name": "n"}}]) == {"a", "b", "c", "d", "n.c", "f"}
-    assert fields_of("match") == set()
+    assert bodies.fields_of(query) == {"a", "b", "c", "d", "n.c"}
+    assert bodies.fields_of([query, {"prefix": {"f": "x", "_name": "n"}}]) == {"a", "b", "c", "d", "n.c", "f"}
+    assert bodies.fields_of("match") == set()
 
 
 def test_the_fields_that_aggregations_name() -> None:
     aggs = {"a": {"terms": {"field": "x"}, "aggs": {"b": {"avg": {"field": "y"}}, "c": [{"sum": {"field": "z"}}]}}}
-    assert aggregated(aggs) == {"x", "y", "z"}
-    assert aggregated([aggs, {"a": {"terms": {"field": "w*"}}, "b": {"max": {"field": "_id"}}, "field": {"field": "v"}}]) == {
-        "x", "y", "z", "v",
-    }  # fmt: skip
-    assert aggregated({"field": 1}) == set() == aggregated("field")
+    assert bodies.aggregated(aggs) == {"x", "y", "z"}
+    more = {"a": {"terms": {"field": "w*"}}, "b": {"max": {"field": "_id"}}, "field": {"field": "v"}}
+    assert bodies.aggregated([aggs, more]) == {"x", "y", "z", "v"}
+    assert bodies.aggregated({"field": 1}) == set() == bodies.aggregated("field")
 
 
 def test_what_is_outside_of_nested_queries() -> None:
     nested = {"nested": {"path": "a", "query": {"match": {"a.b": 1}}}}
-    assert outside_nested([nested, {"match": {"c": 1}}]) == [{}, {"match": {"c": 1}}]
-    assert outside_nested({"bool": {"must": [nested], "filter": 1}}) == {"bool": {"must": [{}], "filter": 1}}
+    assert bodies.outside_nested([nested, {"match": {"c": 1}}]) == [{}, {"match": {"c": 1}}]
+    assert bodies.outside_nested({"bool": {"must": [nested], "filter": 1}}) == {"bool": {"must": [{}], "filter": 1}}
     for other in ({"nested": {"query": 1}}, {"nested": "path"}):
-        assert outside_nested(other) == other
-
-
-def match(field: str, value: Any) -> dict[str, Any]:
-    return {"match": {field: {"query": value, "operator": "and"}}}
-
-
-def inside(path: str, said: Any) -> dict[str, Any]:
-    nested = {"nested": {"path": path, "ignore_unmapped": True, "query": said}}
-    return {"bool": {"should": [nested, said], "minimum_should_match": 1}}
-
-
-WORDS = {"simple_query_string": {"query": "fox", "default_operator": "and", "lenient": True}}
-TERM = {"term": {"a": 1}}
-EXISTS = {"exists": {"field": "a"}}
-
-
-@pytest.mark.parametrize(
-    ("text", "where", "query", "nested", "wanted"),
-    [
-        (None, None, None, {}, None),
-        (None, {}, TERM, {}, TERM),
-        ("fox", None, None, {}, {"must": [WORDS]}),
-        ("fox", {}, TERM, {}, {"must": [TERM, WORDS]}),
-        ("", None, None, {}, {"must": [{"simple_query_string": WORDS["simple_query_string"] | {"query": ""}}]}),
-        (None, {"a": 1, "b": "x"}, None, {}, {"filter": [match("a", 1), match("b", "x")]}),
-        (None, {"a": 1}, TERM, {}, {"must": [TERM], "filter": [match("a", 1)]}),
-        (None, {"a": {"gte": 1, "lt": 2}}, None, {}, {"filter": [{"range": {"a": {"gte": 1, "lt": 2}}}]}),
-        (
-            None, {"a": [1, 2]}, None, {},
-            {"filter": [{"bool": {"should": [match("a", 1), match("a", 2)], "minimum_should_match": 1}}]},
-        ),
-        (None, {"a": None, "b": None}, None, {}, {"must_not": [EXISTS, {"exists": {"field": "b"}}]}),
-        (None, {"a": None}, None, {"a": "p"}, {"must_not": [inside("p", EXISTS)]}),
-        (
-            None, {"p.a": 1, "p.b": 2, "q.c": 3, "d": 4}, None, {"p.a": "p", "p.b": "p", "q.c": "q"},
-            {"filter": [
-                match("d", 4), inside("p", {"bool": {"filter": [match("p.a", 1), match("p.b", 2)]}}),
-                inside("q", match("q.c", 3)),
-            ]},
-        ),
-        (None, {"p.a": 1}, None, {"p.a": "p"}, {"filter": [inside("p", match("p.a", 1))]}),
-    ],
-)  # fmt: skip
-def test_a_query_of_simple_words(text: str | None, where: Any, query: Any, nested: dict[str, str], wanted: Any) -> None:
-    found = combined(text, where, query, nested)
-    assert found == (wanted if wanted in (None, TERM) else {"bool": wanted})
+        assert bodies.outside_nested(other) == other
 
 
 @pytest.mark.parametrize(
@@ -404,20 +341,20 @@ def test_a_query_of_simple_words(text: str | None, where: Any, query: Any, neste
         ([1, None], "a list takes plain values"),
         ([{"gte": 1}], "a list takes plain values"),
         ([1, [2]], "a list takes plain values"),
-        ([1] * (MOST_VALUES + 1), "where takes at most 5000 values"),
+        ([1] * (bodies.MOST_VALUES + 1), "where takes at most 5000 values"),
     ],
 )
 def test_values_that_are_refused(value: Any, reason: str) -> None:
     with pytest.raises(ToolError, match=reason):
-        combined(None, {"a": value}, None)
-    combined(None, {"a": [1] * (MOST_VALUES - 1), "b": [2], "c": "text"}, None)
+        bodies.combined(None, {"a": value}, None)
+    bodies.combined(None, {"a": [1] * (bodies.MOST_VALUES - 1), "b": [2], "c": "text"}, None)
 
 
 def test_how_deep_a_value_is_does_not_matter() -> None:
     deep: Any = {"field": "x"}
     for _ in range(5000):
         deep = [{"a": deep}]
-    assert aggregated(deep) == {"x"}
+    assert bodies.aggregated(deep) == {"x"}
 
 
 def test_how_deep_a_body_may_be() -> None:

@@ -5,8 +5,6 @@ documentation's examples (https://www.elastic.co/guide/en/elasticsearch/referenc
 eql-search-api.html).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 
@@ -14,17 +12,7 @@ import pytest
 from mcp import Client
 
 from servers.elasticsearch.tests.conftest import Start, error, ok
-from servers.elasticsearch.tests.fake_elasticsearch import (
-    Answers,
-    FakeAnswer,
-    FakeElasticsearch,
-    FakeRequest,
-    answering,
-    failure,
-    resolved,
-)
-
-pytestmark = pytest.mark.anyio
+from servers.elasticsearch.tests.fakes import Answer, Answers, FakeNode, Request, answering, failure, resolved
 
 HAS = {"available": True, "enabled": True}
 FEATURES = {"esql": HAS, "sql": HAS, "eql": HAS, "ilm": HAS, "watcher": {"available": False, "enabled": True}}
@@ -89,64 +77,65 @@ ESQL = {
     "pagecount": failure(
         400, "parsing_exception", "Found 1 problem\nline 1:21: Unknown column [pagecount], did you mean [page_count]?"
     ),
-    "partial": FakeAnswer(200, {"columns": COLUMNS, "values": LIBRARY, "is_partial": True}),
-    "thousand": FakeAnswer(200, {"columns": COLUMNS[:1], "values": [["a"]] * 1000}),
-    "FROM": FakeAnswer(200, {"columns": COLUMNS, "values": LIBRARY}),
+    "partial": Answer(200, {"columns": COLUMNS, "values": LIBRARY, "is_partial": True}),
+    "thousand": Answer(200, {"columns": COLUMNS[:1], "values": [["a"]] * 1000}),
+    "FROM": Answer(200, {"columns": COLUMNS, "values": LIBRARY}),
 }
 HITS = {"total": {"value": 1, "relation": "eq"}}
 FAILURE = {"shard": 0, "reason": {"type": "x", "reason": "the disk is gone"}}
 EQL = {
-    "running": FakeAnswer(
-        200, {"id": "FmNJRUZ1YWZCU3dHY1BIOUhaenVSRkEaaXFlZ3h", "is_running": True, "is_partial": True}
-    ),
-    "failing": FakeAnswer(200, {"hits": HITS | {"events": [EVENT]}, "shard_failures": [FAILURE], "is_partial": True}),
-    "sequence": FakeAnswer(200, {"hits": HITS | {"sequences": [{"join_keys": [1], "events": [EVENT, EVENT]}]}}),
-    "any": FakeAnswer(200, {"hits": HITS | {"events": [EVENT]}}),
+    "running": Answer(200, {"id": "FmNJRUZ1YWZCU3dHY1BIOUhaenVSRkEaaXFlZ3h", "is_running": True, "is_partial": True}),
+    "failing": Answer(200, {"hits": HITS | {"events": [EVENT]}, "shard_failures": [FAILURE], "is_partial": True}),
+    "sequence": Answer(200, {"hits": HITS | {"sequences": [{"join_keys": [1], "events": [EVENT, EVENT]}]}}),
+    "any": Answer(200, {"hits": HITS | {"events": [EVENT]}}),
 }
 """What is answered to a query that has a word."""
 
 
-def by_word(answers: Mapping[str, FakeAnswer]) -> Callable[[FakeRequest], FakeAnswer]:
+def by_word(answers: Mapping[str, Answer]) -> Callable[[Request], Answer]:
     return lambda request: next(said for word, said in answers.items() if word in json.loads(request.body)["query"])
 
 
-def rows(request: FakeRequest) -> FakeAnswer:
+def rows(request: Request) -> Answer:
     shown = LIBRARY[: json.loads(request.body)["fetch_size"]]
-    return FakeAnswer(200, {"columns": COLUMNS, "rows": shown, "cursor": "sDXF1ZXJ5"})
+    return Answer(200, {"columns": COLUMNS, "rows": shown, "cursor": "sDXF1ZXJ5"})
 
 
 ANSWERS: Answers = {
-    "/_xpack": FakeAnswer(200, {"features": FEATURES}),
-    "/_nodes/hot_threads": FakeAnswer(200, b"::: {node-0}\n   Hot threads at 2026", "text/plain; charset=UTF-8"),
+    "/_xpack": Answer(200, {"features": FEATURES}),
+    "/_nodes/hot_threads": Answer(200, b"::: {node-0}\n   Hot threads at 2026", "text/plain; charset=UTF-8"),
     "/_query": by_word(ESQL),
     "/_resolve/index/*": resolved("nothings"),
-    "/_ingest/pipeline": FakeAnswer(200, PIPELINES),
-    "/_nodes/stats/ingest": FakeAnswer(200, INGEST),
-    "/_ilm/status": FakeAnswer(200, {"operation_mode": "RUNNING"}),
-    "/*/_ilm/explain": FakeAnswer(200, ILM),
-    "/_snapshot/nightly/_all": FakeAnswer(200, {"snapshots": [SNAPSHOT], "total": 1, "remaining": 0}),
-    "/_snapshot": FakeAnswer(200, {"nightly": {"type": "fs"}}),
-    "/_slm/policy": FakeAnswer(200, SLM),
-    "/_cluster/health": FakeAnswer(200, HEALTH),
-    "/_cluster/pending_tasks": FakeAnswer(200, {"tasks": [PENDING]}),
-    "/_tasks": FakeAnswer(200, {"tasks": {"n:464": TASK, "n:465": COPYING}}),
-    "/_sql/close": FakeAnswer(200, {"succeeded": True}),
+    "/_ingest/pipeline": Answer(200, PIPELINES),
+    "/_nodes/stats/ingest": Answer(200, INGEST),
+    "/_ilm/status": Answer(200, {"operation_mode": "RUNNING"}),
+    "/*/_ilm/explain": Answer(200, ILM),
+    "/_snapshot/nightly/_all": Answer(200, {"snapshots": [SNAPSHOT], "total": 1, "remaining": 0}),
+    "/_snapshot": Answer(200, {"nightly": {"type": "fs"}}),
+    "/_slm/policy": Answer(200, SLM),
+    "/_cluster/health": Answer(200, HEALTH),
+    "/_cluster/pending_tasks": Answer(200, {"tasks": [PENDING]}),
+    "/_tasks": Answer(200, {"tasks": {"n:464": TASK, "n:465": COPYING}}),
+    "/_sql/close": Answer(200, {"succeeded": True}),
     "/_sql": rows,
     "/my-index/_eql/search": by_word(EQL),
-    "DELETE /_eql/search/": FakeAnswer(200, {"acknowledged": True}),
+    "DELETE /_eql/search/": Answer(200, {"acknowledged": True}),
 }
-answer = answering(ANSWERS, FakeAnswer(404, {"error": "no handler", "status": 404}))
+answer = answering(ANSWERS, Answer(404, {"error": "no handler", "status": 404}))
+
+
+Asked = tuple[FakeNode, Client]
 
 
 @pytest.fixture
-async def asked(start: Start) -> AsyncIterator[tuple[FakeElasticsearch, Client]]:
-    with FakeElasticsearch(answer) as fake:
+async def asked(start: Start) -> AsyncIterator[Asked]:
+    with FakeNode(answer) as fake:
         async with Client(start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true").url + "/mcp") as client:
             fake.requests.clear()
             yield fake, client
 
 
-async def test_esql(asked: tuple[FakeElasticsearch, Client]) -> None:
+async def test_esql(asked: Asked) -> None:
     fake, client = asked
     query = "FROM library | SORT page_count DESC"
     table = {"columns": ["author: text", "name: text", "page_count: short"], "rows": LIBRARY}
@@ -160,14 +149,14 @@ async def test_esql(asked: tuple[FakeElasticsearch, Client]) -> None:
     assert "did you mean [page_count]?" in await error(client, "es_query", query="FROM library | KEEP pagecount")
 
 
-async def test_sql_leaves_no_cursor_behind(asked: tuple[FakeElasticsearch, Client]) -> None:
+async def test_sql_leaves_no_cursor_behind(asked: Asked) -> None:
     fake, client = asked
     found = await ok(client, "es_query", language="sql", query="SELECT * FROM library", limit=1)
     assert found["rows"] == LIBRARY[:1] and found["cut"]
     assert json.loads(fake.newest("/_sql/close").body) == {"cursor": "sDXF1ZXJ5"}
 
 
-async def test_eql(asked: tuple[FakeElasticsearch, Client]) -> None:
+async def test_eql(asked: Asked) -> None:
     _, client = asked
     event = {"index": "my-index", "id": EVENT["_id"], "source": EVENT["_source"]}
     assert await ok(client, "es_query", language="eql", query="any where true", index="my-index") == {"rows": [event]}
@@ -177,7 +166,7 @@ async def test_eql(asked: tuple[FakeElasticsearch, Client]) -> None:
     assert "give index with EQL only" in await error(client, "es_query", query="FROM a", index="a")
 
 
-async def test_partial_results_are_told(asked: tuple[FakeElasticsearch, Client]) -> None:
+async def test_partial_results_are_told(asked: Asked) -> None:
     fake, client = asked
     (note,) = (await ok(client, "es_query", query="FROM partial"))["notes"]
     assert "the result is partial" in note
@@ -194,20 +183,16 @@ async def test_partial_results_are_told(asked: tuple[FakeElasticsearch, Client])
 async def test_serverless_has_query_languages(start: Start) -> None:
     reason = "uri [/_xpack] with method [GET] exists but is not available when running in serverless mode"
     gone = {"/_xpack": failure(410, "api_not_available_exception", reason)}
-    with FakeElasticsearch(answering({**ANSWERS, **gone})) as fake:
+    with FakeNode(answering({**ANSWERS, **gone})) as fake:
         async with Client(start(ES_PORT=str(fake.port)).url + "/mcp") as client:
             assert "es_query" in [tool.name for tool in (await client.list_tools()).tools]
             assert (await ok(client, "es_query", query="FROM library"))["rows"] == LIBRARY
 
 
-async def test_what_comes_as_text_is_given_as_text(asked: tuple[FakeElasticsearch, Client]) -> None:
+async def test_sections_of_health_and_an_answer_in_text(asked: Asked) -> None:
     _, client = asked
     found = await ok(client, "es_request", path="/_nodes/hot_threads")
     assert found == {"answer": "::: {node-0}\n   Hot threads at 2026"}
-
-
-async def test_sections_of_health(asked: tuple[FakeElasticsearch, Client]) -> None:
-    _, client = asked
     sections = ["tasks", "pending_tasks", "ilm", "snapshots", "pipelines"]
     assert (await ok(client, "es_health", about=sections))["about"] == {
         "tasks": [
@@ -230,7 +215,7 @@ async def test_sections_of_health(asked: tuple[FakeElasticsearch, Client]) -> No
     }
 
 
-async def test_the_list_of_all_tools_is_short(asked: tuple[FakeElasticsearch, Client]) -> None:
+async def test_the_list_of_all_tools_is_short(asked: Asked) -> None:
     tools = (await asked[1].list_tools()).tools
     assert "es_query" in [tool.name for tool in tools] and len(tools) <= 18
     assert sum(len(tool.model_dump_json(by_alias=True, exclude_none=True).encode()) for tool in tools) <= 13_500

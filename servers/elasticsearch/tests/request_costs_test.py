@@ -1,7 +1,5 @@
 """What requests may make Elasticsearch try and hold."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -14,8 +12,21 @@ def phrase(**more: Any) -> dict[str, Any]:
     return {"suggest": {"text": "a b", "s": {"phrase": {"field": "t", **more}}}}
 
 
-def generators(*sizes: Any) -> list[dict[str, Any]]:
+def sizes(*sizes: Any) -> list[dict[str, Any]]:
     return [{"field": "t", "size": size} for size in sizes]
+
+
+def term(**more: int) -> dict[str, Any]:
+    return {"suggest": {"s": {"text": "a", "term": {"field": "t", **more}}}}
+
+
+def several(count: int) -> dict[str, Any]:
+    return {"suggest": {"text": "a", **{f"s{n}": {"term": {"field": "t"}} for n in range(count)}}}
+
+
+def completed(states: int) -> dict[str, Any]:
+    regex = {"max_determinized_states": states}
+    return {"suggest": {"s": {"regex": "a", "completion": {"field": "c", "regex": regex}}}}
 
 
 @pytest.mark.parametrize(
@@ -28,38 +39,14 @@ def generators(*sizes: Any) -> list[dict[str, Any]]:
         (phrase(size=100), phrase(size="101"), "'size'"),
         (phrase(size=100), phrase(size=-1), "'size'"),
         (
-            phrase(direct_generator=generators(10, 10)),
-            phrase(direct_generator=generators(10, "11")),
+            phrase(direct_generator=sizes(10, 10)),
+            phrase(direct_generator=sizes(10, "11")),
             "20 candidates .*: these have 21",
         ),
-        (
-            phrase(direct_generator=[{"field": "t"}] * 4),
-            phrase(direct_generator=[{"field": "t"}] * 5),
-            "these have 25",
-        ),
-        (
-            {"suggest": {"s": {"text": "a", "term": {"field": "t", "max_inspections": 10, "shard_size": 100}}}},
-            {"suggest": {"s": {"text": "a", "term": {"field": "t", "max_inspections": 11}}}},
-            "'max_inspections'",
-        ),
-        (
-            {"suggest": {"text": "a", **{f"s{n}": {"term": {"field": "t"}} for n in range(10)}}},
-            {"suggest": {"text": "a", **{f"s{n}": {"term": {"field": "t"}} for n in range(11)}}},
-            "at most 10 suggesters",
-        ),
-        (
-            {
-                "suggest": {
-                    "s": {"regex": "a", "completion": {"field": "c", "regex": {"max_determinized_states": 10_000}}}
-                }
-            },
-            {
-                "suggest": {
-                    "s": {"regex": "a", "completion": {"field": "c", "regex": {"max_determinized_states": 10_001}}}
-                }
-            },
-            "'max_determinized_states'",
-        ),
+        (phrase(direct_generator=[{"field": "t"}] * 4), phrase(direct_generator=[{"field": "t"}] * 5), "these have 25"),
+        (term(max_inspections=10, shard_size=100), term(max_inspections=11), "'max_inspections'"),
+        (several(10), several(11), "at most 10 suggesters"),
+        (completed(10_000), completed(10_001), "'max_determinized_states'"),
         ({"match": {"suggest": "x"}}, phrase(max_errors=12), "'max_errors'"),
     ],
 )

@@ -1,7 +1,5 @@
 """The whole REST API, as Elasticsearch's own client for Python has it, and what of it the policy allows."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

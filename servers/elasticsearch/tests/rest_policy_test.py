@@ -1,7 +1,5 @@
 """The policy of es_request over the whole REST API, as Elasticsearch's own client for Python has it."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any
@@ -166,9 +164,7 @@ def test_bodies_that_are_sent() -> None:
 
 def test_a_parameter_that_was_meant() -> None:
     check_parameters({"size": 1, "from": 2})
-    with pytest.raises(
-        ToolError, match=r"'wait_for_node' is refused, .*; did you mean wait_for_nodes or wait_for_events"
-    ):
+    with pytest.raises(ToolError, match=r"'wait_for_node' is refused, .* mean wait_for_nodes or wait_for_events"):
         check_parameters({"wait_for_node": 1})
     with pytest.raises(ToolError, match=f"^parameter '{'q' * 100}' is refused, .*read-only$"):
         check_parameters({"q" * 200: 1})
@@ -218,12 +214,7 @@ def test_every_parameter_and_body_key_is_known_or_refused() -> None:
         ("/_analyze", {"filter": [{"type": "stop", "stopwords_path": "x"}], "text": "a"}, "read a file"),
         ("/_analyze", {"char_filter": [{"type": "pattern_replace", "pattern": "(a|aa)+$"}], "text": "a"}, "repeats a group"),
         ("/app/_analyze", {"char_filter": [{"type": "mapping", "mappings_path": "users"}]}, "read a file"),
-        ("/_analyze", {"tokenizer": {"type": "icu_tokenizer", "rule_files": "x"}}, "read a file"),
         ("/_ingest/pipeline/_simulate", {"pipeline": {"processors": [{"set": {"if": "true"}}]}}, "'if' is a script"),
-        ("/_ingest/pipeline/_simulate", {"pipeline": {"processors": [{"set": {"value": "{{a}}"}}]}}, "template"),
-        ("/_ingest/pipeline/_simulate", {"pipeline": {"processors": [{"script": {"source": "1"}}]}}, "is refused"),
-        ("/_ingest/pipeline/_simulate", {"pipeline": {"processors": [{"foreach": {"processor": {"inference": {}}}}]}}, "refused"),
-        ("/_ingest/pipeline/_simulate", {"pipeline": {"on_failure": [{"user_agent": {"regex_file": "x"}}]}}, "read a file"),
         ("/a/_rank_eval", {"templates": [{"id": "t", "template": {"source": "{}"}}]}, "'templates' in body is refused"),
         ("/a/_search", {"ext": {}}, "'ext' in body is refused"),
     ],

@@ -1,7 +1,5 @@
 """Which indices a statement of ES|QL or SQL reads."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -62,36 +60,17 @@ def test_esql_that_could_read_anything_is_refused(query: str) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "SHOW TABLES",
-        "DESCRIBE canary",
-        "SYS TABLES",
-        "EXPLAIN SELECT 1",
-        "SELECT * FROM app-1, canary",
-        "SELECT * FROM a JOIN canary",
-        "SELECT * FROM a join canary",
-        "SELECT * FROM (SELECT * FROM canary)",
-        "SELECT * FROM app-1 -- x",
-        "SELECT * FROM /* x */ canary",
-        "SELECT /* x */ a FROM app-1",
-        "SELECT * FROM b\u00fc",
-        'SELECT * FROM "app-1"x',
-        "SELECT a FROM app-1,canary",
-        "SELECT * FROM r:canary",
-        'SELECT * FROM "r:canary"',
-        'SELECT * FROM r."canary"',
-        "SELECT {fn x} FROM canary",
-        "SELECT * FROM app-1; SELECT * FROM canary",
-        "SELECT * FROM FROZEN canary",
-        "SELECT * FROM app-1 WHERE a IN (SELECT b FROM canary)",
-        "SELECT 'x FROM canary",
-        "SELECT * FROM `canary`",
-        "SELECT * FROM <canary>",
-        'SELECT * FROM "app-1" , canary',
-        "WITH a AS (SELECT 1) SELECT * FROM canary",
-        "SELECT a FROM",
-        'SELECT * FROM "a""b"',
+        "SHOW TABLES", "DESCRIBE canary", "SYS TABLES", "EXPLAIN SELECT 1", "SELECT * FROM app-1, canary",
+        "SELECT * FROM a JOIN canary", "SELECT * FROM a join canary", "SELECT * FROM (SELECT * FROM canary)",
+        "SELECT * FROM app-1 -- x", "SELECT * FROM /* x */ canary", "SELECT /* x */ a FROM app-1",
+        "SELECT * FROM b\u00fc", 'SELECT * FROM "app-1"x', "SELECT a FROM app-1,canary", "SELECT * FROM r:canary",
+        'SELECT * FROM "r:canary"', 'SELECT * FROM r."canary"', "SELECT {fn x} FROM canary",
+        "SELECT * FROM app-1; SELECT * FROM canary", "SELECT * FROM FROZEN canary",
+        "SELECT * FROM app-1 WHERE a IN (SELECT b FROM canary)", "SELECT 'x FROM canary", "SELECT * FROM `canary`",
+        "SELECT * FROM <canary>", 'SELECT * FROM "app-1" , canary', "WITH a AS (SELECT 1) SELECT * FROM canary",
+        "SELECT a FROM", 'SELECT * FROM "a""b"',
     ],
-)
+)  # fmt: skip
 def test_sql_that_could_read_anything_is_refused(query: str) -> None:
     with pytest.raises(ToolError, match="it can't tell which indices"):
         sql(query)
@@ -106,11 +85,8 @@ def test_what_a_statement_reads_is_found_and_replaced(names: list[str], text: st
     query = f'FROM{blank}{f" ,{blank}".join(names)}{blank}| WHERE a == "{text}" | LIMIT 3'
     statement = esql(query)
     assert statement.indices == ",".join(names)
-    assert (
-        statement.reading(statement.indices)
-        .replace(blank, "")
-        .endswith(f'| WHERE a == "{text}" | LIMIT 3'.replace(blank, ""))
-    )
+    rest = f'| WHERE a == "{text}" | LIMIT 3'
+    assert statement.reading(statement.indices).replace(blank, "").endswith(rest.replace(blank, ""))
     joined = ",".join(names)
     found = sql(f'SELECT a,{blank}"{text}" FROM{blank}"{joined}" LIMIT 3')
     assert found.indices == joined and found.reading("x").endswith('FROM "x" LIMIT 3')

@@ -2,8 +2,6 @@
 nodes have no TLS and no logins of their own: a proxy gives them TLS, and a fake asks for the login.
 """
 
-from __future__ import annotations
-
 import base64
 import ssl
 from pathlib import Path
@@ -11,10 +9,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from servers.elasticsearch.tests.conftest import CANARY, Start, call, ready, run, told
-from servers.elasticsearch.tests.fake_elasticsearch import NOTHING, FakeElasticsearch, Guarded
+from servers.elasticsearch.tests.conftest import CANARY, Start, call, ready, told
+from servers.elasticsearch.tests.fakes import NOTHING, FakeNode, Guarded
 from tools.backends.certificates import Authority, fingerprint
-from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.elasticsearch import ElasticsearchNode as Node
+from tools.backends.sidecar import refused
 from tools.backends.tls_proxy import TlsProxy
 
 
@@ -35,7 +34,7 @@ def basic(user: str, password: str) -> str:
 def test_a_rotated_login_is_taken_up(start: Start, tmp_path: Path, name: str, login: str) -> None:
     guard = Guarded(login.format("old") if login else basic("jörg", "old"))
     (tmp_path / name).write_text("old\n")
-    with FakeElasticsearch(lambda r: NOTHING if (a := guard(r)).status == 200 and "_search" in r.path else a) as fake:
+    with FakeNode(lambda r: NOTHING if (a := guard(r)).status == 200 and "_search" in r.path else a) as fake:
         user = {} if login else {"ES_USERNAME": "jörg"}
         sidecar = start(ES_PORT=str(fake.port), **user, **{name: str(tmp_path / name)})
         assert not call(sidecar, "es_search", index="a")["isError"]
@@ -52,9 +51,7 @@ def test_a_rotated_login_is_taken_up(start: Start, tmp_path: Path, name: str, lo
         assert CANARY not in sidecar.log.read_text()
 
 
-def test_a_ca_that_is_replaced_is_taken_up_and_the_old_one_dropped(
-    start: Start, node: ElasticsearchNode, tmp_path: Path
-) -> None:
+def test_a_ca_that_is_replaced_is_taken_up_and_the_old_one_dropped(start: Start, node: Node, tmp_path: Path) -> None:
     old, new = Authority(tmp_path / "old"), Authority(tmp_path / "new")
     trusted = tmp_path / "ca.pem"
     trusted.write_bytes(old.file.read_bytes())
@@ -62,9 +59,8 @@ def test_a_ca_that_is_replaced_is_taken_up_and_the_old_one_dropped(
     context = server_context(*old_files)
     with TlsProxy(node.port, context) as proxy, TlsProxy(node.port, server_context(*old_files)) as left_behind:
         sidecar = start(ES_PORT=str(proxy.port), ES_SCHEME="https", ES_CA_FILE=str(trusted))
-        second = start(
-            ES_HOSTS=f"https://127.0.0.1:{left_behind.port},https://127.0.0.1:{proxy.port}", ES_CA_FILE=str(trusted)
-        )
+        both = f"https://127.0.0.1:{left_behind.port},https://127.0.0.1:{proxy.port}"
+        second = start(ES_HOSTS=both, ES_CA_FILE=str(trusted))
         context.load_cert_chain(*new_files)
         trusted.write_bytes(new.file.read_bytes())
         assert not call(sidecar, "es_health")["isError"]
@@ -80,7 +76,7 @@ def test_a_ca_that_is_replaced_is_taken_up_and_the_old_one_dropped(
 
 
 @pytest.mark.parametrize("own", [False, True])
-def test_trust_by_fingerprint(start: Start, node: ElasticsearchNode, tmp_path: Path, own: bool) -> None:
+def test_trust_by_fingerprint(start: Start, node: Node, tmp_path: Path, own: bool) -> None:
     authority = Authority(tmp_path / "ca")
     file, key = authority.issue("node")
     printed = fingerprint(file if own else authority.file)
@@ -90,9 +86,8 @@ def test_trust_by_fingerprint(start: Start, node: ElasticsearchNode, tmp_path: P
             sidecar = start(ES_PORT=str(proxy.port), ES_SCHEME="https", ES_CA_FINGERPRINT=text)
             assert not call(sidecar, "es_health")["isError"]
         sidecar = start(ready=False, ES_PORT=str(proxy.port), ES_SCHEME="https", ES_CA_FINGERPRINT="0" * 64)
-        sidecar.wait_until(
-            lambda: "shows 2 certificates, and none has the fingerprint of ES_CA_FINGERPRINT" in ready(sidecar)
-        )
+        said = "shows 2 certificates, and none has the fingerprint of ES_CA_FINGERPRINT"
+        sidecar.wait_until(lambda: said in ready(sidecar))
 
 
 def test_showing_the_certificate_of_the_fingerprint_is_not_enough(start: Start, tmp_path: Path) -> None:
@@ -100,7 +95,7 @@ def test_showing_the_certificate_of_the_fingerprint_is_not_enough(start: Start, 
     file, key = evil.issue("node")
     own = file.read_text().partition("-----END CERTIFICATE-----")
     file.write_text(own[0] + own[1] + "\n" + right.file.read_text())
-    with FakeElasticsearch(Guarded(f"ApiKey {CANARY}"), server_context(file, key)) as fake:
+    with FakeNode(Guarded(f"ApiKey {CANARY}"), server_context(file, key)) as fake:
         sidecar = start(
             ready=False, ES_PORT=str(fake.port), ES_SCHEME="https", ES_API_KEY=CANARY,
             ES_CA_FINGERPRINT=fingerprint(right.file),
@@ -119,7 +114,7 @@ def asking_authority(folder: Path) -> tuple[Authority, ssl.SSLContext]:
     return authority, context
 
 
-def test_a_client_certificate(start: Start, node: ElasticsearchNode, tmp_path: Path) -> None:
+def test_a_client_certificate(start: Start, node: Node, tmp_path: Path) -> None:
     authority, context = asking_authority(tmp_path)
     file, key = authority.issue("client")
     with TlsProxy(node.port, context) as proxy:
@@ -129,7 +124,7 @@ def test_a_client_certificate(start: Start, node: ElasticsearchNode, tmp_path: P
             assert not call(start(**tls, **shown, **trust), "es_health")["isError"]
     # In TLS 1.3 a refusal may come too late to be read before the end of the connection.
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    with FakeElasticsearch(Guarded(""), context) as fake:
+    with FakeNode(Guarded(""), context) as fake:
         sidecar = start(ready=False, ES_PORT=str(fake.port), ES_SCHEME="https", ES_CA_FILE=str(authority.file))
         sidecar.wait_until(lambda: "refuses the TLS connection" in ready(sidecar))
         assert "check ES_CLIENT_CERT_FILE" in ready(sidecar)
@@ -150,7 +145,7 @@ def encrypted(key: Path, password: str) -> Path:
     return file
 
 
-def test_an_encrypted_client_key(start: Start, node: ElasticsearchNode, tmp_path: Path) -> None:
+def test_an_encrypted_client_key(start: Start, node: Node, tmp_path: Path) -> None:
     authority, context = asking_authority(tmp_path)
     file, key = authority.issue("client")
     password = tmp_path / "password"
@@ -160,9 +155,8 @@ def test_an_encrypted_client_key(start: Start, node: ElasticsearchNode, tmp_path
     env = {"ES_SCHEME": "https", "ES_CA_FILE": str(authority.file)}
     shown = {"ES_CLIENT_CERT_FILE": str(file), "ES_CLIENT_KEY_FILE": str(secret)}
     with TlsProxy(node.port, context) as proxy:
-        sidecar = start(
-            ES_PORT=str(proxy.port), **env, **shown, ES_CLIENT_KEY_PASSWORD_FILE=str(password), MCP_LOG_LEVEL="debug"
-        )
+        more = {"ES_CLIENT_KEY_PASSWORD_FILE": str(password), "MCP_LOG_LEVEL": "debug"}
+        sidecar = start(ES_PORT=str(proxy.port), **env, **shown, **more)
         assert not call(sidecar, "es_health")["isError"]
         password.write_text(f"{CANARY}-2")
         secret.write_bytes(encrypted(key, f"{CANARY}-2").read_bytes())
@@ -183,7 +177,7 @@ def cloud_id(text: str) -> str:
     return "name:" + base64.b64encode(text.encode()).decode()
 
 
-def test_a_cloud_id_leads_to_its_deployment(start: Start, node: ElasticsearchNode, tmp_path: Path) -> None:
+def test_a_cloud_id_leads_to_its_deployment(start: Start, node: Node, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "ca")
     with TlsProxy(node.port, server_context(*authority.issue("node"))) as proxy:
         # Its second part is put before the first: 127.0.0.1.
@@ -216,7 +210,7 @@ def test_a_wrong_proxy_is_told(env: dict[str, str], problem: str) -> None:
 
 
 def problems(**env: str) -> list[str]:
-    done = run(**env)
+    done = refused("servers.elasticsearch", **env)
     assert done.returncode == 2
     assert CANARY not in done.stderr
     return [line.removeprefix("mcp-elasticsearch: ") for line in done.stderr.splitlines()]
@@ -263,6 +257,5 @@ def test_wrong_logins_and_tls_are_told(tmp_path: Path) -> None:
         (other_key, "the key is not that of ES_CLIENT_CERT_FILE"),
         (one, "the file holds no key in PEM, or ES_CLIENT_KEY_PASSWORD is not its password"),
     ):
-        assert problems(**https, ES_CLIENT_CERT_FILE=str(one), ES_CLIENT_KEY_FILE=str(key)) == [
-            f"ES_CLIENT_KEY_FILE: {said}"
-        ]
+        found = problems(**https, ES_CLIENT_CERT_FILE=str(one), ES_CLIENT_KEY_FILE=str(key))
+        assert found == [f"ES_CLIENT_KEY_FILE: {said}"]

@@ -1,7 +1,5 @@
 """Documents cut to a size."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 

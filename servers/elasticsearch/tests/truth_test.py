@@ -1,17 +1,13 @@
 """Reads against a real Elasticsearch 8.11.4: an answer is right, or says what it lacks."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 
 import pytest
 from mcp import Client
 
-from servers.elasticsearch.tests.conftest import error, fill, ok
-from tools.backends.elasticsearch import ElasticsearchNode
-
-pytestmark = pytest.mark.anyio
+from servers.elasticsearch.tests.conftest import error, fill, mapped, ok
+from tools.backends.elasticsearch import ElasticsearchNode as Node
 
 SETTINGS: dict[str, str] = {}
 
@@ -21,18 +17,13 @@ ORDERS = {
     "2": {"lines": [{"sku": "A", "n": 2}], "state": "done"},
     "3": {"state": "done"},
 }
-ORDERS_MAPPING = {
-    "properties": {
-        "state": {"type": "keyword"},
-        "lines": {"type": "nested", "properties": {"sku": {"type": "keyword"}, "n": {"type": "integer"}}},
-    }
-}
+ORDERS_MAPPING = mapped(state="keyword", lines={"type": "nested"} | mapped(sku="keyword", n="integer"))
 
 
 @pytest.fixture
-def orders(elasticsearch: ElasticsearchNode) -> ElasticsearchNode:
-    fill(elasticsearch, "orders", ORDERS, ORDERS_MAPPING)
-    return elasticsearch
+def orders(es: Node) -> Node:
+    fill(es, "orders", ORDERS, ORDERS_MAPPING)
+    return es
 
 
 def ids(found: dict[str, Any]) -> list[str]:
@@ -49,9 +40,7 @@ def ids(found: dict[str, Any]) -> list[str]:
         ({"lines.sku": "A", "state": "done"}, ["2"]),
     ],
 )
-async def test_where_looks_into_nested_objects(
-    client: Client, orders: ElasticsearchNode, where: dict[str, Any], right: list[str]
-) -> None:
+async def test_where_looks_into_nested_objects(client: Client, orders: Node, where: Any, right: list[str]) -> None:
     assert ids(await ok(client, "es_search", index="orders", where=where)) == right
     # In another index these objects are not nested.
     flat = {"properties": {"lines": {"properties": {"sku": {"type": "keyword"}}}}}
@@ -60,7 +49,7 @@ async def test_where_looks_into_nested_objects(
     assert [id for id in both if id != "1f"] == right and ("1f" in both) == ("2" in right)
 
 
-async def test_nested_fields_asked_as_others_are_get_a_note(client: Client, orders: ElasticsearchNode) -> None:
+async def test_nested_fields_asked_as_others_are_get_a_note(client: Client, orders: Node) -> None:
     inside = {"a": {"nested": {"path": "lines"}, "aggs": {"b": {"terms": {"field": "lines.sku"}}}}}
     well = {"nested": {"path": "lines", "query": {"term": {"lines.sku": "A"}}}}
     for arguments in (
@@ -78,9 +67,7 @@ async def test_nested_fields_asked_as_others_are_get_a_note(client: Client, orde
     assert "nested" in note
 
 
-async def test_a_misspelt_field_is_reported_wherever_it_gives_nothing(
-    client: Client, orders: ElasticsearchNode
-) -> None:
+async def test_a_misspelt_field_is_reported_wherever_it_gives_nothing(client: Client, orders: Node) -> None:
     for arguments in (
         {"aggs": {"a": {"sum": {"field": "stat"}}}},
         {"aggs": {"a": {"cardinality": {"field": "stat"}}}},
@@ -101,25 +88,23 @@ async def test_a_misspelt_field_is_reported_wherever_it_gives_nothing(
         assert "notes" not in await ok(client, "es_search", index="orders", **right)
 
 
-async def test_an_object_may_come_as_its_json(client: Client, orders: ElasticsearchNode) -> None:
+async def test_an_object_may_come_as_its_json(client: Client, orders: Node) -> None:
     found = await ok(client, "es_search", index="orders", where='{"state":"open"}', query='{"match_all":{}}')
     assert ids(found) == ["1"]
 
 
 @pytest.mark.parametrize("size", [3, 20])
-async def test_pages_agree_while_documents_come_and_go(
-    client: Client, elasticsearch: ElasticsearchNode, size: int
-) -> None:
+async def test_pages_agree_while_documents_come_and_go(client: Client, es: Node, size: int) -> None:
     """Each document that is there all the time is shown once."""
-    fill(elasticsearch, "pages", {f"{n:03}": {"u": n} for n in range(60)}, shards=2)
+    fill(es, "pages", {f"{n:03}": {"u": n} for n in range(60)}, shards=2)
     arguments: dict[str, Any] = {"index": "pages", "size": size, "sort": [{"u": "asc"}]}
     page = await ok(client, "es_search", **arguments)
     shown = [hit["id"] for hit in page["hits"]]
     for n in range(25):
-        elasticsearch.request("PUT", f"/pages/_doc/new{n}", {"u": n - 100})
+        es.request("PUT", f"/pages/_doc/new{n}", {"u": n - 100})
     for id in ["000", "002", "050"]:
-        elasticsearch.request("DELETE", f"/pages/_doc/{id}")
-    elasticsearch.request("POST", "/pages/_refresh")
+        es.request("DELETE", f"/pages/_doc/{id}")
+    es.request("POST", "/pages/_refresh")
     while "cursor" in page:
         page = await ok(client, "es_search", **arguments, cursor=page["cursor"])
         assert page["hits"]
@@ -128,14 +113,14 @@ async def test_pages_agree_while_documents_come_and_go(
     assert {f"{n:03}" for n in range(60)} - {"000", "002", "050"} <= set(shown)
 
 
-async def test_documents_of_any_width_and_depth_come_back(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_documents_of_any_width_and_depth_come_back(client: Client, es: Node) -> None:
     mapping = {"dynamic": False, "properties": {"n": {"type": "long"}, "o": {"type": "object", "enabled": False}}}
     wide = {f"key{i:06}": f"value of more than sixteen characters {i}" for i in range(20_000)}
     deep = '{"n":2,"o":' + '{"a":[' * 495 + "1" + "]}" * 495 + "}"
     documents = {"wide": json.dumps({"n": 1} | wide), "deep": deep, "plain": '{"n":3}'}
-    fill(elasticsearch, "hostile", {}, mapping)
+    fill(es, "hostile", {}, mapping)
     lines = "".join(f'{{"index":{{"_id":"{id}"}}}}\n{document}\n' for id, document in documents.items())
-    assert not elasticsearch.request("POST", "/hostile/_bulk?refresh=true", lines)["errors"]
+    assert not es.request("POST", "/hostile/_bulk?refresh=true", lines)["errors"]
     for id in ("wide", "deep"):
         document = await ok(client, "es_get", index="hostile", id=id)
         assert document["cut"] and "n" in document["source"]
@@ -146,8 +131,8 @@ async def test_documents_of_any_width_and_depth_come_back(client: Client, elasti
     assert (await ok(client, "es_request", path="/hostile/_doc/deep"))["answer"]["_id"] == "deep"
 
 
-async def test_a_long_field_does_not_break_highlighting(client: Client, elasticsearch: ElasticsearchNode) -> None:
-    fill(elasticsearch, "long", {"1": {"t": "fox " + "word " * 250_000}})
+async def test_a_long_field_does_not_break_highlighting(client: Client, es: Node) -> None:
+    fill(es, "long", {"1": {"t": "fox " + "word " * 250_000}})
     found = await ok(client, "es_search", index="long", text="fox", highlight=["t"], source=[])
     assert "<em>fox</em>" in found["hits"][0]["highlight"]["t"][0]
 
@@ -178,11 +163,11 @@ TYPES: dict[str, tuple[dict[str, Any], Any, dict[str, Any]]] = {
 }
 
 
-async def test_field_gives_a_right_answer_for_every_type(client: Client, elasticsearch: ElasticsearchNode) -> None:
+async def test_field_gives_a_right_answer_for_every_type(client: Client, es: Node) -> None:
     """Of three documents two have a value."""
     mapping = {"properties": {name: kind for name, (kind, _, _) in TYPES.items() if kind}}
     document = {name: value for name, (kind, value, _) in TYPES.items() if kind}
-    fill(elasticsearch, "types", {"1": document, "2": document, "3": {"other": 1}}, mapping)
+    fill(es, "types", {"1": document, "2": document, "3": {"other": 1}}, mapping)
     for name, (_, _, right) in TYPES.items():
         stats = await ok(client, "es_field", index="types", field=name)
         assert stats["sampled"] == 3 and {key: stats.get(key) for key in right} == right, (name, stats)

@@ -4,8 +4,6 @@ That Redis tells these sizes, and what is refused then, is tested over a real on
 search_test. Here the sizes are given, up to each limit and one beyond it, without so much data.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -15,30 +13,10 @@ import pytest
 from servers.common.protocol.tools import ToolError
 from servers.common.settings import Environment
 from servers.redis.client.memory_guard import COPIES
-from servers.redis.policy.command_cost import (
-    COPIES_OF_STREAM,
-    MOST_BYTES,
-    MOST_COMPARED,
-    MOST_FREED,
-    MOST_GROWN,
-    MOST_NAMING,
-    MOST_PROBES,
-    MOST_STORED,
-    MOST_WALKED,
-    OBJECT_BYTES,
-    SAMPLES,
-    SMALL_KEY,
-    Planned,
-    Weight,
-    check_arguments,
-    check_cost,
-    check_json_path,
-)
+from servers.redis.policy import command_cost as cost
 from servers.redis.policy.command_keys import keys_in
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.settings import RedisSettings
-
-pytestmark = pytest.mark.anyio
 
 READS = """
     bitcount cms.query digest geosearch get getrange hget hgetall hmget hrandfield hscan json.get json.mget json.resp json.type
@@ -56,17 +34,17 @@ class SizedRedis(ScopedRedis):
 
     async def read_many(self, commands: Sequence[Any]) -> list[Any]:
         asked = [" ".join(w.decode() if isinstance(w, bytes) else str(w) for w in command) for command in commands]
-        return [self.sizes.get(text.replace(f" SAMPLES {SAMPLES}", "")) for text in asked]
+        return [self.sizes.get(text.replace(f" SAMPLES {cost.SAMPLES}", "")) for text in asked]
 
 
-def planned(line: str) -> Planned:
+def planned(line: str) -> cost.Planned:
     """Return a command: its name comes first, with its subcommand after a |."""
     name, *_ = line.split()
     words = [word.encode() for word in line.replace("|", " ").split()]
-    return Planned(name, tuple(words), tuple(keys_in(name, words) or ()), name in READS.split())
+    return cost.Planned(name, tuple(words), tuple(keys_in(name, words) or ()), name in READS.split())
 
 
-async def weighed(lines: str, **sizes: Any) -> Weight:
+async def weighed(lines: str, **sizes: Any) -> cost.Weight:
     """Return what commands weigh, a line each. Sizes are those of keys; m_KEY is its memory, n_KEY its number of elements."""
     told: dict[str, Any] = {}
     for name, size in sizes.items():
@@ -77,11 +55,11 @@ async def weighed(lines: str, **sizes: Any) -> Weight:
             told |= {f"{probe} {key}": size for probe in ["LLEN", "HLEN", "SCARD", "ZCARD", "XLEN", "VCARD"]}
         else:
             told[f"STRLEN {key}"] = size
-    return await check_cost(SizedRedis(told), [planned(line) for line in lines.splitlines()])
+    return await cost.check_cost(SizedRedis(told), [planned(line) for line in lines.splitlines()])
 
 
 def weight(size: int, elements: int = 0, copies: int = COPIES) -> int:
-    return copies * size + 2 * OBJECT_BYTES * elements
+    return copies * size + 2 * cost.OBJECT_BYTES * elements
 
 
 @pytest.mark.parametrize(
@@ -130,23 +108,23 @@ def weight(size: int, elements: int = 0, copies: int = COPIES) -> int:
         ("lcs a b", {"a": 1000, "b": 1000, "m_a": 1000, "m_b": 1000}, 0),
         ("lmpop 1 l LEFT COUNT 5", {"m_l": 1000, "n_l": 100}, weight(100, 5)),
         ("lmpop 1 l LEFT", {"m_l": 1000, "n_l": 100}, weight(20, 1)),
-        ("xrange x - +", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
-        ("xrange x - + COUNT 1", {"m_x": 1000, "n_x": 10}, weight(200, 1, COPIES_OF_STREAM)),
-        ("xrange x COUNT 5 COUNT 1", {"m_x": 1000, "n_x": 10}, weight(200, 1, COPIES_OF_STREAM)),
-        ("xrange x 1-1 1-1", {"m_x": 1000, "n_x": 10}, weight(200, 1, COPIES_OF_STREAM)),
-        ("xrange x 1 1", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
-        ("xrange x 1-1 2-2", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
-        ("xrevrange x 1-1 1-1", {"m_x": 1000, "n_x": 10}, weight(200, 1, COPIES_OF_STREAM)),
-        ("xreadgroup GROUP g c STREAMS x >", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
-        ("xrange x - -", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
-        ("xread COUNT 1 STREAMS x 0", {"m_x": 1000, "n_x": 10}, weight(200, 1, COPIES_OF_STREAM)),
-        ("xread COUNT 0 STREAMS x 0", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
-        ("xread STREAMS count 1", {"m_count": 1000, "n_count": 10}, weight(1000, 10, COPIES_OF_STREAM)),
-        ("xinfo|stream x", {"m_x": 1000, "n_x": 10}, weight(400, 2, COPIES_OF_STREAM)),
-        ("xinfo|stream x FULL", {"m_x": 1000, "n_x": 10}, weight(1000, 10, COPIES_OF_STREAM)),
-        ("xclaim x g c 0 1-1", {"m_x": 1000, "n_x": 100}, weight(120, 6, COPIES_OF_STREAM)),
-        ("xautoclaim x g c 0 COUNT COUNT 5", {"m_x": 1000, "n_x": 100}, weight(100, 5, COPIES_OF_STREAM)),
-        ("xautoclaim x g c 0 0", {"m_x": 1000, "n_x": 1000}, weight(200, 100, COPIES_OF_STREAM)),
+        ("xrange x - +", {"m_x": 1000, "n_x": 10}, weight(1000, 10, cost.COPIES_OF_STREAM)),
+        ("xrange x - + COUNT 1", {"m_x": 1000, "n_x": 10}, weight(200, 1, cost.COPIES_OF_STREAM)),
+        ("xrange x COUNT 5 COUNT 1", {"m_x": 1000, "n_x": 10}, weight(200, 1, cost.COPIES_OF_STREAM)),
+        ("xrange x 1-1 1-1", {"m_x": 1000, "n_x": 10}, weight(200, 1, cost.COPIES_OF_STREAM)),
+        ("xrange x 1 1", {"m_x": 1000, "n_x": 10}, weight(1000, 10, cost.COPIES_OF_STREAM)),
+        ("xrange x 1-1 2-2", {"m_x": 1000, "n_x": 10}, weight(1000, 10, cost.COPIES_OF_STREAM)),
+        ("xrevrange x 1-1 1-1", {"m_x": 1000, "n_x": 10}, weight(200, 1, cost.COPIES_OF_STREAM)),
+        ("xreadgroup GROUP g c STREAMS x >", {"m_x": 1000, "n_x": 10}, weight(1000, 10, cost.COPIES_OF_STREAM)),
+        ("xrange x - -", {"m_x": 1000, "n_x": 10}, weight(1000, 10, cost.COPIES_OF_STREAM)),
+        ("xread COUNT 1 STREAMS x 0", {"m_x": 1000, "n_x": 10}, weight(200, 1, cost.COPIES_OF_STREAM)),
+        ("xread COUNT 0 STREAMS x 0", {"m_x": 1000, "n_x": 10}, weight(1000, 10, cost.COPIES_OF_STREAM)),
+        ("xread STREAMS count 1", {"m_count": 1000, "n_count": 10}, weight(1000, 10, cost.COPIES_OF_STREAM)),
+        ("xinfo|stream x", {"m_x": 1000, "n_x": 10}, weight(400, 2, cost.COPIES_OF_STREAM)),
+        ("xinfo|stream x FULL", {"m_x": 1000, "n_x": 10}, weight(1000, 10, cost.COPIES_OF_STREAM)),
+        ("xclaim x g c 0 1-1", {"m_x": 1000, "n_x": 100}, weight(120, 6, cost.COPIES_OF_STREAM)),
+        ("xautoclaim x g c 0 COUNT COUNT 5", {"m_x": 1000, "n_x": 100}, weight(100, 5, cost.COPIES_OF_STREAM)),
+        ("xautoclaim x g c 0 0", {"m_x": 1000, "n_x": 1000}, weight(200, 100, cost.COPIES_OF_STREAM)),
         ("ts.range t - + COUNT 5", {"m_t": 1000}, weight(1000, 1)),
         ("sadd s a", {"m_s": 1000, "n_s": 100}, 0),
         # What is written before is read after.
@@ -168,16 +146,16 @@ def weight(size: int, elements: int = 0, copies: int = COPIES) -> int:
     ],
 )  # fmt: skip
 async def test_what_an_answer_weighs(lines: str, sizes: dict[str, Any], expected: int) -> None:
-    assert await weighed(lines, **sizes) == Weight(expected, False)
+    assert await weighed(lines, **sizes) == cost.Weight(expected, False)
 
 
 @pytest.mark.parametrize(
     ("lines", "sizes", "estimated"),
     [
-        ("hgetall h", {"m_h": SMALL_KEY, "n_h": SAMPLES}, False),
-        ("hgetall h", {"m_h": SMALL_KEY + 1, "n_h": 1}, True),
-        ("hgetall h", {"m_h": 1, "n_h": SAMPLES + 1}, True),
-        ("hgetall h\nhgetall i", {"m_h": 1, "n_h": SAMPLES + 1}, True),
+        ("hgetall h", {"m_h": cost.SMALL_KEY, "n_h": cost.SAMPLES}, False),
+        ("hgetall h", {"m_h": cost.SMALL_KEY + 1, "n_h": 1}, True),
+        ("hgetall h", {"m_h": 1, "n_h": cost.SAMPLES + 1}, True),
+        ("hgetall h\nhgetall i", {"m_h": 1, "n_h": cost.SAMPLES + 1}, True),
         ("scan 0", {}, True),
     ],
 )
@@ -188,33 +166,37 @@ async def test_a_weight_that_may_be_more_is_an_estimate(lines: str, sizes: dict[
 @pytest.mark.parametrize(
     ("lines", "sizes", "refusal"),
     [
-        ("get k", {"k": MOST_BYTES}, "this would read .* from 'k'"),
-        ("get a\nget b", {"a": MOST_BYTES // 2 - 1, "b": MOST_BYTES // 2 + 1}, "this would read .* from 'b'"),
-        ("get b\nget a\nget b", {"a": 2, "b": MOST_BYTES // 2 - 1}, "this would read .* from 'b'"),
-        ("copy k b", {"m_k": 4 * MOST_BYTES}, "this would go over .* from 'k'"),
-        ("sinterstore c a b", {"m_a": 1, "m_b": MOST_BYTES - 2, "m_c": 1}, "this would go over .* from 'b'"),
-        ("lcs k b", {"k": MOST_COMPARED, "b": 1}, "LCS of strings this long"),
-        ("lcs k b\nlcs k b", {"k": MOST_COMPARED // 2, "b": 1}, "LCS of strings this long"),
-        ("digest k", {"m_k": MOST_STORED}, "this would go over .* from 'k'"),
-        ("vsim v ELE e TRUTH", {"m_v": MOST_BYTES}, "this would read .* from 'v'"),
-        ("vsim v ELE e EF 50", {"m_v": MOST_BYTES, "n_v": 100}, "this would read .* from 'v'"),
-        ("json.type k $..*", {"m_k": MOST_BYTES}, "this would go through .* from 'k'"),
-        ("json.numincrby k $.* 1\njson.toggle k $[1:2]", {"m_k": MOST_BYTES // 2}, "this would go through .* from 'k'"),
-        ("json.mget k j $.*", {"m_k": MOST_BYTES - 9, "m_j": 9}, "this would go through .* from 'k'"),
-        ("del k", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
-        ("del k\nset b x", {"m_k": MOST_FREED - 9, "m_b": 9}, "this would free .* from 'k'"),
-        ("del k\nset k x", {"m_k": MOST_FREED // 2 - 2}, "this would free .* from 'k'"),
-        ("rename a k", {"m_a": 9, "m_k": MOST_FREED}, "this would free .* from 'k'"),
-        ("copy a k REPLACE", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
-        ("bitop and k a b", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
-        ("zrangestore k a 0 1", {"m_k": MOST_BYTES}, "this would go over .* from 'k'"),
-        ("lrem k 0 x", {"m_k": 4 * MOST_BYTES}, "this would go over .* from 'k'"),
-        ("pfmerge d k", {"m_k": MOST_STORED}, "this would go over .* from 'k'"),
-        ("json.get k $.a\njson.get k .a", {"m_k": MOST_WALKED}, "this would go through .* from 'k'"),
-        ("json.get k $.a $.b $.c", {"m_k": MOST_WALKED // 2}, "this would go through .* from 'k'"),
-        ("mset a x k y", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
-        ("expire k 0", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
-        ("pexpireat k 1700000000000", {"m_k": MOST_FREED}, "this would free .* from 'k'"),
+        ("get k", {"k": cost.MOST_BYTES}, "this would read .* from 'k'"),
+        ("get a\nget b", {"a": cost.MOST_BYTES // 2 - 1, "b": cost.MOST_BYTES // 2 + 1}, "this would read .* from 'b'"),
+        ("get b\nget a\nget b", {"a": 2, "b": cost.MOST_BYTES // 2 - 1}, "this would read .* from 'b'"),
+        ("copy k b", {"m_k": 4 * cost.MOST_BYTES}, "this would go over .* from 'k'"),
+        ("sinterstore c a b", {"m_a": 1, "m_b": cost.MOST_BYTES - 2, "m_c": 1}, "this would go over .* from 'b'"),
+        ("lcs k b", {"k": cost.MOST_COMPARED, "b": 1}, "LCS of strings this long"),
+        ("lcs k b\nlcs k b", {"k": cost.MOST_COMPARED // 2, "b": 1}, "LCS of strings this long"),
+        ("digest k", {"m_k": cost.MOST_STORED}, "this would go over .* from 'k'"),
+        ("vsim v ELE e TRUTH", {"m_v": cost.MOST_BYTES}, "this would read .* from 'v'"),
+        ("vsim v ELE e EF 50", {"m_v": cost.MOST_BYTES, "n_v": 100}, "this would read .* from 'v'"),
+        ("json.type k $..*", {"m_k": cost.MOST_BYTES}, "this would go through .* from 'k'"),
+        (
+            "json.numincrby k $.* 1\njson.toggle k $[1:2]",
+            {"m_k": cost.MOST_BYTES // 2},
+            "this would go through .* from 'k'",
+        ),
+        ("json.mget k j $.*", {"m_k": cost.MOST_BYTES - 9, "m_j": 9}, "this would go through .* from 'k'"),
+        ("del k", {"m_k": cost.MOST_FREED}, "this would free .* from 'k'"),
+        ("del k\nset b x", {"m_k": cost.MOST_FREED - 9, "m_b": 9}, "this would free .* from 'k'"),
+        ("del k\nset k x", {"m_k": cost.MOST_FREED // 2 - 2}, "this would free .* from 'k'"),
+        ("rename a k", {"m_a": 9, "m_k": cost.MOST_FREED}, "this would free .* from 'k'"),
+        ("copy a k REPLACE", {"m_k": cost.MOST_FREED}, "this would free .* from 'k'"),
+        ("bitop and k a b", {"m_k": cost.MOST_FREED}, "this would free .* from 'k'"),
+        ("zrangestore k a 0 1", {"m_k": cost.MOST_BYTES}, "this would go over .* from 'k'"),
+        ("lrem k 0 x", {"m_k": 4 * cost.MOST_BYTES}, "this would go over .* from 'k'"),
+        ("pfmerge d k", {"m_k": cost.MOST_STORED}, "this would go over .* from 'k'"),
+        ("json.get k $.a\njson.get k .a", {"m_k": cost.MOST_WALKED}, "this would go through .* from 'k'"),
+        ("json.get k $.a $.b $.c", {"m_k": cost.MOST_WALKED // 2}, "this would go through .* from 'k'"),
+        ("mset a x k y", {"m_k": cost.MOST_FREED}, "this would free .* from 'k'"),
+        ("expire k 0", {"m_k": cost.MOST_FREED}, "this would free .* from 'k'"),
+        ("pexpireat k 1700000000000", {"m_k": cost.MOST_FREED}, "this would free .* from 'k'"),
     ],
 )
 async def test_a_size_that_is_one_too_many(lines: str, sizes: dict[str, Any], refusal: str) -> None:
@@ -227,18 +209,12 @@ async def test_a_size_that_is_one_too_many(lines: str, sizes: dict[str, Any], re
 @pytest.mark.parametrize(
     "lines",
     [
-        "unlink k",
-        "copy a k",
-        "rename k b",
-        "renamenx k b",
-        "expire k 1",
-        "expireat k 99999999999",
-        "ltrim k 0 9",
+        "unlink k", "copy a k", "rename k b", "renamenx k b", "expire k 1", "expireat k 99999999999", "ltrim k 0 9",
         "xtrim k MAXLEN 0",
     ],
-)
+)  # fmt: skip
 async def test_what_is_freed_in_blocks_later_or_not_at_all_has_no_limit(lines: str) -> None:
-    await weighed(lines, m_k=MOST_STORED)
+    await weighed(lines, m_k=cost.MOST_STORED)
 
 
 @pytest.mark.parametrize(
@@ -256,11 +232,11 @@ async def test_what_is_freed_in_blocks_later_or_not_at_all_has_no_limit(lines: s
 )
 async def test_a_part_of_a_sorted_set_is_freed(line: str, removed: int) -> None:
     found = {"ZCARD z": 1000, "ZCOUNT z -inf (5": 700, "ZLEXCOUNT z - [b": 30}
-    size = 1000 * MOST_FREED // max(removed, 1)
-    await check_cost(SizedRedis(found | {"MEMORY USAGE z": size}), [planned(line)])
+    size = 1000 * cost.MOST_FREED // max(removed, 1)
+    await cost.check_cost(SizedRedis(found | {"MEMORY USAGE z": size}), [planned(line)])
     if removed:
         with pytest.raises(ToolError, match="this would free"):
-            await check_cost(SizedRedis(found | {"MEMORY USAGE z": size + 1001}), [planned(line)])
+            await cost.check_cost(SizedRedis(found | {"MEMORY USAGE z": size + 1001}), [planned(line)])
 
 
 async def test_an_entry_of_a_stream_may_be_longer_than_what_is_stored_of_it() -> None:
@@ -275,10 +251,10 @@ async def test_an_entry_of_a_stream_may_be_longer_than_what_is_stored_of_it() ->
     ("line", "info"), [("cms.query k", "CMS.INFO k"), ("cms.incrby k", "CMS.INFO k"), ("topk.add k", "TOPK.INFO k")]
 )
 async def test_a_word_is_looked_up_in_each_row_of_a_sketch(line: str, info: str) -> None:
-    sizes = {info: [b"width", 10**9, b"depth", MOST_COMPARED // 8, b"count", 10**9]}
-    await check_cost(SizedRedis(sizes), [planned(line + " a b c d"), planned(line + " a b c d")])
+    sizes = {info: [b"width", 10**9, b"depth", cost.MOST_COMPARED // 8, b"count", 10**9]}
+    await cost.check_cost(SizedRedis(sizes), [planned(line + " a b c d"), planned(line + " a b c d")])
     with pytest.raises(ToolError, match="so many words in so many rows"):
-        await check_cost(SizedRedis(sizes), [planned(line + " a b c d"), planned(line + " a b c d e")])
+        await cost.check_cost(SizedRedis(sizes), [planned(line + " a b c d"), planned(line + " a b c d e")])
 
 
 async def test_long_patterns_are_summed_over_a_call() -> None:
@@ -293,14 +269,14 @@ async def test_only_so_many_keys_are_asked_about() -> None:
     def named(count: int) -> str:
         return "mget " + " ".join(f"k{n}" for n in range(count))
 
-    await weighed(named(MOST_PROBES))
+    await weighed(named(cost.MOST_PROBES))
     await weighed("\n".join(["exists" + " k" * 1000] * 20))
     for lines in (
-        named(MOST_PROBES + 1),
-        named(10 * MOST_PROBES),
-        "sunion " + named(MOST_PROBES // 2 + 1),
-        "rename a b\n" + named(MOST_PROBES - 1),
-        "json." + named(MOST_PROBES + 1) + " $.*",
+        named(cost.MOST_PROBES + 1),
+        named(10 * cost.MOST_PROBES),
+        "sunion " + named(cost.MOST_PROBES // 2 + 1),
+        "rename a b\n" + named(cost.MOST_PROBES - 1),
+        "json." + named(cost.MOST_PROBES + 1) + " $.*",
     ):
         with pytest.raises(ToolError, match="do it in parts"):
             await weighed(lines)
@@ -309,25 +285,25 @@ async def test_only_so_many_keys_are_asked_about() -> None:
 @pytest.mark.parametrize(
     ("command", "most"),
     [
-        ("setbit k {} 1", 8 * MOST_GROWN - 1),
-        ("setrange k {} x", MOST_GROWN - 1),
-        ("bitfield k INCRBY u8 {} 1", 8 * MOST_GROWN - 9),
-        ("bitfield k SET u8 #{} 1", MOST_GROWN - 2),
-        ("bf.reserve k 0.5 {}", math.ceil((MOST_GROWN + 1) / 0.18) - 1),
-        ("bf.insert k ERROR 0.25 CAPACITY {} ITEMS x", math.ceil((MOST_GROWN + 1) / 0.36) - 1),
+        ("setbit k {} 1", 8 * cost.MOST_GROWN - 1),
+        ("setrange k {} x", cost.MOST_GROWN - 1),
+        ("bitfield k INCRBY u8 {} 1", 8 * cost.MOST_GROWN - 9),
+        ("bitfield k SET u8 #{} 1", cost.MOST_GROWN - 2),
+        ("bf.reserve k 0.5 {}", math.ceil((cost.MOST_GROWN + 1) / 0.18) - 1),
+        ("bf.insert k ERROR 0.25 CAPACITY {} ITEMS x", math.ceil((cost.MOST_GROWN + 1) / 0.36) - 1),
         (
             "bf.insert k CAPACITY {} ITEMS CAPACITY 99999999999",
-            math.ceil((MOST_GROWN + 1) / (0.18 * math.log2(100))) - 1,
+            math.ceil((cost.MOST_GROWN + 1) / (0.18 * math.log2(100))) - 1,
         ),
-        ("cf.reserve k {}", MOST_GROWN // 2),
-        ("cf.reserve k 1 EXPANSION {}", MOST_GROWN),
-        ("bf.reserve k 0.5 1000 EXPANSION {}", math.ceil((MOST_GROWN + 1) / 90) - 1),
-        ("cf.insert k CAPACITY {} ITEMS x", MOST_GROWN // 2),
-        ("cf.insertnx k CAPACITY {} ITEMS x", MOST_GROWN // 2),
-        ("cms.initbydim k {} 2", MOST_GROWN // 8),
-        ("tdigest.create k COMPRESSION {}", MOST_GROWN // 100),
-        ("topk.reserve k 0 {} 2 0.9", MOST_GROWN // 32),
-        ("topk.reserve k {} 0 0 0.9", MOST_GROWN // 100),
+        ("cf.reserve k {}", cost.MOST_GROWN // 2),
+        ("cf.reserve k 1 EXPANSION {}", cost.MOST_GROWN),
+        ("bf.reserve k 0.5 1000 EXPANSION {}", math.ceil((cost.MOST_GROWN + 1) / 90) - 1),
+        ("cf.insert k CAPACITY {} ITEMS x", cost.MOST_GROWN // 2),
+        ("cf.insertnx k CAPACITY {} ITEMS x", cost.MOST_GROWN // 2),
+        ("cms.initbydim k {} 2", cost.MOST_GROWN // 8),
+        ("tdigest.create k COMPRESSION {}", cost.MOST_GROWN // 100),
+        ("topk.reserve k 0 {} 2 0.9", cost.MOST_GROWN // 32),
+        ("topk.reserve k {} 0 0 0.9", cost.MOST_GROWN // 100),
     ],
 )
 async def test_what_is_set_aside_has_a_limit(command: str, most: int) -> None:
@@ -351,7 +327,7 @@ async def test_a_sketch_of_wanted_errors_has_a_limit() -> None:
 
 
 async def test_growth_counts_the_longest_reach_of_a_key_and_all_keys() -> None:
-    half = MOST_GROWN // 2
+    half = cost.MOST_GROWN // 2
     await weighed(f"setrange k {half} x\nsetrange k {half - 1} x\nsetrange l {half - 2} x")
     with pytest.raises(ToolError, match="lengthen keys by"):
         await weighed(f"setrange k {half} x\nsetrange l {half} x")
@@ -360,20 +336,20 @@ async def test_growth_counts_the_longest_reach_of_a_key_and_all_keys() -> None:
 
 async def test_a_value_that_is_written_in_many_places() -> None:
     line = "json.set k $.a " + "v" * 1000
-    most = MOST_GROWN // 1000 + 1
+    most = cost.MOST_GROWN // 1000 + 1
     for places in (None, "integer", [], ["integer"] * most):
-        await check_cost(SizedRedis({"JSON.TYPE k $.a": places}), [planned(line)])
+        await cost.check_cost(SizedRedis({"JSON.TYPE k $.a": places}), [planned(line)])
     with pytest.raises(ToolError, match="lengthen keys by"):
-        await check_cost(SizedRedis({"JSON.TYPE k $.a": ["integer"] * (most + 1)}), [planned(line)])
+        await cost.check_cost(SizedRedis({"JSON.TYPE k $.a": ["integer"] * (most + 1)}), [planned(line)])
 
 
 @pytest.mark.parametrize("path", ["$..a", "$.*", "$[1,2]", "$[?(@.a)]", "$[0:9]"])
 async def test_what_a_call_has_written_may_be_found_in_many_places(path: str) -> None:
     before = "json.set k $ " + "x" * 2000
     await weighed(f"{before}\njson.set k $.a " + "v" * 100_000)
-    await weighed(f"{before}\njson.set k {path} " + "v" * (MOST_GROWN // 1005))
+    await weighed(f"{before}\njson.set k {path} " + "v" * (cost.MOST_GROWN // 1005))
     with pytest.raises(ToolError, match="lengthen keys by"):
-        await weighed(f"{before}\njson.set k {path} " + "v" * (MOST_GROWN // 1005 + 1))
+        await weighed(f"{before}\njson.set k {path} " + "v" * (cost.MOST_GROWN // 1005 + 1))
 
 
 async def test_what_is_read_has_the_size_of_its_parts() -> None:
@@ -388,17 +364,18 @@ async def test_what_is_read_has_the_size_of_its_parts() -> None:
         ("hmget h a b", weight(50, 2)),
         ("json.set k $.a 1\njson.get k $.a", weight(120 + 13)),
     ):
-        assert (await check_cost(SizedRedis(sizes), [planned(one) for one in line.splitlines()])).size == size, line
+        found = await cost.check_cost(SizedRedis(sizes), [planned(one) for one in line.splitlines()])
+        assert found.size == size, line
 
 
 async def test_few_commands_of_a_call_answer_names() -> None:
-    await weighed("\n".join(["scan 0"] * MOST_NAMING))
-    await weighed("\n".join(["xinfo|groups x"] * MOST_NAMING), m_x=SMALL_KEY)
-    await weighed("xinfo|groups x", m_x=SMALL_KEY + 1)
+    await weighed("\n".join(["scan 0"] * cost.MOST_NAMING))
+    await weighed("\n".join(["xinfo|groups x"] * cost.MOST_NAMING), m_x=cost.SMALL_KEY)
+    await weighed("xinfo|groups x", m_x=cost.SMALL_KEY + 1)
     with pytest.raises(ToolError, match="a call may have at most 1 commands like XINFO GROUPS"):
-        await weighed("xinfo|groups x\nxinfo|groups x", m_x=SMALL_KEY + 1)
+        await weighed("xinfo|groups x\nxinfo|groups x", m_x=cost.SMALL_KEY + 1)
     with pytest.raises(ToolError, match="a call may have at most 10 commands like SCAN"):
-        await weighed("\n".join(["scan 0"] * (MOST_NAMING + 1)))
+        await weighed("\n".join(["scan 0"] * (cost.MOST_NAMING + 1)))
 
 
 @pytest.mark.parametrize(
@@ -456,13 +433,13 @@ async def test_few_commands_of_a_call_answer_names() -> None:
     ],
 )
 def test_arguments_have_limits(fine: str, refused: str, reason: str) -> None:
-    check_arguments(planned(fine))
+    cost.check_arguments(planned(fine))
     with pytest.raises(ToolError, match=reason):
-        check_arguments(planned(refused))
+        cost.check_arguments(planned(refused))
 
 
 def test_a_json_path_has_limits() -> None:
     for fine, refused in (("a" * 1000, "a" * 1001), ("$..a", "$..a..b"), ("$[1,2,3,4,5]", "$[1,2,3,4,5,6]")):
-        check_json_path(fine.encode())
+        cost.check_json_path(fine.encode())
         with pytest.raises(ToolError, match="a JSON path may have"):
-            check_json_path(refused.encode())
+            cost.check_json_path(refused.encode())

@@ -1,7 +1,5 @@
 """Which keys a command names, by our own table."""
 
-from __future__ import annotations
-
 import pytest
 
 from servers.common.protocol.tools import ToolError

@@ -1,7 +1,5 @@
 """Which commands may be sent, and as whom: the whole command table, and ACL users."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,8 +16,6 @@ from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.settings import RedisSettings
 from servers.redis.tests.conftest import Start, connected, error, ok
 from tools.backends.redis import RedisServer
-
-pytestmark = pytest.mark.anyio
 
 READING = """
     bitcount bitfield_ro bitpos dbsize dump exists expiretime geodist geohash geopos georadius_ro georadiusbymember_ro
@@ -81,9 +77,7 @@ LONG = "x" * 101
 
 
 @pytest.mark.parametrize("prefixes", ["*", "app:"])
-async def test_a_command_that_may_be_sent_is_known_by_its_name_and_keys(
-    redis_server: RedisServer, prefixes: str
-) -> None:
+async def test_a_command_that_may_be_sent_has_its_name_and_keys(redis_server: RedisServer, prefixes: str) -> None:
     lines = {
         "GET app:a": ("get", [b"app:a"], True),
         f"get app:{LONG}": ("get", [f"app:{LONG}".encode()], True),
@@ -97,18 +91,13 @@ async def test_a_command_that_may_be_sent_is_known_by_its_name_and_keys(
     assert [b" ".join(one.words).decode() for one in found] == list(lines)
 
 
-async def test_redis_finds_the_keys_of_a_command_that_our_table_lacks(redis_server: RedisServer) -> None:
-    assert [one.keys for one in await planned(redis_server, "GET a", "DUMP b", "DBSIZE")] == [(b"a",), (b"b",), ()]
-
-
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
         (["GET"], "^GET: wrong number of arguments; redis_command_docs"),
-        (["GET a b"], "^GET: wrong number of arguments"),
         (["TIME x"], "^TIME: wrong number of arguments"),
-        (["OBJECT nope"], "^OBJECT NOPE is refused: it reads no data$"),
         (["MGET"], "^MGET: wrong number of arguments"),
+        (["OBJECT nope"], "^OBJECT NOPE is refused: it reads no data$"),
         (["GET a", "GET"], "^command 2: GET: wrong number of arguments; redis_command_docs describes them; nothing was done$"),
         (["GET a", "SET a b"], "^command 2: SET is refused: it changes data; redis_transaction sends it.*; nothing was done$"),
         (["SET a b"], "^SET is refused: it changes data; redis_transaction sends it, where writes are allowed$"),
@@ -119,13 +108,10 @@ async def test_redis_finds_the_keys_of_a_command_that_our_table_lacks(redis_serv
         (["KEYS *"], "^KEYS is refused: Redis counts it as dangerous; redis_scan finds keys$"),
         (["CONFIG GET x"], "^CONFIG GET is refused: .*redis_diagnose with topic config shows settings"),
         (["SLOWLOG GET"], "^SLOWLOG GET is refused: .*; redis_diagnose shows the slow log"),
-        (["SLOWLOG"], "^SLOWLOG is refused: .*; redis_diagnose shows the slow log"),
-        (["OBJECT HELP"], "^OBJECT HELP is refused: it reads no data$"),
         (["OBJECT " + LONG], "is refused"),
         (["BLPOP a 1"], "^BLPOP is refused: it blocks its connection$"),
         (["EVAL x 0"], "^EVAL is refused: scripts are never run here$"),
         (["SELECT 1"], "^SELECT is refused: this server stays in one database"),
-        (["LOLWUT"], "^LOLWUT is refused: it reads no data$"),
         (["PUBLISH a b"], "redis_publish publishes"),
         (["ZUNION 3 a"], "^ZUNION: too few arguments$"),
     ],
@@ -196,7 +182,8 @@ class DescribedRedis(ScopedRedis):
         return [self.keys if command[0] == "COMMAND" else 0 for command in commands]
 
 
-async def test_the_keys_that_redis_finds() -> None:
+async def test_the_keys_that_redis_finds(redis_server: RedisServer) -> None:
+    assert [one.keys for one in await planned(redis_server, "GET a", "DUMP b", "DBSIZE")] == [(b"a",), (b"b",), ()]
     dump = [b"dump", 2, [b"readonly"], 1, 1, 1, [b"@read"]]
     for keys, found in (([b"k"], (b"k",)), (ResponseError("The command has no key arguments"), ())):
         ((command,), _) = await plan(DescribedRedis([dump, None], keys), [[b"DUMP", b"k"]], writing=False)
@@ -258,13 +245,10 @@ async def test_a_user_of_few_rights_is_ready(start: Start, redis: Redis, rights:
         assert "NOPERM" in await error(client, "redis_info")
 
 
-async def test_a_user_who_may_not_select_the_database_is_not_ready(start: Start, redis: Redis) -> None:
+async def test_a_database_that_is_not_for_a_user_or_not_there_is_named_as_the_cause(start: Start, redis: Redis) -> None:
     redis.execute_command("ACL", "SETUSER", "plain", "reset", "on", ">plain-password", "~*", "+@read")
     sidecar = start(ready=False, REDIS_USERNAME="plain", REDIS_PASSWORD="plain-password", REDIS_DB="1")
     sidecar.wait_until(lambda: "'select'" in sidecar.get("/ready")[1])
     assert sidecar.get("/ready")[0] == 503
-
-
-async def test_a_database_that_is_not_there_is_named_as_the_cause(start: Start) -> None:
-    sidecar = start(ready=False, REDIS_DB="99")
-    sidecar.wait_until(lambda: "DB index is out of range" in sidecar.get("/ready")[1])
+    absent = start(ready=False, REDIS_DB="99")
+    absent.wait_until(lambda: "DB index is out of range" in absent.get("/ready")[1])

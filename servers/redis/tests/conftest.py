@@ -1,7 +1,5 @@
 """A real Redis for the tests of this folder, and sidecars in front of it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager

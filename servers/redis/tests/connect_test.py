@@ -1,7 +1,5 @@
 """The ways to connect to Redis: by URL, over a Unix socket, with client certificates, with the login of a token."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -20,8 +18,6 @@ from tools.backends.certificates import Authority
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
 from tools.backends.sidecar import message
-
-pytestmark = pytest.mark.anyio
 
 CANARY = "p@ss/w?rd#%"
 ENCODED = "p%40ss%2Fw%3Frd%23%25"
@@ -115,9 +111,7 @@ def test_a_restriction_that_names_nothing_stops_the_start(name: str, values: lis
     assert read(MCP_KEY_PREFIXES="*")[0].key_prefixes == read()[0].key_prefixes == ()
 
 
-async def test_a_url_and_a_unix_socket_lead_to_redis_and_the_password_shows_nowhere(
-    start: Start, tmp_path: Path
-) -> None:
+async def test_a_url_and_a_unix_socket_lead_to_redis_and_hide_the_password(start: Start, tmp_path: Path) -> None:
     # A socket's path has 107 bytes at most, and a test's folder may have more.
     with (
         tempfile.TemporaryDirectory(dir="/tmp") as folder,
@@ -214,16 +208,11 @@ async def test_sentinels_with_tls_a_user_and_a_password_that_is_rotated(tmp_path
         password = tmp_path / "password"
         password.write_text("wrong-secret")
         env = {
-            "REDIS_MODE": "sentinel",
-            "REDIS_SENTINELS": f"127.0.0.1:{watching}",
-            "REDIS_SENTINEL_TLS": "true",
-            "REDIS_SENTINEL_USERNAME": "reader",
-            "REDIS_SENTINEL_PASSWORD_FILE": str(password),
-            "REDIS_TLS": "true",
-            "REDIS_CA_FILE": str(authority.file),
-            "REDIS_CLIENT_CERT_FILE": str(shown),
+            "REDIS_MODE": "sentinel", "REDIS_SENTINELS": f"127.0.0.1:{watching}", "REDIS_SENTINEL_TLS": "true",
+            "REDIS_SENTINEL_USERNAME": "reader", "REDIS_SENTINEL_PASSWORD_FILE": str(password), "REDIS_TLS": "true",
+            "REDIS_CA_FILE": str(authority.file), "REDIS_CLIENT_CERT_FILE": str(shown),
             "REDIS_CLIENT_KEY_FILE": str(shown_key),
-        }
+        }  # fmt: skip
         async with connected(port, **env) as backend:
             with pytest.raises(BackendError, match="REDIS_SENTINEL"):
                 await backend.write("INCR", b"n")

@@ -1,9 +1,8 @@
 """The tools that explore: what is in Redis, what it does, and what else may be asked of it."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
+import re
 from typing import Any
 
 import pytest
@@ -18,8 +17,6 @@ from servers.redis.tools.profile import redis_profile
 from servers.redis.tools.scan import redis_scan
 from servers.redis.tools.tally import redis_tally
 from tools.backends.redis import RedisServer
-
-pytestmark = pytest.mark.anyio
 
 SETTINGS = {"MCP_MAX_RESULT_BYTES": "16384"}
 
@@ -76,9 +73,7 @@ async def test_many_keys_are_cut_to_what_fits(client: Client, redis: Redis) -> N
     assert found["left_out"] == 100 - len(found["keys"])
 
 
-async def test_what_looks_like_a_secret_is_masked_in_listings_and_read_by_its_name(
-    client: Client, redis: Redis
-) -> None:
+async def test_what_looks_like_a_secret_is_masked_in_lists_and_read_by_its_name(client: Client, redis: Redis) -> None:
     jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJl"
     redis.set("db_password", "hunter2")
     redis.set("note", jwt)
@@ -221,30 +216,6 @@ async def test_clients_memory_latency_and_rights(client: Client, redis: Redis) -
     assert acl["summary"]["user"] == "default" and acl["summary"]["commands"] == "+@all"
 
 
-@pytest.mark.parametrize(
-    ("command", "reply"),
-    [
-        (["ZRANGE", "z", "0", "-1", "WITHSCORES"], ["a", "1", "b", "2"]),
-        (["zrangebyscore", "z", "(1", "+inf"], ["b"]),
-        (["OBJECT", "ENCODING", "z"], "listpack"),
-        (["HSTRLEN", "h", "name"], 3),
-        (["GETRANGE", "s", "1", "2"], "el"),
-        (["SINTERCARD", "2", "one", "two"], 1),
-        (["DBSIZE"], 5),
-        (["EXISTS", "s", "gone"], 1),
-        (["GET", "gone"], None),
-        (["LCS", "s", "s", "LEN"], 5),
-    ],
-)
-async def test_reading_commands_are_sent(client: Client, redis: Redis, command: list[str], reply: Any) -> None:
-    redis.set("s", "hello")
-    redis.zadd("z", {"a": 1, "b": 2})
-    redis.hset("h", mapping={"name": "Ada"})
-    redis.sadd("one", "m", "x")
-    redis.sadd("two", "m")
-    assert await ok(client, "redis_command", command=command) == {"reply": reply}
-
-
 REFUSED = {
     "for channels": "PUBLISH c m",
     "reads no data": "PING; ECHO x; COMMAND COUNT; LOLWUT; OBJECT NOSUCH",
@@ -371,9 +342,7 @@ async def test_counting_a_hyperloglog_changes_nothing(client: Client, redis: Red
 async def test_the_documentation_of_commands(client: Client) -> None:
     docs = await ok(client, "redis_command_docs", command="zadd")
     assert docs["command"] == "ZADD" and docs["since"] == "1.2.0"
-    assert docs["arguments"].startswith("key [NX | XX]") and docs["arguments"].endswith(
-        "score member [score member ...]"
-    )
+    assert re.fullmatch(r"key \[NX \| XX\] .*score member \[score member ...\]", docs["arguments"])
     assert "changes data" in docs["allowed"]
     assert (await ok(client, "redis_command_docs", command="OBJECT ENCODING"))["allowed"] == "yes"
     assert "no command" in await error(client, "redis_command_docs", command="frobnicate")
@@ -449,9 +418,7 @@ async def test_streams_and_lists_are_read_from_the_end(client: Client, redis: Re
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("elements", [list(range(200)), ["a", "b"] * 100, ["a"] * 200])
-async def test_a_list_that_was_changed_between_pages_says_so(
-    client: Client, redis: Redis, reverse: bool, elements: list[Any]
-) -> None:
+async def test_a_list_changed_between_pages_tells(client: Client, redis: Redis, reverse: bool, elements: Any) -> None:
     redis.rpush("l", *elements)
     page = await ok(client, "redis_read", key="l", limit=50, reverse=reverse)
     same = await ok(client, "redis_read", key="l", limit=5, reverse=reverse, cursor=page["cursor"])
@@ -578,15 +545,14 @@ async def test_long_names_are_cut_and_say_so(client: Client, redis: Redis) -> No
 async def test_several_reads_in_one_call(client: Client, redis: Redis) -> None:
     redis.set("s", "v")
     redis.rpush("l", *["x" * 1000] * 30)
-    commands = [["GET", "s"], ["LLEN", "l"], ["GET", "l"], ["TIME"], ["GETRANGE", "s", 0, 0]]
+    commands = [["GET", "s"], ["LLEN", "l"], ["GET", "l"], ["TIME"], ["GETRANGE", "s", 0, 0], ["get", "gone"]]
     many = await ok(client, "redis_command", commands=commands)
-    assert many["replies"][:2] == ["v", 30] and many["replies"][4] == "v" and len(many["replies"][3]) == 2
+    assert many["replies"][:2] == ["v", 30] and many["replies"][4:] == ["v", None] and len(many["replies"][3]) == 2
     assert many["replies"][2]["error"].startswith("WRONGTYPE")
     long = await ok(client, "redis_command", commands=[["LRANGE", "l", 0, -1]] * 10)
     assert long["cut"] and long["left_out"] == 10 - len(long["replies"]) > 0
-    assert "command 2: SET is refused" in await error(
-        client, "redis_command", commands=[["GET", "s"], ["SET", "s", "x"]]
-    )
+    refused = [["GET", "s"], ["SET", "s", "x"]]
+    assert "command 2: SET is refused" in await error(client, "redis_command", commands=refused)
     assert "either command or commands" in await error(client, "redis_command")
     redis.sadd("w", *(f"{i:01000}" for i in range(100)))
     assert "bytes, most of them from 'w'" in await error(client, "redis_command", commands=[["SMEMBERS", "w"]] * 200)

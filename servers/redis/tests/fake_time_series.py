@@ -4,8 +4,6 @@ The module needs OpenSSL 1.1, which Debian 12 has not. The answers are written a
 https://redis.io/docs/latest/commands/ts.info/ and https://redis.io/docs/latest/commands/ts.range/.
 """
 
-from __future__ import annotations
-
 import socketserver
 import threading
 from collections.abc import Iterator

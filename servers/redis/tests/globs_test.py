@@ -1,20 +1,11 @@
 """What a glob costs Redis, which compares it with a name from each of the name's bytes on."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from servers.common.protocol.tools import ToolError
-from servers.redis.format.globs import (
-    LONGEST_PATTERN,
-    MOST_COMPARED_BYTES,
-    MOST_MATCHED,
-    check_glob,
-    compared,
-    matched_at_once,
-)
+from servers.redis.format import globs
 
 
 @pytest.mark.parametrize(
@@ -39,7 +30,7 @@ from servers.redis.format.globs import (
     ],
 )
 def test_what_repeats_itself_is_compared_again(glob: bytes, expected: int) -> None:
-    assert compared(glob) == expected
+    assert globs.compared(glob) == expected
 
 
 def steps(part: bytes, name: bytes) -> int:
@@ -58,21 +49,29 @@ def steps(part: bytes, name: bytes) -> int:
 @example("abababab", "ab" * 100)
 def test_no_name_takes_more_than_it_is_said(part: str, name: str) -> None:
     """Of a place where bytes agree, one more is compared, and shorter agreements are between the longest."""
-    assert steps(part.encode(), name.encode()) <= 3 * compared(b"*" + part.encode()) * len(name) + len(part)
+    assert steps(part.encode(), name.encode()) <= 3 * globs.compared(b"*" + part.encode()) * len(name) + len(part)
 
 
 def test_a_glob_has_limits() -> None:
     for fine, refused, reason in (
-        (b"a" * LONGEST_PATTERN, b"a" * (LONGEST_PATTERN + 1), "may have at most 1000 bytes"),
-        (b"*" + b"a" * MOST_COMPARED_BYTES, b"*" + b"a" * (MOST_COMPARED_BYTES + 1), "may have at most 40 bytes"),
-        (b"*" + b"?" * MOST_COMPARED_BYTES, b"*" + b"?" * (MOST_COMPARED_BYTES + 1), "may have at most 40 bytes"),
+        (b"a" * globs.LONGEST_PATTERN, b"a" * (globs.LONGEST_PATTERN + 1), "may have at most 1000 bytes"),
+        (
+            b"*" + b"a" * globs.MOST_COMPARED_BYTES,
+            b"*" + b"a" * (globs.MOST_COMPARED_BYTES + 1),
+            "may have at most 40 bytes",
+        ),
+        (
+            b"*" + b"?" * globs.MOST_COMPARED_BYTES,
+            b"*" + b"?" * (globs.MOST_COMPARED_BYTES + 1),
+            "may have at most 40 bytes",
+        ),
     ):
-        check_glob(fine)
+        globs.check_glob(fine)
         with pytest.raises(ToolError, match=reason):
-            check_glob(refused)
+            globs.check_glob(refused)
 
 
 def test_fewer_names_are_compared_at_once_where_each_takes_longer() -> None:
-    assert matched_at_once(b"*" + b"a" * 32) == MOST_MATCHED // 32
-    assert matched_at_once(b"*a") == MOST_MATCHED
-    assert matched_at_once(b"a*") > 10**9
+    assert globs.matched_at_once(b"*" + b"a" * 32) == globs.MOST_MATCHED // 32
+    assert globs.matched_at_once(b"*a") == globs.MOST_MATCHED
+    assert globs.matched_at_once(b"a*") > 10**9

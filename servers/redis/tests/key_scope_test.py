@@ -1,7 +1,5 @@
 """MCP_KEY_PREFIXES: no tool sees or touches a key outside of the prefixes."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,8 +16,6 @@ from servers.redis.server import SIDECAR
 from servers.redis.settings import RedisSettings
 from servers.redis.tests.conftest import error, ok, pages
 from tools.backends.sidecar import Sidecar
-
-pytestmark = pytest.mark.anyio
 
 SETTINGS = {"MCP_ALLOW_WRITES": "true", "MCP_KEY_PREFIXES": "app:,we[i]rd*"}
 
@@ -95,9 +91,7 @@ OUTSIDE: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("tool", "arguments"), OUTSIDE, ids=lambda v: v if isinstance(v, str) else json.dumps(v)[:60])
-async def test_what_is_outside_is_refused_and_stays(
-    client: Client, redis: Redis, tool: str, arguments: dict[str, Any]
-) -> None:
+async def test_what_is_outside_is_refused_and_stays(client: Client, redis: Redis, tool: str, arguments: Any) -> None:
     before = {name: redis.dump(name) for name in redis.scan_iter()}
     said = await error(client, tool, **arguments)
     assert "'app:'" in said or " is refused: " in said or "glob characters" in said, said

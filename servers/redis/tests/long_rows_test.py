@@ -1,7 +1,5 @@
 """What is longer than a result may be is cut, wherever it comes: the other rows stay, and the rest can be read."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from typing import Any
@@ -13,8 +11,6 @@ from redis import Redis
 
 from servers.redis.tests.conftest import ok, pages, until
 from tools.backends.sidecar import Sidecar
-
-pytestmark = pytest.mark.anyio
 
 SETTINGS: dict[str, str] = {}
 

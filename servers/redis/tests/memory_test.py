@@ -1,7 +1,5 @@
 """The memory of the server while many calls read what is made to take much of it."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any

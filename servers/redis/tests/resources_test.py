@@ -1,7 +1,5 @@
 """Resources, prompts, completion, subscriptions, progress, and what happens when a client goes away."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import socket
@@ -18,8 +16,6 @@ from redis import Redis
 
 from servers.redis.tests.conftest import Start, ok, until
 from tools.backends.sidecar import Sidecar, message
-
-pytestmark = pytest.mark.anyio
 
 SETTINGS = {"MCP_MAX_RESULT_BYTES": "16384"}
 
@@ -202,9 +198,8 @@ def test_a_subscriber_is_told_once_of_what_its_own_user_may_read(start: Start, r
     secret, often, last = uris = ["redis://key/secret", "redis://key/app%3Aoften", "redis://key/app%3Alast"]
     sidecar = start(MCP_AUTH_TOKENS_FILE=str(tokens))
     with ExitStack() as stack:
-        own, same, part, deaf = (
-            stack.enter_context(closing(Listener(sidecar, token, uris))) for token in names.values()
-        )
+        listeners = [stack.enter_context(closing(Listener(sidecar, token, uris))) for token in names.values()]
+        own, same, part, deaf = listeners
         assert own.honoured == same.honoured == uris
         assert part.honoured == [often, last] and deaf.honoured == []
         for key in ("app:often", "secret", "app:often", "app:last"):

@@ -1,7 +1,5 @@
 """The query engine and JSON, of Redis 8 with the modules of Redis Stack."""
 
-from __future__ import annotations
-
 import json
 import struct
 from collections.abc import AsyncIterator, Iterator
@@ -17,13 +15,14 @@ from servers.redis.tests.fake_time_series import fake_time_series
 from tools.backends.redis_wheels import other_redis
 from tools.backends.sidecar import Sidecar
 
-pytestmark = pytest.mark.anyio
+Engine = tuple[Redis, Sidecar]
+"""The store, and a server over it."""
 
 ENGINE = ["redis_indexes", "redis_search", "redis_aggregate", "redis_create_index"]
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Redis, Sidecar]]:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     with other_redis("redis-8", ["search", "json", "bloom"]) as server, Redis("127.0.0.1", server.port) as redis:
         for words in (
             "books PREFIX 1 book: SCHEMA title TEXT SORTABLE year NUMERIC SORTABLE genre TAG SORTABLE",
@@ -50,16 +49,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Redis, Si
 
 
 @pytest.fixture
-async def client(engine: tuple[Redis, Sidecar]) -> AsyncIterator[Client]:
+async def client(engine: Engine) -> AsyncIterator[Client]:
     async with Client(engine[1].url + "/mcp") as connected:
         yield connected
 
 
-async def test_its_tools_are_listed_where_it_is(client: Client) -> None:
+async def test_its_tools_are_listed_and_an_index_is_described(client: Client) -> None:
     assert set(ENGINE) <= {tool.name for tool in (await client.list_tools()).tools}
-
-
-async def test_an_index_is_described(client: Client) -> None:
     (index,) = (await ok(client, "redis_indexes", index="books"))["indexes"]
     assert index["name"] == "books" and index["documents"] == 5
     assert {f["attribute"]: f["type"] for f in index["fields"]} == {"title": "TEXT", "year": "NUMERIC", "genre": "TAG"}
@@ -79,16 +75,11 @@ async def test_documents_are_found(client: Client) -> None:
     (only,) = (await ok(client, "redis_search", index="books", query="darkness", fields=["year"]))["documents"]
     assert only == {"key": "book:0", "year": "1969"}
     assert "yntax error" in await error(client, "redis_search", index="books", query="@year:[")
+    paged = await pages(client, "redis_search", "documents", index="books", sort="year", limit=2)
+    assert len(paged) == 5 and paged[0]["title"] == "Solaris"
 
 
-async def test_documents_are_found_in_pages(client: Client) -> None:
-    found = await pages(client, "redis_search", "documents", index="books", sort="year", limit=2)
-    assert len(found) == 5 and found[0]["title"] == "Solaris"
-
-
-async def test_a_document_that_is_longer_than_a_result_hides_no_others(
-    engine: tuple[Redis, Sidecar], client: Client
-) -> None:
+async def test_a_document_longer_than_a_result_hides_no_others(engine: Engine, client: Client) -> None:
     redis, _ = engine
     redis.execute_command("FT.CREATE", "long", "PREFIX", "1", "long:", "SCHEMA", "n", "NUMERIC", "SORTABLE")
     try:
@@ -114,7 +105,7 @@ async def test_documents_are_grouped(client: Client) -> None:
     }  # fmt: skip
 
 
-async def test_documents_too_big_to_be_read_are_named(client: Client, engine: tuple[Redis, Sidecar]) -> None:
+async def test_documents_too_big_to_be_read_are_named(client: Client, engine: Engine) -> None:
     """The page ends before it, and begins with it."""
     redis, _ = engine
     redis.hset("book:big", mapping={"title": "Big", "year": 1900, "text": "x" * (9 << 20)})
@@ -128,7 +119,7 @@ async def test_documents_too_big_to_be_read_are_named(client: Client, engine: tu
         redis.delete("book:big")
 
 
-async def test_an_index_over_every_key_is_out_of_scope(engine: tuple[Redis, Sidecar], tmp_path: Path) -> None:
+async def test_an_index_over_every_key_is_out_of_scope(engine: Engine, tmp_path: Path) -> None:
     port = str(engine[0].connection_pool.connection_kwargs["port"])
     env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": port, "MCP_KEY_PREFIXES": "app:", "MCP_ALLOW_WRITES": "true"}
     with Sidecar("servers.redis", env, tmp_path) as sidecar:
@@ -146,9 +137,8 @@ async def test_an_index_over_every_key_is_out_of_scope(engine: tuple[Redis, Side
 
 
 async def test_vectors_are_searched_within_what_a_query_finds(client: Client) -> None:
-    found = await ok(
-        client, "redis_search", index="docs", query="@title:one", vector=[1, 0.5, 0], limit=2, fields=["title"]
-    )
+    asked: dict[str, Any] = {"query": "@title:one", "vector": [1, 0.5, 0], "fields": ["title"]}
+    found = await ok(client, "redis_search", index="docs", limit=2, **asked)
     assert [(d["key"], d["title"]) for d in found["documents"]] == [("doc:0", "one 0"), ("doc:2", "one 2")]
     distances = [float(d["vector_distance"]) for d in found["documents"]]
     assert distances == sorted(distances) and abs(distances[0]) < 1e-6
@@ -161,10 +151,7 @@ async def test_vectors_are_searched_within_what_a_query_finds(client: Client) ->
     [
         ("redis_search", {"vector": [1, 2]}, "3 dimensions, and 2 values"),
         ("redis_search", {"vector": [1, 2, 3], "vector_field": "title"}, "which has v"),
-        *(
-            ("redis_search", {"sort": sort}, "sort has to be")
-            for sort in ("title desc LIMIT 0 10", "title up", " ", "a b c")
-        ),
+        *(("redis_search", {"sort": sort}, "sort has to be") for sort in ("title desc LIMIT 0 1", "title up", " ")),
         # Steps never take the limit for their own.
         *(
             ("redis_aggregate", {"steps": steps.split(), "limit": 1}, said)
@@ -181,9 +168,7 @@ async def test_vectors_are_searched_within_what_a_query_finds(client: Client) ->
         ),
     ],
 )
-async def test_what_is_wrong_with_a_query_is_explained(
-    client: Client, tool: str, arguments: dict[str, Any], said: str
-) -> None:
+async def test_what_is_wrong_with_a_query_is_explained(client: Client, tool: str, arguments: Any, said: str) -> None:
     assert said in await error(client, tool, index="docs", **arguments)
     command = ["FT." + tool.removeprefix("redis_").upper(), "docs", "*"]
     assert tool in await error(client, "redis_command", command=command)
@@ -242,9 +227,7 @@ async def test_json_is_written_and_read_by_path(client: Client) -> None:
         ("TDIGEST.CREATE new COMPRESSION 100000000", "lengthen"),
     ],
 )
-async def test_what_a_module_would_multiply_is_refused(
-    client: Client, engine: tuple[Redis, Sidecar], command: str, reason: str
-) -> None:
+async def test_what_modules_multiply_is_refused(client: Client, engine: Engine, command: str, reason: str) -> None:
     redis, _ = engine
     redis.execute_command("JSON.SET", "deep", "$", '{"a":' * 99 + json.dumps("x" * 100_000) + "}" * 99)
     words = [json.dumps("y" * 1_000_000) if word == "LONG" else word for word in command.split()]
@@ -252,7 +235,7 @@ async def test_what_a_module_would_multiply_is_refused(
     assert reason in refusal and not redis.exists("new"), refusal
 
 
-async def test_a_path_that_writes_too_much_is_refused(client: Client, engine: tuple[Redis, Sidecar]) -> None:
+async def test_a_path_that_writes_too_much_is_refused(client: Client, engine: Engine) -> None:
     engine[0].execute_command("JSON.SET", "deep", "$", json.dumps(list(range(1000))))
     arguments = {"key": "deep", "type": "json", "value": "y" * 100_000}
     assert "lengthen" in await error(client, "redis_write", **arguments, path="$[*]")
@@ -261,22 +244,19 @@ async def test_a_path_that_writes_too_much_is_refused(client: Client, engine: tu
 
 
 @pytest.mark.parametrize("field", ["$..*", "$..*..*"])
-async def test_a_path_that_finds_too_much_is_refused(client: Client, engine: tuple[Redis, Sidecar], field: str) -> None:
+async def test_a_path_that_finds_too_much_is_refused(client: Client, engine: Engine, field: str) -> None:
     engine[0].execute_command("JSON.SET", "deep", "$", '{"a":' * 99 + json.dumps("x" * 100_000) + "}" * 99)
     assert "path" in await error(client, "redis_read", key="deep", field=field)
     assert (await ok(client, "redis_read", key="deep", field="$.a.a"))["value"]["text"].startswith('[{"a":')
 
 
-async def test_usual_filters_and_sketches_are_made(client: Client, engine: tuple[Redis, Sidecar]) -> None:
+async def test_usual_filters_and_sketches_are_made(client: Client, engine: Engine) -> None:
     redis, _ = engine
     commands = [
-        "BF.RESERVE f:bloom 0.001 1000000",
-        "BF.INSERT f:bloom2 ITEMS 100000 200000 300000 400000",
-        "CF.RESERVE f:cuckoo 1000000 BUCKETSIZE 2 EXPANSION 1",
-        "CMS.INITBYPROB f:cms 0.001 0.01",
-        "TOPK.RESERVE f:topk 50 2000 7 0.925",
-        "TDIGEST.CREATE f:digest COMPRESSION 1000",
-    ]
+        "BF.RESERVE f:bloom 0.001 1000000", "BF.INSERT f:bloom2 ITEMS 100000 200000 300000 400000",
+        "CF.RESERVE f:cuckoo 1000000 BUCKETSIZE 2 EXPANSION 1", "CMS.INITBYPROB f:cms 0.001 0.01",
+        "TOPK.RESERVE f:topk 50 2000 7 0.925", "TDIGEST.CREATE f:digest COMPRESSION 1000",
+    ]  # fmt: skip
     done = await ok(client, "redis_transaction", commands=[command.split() for command in commands])
     assert "failed" not in done and len(redis.keys("f:*")) == len(commands)
     for command in commands:

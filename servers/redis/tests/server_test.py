@@ -1,12 +1,7 @@
 """The sidecar as a service: without its store, with wrong settings, while it stops."""
 
-from __future__ import annotations
-
 import json
-import os
 import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,21 +10,13 @@ from redis import Redis
 
 from servers.redis.server import SIDECAR
 from servers.redis.tests.conftest import Start
-from tools.backends.process import accepts, free_port
+from tools.backends.process import accepts
 from tools.backends.redis import RedisServer
-from tools.backends.sidecar import Sidecar, message
+from tools.backends.sidecar import Sidecar, message, refused
 
 TOOLS = {tool.definition.name: tool for tool in SIDECAR.tools}
 
 CANARY = "canary-5fd1c0e7"
-
-
-def run(**env: str) -> subprocess.CompletedProcess[str]:
-    """Runs the server with settings that end it at once."""
-    kept = {k: v for k, v in os.environ.items() if k.startswith("PYTHON")}
-    return subprocess.run(
-        [sys.executable, "-m", "servers.redis"], env=kept | env, text=True, capture_output=True, timeout=30, check=False
-    )
 
 
 def test_writing_tools_are_hidden_and_refused_by_default(start: Start, redis: Redis) -> None:
@@ -40,26 +27,6 @@ def test_writing_tools_are_hidden_and_refused_by_default(start: Start, redis: Re
     _, answer = sidecar.post(message("tools/call", name="redis_delete", arguments={"keys": ["k"]}))
     assert "MCP_ALLOW_WRITES" in answer["error"]["message"]
     assert redis.get("k") == b"v"
-
-
-def test_it_starts_without_redis_and_recovers_when_it_comes(start: Start) -> None:
-    port = free_port()
-    sidecar = start(ready=False, REDIS_PORT=str(port))
-    assert sidecar.get("/health")[0] == 200
-    assert sidecar.get("/ready")[0] == 503
-    sidecar.wait_until(lambda: "can't be reached" in sidecar.get("/ready")[1])
-    refused = sidecar.call("redis_info")
-    assert refused["isError"]
-    assert f"Redis at 127.0.0.1:{port} can't be reached" in refused["content"][0]["text"]
-    with RedisServer(port):
-        sidecar.wait_until_ready()
-        assert not sidecar.call("redis_info")["isError"]
-        assert "mcp_backend_up 1.0" in sidecar.get("/metrics")[1]
-    sidecar.wait_until(lambda: sidecar.get("/ready")[0] == 503)
-    assert sidecar.get("/health")[0] == 200
-    with RedisServer(port):
-        sidecar.wait_until_ready()
-        assert not sidecar.call("redis_info")["isError"]
 
 
 def test_a_wrong_password_is_one_clear_line_without_it(start: Start) -> None:
@@ -81,7 +48,8 @@ def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.touch()
     no_name = "is not a host name: names have at most 253 characters, and 1 to 63 between dots"
-    done = run(
+    done = refused(
+        "servers.redis",
         MCP_PORT="http", REDIS_PORT="70000", MCP_ALLOW_WRITES="maybe", MCP_LOG_LEVEL="loud",
         MCP_AUTH_TOKEN_FILE="/nowhere/token", REDIS_PASSWORD_FILE=str(empty), REDIS_PASSWORD=CANARY,
         REDIS_HOST="a..b", REDIS_SENTINELS="one:26379,.two:26379",
@@ -103,7 +71,7 @@ def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
 
 def test_a_port_in_use_is_one_line(start: Start) -> None:
     sidecar = start()
-    done = run(MCP_HOST="127.0.0.1", MCP_PORT=str(sidecar.port))
+    done = refused("servers.redis", MCP_HOST="127.0.0.1", MCP_PORT=str(sidecar.port))
     assert done.returncode == 2
     assert done.stderr == f"mcp-redis: 127.0.0.1:{sidecar.port} is in use: set MCP_HOST or MCP_PORT to another\n"
 
@@ -114,7 +82,7 @@ def under_way(sidecar: Sidecar, calls: int) -> None:
 
 
 @pytest.mark.parametrize("lasts", [False, True])
-def test_sigterm_lets_a_call_finish_and_gives_up_one_that_lasts(
+def test_sigterm_lets_a_call_finish_and_ends_a_long_one(
     start: Start, redis_server: RedisServer, redis: Redis, lasts: bool
 ) -> None:
     redis.set("k", "v")

@@ -1,10 +1,9 @@
 """The tools that change: transactions, versions, messages, and deletes by pattern."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from mcp import Client
@@ -13,8 +12,6 @@ from redis.exceptions import ResponseError
 
 from servers.redis.tests.conftest import error, ok, until
 from tools.backends.sidecar import Sidecar
-
-pytestmark = pytest.mark.anyio
 
 SETTINGS = {"MCP_ALLOW_WRITES": "true"}
 
@@ -40,10 +37,8 @@ async def test_commands_are_done_together(client: Client, redis: Redis) -> None:
 async def test_a_stream_is_worked_on_by_its_groups(client: Client, redis: Redis) -> None:
     redis.xadd("jobs", {"n": 1}, id="1-0")
     redis.xadd("jobs", {"n": 2}, id="2-0")
-    commands = (
-        "XGROUP CREATE jobs g 0; XREADGROUP GROUP g c COUNT 1 STREAMS jobs >; XACK jobs g 1-0; "
-        "XADD jobs 3-0 n 3; XTRIM jobs MAXLEN 1"
-    )
+    first = "XGROUP CREATE jobs g 0; XREADGROUP GROUP g c COUNT 1 STREAMS jobs >; XACK jobs g 1-0"
+    commands = f"{first}; XADD jobs 3-0 n 3; XTRIM jobs MAXLEN 1"
     done = await ok(client, "redis_transaction", commands=split(commands))
     assert done == {"replies": ["OK", [["jobs", [["1-0", ["n", "1"]]]]], 1, "3-0", 2]}
     assert redis.xpending("jobs", "g")["pending"] == 0
@@ -72,9 +67,7 @@ async def test_a_command_that_would_wait_does_not_within_a_transaction(client: C
         ("OBJECT", "reads no data"),
     ],
 )
-async def test_what_is_refused_undoes_the_whole_transaction(
-    client: Client, redis: Redis, commands: str, reason: str
-) -> None:
+async def test_what_is_refused_undoes_all_commands(client: Client, redis: Redis, commands: str, reason: str) -> None:
     for command in split(commands):
         refusal = await error(client, "redis_transaction", commands=[["SET", "a", "1"], command])
         assert reason in refusal, command
@@ -159,9 +152,8 @@ async def test_only_what_nobody_has_changed_is_written(client: Client, redis: Re
     version = (await ok(client, "redis_read", key="h", version=True))["version"]
     assert (await ok(client, "redis_read", key="h", version=True))["version"] == version
     await ok(client, "redis_write", key="h", type="hash", value={"n": "2"}, if_version=version)
-    assert "has changed" in await error(
-        client, "redis_write", key="h", type="hash", value={"n": "3"}, if_version=version
-    )
+    late: dict[str, Any] = {"key": "h", "type": "hash", "value": {"n": "3"}, "if_version": version}
+    assert "has changed" in await error(client, "redis_write", **late)
     assert redis.hget("h", "n") == b"2"
     now = (await ok(client, "redis_read", key="h", version=True))["version"]
     add = [["HINCRBY", "h", "n", "10"], ["SET", "log", "done"]]

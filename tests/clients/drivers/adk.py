@@ -1,7 +1,5 @@
 """Drives the toolset of Google's Agent Development Kit, as an agent whose model is a script."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -4,8 +4,6 @@ The model asks for the tools that the steps name, and keeps what the agent sends
 So a test sees what a model would. Nothing else is reached: proxies lead nowhere.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os
@@ -18,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.clients.drivers.driver import run
+from tests.clients.drivers.driver import QUIET, run
 
 NAME = "store"
 """The name that the user gives the server."""
@@ -97,24 +95,12 @@ class Agent:
         Raises:
             RuntimeError: it failed; the message is what it said.
         """
-        env = {
-            "HOME": str(self.home),
-            "PATH": "/usr/bin:/bin",
-            "HTTPS_PROXY": "http://127.0.0.1:9",
-            "NO_PROXY": "127.0.0.1",
-        }
-        done = subprocess.run(
-            [*self.program, *words],
-            env=env | self.environment(),
-            cwd=self.home / "project",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        lone = {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
+        env = {"HOME": str(self.home), "PATH": "/usr/bin:/bin"} | lone | self.environment()
+        done = subprocess.run([*self.program, *words], env=env, cwd=self.home / "project", **QUIET)
         if done.returncode:
             raise RuntimeError(f"{words[0]}: {done.stdout} {done.stderr}")
-        return done.stdout + done.stderr
+        return f"{done.stdout}{done.stderr}"
 
     def of_server(self, names: list[str]) -> list[str]:
         """Return the names that come of the server, as it calls them."""

@@ -1,7 +1,5 @@
 """Drives Claude Code: `claude mcp add`, `claude mcp list`, and a session. Argument: its program."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterator

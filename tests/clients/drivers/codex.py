@@ -3,8 +3,6 @@
 Its client is that of the Rust SDK. Arguments: Node.js and its program.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os
@@ -27,33 +25,20 @@ class Codex:
         token = case.get("headers", {}).get("Authorization", "").removeprefix("Bearer ")
         self.case, self.home, self.stack = case, home, stack
         self.env = {
-            "HOME": home,
-            "PATH": "/usr/bin:/bin",
-            "HTTPS_PROXY": "http://127.0.0.1:9",
-            "NO_PROXY": "127.0.0.1",
+            "HOME": home, "PATH": "/usr/bin:/bin", "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1",
             "TOKEN": token,
-        }
+        }  # fmt: skip
         self.last = 0
 
     def codex(self, *words: str) -> str:
-        done = subprocess.run(
-            [*PROGRAM, *words], env=self.env, cwd=self.home, capture_output=True, text=True, check=True
-        )
-        return done.stdout
+        command = [*PROGRAM, *words]
+        return subprocess.run(command, env=self.env, cwd=self.home, capture_output=True, text=True, check=True).stdout
 
     def begin(self) -> None:
-        self.app = self.stack.enter_context(
-            subprocess.Popen(
-                # By default it gives a server 10 s to start.
-                [*PROGRAM, "app-server", "--config", f"mcp_servers.{NAME}.startup_timeout_sec=120"],
-                env=self.env,
-                cwd=self.home,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-        )
+        # By default it gives a server 10 s to start.
+        command = [*PROGRAM, "app-server", "--config", f"mcp_servers.{NAME}.startup_timeout_sec=120"]
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+        self.app = self.stack.enter_context(subprocess.Popen(command, env=self.env, cwd=self.home, **pipes))
 
     def send(self, **message: Any) -> None:
         assert self.app.stdin

@@ -1,7 +1,5 @@
 """What drivers of libraries share: a library is given a server's tools, and a line of JSON tells what it makes of them."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

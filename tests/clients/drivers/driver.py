@@ -5,14 +5,16 @@ Standard output is a line of JSON for each step, with what the client `saw`, or 
 step `wait` reads a line before it goes on: the server is restarted meanwhile.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
+
+QUIET: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "check": False}
+"""How a program is run that asks nobody."""
 
 
 def say(**line: Any) -> None:

@@ -3,8 +3,6 @@
 Standard input: {url, tool, arguments}; standard output: a line of JSON for each library, as converters.py says.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import AsyncIterator

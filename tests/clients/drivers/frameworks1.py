@@ -1,7 +1,5 @@
 """Hands the tools of a server to libraries on release 1 of the MCP SDK, and calls one through each; see frameworks.py."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Hands the tools of a server to an agent of Google's Agent Development Kit, which calls one; see frameworks.py."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any

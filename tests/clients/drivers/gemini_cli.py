@@ -1,7 +1,5 @@
 """Drives Gemini CLI: `gemini mcp add`, `gemini mcp list`, and a session. Arguments: Node.js and its program."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterator

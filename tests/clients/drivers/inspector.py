@@ -1,7 +1,5 @@
 """Drives the MCP Inspector's command line, which connects anew for each request. Arguments: Node.js and its program."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os
@@ -12,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.clients.drivers.driver import run
+from tests.clients.drivers.driver import QUIET, run
 
 
 class Inspector:
@@ -21,14 +19,7 @@ class Inspector:
 
     def inspector(self, *words: str) -> subprocess.CompletedProcess[str]:
         env = {"HOME": self.home, "PATH": "/usr/bin:/bin"}
-        return subprocess.run(
-            [*sys.argv[1:], "--cli", *words],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return subprocess.run([*sys.argv[1:], "--cli", *words], env=env, **QUIET)
 
     def ask(self, method: str, **given: Any) -> dict[str, Any]:
         """Ask for a method; what is given are options, with _ for - in their names."""

@@ -1,7 +1,5 @@
 """Drives mcp-use's client."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

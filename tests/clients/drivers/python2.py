@@ -1,7 +1,5 @@
 """Drives the client of the Python SDK, release 2."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,16 +1,14 @@
 """A stand-in for Elasticsearch's HTTP, for what the real one can't be made to do here: it has no security in these jars."""
 
-from __future__ import annotations
-
 import json
 import ssl
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 
-class FakeRequest(NamedTuple):
+class Request(NamedTuple):
     """A request as it came."""
 
     method: str
@@ -19,7 +17,7 @@ class FakeRequest(NamedTuple):
     body: bytes
 
 
-class FakeAnswer(NamedTuple):
+class Answer(NamedTuple):
     """An answer. A body that is not bytes is sent as JSON. Status 0 closes the connection without an answer."""
 
     status: int = 200
@@ -28,41 +26,39 @@ class FakeAnswer(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-ROOT = FakeAnswer(200, {"version": {"number": "8.11.4"}, "tagline": "You Know, for Search"})
+ROOT = Answer(200, {"version": {"number": "8.11.4"}, "tagline": "You Know, for Search"})
 
-NOTHING = FakeAnswer(200, {"hits": {"total": {"value": 0, "relation": "eq"}, "hits": []}, "_shards": {}})
+NOTHING = Answer(200, {"hits": {"total": {"value": 0, "relation": "eq"}, "hits": []}, "_shards": {}})
 """To a search."""
 
-WRITTEN = FakeAnswer(201, {"_index": "a", "_id": "1", "result": "created", "_seq_no": 0, "_primary_term": 1})
+WRITTEN = Answer(201, {"_index": "a", "_id": "1", "result": "created", "_seq_no": 0, "_primary_term": 1})
 """To a document that is written."""
 
 
-def failure(status: int, type: str, reason: str, **more: Any) -> FakeAnswer:
+def failure(status: int, type: str, reason: str, **more: Any) -> Answer:
     """Return an error in Elasticsearch's own form."""
     cause = {"type": type, "reason": reason} | more
-    return FakeAnswer(status, {"error": cause | {"root_cause": [cause]}, "status": status})
+    return Answer(status, {"error": cause | {"root_cause": [cause]}, "status": status})
 
 
-def resolved(*names: str) -> FakeAnswer:
+def resolved(*names: str) -> Answer:
     """Return what _resolve/index answers of indices without aliases."""
-    return FakeAnswer(200, {"indices": [{"name": name} for name in names], "aliases": [], "data_streams": []})
+    return Answer(200, {"indices": [{"name": name} for name in names], "aliases": [], "data_streams": []})
 
 
-Answers = Mapping[str, FakeAnswer | Callable[[FakeRequest], FakeAnswer]]
+Answers = Mapping[str, Answer | Callable[[Request], Answer]]
 """A part of a request's method and path, as `PUT /a`, to what is answered."""
 
 
-def answering(
-    parts: Answers, otherwise: FakeAnswer = ROOT, root: FakeAnswer = ROOT
-) -> Callable[[FakeRequest], FakeAnswer]:
+def answering(parts: Answers, otherwise: Answer = ROOT, root: Answer = ROOT) -> Callable[[Request], Answer]:
     """Make a function that answers a request by the first of some parts that it has."""
 
-    def answer(request: FakeRequest) -> FakeAnswer:
+    def answer(request: Request) -> Answer:
         if request.path == "/":
             return root
         asked = f"{request.method} {request.path}"
         said = next((said for part, said in parts.items() if part in asked), otherwise)
-        return said if isinstance(said, FakeAnswer) else said(request)
+        return said if isinstance(said, Answer) else said(request)
 
     return answer
 
@@ -73,18 +69,18 @@ class Guarded:
     def __init__(self, login: str) -> None:
         self.login = login
 
-    def __call__(self, request: FakeRequest) -> FakeAnswer:
+    def __call__(self, request: Request) -> Answer:
         if request.headers.get("authorization") == self.login:
             return ROOT
         reason = f"unable to authenticate {request.headers.get('authorization')} for REST request [/]"
         return failure(401, "security_exception", reason)
 
 
-class FakeElasticsearch:
+class FakeNode:
     """An HTTP server on a loopback port that answers by a function; `requests` holds what was asked, names in lower case."""
 
     def __init__(
-        self, answer: Callable[[FakeRequest], FakeAnswer], tls: ssl.SSLContext | None = None, *, product: bool = True
+        self, answer: Callable[[Request], Answer], tls: ssl.SSLContext | None = None, *, product: bool = True
     ) -> None:
         """
         Args:
@@ -92,7 +88,7 @@ class FakeElasticsearch:
             tls: of the port, if it has TLS
             product: whether answers have the header X-Elastic-Product
         """
-        self.requests: list[FakeRequest] = []
+        self.requests: list[Request] = []
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -101,7 +97,7 @@ class FakeElasticsearch:
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                request = FakeRequest(self.command, self.path, headers, body)
+                request = Request(self.command, self.path, headers, body)
                 fake.requests.append(request)
                 status, content, content_type, more = answer(request)
                 if not status:
@@ -135,11 +131,11 @@ class FakeElasticsearch:
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
-    def newest(self, endpoint: str) -> FakeRequest:
+    def newest(self, endpoint: str) -> Request:
         """Return the newest request to an endpoint, by a part of its path: health checks ask, too."""
         return next(request for request in reversed(self.requests) if endpoint in request.path)
 
-    def __enter__(self) -> FakeElasticsearch:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
