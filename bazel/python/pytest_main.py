@@ -1,7 +1,5 @@
 """Runs pytest as Bazel's test protocol asks: https://bazel.build/reference/test-encyclopedia"""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import sys

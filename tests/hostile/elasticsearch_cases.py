@@ -1,7 +1,5 @@
 """Hostile documents, mappings and indices for Elasticsearch, and what is asked of them."""
 
-from __future__ import annotations
-
 import json
 import time
 import urllib.error

@@ -1,7 +1,5 @@
 """No stored value, argument or crowd ends a server, fails its probes, or hurts its store: an excerpt of `run`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Hostile data for Redis, and what is asked of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 

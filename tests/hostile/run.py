@@ -1,7 +1,5 @@
 """bazel run //tests/hostile -- redis elasticsearch: attack both servers at full length, and print or write what was seen."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

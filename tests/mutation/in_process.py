@@ -1,7 +1,5 @@
 """A pytest plugin: leaves out tests of another process, which mutmut can't follow into it."""
 
-from __future__ import annotations
-
 import pytest
 
 ELSEWHERE = frozenset({"asked", "client", "cluster", "node", "sidecar", "start"})

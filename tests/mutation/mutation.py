@@ -4,8 +4,6 @@ mutmut changes one thing of a module at a time, and runs the tests that execute 
 A module's tests are those of its own name: NAME_test.py guards NAME.py. Tests of another process are left out: see in_process.py.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -28,8 +28,6 @@ SERVERS = {
         "redis_",
         '''"""{tool}: describe it here in one line."""
 
-from __future__ import annotations
-
 from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, tool

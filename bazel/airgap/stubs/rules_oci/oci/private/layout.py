@@ -8,8 +8,6 @@ Specification: https://github.com/opencontainers/image-spec v1.1. What goes beyo
 keys is the order in which its script adds them, a manifest ends in the newline of jq, a config does not.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import io

@@ -11,8 +11,6 @@ SPEC has
 Format: https://packaging.python.org/en/latest/specifications/binary-distribution-format/
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json
