@@ -168,7 +168,7 @@ spec:
 {{- else if not (or $store.host $elsewhere) -}}
 {{- fail (printf "%s.store.host: name the host of the %s" $path $store.kind) -}}
 {{- end -}}
-{{- include "dox-asdlc.refuse" (list (and $url (or $store.port $store.auth.existingSecret)) (printf "%s.store.port and store.auth would be ignored: server.extraEnv has REDIS_URL, which contains both" $path)) -}}
+{{- include "dox-asdlc.refuse" (list (and $url (or (int $store.port) $store.auth.existingSecret)) (printf "%s.store.port and store.auth would be ignored: server.extraEnv has REDIS_URL, which contains both" $path)) -}}
 {{- $auth := $store.auth -}}
 {{- include "dox-asdlc.checkLogin" (dict "value" (printf "%s.store.auth" $path) "auth" $auth "defaults" (dict "existingSecretKey" "password" "type" "password" "username" "")) -}}
 {{- if eq $auth.type "apiKey" -}}
