@@ -30,12 +30,12 @@ _DEEPEST, _MOST_PARTS, _MANY = 50, 3000, 10_000
 
 _ESCAPE = r"\\(?:[pPxN]\{[^}]*\}|[pP]\w|x[\da-fA-F]{2}|u[\da-fA-F]{4}|0[0-7]{1,3}|c.|[^pPxuc])"
 _IN_CLASS = r"(?:[^\[\]\\]|\\c.|\\[^c])"
-_CLASS = rf"\[\^?\]?{_IN_CLASS}*\]"
+_CLASS = rf"\[\^?+\]?{_IN_CLASS}*+\]"
 _TOKEN = re.compile(
     r"(?P<flags>\(\?[\w-]+\))|(?P<open>\((?:\?(?:<?[=!]|<(?P<name>\w+)>|[\w-]*:|>)|(?!\?)))|(?P<close>\))|(?P<bar>\|)"
     r"|(?P<repeat>[*+?]|\{(?P<low>\d+)(?P<comma>,(?P<high>\d*))?\})(?P<how>[?+]?)"
     r"|(?P<edge>[\^$]|\\[bBAGzZ](?:\{g\})?)|(?P<back>\\k<\w+>|\\[1-9]\d*)"
-    rf"|(?P<one>{_ESCAPE}|[^\[\\]|{_CLASS}|\[\^?(?:{_IN_CLASS}|\[\^?{_IN_CLASS}+\])+\])",
+    rf"|(?P<one>{_ESCAPE}|[^\[\\(]|{_CLASS}|\[\^?+(?:{_IN_CLASS}|\[\^?+{_IN_CLASS}++\])++\])",
     re.DOTALL,
 )
 _OF_CLASS = re.compile(rf"({_ESCAPE}|[^\\])(?:-({_ESCAPE}|[^\\]))?", re.DOTALL)
@@ -116,10 +116,16 @@ class _Rest:
     empty: bool
     power: int = 0
     ways: int = 1
+    """More than MOST_CHOICES count as one more."""
     least: int = 0
     """Characters that it matches at least."""
     end: bool = False
     """It can't fail, so nothing before it is given back."""
+
+
+def _few(ways: int) -> int:
+    """Return a number of ways that stays small: groups inside each other could square it again and again."""
+    return min(ways, MOST_CHOICES + 1)
 
 
 class _Expression:
@@ -192,10 +198,10 @@ class _Expression:
         each = []
         for branch in branches:
             after = rest
+            self._left -= 1 + len(branch)
+            if self._left < 0:
+                raise self.refused("repeats too much")
             for part in reversed(branch):
-                self._left -= 1
-                if self._left < 0:
-                    raise self.refused("repeats too much")
                 after = self._before(part, after)
             each.append(after)
         return _either(each)
@@ -216,7 +222,7 @@ class _Expression:
             look = self._branches(branches, _Rest(_ANY, True))
             first, empty = look.first, look.empty
             if "<" in group.kind:
-                first, empty, look = _ANY, True, replace(look, power=look.power * 2, ways=look.ways**2)
+                first, empty, look = _ANY, True, replace(look, power=look.power * 2, ways=_few(look.ways**2))
             elif group.kind[-1] == "!":
                 first, empty = first | rest.first, empty or rest.empty
             both = _either([replace(look, least=rest.least), rest])
@@ -231,7 +237,7 @@ class _Expression:
         once = self._branches(branches, _Rest(0, True, end=True))
         if part.kept:
             after = _loop(part, _ANY, rest, part.low * once.least)
-            return replace(after, power=max(after.power, once.power + 1), ways=after.ways + once.ways)
+            return replace(after, power=max(after.power, once.power + 1), ways=_few(after.ways + once.ways))
         # Java counts repeats of the same length, and calls itself for others. A character may be two of Java's.
         if len(branches) > 1 or not all(
             isinstance(p.what, int) and p.low == p.high and p.what < 1 << 128 for p in branches[0]
@@ -257,7 +263,7 @@ def _loop(part: _Part, characters: int, rest: _Rest, least: int) -> _Rest:
         power = max(power, 1) if sure else power + 1
     else:
         choices = int(part.high) - part.low + 1
-        ways = max(ways, choices) if sure else ways * choices
+        ways = _few(max(ways, choices) if sure else ways * choices)
     first = characters if part.low else characters | rest.first
     return _Rest(first, rest.empty and not part.low, power, ways, rest.least + least, rest.end and not part.low)
 
@@ -271,7 +277,7 @@ def _either(rests: list[_Rest]) -> _Rest:
         first,
         empty,
         max(rest.power for rest in rests),
-        sum(rest.ways for rest in rests),
+        _few(sum(rest.ways for rest in rests)),
         min(rest.least for rest in rests),
         any(rest.end for rest in rests),
     )

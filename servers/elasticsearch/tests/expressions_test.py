@@ -97,6 +97,11 @@ def test_what_expressions_cost(expression: str, repeated: int, ways: int) -> Non
         (r"[a\Q]\E]*x*", "can't analyze"),
         ("(a+b){1500}", "repeats too much"),
         ("(?ix:(a) *)", "can't analyze"),
+        # What would keep this server busy, and not Elasticsearch.
+        ("[" + "[^a]" * 249, "can't be analyzed"),
+        ("(?<=" * 49 + "x?y" + ")" * 49, "more than 1000 combinations"),
+        ("((){9999}){9999}", "repeats too much"),
+        ("(?<a", "can't be analyzed"),
     ],
 )
 def test_expressions_that_are_refused(expression: str, reason: str) -> None:
