@@ -38,6 +38,7 @@ _TOKEN = re.compile(
     rf"|(?P<one>{_ESCAPE}|[^\[\\(]|{_CLASS}|\[\^?+(?:{_IN_CLASS}|\[\^?+{_IN_CLASS}++\])++\])",
     re.DOTALL,
 )
+_PLAIN_CLASS = re.compile(_CLASS, re.DOTALL)
 _OF_CLASS = re.compile(rf"({_ESCAPE}|[^\\])(?:-({_ESCAPE}|[^\\]))?", re.DOTALL)
 _ANY = (1 << 129) - 1
 """A set of characters: a bit for each of ASCII, and one for all others."""
@@ -76,7 +77,7 @@ def _characters(text: str) -> int:
     """Return the set of what a part of an expression matches, or more."""
     if text[0] != "[":
         return _ANY if text == "." else _one(text, _ANY)
-    if "&&" in text or not re.fullmatch(_CLASS, text, re.DOTALL):
+    if "&&" in text or not _PLAIN_CLASS.fullmatch(text):
         return _ANY
     negated = text[1] == "^"
     found, unknown = 0, 0 if negated else _ANY
