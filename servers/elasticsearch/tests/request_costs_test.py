@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from servers.common.protocol.tools import ToolError
-from servers.elasticsearch.policy.request_costs import check_costs
+from servers.elasticsearch.policy.request_costs import check_costs, check_depth
 
 
 def phrase(**more: Any) -> dict[str, Any]:
@@ -65,6 +65,11 @@ def under(size: int, name: str = "b", **agg: Any) -> dict[str, Any]:
     return {"aggs": {"a": terms(size, aggs={name: agg})}}
 
 
+def many(kind: str, meta: int, **asked: Any) -> dict[str, Any]:
+    """Return an aggregation whose buckets all have a result with so long a meta."""
+    return {"aggs": {"a": {kind: asked, "aggs": {"b": {"max": MAX, "meta": {"x": "m" * meta}}}}}}
+
+
 MAX = {"field": "n"}
 NAMED: dict[str, Any] = {"n" * 1000: {"match_all": {}}}
 
@@ -93,6 +98,14 @@ NAMED: dict[str, Any] = {"n" * 1000: {"match_all": {}}}
         (
             {"aggs": {"a": terms(100, aggs={"b": terms(100, aggs={"n" * 6400: {"max": MAX}})})}},
             {"aggs": {"a": terms(100, aggs={"b": terms(100, aggs={"n" * 6700: {"max": MAX}})})}},
+        ),
+        *(
+            (many(kind, most, **asked), many(kind, 2 * most, **asked))
+            for kind, most, asked in (
+                ("auto_date_histogram", 640_000, {}), ("ip_prefix", 640_000, {}), ("geotile_grid", 640_000, {}),
+                ("missing", 64_000_000, {}), ("adjacency_matrix", 10_000_000, {"filters": {"a": {}, "b": {}, "c": {}}}),
+                ("date_range", 16_000_000, {"ranges": [{"key": "a"}] * 3}), ("terms", 6_400_000, {}),
+            )
         ),
         (
             {"aggs": {"a": {"filter": {}, "aggs": {f"b{n}": {"max": MAX, "meta": {"x": "m" * 10_000}} for n in range(10)}}}},
@@ -143,3 +156,51 @@ def test_a_number_may_be_written_in_any_way_of_java(size: Any) -> None:
 @pytest.mark.parametrize("field", ["format", "missing", "post_tags", "separator"])
 def test_a_field_may_be_called_as_what_is_told(field: str) -> None:
     check_costs({"bool": {"filter": [{"terms": {field: ["x" * 100] * 100}}, {"match": {field: "x" * 10_000}}]}})
+
+
+@pytest.mark.parametrize(
+    ("part", "most"),
+    [
+        (lambda n: {"a": {"terms": {"field": "k", "include": "a" * n}}}, 1000),
+        (lambda n: [{"a": {"significant_text": {"field": "k", "exclude": "a" * n}}}], 1000),
+        (lambda n: {"intervals": {"t": {"regexp": {"pattern": "a" * n}}}}, 1000),
+        (lambda n: {"query_string": {"query": "a" * n}}, 20_000),
+        (lambda n: {"bool": {"must": [{"query_string": {"query": "a" * (n // 2)}}] * 2}}, 19_999),
+    ],
+)
+def test_what_automata_are_made_of_is_short(part: Any, most: int) -> None:
+    check_costs(part(most), {"match": {"k": {"query": "a " * 100_000}}}, {"terms": {"include": ["a" * 100_000]}})
+    with pytest.raises(ToolError, match="characters"):
+        check_costs(part(most + 2))
+
+
+def test_a_text_with_mistakes_is_short() -> None:
+    def fuzzy(name: str, value: str) -> Any:
+        return {"match": {"t": {"query": value, name: "AUTO"}}}
+
+    for part in (
+        lambda n: {"query_string": {"query": "a" * (n - 2) + "~2"}},
+        lambda n: {"bool": {"must": [fuzzy("fuzziness", "a" * (n // 2))] * 2}},
+        lambda n: {"fuzzy": {"t": {"value": "a" * n}}},
+        lambda n: {"suggest": {"s": {"text": "a" * (n - 1), "term": {"field": "t"}}}},
+    ):
+        check_costs({"query_string": {"query": "a" * 10_000}}, fuzzy("operator", "a" * 20_000), part(4000))
+        with pytest.raises(ToolError, match="searched with fuzziness"):
+            check_costs(part(4002))
+
+
+@pytest.mark.parametrize(("text", "most"), [("a|", 1000), ("a -b ", 500), ("(a)", 500), ("(", 500), ('"a b"', 500)])
+def test_a_text_has_few_words_and_parentheses(text: str, most: int) -> None:
+    check_costs({"simple_query_string": {"query": text * most}})
+    with pytest.raises(ToolError, match=r"have (1001|1002|501) (words|parentheses)"):
+        check_costs({"simple_query_string": {"query": text * (most + 1)}})
+
+
+def test_how_deep_a_body_may_be() -> None:
+    deep: Any = 1
+    for _ in range(200):
+        deep = {"bool": deep}
+    check_depth(deep)
+    for deeper in ([deep], {"bool": deep}):
+        with pytest.raises(ToolError, match="at most 200 levels deep"):
+            check_depth(deeper)
