@@ -20,6 +20,7 @@ from servers.elasticsearch.policy import query_bodies as bodies
         {"term": {"script": {"value": "a", "boost": 1}}}, {"match": {"template": "a"}},
         {"sort": {"template": {"order": "asc"}}}, {"wrapper": "a field of this name"},
         {"properties": {"analyzer": {"type": "keyword", "fields_path": "a"}}},
+        {"analysis": {"filter": {"f": {"pattern": "as settings, other checks read it (x|y)*"}}}},
     ],
 )  # fmt: skip
 def test_names_that_a_user_may_give(query: Any) -> None:
@@ -165,6 +166,8 @@ COPY = {"set": {"field": "a.b", "copy_from": "a"}}
         ({"processors": [on("a.0", gsub("a", "b" * 10)), on("a.+00.b", gsub("a", "b" * 11))]}, "110 times", "110"),
         ({"processors": [{"json": {"field": "a", "target_field": "a"}}, on("a.b", gsub("a", "b" * 101))]}, "101", "101"),
         ({"processors": [gsub("a", "b" * 10), on("a..", gsub("a", "b" * 11))]}, "110 times", "110"),
+        ({"processors": [on("a.b", gsub("a", "b" * 10)), gsub("a", "b" * 11)]}, "110 times", "110"),
+        ({"processors": [{"trim": {"field": "a"}}] * 200}, "", ""),
         ({"processors": [{"csv": {"field": "a", "target_fields": ["b"], "empty_value": "x" * 99}}]}, "101 times", "101"),
         ({"processors": [{"dissect": {"field": "a", "pattern": "%{b}", "append_separator": "x" * 99}}]}, "101", "101"),
         ({"processors": [{"kv": {"field": "a", "target_field": "b", "prefix": "p" * 99}}]}, "101 times", "101"),
