@@ -97,6 +97,8 @@ def test_what_expressions_cost(expression: str, repeated: int, ways: int) -> Non
         (r"[a\Q]\E]*x*", "can't analyze"),
         ("(a+b){1500}", "repeats too much"),
         ("(?ix:(a) *)", "can't analyze"),
+        ("a*A*a*b", "tries up to 3 of"),
+        ("(?<=x*x*y)b", "tries up to 4 of"),
         # What would keep this server busy, and not Elasticsearch.
         ("[" + "[^a]" * 249, "can't be analyzed"),
         ("(?<=" * 49 + "x?y" + ")" * 49, "more than 1000 combinations"),
@@ -134,6 +136,8 @@ def test_expressions_that_are_refused(expression: str, reason: str) -> None:
         ("(a)(b)", "$1$2$1$2$1", 3),
         ("((a)b)", "$1$2$0", 3),
         ("(a)", "$12", 2),
+        ("a", "\n\n\n", 3),
+        ("(ab){2,}", "b" * 8, 2),
         ("(a)", "$" + "1" * 10_000, 10_000),
         (r"(?<u>\w+)@(?<h>\w+)", "${h}:${u}", 1 + 1 / 3),
     ],
