@@ -98,6 +98,8 @@ def test_what_expressions_cost(expression: str, repeated: int, ways: int) -> Non
         ("(a+b){1500}", "repeats too much"),
         ("(?ix:(a) *)", "can't analyze"),
         ("a*A*a*b", "tries up to 3 of"),
+        (r"[\p{L}]*x*x*y", "tries up to 3 of"),
+        ("x*(?!y)x*(?!y)x*z", "tries up to 3 of"),
         ("(?<=x*x*y)b", "tries up to 4 of"),
         # What would keep this server busy, and not Elasticsearch.
         ("[" + "[^a]" * 249, "can't be analyzed"),
