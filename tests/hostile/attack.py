@@ -112,6 +112,8 @@ class Report:
     said: str = ""
     """The end of the server's log."""
     failed_neighbours: list[str] = field(default_factory=list)
+    tripped: int = 0
+    """Requests of the other client that Elasticsearch refused to protect its heap (429), as its clients try again."""
     neighbour: dict[str, list[float]] = field(default_factory=dict)
     """By idle or loaded: wall seconds of another client's requests to the store."""
 
@@ -295,7 +297,10 @@ class Attack:
                 self._neighbour()
             except Exception as error:  # whatever the store's client raises
                 told = error.read(500) if isinstance(error, HTTPError) else error
-                self.report.failed_neighbours.append(f"{told!r} after {time.monotonic() - began:.0f} s ({state})")
+                if isinstance(told, bytes) and b"circuit_breaking_exception" in told:
+                    self.report.tripped += 1
+                else:
+                    self.report.failed_neighbours.append(f"{told!r} after {time.monotonic() - began:.0f} s ({state})")
             self.report.neighbour.setdefault("idle" if state == "idle" else "loaded", []).append(
                 time.monotonic() - began
             )

@@ -21,6 +21,9 @@ from tools.images.container import command_line
 from tools.images.layout import Image
 
 STORES = ("redis", "elasticsearch")
+
+MOST_TRIPPED = 0.05
+"""Share of another client's requests that Elasticsearch may refuse to protect its heap: a burst, not a node that serves nobody."""
 FULL = (8, 64, 300)
 """Clients at once, after one alone."""
 
@@ -114,6 +117,8 @@ def figures(report: Report) -> list[tuple[str, str]]:
                 f"p50 {middle * 1000:.1f} ms, p99 {ordered[len(ordered) * 99 // 100] * 1000:.1f} ms, most {most * 1000:.0f} ms",
             )
         )
+    if report.tripped:
+        found.append(("its requests that Elasticsearch refused to protect its heap (429)", str(report.tripped)))
     return found
 
 
@@ -124,6 +129,8 @@ def faults(report: Report) -> list[str]:
         found.append(f"killed {report.killed} times, exit code {report.exit_code}; its log ends in:\n{report.said}")
     found += [f"a probe failed for {UNHEALTHY} s: {probe}" for probe in report.given_up]
     found += [f"another client of the store: {failure}" for failure in report.failed_neighbours]
+    if report.tripped > MOST_TRIPPED * sum(map(len, report.neighbour.values())):
+        found.append(f"another client of the store: {report.tripped} requests refused to protect the heap (429)")
     return found + [f"{count} x {fault}" for fault, count in report.faults.most_common()]
 
 
