@@ -23,7 +23,7 @@ from tools.images.layout import Image
 STORES = ("redis", "elasticsearch")
 
 MOST_TRIPPED = 0.05
-"""Share of another client's requests that Elasticsearch may refuse to protect its heap: a burst, not a node that serves nobody."""
+"""Share of another client's requests that Elasticsearch may refuse to protect its heap: a burst, not a node that serves none."""
 FULL = (8, 64, 300)
 """Clients at once, after one alone."""
 
