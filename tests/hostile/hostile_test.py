@@ -9,7 +9,7 @@ from tests.hostile.attack import MEMORY
 from tests.hostile.run import STORES, attacked, faults, figures
 from tools.backends.runfiles import program
 
-LONGEST_STEP = 0.25
+LONGEST_STEP = 0.4
 """CPU seconds of one step of the event loop; at the chart's CPU ten times as long by the clock, within a probe's time-out."""
 
 FILL = {"redis": {"names": 100}, "elasticsearch": {"indices": 50, "seconds": 10}}

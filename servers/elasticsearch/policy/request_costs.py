@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from itertools import repeat
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -88,13 +88,13 @@ class Entry(NamedTuple):
 
 def check_depth(value: Any) -> None:
     """Raise ToolError for a value that is deeper than Elasticsearch takes: checks take time for each level."""
-    level = [value]
+    level: list[Iterable[Any]] = [[value]]
     for _ in range(DEEPEST + 1):
         level = [
-            inner
+            inner.values() if isinstance(inner, dict) else inner
             for part in level
-            if isinstance(part, dict | list)
-            for inner in (part.values() if isinstance(part, dict) else part)
+            for inner in part
+            if isinstance(inner, (dict, list))
         ]
     if level:
         raise ToolError(
@@ -115,13 +115,12 @@ def entries(value: Any, outer: Container[str] = ()) -> Iterator[Entry]:
         for key, inner in inside:
             if key is not None:
                 yield Entry(key, inner, parent, found)
+            if not isinstance(inner, (dict, list)):
+                continue
             place = (parent, found) if key is None else (key, found | {key} if key in outer else found)
-            if isinstance(inner, dict):
-                left.append((iter(inner.items()), *place))
-                break
-            if isinstance(inner, list):
-                left.append((zip(repeat(None), inner, strict=False), *place))
-                break
+            each = inner.items() if isinstance(inner, dict) else zip(repeat(None), inner, strict=False)
+            left.append((iter(each), *place))
+            break
         else:
             left.pop()
 
