@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tools.backends.process import Process, free_port
+from tools.backends.process import Process, free_port, ran
 
 Identity = tuple[Path, Path]
 """A client's certificate and its key."""
@@ -26,8 +26,7 @@ def message(method: str, **params: Any) -> dict[str, Any]:
 def refused(module: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run a server with settings that end it at once, and with no others."""
     kept = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
-    command = [sys.executable, "-m", module]
-    return subprocess.run(command, env=kept | env, text=True, capture_output=True, timeout=120, check=False)
+    return ran(sys.executable, "-m", module, env=kept | env, timeout=120)
 
 
 class Sidecar(Process):
