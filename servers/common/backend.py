@@ -69,14 +69,7 @@ class Backend(Protocol):
         ...
 
     async def check(self) -> str:
-        """Ask the store whether it serves.
-
-        Returns:
-            its name and version, such as "Redis 7.2.4".
-
-        Raises:
-            BackendError: it does not.
-        """
+        """Return the store's name and version, such as "Redis 7.2.4", or raise BackendError if it does not serve."""
         ...
 
     async def close(self) -> None:

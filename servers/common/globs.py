@@ -13,11 +13,7 @@ bytes a character, and keeps those of thousands."""
 
 
 def matcher(globs: Sequence[str]) -> Callable[[str], bool]:
-    """Return a function that tells whether a name matches one of some globs.
-
-    Raises:
-        ToolError: they are too long together.
-    """
+    """Return a function that tells whether a name matches one of some globs. Globs that are too long together are a ToolError."""
     if len(globs) + sum(map(len, globs)) > LONGEST:
         raise ToolError(f"patterns may have {LONGEST} characters in total: give shorter or fewer ones")
     return lambda name: any(fnmatchcase(name, glob) for glob in globs)

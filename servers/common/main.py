@@ -44,13 +44,9 @@ USAGE = 2
 def run(sidecar: Any, transport: str = "http") -> None:
     """Run a sidecar until SIGTERM or SIGINT, or the end of standard input with stdio. Call `startup.begin` first.
 
-    Args:
-        sidecar: the servers.common.server.Sidecar to serve, or the name of the module whose SIDECAR it is: not imported
-            yet, so that what it imports of the SDK can be kept small
-        transport: http or stdio, where the command line does not say
-
-    Raises:
-        SystemExit: with 2 when the settings or the port can't be used; one line for each problem is on standard error.
+    A sidecar given as the name of the module whose SIDECAR it is has not been imported yet, so that what it imports of the SDK
+    can be kept small. If the settings or the port can't be used, the process exits with 2 and a line for each problem on standard
+    error.
     """
     env = Environment(os.environ)
     telemetry = TelemetrySettings.read(env)
@@ -117,15 +113,8 @@ def _transport(sidecar: Any, env: Environment, default: str) -> str:
 
 
 def _listen(settings: CommonSettings, unread_seconds: int) -> socket.socket:
-    """Return a socket bound to the host and port of the settings.
-
-    Args:
-        settings: with the host and port
-        unread_seconds: after which the kernel closes a connection whose client reads nothing of what was sent
-
-    Raises:
-        OSError: it can't be bound.
-    """
+    """Return a socket bound to the host and port of the settings, or raise OSError. The kernel closes a connection whose client
+    reads nothing for `unread_seconds`."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the socket says TCP; with it a kept connection's answers wait 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -253,8 +242,7 @@ async def _stdio(instance: Any) -> None:
 async def _watchdog(seconds: int) -> AsyncIterator[None]:
     """End the process, with all threads' tracebacks on standard error, when the event loop stands still this long.
 
-    A TCP probe never sees a hang: the kernel goes on accepting. So the process must end itself for the kubelet to start
-    it again.
+    A TCP probe never sees a hang: the kernel goes on accepting. The kubelet starts a process again only when it has ended.
     """
     if not seconds:
         yield

@@ -45,10 +45,8 @@ class TooLarge(ToolError):
 
 
 def memory_limit(root: Path = CGROUPS, own: Path = OWN_CGROUPS) -> int | None:
-    """Return the bytes of memory that the control group may take; None where it has no limit.
-
-    It is the lowest limit of the process's group and of those around it. A container may show its own group as the root.
-    """
+    """Return the bytes of memory that the control group may take; None where it has no limit. It is the lowest limit of the
+    process's group and of those around it. A container may show its own group as the root."""
     lines = own.read_text().splitlines() if own.exists() else []
     groups = {Path(line.split(":", 2)[2].strip("/")) for line in lines if MEMORY_GROUP.match(line)}
     found = []
@@ -74,17 +72,13 @@ def own_memory() -> int:
 
 
 class Room:
-    """The memory that a process may take: three quarters of its limit, shared by budgets.
+    """The memory that a process may take: three quarters of its limit in bytes, shared by budgets. With None, there is no limit.
 
     Freed memory does not leave a process at once, so budgets alone do not keep it below its limit. Held bytes count in full,
     because they may not be allocated yet.
     """
 
     def __init__(self, limit: int | None) -> None:
-        """
-        Args:
-            limit: bytes; None for no limit
-        """
         self._limit = limit
         self.held = 0
         """Bytes that the budgets have given out."""
@@ -102,13 +96,9 @@ class MemoryBudget:
     """A budget of bytes, or of other units, that calls share."""
 
     def __init__(self, size: int, busy: str = BUSY, room: Room | None = None, anyway: int | None = None) -> None:
-        """
-        Args:
-            size: bytes in total
-            busy: error of a call that waited in vain
-            room: limits all budgets of the process together; one call gets its bytes even without room
-            anyway: bytes that this call gets; for more, the process must stay below seven eighths of its limit. None: any number
-        """
+        """Make a budget of `size` bytes; `busy` is the error of a call that waited in vain. `room` limits all budgets of the
+        process together. One call gets up to `anyway` bytes without room (None: any number); for more, seven eighths of the limit
+        must suffice."""
         self.size = size
         self._anyway = size if anyway is None else anyway
         self._busy = busy
@@ -120,11 +110,10 @@ class MemoryBudget:
 
     @asynccontextmanager
     async def hold(self, size: int) -> AsyncIterator[None]:
-        """Hold `size` bytes of the budget inside this context. Do not nest: two calls could wait for each other.
+        """Hold bytes of the budget inside this context. Raise TooLarge if it has fewer, Busy if others hold it until the
+        deadline.
 
-        Raises:
-            TooLarge: `size` is more than the whole budget.
-            Busy: other calls hold the budget until the deadline of this one.
+        Do not nest: two calls could wait for each other.
         """
         if size > self.size:
             raise TooLarge(
@@ -138,11 +127,7 @@ class MemoryBudget:
             self.give(size)
 
     def take_now(self, size: int, held: int = 0) -> bool:
-        """Replace the bytes that the caller holds by `size` bytes if these are free, even if others wait.
-
-        Returns:
-            whether they were taken; else the caller holds what it held.
-        """
+        """Replace the bytes that the caller holds by `size` bytes, if free, even if others wait. Return whether they were."""
         self._take_out(-held)
         taken = self._fits(size)
         self._take_out(size if taken else held)
@@ -172,11 +157,8 @@ class MemoryBudget:
         return size <= self._free and ((alone and size <= self._anyway) or self._room.fits(size, 7 if alone else 6))
 
     def last(self, size: int) -> bool:
-        """Count bytes that a caller holds as held for long, so that one other call gets its bytes without room.
-
-        Returns:
-            whether they do: without room, only those of one caller.
-        """
+        """Count bytes that a caller holds as held for long, so that one other call gets its bytes without room. Return whether
+        they count: without room, only those of one caller do."""
         if self._lasting and not self._room.fits(0):
             return False
         self._lasting += size
@@ -187,12 +169,8 @@ class MemoryBudget:
         self._room.held += size
 
     def give(self, size: int, lasting: int = 0) -> None:
-        """Give bytes back, and admit calls that wait for them, or for room, at any budget.
-
-        Args:
-            size: bytes
-            lasting: how many of them counted as held for long
-        """
+        """Give bytes back, of which `lasting` counted as held for long, and admit calls that wait for them, or for room, at any
+        budget."""
         self._lasting -= lasting
         self._take_out(-size)
         for budget in self._room.budgets:
@@ -208,10 +186,8 @@ class MemoryBudget:
 
 
 def parsed_size(content: bytes) -> int:
-    """Estimate the bytes of memory that JSON takes in Python, from its length and from characters that begin values.
-
-    Characters inside strings count, too.
-    """
+    """Estimate the bytes of memory that JSON takes in Python, from its length and from characters that begin values, in strings,
+    too."""
     # One character of these makes all of a string wider (PEP 393).
     wide = 1
     if not content.isascii():
@@ -251,15 +227,10 @@ HELD: ContextVar[int] = ContextVar("HELD", default=0)
 
 @asynccontextmanager
 async def hold(size: int, *, estimated: bool = False) -> AsyncIterator[None]:
-    """Hold `size` bytes of the budget of the call under way; without bound outside of calls, such as in health checks.
+    """Hold bytes of the budget of the call under way; without bound outside of calls, such as in health checks.
 
-    Args:
-        size: bytes of this process
-        estimated: there may be much more: half of the budget is held at the least, so that few ask for such at once
-
-    Raises:
-        TooLarge: `size` is more than the whole budget.
-        Busy: other calls hold the budget until the deadline of this one.
+    If the size is only estimated, half of the budget is held at the least, so that few ask for such at once. Raise TooLarge if it
+    is more than the whole budget, and Busy if other calls hold the budget until the deadline of this one.
     """
     budget = BUDGET.get(None)
     if budget is None:
@@ -275,16 +246,9 @@ async def hold(size: int, *, estimated: bool = False) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def growing(size: int) -> AsyncIterator[Callable[[int], bool]]:
-    """Hold bytes of the budget for a collection of unknown size that grows inside this context.
+    """Hold bytes of the budget for a collection of unknown size that grows inside this context, as `hold` does.
 
-    Args:
-        size: bytes to begin with
-
-    Yields:
-        a function that sets the bytes held, and returns whether they were free: if not, end.
-
-    Raises:
-        TooLarge, Busy: as of `hold`.
+    It yields a function that sets the bytes held, and returns whether they were free: if not, end.
     """
     budget, more = BUDGET.get(None), 0
 
@@ -305,14 +269,7 @@ async def growing(size: int) -> AsyncIterator[Callable[[int], bool]]:
 
 
 async def hold_result(content: bytes) -> None:
-    """Hold what a result takes, as JSON and as the values in it, until it was sent.
-
-    Args:
-        content: the result as JSON
-
-    Raises:
-        TooLarge, Busy: as of `hold`.
-    """
+    """Hold what a result takes, as JSON and as the values in it, until it was sent. Errors are those of `hold`."""
     budget, stack = BUDGET.get(None), UNTIL_SENT.get()
     weight = 2 * parsed_size(content)  # the values, and the SDK's copy of them
     if budget and stack and not stack.over and weight > SMALL_RESULT:

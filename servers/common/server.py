@@ -264,11 +264,7 @@ class Instance(Generic[B]):
             return failure(str(error))
 
     def _json(self, value: Mapping[str, Any]) -> bytes:
-        """Return a result as JSON, with as many of the call's warnings as fit.
-
-        Raises:
-            TooLong: it has more bytes than a result may have.
-        """
+        """Return a result as JSON, with as many of the call's warnings as fit, or raise TooLong."""
         limit = self.settings.max_result_bytes
         if found := warnings.get():
             with suppress(TooLong):
@@ -278,16 +274,11 @@ class Instance(Generic[B]):
     async def _confirmed(
         self, ctx: Any, params: mcp_types.CallToolRequestParams, tool: Tool
     ) -> mcp_types.InputRequiredResult | None:
-        """Ask the person before a destructive tool runs.
+        """Ask the person before a destructive tool runs. Return None to go on, or the question; raise ToolError if it can't be
+        asked, or was declined.
 
         Protocol 2026-07-28 asks in the result, and the client calls again with the answer. Older versions ask by a request of the
         server, which only standard input and output can carry: over HTTP there are no sessions.
-
-        Returns:
-            None to go on, or the question.
-
-        Raises:
-            ToolError: the person declined, or can't be asked.
         """
         given = params.arguments or {}
         checked, _ = tool.check(given)
@@ -325,11 +316,7 @@ class Instance(Generic[B]):
         return Call(self.backend, self.settings.max_result_bytes, ctx.session.report_progress, self._mentions.told)
 
     async def _counted(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Do the work of a request within the limits, and count it.
-
-        Raises:
-            _Failed: it could not be done.
-        """
+        """Do the work of a request within the limits, and count it. Raise _Failed if it could not be done."""
         if self._under_way >= self.settings.max_concurrent_calls:
             self.metrics.calls.labels(name, "busy").inc()
             self._audit(name, "busy", 0)

@@ -35,11 +35,7 @@ _MOST_REVEALED = 64
 
 
 def remember(secret: str) -> str:
-    """Note a secret, or another form of one, so that `hide` knows it.
-
-    Returns:
-        the secret.
-    """
+    """Note a secret, or another form of one, so that `hide` knows it, and return it."""
     if len(secret) >= 6 and secret not in _revealed:  # shorter ones are in ordinary words
         _revealed[secret] = None
         if len(_revealed) > _MOST_REVEALED:
@@ -66,12 +62,8 @@ class Secret:
         self._part = part
 
     def reveal(self) -> str:
-        """Return the value. A file is read each time, so that a rotated secret works at once.
-
-        Raises:
-            OSError: the file can't be read any more.
-            ValueError: the file has no such part any more, or is not UTF-8.
-        """
+        """Return the value. A file is read each time, so that a rotated secret works at once. Raise OSError if it can't be read
+        any more, and ValueError if it is not UTF-8, or lacks that part."""
         whole = remember(self._path.read_text("utf-8").strip() if self._path else self._value)
         return remember(self._part(whole))
 
@@ -87,12 +79,8 @@ class Secret:
 
 
 def check_host(name: str) -> None:
-    """Refuse an invalid host name.
-
-    Raises:
-        ValueError: a part of it between two dots is empty or too long, or it is too long (RFC 1035, 2.3.4), or has characters
-            that names can't have (RFC 3490).
-    """
+    """Raise ValueError for an invalid host name: too long, or with a part between dots that is empty or too long (RFC 1035,
+    2.3.4), or with characters that names can't have (RFC 3490)."""
     try:
         # Names are ASCII nearly always, and the codec for others costs time to import.
         text = name if name.isascii() else name.encode("idna").decode()
@@ -128,8 +116,8 @@ def _is_service_link(name: str, value: str) -> bool:
 class Environment:
     """Reads settings from environment variables, collecting problems; each read variable is remembered for --help.
 
-    A variable that is set but empty counts as not set, unless it restricts something: then it is a problem, for an empty
-    value must not allow more than was meant. Variables that Kubernetes sets for Services are ignored, whatever their names.
+    A variable that is set but empty counts as not set, unless it restricts something: then it is a problem, for an empty value
+    must not allow more than was meant. Variables that Kubernetes sets for Services are ignored, whatever their names.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -167,12 +155,8 @@ class Environment:
         *,
         restricts: bool = False,
     ) -> T:
-        """Read a variable.
-
-        Args:
-            shown: the default as --help shows it
-            restricts: the server allows more without it, so that an empty value is a problem
-        """
+        """Read a variable, whose default --help shows as `shown`. If it `restricts`, the server allows more without it, so that
+        an empty value is a problem."""
         self.described.append((name, str(default) if shown is None else shown, meaning))
         text = self._variables.get(name, "").strip()
         if not text:

@@ -10,8 +10,8 @@ import signal
 def begin() -> None:
     """Let SIGTERM end the process with exit code 0, and pause garbage collection, until imports are done.
 
-    The kernel has no default action for the first process of a container (pid_namespaces(7)): SIGTERM would be lost while
-    imports run, which takes seconds at a tenth of a CPU, and the pod would wait for SIGKILL. Imports create almost no garbage.
+    The kernel has no default action for the first process of a container (pid_namespaces(7)): SIGTERM would be lost while imports
+    run, which takes seconds at a tenth of a CPU, and the pod would wait for SIGKILL. Imports create almost no garbage.
     """
     signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))
     gc.disable()

@@ -37,11 +37,7 @@ def plain(text: str, longest: int = LONGEST) -> str:
 
 
 def escaped(json: str) -> str:
-    """Escape such characters in JSON, which keeps its meaning. Lone surrogates are left to the encoder.
-
-    Args:
-        json: as json.dumps writes it, where all below a blank are escapes already
-    """
+    """Escape such characters in JSON of json.dumps, which keeps its meaning. Lone surrogates are left to the encoder."""
     return json if _shows(json) else json.translate(_escapes())
 
 

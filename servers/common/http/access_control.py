@@ -45,11 +45,6 @@ class OriginCheck(CORSMiddleware):
     """ASGI middleware: answer pages of origins that are local, or that the operator has named, and let them read the answer.
 
     A page without an origin of its own (`Origin: null`) is answered only where `null` is named: any page can have that one.
-
-    Args:
-        app: the application
-        settings: with the further origins
-        refusals: answers refused requests
     """
 
     def __init__(self, app: ASGIApp, settings: CommonSettings, refusals: Refusals) -> None:
@@ -121,8 +116,8 @@ def authenticator(settings: AuthSettings) -> Authenticator | None:
 class Authentication:
     """ASGI middleware: set the principal of a request, or answer 401 or 403.
 
-    A request that needed a scope which its principal does not have is answered with 403 and the name of the scope, so that
-    OAuth clients can ask for it.
+    A request that turns out to need another scope is answered with 403 and the scope's name, so that OAuth clients can ask for
+    it.
     """
 
     def __init__(self, app: ASGIApp, settings: AuthSettings, buckets: TokenBuckets, refusals: Refusals) -> None:

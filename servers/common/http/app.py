@@ -41,15 +41,10 @@ async def watched(instance: Instance[Any]) -> AsyncIterator[None]:
 
 
 def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable[[], None]) -> Router:
-    """Return the ASGI application of an instance.
+    """Return the ASGI application of an instance. `on_startup` is called before the first connection is accepted.
 
     /mcp speaks MCP over streamable HTTP. /health is 200 while the process serves, whatever the store does; /ready is 503 while
     the store is away; both report the store's state. Only /mcp requires credentials: probes have none.
-
-    Args:
-        instance: what is served
-        auth: access control and bounds
-        on_startup: called before the first connection is accepted
     """
     settings = instance.settings
     endpoint = McpEndpoint(instance.server(), stateless=True, max_request_body_size=settings.max_request_bytes)

@@ -101,11 +101,7 @@ class AuthSettings:
 
     @classmethod
     def read(cls, env: Environment, *, logins: Logins = "") -> AuthSettings:
-        """Read the settings.
-
-        Args:
-            logins: tokens' logins at the store that the server can use
-        """
+        """Read the settings. `logins` are the logins at the store that the server can use."""
         settings = cls(
             token_file=env.file(
                 "MCP_AUTH_TOKEN_FILE",

@@ -23,22 +23,14 @@ MAX_HEAD_BYTES = 64 * 1024
 
 
 class RequestParser(httptools.HttpRequestParser):
-    """Parse requests, and leave out the wish for another protocol.
-
-    Args:
-        protocol: receives what is parsed, and holds this parser
-    """
+    """Parse requests for a protocol, which holds this parser, and leave out the wish for another protocol."""
 
     def __init__(self, protocol: HttpProtocol) -> None:
         super().__init__(protocol)
         self._protocol = protocol
 
     def feed_data(self, data: Any) -> None:
-        """Parse further bytes.
-
-        Raises:
-            httptools.HttpParserError: they are not HTTP/1.1.
-        """
+        """Parse further bytes. Bytes that are not HTTP/1.1 are an httptools.HttpParserError."""
         try:
             super().feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:

@@ -50,7 +50,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 class IssuerKeys(jwt.PyJWKClient):
-    """The issuer's keys: PyJWT's client for JSON Web Key Sets, with this server's limits.
+    """The issuer's keys: PyJWT's client for JSON Web Key Sets, with this server's limits. Times are seconds.
 
     It accepts no redirect, limits the size and the time of an answer, and pauses between fetches. While the issuer can't be
     reached, it keeps the last good key set. It can also read the key set from a file.
@@ -65,14 +65,6 @@ class IssuerKeys(jwt.PyJWKClient):
         max_stale: float = MAX_STALE,
         timeout: float = TIMEOUT,
     ) -> None:
-        """
-        Args:
-            settings: where the key set is, and which algorithms its keys may be for
-            lifespan: seconds after which the key set is fetched again
-            cooldown: minimum seconds between two fetches
-            max_stale: seconds for which a key set stays usable while it can't be fetched
-            timeout: seconds for each wait on the issuer, and for its whole answer
-        """
         # PyJWKClient accepts nothing but an HTTP URL. It is not used where the key set is a file.
         url = settings.keys if isinstance(settings.keys, str) else "https://localhost"
         super().__init__(url, lifespan=lifespan, timeout=timeout)
@@ -86,11 +78,8 @@ class IssuerKeys(jwt.PyJWKClient):
         return self.jwk_set_cache.get() if self.jwk_set_cache else None
 
     def fetch_data(self) -> jwt.PyJWKSet:
-        """Fetch the key set, or return the last one during the cooldown and while the issuer can't be reached.
-
-        Raises:
-            jwt.PyJWKClientError: there is no key set that may still be used.
-        """
+        """Return the key set; during the cooldown, and while it can't be fetched, the last one. Without any:
+        jwt.PyJWKClientError."""
         now = time.monotonic()
         if now - self._tried >= self._cooldown:
             self._tried = now
@@ -105,12 +94,6 @@ class IssuerKeys(jwt.PyJWKClient):
         return self._last
 
     def _download(self) -> bytes:
-        """Return the key set's bytes.
-
-        Raises:
-            OSError, http.client.HTTPException: it can't be read.
-            ValueError: it is over MAX_JWKS_BYTES.
-        """
         source = self._settings.keys
         if isinstance(source, Path):
             with source.open("rb") as file:
@@ -130,12 +113,7 @@ class IssuerKeys(jwt.PyJWKClient):
         return content
 
     def _usable(self, content: Any) -> jwt.PyJWKSet:
-        """Return a key set's public signature keys, once per accepted algorithm that they may be used with.
-
-        Raises:
-            ValueError: it is not a JSON Web Key Set.
-            jwt.PyJWKSetError: it has no usable key.
-        """
+        """Return a key set's public signature keys, once per accepted algorithm that they may be used with."""
         if not isinstance(content, dict) or not isinstance(content.get("keys"), list):
             raise ValueError("this is not a JSON Web Key Set")
         return jwt.PyJWKSet(
@@ -204,11 +182,7 @@ class OAuth:
         return Principal(_name(claims), _scopes(claims))
 
     async def _key(self, kid: str | None, algorithm: str) -> jwt.PyJWK:
-        """Return the issuer's key that a token names.
-
-        Raises:
-            CredentialRefused: the issuer does not publish it, or its keys can't be fetched.
-        """
+        """Return the issuer's key that a token names, or raise CredentialRefused."""
         key = _match(self._keys.cached, kid, algorithm)
         if key is None:
             # PyJWKClient waits for the network: one thread at a time, however many requests need it.

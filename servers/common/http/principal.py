@@ -65,9 +65,6 @@ class Authenticator(Protocol):
     """Find the principal of a bearer token."""
 
     async def authenticate(self, token: str) -> Principal:
-        """Return the principal that a token belongs to.
-
-        Raises:
-            CredentialRefused: the token is not accepted, or can't be checked now.
-        """
+        """Return the principal that a token belongs to, or raise CredentialRefused if it is not accepted, or can't be checked
+        now."""
         ...

@@ -52,15 +52,7 @@ class Refusals:
     def response(
         self, scope: Scope, reason: str, status: int, message: str, headers: Mapping[str, str] | None = None
     ) -> JSONResponse:
-        """Return the answer to a refused request.
-
-        Args:
-            scope: of the request
-            reason: for the metrics and the log
-            status: HTTP status code
-            message: for the client; says what to do
-            headers: further headers of the answer
-        """
+        """Return the answer to a refused request. `reason` is for metrics and the log; `message` tells the client what to do."""
         self.metrics.rejected.labels(reason).inc()
         now = time.monotonic()
         if now - self._logged.get(reason, -math.inf) >= 1:
@@ -89,12 +81,8 @@ def network(address: str) -> str:
 
 
 class TokenBuckets:
-    """A token bucket for each client. It holds the tokens of one minute, and is refilled evenly.
-
-    Args:
-        per_minute: requests of a client in a minute; 0 for any number
-        clock: monotonic seconds
-    """
+    """A token bucket for each client. It holds the tokens of one minute, and is refilled evenly. With 0 per minute, there is no
+    limit."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._capacity = float(per_minute)
@@ -102,11 +90,7 @@ class TokenBuckets:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens left, and when
 
     def take(self, client: str) -> int:
-        """Take one token from the client's bucket.
-
-        Returns:
-            0, or the seconds after which there is a token again.
-        """
+        """Take one token from the client's bucket. Return 0, or the seconds after which there is a token again."""
         if not self._capacity:
             return 0
         now = self._clock()
@@ -147,18 +131,9 @@ def too_many_requests(refusals: Refusals, scope: Scope, seconds: int) -> JSONRes
 class RequestLimits:
     """ASGI middleware: read the whole body within bounds, and pass it on as one message.
 
-    It answers 413 to a body that is too long, 408 to one that arrives too slowly, and 503 where too many requests are under
-    way, or their bodies would take too much memory together.
-
-    Args:
-        app: the application
-        refusals: answers refused requests
-        max_requests: requests under way at once
-        max_bytes: bytes of a body
-        memory: bytes that all bodies, and the values in them, may take at once
-        seconds: time for a body to arrive
-        room: the memory of the process, whatever is free for bodies; one request that takes little is let in anyway
-        deadlines: gets the time for each body, which may be cut short
+    It answers 413 to a body over `max_bytes`, 408 to one that takes more than `seconds`, and 503 beyond `max_requests` under way.
+    All bodies, and the values in them, may take `memory` bytes; one more is answered with 503. `room` is the memory of the
+    process; one small request is let in without room. `deadlines` gets the time for each body, which may be cut short.
     """
 
     def __init__(
@@ -212,11 +187,7 @@ class RequestLimits:
             self._memory.give(held or sum(map(len, parts)), lasting)
 
     async def _read(self, scope: Scope, receive: Receive, parts: list[bytes]) -> ASGIApp | None:
-        """Append the parts of the body as they arrive.
-
-        Returns:
-            None, or the answer to a request that ends here.
-        """
+        """Append the parts of the body as they arrive. Return None, or the answer to a request that ends here."""
         length = Headers(scope=scope).get("content-length", "")
         if length.isdigit() and int(length) > self._max_bytes:
             return self._refuse(scope, "length")

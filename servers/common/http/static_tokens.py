@@ -46,11 +46,7 @@ def _digest(token: str) -> bytes:
 
 
 def single(text: str) -> list[Token]:
-    """Return the one token that is all of a file's content, for everything that the server allows.
-
-    Raises:
-        TokensError: there is none, or no client can send it.
-    """
+    """Return the one token that is all of a file's content, for everything that the server allows, or raise TokensError."""
     token = text.strip()
     if not token:
         raise TokensError("is empty")
@@ -60,19 +56,14 @@ def single(text: str) -> list[Token]:
 
 
 def several(text: str, *, logins: Logins = "") -> list[Token]:
-    """Return the tokens of a file. Each line has a name, scopes, the token or its hash, and optionally a login at the store.
+    """Return the tokens of a file, or raise TokensError. Each line has a name, scopes, the token or its hash, and maybe a login.
 
         # name      scopes      token, or sha256: and the hash of it in hexadecimal
         dashboard   read        4cTgm0nJ2m3v...
         operator    read,write  sha256:9f86d081884c7d65...
         billing     read        Zr8sQmW1x0aP...             billing:s3cret%20password
-        reports     read        Pq7vLxT5n2bR...             VnVhQ2ZHY0JDZGJrU...
 
-    Args:
-        logins: those that the server can use; one that can use none refuses them, for they may allow less than its own
-
-    Raises:
-        TokensError: a line is written otherwise, or there is no token.
+    A server that can use no `logins` refuses them, for they may allow less than its own.
     """
     found: list[Token] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -127,12 +118,7 @@ class TokenFile:
         self._problem: str | None = None
 
     def load(self) -> list[Token]:
-        """Return the file's tokens.
-
-        Raises:
-            OSError: it can't be read.
-            TokensError: its content can't be used.
-        """
+        """Return the file's tokens. A file that can't be read is an OSError; unusable content is a TokensError."""
         try:
             text = self._path.read_text("utf-8")
         except UnicodeDecodeError:

@@ -15,11 +15,8 @@ PEER_CERTIFICATE = "peer_certificate"
 
 
 def file_stamp(*files: Path | None) -> tuple[Any, ...]:
-    """Return a value that changes when one of the files is written, or a link to it is replaced, as the kubelet does.
-
-    Raises:
-        OSError: one is gone.
-    """
+    """Return a value that changes when a file is written, or a link to it is replaced, as the kubelet does. A missing file:
+    OSError."""
     return tuple((s.st_ino, s.st_mtime_ns, s.st_size) for s in (file.stat() for file in files if file))
 
 
@@ -37,12 +34,9 @@ class TlsFiles:
         return file_stamp(self.certificate, self.key, self.client_authorities)
 
     def context(self) -> ssl.SSLContext:
-        """Return a context of the files as they are now.
+        """Return a context of the files as they are now; OSError (ssl.SSLError is one) if a file can't be read or used.
 
         A client may present no certificate, because probes have none. Access control refuses such a client at /mcp.
-
-        Raises:
-            OSError, ssl.SSLError: a file can't be read, or used.
         """
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -83,11 +77,8 @@ class NewestContext:
         self._problem = ""
 
     def get(self) -> ssl.SSLContext:
-        """Return the context of what the files hold now. It is the same object as long as they do not change.
-
-        Raises:
-            OSError, ValueError: the files are unusable, and have been since the first call.
-        """
+        """Return the context of what the files hold now, the same object until they change. Raise OSError or ValueError if they
+        have been unusable since the first call."""
         try:
             stamp = self._files.stamp()
             if self._context is None or stamp != self._stamp:
@@ -104,10 +95,8 @@ class NewestContext:
 
 
 class RotatingContext(ssl.SSLContext):
-    """A TLS context whose connections use the files as they are when each begins.
-
-    New files have a context of their own: it resumes no session of a client that the old files let in.
-    """
+    """A TLS context whose connections use the files as they are when each begins. New files have a context of their own: it
+    resumes no session of a client that the old files let in."""
 
     def __new__(cls, files: TlsFiles) -> RotatingContext:
         return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
@@ -125,12 +114,8 @@ class RotatingContext(ssl.SSLContext):
 
 
 def client_name(certificate: dict[str, Any]) -> str:
-    """Return the name in a client's certificate: its first alternative name that is a URI (as in SPIFFE), else a DNS name, else
-    the common name.
-
-    Args:
-        certificate: as `ssl.SSLSocket.getpeercert()` gives it
-    """
+    """Return the name in a client's certificate, as `ssl.SSLSocket.getpeercert()` gives it: its first alternative name that is a
+    URI (as in SPIFFE), else a DNS name, else the common name."""
     names: dict[str, str] = {}
     for kind, value in certificate.get("subjectAltName", ()):
         names.setdefault(kind, value)

@@ -31,12 +31,8 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Send all logging to standard error as JSON.
-
-    Args:
-        level: debug, info, warning or error. The libraries log from warning on, unless it is debug: their info lines
-            say what ours do, or carry values.
-    """
+    """Send all logging to standard error as JSON. The libraries log from warning on, unless the level is debug: their info lines
+    repeat ours, or carry values."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(handlers=[handler], level="DEBUG" if level == "debug" else "WARNING", force=True)

@@ -87,13 +87,8 @@ class Telemetry:
     """Traces and metrics of one server, from its start to `close`."""
 
     def __init__(self, settings: TelemetrySettings, service: str, version: str, tools: Iterable[str]) -> None:
-        """
-        Args:
-            settings: with something that is on
-            service: the name, where OTEL_SERVICE_NAME gives no other
-            version: of the service
-            tools: the names that may be told
-        """
+        """Begin, with something that is on. `service` is the name unless OTEL_SERVICE_NAME is set; only the names in `tools` are
+        exported."""
         from opentelemetry import metrics, propagate, trace
         from opentelemetry.sdk.resources import OTELResourceDetector, Resource
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator

@@ -58,12 +58,9 @@ def unknown(given: Iterable[str], schema: Schema) -> list[str]:
 
 
 def fitted(given: Mapping[str, Any], schema: Schema, *, write: bool) -> dict[str, Any]:
-    """Convert an object's members to the form that its schema requires, without unknown ones.
+    """Convert an object's members to the form that its schema, without references, requires. Unknown members are left out.
 
-    Args:
-        given: as a client sent them
-        schema: JSON Schema of an object, without references
-        write: of a tool that changes data: only for a number, a boolean or one of a few words does "" count as absent
+    If a tool changes data (`write`), "" counts as absent only for a number, a boolean or one of a few words.
     """
     required = schema.get("required", ())
     found = {}

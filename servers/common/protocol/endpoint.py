@@ -63,10 +63,8 @@ class Invalid(Exception):
 
 
 class McpEndpoint(StreamableHTTPSessionManager):
-    """ASGI application: MCP over streamable HTTP. It takes the whole body in one message, as `RequestLimits` gives it.
-
-    A client that closes its connection cancels its call, as the specification has it for streams.
-    """
+    """ASGI application: MCP over streamable HTTP. It takes the whole body in one message, as `RequestLimits` gives it. A client
+    that closes its connection cancels its call, as the specification has it for streams."""
 
     @property
     def json_response(self) -> bool:
@@ -172,11 +170,8 @@ def _plain_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
 
 
 def accepted(headers: Headers) -> tuple[bool, bool]:
-    """Return whether a client accepts JSON, and event streams (RFC 9110, 12.5.1). Without Accept it accepts both.
-
-    Raises:
-        Invalid: it accepts neither.
-    """
+    """Return whether a client accepts JSON, and event streams (RFC 9110, 12.5.1). Without Accept it accepts both; neither is
+    Invalid."""
     ranges = [part.strip().lower() for value in headers.getlist("accept") for part in value.split(",") if part.strip()]
     taken = {name.strip(): not _is_zero(weight) for name, _, weight in (part.partition(";") for part in ranges)}
     # The most precise range decides.
@@ -196,11 +191,7 @@ def _is_zero(parameters: str) -> bool:
 
 
 def check_content_type(headers: Headers) -> None:
-    """Check that the body is JSON in UTF-8.
-
-    Raises:
-        Invalid: it is said to be something else.
-    """
+    """Raise Invalid unless the body is said to be JSON in UTF-8."""
     kind, _, parameters = headers.get("content-type", "").lower().partition(";")
     charsets = [value.strip(' "') for name, _, value in (p.partition("=") for p in parameters.split(";")) if name.strip() == "charset"]  # noqa: E501  # fmt: skip
     if kind.strip() != JSON or not set(charsets) <= {"utf-8", "utf8", "us-ascii"}:
@@ -208,22 +199,15 @@ def check_content_type(headers: Headers) -> None:
 
 
 def check_encoded(headers: Headers) -> None:
-    """Check that base64 in headers, which repeats parts of the message (SEP-2243), is ASCII: the SDK can't read another one.
-
-    Raises:
-        Invalid: it is not.
-    """
+    """Raise Invalid for base64 in headers, which repeats parts of the message (SEP-2243), that is not ASCII: the SDK can't read
+    it."""
     for name, value in headers.items():
         if value.startswith("=?base64?") and not value.isascii():
             raise Invalid(f"the header {name} is not base64")
 
 
 def check_version(headers: Headers, message: Any) -> None:
-    """Check that the protocol version is served.
-
-    Raises:
-        Invalid: it is not; with the ID of the request.
-    """
+    """Raise Invalid, with the ID of the request, for a protocol version that is not served."""
     version = headers.get("mcp-protocol-version")
     number = message.get("id") if isinstance(message, dict) else None
     if version is not None and version not in KNOWN_PROTOCOL_VERSIONS:
@@ -237,11 +221,7 @@ def check_version(headers: Headers, message: Any) -> None:
 
 
 def decoded(body: bytes) -> Any:
-    """Parse a body.
-
-    Raises:
-        Invalid: it is not JSON.
-    """
+    """Parse a body, or raise Invalid."""
     try:
         # The SDK's parser: what another one takes as well, such as deeper nesting or UTF-16, would be refused later.
         return pydantic_core.from_json(body)
@@ -250,11 +230,7 @@ def decoded(body: bytes) -> Any:
 
 
 def check_batch(batch: list[Any], headers: Headers) -> None:
-    """Check that a batch may be sent.
-
-    Raises:
-        Invalid: it may not.
-    """
+    """Raise Invalid for a batch that may not be sent."""
     if headers.get("mcp-protocol-version", BATCH_VERSION) > BATCH_VERSION:
         raise Invalid(f"only protocol version {BATCH_VERSION} has batches: send one message in a request")
     if not 0 < len(batch) <= MAX_BATCH:
@@ -262,11 +238,8 @@ def check_batch(batch: list[Any], headers: Headers) -> None:
 
 
 def check_message(message: Any) -> None:
-    """Check that a message is a JSON-RPC request, notification or response as MCP allows it.
-
-    Raises:
-        Invalid: it is not; with the ID of the request where that is legal.
-    """
+    """Raise Invalid for a message that is not a JSON-RPC request, notification or response as MCP allows it, with a legal request
+    ID."""
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         raise Invalid('a message is a JSON object with "jsonrpc": "2.0"')
     number = message.get("id")
@@ -289,11 +262,8 @@ def is_id(value: Any) -> bool:
 
 
 def rewritten(message: dict[str, Any]) -> bytes | None:
-    """Return a message in the form that the SDK knows, or None where it has that form.
-
-    null and [], which some languages write for an empty object, mean no params or arguments. Arguments may be JSON text. An ID
-    of 1.0 is the integer 1.
-    """
+    """Return a message in the form that the SDK knows, or None where it has that form. null and [], which some languages write
+    for an empty object, mean no params or arguments. Arguments may be JSON text. An ID of 1.0 is the integer 1."""
     new = dict(message)
     if isinstance(new.get("id"), float):
         new["id"] = int(new["id"])

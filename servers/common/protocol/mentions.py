@@ -12,18 +12,13 @@ _STEPS = re.compile(r"(?<=\.) (?=\d\. )")
 
 
 class Mentions:
-    """Removes clauses that name tools which a client does not see.
+    """Removes clauses that name tools, of all `tools`, which are not `listed` for a client now.
 
-    Clauses stand between `; `, `: `, `? ` and `. `. The first one says what the text is about, so it always stays. What is
-    in quotes or brackets is a caller's own word, not a tool.
+    Clauses stand between `; `, `: `, `? ` and `. `. The first one says what the text is about, so it always stays. What is in
+    quotes or brackets is a caller's own word, not a tool.
     """
 
     def __init__(self, tools: Iterable[str], listed: Callable[[str], bool]) -> None:
-        """
-        Args:
-            tools: the names of all tools
-            listed: whether a client sees a tool now
-        """
         self._named = re.compile(rf"(?<![\w'\"`/\[])(?:{'|'.join(tools)})(?!\w)")
         self._listed = listed
 

@@ -17,10 +17,8 @@ class PromptError(Exception):
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt whose text is a template.
-
-    `arguments` are names to descriptions; all of them may be left out, and then the sentence that names them is, too.
-    """
+    """A prompt whose text is a template. `arguments` are names to descriptions; each may be left out, with the sentence that
+    names it."""
 
     name: str
     title: str
@@ -47,11 +45,7 @@ class Prompt:
         )
 
     def get(self, given: Mapping[str, str], mentions: Mentions) -> mcp_types.GetPromptResult:
-        """Return the prompt with its arguments, and with the steps whose tools are listed.
-
-        Raises:
-            PromptError: an argument that it does not have.
-        """
+        """Return the prompt with its arguments, and with steps whose tools are listed. An unknown argument is a PromptError."""
         if unknown := sorted(set(given) - set(self.arguments)):
             raise PromptError(f"prompt {self.name} has no argument {unknown[0][:50]!r}")
         known = {name: value for name, value in given.items() if value}

@@ -112,11 +112,7 @@ class Resources(Generic[B]):
 
 
 def contents(uri: str, content: bytes) -> mcp_types.ReadResourceResult:
-    """Return the answer to resources/read.
-
-    Args:
-        content: from `result_json`
-    """
+    """Return the answer to resources/read, for a content from `result_json`."""
     text = escaped(content.decode())
     return mcp_types.ReadResourceResult(
         contents=[mcp_types.TextResourceContents(uri=uri, mime_type="application/json", text=text)]
@@ -125,10 +121,8 @@ def contents(uri: str, content: bytes) -> mcp_types.ReadResourceResult:
 
 @dataclass
 class Listeners(Generic[B]):
-    """The clients that listen to changes of resources (subscriptions/listen of protocol 2026-07-28).
-
-    Each has a watch and a bus of its own: it watches with the rights of its own token, and is told once of each change.
-    """
+    """The clients that listen to changes of resources (subscriptions/listen of protocol 2026-07-28). Each has a watch and a bus
+    of its own: it watches with the rights of its own token, and is told once of each change."""
 
     watch: Watch[B] | None
     backend: B

@@ -76,10 +76,8 @@ ToolFunction = Callable[..., Awaitable[Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool as it is served.
-
-    The models and schemas of its types are made when they are first asked for: not one of them is needed to start.
-    """
+    """A tool as it is served. The models and schemas of its types are made when they are first asked for: none is needed to
+    start."""
 
     function: ToolFunction
     title: str
@@ -118,11 +116,8 @@ class Tool:
         return schema
 
     def check(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """Return the values of all arguments, and the names of unknown arguments that were ignored.
-
-        Raises:
-            ToolError: an argument is wrong, missing or misspelled, or is unknown to a tool that changes data.
-        """
+        """Return the values of all arguments, and the names of unknown arguments that were ignored. Raise ToolError for one that
+        is wrong, missing or misspelled, or that is unknown to a tool that changes data."""
         strange = unknown(given, self.input_schema)
         for name in strange[:MOST_STRANGE]:
             if near := nearest(name, self.arguments.model_fields):
@@ -194,16 +189,10 @@ def tool(
 ) -> Callable[[ToolFunction], Tool]:
     """Make a tool of a function `async def name(call, *, argument: type = default, ...) -> typing_extensions.TypedDict`.
 
-    The function's name is the tool's, its docstring the description. Arguments are described with
-    `Annotated[type, Field(description=...)]`; `Tool.check` says what becomes of unknown ones.
-
-    Args:
-        title: for people
-        write: changes data; served only where writes are allowed
-        destructive: with write: may overwrite or delete (the hint's meaning in the MCP specification)
-        idempotent: calling it twice is as calling it once
-        needs: whether a backend that was reached can do it; the tool is listed only where it can; None: every one can
-        dry_run: whether a call with some arguments changes nothing, so that MCP_CONFIRM need not ask a person
+    Its docstring is the description. Arguments are described with `Annotated[type, Field(description=...)]`. Only if writes are
+    allowed are tools served that `write`; a `destructive` one may overwrite or delete, as in the MCP specification. Calling an
+    `idempotent` tool twice is as calling it once. `needs` tells whether a backend can do it, so that the tool is listed (None:
+    each can); `dry_run` whether a call with some arguments changes nothing, so that MCP_CONFIRM need not ask a person.
     """
 
     return lambda function: Tool(function, title, write, destructive, idempotent, needs, dry_run)
@@ -244,11 +233,8 @@ def problems(error: ValidationError, schema: Mapping[str, Any]) -> str:
 
 
 def encoded(value: Any) -> bytes:
-    """Encode a tool's value as compact JSON in UTF-8; NaN and infinities become null.
-
-    Raises:
-        pydantic_core.PydanticSerializationError: it has half of a surrogate pair.
-    """
+    """Encode a tool's value as compact JSON in UTF-8; NaN and infinities become null. Half of a surrogate pair is a
+    pydantic_core.PydanticSerializationError."""
     try:
         return orjson.dumps(value, option=_EXACTLY)
     except TypeError:
@@ -274,11 +260,7 @@ def fingerprint(value: Any, size: int = 8) -> str:
 
 
 def from_json(text: bytes | bytearray) -> Any:
-    """Parse JSON in UTF-8.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """Parse JSON in UTF-8, or raise ValueError."""
     try:
         return pydantic_core.from_json(text)
     except ValueError:
@@ -307,12 +289,8 @@ class Room:
     """The bytes that are left to fill in a result."""
 
     def __init__(self, limit: int, reserve: int = 512, rest: str = "") -> None:
-        """
-        Args:
-            limit: bytes that the result may have
-            reserve: bytes of it that are for something else
-            rest: where the rest of an item is read that was cut, for the model
-        """
+        """Begin with `limit` bytes of a result, less `reserve` for something else. `rest` tells the model where to read what was
+        cut."""
         self._whole = max(limit - reserve, limit // 4)
         self._left = self._whole
         self._rest = rest
@@ -328,11 +306,8 @@ class Room:
         return True
 
     def fit(self, item: T) -> T | None:
-        """Return an item for the result; None when it does not fit any more.
-
-        An item that is longer than all of the room is cut to half of it, so that others fit. A warning in the result says
-        what was cut.
-        """
+        """Return an item for the result; None when it does not fit any more. An item that is longer than all of the room is cut
+        to half of it, so that others fit. A warning in the result says what was cut."""
         need = size(item) + 1
         if need <= self._whole:
             return item if self._fill(need) else None
@@ -347,12 +322,8 @@ class Room:
         return shorter  # type: ignore[no-any-return]
 
     def kept(self, items: Iterable[T], what: str = "") -> list[T]:
-        """Return as many items as fit, in their order, each as `fit` gives it.
-
-        Args:
-            items: of one list of the result
-            what: what they are called, where a warning of the result is to say how many are left out
-        """
+        """Return as many items as fit, in their order, each as `fit` gives it. If `what` they are called is given, a warning
+        tells how many are left out."""
         kept: list[T] = []
         rest = iter(items)
         for item in rest:
@@ -381,15 +352,7 @@ def _safe(digits: str) -> int | str:
 
 
 def result_json(value: Mapping[str, Any], limit: int) -> bytes:
-    """Return what a tool returned as JSON.
-
-    Args:
-        value: what the tool returned
-        limit: bytes of the result's text
-
-    Raises:
-        TooLong: it has more than `limit` bytes.
-    """
+    """Return what a tool returned as JSON, or raise TooLong if that has more than `limit` bytes as text."""
     try:
         content = encoded(value)
     except pydantic_core.PydanticSerializationError:
@@ -404,11 +367,8 @@ def result_json(value: Mapping[str, Any], limit: int) -> bytes:
 def result(content: bytes, integers: Collection[str] = ()) -> mcp_types.CallToolResult:
     """Return the answer to a call: the structured content, and the same as text for clients that know no other.
 
-    The text has every integer exactly. The structured content has those beyond 2^53 as strings.
-
-    Args:
-        content: from `result_json`
-        integers: parts that stay integers, for the output schema says so
+    The text has every integer exactly. The structured content has those beyond 2^53 as strings, but for the parts in `integers`,
+    which the output schema calls so. `content` is from `result_json`.
     """
     text = escaped(content.decode())
     if _LONG_NUMBER.search(text):

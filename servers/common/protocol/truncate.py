@@ -20,18 +20,11 @@ _NOTE = 24
 
 
 def shorten(document: Any, most: int) -> tuple[Any, dict[str, int]]:
-    """Return a document of at most about `most` bytes as JSON.
+    """Return a document of at most about `most` bytes as JSON, and what was cut of it: dotted path to the whole length
+    (characters of a string, items of an array, fields of an object). An item of an array is named by the array.
 
     Long strings and arrays lose their ends first; when the shortest are not short enough, last fields are left out. What is
     nested deeper than `DEEPEST` is left out as well. Each step stops when its room is used up, so the time grows with `most`.
-
-    Args:
-        document: JSON
-        most: bytes
-
-    Returns:
-        the document, and what was cut: dotted path to the whole length (characters of a string, items of an array,
-        fields of an object). An item of an array is named by the array.
     """
     if _fits(document, most):
         return document, {}
