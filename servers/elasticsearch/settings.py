@@ -128,12 +128,8 @@ class ElasticsearchSettings:
 
 
 def load_client_certificate(context: ssl.SSLContext, settings: ElasticsearchSettings) -> None:
-    """Make a context show the client's certificate, if there is one.
-
-    Raises:
-        OSError: (ssl.SSLError among them) the files can't be read, do not belong together, or the password is wrong.
-        ValueError: the key is encrypted and there is no password, or the password is not text.
-    """
+    """Make a context show the client's certificate, if there is one. Raise OSError (ssl.SSLError is one) if the files can't be
+    read, do not belong together, or the password is wrong, and ValueError if that is missing, or not text."""
     if settings.client_certificate:
 
         def password() -> str:
@@ -224,11 +220,7 @@ def _proxy(env: Environment) -> str:
 
 
 def _url(entry: str, scheme: str, port: int) -> str:
-    """Return the URL of an entry of ES_HOSTS.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """Return the URL of an entry of ES_HOSTS, or raise ValueError."""
     if "@" in entry:
         # Not shown, for what is before it may be a password.
         raise ValueError("a host contains a login: set that as ES_USERNAME and ES_PASSWORD")

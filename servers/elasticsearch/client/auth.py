@@ -13,15 +13,8 @@ from servers.elasticsearch.settings import ElasticsearchSettings
 
 
 def authorization(settings: ElasticsearchSettings, login: StoreLogin | None = None) -> dict[str, str]:
-    """Return the header for a request; an empty mapping if no login is set.
-
-    Args:
-        settings: with the server's own login
-        login: of the token that a call came with, in place of the server's own
-
-    Raises:
-        BackendError: a file with a secret can't be read now, or what it holds can't be sent.
-    """
+    """Return the header for a request, with a token's own login if it has one; an empty mapping if no login is set. Raise
+    BackendError if a file with a secret can't be read now, or what it holds can't be sent."""
     if login is not None:
         if not login.username:
             return {"Authorization": "ApiKey " + login.password.reveal()}
@@ -41,11 +34,7 @@ def authorization(settings: ElasticsearchSettings, login: StoreLogin | None = No
 
 
 def proxy(settings: ElasticsearchSettings) -> yarl.URL | None:
-    """Return the URL of the HTTP proxy with its login; None if there is no proxy.
-
-    Raises:
-        BackendError: the file with the password can't be read now, or what it holds can't be sent.
-    """
+    """Return the URL of the HTTP proxy with its login; None if there is no proxy. Raise BackendError as `authorization` does."""
     if not settings.proxy_url:
         return None
     url = yarl.URL(settings.proxy_url)

@@ -92,11 +92,8 @@ logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)
 
 
 def path(*parts: str) -> str:
-    """Return the path of a request. Each part is quoted and stays one part; "," "*" and ":" are left as they are.
-
-    Raises:
-        ToolError: a part is empty or a dot segment (RFC 3986, 5.2.4), which would make another path on its way.
-    """
+    """Return the path of a request. Each part is quoted and stays one part; "," "*" and ":" are left as they are. Raise ToolError
+    for a part that is empty or a dot segment (RFC 3986, 5.2.4), which would make another path on its way."""
     for part in parts:
         if part in ("", ".", ".."):
             raise ToolError(f"{part!r} can't be a name or an id here")
@@ -115,11 +112,7 @@ _IDS = frozenset({"_doc", "_explain", "_source", "_termvectors"})
 
 
 def check_wildcards(*patterns: str) -> None:
-    """Check patterns, several in a text by commas.
-
-    Raises:
-        ToolError: one has more than MOST_WILDCARDS.
-    """
+    """Raise ToolError for a pattern with more than MOST_WILDCARDS. A text may have several, by commas."""
     for pattern in ",".join(patterns).split(","):
         if re.sub(r"\*+", "*", pattern).count("*") > MOST_WILDCARDS:
             raise ToolError(
@@ -129,15 +122,8 @@ def check_wildcards(*patterns: str) -> None:
 
 
 def check_fields(value: Any, pattern: bool = False) -> None:
-    """Check the patterns of fields in a body that only reads.
-
-    Args:
-        value: the body, or a part of it
-        pattern: whether the value stands where a pattern may
-
-    Raises:
-        ToolError: one has more than MOST_WILDCARDS.
-    """
+    """Raise ToolError for a pattern of fields with more than MOST_WILDCARDS in a body that only reads. `pattern` tells whether
+    the value is in a place where a pattern may be."""
     if isinstance(value, str) and pattern:
         check_wildcards(value)
     elif isinstance(value, Mapping):
@@ -165,11 +151,8 @@ class ApiRequest:
     def of(
         cls, method: str, path: str, params: Mapping[str, str] | None, body: Json | Sequence[Json] | None
     ) -> ApiRequest:
-        """Make a request; a sequence of bodies is sent as NDJSON.
-
-        Raises:
-            ToolError: the path would not arrive as it is, or is too long, or a pattern has too many wildcards.
-        """
+        """Make a request; a sequence of bodies is sent as NDJSON. Raise ToolError if the path would not arrive as it is, or is
+        too long, or a pattern has too many wildcards."""
         if not _PATH.fullmatch(path):
             raise ToolError(f"the path {path[:200]!r} can't be sent")
         parts = [unquote(part) for part in path.split("/")]
@@ -392,25 +375,12 @@ class ElasticsearchBackend:
         body: Json | None = None,
         answers: Sequence[str] = (),
     ) -> Any:
-        """Send a request that changes nothing.
+        """Send a request that changes nothing, and return the answer's JSON; text if Elasticsearch has no JSON for it.
 
-        It goes to another node if one can't be reached, hangs, or has too much to do. If all of them have (429, 502, 503,
-        504), it is sent twice more, after a pause or the time that Retry-After asks for, if the call's deadline allows.
-
-        Args:
-            method: of HTTP
-            path: from `path()`
-            params: of the query string
-            body: sent as JSON
-            answers: names that the answer has to have
-
-        Returns:
-            the answer's JSON; text if Elasticsearch has no JSON for it.
-
-        Raises:
-            BackendError: Elasticsearch can't be reached or refuses our login.
-            ElasticsearchError: Elasticsearch refuses the request.
-            AnswerTooLong: the answer is too long to be read.
+        It goes to another node if one can't be reached, hangs, or has too much to do. If all of them have (429, 502, 503, 504),
+        it is sent twice more, after a pause or the time that Retry-After asks for, if the call's deadline allows. `answers` are
+        names that the answer has to have. Raise BackendError if Elasticsearch can't be reached or refuses our login,
+        ElasticsearchError if it refuses the request, and AnswerTooLong if its answer is too long to be read.
         """
         if self._opensearch and path.endswith("/_field_caps"):
             # It has no such parameter. Its answer holds more then.
@@ -436,11 +406,8 @@ class ElasticsearchBackend:
             return None
 
     async def _probe_page(self, path: str, params: Mapping[str, str], body: Json, many: int) -> None:
-        """Ask for the first hits of a large page alone, if its answer may be too long to be read.
-
-        Raises:
-            AnswerTooLong: it is.
-        """
+        """Ask for the first hits of a large page alone, and raise AnswerTooLong if the whole answer would
+        be too long to be read."""
         longest = AnswerMemory(BUDGET.get(None)).longest
         if self._load.expected(path, many) <= longest:
             return
@@ -525,13 +492,8 @@ class ElasticsearchBackend:
         body: Json | Sequence[Json] | None = None,
         answers: Sequence[str] = (),
     ) -> Any:
-        """Send a request as `read` does, but never twice: it may have been done before its answer was lost.
-
-        Only if there is no connection to a node, another one is asked. A body of several is sent as NDJSON.
-
-        Raises:
-            Uncertain: it may have been done.
-        """
+        """Send a request as `read` does, but never twice: it may have been done before its answer was lost, which is an
+        Uncertain. Only if there is no connection to a node, another one is asked. A body of several is sent as NDJSON."""
         request = ApiRequest.of(method, path, params, body)
         async with _memory() as memory:
             return await self._write_somewhere(request, memory, answers)
@@ -613,12 +575,8 @@ class ElasticsearchBackend:
         return ApiAnswer(address(meta.node), meta.status, content, meta.headers)
 
     def _value(self, answer: ApiAnswer, request: ApiRequest) -> Any:
-        """Return what the answer to a request holds.
-
-        Raises:
-            BackendError: it is not an answer of Elasticsearch, or refuses our login.
-            ElasticsearchError: it is an error.
-        """
+        """Return what the answer to a request holds. Raise ElasticsearchError if it is an error, and BackendError if it is not an
+        answer of Elasticsearch, or refuses our login."""
         if answer.status == 401:
             ours = "ES_API_KEY, ES_BEARER_TOKEN, or ES_USERNAME and ES_PASSWORD (or their _FILE)"
             login = "that of this token in MCP_AUTH_TOKENS_FILE" if PRINCIPAL.get().login else ours

@@ -45,10 +45,8 @@ _NO_API = re.compile(r"no handler found|incorrect HTTP method|invalid index name
 
 
 class NodeFailure(elastic_transport.ConnectionError):
-    """One attempt at one node failed. The client sets the node aside for it.
-
-    `said` is what was seen, and `advice` what to do; neither names the node, which is at `address`.
-    """
+    """One attempt at one node failed. The client sets the node aside for it. `said` is what was seen, and `advice` what to do;
+    neither names the node, which is at `address`."""
 
     def __init__(self, address: str, said: str, advice: str) -> None:
         super().__init__(said)
@@ -70,11 +68,7 @@ class AnswerTooLong(ToolError):
     """The answer is too long to be read. What was asked for may have been done."""
 
     def __init__(self, limit: int, fit: int = 0) -> None:
-        """
-        Args:
-            limit: bytes that an answer may have
-            fit: hits that would fit; 0 if it is not known
-        """
+        """Say how many bytes an answer may have, and how many hits would fit (0 if it is not known)."""
         fewer = f"at most {fit} (size)" if fit else "fewer (a smaller size)"
         super().__init__(
             f"Elasticsearch's answer is too long for this server's memory (more than {limit} bytes, or too many values): ask for "
@@ -93,15 +87,7 @@ class Uncertain(BackendError):
 
 
 def connection_failure(error: BaseException, timeout: float) -> tuple[str, str]:
-    """Say why there is no connection.
-
-    Args:
-        error: as it was raised
-        timeout: the seconds that connecting may take
-
-    Returns:
-        what was seen, and what to do.
-    """
+    """Return what was seen where there is no connection, and what to do. `timeout` is the seconds that connecting may take."""
     cause: BaseException | None = error
     while isinstance(cause, aiohttp.ClientConnectorError):  # aiohttp's, around the one that says more
         cause = cause.__cause__
@@ -130,10 +116,7 @@ def connection_failure(error: BaseException, timeout: float) -> tuple[str, str]:
 
 
 class ElasticsearchError(ToolError):
-    """Elasticsearch answered with an error.
-
-    `type` is the error's type, `index` the index it is about where it names one, `status` the HTTP status.
-    """
+    """Elasticsearch answered with an error of a type and an HTTP status. `index` is the one that it is about, if it names one."""
 
     def __init__(self, message: str, type: str, status: int, index: str | None = None) -> None:
         super().__init__(message)
@@ -145,18 +128,9 @@ UNAVAILABLE = frozenset({400, 403, 404, 405, 410})
 
 
 def explain(status: int, answer: Any, sent: bytes, opensearch: str = "", path: str = "") -> Exception:
-    """Return the exception for an answer that is an error.
-
-    Args:
-        status: of HTTP
-        answer: the body's JSON
-        sent: the JSON that was sent, to point at the place of a mistake
-        opensearch: name and version of the OpenSearch that answered; nothing where it is Elasticsearch
-        path: what was asked for
-
-    Returns:
-        an ElasticsearchError; a BackendError where the cluster as a whole can't serve.
-    """
+    """Return the exception for an answer that is an error: an ElasticsearchError, or a BackendError if the whole cluster can't
+    serve. The JSON that was sent shows the place of a mistake. `opensearch` is name and version of the OpenSearch that answered,
+    or empty."""
     error = answer.get("error") if isinstance(answer, Mapping) else None
     if not isinstance(error, Mapping):
         said = _short(error or answer)

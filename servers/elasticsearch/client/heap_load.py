@@ -115,18 +115,11 @@ class HeapLoad:
     async def hold(
         self, path: str, params: Mapping[str, str], body: Mapping[str, Any]
     ) -> AsyncIterator[Callable[[int], None]]:
-        """Reserve a request's share of Elasticsearch's heap inside this context.
+        """Reserve a request's share of Elasticsearch's heap inside this context. The path is without its query; without a body,
+        it is empty.
 
-        Args:
-            path: without its query
-            params: of the query
-            body: the body; empty without one
-
-        Yields:
-            a function that takes the bytes of the answer that came.
-
-        Raises:
-            Busy: other calls' answers take everything until the deadline of this one.
+        It yields a function that takes the bytes of the answer that came. Raise Busy if other calls' answers take everything
+        until the deadline of this one.
         """
         like, many = _like(path), hits(path, params, body)
 

@@ -70,12 +70,7 @@ tried: ContextVar[list[BaseNode]] = ContextVar("tried")
 
 
 def node_config(url: str, settings: ElasticsearchSettings) -> NodeConfig:
-    """Describe a node to the client.
-
-    Args:
-        url: scheme, host, port and path, as `ElasticsearchSettings.urls` has it
-        settings: of the server
-    """
+    """Describe a node to the client, by one of `ElasticsearchSettings.urls`."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     return NodeConfig(
@@ -111,7 +106,8 @@ class RawBody(Serializer):
 
 
 class AnswerMemory:
-    """The memory of the answer to one request, part of the budget of the process.
+    """The memory of the answer to one request, part of the budget of the process. Without a budget, as in health checks, it is
+    short.
 
     A long answer, of a sixth of the budget at the most, holds half of it while it arrives and is parsed, for its bytes are there
     twice in between. What it takes when it is parsed is estimated before. That may be half of the budget as well, because one
@@ -119,10 +115,6 @@ class AnswerMemory:
     """
 
     def __init__(self, budget: MemoryBudget | None) -> None:
-        """
-        Args:
-            budget: of the process; without one, as in health checks, answers have to be short
-        """
         self.longest = min(MAX_ANSWER_BYTES, budget.size // 6) if budget else MAX_ERROR_BYTES
         """Bytes."""
 
@@ -134,11 +126,8 @@ class AnswerMemory:
         self._held: AbstractAsyncContextManager[None] | None = None
 
     async def hold(self) -> None:
-        """Hold what the longest answer takes, until `release`.
-
-        Raises:
-            Busy: other answers take all of the budget until the call's deadline.
-        """
+        """Hold what the longest answer takes, until `release`. Raise Busy if others take all of the budget until the call's
+        deadline."""
         if self._budget is None or self._held is not None:
             return
         held = self._budget.hold(self._budget.size // ANSWERS_AT_ONCE)
@@ -158,11 +147,7 @@ class AnswerMemory:
             await held.__aexit__(None, None, None)
 
     def check(self, content: bytes) -> None:
-        """Check that an answer fits when it is parsed.
-
-        Raises:
-            AnswerTooLong: it does not.
-        """
+        """Raise AnswerTooLong for an answer that does not fit when it is parsed."""
         if parsed_size(content) > self._largest:
             raise AnswerTooLong(self.longest)
 
@@ -196,10 +181,8 @@ class CheckedNodePool(NodePool):
 
 
 class BoundedNode(AiohttpHttpNode):
-    """A node that is asked once per request and read up to a limit.
-
-    `trust` and `settings` come from a subclass, because the client makes nodes from their configuration alone.
-    """
+    """A node that is asked once per request and read up to a limit. `trust` and `settings` come from a subclass, because the
+    client makes nodes from their configuration alone."""
 
     settings: ClassVar[ElasticsearchSettings]
     trust: ClassVar[Trust]
@@ -216,16 +199,11 @@ class BoundedNode(AiohttpHttpNode):
         headers: HttpHeaders | None = None,
         request_timeout: Any = None,
     ) -> Any:
-        """Send a request once, and read its answer. The call's deadline ends it; `request_timeout` is not used.
+        """Send a request once, and return a TransportApiResponse with its body as bytes. The call's deadline ends it, not a
+        time-out.
 
-        Returns:
-            elastic_transport.TransportApiResponse: the answer, its body as bytes.
-
-        Raises:
-            NotConnected: there was no connection, so nothing was sent.
-            AnswerLost: it was sent, or may have been, and there is no answer.
-            AnswerTooLong: the answer is longer than allowed.
-            BackendError: the certificates to use, or the proxy's password, can't be read.
+        Raise NotConnected if nothing was sent, AnswerLost if it may have been sent and there is no answer, and AnswerTooLong if
+        that is longer than allowed. If the certificates to use, or the proxy's password, can't be read, raise BackendError.
         """
         memory = arriving.get(None) or AnswerMemory(None)
         memory.waits = True
@@ -305,13 +283,8 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
 
 
 async def _content(response: aiohttp.ClientResponse, place: str, memory: AnswerMemory) -> bytes:
-    """Read the body of an answer, decompressed, as far as it is allowed to go.
-
-    Raises:
-        AnswerTooLong: it is longer.
-        Busy: other answers take all the memory until the call's deadline.
-        AnswerLost: it can't be decompressed.
-    """
+    """Read the body of an answer, decompressed, as far as it is allowed to go. Raise AnswerTooLong if it is longer, AnswerLost if
+    it can't be decompressed, and Busy if other answers take all the memory until the call's deadline."""
     limit = memory.longest if response.status < 400 else min(MAX_ERROR_BYTES, memory.longest)
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     if encoding not in ("identity", "gzip"):

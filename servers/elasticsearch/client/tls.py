@@ -25,13 +25,8 @@ class Trust:
     async def context(self, url: str, timeout: float) -> ssl.SSLContext:
         """Return the context of what the files hold now. It is the same object as long as they do not change.
 
-        Args:
-            url: of a node, which is asked for its certificates if they are known by a fingerprint
-            timeout: seconds for that
-
-        Raises:
-            BackendError: the files can't be used, or no certificate has the fingerprint.
-            OSError: (TimeoutError among them) the node can't be reached.
+        The node at the URL is asked for its certificates if they are known by a fingerprint. Raise OSError (TimeoutError after so
+        many seconds) if it can't be reached, and BackendError if no certificate has the fingerprint or the files can't be used.
         """
         async with self._lock:
             stamp = self._stamp()
@@ -72,11 +67,11 @@ class Trust:
     async def _by_fingerprint(self, url: str, timeout: float) -> ssl.SSLContext:
         """Return a context that trusts the certificate with the fingerprint, and whatever it signed.
 
-        Elasticsearch prints the fingerprint of the authority that it makes at its first start, and sends that
-        authority's certificate along with its own. Finding it among the certificates of a handshake proves nothing, because
-        anybody may send it. So a first connection, over which nothing is sent, only learns the certificate. Each later
-        connection is verified against it. Names are not compared, as in Elasticsearch's own clients: the authority signs
-        for the cluster's nodes alone, and these do not know by which names they are reached.
+        Elasticsearch prints the fingerprint of the authority that it makes at its first start, and sends that authority's
+        certificate along with its own. Finding it among the certificates of a handshake proves nothing, because anybody may send
+        it. So a first connection, over which nothing is sent, only learns the certificate. Each later connection is verified
+        against it. Names are not compared, as in Elasticsearch's own clients: the authority signs for the cluster's nodes alone,
+        and these do not know by which names they are reached.
         """
         if self._anchor is None:
             self._anchor = await self._learn(url, timeout)

@@ -133,10 +133,7 @@ class _Expression:
     """An expression that has been read."""
 
     def __init__(self, text: str) -> None:
-        """
-        Raises:
-            ToolError: it can't be read, or is too long.
-        """
+        """Read an expression, or raise ToolError."""
         self._text = text
         if len(text) > LONGEST:
             raise self.refused(f"has {len(text)} characters, more than {LONGEST}")
@@ -285,11 +282,8 @@ def _either(rests: list[_Rest]) -> _Rest:
 
 
 def measured(expression: str) -> tuple[int, int]:
-    """Return the power of a text's length that an expression may take in one place, and the ways through its other parts.
-
-    Raises:
-        ToolError: they are too many, or it can't be told.
-    """
+    """Return the power of a text's length that an expression may take in one place, and the ways through its other parts. Raise
+    ToolError if they are too many, or can't be told."""
     read = _Expression(expression)
     if read.power > MOST_POWER:
         raise read.refused(
@@ -302,22 +296,15 @@ def measured(expression: str) -> tuple[int, int]:
 
 
 def steps(expression: str, lengths: Iterable[int]) -> int:
-    """Return how many steps an expression takes at the most in texts of some lengths.
-
-    Raises:
-        ToolError: it can't be told.
-    """
+    """Return how many steps an expression takes at the most in texts of some lengths, or raise ToolError."""
     power, ways = measured(expression)
     total: int = ways * sum(length ** (power + 1) for length in lengths)
     return total
 
 
 def growth(pattern: str, replacement: str) -> float:
-    """Return how many times as long a text can get where a replacement takes the place of what an expression finds.
-
-    Raises:
-        ToolError: it can't be told.
-    """
+    """Return how many times as long a text can get where a replacement takes the place of what an expression finds, or raise
+    ToolError."""
     read = _Expression(pattern)
     literal, named = 0, Counter[int]()
     for name, digits in re.findall(r"\\.|\$\{(\w+)\}|\$(\d+)|.", replacement, re.DOTALL):

@@ -48,11 +48,8 @@ def no_document(id: str, index: str, routing: str | None) -> ToolError:
 
 
 def writable(name: str) -> str:
-    """Return the name of one index that may be written to.
-
-    Raises:
-        ToolError: it could mean several, or is Elasticsearch's own.
-    """
+    """Return the name of one index that may be written to. Raise ToolError if it could mean several, or
+    is Elasticsearch's own."""
     if name in ("", "_all") or any(c in name for c in '*?,<>:"\\/| #'):
         raise ToolError(f"{name!r} is not the exact name of one index: nothing was done; es_indices lists names")
     if name.startswith((".", "_", "-", "+")):
@@ -96,13 +93,9 @@ async def near_fields_of(backend: ScopedElasticsearch, index: str) -> AsyncItera
 
 
 async def write_target(backend: ScopedElasticsearch, name: str, *, create: bool = False) -> str:
-    """Return the name of one index, alias or data stream that may be written to.
+    """Return the name of one index, alias or data stream that may be written to, or raise ToolError.
 
-    Args:
-        create: it need not be there yet; else it has to be, for a write would make one of a misspelled name
-
-    Raises:
-        ToolError: it may not be, or is not there.
+    Unless `create`, it has to be there: a write would make one of a misspelled name.
     """
     writable(name)
     if create and not backend.scope:
@@ -147,15 +140,9 @@ class NothingInside(ToolError):
 async def within(backend: ScopedElasticsearch, expression: str, expand: str = "open") -> str:
     """Return an expression of indices to send instead, which reaches nothing outside MCP_INDEX_PATTERNS.
 
-    Elasticsearch resolves aliases, wildcards, exclusions and date math; names that are sent are then those of indices and
-    data streams, or of aliases all of whose indices are inside, so that their filters hold.
-
-    Args:
-        expression: names, aliases, data streams, date math, by commas, with * and exclusions
-        expand: what wildcards match: open, closed, hidden, all
-
-    Raises:
-        ToolError: a name leads outside, or nothing inside matches.
+    Elasticsearch resolves aliases, wildcards, exclusions and date math; names that are sent are then those of indices and data
+    streams, or of aliases all of whose indices are inside, so that their filters hold. `expand` is what wildcards match: open,
+    closed, hidden, all. Raise ToolError if a name leads outside, or nothing inside matches.
     """
     if not expression.strip(","):
         raise ToolError("index is empty: es_indices lists names; * means all")
@@ -178,12 +165,8 @@ async def within(backend: ScopedElasticsearch, expression: str, expand: str = "o
 
 
 async def inside(backend: ScopedElasticsearch, expression: str, expand: str = "open") -> list[Reached]:
-    """Return what an expression reaches inside MCP_INDEX_PATTERNS, by name.
-
-    Raises:
-        ElasticsearchError: a name is of no index.
-        ToolError: a name leads outside.
-    """
+    """Return what an expression reaches inside MCP_INDEX_PATTERNS, by name. Raise ElasticsearchError for a name of no index, and
+    ToolError for one that leads outside."""
     parts = [part for part in expression.split(",") if part] or ["*"]
     for part in parts:
         # A colon may be of date math's time zone.
@@ -202,12 +185,7 @@ def _several(part: str) -> bool:
 
 
 async def _inside(backend: ScopedElasticsearch, names: Sequence[str]) -> list[Reached]:
-    """Resolve exact names, which must all be inside.
-
-    Raises:
-        ElasticsearchError: there is none of a name that would be inside.
-        ToolError: one is outside.
-    """
+    """Resolve exact names, which must all be inside; errors are those of `inside`."""
     if not names:
         return []
     try:
@@ -258,10 +236,7 @@ def _is_inside(backend: ScopedElasticsearch, found: Reached, streams: frozenset[
 
 async def _by_patterns(backend: ScopedElasticsearch, expression: str, reached: Sequence[Reached]) -> str:
     """Return an expression for names that are too many to send: its own patterns where these are inside, else those of the scope.
-
-    Raises:
-        ToolError: it would reach other indices, or fewer.
-    """
+    Raise ToolError if it would reach other indices, or fewer."""
     parts: list[str] = []
     for part in expression.split(","):
         if not _several(part) or part.startswith("-") or backend.scope.has(part):
@@ -318,11 +293,7 @@ _QUERY_WORDS = re.compile('"script|_script"|"wrapper"|"_?index"|"indices"|"index
 
 
 async def check_documents(backend: ScopedElasticsearch, index: str, documents: Sequence[Any]) -> None:
-    """Check queries that documents bring into percolator fields, which Elasticsearch runs.
-
-    Raises:
-        ToolError: a query has a script, or names an index outside of MCP_INDEX_PATTERNS.
-    """
+    """Check queries that documents bring into percolator fields, which Elasticsearch runs, as `check_bodies` does."""
     suspicious = [document for document in documents if _QUERY_WORDS.search(to_json(document))]
     if not suspicious:
         return
@@ -383,12 +354,8 @@ async def unknown_fields(backend: ScopedElasticsearch, index: str, *missing: str
 async def field_notes(
     backend: ScopedElasticsearch, index: str, names: Iterable[str], outside: Iterable[str] = ()
 ) -> list[str]:
-    """Return a sentence for each field that no index has, or that is queried in a way that finds nothing.
-
-    Args:
-        names: of fields that a request asks
-        outside: those of them that it asks outside of nested queries and aggregations
-    """
+    """Return a sentence for each field that no index has, or that is queried in a way that finds nothing. `outside` are fields
+    that are asked outside of nested queries and aggregations."""
     asked = sorted(names)[:20]
     if not asked:
         return []

@@ -44,15 +44,11 @@ def _may_be_own(name: str) -> bool:
 class IndexScope:
     """The patterns of MCP_INDEX_PATTERNS: names of indices and data streams, * matches any; without any, all of them.
 
-    An index is inside by its own name or by that of the data stream that it belongs to, never by an alias.
+    An index is inside by its own name or by that of the data stream that it belongs to, never by an alias. Servers of the same
+    store share a secret to seal cursors; without one each process has its own.
     """
 
     def __init__(self, patterns: Iterable[str], secret: Secret | None = None) -> None:
-        """
-        Args:
-            patterns: what is inside
-            secret: that servers of the same store share, to seal cursors; without one each process has its own
-        """
         self.patterns = tuple(patterns)
         # A colon is of another cluster's index; a restricted index is inside only by a pattern that has its dot.
         self._names = re.compile("|".join(re.escape(p).replace(r"\*", "[^:]*") for p in self.patterns))
@@ -112,16 +108,11 @@ _OF_FIELDS = LEAVES | {"exists", "range", "sort", "terms"}
 
 
 def indices_in(body: Any, parent: str = "", *, limited: bool = True) -> Iterator[str]:
-    """The indices that a request's body names: terms lookup, more_like_this, percolate, indexed_shape, lookup fields,
-    documents of a multi-get, boosts of indices and the like.
+    """The indices that a request's body names: terms lookup, more_like_this, percolate, indexed_shape, lookup fields, documents
+    of a multi-get, boosts of indices and the like. A part whose indices can't be told is a ToolError.
 
-    A field that is called index is told from these by the query that it is the only key of.
-
-    Args:
-        limited: refuse also what may lead to any index
-
-    Raises:
-        ToolError: it has a part whose indices can't be told.
+    A field that is called index is told from these by the query that it is the only key of. `limited` refuses also what may lead
+    to any index.
     """
     if isinstance(body, list):
         for item in body:

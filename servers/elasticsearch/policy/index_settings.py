@@ -48,14 +48,8 @@ _PART = re.compile(r"analysis\.(analyzer|char_filter|filter|normalizer|tokenizer
 
 
 def check_settings(settings: dict[str, Any]) -> None:
-    """Check settings of an index.
-
-    Args:
-        settings: by their dotted names
-
-    Raises:
-        ToolError: one lifts a limit, or an analyzer could end or hang Elasticsearch.
-    """
+    """Raise ToolError for settings of an index, by their dotted names, that lift a limit, or an analyzer that could end or hang
+    Elasticsearch."""
     parts: dict[tuple[str, str], dict[str, Any]] = {}
     for name, value in settings.items():
         key = name.removeprefix("index.")

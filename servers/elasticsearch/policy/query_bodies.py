@@ -54,13 +54,10 @@ def _is_name(inner: Any, parent: str, alone: bool) -> bool:
 
 
 def refuse_scripts(value: Any, parent: str = "", *, read: bool = False) -> None:
-    """Refuse what Elasticsearch would run or read beyond a query.
+    """Raise ToolError for what Elasticsearch would run or read beyond a query, in a part of a search.
 
-    Scripts run code in Elasticsearch for every document; they are not for a model to write. Templates and wrapped queries
-    are queries as text, which can't be checked. Analyzers may read files of a node.
-
-    Raises:
-        ToolError: there is one in a part of a search.
+    Scripts run code in Elasticsearch for every document; they are not for a model to write. Templates and wrapped queries are
+    queries as text, which can't be checked. Analyzers may read files of a node.
     """
     if isinstance(value, list):
         for item in value:
@@ -140,16 +137,9 @@ MOST_SHINGLE = 10
 
 
 def check_expressions(options: Any, texts: Any = None, grown: float = 1, grams: float = 1) -> None:
-    """Check the regular expressions of processors or analyzers.
+    """Raise ToolError for regular expressions of processors or analyzers that could end or hang Elasticsearch.
 
-    Args:
-        options: what has them
-        texts: what they work on, as far as it is known
-        grown: how many times as long it may get meanwhile
-        grams: how many parts there may be of each part of it
-
-    Raises:
-        ToolError: they could end or hang Elasticsearch.
+    `texts` are what they work on, as far as it is known; it may get `grown` times as long, and have `grams` parts of each part.
     """
     lengths = [int(characters(text) * grown) for text in (texts if isinstance(texts, list) else [texts])]
     expressions, flags = [], set()
@@ -172,11 +162,7 @@ def check_expressions(options: Any, texts: Any = None, grown: float = 1, grams: 
 
 
 def _grams(part: Any) -> float:
-    """Return how many n-grams there may be of each character, or shingles of each word.
-
-    Raises:
-        ToolError: they are too long.
-    """
+    """Return how many n-grams there may be of each character, or shingles of each word. Raise ToolError if they are too long."""
     if isinstance(part, str):
         names = [name.strip() for name in part.lower().split(",")]  # as a multiplexer has them
         return 2.0 ** min(sum(name in ("edge_ngram", "ngram", "shingle") for name in names), MOST_GRAM)
@@ -202,11 +188,8 @@ def _longer(part: Any) -> float:
 
 
 def growth_of(part: Any) -> float:
-    """Return how many times as long a text may get in a part of an analyzer.
-
-    Raises:
-        ToolError: it makes terms that are too long.
-    """
+    """Return how many times as long a text may get in a part of an analyzer. Raise ToolError if it
+    makes terms that are too long."""
     return _longer(part) * _grams(part)
 
 
@@ -217,11 +200,8 @@ def _mapped(mapping: Any) -> float:
 
 
 def check_growth(factors: Iterable[float]) -> float:
-    """Return how many times as long a text may get in several parts of a pipeline or analyzer, one after the other.
-
-    Raises:
-        ToolError: it gets too long.
-    """
+    """Return how many times as long a text may get in parts of a pipeline or analyzer, one after the other. Too long is a
+    ToolError."""
     grown = 1.0
     for factor in factors:
         grown *= factor
@@ -234,15 +214,8 @@ def check_growth(factors: Iterable[float]) -> float:
 
 
 def check_analyzer(body: Any, texts: Any = None) -> None:
-    """Check an analyzer that is given with a request.
-
-    Args:
-        body: what has a tokenizer, and filters
-        texts: what it works on, as far as it is known
-
-    Raises:
-        ToolError: it would read a file, or could end or hang Elasticsearch.
-    """
+    """Raise ToolError for an analyzer (tokenizer and filters) that would read a file, or could end or hang Elasticsearch. `texts`
+    are what it works on, as far as it is known."""
     refuse_files(body)
     parts = [
         part
@@ -265,14 +238,8 @@ class _Processor(NamedTuple):
 
 
 def _grown(processors: list[_Processor], *, copies: bool = True) -> float:
-    """Return how many times as long what a field holds may get in processors.
-
-    Args:
-        copies: with all that is made of it in other fields
-
-    Raises:
-        ToolError: it gets too long, or it can't be told.
-    """
+    """Return how many times as long what a field holds may get in processors, with `copies` that they make of it in other fields.
+    Raise ToolError if it gets too long, or it can't be told."""
     # What a character of a field becomes by the processors that follow.
     become: dict[str, float] = {}
     for kind, options, each in reversed(processors):
@@ -338,15 +305,10 @@ def _inside(field: str, other: str) -> bool:
 
 
 def check_pipeline(pipeline: Any, *, stored: bool = False, docs: Any = None) -> None:
-    """Check that a pipeline has only known processors, without conditions, templates and files.
+    """Raise ToolError for a pipeline with other than known processors, or with conditions, templates and files.
 
-    Args:
-        pipeline: its definition
-        stored: it will work on documents that are written, so none may go elsewhere for what is in it
-        docs: documents that it works on at once
-
-    Raises:
-        ToolError: it has another, or is none.
+    No processor of a `stored` one, which works on documents that are written, may send one elsewhere for what is in it. `docs`
+    are documents that it works on at once.
     """
     if not isinstance(pipeline, dict):
         raise ToolError("a pipeline is an object with processors")
@@ -462,14 +424,9 @@ def combined(
 ) -> dict[str, Any] | None:
     """Combine all given conditions into one query; None if there is none.
 
-    Args:
-        text: words, in the syntax of simple_query_string
-        where: fields to a value, to a list of which one has to be, to bounds, or to None for documents without it
-        query: a clause of the query DSL
-        nested: fields of `where` to the nested objects that they are in. What is said of one path has to hold in one object.
-
-    Raises:
-        ToolError: a value of `where` that is none of these, or too many values.
+    `text` has words, in the syntax of simple_query_string. `where` maps fields to a value, to a list of which one has to be, to
+    bounds, or to None for documents without it; another value, or too many, is a ToolError. `nested` maps its fields to the
+    nested objects that they are in: what is said of one path has to hold in one object.
     """
     if text is None and not where:
         return query

@@ -103,10 +103,8 @@ def check_depth(value: Any) -> None:
 
 
 def entries(value: Any, outer: Container[str] = ()) -> Iterator[Entry]:
-    """Yield each key of the objects in a value, at any depth, and in which of the keys `outer` it is.
-
-    Generators inside of each other would pass on each entry of a deep value level by level, which keeps others waiting.
-    """
+    """Yield each key of the objects in a value, at any depth, and in which of the keys `outer` it is. Generators inside of each
+    other would pass on each entry of a deep value level by level, which keeps others waiting."""
     left: list[tuple[Iterator[tuple[str | None, Any]], str, frozenset[str]]] = [
         (iter([(None, value)]), "", frozenset())
     ]
@@ -126,11 +124,8 @@ def entries(value: Any, outer: Container[str] = ()) -> Iterator[Entry]:
 
 
 def check_costs(*bodies: Any) -> None:
-    """Check a request before a search that could be cancelled begins.
-
-    Raises:
-        ToolError: a part could keep Elasticsearch busy, or take its heap, whatever there is to find.
-    """
+    """Raise ToolError for a request that could keep Elasticsearch busy, or take its heap, before a search that can be cancelled
+    begins."""
     mistaken, texts = 0, []
     for body in bodies:
         echoed = dict.fromkeys(MOST_ECHOED, 0)

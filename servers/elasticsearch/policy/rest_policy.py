@@ -223,10 +223,7 @@ class RestEndpoint:
 
     def limited(self, params: Mapping[str, Any]) -> RestEndpoint:
         """Return the same request where MCP_INDEX_PATTERNS limits this server: one that names its indices, or is about none.
-
-        Raises:
-            ToolError: it would show other indices.
-        """
+        Raise ToolError if it would show other indices."""
         if "hot_threads" in self.parts or (self.pattern in _FREE and not params.keys().isdisjoint(_DEEPER)):
             raise self._refused()
         if self.pattern in _FREE or ("{index}" in self.pattern and self.pattern not in _TELLING):
@@ -274,15 +271,8 @@ _ALLOWED = {"GET": _GET, "POST": _POST}
 
 
 def endpoint(method: str, path: str) -> RestEndpoint:
-    """Return the endpoint of a request, if it is allowed.
-
-    Args:
-        method: GET or POST
-        path: as in the reference, not percent-encoded
-
-    Raises:
-        ToolError: it is not one that only reads.
-    """
+    """Return the endpoint of a request by GET or POST, with the path as in the reference. Raise ToolError if it does not only
+    read."""
     parts = tuple(part for part in path.split("/") if part)
     if (
         not path.startswith("/")

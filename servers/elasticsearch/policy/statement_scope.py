@@ -46,11 +46,7 @@ class Statement:
 
 
 def esql(query: str) -> Statement:
-    """Return a statement of ES|QL.
-
-    Raises:
-        ToolError: it can't be told what it reads.
-    """
+    """Return a statement of ES|QL, or raise ToolError if it can't be told what it reads."""
     if '"""' in query:
         raise _unclear('strings in """; use "')
     plain = _closed(_ESQL_QUOTED.sub(_blank, query))
@@ -76,11 +72,7 @@ def esql(query: str) -> Statement:
 
 
 def sql(query: str) -> Statement:
-    """Return a statement of SQL.
-
-    Raises:
-        ToolError: it can't be told what it reads.
-    """
+    """Return a statement of SQL, or raise ToolError if it can't be told what it reads."""
     plain = _closed(_SQL_QUOTED.sub(_blank, query))
     if "--" in plain or "/*" in plain:
         raise _unclear("comments")
@@ -116,22 +108,14 @@ def sources(query: str) -> list[str]:
 
 
 def _blank(quoted: re.Match[str]) -> str:
-    """Return blanks in place of what is quoted, as long as it was.
-
-    Raises:
-        ToolError: the quote is not closed.
-    """
+    """Return blanks in place of what is quoted, as long as it was. Raise ToolError if the quote is not closed."""
     if quoted.lastindex is None:
         raise _unclear("quotes that are not closed")
     return " " * len(quoted[0])
 
 
 def _closed(plain: str) -> str:
-    """Return a statement without what was quoted.
-
-    Raises:
-        ToolError: it has a quote.
-    """
+    """Return a statement without what was quoted. Raise ToolError if it has a quote."""
     if re.search(r"[\"'`]", plain):
         raise _unclear("quotes that are not closed")
     return plain

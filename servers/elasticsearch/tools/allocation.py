@@ -40,12 +40,8 @@ _STATES = {
 
 
 async def unassigned(call: Call[ScopedElasticsearch], limits: str) -> list[str]:
-    """Return a sentence for some shards that are not assigned; of primaries first.
-
-    Args:
-        call: to Elasticsearch
-        limits: the path of the indices to look at
-    """
+    """Return a sentence for some shards that are not assigned; of primaries first. `limits` is the path
+    of the indices to search."""
     names = []
     for health in ("red", "yellow"):
         params = {"health": health, "h": "index", "format": "json", "expand_wildcards": "all"}
@@ -112,10 +108,8 @@ _SECONDARY = frozenset({"replica_after_primary_active", "throttling"})
 
 
 def watermarks(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the disk watermarks of _cluster/settings, each with its maximal headroom, e.g. 85%/200GB.
-
-    Empty where they are switched off or not known.
-    """
+    """Return the disk watermarks of _cluster/settings, each with its maximal headroom, e.g. 85%/200GB. Empty where they are
+    switched off or not known."""
     disk: dict[str, Any] = {}
     for level in ("defaults", "persistent", "transient"):
         part = settings.get(level, {}).get("cluster", {}).get("routing", {}).get("allocation", {}).get("disk", {})
@@ -139,13 +133,8 @@ def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def past(mark: str, total: int, free: int) -> bool:
-    """Return whether a disk is past a watermark.
-
-    Args:
-        mark: from `watermarks`: used, as 90% or 0.9, or free, as 10gb; with what is left free at the most behind a slash
-        total: bytes
-        free: bytes
-    """
+    """Return whether a disk of so many bytes is past a watermark of `watermarks`. A mark is what is used, as 90% or 0.9, or free,
+    as 10gb; with what is left free at the most behind a slash."""
     value, _, headroom = mark.partition("/")
     if value.endswith("%"):
         least = total * (1 - float(value[:-1]) / 100)

@@ -92,11 +92,7 @@ async def sent(
     most: int,
     refresh: bool,
 ) -> AsyncIterator[list[Mapping[str, Any]]]:
-    """Send bulk operations in chunks, and yield the items of each answer.
-
-    Raises:
-        Stopped: there is no answer to one of the requests, after which no other is sent.
-    """
+    """Send bulk operations in chunks, and yield the items of each answer. Without an answer, send no other, and raise Stopped."""
     for start in range(0, len(actions), most):
         chunk = actions[start : start + most]
         lines = [line for action in chunk for line in action]
@@ -131,11 +127,7 @@ def _is_item(item: Any) -> bool:
 
 
 def _lines(position: int, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return an operation in the form of _bulk.
-
-    Raises:
-        ToolError: it is none; the message says where.
-    """
+    """Return an operation in the form of _bulk. Raise ToolError, which says where, for anything else."""
     op = row.get("op", "index")
     where = f"operation {position}: "
     if unknown := sorted(row.keys() - _KEYS):
@@ -163,11 +155,8 @@ def _lines(position: int, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def parsed(text: str, index: str) -> list[dict[str, Any]]:
-    """Parse operations from NDJSON, as the bulk API takes it.
-
-    Raises:
-        ToolError: a line is not as it has to be, or names another index.
-    """
+    """Parse operations from NDJSON, as the bulk API takes it. Raise ToolError for another line, or one
+    that names another index."""
     rows: list[dict[str, Any]] = []
     # Not splitlines(): JSON may hold other characters that end a line for it.
     lines = iter([(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()])

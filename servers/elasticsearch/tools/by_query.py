@@ -138,11 +138,8 @@ def _count(result: ByQuery, item: Mapping[str, Any], room: Room) -> None:
 async def _matching(
     call: Call[ScopedElasticsearch], index: str, query: dict[str, Any], most: int
 ) -> list[dict[str, Any]]:
-    """Return the documents that match, without their sources, in an order that stays.
-
-    Raises:
-        ToolError: there are too many, or not all could be looked at.
-    """
+    """Return the documents that match, without their sources, in an order that stays. Raise ToolError if there are too many, or
+    not all could be read."""
     body = {
         "query": query, "size": most, "_source": False, "seq_no_primary_term": True, "track_total_hits": most + 1,
         "sort": ["_doc"], "timeout": "20s",

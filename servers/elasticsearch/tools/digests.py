@@ -126,11 +126,7 @@ async def _lifecycle_policies(call: Call[ScopedElasticsearch], pattern: str) -> 
 
 
 async def _all_of(call: Call[ScopedElasticsearch], where: str) -> Mapping[str, Any]:
-    """All definitions of a kind, by name.
-
-    Raises:
-        ToolError: the cluster has no such thing.
-    """
+    """All definitions of a kind, by name. Raise ToolError if the cluster has no such thing."""
     try:
         answer: Mapping[str, Any] = await call.backend.read("GET", where)
     except ElasticsearchError as error:

@@ -209,13 +209,8 @@ def _spent(shard: Mapping[str, Any]) -> dict[str, float]:
 
 
 def profile_summary(shards: Sequence[Mapping[str, Any]], rows: Sequence[Slow]) -> list[str]:
-    """Put into words what takes the time of a profiled search
-    (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/search-profile.html).
-
-    Args:
-        shards: of the profile
-        rows: its parts, the slowest first
-    """
+    """Put into words what takes the time of a profiled search; `rows` are its parts, the slowest first
+    (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/search-profile.html)."""
     spent = [(sum(_spent(shard).values()), shard) for shard in shards]
     whole = sum(time for time, _ in spent)
     if not whole:

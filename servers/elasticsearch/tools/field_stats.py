@@ -132,13 +132,8 @@ async def _asked(
     found: bool,
     sample: int,
 ) -> Any:
-    """Ask for the values of a field.
-
-    Args:
-        nested: path of the nested objects that it is in; empty if it is in none
-        aggs: of its values; without any, documents are asked for
-        found: whether a query finds the documents that have it
-    """
+    """Ask for the values of a field by aggregations; without any, for documents. `nested` is the path of the nested objects that
+    it is in, or empty; `found` tells whether a query finds the documents that have it."""
     there: dict[str, Any] = {"exists": {"field": field}}
     if nested:
         there = {"nested": {"path": nested, "ignore_unmapped": True, "query": there}}

@@ -169,15 +169,7 @@ def health_findings(
     marks: Mapping[str, str] | None = None,
     impacts: bool = True,
 ) -> list[str]:
-    """List what is wrong, a sentence or two each.
-
-    Args:
-        health: the answer of _cluster/health
-        report: the answer of _health_report, or nothing
-        nodes: from _nodes/stats
-        marks: the disk watermarks
-        impacts: whether to tell the report's impacts, which name indices
-    """
+    """List what is wrong, a sentence or two each. The report, whose impacts name indices, may be empty."""
     found = []
     lonely = health["number_of_data_nodes"] == 1 and health["status"] == "yellow" and health["unassigned_shards"]
     if lonely:

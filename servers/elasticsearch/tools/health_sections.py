@@ -145,12 +145,7 @@ async def _pipelines(call: Call[ScopedElasticsearch]) -> Lines:
 
 
 def pipelines(definitions: Mapping[str, Any], stats: Mapping[str, Any]) -> list[str]:
-    """Return a line per ingest pipeline: its processors, documents and failures; those that fail most first.
-
-    Args:
-        definitions: the answer of _ingest/pipeline
-        stats: of _nodes/stats/ingest
-    """
+    """Return a line per ingest pipeline: its processors, documents and failures; those that fail most first."""
     count: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     failing: dict[str, Counter[str]] = {}

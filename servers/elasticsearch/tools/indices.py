@@ -313,12 +313,8 @@ _TELLING = (
 
 
 def field_types(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted path and description of each field of a mapping, as Elasticsearch orders them.
-
-    Args:
-        mapping: {"properties": {...}}, of an index or an object
-        prefix: the path of the object, with a dot behind it
-    """
+    """Dotted path and description of each field of a mapping {"properties": {...}}, as Elasticsearch orders them. `prefix` is the
+    path of the object, with a dot behind it."""
     for name, field in mapping.get("properties", {}).items():
         type = field.get("type", "object")
         if type != "object" or not field.get("properties"):

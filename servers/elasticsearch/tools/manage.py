@@ -96,11 +96,8 @@ async def _described(call: Call[ScopedElasticsearch], kind: str, name: str) -> d
 
 
 async def _definition(call: Call[ScopedElasticsearch], kind: Deletable, name: str) -> dict[str, Any]:
-    """A template, pipeline or policy that may be deleted, in short.
-
-    Raises:
-        ToolError: there is none, it is Elasticsearch's own, or it is for indices outside of MCP_INDEX_PATTERNS.
-    """
+    """A template, pipeline or policy that may be deleted, in short. Raise ToolError if there is none, it is Elasticsearch's own,
+    or it is for indices outside of MCP_INDEX_PATTERNS."""
     scope = call.backend.scope
     if scope and kind in SHARED:
         raise ToolError(f"a {kind} works on indices that MCP_INDEX_PATTERNS keeps from this server: nothing was done")

@@ -35,15 +35,10 @@ _COUNTS = ("total", "created", "updated", "deleted", "version_conflicts")
 async def copied(
     call: Call[ScopedElasticsearch], source: str, query: Mapping[str, Any], copy_to: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Copy what a query finds to another index, where documents that are there already stay as they are.
+    """Copy what a query finds to another index, where documents that are there already stay as they are. Return the task, what it
+    has done so far, and whether it has ended.
 
-    Args:
-        source: an expression of indices
-        query: of the query DSL
-        copy_to: index, one that is there; drop, fields to leave out, with `*`; rename, fields to their new names
-
-    Returns:
-        the task, what it has done so far, and whether it has ended.
+    `copy_to` has index, one that is there; drop, fields to leave out, with `*`; rename, fields to their new names.
     """
     dest, drop, rename = copy_to.get("index"), copy_to.get("drop") or [], copy_to.get("rename") or {}
     if (
@@ -121,11 +116,8 @@ async def _forget(call: Call[ScopedElasticsearch], pipeline: str) -> None:
 
 
 def _opened(call: Call[ScopedElasticsearch], task: str) -> tuple[str, str]:
-    """The task, and the pipeline that was made for it.
-
-    Raises:
-        ToolError: it is no task, or none that this server has begun where MCP_INDEX_PATTERNS limits it.
-    """
+    """Return the task, and the pipeline that was made for it. Raise ToolError if it is not a task, or not one that this server
+    has begun where MCP_INDEX_PATTERNS limits it."""
     found = _TASK.fullmatch(call.backend.scope.opened(task) or "")
     if not found:
         told = (

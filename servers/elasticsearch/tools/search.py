@@ -188,11 +188,7 @@ MOST_SEARCHES = 10
 
 
 def _checked(also: list[Dsl]) -> list[dict[str, Any]]:
-    """The arguments of further searches.
-
-    Raises:
-        ToolError: those of one are wrong.
-    """
+    """The arguments of further searches, or a ToolError that names the wrong one."""
     if len(also) > MOST_SEARCHES:
         raise ToolError(f"also takes at most {MOST_SEARCHES} searches")
     checked = []
@@ -229,11 +225,7 @@ _ONE_PAGE = frozenset({"collapse", "rank", "rescore", "retriever", "terminate_af
 
 
 def _parts(more: Dsl | None, text: Any, where: Any, query: Any, knn: Any, sort: Any) -> Dsl:
-    """Further parts of a body.
-
-    Raises:
-        ToolError: one is not known, or does not go with the other arguments.
-    """
+    """Further parts of a body. Raise ToolError for one that is not known, or does not go with the other arguments."""
     more = more or {}
     if unknown := sorted(more.keys() - _PARTS):
         raise ToolError(f"more: {unknown[0][:100]!r} is not allowed here; it takes {', '.join(sorted(_PARTS))}")
@@ -259,11 +251,8 @@ async def _field_notes(
     given: Dsl | None,
     aggs: Dsl | None,
 ) -> list[str]:
-    """Sentences on fields that are not there, and on nested ones that are asked as others are.
-
-    Args:
-        query: as it was sent; `given` is its part that the caller wrote
-    """
+    """Sentences on fields that are not there, and on nested ones that are asked as others are. `given` is the part of the query
+    that the caller wrote."""
     outside = fields_of(outside_nested(given)) | aggregated(outside_nested(aggs))
     names = (
         aggregated(aggs)
@@ -284,10 +273,8 @@ async def _field_notes(
 
 
 class HitsPage:
-    """Where a page begins: behind `offset` hits, and with a point in time behind the sort values `after`.
-
-    `shown` are marks of the first page's hits, which the point in time may have elsewhere.
-    """
+    """Where a page begins: behind `offset` hits, and with a point in time behind the sort values `after`. `shown` are marks of
+    the first page's hits, which the point in time may have elsewhere."""
 
     def __init__(
         self, fingerprint: str, offset: int = 0, pit: str | None = None, after: list[Any] | None = None, shown: str = ""
@@ -305,12 +292,8 @@ class HitsPage:
 
     @classmethod
     def parse(cls, opened: str | None, cursor: str | None, fingerprint: str) -> HitsPage:
-        """
-        Args:
-            opened: the cursor without its seal; None where that is broken
-            cursor: as it was given
-            fingerprint: of the search that goes on
-        """
+        """Read a cursor of the search with this fingerprint; `opened` is the cursor without its seal, None
+        where that is broken."""
         if cursor is None:
             return cls(fingerprint)
         try:
