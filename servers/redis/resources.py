@@ -67,8 +67,8 @@ async def _complete(call: Call[ScopedRedis], typed: str) -> Sequence[str]:
 async def _watch(backend: ScopedRedis, uris: Sequence[str], changed: Changed) -> AsyncIterator[Sequence[str]]:
     """Watch keys for changes, by keyspace notifications (https://redis.io/docs/latest/develop/pubsub/keyspace-notifications/).
 
-    Yields the URIs of keys that the user of the current call may read, and none where notifications are off or this user may
-    not listen to them.
+    Yields the URIs of keys that the user of the current call may read, and none where notifications are off or this user may not
+    listen to them.
     """
     channel = f"__keyspace@{backend.database}__:".encode()
     async with AsyncExitStack() as stack:

@@ -26,10 +26,10 @@ ALL_KEYS = "*"
 
 @dataclass(frozen=True)
 class RedisUrl:
-    """An address as Redis' clients take it: redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss:// with TLS, or
-    unix://USER:PASSWORD@/PATH?db=DATABASE. The parts are percent-encoded (RFC 3986).
+    """An address as Redis' clients take it (https://redis.io/docs/latest/develop/clients/redis-py/connect/).
 
-    https://redis.io/docs/latest/develop/clients/redis-py/connect/
+    redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss:// with TLS, or unix://USER:PASSWORD@/PATH?db=DATABASE, with percent-encoded
+    parts (RFC 3986).
     """
 
     tls: bool
@@ -44,11 +44,7 @@ class RedisUrl:
 
     @classmethod
     def parse(cls, text: str) -> RedisUrl:
-        """Parse a URL.
-
-        Raises:
-            ValueError: it can't be used. The message repeats nothing of it, for all may be part of a password.
-        """
+        """Parse a URL, or raise ValueError. The message repeats no part of it, for any may be of a password."""
         if re.search(r"[\s\x00-\x1f\x7f]", text):
             raise ValueError("it contains a space or a control character: write a space as %20")
         try:
@@ -109,20 +105,12 @@ class ClientTls:
     key: Path | None
 
     def stamp(self) -> tuple[Any, ...]:
-        """Return a value that changes with the files.
-
-        Raises:
-            OSError: one is gone.
-        """
+        """Return a value that changes with the files. Raise OSError if one is gone."""
         return file_stamp(self.ca_file, self.certificate, self.key)
 
     def context(self) -> ssl.SSLContext:
-        """Return a context of the files as they are now.
-
-        Raises:
-            OSError, ssl.SSLError: a file can't be read or used.
-            ValueError: the key is encrypted.
-        """
+        """Return a context of the files as they are now. Raise OSError (ssl.SSLError is one) if a file can't be read or used, and
+        ValueError if the key is encrypted."""
 
         def password() -> str:
             # Called for an encrypted key only. Without it, OpenSSL would ask on the terminal.

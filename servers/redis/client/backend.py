@@ -43,8 +43,8 @@ UNWATCH_TIMEOUT = 1.0
 class RedisBackend:
     """One Redis: a server, a master that sentinels name, or a cluster.
 
-    Answers are as Redis gives them in RESP2: bytes, int, list and None. In a cluster a command goes to the server that has
-    the key: `at`, or else the first of its words that is bytes. A call's deadline bounds every command.
+    Answers are as Redis gives them in RESP2: bytes, int, list and None. In a cluster a command goes to the server that has the
+    key: `at`, or else the first of its words that is bytes. A call's deadline bounds every command.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
@@ -112,12 +112,8 @@ class RedisBackend:
         return self._errors
 
     async def read(self, *command: Any, at: bytes | None = None) -> Any:
-        """Send a command that changes nothing; once more when the connection turns out to be dead.
-
-        Raises:
-            BackendError: Redis can't be reached or refuses us.
-            ToolError: Redis refuses the command.
-        """
+        """Send a command that changes nothing; once more when the connection turns out to be dead. Raise BackendError if Redis
+        can't be reached or refuses us, and ToolError if it refuses the command."""
         (answer,) = await self._twice(lambda: self._send(self._ask, [command], at))
         return self._unfailed(answer)
 
@@ -127,20 +123,16 @@ class RedisBackend:
         return await self._twice(lambda: self._send(self._ask, commands))
 
     async def write(self, *command: Any, at: bytes | None = None) -> Any:
-        """Send a command that changes something, never twice.
-
-        Raises:
-            BackendError: as `read`; it is `unknown` whether the command was done if its answer was lost.
-            ToolError: Redis refuses the command.
-        """
+        """Send a command that changes something, never twice. Errors are those of `read`; a BackendError is `unknown` if the
+        command may have been done, because its answer was lost."""
         (answer,) = await self._twice(lambda: self._send(self._tell, [command], at))
         return self._unfailed(answer)
 
     async def write_many(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands that change something, each once, without a transaction.
 
-        Errors are as in `read_many`. If one server of a cluster fails and another does not, the list has the BackendError
-        for the commands of the server that failed.
+        Errors are as in `read_many`. If one server of a cluster fails and another does not, the list has the BackendError for the
+        commands of the server that failed.
         """
         return await self._twice(lambda: self._send(self._tell, commands))
 
@@ -155,11 +147,8 @@ class RedisBackend:
         return await self._twice(asked)
 
     async def scan(self, server: int, position: int, *words: Any) -> tuple[int, int, list[bytes]]:
-        """One SCAN on one of the servers. Where comparing keys takes long, it looks at fewer than its COUNT, one call at a time.
-
-        Returns:
-            the server and the position to go on with, server -1 at the end; and the names found.
-        """
+        """One SCAN on one of the servers. Where comparing keys takes long, it covers fewer than its COUNT, one call at a time.
+        Return the server and the position to go on with, server -1 at the end; and the names found."""
         options = dict(zip(words[::2], words[1::2], strict=True))
         turn: AbstractAsyncContextManager[None] = nullcontext()
         if "MATCH" in options and options.get("COUNT", 10) >= (most := matched_at_once(options["MATCH"])):
@@ -191,16 +180,9 @@ class RedisBackend:
             return [node.listeners.pubsub() for node in await self._deployment.nodes()]
 
     async def multi(self, commands: Sequence[Command], at: bytes) -> list[Any]:
-        """Do commands as one (MULTI and EXEC), without watching any key. An answer that is an error is an exception in the
-        list.
-
-        Args:
-            at: a key that decides which server of a cluster does them
-
-        Raises:
-            BackendError: as `write`.
-            ToolError: nothing was done.
-        """
+        """Do commands as one (MULTI and EXEC), without watching any key. An answer that is an error is an exception in the list.
+        The key `at` decides which server of a cluster does them. A ToolError means that nothing was done; a BackendError is as of
+        `write`."""
 
         async def sent() -> list[Any]:
             with self._errors:
@@ -217,13 +199,10 @@ class RedisBackend:
 
     @asynccontextmanager
     async def transaction(self, *keys: bytes) -> AsyncIterator[Transaction]:
-        """A MULTI over watched keys. Nothing is done unless it is executed, and it is executed once.
+        """A MULTI over watched keys, in a cluster all of one slot. Nothing is done unless it is executed, and it is executed
+        once.
 
-        Args:
-            keys: to watch; in a cluster all of one slot
-
-        Raises:
-            ToolError: a key was changed by somebody else meanwhile, and nothing was done.
+        Raise ToolError if somebody else changed a key meanwhile, and nothing was done.
         """
         async with arriving(self._long_answers):
             with self._errors:
@@ -371,12 +350,8 @@ class Transaction:
         return await self._pipeline.immediate_execute_command(*command)
 
     async def execute(self, commands: Iterable[Command]) -> list[Any]:
-        """Do commands as one. An answer that is an error is an exception in the list.
-
-        Raises:
-            BackendError: it is `unknown` whether they were done if the answer was lost.
-            ToolError: nothing was done.
-        """
+        """Do commands as one. An answer that is an error is an exception in the list. A ToolError means that nothing was done; a
+        BackendError is `unknown` if the answer was lost."""
         self._pipeline.multi()
         for command in commands:
             self._pipeline.execute_command(*command)

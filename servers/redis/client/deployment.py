@@ -194,12 +194,8 @@ Connect = Callable[..., Redis]
 
 
 def _node(host: str, connect: Connect, waiting: type[ConnectionPool], refusing: type[ConnectionPool]) -> RedisNode:
-    """Return a server.
-
-    Args:
-        waiting: the pool in which one waits for a free connection
-        refusing: the pool that raises MaxConnectionsError at once
-    """
+    """Return a server. One waits for a free connection in the pool `waiting`; the pool `refusing` raises MaxConnectionsError at
+    once."""
     node = RedisNode(
         host,
         commands=connect(waiting, max_connections=COMMAND_CONNECTIONS, timeout=None),
@@ -293,9 +289,9 @@ def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
 class ClusterDeployment(Deployment):
     """The masters of a Redis Cluster.
 
-    redis-py's RedisCluster knows which node has which slot. Commands go over clients of the single nodes, because
-    RedisCluster's own sends ASKING over another connection than its command, and does not check whether a pooled connection
-    is broken. It also closes the connections of other calls when a slot has moved, and its WATCH does not run in our event loop.
+    redis-py's RedisCluster knows which node has which slot. Commands go over clients of the single nodes, because RedisCluster's
+    own sends ASKING over another connection than its command, and does not check whether a pooled connection is broken. It also
+    closes the connections of other calls when a slot has moved, and its WATCH does not run in our event loop.
     """
 
     def __init__(self, settings: RedisSettings) -> None:

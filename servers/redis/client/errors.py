@@ -79,14 +79,8 @@ class RedisErrors:
     """Turn redis-py's exceptions into ours, without anything secret in them. Use it with `with`."""
 
     def __init__(self, address: str, check: str, *, clustered: bool, sent: bool = False, atomic: bool = False) -> None:
-        """
-        Args:
-            address: where Redis is, for people
-            check: the settings to check when Redis can't be reached
-            clustered: we know that it is a cluster
-            sent: a change has been sent, so that it may have been done when the answer is lost
-            atomic: the change is done as a whole or not at all
-        """
+        """Set where Redis is, for people, and the settings to check when it can't be reached. If a change has been `sent`, it may
+        have been done when the answer is lost; if it is `atomic`, as a whole or not at all."""
         self._address = address
         self._check = check
         self._clustered = clustered

@@ -37,15 +37,12 @@ class AnswerTooLong(RedisError):
 class Arrival:
     """The answers to one request, while they arrive.
 
-    An answer that is longer than the call's part of the memory budget arrives alone: it waits for other such answers. It is
-    abandoned if the process meanwhile grows by more than half of the budget, or by the call's part.
+    An answer that is longer than the call's part of the memory budget arrives alone: it waits in the lane, of size 1, for other
+    such answers, if there is a lane. It is abandoned if the process meanwhile grows by more than half of the budget, or by the
+    call's part.
     """
 
     def __init__(self, lane: MemoryBudget | None = None) -> None:
-        """
-        Args:
-            lane: of size 1, for those that pass alone; None: it need not
-        """
         self._lane = lane
         self._chunks = 0
         self._taken = 0
@@ -55,11 +52,7 @@ class Arrival:
         self._entered: AbstractAsyncContextManager[None] | None = None
 
     async def chunk(self) -> None:
-        """Count a chunk that is about to be read.
-
-        Raises:
-            AnswerTooLong: it is not to be read.
-        """
+        """Count a chunk that is about to be read. Raise AnswerTooLong if it must not be read."""
         self._chunks += 1
         more = self._chunks - HELD.get() // (COPIES * CHUNK)
         if more <= 1 or (more <= SHORT_ANSWER and self._take()):
@@ -145,10 +138,6 @@ class BoundedParser(DefaultParser):  # type: ignore[misc, valid-type]  # which c
         return await super().read_response(*args, **options)
 
     async def read_from_socket(self) -> Any:
-        """Read more of it.
-
-        Raises:
-            AnswerTooLong: the answer is too long.
-        """
+        """Read more of the answer, or raise AnswerTooLong."""
         await (ARRIVAL.get() or self.alone).chunk()
         return await super().read_from_socket()

@@ -24,15 +24,7 @@ def version(dump: bytes | None) -> str:
 
 
 async def check_versions(transaction: Transaction, versions: Mapping[bytes, str]) -> None:
-    """Compare watched keys with the versions that they are to have.
-
-    Args:
-        transaction: that watches the keys
-        versions: names of keys to their versions
-
-    Raises:
-        ToolError: one has another version.
-    """
+    """Raise ToolError unless keys, which the transaction watches, have the versions that they map to."""
     for name, wanted in versions.items():
         memory = await transaction.read("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)
         if isinstance(memory, int) and memory > MOST:

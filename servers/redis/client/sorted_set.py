@@ -50,15 +50,8 @@ class SortedSet:
         least: str | None = None,
         greatest: str | None = None,
     ) -> None:
-        """
-        Args:
-            reverse: from the greatest to the least
-            least: only members with this score or a greater one
-            greatest: only members with this score or a smaller one
-
-        Raises:
-            ToolError: a score is not a number.
-        """
+        """Choose members with scores from `least` to `greatest`; `reverse` begins with the greatest.
+        Another text is a ToolError."""
         self._backend = backend
         self._name = name
         self._reverse = reverse
@@ -80,10 +73,8 @@ class SortedSet:
         """Return the members that follow a cursor, and whether there are more.
 
         A member is looked for where the last one was. Whether the place is right is told by what Redis gives for it in one
-        answer: the member before has to be at the cursor or before it, and what follows it is complete.
-
-        Raises:
-            ToolError: the cursor is not one of a sorted set, or the set changes faster than it can be read.
+        answer: the member before has to be at the cursor or before it, and what follows it is complete. Raise ToolError if the
+        cursor is not one of a sorted set, or the set changes faster than it can be read.
         """
         last = _parsed(cursor)
         rank = await self._rank(last)

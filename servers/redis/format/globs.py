@@ -25,11 +25,7 @@ _TOKEN = re.compile(rb"\\.|.", re.DOTALL)
 
 
 def check_glob(glob: bytes) -> None:
-    """Refuse a glob that is too long, or that takes Redis too long to compare with a long name.
-
-    Raises:
-        ToolError: it is one.
-    """
+    """Raise ToolError for a glob that is too long, or that takes Redis too long to compare with a long name."""
     if len(glob) > LONGEST_PATTERN:
         raise ToolError(f"a glob may have at most {LONGEST_PATTERN} bytes")
     if compared(glob) > MOST_COMPARED_BYTES:
@@ -49,8 +45,8 @@ def matched_at_once(glob: bytes) -> int:
 def compared(glob: bytes) -> int:
     """Return how many bytes of a glob Redis compares at each place of the worst name, on the average.
 
-    Redis tries what stands behind a * at each place of a name. Plain text matches at most as many bytes as it is longer than
-    its shortest period. A ? or [...] matches anywhere.
+    Redis tries what stands behind a * at each place of a name. Plain text matches at most as many bytes as it is longer than its
+    shortest period. A ? or [...] matches anywhere.
     """
     return max(map(_compared, _parts(glob)), default=0)
 

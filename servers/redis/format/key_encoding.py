@@ -69,20 +69,12 @@ def show_name(name: bytes, limit: int = 200) -> str:
 
 
 def parse_key(name: str) -> bytes:
-    """Return the inverse of show_key.
-
-    Raises:
-        ToolError: what follows base64: is no base64.
-    """
+    """Return the inverse of show_key. Raise ToolError if what follows base64: is not base64."""
     return _decode(name[len(_PREFIX) :]) if name.startswith(_PREFIX) else encode(name)
 
 
 def encode(text: str) -> bytes:
-    """UTF-8.
-
-    Raises:
-        ToolError: the text has a lone surrogate.
-    """
+    """Return a text in UTF-8. Raise ToolError if it has a lone surrogate."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -142,11 +134,8 @@ def _decode(text: str) -> bytes:
 
 
 def parse_vector(value: Any) -> list[float]:
-    """Read a vector from an argument: an array of numbers, or one as JSON text.
-
-    Raises:
-        ToolError: it is not, or a number is too big for Redis, which keeps the squares of 32-bit numbers.
-    """
+    """Read a vector from an argument: an array of numbers, or one as JSON text. Raise ToolError for anything else, and for a
+    number that is too big for Redis, which keeps the squares of 32-bit numbers."""
     vector = fit(value, {"type": "array", "items": {"type": "number"}})
     if (
         not isinstance(vector, list)

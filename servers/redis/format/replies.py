@@ -79,10 +79,8 @@ def words(error: Any) -> str:
 
 
 def bounded(value: Any, room: Room) -> tuple[Any, bool]:
-    """Show a reply as JSON as far as there is room, and tell whether something of it was left out; None where all of it was.
-
-    An error is {"error": ...}, which no reply of another kind is. A whole number that JavaScript would round is text.
-    """
+    """Show a reply as JSON as far as there is room, and tell whether something of it was left out; None where all of it was. An
+    error is {"error": ...}, which no reply of another kind is. A whole number that JavaScript would round is text."""
     if isinstance(value, bytes):
         shown = show_within(value, LONGEST, max(room.left - 1, LEAST))
         return (shown, isinstance(shown, dict) and "bytes" in shown) if room.take(shown) else (None, True)

@@ -186,10 +186,8 @@ _LENGTHS = {"l": "LLEN", "r": "LLEN", "b": "LLEN", "h": "HLEN", "s": "SCARD", "z
 
 @dataclass(frozen=True)
 class Planned:
-    """A command that is about to be sent.
-
-    `name` is lower-case, with its subcommand behind a |; `keys` are the keys that it names, as often as it names them.
-    """
+    """A command that is about to be sent. `name` is lower-case, with its subcommand behind a |; `keys` are the keys that it
+    names, as often as it names them."""
 
     name: str
     words: tuple[bytes, ...]
@@ -226,9 +224,7 @@ def _size(probe: Probe, answer: Any) -> int:
 @dataclass
 class _Answer:
     """What decides how long the answer to a command can be: sizes of strings, or of whole keys with their numbers of elements.
-
-    `elements` is how many elements of each key it has at the most; None: all.
-    """
+    `elements` is how many elements of each key it has at the most; None: all."""
 
     strings: Sequence[Probe] = ()
     keys: Sequence[bytes] = ()
@@ -256,25 +252,16 @@ class Weight(NamedTuple):
     """There may be much more: an element of a big key may be as big as the key, and names of keys may be of any length."""
 
     def held(self, more: int = 0) -> AbstractAsyncContextManager[None]:
-        """Hold this weight, and further bytes, inside this context.
-
-        Raises:
-            Busy, TooLarge: as of `hold`.
-        """
+        """Hold this weight, and further bytes, inside this context; errors are those of `hold`."""
         return hold(self.size + more, estimated=self.estimated)
 
 
 async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> Weight:
-    """Ask Redis how big the parts are that commands will read, and refuse what is too much together.
+    """Ask Redis how big the parts are that commands will read, and return what the answers may take.
 
-    Commands are taken in their order: what one of them moves or adds to a key counts for those that read the key after it.
-
-    Returns:
-        what the answers may take.
-
-    Raises:
-        ToolError: they read more than MOST_BYTES, go over more than _WORKING says, lengthen keys by more than MOST_GROWN, take
-            more than MOST_COMPARED steps, name more keys than can be weighed, or a count or pattern is out of bounds.
+    Commands are taken in their order: what one of them moves or adds to a key counts for those that read the key after it. Raise
+    ToolError if they read more than MOST_BYTES, go over more than _WORKING says, lengthen keys by more than MOST_GROWN, take more
+    than MOST_COMPARED steps, or name more keys than can be weighed; or if a count or pattern is out of bounds.
     """
     for command in commands:
         check_arguments(command)
@@ -311,13 +298,8 @@ def _too_many() -> ToolError:
 
 
 async def _check_paths(backend: ScopedRedis, commands: Sequence[Planned]) -> None:
-    """Refuse JSON paths that find many places of big documents, and many paths of one. Even to ask for the sizes of places goes
-    over them, and a path to many is answered with a number for each.
-
-    Raises:
-        ToolError: Redis would go through more than MOST_BYTES for paths to many places, or MOST_WALKED for all paths but the
-            first of each document.
-    """
+    """Raise ToolError for JSON paths that find many places of big documents (MOST_BYTES), and many paths of one (MOST_WALKED).
+    Even to ask for the sizes of places goes over them, and a path to many is answered with a number for each."""
     wide: Counter[bytes] = Counter()
     paths: defaultdict[bytes, set[bytes]] = defaultdict(set)
     for command in commands:
@@ -602,11 +584,8 @@ def _json_type(command: Planned) -> Probe:
 
 
 def check_json_path(path: bytes) -> None:
-    """Refuse a JSON path that can find the same part of a document many times: its work and its answer have no bound.
-
-    Raises:
-        ToolError: it can.
-    """
+    """Raise ToolError for a JSON path that can find the same part of a document many times: its work and its answer have no
+    bound."""
     if len(path) > LONGEST_PATTERN or path.count(b"..") > 1 or path.count(b",") > MOST_COMMAS:
         raise ToolError(f"a JSON path may have at most {LONGEST_PATTERN} bytes, one '..', and {MOST_COMMAS} commas")
     plain = _QUOTED.sub(lambda found: b"" if found.lastindex else b"$", path)
@@ -666,11 +645,7 @@ def _real(text: bytes) -> float:
 
 
 def check_arguments(command: Planned) -> None:
-    """Refuse counts and patterns that are out of bounds.
-
-    Raises:
-        ToolError: one is.
-    """
+    """Raise ToolError for counts and patterns that are out of bounds."""
     words = command.words
     count = _count(command) if command.name in _COUNTED else None
     if command.name in _RANDOM | _POPPING and len(words) > 2:

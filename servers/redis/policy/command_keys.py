@@ -19,17 +19,9 @@ Finder = Callable[[Words], list[bytes]]
 
 
 def keys_in(name: str, words: Words) -> list[bytes] | None:
-    """Find the keys that a command names.
+    """Return the keys that a command names, as often as it names them; None for a command that is not in the table.
 
-    Args:
-        name: lower-case, with its subcommand behind a |
-        words: the command
-
-    Returns:
-        the keys, as often as they are named; None for a command that is not in the table.
-
-    Raises:
-        ToolError: the words are not of a form that the table knows.
+    The name is lower-case, with its subcommand behind a |. Raise ToolError for words of a form that the table does not know.
     """
     finder = FINDERS.get(name)
     if finder is None:
@@ -57,14 +49,8 @@ def _from(first: int, words: Words, *, step: int = 1, last: int | None = None) -
 
 
 def _counted(before: int, words: Words, *, step: int = 1, destination: bool = False) -> list[bytes]:
-    """Find keys that follow their number.
-
-    Args:
-        before: place of the number
-        words: of the command
-        step: words that each key takes
-        destination: the first argument is a key, too
-    """
+    """Find keys that follow their number, which is at the place `before`. Each key takes `step` words. If there is a
+    `destination`, the first argument is a key, too."""
     text = words[before]
     if not text.isdigit() or len(text) > 6 or text.startswith(b"0"):
         raise ToolError(f"the number of keys has to be a number of at least 1, not {text[:40]!r}")
@@ -82,12 +68,8 @@ def _copied(words: Words) -> list[bytes]:
 
 
 def _streams(options: dict[bytes, int], words: Words) -> list[bytes]:
-    """XREAD and XREADGROUP: options, then STREAMS, then as many keys as ids.
-
-    Args:
-        options: to the number of words that follow each
-        words: of the command
-    """
+    """XREAD and XREADGROUP: options, then STREAMS, then as many keys as ids. Options map to the number
+    of words that follow each."""
     at = 1
     while (option := words[at].upper()) != b"STREAMS":
         if option not in options:

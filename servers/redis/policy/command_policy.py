@@ -85,11 +85,7 @@ class CommandSpec:
         return self.name in READS or ("readonly" in self.flags and "write" not in self.flags)
 
     def refuse(self, *, writing: bool) -> None:
-        """Raise ToolError when it may not be sent.
-
-        Args:
-            writing: within a transaction, where commands that change data may be, and none blocks
-        """
+        """Raise ToolError when it may not be sent. Within a transaction (`writing`) commands may change data, and none blocks."""
         if reason := self._reason(writing):
             instead = INSTEAD.get(self.name) or INSTEAD.get(self.name.partition("|")[0])
             raise ToolError(f"{self.shown} is refused: {reason}" + (f"; {instead}" if instead else ""))
@@ -115,11 +111,7 @@ class CommandSpec:
 
 
 async def describe(backend: ScopedRedis, commands: Sequence[Sequence[bytes]]) -> list[CommandSpec]:
-    """Find the commands that some words begin with, in one round trip.
-
-    Raises:
-        ToolError: this Redis has none of that name.
-    """
+    """Find the commands that some words begin with, in one round trip. Raise ToolError if this Redis does not have one."""
     wanted: dict[bytes, None] = {}
     for words in commands:
         if len(words[0]) > 100:
@@ -149,17 +141,10 @@ def _described(words: Sequence[bytes], infos: dict[bytes, list[object]]) -> Comm
 async def plan(
     backend: ScopedRedis, commands: Sequence[Sequence[bytes]], *, writing: bool
 ) -> tuple[list[Planned], Weight]:
-    """Check commands before they are sent: what they are, which keys they touch, what they cost.
+    """Check commands, given as words, before they are sent: what they are, which keys they touch, what they cost. `writing` is as
+    of `CommandSpec.refuse`. Return the commands, and the bytes of this process that their answers may take together.
 
-    Args:
-        commands: the words of each
-        writing: as in `Command.refuse`
-
-    Returns:
-        the commands, and the bytes of this process that their answers may take together.
-
-    Raises:
-        ToolError: one may not be sent. Of several, the message says which.
+    Raise ToolError if one may not be sent. Of several, the message says which.
     """
     described = await describe(backend, commands)
     planned: list[Planned] = []
@@ -193,11 +178,8 @@ async def plan(
 
 
 def _agreed(planned: Planned, answer: object, scope: KeyScope) -> Planned:
-    """Return a command with the keys that Redis finds in it. Under MCP_KEY_PREFIXES our table has to find the same.
-
-    Raises:
-        ToolError: Redis takes the command for a wrong one, or finds other keys.
-    """
+    """Return a command with the keys that Redis finds in it. Under MCP_KEY_PREFIXES our table has to find the same. Raise
+    ToolError if it finds others, or Redis takes the command for a wrong one."""
     if isinstance(answer, Exception):
         if "no key arguments" not in str(answer):
             raise ToolError(said_error(answer))

@@ -36,11 +36,7 @@ class KeyScope:
         return not self.prefixes or name.startswith(self.prefixes)
 
     def key(self, text: str) -> bytes:
-        """Read a key's name from an argument.
-
-        Raises:
-            ToolError: it is outside of the prefixes, too long, or not valid base64.
-        """
+        """Read a key's name from an argument. Raise ToolError if it is outside of the prefixes, too long, or not valid base64."""
         name = parse_key(text)
         if len(name) > LONGEST_NAME:
             raise ToolError(f"a name of {len(name)} bytes is too long: names may have {LONGEST_NAME} bytes")
@@ -60,11 +56,8 @@ class KeyScope:
         return " or ".join(repr(show_key(prefix)) for prefix in self.prefixes)
 
     def pattern(self, pattern: str) -> bytes:
-        """Make the pattern for SCAN: that of the one prefix where all keys are asked for, so that Redis leaves out others.
-
-        Raises:
-            ToolError: as of check_glob.
-        """
+        """Make the pattern for SCAN: that of the one prefix where all keys are asked for, so that Redis leaves out others. Errors
+        are those of check_glob."""
         if pattern == "*" and len(self.prefixes) == 1:
             return re.sub(rb"([*?\[\]^\\-])", rb"\\\1", self.prefixes[0]) + b"*"
         encoded = encode(pattern)

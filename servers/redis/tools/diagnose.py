@@ -188,10 +188,7 @@ SECRET_SETTINGS = re.compile("pass|secret|auth|key|user|token")
 
 async def _settings(call: Call[ScopedRedis], patterns: list[str]) -> Diagnosis:
     """CONFIG GET; what may be a secret is masked. A setting that differs between the servers of a cluster has a value for each.
-
-    Raises:
-        ToolError: a pattern is no setting's.
-    """
+    Raise ToolError for a pattern that no setting matches."""
     matcher(patterns)  # all together have to be short
     matches = {pattern: matcher([pattern]) for pattern in patterns}
     servers = [pairs(reply) for reply in await call.backend.each("CONFIG", "GET", "*")]

@@ -90,11 +90,8 @@ async def _sent(backend: ScopedRedis, planned: Planned) -> Any:
 
 
 async def _of_cluster(backend: ScopedRedis, planned: Planned) -> Any:
-    """Return the answer of all servers of a cluster to a command that names no key.
-
-    Raises:
-        ToolError: there is no such answer.
-    """
+    """Return the answer of all servers of a cluster to a command that names no key, or raise ToolError if there is no such
+    answer."""
     if planned.name.startswith("ft.") or planned.name == "time":
         return await backend.read(*planned.words)
     if planned.name == "dbsize":

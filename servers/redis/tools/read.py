@@ -185,10 +185,8 @@ async def _version(call: Call[ScopedRedis], name: bytes) -> str:
 
 @dataclass(frozen=True)
 class _ReadWindow:
-    """What of a key is asked for.
-
-    `memory` is the key's size in bytes, 0 where it is not known; `room` is what its part of the result may have, in bytes.
-    """
+    """What of a key is asked for. `memory` is the key's size in bytes, 0 where it is not known; `room` is what its part of the
+    result may have, in bytes."""
 
     limit: int
     cursor: str
@@ -210,14 +208,8 @@ class _ReadWindow:
         return ToolError(f"cursor {self.cursor[:50]!r} does not belong to this key: start without a cursor")
 
     def count(self, length: int) -> int:
-        """Return the number of elements to ask Redis for, so that what it sends is not much more than there is room for.
-
-        Args:
-            length: elements that the key has
-
-        Raises:
-            ToolError: its elements are too big.
-        """
+        """Return the number of elements to ask Redis for, of so many, so that what it sends is not much more than there is room
+        for. Raise ToolError if they are too big."""
         each = self.memory // max(length, 1)
         if each > MOST_BYTES:
             raise ToolError(
@@ -231,14 +223,8 @@ class _ReadWindow:
         return max(4 * self.room // max(each, 1), 1)
 
     def reserved(self, length: int, copies: int = COPIES) -> AbstractAsyncContextManager[None]:
-        """Hold the memory that a page may take, to be read inside this context.
-
-        All of a small key is held, for its elements may be of very different sizes.
-
-        Args:
-            length: elements that the key has
-            copies: bytes of this process that a byte of an answer takes once it is parsed
-        """
+        """Hold the memory that a page may take, to be read inside this context. All of a small key is held, for its elements may
+        be of very different sizes. A byte of an answer takes `copies` bytes of this process once it is parsed."""
         count, each = self.count(length), self.memory // max(length, 1)
         parsed = 2 * max(count, min(length, LISTPACK)) * OBJECT_BYTES + (copies - COPIES) * count * each
         if self.memory <= SMALL_KEY and length <= SAMPLES:
@@ -298,12 +284,8 @@ def _bitmap(length: int, count: int, positions: list[int]) -> dict[str, Any]:
 
 
 def _slice(part: bytes, page: _ReadWindow, length: int) -> dict[str, Any]:
-    """As much of a long value as fits, and the cursor behind it; a character is never cut in two.
-
-    Args:
-        part: the value from the page's offset on, or its beginning
-        length: of the whole value, in bytes
-    """
+    """Return as much of a long value as fits, and the cursor behind it; a character is never cut in two. `part` is the value, of
+    so many bytes, from the page's offset on, or its beginning."""
     if page.offset == 0 and len(part) == length and size(whole := show(part, length)) <= page.room:
         return {"value": whole}
     shown = show_part(part)
@@ -412,12 +394,7 @@ async def _scanned(
     make: Callable[[Any], list[Any]],
     shown: Callable[[Any], Any] = lambda item: item,
 ) -> dict[str, Any]:
-    """Return a page of HSCAN or SSCAN.
-
-    Args:
-        make: makes items of an answer
-        shown: what an item may become in the result
-    """
+    """Return a page of HSCAN or SSCAN. `make` makes items of an answer; `shown` is what an item may become in the result."""
     most = page.count(length)
 
     async def step(server: int, position: int, count: int) -> tuple[int, int, list[Any]]:
@@ -432,8 +409,7 @@ async def _scanned(
 async def _list(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
     """A page of a list. The cursor is the index that follows, the length, and what the last elements before it are: where these
     are others now, the list was changed at its beginning (reverse: its end), and nobody can tell what was missed. Where they
-    repeat, they may be the same at another place, so that another length counts as a change, too.
-    """
+    repeat, they may be the same at another place, so that another length counts as a change, too."""
     found = _LIST_CURSOR.fullmatch(page.cursor)
     if not found:
         raise page.foreign()
@@ -482,11 +458,7 @@ async def _zset(call: Call[ScopedRedis], name: bytes, page: _ReadWindow, *, geo:
 async def _members(
     call: Call[ScopedRedis], name: bytes, page: _ReadWindow, length: int
 ) -> tuple[list[tuple[bytes, bytes]], dict[str, str]]:
-    """Return a page of a sorted set, by score and member, and not by rank, for ranks move.
-
-    Returns:
-        members with their scores, and a cursor if there are more.
-    """
+    """Return a page of a sorted set, by score and member, and not by rank, for ranks move; and a cursor if there are more."""
     order = SortedSet(call.backend, name, reverse=page.reverse, least=page.start, greatest=page.end)
     found, more = await order.page(page.cursor, page.count(length))
     room = Room(page.room, 64)

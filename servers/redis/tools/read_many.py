@@ -149,11 +149,8 @@ def _asked(key: str, name: bytes, answers: list[Any]) -> _Asked:
 
 
 async def _plan(call: Call[ScopedRedis], asked: list[_Asked], chosen: list[bytes]) -> None:
-    """Decide how the beginning of each key is read, so that its elements have at most SMALL bytes; not at all if one has more.
-
-    Args:
-        chosen: the only fields of hashes to be read, of these only such as are not too long; without any, the first
-    """
+    """Decide how the beginning of each key is read, so that its elements have at most SMALL bytes; not at all if one has more. Of
+    hashes only the `chosen` fields are read that are not too long; without any, the first."""
     big = [one for one in asked if one.memory > SMALL and one.kind in _PEEK and one.kind != "string"]
     lengths = await call.backend.read_many([(LENGTHS[one.kind], one.name) for one in big])
     counts: dict[bytes, int] = {}

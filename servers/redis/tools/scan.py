@@ -82,13 +82,8 @@ class Cursor:
         return (f"{server}." if server else "") + str(position) + (f"+{skip}" if skip else "")
 
     async def steps(self, call: Call[ScopedRedis], *words: Any, told: Callable[[], str]) -> AsyncIterator[list[bytes]]:
-        """Go on with SCAN for SCAN_STEPS steps, and give the names of keys in scope that each finds.
-
-        Args:
-            call: told of the progress
-            words: of SCAN, behind its cursor
-            told: what was found so far, in words
-        """
+        """Go on with SCAN (words are those behind its cursor) for SCAN_STEPS steps, and give the names of keys in scope that each
+        finds. The client is told of the progress, in words of `told`."""
         for step in range(SCAN_STEPS):
             self.server, self.position, names = await call.backend.scan(
                 self.server, self.position, *words, "COUNT", SCAN_COUNT
@@ -156,11 +151,7 @@ LENGTHS = {
 
 
 def _type(text: str) -> str:
-    """Redis' own name of a type.
-
-    Raises:
-        ToolError: there is no such type. Redis would find nothing, as if there were no such keys.
-    """
+    """Redis' own name of a type. Another one is a ToolError: Redis would find nothing, as if there were no such keys."""
     known = {name.lower(): own for name, own in TYPES.items()} | {own.lower(): own for own in TYPES.values()}
     if text.lower() not in known:
         raise ToolError(f"there is no type {text!r}: the types are {', '.join(TYPES)}")
@@ -186,13 +177,11 @@ async def scanned(
 ) -> tuple[list[T], str | None]:
     """Return a page of what a scan finds, and the cursor behind it; None at the end.
 
-    A step is given whole or left to the next page, for what one cursor gives may change while Redis rehashes: no place inside
-    of a step stays. Only what comes in one piece whatever COUNT says, a bucket or a small collection, is cut inside, and the
-    cursor says how much of it was given. So that few steps are left, each looks at as much as will probably be found room for.
+    A step is given whole or left to the next page, for what one cursor gives may change while Redis rehashes: no place inside of
+    a step stays. Only what comes in one piece whatever COUNT says, a bucket or a small collection, is cut inside, and the cursor
+    says how much of it was given. So that few steps are left, each covers as much as will probably be found room for.
 
-    Args:
-        shown: what an item becomes in the result
-        room: bytes that the items may have; None for those of a result
+    An item becomes `shown` of it in the result. The items may have `room` bytes; None: those of a result.
     """
     left_over = Room(call.max_bytes) if room is None else Room(room, 64)
     found: list[T] = []

@@ -76,11 +76,7 @@ async def _names(call: Call[ScopedRedis]) -> list[bytes]:
 
 
 async def _index(call: Call[ScopedRedis], name: bytes) -> SearchIndex:
-    """Describe an index.
-
-    Raises:
-        ToolError: there is none of that name, or it reaches beyond MCP_KEY_PREFIXES.
-    """
+    """Describe an index. Raise ToolError if there is none of that name, or it reaches beyond MCP_KEY_PREFIXES."""
     about = pairs(await call.backend.read("FT.INFO", name))
     definition = pairs(about.get("index_definition", []))
     prefixes = [bytes(prefix) for prefix in definition.get("prefixes", [])]
@@ -195,11 +191,7 @@ async def _sizes(call: Call[ScopedRedis], keys: list[bytes]) -> list[int]:
 
 
 def _order(sort: str) -> list[bytes]:
-    """Return the words of SORTBY.
-
-    Raises:
-        ToolError: there is more than a field and a direction.
-    """
+    """Return the words of SORTBY. Raise ToolError for more than a field and a direction."""
     field, *direction = sort.split() or [""]
     if not field or len(direction) > 1 or (direction and direction[0].lower() not in ("asc", "desc")):
         raise ToolError("sort has to be a field, or a field and asc or desc")
@@ -279,13 +271,9 @@ MOST_REPEATED = 32
 
 
 def _check_steps(steps: list[str]) -> None:
-    """Follow the grammar of FT.AGGREGATE, so that what is put behind the steps is never taken for a part of one.
-
-    https://redis.io/docs/latest/commands/ft.aggregate/
-
-    Raises:
-        ToolError: a word is not a step, a step has fewer words than it says, or they make a value much longer.
-    """
+    """Follow the grammar of FT.AGGREGATE (https://redis.io/docs/latest/commands/ft.aggregate/), so that what is put behind the
+    steps is never taken for a part of one. Raise ToolError for a word that is not a step, for a step with fewer words than it
+    says, and for steps that make a value much longer."""
     at, repeated = 0, 1
     while at < len(steps):
         step = steps[at].upper()

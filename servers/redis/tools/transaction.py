@@ -86,11 +86,7 @@ async def redis_transaction(
 
 
 async def retried(work: Callable[[], Awaitable[T]]) -> T:
-    """Try a transaction again whose watched keys were changed by others meanwhile.
-
-    Raises:
-        ToolError: what `work` raises; after ATTEMPTS that the keys are changed too often.
-    """
+    """Try a transaction again whose watched keys were changed by others meanwhile. After ATTEMPTS, raise ToolError."""
     for attempt in range(ATTEMPTS):
         try:
             return await work()

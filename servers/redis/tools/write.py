@@ -189,11 +189,8 @@ class _Change:
             )
 
     def commands(self, left: int) -> list[tuple[Any, ...]]:
-        """Return the commands of the transaction.
-
-        Args:
-            left: milliseconds that the key has to live, of PTTL; it keeps them where no TTL is given
-        """
+        """Return the commands of the transaction. `left` is the milliseconds that the key has to live, of PTTL; it keeps them
+        where no TTL is given."""
         commands: list[tuple[Any, ...]] = [("TYPE", self.name)]
         if self.replace:
             commands.append(("UNLINK", self.name))
@@ -209,11 +206,7 @@ class _Change:
         return commands
 
     def written(self, answers: list[Any]) -> Written:
-        """Read the answers to the commands.
-
-        Raises:
-            ToolError: Redis refused the command.
-        """
+        """Read the answers to the commands. Raise ToolError if Redis refused one."""
         found, first = said(answers[0]), 2 if self.replace else 1
         answer = answers[first]
         done = answers[first : first + len(self.words)]
