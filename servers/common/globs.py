@@ -1,7 +1,5 @@
 """Match names with globs, as shells do."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 

@@ -6,8 +6,6 @@ client and a high-level server. Here such a package is present without having ru
 docs/benchmarks has the gains, and the patches that would make this file unnecessary. MCP_LAZY_IMPORTS=false turns it off.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import importlib.util

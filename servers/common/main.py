@@ -1,7 +1,5 @@
 """The command line of every sidecar: `python -m servers.redis [--transport http|stdio]`."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import errno

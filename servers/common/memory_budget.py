@@ -5,8 +5,6 @@ the order in which they asked, so that a large one is not overtaken for ever. On
 overtake them.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import re

@@ -1,7 +1,5 @@
 """A sidecar: its tools, its store, and the MCP server that puts them together."""
 
-from __future__ import annotations
-
 import asyncio
 import fnmatch
 import hashlib

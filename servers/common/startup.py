@@ -1,7 +1,5 @@
 """The start of the process, until everything is imported."""
 
-from __future__ import annotations
-
 import gc
 import os
 import signal

@@ -4,8 +4,6 @@ In JSON (results and logs) such characters are escapes, which a parser turns bac
 written as in Python, and the text is cut.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 

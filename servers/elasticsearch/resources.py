@@ -1,7 +1,5 @@
 """The resources es://cluster and es://index/{name}/mapping."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The Elasticsearch sidecar, put together."""
 
-from __future__ import annotations
-
 from servers.common.server import Sidecar
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.prompts import PROMPTS

@@ -1,7 +1,5 @@
 """The prompts: work on Redis that takes several tools."""
 
-from __future__ import annotations
-
 from servers.common.protocol.prompts import Prompt
 
 PROMPTS = (

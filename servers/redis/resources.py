@@ -1,7 +1,5 @@
 """The resources: redis://info, redis://keyspace and redis://key/{name}, and who is told when a key changes."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress

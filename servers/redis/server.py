@@ -1,7 +1,5 @@
 """The Redis sidecar, put together."""
 
-from __future__ import annotations
-
 from servers.common.server import Sidecar
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.prompts import PROMPTS

@@ -5,8 +5,6 @@ Host and Origin are checked against DNS rebinding, as the MCP specification requ
 RFC 6750, with the metadata of RFC 9728 for OAuth.
 """
 
-from __future__ import annotations
-
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders

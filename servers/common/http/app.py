@@ -1,7 +1,5 @@
 """The HTTP application: /mcp, /health, /ready and /metrics."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress

@@ -5,8 +5,6 @@ resource metadata); and the MCP specification's authorization chapter
 (https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization). Tokens are never passed on to a store.
 """
 
-from __future__ import annotations
-
 import asyncio
 import http.client
 import logging

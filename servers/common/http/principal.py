@@ -1,7 +1,5 @@
 """The principal of a request: its name and its scopes. Access control sets it, and the MCP server checks it."""
 
-from __future__ import annotations
-
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Literal, Protocol

@@ -3,8 +3,6 @@
 Each bound is ASGI middleware. A refused request is answered by `Refusals`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import ipaddress

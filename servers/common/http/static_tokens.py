@@ -1,7 +1,5 @@
 """Bearer tokens kept in a file: one that may do all, or several with a name and scopes each."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import logging

@@ -1,7 +1,5 @@
 """Log our messages and those of libraries as JSON, one object per line, on standard error."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

@@ -1,7 +1,5 @@
 """What a sidecar counts, in Prometheus' text format."""
 
-from __future__ import annotations
-
 from prometheus_client.metrics import Counter, Gauge, Histogram
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import CollectorRegistry

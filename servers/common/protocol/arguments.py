@@ -5,8 +5,6 @@ docs/clients.md has the rules. Values are changed only where the schema leaves n
 result.
 """
 
-from __future__ import annotations
-
 import difflib
 import math
 import re

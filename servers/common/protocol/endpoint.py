@@ -4,8 +4,6 @@ The SDK is strict about what a request looks like. Here a request is checked fir
 JSON-RPC error that says what to do, and what clients in the field write differently gets the form that the SDK knows.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Remove mentions of unlisted tools from texts for models."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable
 

@@ -1,7 +1,5 @@
 """Prompts: instructions that a person picks, for work that takes several tools."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

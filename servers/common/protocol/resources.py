@@ -1,7 +1,5 @@
 """Resources: what a client can attach to a conversation without calling a tool, and be told of when it changes."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 A client pays for every byte of tools/list, so a schema has no titles, no `$ref`, and no default that says nothing.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue

@@ -3,8 +3,6 @@
 A tool's arguments and result are described by its Python types, from which the JSON Schemas that clients see are made.
 """
 
-from __future__ import annotations
-
 import hashlib
 import inspect
 import json

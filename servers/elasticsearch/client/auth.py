@@ -1,7 +1,5 @@
 """The login at Elasticsearch: the header Authorization, made for each request, so that a rotated secret is used at once."""
 
-from __future__ import annotations
-
 import base64
 
 import yarl

@@ -3,8 +3,6 @@
 Elasticsearch's own errors have this shape: {"error": {"type", "reason", "root_cause": [...], "caused_by": {...}}, "status"}.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import ssl

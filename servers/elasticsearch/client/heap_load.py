@@ -4,8 +4,6 @@ A node reads all documents of an answer into its heap before it sends the first 
 long documents are, so this is learned from the answers that came. What is not known yet counts as long.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager

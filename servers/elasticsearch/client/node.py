@@ -4,8 +4,6 @@
 bounded while it arrives, a request is never sent twice, redirects are not followed, and certificates may be replaced.
 """
 
-from __future__ import annotations
-
 import gzip
 import ssl
 import zlib

@@ -1,7 +1,5 @@
 """Trust over TLS: by a file of authorities' certificates, or by the fingerprint of one certificate."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import ssl

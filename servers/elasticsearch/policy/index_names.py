@@ -1,7 +1,5 @@
 """Names of indices: which can be written to, and which was meant."""
 
-from __future__ import annotations
-
 import difflib
 import heapq
 import re

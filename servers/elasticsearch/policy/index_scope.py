@@ -1,7 +1,5 @@
 """Which indices this server may see and touch, and which of them a request is about."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import os

@@ -1,7 +1,5 @@
 """Settings of indices that lift Elasticsearch's own limits, and analyzers that would make too much of a text."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from types import MappingProxyType

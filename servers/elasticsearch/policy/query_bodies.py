@@ -1,7 +1,5 @@
 """Build queries from simple words, and refuse parts of the query DSL."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import re

@@ -1,7 +1,5 @@
 """Limit costs of a request that its size does not show: suggestions, and data that comes with each bucket."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Container, Iterable, Iterator

@@ -4,8 +4,6 @@ What is not known to read only the indices it is said to read is refused; no att
 (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/esql-syntax.html, sql-syntax-select.html).
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

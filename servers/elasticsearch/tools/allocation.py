@@ -1,7 +1,5 @@
 """Why shards are not assigned, and how full disks may become, in plain words."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """es_analyze: which terms a text becomes."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field

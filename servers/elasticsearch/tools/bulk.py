@@ -1,7 +1,5 @@
 """es_bulk: many documents in one request."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence

@@ -5,8 +5,6 @@ nothing else, the second needs a script. Here each document is changed only as l
 sequence number (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/optimistic-concurrency-control.html).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, NotRequired
 

@@ -1,7 +1,5 @@
 """What es_indices tells beside indices, a row each: settings, templates, pipelines, lifecycle policies."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 

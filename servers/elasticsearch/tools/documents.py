@@ -1,7 +1,5 @@
 """es_get, es_index and es_delete: single documents. The last two are served only where writes are allowed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NotRequired
 

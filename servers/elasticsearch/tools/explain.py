@@ -1,7 +1,5 @@
 """es_explain: why a query finds what it finds, and what makes it slow."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, NotRequired
 

@@ -1,7 +1,5 @@
 """es_field: what the values of one field are like."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, NotRequired
 

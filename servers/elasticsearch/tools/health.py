@@ -1,7 +1,5 @@
 """es_health: the state of the cluster, and what is wrong with it in plain words."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """What es_health tells of when it is asked for: tasks, hot threads, lifecycle management, snapshots; a line each."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping

@@ -1,7 +1,5 @@
 """es_define and es_alias: indices, mappings, settings, templates, and the names that lead to indices."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NotRequired

@@ -1,7 +1,5 @@
 """es_indices and es_mapping: which indices there are, and which fields their documents have."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """es_manage: what ends or stops things: deleting by exact name in two steps, closing and opening indices, tasks."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field

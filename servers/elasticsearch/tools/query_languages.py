@@ -1,7 +1,5 @@
 """es_query: ES|QL, SQL and EQL, where the cluster has them."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any, Literal, NotRequired
 

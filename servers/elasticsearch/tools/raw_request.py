@@ -1,7 +1,5 @@
 """es_request: what the other tools do not cover, as far as it only reads."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field

@@ -4,8 +4,6 @@ Fields are renamed by a pipeline that is made for the one copy and deleted when 
 (https://www.elastic.co/guide/en/elasticsearch/reference/8.11/docs-reindex.html).
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 import secrets

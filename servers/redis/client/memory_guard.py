@@ -1,7 +1,5 @@
 """Limit the memory of Redis' answers while they arrive, whatever their estimated size."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

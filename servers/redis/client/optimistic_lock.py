@@ -1,7 +1,5 @@
 """Versions of keys: to write only what nobody else has changed since it was read."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from servers.common.protocol.tools import ToolError

@@ -1,7 +1,5 @@
 """Read sorted sets in pages, in order, while others change them: no member that stays is missed."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import math

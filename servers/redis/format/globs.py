@@ -1,7 +1,5 @@
 """Estimate what comparing a name with a glob costs Redis (stringmatchlen in its util.c), which can't be interrupted."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Convert Redis' bytes to JSON and back, exactly."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

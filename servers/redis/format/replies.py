@@ -1,7 +1,5 @@
 """Redis' replies as JSON, cut to a number of bytes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Limit what a command costs Redis and us, before it is sent: Redis runs one command at a time, and answers it whole."""
 
-from __future__ import annotations
-
 import math
 import re
 import time

@@ -4,8 +4,6 @@ The store's parser (COMMAND GETKEYS) is not trusted alone: Redis 7 and 8 report 
 last. What this table does not cover is refused wherever it matters which keys a command touches.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 

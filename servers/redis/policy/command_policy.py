@@ -1,7 +1,5 @@
 """Decide which commands may be sent for a model: by the server's own description of them (COMMAND INFO), and by our table."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

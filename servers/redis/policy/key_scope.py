@@ -1,7 +1,5 @@
 """The keys that this server may see, and the values that listings hide."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """redis_delete and redis_delete_matching: by exact names, or by a pattern that was tried before."""
 
-from __future__ import annotations
-
 from typing import Annotated, NotRequired
 
 from pydantic import Field

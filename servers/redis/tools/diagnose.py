@@ -1,7 +1,5 @@
 """redis_diagnose: slow commands, latency, clients, memory and rights, digested."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,5 @@
 """redis_info: the state of the server, digested."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, NotRequired
 

@@ -1,7 +1,5 @@
 """redis_profile: what the keyspace consists of, from a bounded sample of it."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from typing import Annotated, NotRequired

@@ -1,7 +1,5 @@
 """redis_pubsub and redis_publish: messages as they pass."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from contextlib import AsyncExitStack

@@ -1,7 +1,5 @@
 """redis_command and redis_command_docs: what the other tools do not cover."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, NotRequired

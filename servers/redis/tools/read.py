@@ -1,7 +1,5 @@
 """redis_read: what a key holds."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Awaitable, Callable, Iterator

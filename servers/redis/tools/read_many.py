@@ -1,7 +1,5 @@
 """redis_read_many: several keys at once, in short."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NotRequired

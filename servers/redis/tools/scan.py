@@ -1,7 +1,5 @@
 """redis_scan: which keys there are."""
 
-from __future__ import annotations
-
 import heapq
 import itertools
 import re

@@ -3,8 +3,6 @@
 Served where Redis has it: Redis 8, Redis Stack, or the RediSearch module.
 """
 
-from __future__ import annotations
-
 import itertools
 import struct
 from typing import Annotated, Any, Literal, NotRequired

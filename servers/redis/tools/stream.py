@@ -1,7 +1,5 @@
 """redis_stream: a stream's consumer groups, and what in them waits to be acknowledged."""
 
-from __future__ import annotations
-
 import contextlib
 from typing import Annotated, Any, NotRequired
 

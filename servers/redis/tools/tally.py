@@ -1,7 +1,5 @@
 """redis_tally: hashes counted by the values of a field, without their contents."""
 
-from __future__ import annotations
-
 from collections import Counter
 from hashlib import blake2b
 from typing import Annotated, NotRequired

@@ -1,7 +1,5 @@
 """redis_transaction: any writing commands, all or nothing."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,5 @@
 """redis_write: one key, of any type."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import re
