@@ -6,10 +6,8 @@ import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from servers.common.http.tls import file_stamp
 from servers.common.protocol.tools import ToolError
 from servers.common.settings import Environment, Secret, check_host
 from servers.redis.format.key_encoding import parse_key
@@ -103,10 +101,6 @@ class ClientTls:
 
     certificate: Path | None
     key: Path | None
-
-    def stamp(self) -> tuple[Any, ...]:
-        """Return a value that changes with the files. Raise OSError if one is gone."""
-        return file_stamp(self.ca_file, self.certificate, self.key)
 
     def context(self) -> ssl.SSLContext:
         """Return a context of the files as they are now. Raise OSError (ssl.SSLError is one) if a file can't be read or used, and

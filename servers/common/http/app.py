@@ -1,7 +1,7 @@
 """The HTTP application: /mcp, /health, /ready and /metrics."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from servers.common import VERSION
 from servers.common.http.access_control import WANTS_TOKEN, Authentication, HostCheck, OriginCheck
@@ -48,9 +48,10 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
     endpoint = McpEndpoint(instance.server(), stateless=True, max_request_body_size=settings.max_request_bytes)
     refusals = Refusals(instance.metrics)
     buckets = TokenBuckets(auth.calls_per_minute)
-    # The first one sees a request first.
-    guarded = _behind(
-        [
+    guarded = Router(
+        default=endpoint,
+        redirect_slashes=False,
+        middleware=[  # the first one sees a request first
             Middleware(HostCheck, settings, auth, refusals),
             Middleware(Authentication, auth, buckets, refusals),
             Middleware(RateLimit, buckets, refusals),
@@ -66,7 +67,6 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
             ),
             *instance.http_middleware,
         ],
-        endpoint,
     )
     only_post = error_response("this server has no sessions and opens no streams: send POST", 405, {"Allow": "POST"})
     for_pages = [Route(path, app, methods=m) for path in PATHS for app, m in ((guarded, ["POST"]), (only_post, None))]
@@ -127,13 +127,6 @@ def create_app(instance: Instance[Any], auth: AuthSettings, on_startup: Callable
             yield
 
     return Router(routes, redirect_slashes=False, default=nothing, lifespan=lifespan)
-
-
-def _behind(middleware: Sequence[Middleware], app: ASGIApp) -> ASGIApp:
-    """Return an application behind its middleware."""
-    for layer, arguments, options in reversed(middleware):
-        app = layer(app, *arguments, **options)
-    return app
 
 
 def _login(auth: AuthSettings) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +30,6 @@ class TlsFiles:
     client_authorities: Path | None
     """Certificates that sign those of clients; None where clients need no certificate."""
 
-    def stamp(self) -> tuple[Any, ...]:
-        """Return a value that changes with the files."""
-        return file_stamp(self.certificate, self.key, self.client_authorities)
-
     def context(self) -> ssl.SSLContext:
         """Return a context of the files as they are now; OSError (ssl.SSLError is one) if a file can't be read or used.
 
@@ -47,31 +44,12 @@ class TlsFiles:
         return context
 
 
-class ContextFiles(Protocol):
-    """Files that TLS contexts are made of."""
-
-    def stamp(self) -> tuple[Any, ...]:
-        """Return a value that changes with the files.
-
-        Raises:
-            OSError: one is gone.
-        """
-        ...
-
-    def context(self) -> ssl.SSLContext:
-        """Return a context of the files as they are now.
-
-        Raises:
-            OSError, ValueError: a file can't be read or used.
-        """
-        ...
-
-
 class NewestContext:
     """The TLS context of files that may be replaced. While new files are unusable, the old context stays."""
 
-    def __init__(self, files: ContextFiles) -> None:
-        self._files = files
+    def __init__(self, make: Callable[[], ssl.SSLContext], *files: Path | None) -> None:
+        """Make contexts of files by a function, which raises OSError or ValueError if one can't be read or used."""
+        self._make, self._files = make, files
         self._stamp: tuple[Any, ...] | None = None
         self._context: ssl.SSLContext | None = None
         self._problem = ""
@@ -80,9 +58,9 @@ class NewestContext:
         """Return the context of what the files hold now, the same object until they change. Raise OSError or ValueError if they
         have been unusable since the first call."""
         try:
-            stamp = self._files.stamp()
+            stamp = file_stamp(*self._files)
             if self._context is None or stamp != self._stamp:
-                self._context, self._stamp = self._files.context(), stamp
+                self._context, self._stamp = self._make(), stamp
             self._problem = ""
         except (OSError, ValueError) as error:
             # During a rotation the certificate and the key may not fit together. The next connection tries again.
@@ -102,7 +80,7 @@ class RotatingContext(ssl.SSLContext):
         return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
 
     def __init__(self, files: TlsFiles) -> None:
-        self._newest = NewestContext(files)
+        self._newest = NewestContext(files.context, files.certificate, files.key, files.client_authorities)
         self._used = self._newest.get()
 
     def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:

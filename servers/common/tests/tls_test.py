@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,25 +26,19 @@ def test_who_a_certificate_was_made_for(certificate: dict[str, Any], name: str) 
     assert client_name(certificate) == name
 
 
-class Files:
-    """Files that are other ones at each look, and that can be used only at first."""
+def test_new_files_that_can_not_be_used_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "key.pem"
+    file.write_text("usable")
 
-    def __init__(self) -> None:
-        self.looks = 0
-
-    def stamp(self) -> tuple[Any, ...]:
-        self.looks += 1
-        return (self.looks,)
-
-    def context(self) -> ssl.SSLContext:
-        if self.looks > 1:
+    def make() -> ssl.SSLContext:
+        if file.read_text() != "usable":
             raise ssl.SSLError("no key")
         return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
-
-def test_new_files_that_can_not_be_used_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    newest = NewestContext(Files())
+    newest = NewestContext(make, file)
     first = newest.get()
+    assert newest.get() is first
+    file.write_text("not usable")
     with caplog.at_level(logging.DEBUG):
         assert [newest.get(), newest.get()] == [first, first]
     assert [record.getMessage() for record in caplog.records] == ["the new certificates can't be used"]

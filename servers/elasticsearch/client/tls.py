@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from servers.common.backend import BackendError
+from servers.common.http.tls import file_stamp
 from servers.elasticsearch.settings import ElasticsearchSettings, key_problem, load_client_certificate
 
 
@@ -27,22 +28,13 @@ class Trust:
         many seconds) if it can't be reached, and BackendError if no certificate has the fingerprint or the files can't be used.
         """
         async with self._lock:
-            stamp = self._stamp()
+            try:
+                stamp = file_stamp(self._settings.ca_file, self._settings.client_certificate, self._settings.client_key)
+            except OSError:
+                stamp = None  # a file is gone: the new context's error names it
             if self._context is None or stamp != self._made_of:
                 self._context, self._made_of = await self._new_context(url, timeout), stamp
             return self._context
-
-    def _stamp(self) -> tuple[Any, ...]:
-        files = (self._settings.ca_file, self._settings.client_certificate, self._settings.client_key)
-        stamp = []
-        for file in files:
-            try:
-                # By number too: a kubelet replaces files by links to others, which may be older.
-                status = file.stat() if file else None
-            except OSError:
-                status = None
-            stamp.append(status and (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size))
-        return tuple(stamp)
 
     async def _new_context(self, url: str, timeout: float) -> ssl.SSLContext:
         context = await self._by_fingerprint(url, timeout) if self._settings.ca_fingerprint else self._by_authority()

@@ -186,7 +186,8 @@ def _connection(tls: ClientTls | None) -> dict[str, Any]:
     """Return the options of a pool for connections over TCP, with TLS or without."""
     if tls is None:
         return {"connection_class": Connection, **_EACH, **_KEPT_ALIVE}
-    return {"connection_class": _RotatingConnection, "tls": NewestContext(tls), **_EACH, **_KEPT_ALIVE}
+    newest = NewestContext(tls.context, tls.ca_file, tls.certificate, tls.key)
+    return {"connection_class": _RotatingConnection, "tls": newest, **_EACH, **_KEPT_ALIVE}
 
 
 Connect = Callable[..., Redis]
