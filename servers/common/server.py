@@ -200,17 +200,14 @@ class Instance(Generic[B]):
 
     def _described(self, definition: mcp_types.Tool) -> mcp_types.Tool:
         """Return a tool's definition, without mentions of tools that the client does not see."""
-        description, properties = definition.description or "", definition.input_schema["properties"]
-        if not any(
-            map(self._mentions.unlisted, [description, *(p.get("description", "") for p in properties.values())])
-        ):
-            return definition
+        properties = definition.input_schema["properties"]
         told = {
             name: part | {"description": self._mentions.told(part["description"])} if "description" in part else part
             for name, part in properties.items()
         }
+        description = self._mentions.told(definition.description or "")
         schema = definition.input_schema | {"properties": told}
-        return definition.model_copy(update={"description": self._mentions.told(description), "input_schema": schema})
+        return definition.model_copy(update={"description": description, "input_schema": schema})
 
     async def _call_tool(
         self, ctx: Any, params: mcp_types.CallToolRequestParams

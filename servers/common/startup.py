@@ -5,6 +5,14 @@ import os
 import signal
 
 
+def serve(server: str, transport: str = "http") -> None:
+    """Serve the SIDECAR of a module."""
+    begin()
+    from servers.common.main import run  # its imports take most of the start
+
+    run(server, transport)
+
+
 def begin() -> None:
     """Let SIGTERM end the process with exit code 0, and pause garbage collection, until imports are done.
 

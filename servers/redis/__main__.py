@@ -1,20 +1,12 @@
 """python -m servers.redis"""
 
-from servers.common.startup import begin
-
-
-def serve(transport: str) -> None:
-    begin()
-    # Imports take most of the start.
-    from servers.common.main import run
-
-    run("servers.redis.server", transport)
+from servers.common.startup import serve
 
 
 def stdio() -> None:
     """The wheel's program: a client on the same machine starts it, and speaks to it over standard input and output."""
-    serve("stdio")
+    serve("servers.redis.server", "stdio")
 
 
 if __name__ == "__main__":
-    serve("http")
+    serve("servers.redis.server")

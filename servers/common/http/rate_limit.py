@@ -222,18 +222,17 @@ class RequestLimits:
         return self._memory.take_now(size, held)
 
     def _refuse(self, scope: Scope, reason: str) -> JSONResponse:
-        if reason == "length":
-            return self._refusals.response(
-                scope, reason, 413, f"a request's body may have at most {self._max_bytes} bytes"
-            )
-        if reason == "values":
-            error = f"the values in the request's body need more than {self._memory.size} bytes of memory: send fewer"
-            return self._refusals.response(scope, "length", 413, error)
-        if reason == "slow":
-            error = "the request's body did not arrive in time"
-            return self._refusals.response(scope, reason, 408, error, {"Connection": "close"})
-        error = "too many requests are under way at once: try again"
-        return self._refusals.response(scope, reason, 503, error, {"Retry-After": "1"})
+        status, message, headers = {
+            "length": (413, f"a request's body may have at most {self._max_bytes} bytes", {}),
+            "values": (
+                413,
+                f"the values in the request's body need more than {self._memory.size} bytes of memory: send fewer",
+                {},
+            ),
+            "slow": (408, "the request's body did not arrive in time", {"Connection": "close"}),
+            "busy": (503, "too many requests are under way at once: try again", {"Retry-After": "1"}),
+        }[reason]
+        return self._refusals.response(scope, "length" if reason == "values" else reason, status, message, headers)
 
 
 async def _no_answer(scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from servers.common.protocol.tools import encoded, size
@@ -93,10 +94,8 @@ class _Copy:
         self.cut: dict[str, int] = {}
 
     def of(self, value: Any, path: _Path, level: int) -> Any:
-        if isinstance(value, dict):
-            return self._object(value, path, level)
-        if isinstance(value, list):
-            return self._list(value, path, level)
+        if isinstance(value, dict | list):
+            return self._members(value, path, level)
         if isinstance(value, str) and len(value) > self._string:
             shorter = value[: self._string] + "..."
             if not self._take(size(shorter) + path.length + _NOTE):
@@ -105,16 +104,20 @@ class _Copy:
             return shorter
         return value if self._take(size(value)) else _ABSENT
 
-    def _object(self, value: dict[str, Any], path: _Path, level: int) -> Any:
+    def _members(self, value: dict[str, Any] | list[Any], path: _Path, level: int) -> Any:
         # The room to tell that something is missing is given back where nothing is.
         if not self._take(note := 2 + path.length + _NOTE):
             return _ABSENT
-        copy: dict[str, Any] = {}
-        for name, inner in value.items() if level < DEEPEST else ():
-            need = size(name) + 2
+        members: Iterable[tuple[Any, Any]] = (
+            value.items() if isinstance(value, dict) else enumerate(value[: self._array])
+        )
+        copy: dict[Any, Any] = {}
+        for name, inner in members if level < DEEPEST else ():
+            need = size(name) + 2 if isinstance(name, str) else 1
             if not self._take(need):
                 break
-            shorter = self.of(inner, _Path(path, name, path.length + need), level + 1)
+            place = _Path(path, name, path.length + need) if isinstance(name, str) else path
+            shorter = self.of(inner, place, level + 1)
             if shorter is _ABSENT:
                 self._left += need
                 break
@@ -123,22 +126,7 @@ class _Copy:
             self._tell(path, len(value))
         else:
             self._left += note - 2
-        return copy
-
-    def _list(self, value: list[Any], path: _Path, level: int) -> Any:
-        if not self._take(note := 2 + path.length + _NOTE):
-            return _ABSENT
-        copy: list[Any] = []
-        for inner in value[: self._array] if level < DEEPEST else ():
-            shorter = self.of(inner, path, level + 1) if self._take(1) else _ABSENT
-            if shorter is _ABSENT:
-                break
-            copy.append(shorter)
-        if len(copy) < len(value):
-            self._tell(path, len(value))
-        else:
-            self._left += note - 2
-        return copy
+        return copy if isinstance(value, dict) else list(copy.values())
 
     def _take(self, need: int) -> bool:
         if need > self._left:
