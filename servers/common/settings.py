@@ -264,6 +264,14 @@ class Environment:
             self.problems.append(f"{name}_FILE: '{path}' is empty")
         return Secret(path=path) if path else value
 
+    def together(self, one: str, given: object, other: str, also: object) -> bool:
+        """Return whether both of two settings are given, and note a problem if only one of them is."""
+        if bool(given) != bool(also):
+            there, missing = (one, other) if given else (other, one)
+            or_file = f" or {missing}_FILE" if missing.endswith("PASSWORD") else ""
+            self.problems.append(f"{there}: set {missing}{or_file} as well")
+        return bool(given and also)
+
     def check(self) -> None:
         """Raise SettingsError when anything that was read is wrong."""
         if self.problems:

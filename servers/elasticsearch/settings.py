@@ -88,12 +88,7 @@ class ElasticsearchSettings:
             ]
         if self.ca_file and self.ca_fingerprint:
             env.problems.append("ES_CA_FINGERPRINT: set it or ES_CA_FILE, not both")
-        if bool(self.client_certificate) != bool(self.client_key):
-            there, missing = "ES_CLIENT_CERT_FILE", "ES_CLIENT_KEY_FILE"
-            if self.client_key:
-                there, missing = missing, there
-            env.problems.append(f"{there}: set {missing} as well")
-        elif self.client_certificate and self.client_key:
+        if env.together("ES_CLIENT_CERT_FILE", self.client_certificate, "ES_CLIENT_KEY_FILE", self.client_key):
             try:
                 load_client_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self)
             except (OSError, ValueError) as error:
@@ -102,11 +97,7 @@ class ElasticsearchSettings:
             env.problems.append("ES_CLIENT_KEY_PASSWORD: set ES_CLIENT_KEY_FILE as well")
 
     def _check_proxy(self, env: Environment) -> None:
-        if bool(self.proxy_username) != bool(self.proxy_password):
-            there, missing = "ES_PROXY_USERNAME", "ES_PROXY_PASSWORD or ES_PROXY_PASSWORD_FILE"
-            if self.proxy_password:
-                there, missing = "ES_PROXY_PASSWORD", "ES_PROXY_USERNAME"
-            env.problems.append(f"{there}: set {missing} as well")
+        env.together("ES_PROXY_USERNAME", self.proxy_username, "ES_PROXY_PASSWORD", self.proxy_password)
         if self.proxy_username and not self.proxy_url:
             env.problems.append("ES_PROXY_USERNAME: it has an effect only with ES_PROXY_URL")
         if self.ca_fingerprint and self.proxy_url:
@@ -114,9 +105,7 @@ class ElasticsearchSettings:
             env.problems.append("ES_CA_FINGERPRINT: with ES_PROXY_URL, set ES_CA_FILE instead")
 
     def _check_login(self, env: Environment) -> None:
-        if bool(self.username) != bool(self.password):
-            missing = "ES_PASSWORD or ES_PASSWORD_FILE" if self.username else "ES_USERNAME"
-            env.problems.append(f"{'ES_USERNAME' if self.username else 'ES_PASSWORD'}: set {missing} as well")
+        env.together("ES_USERNAME", self.username, "ES_PASSWORD", self.password)
         logins = {
             "ES_API_KEY": self.api_key,
             "ES_BEARER_TOKEN": self.bearer_token,

@@ -244,12 +244,7 @@ def _tls(env: Environment) -> ClientTls:
         certificate=env.certificates("REDIS_CLIENT_CERT_FILE", "client certificate for Redis and sentinels, PEM"),
         key=env.file("REDIS_CLIENT_KEY_FILE", "its key, PEM, not encrypted"),
     )
-    if bool(tls.certificate) != bool(tls.key):
-        there, missing = "REDIS_CLIENT_CERT_FILE", "REDIS_CLIENT_KEY_FILE"
-        if tls.key:
-            there, missing = missing, there
-        env.problems.append(f"{there}: set {missing} as well")
-    elif tls.certificate:
+    if env.together("REDIS_CLIENT_CERT_FILE", tls.certificate, "REDIS_CLIENT_KEY_FILE", tls.key):
         try:
             tls.context()
         except ssl.SSLError as error:
