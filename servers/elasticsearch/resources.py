@@ -11,12 +11,8 @@ from servers.elasticsearch.tools.health import es_health
 from servers.elasticsearch.tools.indices import es_mapping
 
 
-async def _cluster(call: Call[ScopedElasticsearch]) -> Mapping[str, Any]:
-    return await es_health.function(call, about=[])
-
-
 async def _mapping(call: Call[ScopedElasticsearch], name: str) -> Mapping[str, Any]:
-    return await es_mapping.function(call, index=name, fields="*", full=False)
+    return await es_mapping.function(call, index=name)
 
 
 async def _complete(call: Call[ScopedElasticsearch], typed: str) -> Sequence[str]:
@@ -30,7 +26,9 @@ async def _complete(call: Call[ScopedElasticsearch], typed: str) -> Sequence[str
 
 
 RESOURCES = Resources(
-    fixed=[Resource("es://cluster", "State of the cluster", "The cluster's state and what is wrong", _cluster)],
+    fixed=[
+        Resource("es://cluster", "State of the cluster", "The cluster's state and what is wrong", es_health.function)
+    ],
     templates=[
         Template(
             "es://index/",

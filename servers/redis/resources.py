@@ -12,6 +12,7 @@ from redis.exceptions import NoPermissionError, RedisError
 from servers.common.backend import BackendError
 from servers.common.protocol.resources import Changed, Resource, Resources, Template
 from servers.common.protocol.tools import Call, Room, ToolError
+from servers.redis.format.globs import literal
 from servers.redis.format.key_encoding import LONGEST_NAME, parse_key, show_key
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.info import redis_info
@@ -31,17 +32,12 @@ COMPLETION_STEPS = 20
 """SCANs for a completion."""
 
 
-async def _info(call: Call[ScopedRedis]) -> Mapping[str, Any]:
-    return await redis_info.function(call)
-
-
 async def _keyspace(call: Call[ScopedRedis]) -> Mapping[str, Any]:
-    return await redis_profile.function(call, pattern="*", separator=":", sample=SAMPLE)
+    return await redis_profile.function(call, sample=SAMPLE)
 
 
 async def _key(call: Call[ScopedRedis], name: str) -> Mapping[str, Any]:
-    arguments = {"field": None, "view": None, "limit": 1000, "cursor": "0", "version": False}
-    return await redis_read.function(call, key=name, **arguments)
+    return await redis_read.function(call, key=name, limit=1000)
 
 
 async def _complete(call: Call[ScopedRedis], typed: str) -> Sequence[str]:
@@ -50,7 +46,7 @@ async def _complete(call: Call[ScopedRedis], typed: str) -> Sequence[str]:
         begin = parse_key(typed)
     except ToolError:
         return []
-    pattern = b"".join(b"\\" + bytes([c]) if c in b"*?[]^\\" else bytes([c]) for c in begin) + b"*"
+    pattern = literal(begin) + b"*"
     names: set[bytes] = set()
     server, position = 0, 0
     for _ in range(COMPLETION_STEPS):
@@ -135,7 +131,7 @@ async def _enabled(backend: ScopedRedis) -> bool:
 
 RESOURCES = Resources(
     fixed=[
-        Resource("redis://info", "State of Redis", "The state of Redis and what looks wrong", _info),
+        Resource("redis://info", "State of Redis", "The state of Redis and what looks wrong", redis_info.function),
         Resource("redis://keyspace", "Keyspace", "Groups of keys by prefix, from a sample", _keyspace),
     ],
     templates=[Template(PREFIX, "name", "Key", "A key's type, TTL and the first page of its value", _key, _complete)],

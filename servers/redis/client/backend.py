@@ -15,7 +15,7 @@ from redis.exceptions import AskError, MovedError, NoPermissionError, RedisError
 from servers.common.backend import BackendError
 from servers.common.memory_budget import MemoryBudget
 from servers.common.protocol.tools import ToolError
-from servers.redis.client.deployment import RedisNode, deploy
+from servers.redis.client.deployment import DeploymentByLogin, RedisNode
 from servers.redis.client.errors import CROSS_SLOT, ConnectionLost, RedisErrors, of_server
 from servers.redis.client.memory_guard import arriving
 from servers.redis.format.globs import matched_at_once
@@ -49,9 +49,9 @@ class RedisBackend:
 
     def __init__(self, settings: RedisSettings) -> None:
         self.clustered = settings.mode == "cluster"
-        self._deployment = deploy(settings)
+        self.database = settings.database
+        self._deployment = DeploymentByLogin(settings)
         self._errors = RedisErrors(self._deployment.address, self._deployment.check, clustered=self.clustered)
-        self._database = settings.database
         self._long_answers = MemoryBudget(1)
         self._long_patterns = asyncio.Lock()
         self._modules: frozenset[str] | None = None
@@ -60,10 +60,6 @@ class RedisBackend:
     @property
     def address(self) -> str:
         return self._deployment.address
-
-    @property
-    def database(self) -> int:
-        return self._database
 
     async def check(self) -> str:
         """Ask Redis whether it serves, over connections that no call uses. It serves if it answers at all: a user who may not

@@ -165,10 +165,6 @@ _EACH = {"parser_class": BoundedParser, "redis_connect_func": _on_connect}
 _KEPT_ALIVE = {"socket_keepalive": True, "socket_keepalive_options": SOCKET_OPTIONS}
 
 
-def _server_options(settings: RedisSettings) -> dict[str, Any]:
-    return _options(settings.username, settings.password)
-
-
 class _RotatingConnection(SSLConnection):
     """A connection with TLS that reads the files of its settings again each time that it is made."""
 
@@ -216,7 +212,9 @@ def _server(settings: RedisSettings, host: str, port: int, database: int = 0) ->
         address = {"path": settings.socket, "connection_class": UnixDomainSocketConnection, **_EACH}
 
     def connect(pool: type[ConnectionPool], **of_pool: Any) -> Redis:
-        return Redis.from_pool(pool(db=database, **address, **_server_options(settings), **of_pool))
+        return Redis.from_pool(
+            pool(db=database, **address, **_options(settings.username, settings.password), **of_pool)
+        )
 
     return _node(host, connect, BlockingConnectionPool, ConnectionPool)
 
@@ -276,7 +274,7 @@ def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
             settings.sentinel_master,
             connection_pool_class=pool,
             db=settings.database,
-            **_server_options(settings),
+            **_options(settings.username, settings.password),
             **to_master,
             **of_pool,
         )
@@ -325,7 +323,9 @@ class ClusterDeployment(Deployment):
                 if self._map
                 else [],
                 require_full_coverage=False,
-                **_server_options(self._settings) | _KEPT_ALIVE | {"socket_timeout": CONNECT_TIMEOUT},
+                **_options(self._settings.username, self._settings.password)
+                | _KEPT_ALIVE
+                | {"socket_timeout": CONNECT_TIMEOUT},
                 **_of_topology(self._settings.tls),
             )
             # Not found.initialize(): it also asks the node of the first slot for its commands, and that node may be away.
@@ -430,11 +430,6 @@ class DeploymentByLogin(Deployment):
 
     async def close(self) -> None:
         await asyncio.gather(*(deployment.close() for deployment in (self._own, *self._others.values())))
-
-
-def deploy(settings: RedisSettings) -> Deployment:
-    """Return the deployment that the settings describe."""
-    return DeploymentByLogin(settings)
 
 
 def _deploy(settings: RedisSettings) -> Deployment:

@@ -39,21 +39,27 @@ CROSS_SLOT = "in a cluster, keys used together must be in one slot: give them a 
 SLOT_MOVES = "the key's slot is moving from one node of the cluster to another: try again in a second"
 
 
-_OF_SERVER = {
-    BusyLoadingError: "Redis at {address} is still loading its data: try again in a while",
-    MasterDownError: "Redis at {address} is a replica that has lost its master: try again in a while",
-    ClusterDownError: "the cluster of {address} is down: redis-cli --cluster check shows which slots are not served",
-    MaxConnectionsError: "all our connections to Redis at {address} are in use: try again in a second",
+_TOLD: dict[type[Exception], tuple[type[BackendError | ToolError], str]] = {
+    BusyLoadingError: (BackendError, "Redis at {address} is still loading its data: try again in a while"),
+    MasterDownError: (BackendError, "Redis at {address} is a replica that has lost its master: try again in a while"),
+    ClusterDownError: (
+        BackendError,
+        "the cluster of {address} is down: redis-cli --cluster check shows which slots are not served",
+    ),
+    MaxConnectionsError: (BackendError, "all our connections to Redis at {address} are in use: try again in a second"),
+    MovedError: (ToolError, "Redis at {address} is a cluster node that does not own this key: set REDIS_MODE=cluster"),
+    ReadOnlyError: (ToolError, "this Redis is a read-only replica: connect to its master to write"),
+    ClusterCrossSlotError: (ToolError, CROSS_SLOT),
+    OutOfMemoryError: (
+        ToolError,
+        "Redis' memory is full (OOM, maxmemory), so it refused the write and nothing was done: delete keys, or have "
+        "the limit raised",
+    ),
 }
 
-_OF_COMMAND = {
-    MovedError: "Redis at {address} is a cluster node that does not own this key: set REDIS_MODE=cluster",
-    ReadOnlyError: "this Redis is a read-only replica: connect to its master to write",
-    ClusterCrossSlotError: CROSS_SLOT,
-    OutOfMemoryError: (
-        "Redis' memory is full (OOM, maxmemory), so it refused the write and nothing was done: delete keys, or have "
-        "the limit raised"
-    ),
+_BY_CODE = {
+    "BUSY": "Redis is busy with a script of another client (BUSY), and nothing was done: try again in a while",
+    "WRONGTYPE": "the key holds a value of another type (WRONGTYPE): redis_scan shows the types of keys",
 }
 
 
@@ -118,25 +124,14 @@ class RedisErrors:
         if isinstance(error, NoPermissionError):
             return ToolError(f"Redis does not allow this user to do it: {words(error)}")
         if isinstance(error, AuthenticationError):
-            ours = "REDIS_PASSWORD (or REDIS_PASSWORD_FILE, or REDIS_URL) and REDIS_USERNAME"
-            login = "that of this token in MCP_AUTH_TOKENS_FILE" if PRINCIPAL.get().login else ours
+            own = "REDIS_PASSWORD (or REDIS_PASSWORD_FILE, or REDIS_URL) and REDIS_USERNAME"
+            login = "that of this token in MCP_AUTH_TOKENS_FILE" if PRINCIPAL.get().login else own
             return BackendError(f"Redis at {address} refuses our login: check {login}")
-        for kind, text in _OF_SERVER.items():
+        for kind, (ours, text) in _TOLD.items():
             if isinstance(error, kind):
-                return BackendError(text.replace("{address}", address))
-        for kind, text in _OF_COMMAND.items():
-            if isinstance(error, kind):
-                return ToolError(text.replace("{address}", address))
+                return ours(text.replace("{address}", address))
         if isinstance(error, ResponseError):
-            if code(error) == "BUSY":
-                return ToolError(
-                    "Redis is busy with a script of another client (BUSY), and nothing was done: try again in a while"
-                )
-            if code(error) == "WRONGTYPE":
-                return ToolError(
-                    "the key holds a value of another type (WRONGTYPE): redis_scan shows the types of keys"
-                )
-            return ToolError(f"Redis answered: {words(error)}")
+            return ToolError(_BY_CODE.get(code(error), f"Redis answered: {words(error)}"))
         return self._of_connection(error)
 
     def _of_cluster(self, error: RedisClusterException) -> Exception:

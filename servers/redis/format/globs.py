@@ -33,6 +33,11 @@ def check_glob(glob: bytes) -> None:
         )
 
 
+def literal(text: bytes) -> bytes:
+    """Return the glob that matches a text alone."""
+    return re.sub(rb"([*?\[\]^\\-])", rb"\\\1", text)
+
+
 def matched_at_once(glob: bytes) -> int:
     """Return how many names Redis may compare with a glob in one step."""
     longest = compared(glob)

@@ -211,10 +211,8 @@ def _size(probe: Probe, answer: Any) -> int:
     """Read the answer to a probe: a number, or one for each part that a path finds."""
     if isinstance(answer, list):
         if probe[0] in _SKETCHES.values():
-            told = dict(zip(answer[::2], answer[1::2], strict=False))
-            return next(
-                (rows for name, rows in told.items() if name in (b"depth", "depth") and isinstance(rows, int)), 0
-            )
+            rows = dict(zip(answer[::2], answer[1::2], strict=False)).get(b"depth")
+            return rows if isinstance(rows, int) else 0
         return len(answer) if probe[0] == "JSON.TYPE" else sum(part for part in answer if isinstance(part, int))
     return answer if isinstance(answer, int) else int(probe[0] == "JSON.TYPE")
 

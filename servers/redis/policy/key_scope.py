@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.backend import RedisBackend
-from servers.redis.format.globs import check_glob
+from servers.redis.format.globs import check_glob, literal
 from servers.redis.format.key_encoding import LONGEST_NAME, encode, parse_key, show_key, show_name
 from servers.redis.settings import SECRET, RedisSettings
 
@@ -57,7 +57,7 @@ class KeyScope:
         """Make the pattern for SCAN: that of the one prefix where all keys are asked for, so that Redis leaves out others. Errors
         are those of check_glob."""
         if pattern == "*" and len(self.prefixes) == 1:
-            return re.sub(rb"([*?\[\]^\\-])", rb"\\\1", self.prefixes[0]) + b"*"
+            return literal(self.prefixes[0]) + b"*"
         encoded = encode(pattern)
         check_glob(encoded)
         return encoded

@@ -33,7 +33,7 @@ async def redis_diagnose(
     """Find out why Redis is slow or full: slowlog (slowest first), latency events, clients, memory by use, acl (what this user may do), config (settings), commands (time per command)."""  # noqa: E501
     if settings and topic != "config":
         raise ToolError(f"settings are for topic config, and the topic is {topic}")
-    diagnosis = await (_settings(call, settings or ["*"]) if topic == "config" else _TOPICS[topic](call, limit))
+    diagnosis = await (_settings(call, settings or ["*"]) if topic == "config" else _TOPICS[topic](call))
     room = Room(call.max_bytes)
     rows = diagnosis.pop("rows", None)
     diagnosis = room.fit(diagnosis) or diagnosis
@@ -42,7 +42,7 @@ async def redis_diagnose(
     return diagnosis
 
 
-async def _slowlog(call: Call[ScopedRedis], limit: int) -> Diagnosis:
+async def _slowlog(call: Call[ScopedRedis]) -> Diagnosis:
     entries = [entry for server in await call.backend.each("SLOWLOG", "GET", 1000) for entry in server]
     if call.backend.scope:
         # The commands of others, and who they are, are nothing for a server that may see a part of Redis.
@@ -79,28 +79,24 @@ def _key(call: Call[ScopedRedis], words: list[Any]) -> str:
     """Return the first argument, most often the key; other arguments are values."""
     if len(words) < 2 or not call.backend.scope.has(words[1]) or call.backend.mask.hides(words[1]):
         return ""
-    return (
-        said(words[1])[:100]
-        if len(words[0]) < 20 and _command(words) not in ("EVAL", "AUTH", "CONFIG", "HELLO")
-        else ""
-    )
+    shown = len(words[0]) < 20 and _command(words) not in ("EVAL", "AUTH", "CONFIG", "HELLO")
+    return said(words[1])[:100] if shown else ""
 
 
-async def _latency(call: Call[ScopedRedis], limit: int) -> Diagnosis:
+async def _latency(call: Call[ScopedRedis]) -> Diagnosis:
     rows = [
         {"event": said(event), "at": at, "latest_ms": latest, "worst_ms": worst}
         for server in await call.backend.each("LATENCY", "LATEST")
         for event, at, latest, worst, *_ in server
     ]
-    doctor = _joined(await call.backend.each("LATENCY", "DOCTOR"))
     return {
-        "advice": doctor,
+        "advice": _joined(await call.backend.each("LATENCY", "DOCTOR")),
         "summary": {"threshold_ms": await _config(call, "latency-monitor-threshold")},
         "rows": sorted(rows, key=lambda row: -row["worst_ms"]),
     }
 
 
-async def _clients(call: Call[ScopedRedis], limit: int) -> Diagnosis:
+async def _clients(call: Call[ScopedRedis]) -> Diagnosis:
     texts = [said(server) for server in await call.backend.each("CLIENT", "LIST")]
     clients = [_client(line) for text in texts for line in text.splitlines()]
     if call.backend.scope:
@@ -141,7 +137,7 @@ def _origin(client: dict[str, str]) -> tuple[str, str, str]:
     return client.get("addr", "").rpartition(":")[0], client.get("name", ""), client.get("user", "")
 
 
-async def _memory(call: Call[ScopedRedis], limit: int) -> Diagnosis:
+async def _memory(call: Call[ScopedRedis]) -> Diagnosis:
     hidden = {"keys.count"} if call.backend.scope else ()
     servers = [
         {
@@ -160,7 +156,7 @@ def _joined(replies: list[Any]) -> str:
     return "\n".join(dict.fromkeys(said(reply).strip() for reply in replies))
 
 
-async def _acl(call: Call[ScopedRedis], limit: int) -> Diagnosis:
+async def _acl(call: Call[ScopedRedis]) -> Diagnosis:
     user = said(await call.backend.read("ACL", "WHOAMI"))
     summary: dict[str, Any] = {"user": user}
     try:
@@ -210,7 +206,7 @@ def _value(values: list[str]) -> dict[str, Any]:
     return {"value": values[0]} if len(set(values)) == 1 else {"values": values}
 
 
-async def _commands(call: Call[ScopedRedis], limit: int) -> Diagnosis:
+async def _commands(call: Call[ScopedRedis]) -> Diagnosis:
     """INFO commandstats, summed over the servers, those that took most time first."""
     totals: dict[str, Counter[str]] = {}
     for reply in await call.backend.each("INFO", "commandstats"):
@@ -232,7 +228,7 @@ async def _commands(call: Call[ScopedRedis], limit: int) -> Diagnosis:
     return {"rows": sorted(rows, key=lambda row: -row["microseconds"])}
 
 
-_TOPICS: dict[str, Callable[[Call[ScopedRedis], int], Awaitable[Diagnosis]]] = {
+_TOPICS: dict[str, Callable[[Call[ScopedRedis]], Awaitable[Diagnosis]]] = {
     "slowlog": _slowlog,
     "latency": _latency,
     "clients": _clients,

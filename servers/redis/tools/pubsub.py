@@ -49,22 +49,18 @@ async def redis_pubsub(
     if not listen:
         return await _channels(call, limit)
     names = [call.backend.scope.key(name) for name in listen]
-    for name in names:
-        if GLOB & set(name):
-            check_glob(name)
-    if call.backend.scope and any(GLOB & set(prefix) for prefix in call.backend.scope.prefixes):
-        for name in names:
-            if GLOB & set(name):
-                raise ToolError(
-                    f"{show_key(name)!r}: where prefixes have glob characters, give whole names of channels"
-                )
+    globs = [name for name in names if GLOB & set(name)]
+    for glob in globs:
+        check_glob(glob)
+    if globs and any(GLOB & set(prefix) for prefix in call.backend.scope.prefixes):
+        raise ToolError(f"{show_key(globs[0])!r}: where prefixes have glob characters, give whole names of channels")
     heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue(limit + 1)
     async with AsyncExitStack() as stack:
         # Any server of a cluster hands on what is published on another.
         connection = await stack.enter_async_context(await call.backend.pubsub(names[0]))
         with call.backend.translated():
             for name in names:
-                await (connection.psubscribe(name) if GLOB & set(name) else connection.subscribe(name))
+                await (connection.psubscribe(name) if name in globs else connection.subscribe(name))
         task = asyncio.create_task(_hear(connection, call.backend.database, heard))
         try:
             return await _collect(call, heard, task, seconds, limit)

@@ -441,30 +441,22 @@ WINDOW = 16
 
 
 async def _zset(call: Call[ScopedRedis], name: bytes, page: _ReadWindow, *, geo: bool = False) -> dict[str, Any]:
-    """Read a page of a sorted set, with the positions of its members if `geo`."""
+    """Read a page of a sorted set, by score and member, and not by rank, for ranks move; with positions if `geo`."""
     length = await call.backend.read("ZCARD", name)
+    order = SortedSet(call.backend, name, reverse=page.reverse, least=page.start, greatest=page.end)
     async with page.reserved(length):
-        found, cursor = await _members(call, name, page, length)
-        members: list[dict[str, Any]] = [{"member": page.shown(member), "score": score(text)} for member, text in found]
-        places = await call.backend.read("GEOPOS", name, *(member for member, _ in found)) if geo and found else []
+        found, more = await order.page(page.cursor, page.count(length))
+        longest = ({"member": page.shown(m), "score": 0.1, "at": [0.1] * 8} for m, _ in found)
+        kept = found[: len(list(itertools.takewhile(Room(page.room, 64).take, longest)))]
+        members: list[dict[str, Any]] = [{"member": page.shown(member), "score": score(text)} for member, text in kept]
+        places = await call.backend.read("GEOPOS", name, *(member for member, _ in kept)) if geo and kept else []
         for row, place in zip(members, places, strict=False):
             if place:
                 row["longitude"], row["latitude"] = (round(float(degrees), 6) for degrees in place)
-    return {"length": length, "members": members} | cursor
-
-
-async def _members(
-    call: Call[ScopedRedis], name: bytes, page: _ReadWindow, length: int
-) -> tuple[list[tuple[bytes, bytes]], dict[str, str]]:
-    """Return a page of a sorted set, by score and member, and not by rank, for ranks move; and a cursor if there are more."""
-    order = SortedSet(call.backend, name, reverse=page.reverse, least=page.start, greatest=page.end)
-    found, more = await order.page(page.cursor, page.count(length))
-    room = Room(page.room, 64)
-    shown = itertools.takewhile(room.take, ({"member": page.shown(m), "score": 0.1, "at": [0.1] * 8} for m, _ in found))
-    kept = found[: len(list(shown))]
-    if kept and (more or len(kept) < len(found)):
-        return kept, {"cursor": await order.cursor(kept[-1])}
-    return kept, {}
+        answer = {"length": length, "members": members}
+        if kept and (more or len(kept) < len(found)):
+            answer["cursor"] = await order.cursor(kept[-1])
+    return answer
 
 
 def _kept(items: list[Any], page: _ReadWindow) -> list[Any]:
