@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from servers.common import VERSION, lazy_imports
@@ -146,7 +146,6 @@ async def _http(instance: Any, auth: AuthSettings) -> None:
     from servers.common.http.http_protocol import HttpProtocol
     from servers.common.http.tls import RotatingContext
 
-    loop = asyncio.get_running_loop()
     settings = instance.settings
     tls = auth.tls and RotatingContext(auth.tls)
 
@@ -155,14 +154,9 @@ async def _http(instance: Any, auth: AuthSettings) -> None:
         server.force_exit = server.should_exit and number == signal.SIGINT
         server.should_exit = True
 
-    def handle_signals() -> None:
-        # They replace uvicorn's own handlers, which would raise the signal again at the end: stopping when told to is no failure.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            with contextlib.suppress(NotImplementedError):  # Windows
-                loop.add_signal_handler(number, stop, number)
-
     config = uvicorn.config.Config(
-        create_app(instance, auth, handle_signals),
+        # The handlers replace those of uvicorn, which raise the signal again at the end: stopping when told to is no failure.
+        create_app(instance, auth, lambda: _handle_signals(stop)),
         http=HttpProtocol,
         ws="none",
         ssl_context_factory=(lambda config, default: tls) if tls else None,
@@ -193,6 +187,12 @@ async def _http(instance: Any, auth: AuthSettings) -> None:
     logger.info("stopped")
 
 
+def _handle_signals(stop: Callable[[int], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().add_signal_handler(number, stop, number)
+
+
 async def _stdio(instance: Any) -> None:
     from mcp.server.stdio import stdio_server
 
@@ -201,7 +201,6 @@ async def _stdio(instance: Any) -> None:
 
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[bytes] = asyncio.Queue(1)
-
     descriptor = sys.stdin.fileno()
 
     def read() -> None:
@@ -223,14 +222,12 @@ async def _stdio(instance: Any) -> None:
     task = asyncio.current_task()
     assert task is not None
 
-    def stop() -> None:
+    def stop(number: int) -> None:
         task.cancel()
         # The SDK's own thread can't be cancelled while the client reads nothing of what it writes.
         loop.call_later(GRACE, os._exit, 0)
 
-    for name in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):  # Windows
-            loop.add_signal_handler(name, stop)
+    _handle_signals(stop)
     with contextlib.suppress(asyncio.CancelledError):
         async with watched(instance), stdio_server(cast("AsyncFile[str]", known())) as streams:
             await server.run(*streams, server.create_initialization_options())

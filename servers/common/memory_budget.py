@@ -24,15 +24,6 @@ WITHOUT_LIMIT = 64 * 1024 * 1024
 LEAST = 4 * 1024 * 1024
 """Bytes of the smallest budget."""
 
-CGROUPS = Path("/sys/fs/cgroup")
-"""Where control groups are, of version 2; those of version 1 for memory are in the folder `memory`."""
-
-OWN_CGROUPS = Path("/proc/self/cgroup")
-"""The control groups of this process: number, controllers and path in each line (cgroups(7))."""
-
-MEMORY_GROUP = re.compile(r"0::|\d+:([^:]*,)?memory[,:]")
-"""A line about the group that limits memory: the only one of version 2, or that of version 1."""
-
 
 class Busy(ToolError):
     """The budget stayed used up until the call's deadline. Nothing was asked."""
@@ -42,11 +33,15 @@ class TooLarge(ToolError):
     """An answer takes more than the whole budget. Nothing was asked."""
 
 
-def memory_limit(root: Path = CGROUPS, own: Path = OWN_CGROUPS) -> int | None:
+def memory_limit(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
     """Return the bytes of memory that the control group may take; None where it has no limit. It is the lowest limit of the
     process's group and of those around it. A container may show its own group as the root."""
+    # Each line has a number, controllers and a path (cgroups(7)). Memory is limited by the only group of version 2, or by that of
+    # version 1 for it, which is in the folder `memory`.
     lines = own.read_text().splitlines() if own.exists() else []
-    groups = {Path(line.split(":", 2)[2].strip("/")) for line in lines if MEMORY_GROUP.match(line)}
+    groups = {
+        Path(line.split(":", 2)[2].strip("/")) for line in lines if re.match(r"0::|\d+:([^:]*,)?memory[,:]", line)
+    }
     found = []
     for group in {Path()}.union(groups, *(group.parents for group in groups)):
         for file in (root / group / "memory.max", root / "memory" / group / "memory.limit_in_bytes"):

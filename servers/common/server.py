@@ -47,8 +47,6 @@ T = TypeVar("T")
 LONGEST_QUESTION = 1000
 """Characters of the arguments in a question to a person."""
 
-UNTOLD = "other calls use all of this server's memory for results, so the result can't be returned"
-
 audit = logging.getLogger("servers.audit")
 logger = logging.getLogger(__name__)
 
@@ -249,7 +247,10 @@ class Instance(Generic[B]):
                 await hold_result(content)
             except Busy:
                 if tool.write:
-                    raise ToolError(f"{tool.name} was done, but {UNTOLD}: check before you repeat it") from None
+                    raise ToolError(
+                        f"{tool.name} was done, but other calls use all of this server's memory for results, so the result can't "
+                        "be returned: check before you repeat it"
+                    ) from None
                 raise
             return result(content, tool.integers)
 

@@ -13,11 +13,6 @@ from servers.common.text_escape import plain
 
 T = TypeVar("T")
 
-CONFIRM = ("never", "possible", "always")
-
-LOG_LEVELS = ("debug", "info", "warning", "error")
-
-
 RESULT_BYTES = 32_768
 """Default limit of a result in bytes, below the limits of common clients."""
 
@@ -105,13 +100,6 @@ _LINKS = tuple(
 """What the kubelet sets for each Service of a namespace, by name and value
 (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables)."""
 
-_READ_BY_LIBRARIES = "OTEL_"
-"""The prefix of variables that libraries read by themselves, beside those that we read."""
-
-
-def _is_service_link(name: str, value: str) -> bool:
-    return any(of_name.fullmatch(name) and of_value.fullmatch(value) for of_name, of_value in _LINKS)
-
 
 class Environment:
     """Reads settings from environment variables, collecting problems; each read variable is remembered for --help.
@@ -121,7 +109,11 @@ class Environment:
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        self._variables = {name: value for name, value in variables.items() if not _is_service_link(name, value)}
+        self._variables = {
+            name: value
+            for name, value in variables.items()
+            if not any(of_name.fullmatch(name) and of_value.fullmatch(value) for of_name, of_value in _LINKS)
+        }
         self.problems: list[str] = []
         self.described: list[tuple[str, str, str]] = []  # name, default, meaning
 
@@ -132,7 +124,7 @@ class Environment:
     def unknown(self) -> list[str]:
         """Return a line for each variable that looks like a setting but is not one. Call it after reading all settings."""
         known = {name for name, _, _ in self.described}
-        prefixes = tuple({name.partition("_")[0] + "_" for name in known} - {_READ_BY_LIBRARIES})
+        prefixes = tuple({name.partition("_")[0] + "_" for name in known} - {"OTEL_"})  # libraries read others of these
         names = [name for name in sorted(self._variables) if name not in known and name.upper().startswith(prefixes)]
         if not names:
             return []
@@ -314,7 +306,7 @@ class CommonSettings:
             confirm=env.choice(
                 "MCP_CONFIRM",
                 "never",
-                CONFIRM,
+                ("never", "possible", "always"),
                 "ask the person before a destructive tool runs; possible: if the client can ask; always: refuse if it can't",
                 restricts=True,
             ),
@@ -326,7 +318,9 @@ class CommonSettings:
                 "MCP_ALLOWED_ORIGINS",
                 "further browser origins to accept besides localhost, comma-separated; * for all",
             ),
-            log_level=env.choice("MCP_LOG_LEVEL", "info", LOG_LEVELS, "least severe log level"),
+            log_level=env.choice(
+                "MCP_LOG_LEVEL", "info", ("debug", "info", "warning", "error"), "least severe log level"
+            ),
             max_result_bytes=env.number(
                 "MCP_MAX_RESULT_BYTES",
                 RESULT_BYTES,

@@ -25,18 +25,6 @@ logger = logging.getLogger(__name__)
 LEEWAY = 30
 """Seconds by which clocks may differ."""
 
-LIFESPAN = 300.0
-"""Seconds after which keys are fetched again."""
-
-MAX_STALE = 24 * 3600.0
-"""Seconds for which fetched keys stay usable while the issuer can't be reached."""
-
-COOLDOWN = 10.0
-"""Minimum seconds between two fetches, failed ones included: tokens with unknown keys must not flood the issuer."""
-
-TIMEOUT = 5.0
-"""Seconds for each wait on the issuer, and for its whole answer."""
-
 MAX_JWKS_BYTES = 256 * 1024
 MAX_JWKS_KEYS = 100
 MAX_TOKEN_CHARACTERS = 16 * 1024
@@ -50,18 +38,19 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class IssuerKeys(jwt.PyJWKClient):
     """The issuer's keys: PyJWT's client for JSON Web Key Sets, with this server's limits. Times are seconds.
 
-    It accepts no redirect, limits the size and the time of an answer, and pauses between fetches. While the issuer can't be
-    reached, it keeps the last good key set. It can also read the key set from a file.
+    It accepts no redirect, and limits the size of an answer and the time for it (`timeout`). Between two fetches, failed ones
+    included, it pauses for a `cooldown`: tokens with unknown keys must not flood the issuer. After its `lifespan` a key set is
+    fetched again; while the issuer can't be reached, it stays usable for `max_stale`. It can also be read from a file.
     """
 
     def __init__(
         self,
         settings: OAuthSettings,
         *,
-        lifespan: float = LIFESPAN,
-        cooldown: float = COOLDOWN,
-        max_stale: float = MAX_STALE,
-        timeout: float = TIMEOUT,
+        lifespan: float = 300,
+        cooldown: float = 10,
+        max_stale: float = 24 * 3600,
+        timeout: float = 5,
     ) -> None:
         # PyJWKClient accepts nothing but an HTTP URL. It is not used where the key set is a file.
         url = settings.keys if isinstance(settings.keys, str) else "https://localhost"

@@ -91,7 +91,7 @@ def fit(value: Any, schema: Schema) -> Any:
     if isinstance(value, str):
         value = _from_text(value, schema, kinds)
     elif _is_number(value) and "string" in kinds and not {"integer", "number"} & set(kinds):
-        value = _as_text(value)
+        value = pydantic_core.to_json(value).decode()
     for option in _options(schema):
         if option.get("type") == "array":
             value = _as_list(value, option, kinds)
@@ -168,11 +168,6 @@ def _as_list(value: Any, schema: Schema, kinds: Sequence[str]) -> Any:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _as_text(value: Any) -> str:
-    """Return a number as JSON text."""
-    return pydantic_core.to_json(value).decode()
 
 
 def expected(schema: Schema) -> str:
