@@ -12,9 +12,8 @@ PROMPTS = (
         steps=(
             "Find out what an index of this Elasticsearch holds, and which questions it can answer.",
             "The index is {index}.",
-            "1. es_indices: which indices exist, and how big they are. 2. es_mapping: its fields and their types. "
-            "3. es_search with "
-            "size 3: what documents look like. 4. es_field for the fields that matter most: values, ranges, missing values; "
+            "1. es_indices: which indices exist, and how big they are. 2. es_mapping: its fields and their types. 3. es_search "
+            "with size 3: what documents look like. 4. es_field for the fields that matter most: values, ranges, missing values; "
             "for dates, the time that they cover.",
             "Say what a document stands for, and give a table of fields: meaning, type, examples, share missing. Then "
             "five questions that the data can answer; try each with es_search. Say which data looks doubtful.",
@@ -32,9 +31,8 @@ PROMPTS = (
             "The question: {question}",
             "The index is {index}.",
             "1. es_mapping: exact names and types of fields. 2. es_field for values that the query compares with. 3. The query, "
-            "step by step: FROM, WHERE early, EVAL, STATS ... BY, SORT, LIMIT; KEEP only the fields that the question "
-            "needs. Run it with "
-            "es_query after each step, and fix what the error names.",
+            "step by step: FROM, WHERE early, EVAL, STATS ... BY, SORT, LIMIT; KEEP only the fields that the question needs. Run "
+            "it with es_query after each step, and fix what the error names.",
             "Give the query, its result, and what each line does.",
         ),
     ),
@@ -64,10 +62,10 @@ PROMPTS = (
             "Find out what makes a query of this Elasticsearch slow, and make a faster one that gives the same answer.",
             "The index is {index}.",
             "The query: {query}",
-            "1. es_explain with profile, and with its aggs: which parts take the time, and what they do. "
-            "2. es_mapping: the types of its fields. Does the query have "
-            "wildcards on text, ranges on keywords, scripts or deep nesting? 3. es_field: how many documents each clause "
-            "matches. 4. es_request with /INDEX/_stats and /_nodes/stats: is the machine itself busy?",
+            "1. es_explain with profile, and with its aggs: which parts take the time, and what they do. 2. es_mapping: the "
+            "types of its fields. Does the query have wildcards on text, ranges on keywords, scripts or deep nesting? 3. "
+            "es_field: how many documents each clause matches. 4. es_request with /INDEX/_stats and /_nodes/stats: is the "
+            "machine itself busy?",
             "Try changes one at a time with es_explain: clauses that need no score into filter, the rarest first, rounded "
             "dates, keyword instead of wildcard, fewer fields in source. Compare total and time. Give both queries, both "
             "times, and changes to the mapping that would help more. Change nothing.",

@@ -6,7 +6,7 @@ import re
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -159,7 +159,7 @@ def _urls(env: Environment) -> tuple[str, ...]:
             env.problems.append(f"ES_HOSTS: {error}")
     if several:
         return tuple(dict.fromkeys(found))
-    if ":" in host and not _is_ipv6(host):
+    if ":" in host and not _ip(host):
         env.problems.append("ES_HOST: it has a port: give that as ES_PORT")
         host = "localhost"
     if not re.fullmatch(r"[\w.:-]+", host):
@@ -229,11 +229,12 @@ def _url(entry: str, scheme: str, port: int) -> str:
     return f"{parts.scheme}://{_bracketed(host)}:{said or port}{parts.path.rstrip('/')}"
 
 
-def _is_ipv6(host: str) -> bool:
+def _ip(host: str) -> IPv4Address | IPv6Address | None:
+    """Return an address; None for a name."""
     try:
-        return ip_address(host).version == 6
+        return ip_address(host)
     except ValueError:
-        return False
+        return None
 
 
 def _bracketed(host: str) -> str:
@@ -254,12 +255,7 @@ def _compress(env: Environment, urls: Sequence[str]) -> bool:
     said = env.choice(
         "ES_HTTP_COMPRESS", "auto", ("auto", "true", "false"), "gzip answers and large requests; auto: not on loopback"
     )
-    return not all(_on_loopback(url) for url in urls) if said == "auto" else said == "true"
-
-
-def _on_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    if said != "auto":
+        return said == "true"
+    hosts = [urlsplit(url).hostname or "" for url in urls]
+    return not all(ip.is_loopback if (ip := _ip(host)) else host == "localhost" for host in hosts)

@@ -317,11 +317,6 @@ async def may_percolate(backend: ScopedElasticsearch, index: str) -> bool:
     return bool(MAY_PERCOLATE.search(to_json(found)))
 
 
-def shown(backend: ScopedElasticsearch, names: Iterable[str]) -> list[str]:
-    """Return the names of indices that may be told."""
-    return [name for name in names if backend.scope.has(name)]
-
-
 async def known_fields(backend: ScopedElasticsearch, index: str, *fields: str) -> dict[str, dict[str, Any]]:
     """Return the fields of an index that match patterns: dotted path to type to what can be done with it (_field_caps)."""
     answer = await backend.read(

@@ -137,7 +137,13 @@ def check_costs(*bodies: Any) -> None:
                     f"{key!r} has {len(inner)} characters: a regular expression may have at most {LONGEST_EXPRESSION}"
                 )
             if key in _WHOLE and not outer & _WHOLE and isinstance(inner, dict):
-                _check_suggesters(inner) if key == "suggest" else _check_held(inner)
+                if key == "suggest":
+                    _check_suggesters(inner)
+                elif (held := _held(inner)) > AT_ONCE:
+                    raise ToolError(
+                        f"the results of aggregations could take {held // 1024 // 1024} MiB in all buckets: ask for fewer "
+                        "buckets (size), fewer sub-aggregations or percents, shorter names, no meta"
+                    )
             # A field may well be called format. What follows highlight and sort are fields of any name with such options.
             if key in echoed and (
                 key == "_name"
@@ -179,14 +185,6 @@ def _mistaken(key: str, inner: Any) -> int:
     if isinstance(inner, dict) and "fuzziness" in inner and isinstance(inner.get("query"), str):
         return len(inner["query"])
     return 0
-
-
-def _check_held(aggs: dict[str, Any]) -> None:
-    if (held := _held(aggs)) > AT_ONCE:
-        raise ToolError(
-            f"the results of aggregations could take {held // 1024 // 1024} MiB in all buckets: ask for fewer buckets "
-            "(size), fewer sub-aggregations or percents, shorter names, no meta"
-        )
 
 
 def _check_suggesters(suggest: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ def esql(query: str) -> Statement:
     """Return a statement of ES|QL, or raise ToolError if it can't be told what it reads."""
     if '"""' in query:
         raise _unclear('strings in """; use "')
-    plain = _closed(_ESQL_QUOTED.sub(_blank, query))
+    plain = _plain(query, _ESQL_QUOTED)
     if "//" in plain or "/*" in plain:
         raise _unclear("comments")
     if re.search(r"\([ \t\r\n]*(?:FROM|TS|ROW)\b", plain, re.IGNORECASE):
@@ -71,7 +71,7 @@ def esql(query: str) -> Statement:
 
 def sql(query: str) -> Statement:
     """Return a statement of SQL, or raise ToolError if it can't be told what it reads."""
-    plain = _closed(_SQL_QUOTED.sub(_blank, query))
+    plain = _plain(query, _SQL_QUOTED)
     if "--" in plain or "/*" in plain:
         raise _unclear("comments")
     if re.search(r"[{};?]", plain):
@@ -105,15 +105,13 @@ def sources(query: str) -> list[str]:
     ]
 
 
-def _blank(quoted: re.Match[str]) -> str:
-    """Return blanks in place of what is quoted, as long as it was. Raise ToolError if the quote is not closed."""
-    if quoted.lastindex is None:
-        raise _unclear("quotes that are not closed")
-    return " " * len(quoted[0])
+def _plain(query: str, quoted: re.Pattern[str]) -> str:
+    """Return a statement with blanks in place of what is quoted, as long as it was. Raise ToolError for an open quote."""
 
+    def blank(found: re.Match[str]) -> str:
+        return " " * len(found[0]) if found.lastindex else found[0]
 
-def _closed(plain: str) -> str:
-    """Return a statement without what was quoted. Raise ToolError if it has a quote."""
+    plain = quoted.sub(blank, query)
     if re.search(r"[\"'`]", plain):
         raise _unclear("quotes that are not closed")
     return plain

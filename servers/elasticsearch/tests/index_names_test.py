@@ -189,7 +189,6 @@ async def test_what_a_name_leads_to() -> None:
     (stream,) = await policy.resolve(Told(), "app-logs")
     assert stream.members == (BACKING,) and stream.is_index and stream.stream == "app-logs"
     assert policy.listed(["a", "b"]) == ("a", "b") and policy.listed("a") == ("a",) and policy.listed(None) == ()
-    assert policy.shown(Told(), ["app-1", "canary", "app-9"]) == ["app-1", "app-9"]
 
 
 @pytest.mark.parametrize("name", ["", "_all", *(f"a{c}b" for c in '*?,<>:"\\/| #')])

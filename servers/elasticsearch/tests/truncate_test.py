@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from servers.common.protocol.tools import size
 from servers.common.protocol.truncate import shorten
-from servers.elasticsearch.tools.documents import piece, strings
+from servers.elasticsearch.tools.documents import piece, values_at
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -82,8 +82,8 @@ def test_a_document_of_many_levels_loses_the_inner_ones() -> None:
     assert path.startswith("deep.a.a.") and length == 1
     assert orjson.loads(orjson.dumps(shorter)) == shorter
     assert shorten(nested("x", 60), 8192) == (nested("x", 60), {})
-    assert list(strings({"deep": [[["x"]] * 2]}, "deep")) == ["x", "x"]
-    assert list(strings({"deep": nested("x", 1000)}, ".".join(["deep", *["a"] * 500]))) == ["x"]
+    assert list(values_at({"deep": [[["x"]] * 2]}, "deep")) == ["x", "x"]
+    assert list(values_at({"deep": nested("x", 1000)}, ".".join(["deep", *["a"] * 500]))) == ["x"]
 
 
 def test_what_is_left_out_inside_an_object_is_told_there() -> None:
@@ -92,12 +92,12 @@ def test_what_is_left_out_inside_an_object_is_told_there() -> None:
     assert shorter["z"] == 1 and cut == {"in.f": 1000}
 
 
-def test_strings_at_a_path() -> None:
+def test_values_at_a_path() -> None:
     document = {"a": {"b": ["x", {"c": "y"}]}, "a.b": "z", "n": 1}
-    assert list(strings(document, "a.b")) == ["x", "z"]
-    assert list(strings(document, "a.b.c")) == ["y"]
-    assert list(strings(document, "n")) == []
-    assert list(strings(document, "nothing")) == []
+    assert list(values_at(document, "a.b")) == ["x", {"c": "y"}, "z"]
+    assert list(values_at(document, "a.b.c")) == ["y"]
+    assert list(values_at(document, "n")) == [1]
+    assert list(values_at(document, "nothing")) == []
 
 
 @given(TEXT.filter(bool), st.integers(16, 400))

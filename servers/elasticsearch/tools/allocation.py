@@ -8,6 +8,7 @@ from typing import Any
 from servers.common.protocol.tools import Call, ToolError
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.tools.index_admin import merged
 
 MOST_EXPLAINED = 3
 """Unassigned shards that are explained, each of another index."""
@@ -111,7 +112,7 @@ def watermarks(settings: Mapping[str, Any]) -> dict[str, str]:
     disk: dict[str, Any] = {}
     for level in ("defaults", "persistent", "transient"):
         part = settings.get(level, {}).get("cluster", {}).get("routing", {}).get("allocation", {}).get("disk", {})
-        disk = _merged(disk, part)
+        disk = merged(disk, part)
     if not disk or str(disk.get("threshold_enabled")) == "false":
         return {}
     marks = disk.get("watermark", {})
@@ -121,13 +122,6 @@ def watermarks(settings: Mapping[str, Any]) -> dict[str, str]:
             headroom = str(marks.get(f"{name}.max_headroom", "-1"))
             found[name] = str(value) if headroom.startswith("-") else f"{value}/{headroom}"
     return found
-
-
-def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    both = dict(one)
-    for key, value in other.items():
-        both[key] = _merged(both[key], value) if isinstance(value, dict) and isinstance(both.get(key), dict) else value
-    return both
 
 
 def past(mark: str, total: int, free: int) -> bool:

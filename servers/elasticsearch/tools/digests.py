@@ -7,7 +7,7 @@ from servers.common.globs import matcher
 from servers.common.protocol.tools import Call, ToolError
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
-from servers.elasticsearch.policy.index_names import NothingInside, listed, near_names, shown, within
+from servers.elasticsearch.policy.index_names import NothingInside, listed, near_names, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 
 Rows = list[dict[str, Any]]
@@ -26,7 +26,7 @@ async def _settings(call: Call[ScopedElasticsearch], pattern: str) -> Rows:
     async with near_names(call.backend):
         answer = await call.backend.read("GET", path(pattern, "_settings"), params=params)
     rows = []
-    for name, entry in sorted(answer.items()):
+    for name, entry in answer.items():
         named = {key.removeprefix("index."): value for key, value in entry.get("settings", {}).items()}
         rows.append({"name": name, "settings": {k: v for k, v in named.items() if not k.startswith(_PRIVATE)}})
     return rows
@@ -46,7 +46,7 @@ async def _templates(call: Call[ScopedElasticsearch], pattern: str) -> Rows:
         if "data_stream" in template:
             row["data_stream"] = True
         rows.append(row)
-    return sorted(rows, key=lambda row: str(row["name"]))
+    return rows
 
 
 async def _index_templates(call: Call[ScopedElasticsearch]) -> dict[str, dict[str, Any]]:
@@ -78,7 +78,7 @@ async def _component_templates(call: Call[ScopedElasticsearch], pattern: str) ->
             row["aliases"] = sorted(template["aliases"])
         row["used_by"] = sorted(used.get(name, ()))[:MOST_NAMED]
         rows.append(row)
-    return sorted(rows, key=lambda row: str(row["name"]))
+    return rows
 
 
 async def _pipelines(call: Call[ScopedElasticsearch], pattern: str) -> Rows:
@@ -103,7 +103,7 @@ async def _pipelines(call: Call[ScopedElasticsearch], pattern: str) -> Rows:
             row["description"] = str(pipeline["description"])[:300]
         row["used_by"] = sorted(used.get(name, ()))[:MOST_NAMED]
         rows.append(row)
-    return sorted(rows, key=lambda row: str(row["name"]))
+    return rows
 
 
 async def _lifecycle_policies(call: Call[ScopedElasticsearch], pattern: str) -> Rows:
@@ -112,7 +112,7 @@ async def _lifecycle_policies(call: Call[ScopedElasticsearch], pattern: str) -> 
     rows = []
     for name, entry in (await _all_of(call, "/_ilm/policy")).items():
         users = entry.get("in_use_by", {})
-        indices = shown(call.backend, [*users.get("data_streams", ()), *users.get("indices", ())])
+        indices = [n for n in (*users.get("data_streams", ()), *users.get("indices", ())) if call.backend.scope.has(n)]
         if not matches(name) or (call.backend.scope and not indices):
             continue
         phases = {
@@ -120,7 +120,7 @@ async def _lifecycle_policies(call: Call[ScopedElasticsearch], pattern: str) -> 
             for phase, said in entry.get("policy", {}).get("phases", {}).items()
         }
         rows.append({"name": name, "phases": phases, "used_by": indices[:MOST_NAMED]})
-    return sorted(rows, key=lambda row: str(row["name"]))
+    return rows
 
 
 async def _all_of(call: Call[ScopedElasticsearch], where: str) -> Mapping[str, Any]:

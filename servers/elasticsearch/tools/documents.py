@@ -100,7 +100,7 @@ async def es_get(
         if cut:
             document["cut"] = cut
         return document
-    found = list(strings(content, field))
+    found = [value for value in values_at(content, field) if isinstance(value, str)]
     if not found:
         raise ToolError(f"{field!r} is not a text in this document: call without field to see what it has")
     text = "\n".join(found)
@@ -183,16 +183,16 @@ async def _add(
             result.setdefault("left_out", []).append(raw["_id"])
 
 
-def strings(value: Any, path: str) -> Iterator[str]:
-    """The strings at a dotted path, in order: through objects, arrays, and names that have dots themselves."""
+def values_at(value: Any, path: str) -> Iterator[Any]:
+    """The values at a dotted path, in order: through objects, arrays, and names that have dots themselves."""
     left = [(value, path)]
     while left:
         value, path = left.pop()
-        if isinstance(value, str) and not path:
-            yield value
-        elif isinstance(value, list):
+        if isinstance(value, list):
             left += [(item, path) for item in reversed(value)]
-        elif isinstance(value, dict) and path:
+        elif not path:
+            yield value
+        elif isinstance(value, dict):
             found = [
                 (inner, path[len(name) + 1 :]) for name, inner in value.items() if f"{path}.".startswith(f"{name}.")
             ]

@@ -23,6 +23,7 @@ from servers.elasticsearch.policy.index_names import (
     within,
 )
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.tools.documents import values_at
 from servers.elasticsearch.tools.search import partial_notes
 
 NUMBERS = frozenset(
@@ -113,7 +114,7 @@ async def es_field(
     if counted:
         _count(profile, sampled.get("objects", sampled), notes, room)
     else:
-        values = (_at(hit.get("_source", {}), field) for hit in answer["hits"]["hits"])
+        values = (next(values_at(hit.get("_source", {}), field), None) for hit in answer["hits"]["hits"])
         profile["examples"] = [v for v in map(_short, values) if v is not None and room.take(v)]
     if notes:
         profile["notes"] = notes
@@ -208,21 +209,6 @@ def _range(sampled: Mapping[str, Any]) -> dict[str, Any]:
     return {"min": stats["min"], "max": stats["max"], "avg": stats["avg"]} | {
         f"p{float(percent):g}": value for percent, value in percentiles.items()
     }
-
-
-def _at(value: Any, path: str) -> Any:
-    """Return the value at a dotted path of a document; of an array, the first."""
-    while isinstance(value, list) and value:
-        value = value[0]
-    if not path:
-        return value
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            if name == path:
-                return _at(inner, "")
-            if path.startswith(name + "."):
-                return _at(inner, path[len(name) + 1 :])
-    return None
 
 
 def _short(value: Any) -> Any:

@@ -14,7 +14,7 @@ from servers.elasticsearch.client.errors import UNAVAILABLE, ElasticsearchError
 from servers.elasticsearch.policy.index_names import NothingInside, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.allocation import past, unassigned, watermarks
-from servers.elasticsearch.tools.health_sections import SECTIONS, About, optional
+from servers.elasticsearch.tools.health_sections import HIDDEN, SECTIONS, About, optional
 from servers.elasticsearch.tools.indices import summaries
 
 MOST_NODES = 50
@@ -124,6 +124,8 @@ async def _told(call: Call[ScopedElasticsearch], answer: Health, about: list[Abo
     told: dict[str, list[str]] = {}
     for name in dict.fromkeys(about):
         try:
+            if call.backend.scope and name in HIDDEN:
+                raise ToolError("refused: it would show indices outside MCP_INDEX_PATTERNS")
             lines = [line async for line in SECTIONS[name](call)]
         except ToolError as error:
             lines = [str(error)]

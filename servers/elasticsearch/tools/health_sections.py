@@ -17,7 +17,8 @@ About = Literal["tasks", "pending_tasks", "hot_threads", "ilm", "snapshots", "pi
 
 Lines = AsyncIterator[str]
 
-_HIDDEN = "refused: it would show indices outside MCP_INDEX_PATTERNS"
+HIDDEN = frozenset({"hot_threads", "pipelines"})
+"""Sections that would show indices outside MCP_INDEX_PATTERNS."""
 
 
 async def optional(call: Call[ScopedElasticsearch], path: str, **params: str) -> Mapping[str, Any]:
@@ -56,9 +57,6 @@ async def _pending(call: Call[ScopedElasticsearch]) -> Lines:
 
 
 async def _hot_threads(call: Call[ScopedElasticsearch]) -> Lines:
-    if call.backend.scope:
-        yield _HIDDEN
-        return
     text = await call.backend.read("GET", "/_nodes/hot_threads", params={"threads": "3"})
     for line in hot_threads(text if isinstance(text, str) else "")[:MOST]:
         yield line
@@ -133,9 +131,6 @@ async def _snapshots(call: Call[ScopedElasticsearch]) -> Lines:
 
 
 async def _pipelines(call: Call[ScopedElasticsearch]) -> Lines:
-    if call.backend.scope:
-        yield _HIDDEN
-        return
     definitions = await optional(call, "/_ingest/pipeline")
     stats = await optional(call, "/_nodes/stats/ingest", filter_path="nodes.*.ingest.pipelines")
     for line in pipelines(definitions, stats)[:MOST]:

@@ -1,7 +1,6 @@
 """es_define and es_alias: indices, mappings, settings, templates, and the names that lead to indices."""
 
 import re
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -108,7 +107,9 @@ async def es_define(
         check_pipeline(definition, stored=True)
     else:
         refuse_scripts(definition)
-    _refuse_percolators(definition)
+    if any(key == "dynamic_templates" and MAY_PERCOLATE.search(to_json(part)) for key, part, *_ in entries(definition)):
+        # The document that makes such a field holds a query.
+        raise ToolError("a dynamic template can't make fields of type percolator here; nothing was done")
     await _check_names(call.backend, definition)
     if kind == "mapping":
         await write_target(call.backend, name)
@@ -215,13 +216,6 @@ def merged(old: Any, new: Any) -> Any:
     return {**old, **{key: merged(old[key], value) if key in old else value for key, value in new.items()}}
 
 
-def _refuse_percolators(definition: Any) -> None:
-    """Raise ToolError for a dynamic template that may make a field of queries, which the document that makes it holds."""
-    for key, part, *_ in entries(definition):
-        if key == "dynamic_templates" and MAY_PERCOLATE.search(to_json(part)):
-            raise ToolError("a dynamic template can't make fields of type percolator here; nothing was done")
-
-
 def _check_patterns(backend: ScopedElasticsearch, definition: dict[str, Any]) -> None:
     """Raise ToolError where a template would be for all indices, or for others than MCP_INDEX_PATTERNS allows."""
     for pattern in definition.get("index_patterns") or [""]:
@@ -233,17 +227,14 @@ def _check_patterns(backend: ScopedElasticsearch, definition: dict[str, Any]) ->
             raise backend.scope.outside(pattern)
 
 
-def _looked_up(definition: Any) -> Iterator[Any]:
-    """Return the indices of runtime fields of type lookup, as they are given. The definition of a field is an object."""
-    return (part for key, part, *_ in entries(definition) if key == "target_index" and not isinstance(part, dict))
-
-
 async def _check_names(backend: ScopedElasticsearch, definition: Any) -> None:
     """Raise ToolError where a definition of indices leads to others: by aliases, their filters, lookups, or pipelines."""
     if not isinstance(definition, dict):
         return
     aliases = definition.get("aliases")
-    await check_bodies(backend, aliases, *({"target_index": name} for name in _looked_up(definition)))
+    # Runtime fields of type lookup. The definition of a field of this name is an object.
+    looked_up = [part for key, part, *_ in entries(definition) if key == "target_index" and not isinstance(part, dict)]
+    await check_bodies(backend, aliases, *({"target_index": name} for name in looked_up))
     if not backend.scope:
         return
     for alias in aliases if isinstance(aliases, dict) else ():

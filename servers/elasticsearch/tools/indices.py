@@ -60,7 +60,7 @@ async def es_indices(
         if kind == "data_streams":
             rows = await _data_streams(call, pattern, hidden)
         else:
-            rows = await DIGESTS[kind](call, pattern)
+            rows = sorted(await DIGESTS[kind](call, pattern), key=lambda row: str(row["name"]))
         return _page(call, kind if kind in ("data_streams", "templates") else "rows", rows, "name", limit, cursor)
     rows = await summaries(call, pattern, "open,closed,hidden" if hidden else "open,closed", health)
     if order != "name":

@@ -132,17 +132,17 @@ async def progress(call: Call[ScopedElasticsearch], task: str) -> dict[str, Any]
     if answer is None:
         raise ToolError(f"there is no task {name!r} any more: it has ended, or its node has")
     said = answer["task"]
-    status = answer.get("response") or said.get("status") or {}
+    status = answer.get("response") or said.get("status")
+    status = status if isinstance(status, dict) else {}
     found: dict[str, Any] = {"id": task, "action": said["action"], "completed": answer["completed"]}
-    found |= {key: status[key] for key in _COUNTS if isinstance(status, dict) and status.get(key) is not None}
-    if isinstance(status, dict) and status.get("version_conflicts"):
+    found |= {key: status[key] for key in _COUNTS if status.get(key) is not None}
+    if status.get("version_conflicts"):
         found["note"] = "version_conflicts: documents that were there already, and stay as they are"
     if not call.backend.scope and said.get("description"):
         found["description"] = str(said["description"])[:300]
-    if said.get("cancelled") or (isinstance(status, dict) and status.get("canceled")):
+    if said.get("cancelled") or status.get("canceled"):
         found["cancelled"] = True
-    failures = status.get("failures", []) if isinstance(status, dict) else []
-    if failures:
+    if failures := status.get("failures"):
         found["failures"] = len(failures)
         found["failed"] = [
             {"index": f.get("index"), "id": f.get("id"), "error": of_item(f.get("cause") or f.get("reason"))}

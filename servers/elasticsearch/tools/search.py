@@ -17,7 +17,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
@@ -150,25 +150,22 @@ async def es_search(
         longest = "max_analyzer_offset" if call.backend.opensearch else "max_analyzed_offset"
         body["highlight"] = {"fields": {field: {} for field in highlight}, longest: HIGHLIGHTED}
     page = HitsPage.parse(call.backend.scope.opened(cursor) if cursor else None, cursor, _fingerprint(index, body))
-    if page.first and not steady:
-        if aggs:
-            body["aggs"] = aggs
-        # Counting all matches costs; it is worth it for who asks for nothing else.
-        body["track_total_hits"] = size == 0 or COUNTED
-        params = {"allow_no_indices": "false", "preference": page.fingerprint}
-        async with near_fields_of(call.backend, reached):
-            found = _found(
-                call, await call.backend.read("POST", path(reached, "_search"), params=params, body=body), page, size
-            )
-    else:
-        if page.first and aggs:
-            body["aggs"] = aggs
-        if steady:
-            body.setdefault("sort", [])  # any order will do
-        async with near_fields_of(call.backend, reached):
+    if page.first and aggs:
+        body["aggs"] = aggs
+    in_one_state = steady or not page.first
+    if steady:
+        body.setdefault("sort", [])  # any order will do
+    async with near_fields_of(call.backend, reached):
+        if in_one_state:
             found = _found(call, await _go_on(call.backend, reached, page, body), page, size)
-        if "cursor" not in found:
-            await _close(call.backend, page)
+        else:
+            # Counting all matches costs; it is worth it for who asks for nothing else.
+            body["track_total_hits"] = size == 0 or COUNTED
+            params = {"allow_no_indices": "false", "preference": page.fingerprint}
+            answer = call.backend.read("POST", path(reached, "_search"), params=params, body=body)
+            found = _found(call, await answer, page, size)
+    if in_one_state and "cursor" not in found:
+        await _close(call.backend, page)
     notes = found.get("notes", [])
     if page.first:
         notes = notes + await _field_notes(call, reached, found, text, query, given, aggs)
@@ -177,7 +174,10 @@ async def es_search(
     if notes:
         found["notes"] = [call.told(note) for note in notes]
     if ids:
-        _bare(found)
+        for hit in found["hits"]:
+            hit.pop("score", None)
+        if all(hit.keys() == {"id"} for hit in found["hits"]):
+            found["ids"] = [hit["id"] for hit in found.pop("hits")]
     if also:
         # One after the other, so that one answer at a time is in memory.
         found["also"] = [await _answered(call, arguments) for arguments in further]
@@ -234,14 +234,6 @@ def _parts(more: Dsl | None, text: Any, where: Any, query: Any, knn: Any, sort: 
     return more
 
 
-def _bare(found: SearchHits) -> None:
-    """Reduce hits that have only an id to a list of ids."""
-    for hit in found["hits"]:
-        hit.pop("score", None)
-    if all(hit.keys() == {"id"} for hit in found["hits"]):
-        found["ids"] = [hit["id"] for hit in found.pop("hits")]
-
-
 async def _field_notes(
     call: Call[ScopedElasticsearch],
     index: str,
@@ -272,15 +264,16 @@ async def _field_notes(
     return notes
 
 
+@dataclass
 class HitsPage:
     """Where a page begins: behind `offset` hits, and with a point in time behind the sort values `after`. `shown` are marks of
     the first page's hits, which the point in time may have elsewhere."""
 
-    def __init__(
-        self, fingerprint: str, offset: int = 0, pit: str | None = None, after: list[Any] | None = None, shown: str = ""
-    ) -> None:
-        self.fingerprint, self.offset, self.pit, self.after = fingerprint, offset, pit, after
-        self.shown = shown
+    fingerprint: str
+    offset: int = 0
+    pit: str | None = None
+    after: list[Any] | None = None
+    shown: str = ""
 
     @property
     def first(self) -> bool:
@@ -430,12 +423,9 @@ def _hit(raw: Any, several: bool) -> Hit:
         hit["index"] = raw["_index"]
     if raw.get("_score"):  # one that only filters have found has 0
         hit["score"] = raw["_score"]
-    if "highlight" in raw:
-        hit["highlight"] = raw["highlight"]
-    if "_source" in raw:
-        hit["source"] = raw["_source"]
-    if "fields" in raw:
-        hit["fields"] = raw["fields"]
+    for name, key in (("highlight", "highlight"), ("source", "_source"), ("fields", "fields")):
+        if key in raw:
+            hit[name] = raw[key]  # type: ignore[literal-required]
     if "inner_hits" in raw:
         hit["inner_hits"] = {
             name: {"total": inner["hits"]["total"]["value"], "hits": [_hit(h, False) for h in inner["hits"]["hits"]]}

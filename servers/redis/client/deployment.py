@@ -389,7 +389,7 @@ def _of_topology(tls: ClientTls | None) -> dict[str, Any]:
     return {"ssl": True} | {name: str(file) for name, file in files.items() if file}
 
 
-class DeploymentByLogin(Deployment):
+class DeploymentByLogin:
     """One Redis by its users: the calls of a token that has a login of its own (Principal.login) go over connections of that
     user, and all else over those of the settings' user. None ever falls back to another's."""
 
@@ -424,9 +424,6 @@ class DeploymentByLogin(Deployment):
 
     async def refresh(self) -> None:
         await (await self._mine()).refresh()
-
-    async def close_idle(self) -> None:
-        await asyncio.gather(*(deployment.close_idle() for deployment in (self._own, *self._others.values())))
 
     async def close(self) -> None:
         await asyncio.gather(*(deployment.close() for deployment in (self._own, *self._others.values())))
