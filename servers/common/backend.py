@@ -28,7 +28,6 @@ LATE = 1.0
 MOST_DOUBTFUL = 6
 """Such checks in a row that must fail before a store that was up counts as away."""
 
-
 deadline: ContextVar[float] = ContextVar("deadline")
 """The current call's deadline, in the event loop's time."""
 

@@ -41,10 +41,6 @@ class ElasticsearchSettings:
     compress: bool
     index_patterns: tuple[str, ...]
 
-    @property
-    def tls(self) -> bool:
-        return any(url.startswith("https:") for url in self.urls)
-
     @classmethod
     def read(cls, env: Environment) -> ElasticsearchSettings:
         urls = _urls(env)
@@ -82,7 +78,7 @@ class ElasticsearchSettings:
             "ES_CA_FINGERPRINT": self.ca_fingerprint,
             "ES_CLIENT_CERT_FILE": self.client_certificate,
         }
-        if not self.tls:
+        if not any(url.startswith("https:") for url in self.urls):
             env.problems += [
                 f"{name}: it has an effect only with ES_SCHEME=https" for name, value in given.items() if value
             ]

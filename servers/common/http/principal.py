@@ -11,7 +11,6 @@ WRITE = "mcp:write"
 SCOPES = (READ, WRITE)
 """All scopes. WRITE includes READ."""
 
-
 Logins = Literal["", "USER:PASSWORD", "USER:PASSWORD or API_KEY"]
 """The logins at the store that a token may have, as a file of tokens has them; nothing where it may have none."""
 

@@ -29,7 +29,6 @@ FLUSH = 1.5
 LONGEST = 128
 """Characters of an attribute."""
 
-
 ELASTICSEARCH = "elasticsearch-api"
 """The instrumentation scope of the spans that Elasticsearch's client makes. Their names are HTTP methods and parts of its API."""
 

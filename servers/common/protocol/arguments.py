@@ -29,7 +29,6 @@ FRAMEWORK_ARGUMENTS = frozenset(
 NEAR = 0.7
 """Similarity, from 0 to 1, from which a name counts as a misspelling of another."""
 
-
 _ANY = {"string", "number", "boolean", "object", "array"}
 """The types of an argument that takes any JSON value."""
 

@@ -35,7 +35,6 @@ BATCH_VERSION = "2025-03-26"
 
 JSON, EVENTS = "application/json", "text/event-stream"
 
-
 TAKE_TOKEN: ContextVar[Callable[[], int]] = ContextVar("TAKE_TOKEN", default=lambda: 0)
 """Takes a token from the bucket of the current client. It returns 0, or the seconds until the bucket has one."""
 

@@ -290,7 +290,7 @@ class Room:
         """Begin with `limit` bytes of a result, less `reserve` for something else. `rest` tells the model where to read what was
         cut."""
         self._whole = max(limit - reserve, limit // 4)
-        self._left = self._whole
+        self.left = self._whole
         self._rest = rest
 
     def take(self, item: Any) -> bool:
@@ -298,9 +298,9 @@ class Room:
         return self._fill(size(item) + 1)
 
     def _fill(self, need: int) -> bool:
-        if need > self._left:
+        if need > self.left:
             return False
-        self._left -= need
+        self.left -= need
         return True
 
     def fit(self, item: T) -> T | None:
@@ -332,10 +332,6 @@ class Room:
                 break
             kept.append(shown)
         return kept
-
-    @property
-    def left(self) -> int:
-        return self._left
 
 
 MAX_SAFE_INTEGER = 2**53 - 1

@@ -252,22 +252,14 @@ class ElasticsearchBackend:
         )
         self._load = HeapLoad()
         self._settings = settings
-        self._addresses = [urlsplit(url).netloc for url in settings.urls]
+        self.address = ",".join(urlsplit(url).netloc for url in settings.urls)
         self._version = ""
         self._features: frozenset[str] | None = None
         self._mixed: BackendError | None = None
-        self._opensearch = False
+        self.opensearch = False
+        """Whether the store is known to be OpenSearch."""
         self._versioned = False
         """Whether the nodes are known to have the REST API of version 8."""
-
-    @property
-    def address(self) -> str:
-        return ",".join(self._addresses)
-
-    @property
-    def opensearch(self) -> bool:
-        """Return whether the store is known to be OpenSearch."""
-        return self._opensearch
 
     async def check(self) -> str:
         nodes = list(self._probes)
@@ -281,7 +273,7 @@ class ElasticsearchBackend:
             self._mixed = BackendError("ES_HOSTS names nodes of different clusters: name those of one cluster")
             raise self._mixed
         first = next(iter(there.values()))
-        self._opensearch = first.product == "OpenSearch"
+        self.opensearch = first.product == "OpenSearch"
         self._versioned = all(
             said.product == "Elasticsearch" and re.match(r"[89]\.|[1-9]\d", said.version) for said in there.values()
         )
@@ -345,7 +337,7 @@ class ElasticsearchBackend:
 
     async def _found_features(self, node: elastic_transport.BaseNode) -> frozenset[str] | None:
         """Return what the cluster has beside its core, by the names of _xpack; None if it may not be asked."""
-        if self._opensearch:
+        if self.opensearch:
             return frozenset()
         try:
             answer = await self._probe(node, "/_xpack?categories=features")
@@ -382,7 +374,7 @@ class ElasticsearchBackend:
         names that the answer has to have. Raise BackendError if Elasticsearch can't be reached or refuses our login,
         ElasticsearchError if it refuses the request, and AnswerTooLong if its answer is too long to be read.
         """
-        if self._opensearch and path.endswith("/_field_caps"):
+        if self.opensearch and path.endswith("/_field_caps"):
             # It has no such parameter. Its answer holds more then.
             params = {name: value for name, value in (params or {}).items() if name != "filters"}
         check_fields(body)
@@ -606,7 +598,7 @@ class ElasticsearchBackend:
             )
         if answer.success:
             return value
-        opensearch = self._version if self._opensearch else ""
+        opensearch = self._version if self.opensearch else ""
         raise explain(answer.status, value, request.content or b"", opensearch, request.target)
 
 

@@ -37,7 +37,6 @@ _STRANGE = re.compile(
 )
 """OpenSearch's words for what it does not know; a path of an API is the name of an index to it."""
 
-
 _NO_API = re.compile(r"no handler found|incorrect HTTP method|invalid index name \[_", re.I)
 """Words for a path that is no API of a distribution: it may be taken for the name of an index."""
 

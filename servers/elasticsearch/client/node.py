@@ -51,7 +51,6 @@ ANSWERS_AT_ONCE = 2
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """Longest answer, before and after decompression, if the memory budget is large."""
 
-
 MAX_ERROR_BYTES = 1024 * 1024
 """Longest answer with an HTTP status from 400 on. The client puts all of it into a message."""
 

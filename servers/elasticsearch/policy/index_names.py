@@ -24,7 +24,6 @@ IndexPattern = str
 IndexName = str
 """The exact name of an index, alias or data stream."""
 
-
 Dsl = dict[str, Any]
 """A part of the query DSL."""
 

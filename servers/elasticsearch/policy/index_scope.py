@@ -19,7 +19,6 @@ _OPEN = re.compile(
 )
 """Names with a leading dot that hold data. Others are of the system or restricted: they hold logins, keys and tokens."""
 
-
 _DATE_FIRST = re.compile(r"\{[^{}]*\{(?![A-Za-z][^'{}]*[|}])")
 """Date math at the start of a name, whose format may begin with a dot or quote any text."""
 

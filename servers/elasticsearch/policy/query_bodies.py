@@ -105,7 +105,6 @@ _PROCESSORS = frozenset(
 )  # fmt: skip
 """Processors of ingest pipelines that change nothing but the document."""
 
-
 _SPREAD = frozenset({"csv", "dissect", "grok", "json", "kv", "registered_domain", "uri_parts"})
 """Processors that make fields of a text whose names may be anywhere."""
 

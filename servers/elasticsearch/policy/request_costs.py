@@ -45,7 +45,6 @@ LONGEST_EXPRESSION = 1000
 MOST_FUZZY = 4000
 """Characters that a request looks for with mistakes in them. Elasticsearch takes 0.3 ms for each, and can't be told to stop."""
 
-
 MOST_WORDS = 1000
 """Words in all texts of query_string and simple_query_string, which takes 1 s for these; 5,000 took ten, 50,000 more than 25."""
 
@@ -60,7 +59,6 @@ _WHOLE = frozenset({"aggregations", "aggs", "suggest"})
 
 _RESULT, _NUMBER, _INTERVALS = 100, 30, 10_000
 """Bytes of a result of an aggregation, and of one of its numbers; buckets of a histogram."""
-
 
 LEAVES = frozenset(
     {

@@ -180,7 +180,6 @@ PARAMETERS = {
 }
 """Parameters that are refused, and why."""
 
-
 MOST_BY_ID = 10
 """Documents by id in one request: Elasticsearch reads all of them into its heap."""
 

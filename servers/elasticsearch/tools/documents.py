@@ -30,7 +30,6 @@ PrimaryTerm = int | None
 Refresh = bool
 CreateIndex = bool
 
-
 MOST_DOCUMENTS = 200
 
 FIRST_BATCH = 4

@@ -51,15 +51,12 @@ class RedisBackend:
         self.clustered = settings.mode == "cluster"
         self.database = settings.database
         self._deployment = DeploymentByLogin(settings)
-        self._errors = RedisErrors(self._deployment.address, self._deployment.check, clustered=self.clustered)
+        self.address = self._deployment.address
+        self._errors = RedisErrors(self.address, self._deployment.check, clustered=self.clustered)
         self._long_answers = MemoryBudget(1)
         self._long_patterns = asyncio.Lock()
         self._modules: frozenset[str] | None = None
         self._server = ""
-
-    @property
-    def address(self) -> str:
-        return self._deployment.address
 
     async def check(self) -> str:
         """Ask Redis whether it serves, over connections that no call uses. It serves if it answers at all: a user who may not

@@ -65,7 +65,6 @@ SOCKET_OPTIONS = {
 }
 """A server that is slow is waited for until the call's deadline; one that is gone without a word is noticed in seconds."""
 
-
 ADDRESS_CHECK = "check REDIS_HOST and REDIS_PORT, or REDIS_URL"
 
 

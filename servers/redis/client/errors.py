@@ -38,7 +38,6 @@ CROSS_SLOT = "in a cluster, keys used together must be in one slot: give them a 
 
 SLOT_MOVES = "the key's slot is moving from one node of the cluster to another: try again in a second"
 
-
 _TOLD: dict[type[Exception], tuple[type[BackendError | ToolError], str]] = {
     BusyLoadingError: (BackendError, "Redis at {address} is still loading its data: try again in a while"),
     MasterDownError: (BackendError, "Redis at {address} is a replica that has lost its master: try again in a while"),

@@ -63,7 +63,6 @@ _PEEK: dict[str, Callable[[bytes, int], tuple[Any, ...]]] = {
 SMALL = 64 * 1024
 """Bytes of memory of a key whose first elements are read without a look at their size."""
 
-
 BATCH_BYTES = 2 * 1024 * 1024
 """Bytes of this process that the answers for keys that are read together may take."""
 

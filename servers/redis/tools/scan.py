@@ -23,7 +23,6 @@ SCAN_COUNT = 250
 SCAN_STEPS = 200
 """SCANs in one call at the most: 50,000 keys looked at."""
 
-
 CHUNK_BYTES = 256 * 1024
 """Bytes of names that are asked about at once."""
 
@@ -139,7 +138,6 @@ TYPES = {
     "tdigest": "TDIS-TYPE",
 }
 """Types by the names that people give them, and by Redis' own."""
-
 
 LENGTHS = {
     "string": "STRLEN", "hash": "HLEN", "list": "LLEN", "set": "SCARD", "zset": "ZCARD", "stream": "XLEN",

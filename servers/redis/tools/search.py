@@ -263,7 +263,6 @@ _STEPS = {
 }  # fmt: skip
 """The others that are taken, and how many words follow each."""
 
-
 MOST_REPEATED = 32
 """Times that APPLY and FILTER may repeat a value in one string: a format of a format of it doubles with each."""
 
