@@ -1,13 +1,13 @@
 """A receiver of OTLP/HTTP, as a collector is one: it decodes what comes by the protocol's own messages."""
 
 import gzip
-import threading
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
 from opentelemetry.proto_json.collector.metrics.v1.metrics_service import ExportMetricsServiceRequest
 from opentelemetry.proto_json.collector.trace.v1.trace_service import ExportTraceServiceRequest
+
+from tools.backends.http_server import Handler, LocalServer
 
 
 def plain(holder: Any) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def plain(holder: Any) -> dict[str, Any]:
     return found
 
 
-class Receiver:
+class Receiver(LocalServer):
     """Listens on a loopback port. Use it with `with`."""
 
     def __init__(self) -> None:
@@ -33,35 +33,15 @@ class Receiver:
 
         receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Receives(Handler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.body()
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 receiver.receive(self.path, dict(self.headers), body)
-                self.send_response(200)
-                self.send_header("Content-Length", "2")
-                self.send_header("Content-Type", "application/json")
-                self.end_headers()
-                self.wfile.write(b"{}")
+                self.respond(b"{}")
 
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *details: Any) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Receives)
 
     def receive(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
         self.bodies.append(body)

@@ -1,16 +1,14 @@
 """An HTTP proxy on loopback, for tests: RFC 9110, 9.3.6 (CONNECT), and RFC 9112, 3.2.2 (absolute-form)."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import urlsplit
 
+from tools.backends.http_server import Handler, LocalServer
 
-class HttpProxy:
+
+class HttpProxy(LocalServer):
     """Forwards what is sent with one login. Use it with `with`; `served` holds the methods and places that were asked for."""
 
     def __init__(self, login: str) -> None:
@@ -21,14 +19,11 @@ class HttpProxy:
         self.served: set[tuple[str, str]] = set()
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Forward(Handler):
             def forward(self) -> None:
                 self.close_connection = True
                 if self.headers.get("Proxy-Authorization") != login:
-                    self.send_response(407)
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
-                    return
+                    return self.respond(status=407)
                 parts = urlsplit(f"//{self.path}" if self.command == "CONNECT" else self.path)
                 proxy.served.add((self.command, parts.netloc))
                 with socket.create_connection((parts.hostname, parts.port or 80)) as behind:
@@ -49,27 +44,9 @@ class HttpProxy:
                 }
                 lines = [f"{self.command} {path}{'?' + query if query else ''} HTTP/1.1", "Connection: close"]
                 lines += [f"{name}: {value}" for name, value in fields.items()]
-                length = int(self.headers.get("Content-Length", 0))
-                return "\r\n".join([*lines, "", ""]).encode() + self.rfile.read(length)
+                return "\r\n".join([*lines, "", ""]).encode() + self.body()
 
-            def log_message(self, *arguments: Any) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> HttpProxy:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *details: Any) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(Forward)
 
 
 def _pass(source: socket.socket, target: socket.socket) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import ssl
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from jwt.algorithms import get_default_algorithms
 
 from tools.backends.certificates import Authority
+from tools.backends.http_server import Handler, LocalServer
 
 RESOURCE = "https://mcp.example/mcp"
 
-Respond = Callable[[http.server.BaseHTTPRequestHandler], None]
+Fault = Callable[[Handler], None]
 
 
 def public_jwk(key: Any, algorithm: str = "RS256", **members: str) -> dict[str, Any]:
@@ -30,7 +29,7 @@ def public_jwk(key: Any, algorithm: str = "RS256", **members: str) -> dict[str, 
     return jwk | {"use": "sig"} | members
 
 
-class Issuer:
+class Issuer(LocalServer):
     """A real HTTPS server on loopback. Use it as a context manager.
 
     `keys` is the key set that it publishes, and `requests` counts how often it was asked.
@@ -44,40 +43,24 @@ class Issuer:
         self.key = rsa.generate_private_key(65537, 2048)
         self.keys: Any = {"keys": [public_jwk(self.key, kid="first")]}
         self.requests = 0
-        self.respond: Respond | None = None
+        self.fault: Fault | None = None
         """Writes another response than the key set: for faults."""
 
         issuer = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Publishes(Handler):
             def do_GET(self) -> None:
                 issuer.requests += 1
-                if issuer.respond:
-                    issuer.respond(self)
+                if issuer.fault:
+                    issuer.fault(self)
                 else:
-                    send(self, json.dumps(issuer.keys).encode())
-
-            def log_message(self, *args: Any) -> None:
-                pass
+                    self.respond(json.dumps(issuer.keys).encode())
 
         authority = Authority(folder, "Issuer's authority")
         self.ca_file = authority.file
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*authority.issue("issuer"))
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        # The handshake is left to the thread of the connection.
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self.url = f"https://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Issuer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *details: Any) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Publishes, context)
 
     def settings(self) -> dict[str, str]:
         """The settings of a server that accepts its tokens."""
@@ -120,17 +103,3 @@ class Issuer:
             "scope": "openid mcp:read",
         } | changes
         return {name: value for name, value in found.items() if value is not None}
-
-
-def send(
-    handler: http.server.BaseHTTPRequestHandler,
-    body: bytes,
-    status: int = 200,
-    headers: Mapping[str, str] | None = None,
-) -> None:
-    """Send a response with a body."""
-    handler.send_response(status)
-    for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
-        handler.send_header(name, value)
-    handler.end_headers()
-    handler.wfile.write(body)

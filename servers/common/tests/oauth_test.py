@@ -10,7 +10,6 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ from servers.common.http.auth_settings import OAuthSettings
 from servers.common.http.oauth import MAX_JWKS_BYTES, IssuerKeys, OAuth
 from servers.common.http.principal import READ, WRITE, CredentialRefused, Principal
 from tools.backends.certificates import Authority
-from tools.backends.issuer import RESOURCE, Issuer, Respond, public_jwk, send
+from tools.backends.http_server import Handler
+from tools.backends.issuer import RESOURCE, Fault, Issuer, public_jwk
 
 RSA = rsa.generate_private_key(65537, 2048)
 EC = ec.generate_private_key(ec.SECP256R1())
@@ -42,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
 
 @pytest.fixture
 def issuer(server: Issuer) -> Issuer:
-    server.keys, server.requests, server.respond = SET, 0, None
+    server.keys, server.requests, server.fault = SET, 0, None
     return server
 
 
@@ -231,15 +231,15 @@ async def unavailable(oauth: OAuth, issuer: Issuer) -> None:
     assert refused.value.status == 503
 
 
-def redirect(handler: BaseHTTPRequestHandler) -> None:
-    send(handler, b"", 302, {"Location": "/other"})
+def redirect(handler: Handler) -> None:
+    handler.respond(b"", 302, {"Location": "/other"})
 
 
-def closed(handler: BaseHTTPRequestHandler) -> None:
+def closed(handler: Handler) -> None:
     handler.connection.shutdown(socket.SHUT_RDWR)
 
 
-def never_ending(handler: BaseHTTPRequestHandler) -> None:
+def never_ending(handler: Handler) -> None:
     """Send bytes, slowly, until the other side ends the connection."""
     handler.send_response(200)
     handler.end_headers()
@@ -251,15 +251,15 @@ def never_ending(handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = True
 
 
-def body(content: bytes) -> Respond:
-    return lambda handler: send(handler, content)
+def body(content: bytes) -> Fault:
+    return lambda handler: handler.respond(content)
 
 
-FAULTS: dict[str, Respond] = {
-    "another status": lambda handler: send(handler, json.dumps(SET).encode(), 503),
+FAULTS: dict[str, Fault] = {
+    "another status": lambda handler: handler.respond(json.dumps(SET).encode(), 503),
     "a redirect": redirect,
     "a connection that breaks": closed,
-    "an end before its length": lambda handler: send(handler, b"{}", headers={"Content-Length": "1000"}),
+    "an end before its length": lambda handler: handler.respond(b"{}", headers={"Content-Length": "1000"}),
     "more than the limit": body(json.dumps(SET).encode() + b" " * MAX_JWKS_BYTES),
     "half of JSON": body(b"{"),
     "JSON that is too deep": body(b"[" * 200_000),
@@ -273,27 +273,27 @@ FAULTS: dict[str, Respond] = {
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_an_issuer_that_fails(issuer: Issuer, fault: str) -> None:
     found = settings(issuer)
-    issuer.respond = FAULTS[fault]
+    issuer.fault = FAULTS[fault]
     oauth = OAuth(found, IssuerKeys(found, cooldown=0, lifespan=1e-9, timeout=60))
     await unavailable(oauth, issuer)
     # It recovers and fails again: the keys that were fetched stay usable.
-    issuer.respond = None
+    issuer.fault = None
     await oauth.authenticate(token(issuer))
-    issuer.respond = FAULTS[fault]
+    issuer.fault = FAULTS[fault]
     before = issuer.requests
     await oauth.authenticate(token(issuer))
     assert issuer.requests == before + 1
 
 
 async def test_an_issuer_that_never_ends_its_answer(issuer: Issuer) -> None:
-    issuer.respond = never_ending
+    issuer.fault = never_ending
     await unavailable(OAuth(settings(issuer), IssuerKeys(settings(issuer), timeout=0.5)), issuer)
 
 
 async def test_stale_keys_are_not_usable_for_ever(issuer: Issuer) -> None:
     oauth = OAuth(settings(issuer), IssuerKeys(settings(issuer), cooldown=0, lifespan=1e-9, max_stale=0))
     await oauth.authenticate(token(issuer))
-    issuer.respond = redirect
+    issuer.fault = redirect
     await unavailable(oauth, issuer)
 
 

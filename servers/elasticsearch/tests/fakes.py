@@ -2,10 +2,10 @@
 
 import json
 import ssl
-import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
+
+from tools.backends.http_server import Handler, LocalServer
 
 
 class Request(NamedTuple):
@@ -76,7 +76,7 @@ class Guarded:
         return failure(401, "security_exception", reason)
 
 
-class FakeNode:
+class FakeNode(LocalServer):
     """An HTTP server on a loopback port that answers by a function; `requests` holds what was asked, names in lower case."""
 
     def __init__(
@@ -91,55 +91,25 @@ class FakeNode:
         self.requests: list[Request] = []
         fake = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Answers(Handler):
             protocol_version = "HTTP/1.1"
 
             def answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                request = Request(self.command, self.path, headers, body)
+                request = Request(self.command, self.path, headers, self.body())
                 fake.requests.append(request)
                 status, content, content_type, more = answer(request)
                 if not status:
                     self.close_connection = True
                     return
                 data = content if isinstance(content, bytes) else json.dumps(content).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", content_type)
-                self.send_header("Content-Length", str(len(data)))
-                if product:
-                    self.send_header("X-Elastic-Product", "Elasticsearch")
-                for name, value in more.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(data)
+                named = {"X-Elastic-Product": "Elasticsearch"} if product else {}
+                self.respond(data, status, {"Content-Type": content_type} | named | dict(more))
 
             do_GET = do_POST = do_PUT = do_DELETE = answer
 
-            def log_message(self, *arguments: Any) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                pass  # the other side went away, as some tests want
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        if tls:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        super().__init__(Answers, tls)
 
     def newest(self, endpoint: str) -> Request:
         """Return the newest request to an endpoint, by a part of its path: health checks ask, too."""
         return next(request for request in reversed(self.requests) if endpoint in request.path)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *details: Any) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
