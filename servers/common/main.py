@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, cast
 
 from servers.common import VERSION, lazy_imports
@@ -204,12 +205,15 @@ async def _stdio(instance: Any) -> None:
     descriptor = sys.stdin.fileno()
 
     def read() -> None:
-        try:
-            with open(descriptor, "rb", closefd=False) as file:
-                while line := file.readline():
-                    asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
-        finally:
-            asyncio.run_coroutine_threadsafe(lines.put(b""), loop)
+        line = b"\n"
+        # The event loop may end first: a line that waits for it is cancelled, and none comes after.
+        with contextlib.suppress(CancelledError, RuntimeError), open(descriptor, "rb", closefd=False) as file:
+            while line:
+                try:
+                    line = file.readline()
+                except OSError:
+                    line = b""
+                asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
 
     async def known() -> AsyncIterator[str]:
         # At its end the process would wait for the SDK's own thread, and that one for the client's next line.
@@ -228,9 +232,13 @@ async def _stdio(instance: Any) -> None:
         loop.call_later(GRACE, os._exit, 0)
 
     _handle_signals(stop)
-    with contextlib.suppress(asyncio.CancelledError):
+    try:
         async with watched(instance), stdio_server(cast("AsyncFile[str]", known())) as streams:
             await server.run(*streams, server.create_initialization_options())
+    except (asyncio.CancelledError, Exception):
+        # The SDK's tasks may fail as they are cancelled: stopping when told to is no failure.
+        if not task.cancelling():
+            raise
 
 
 @contextlib.asynccontextmanager
