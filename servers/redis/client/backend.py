@@ -82,6 +82,8 @@ class RedisBackend:
             await self._twice(lambda: asked("PING"))
             said_of_server = await self._twice(lambda: asked("INFO", "server"))
             fields = info(said_of_server or b"")
+            if fields.get("redis_mode") == "sentinel":
+                raise ToolError("it is a sentinel: set REDIS_MODE=sentinel and REDIS_SENTINELS")
             if self._modules is None or fields.get("run_id", "") != self._server:
                 found = await self._twice(lambda: asked("COMMAND", "INFO", *MODULES.values()))
                 self._modules = frozenset(name for name, said in zip(MODULES, found or MODULES, strict=True) if said)
@@ -162,10 +164,10 @@ class RedisBackend:
         async with turn:
             return await self._twice(asked)
 
-    async def pubsub(self, key: bytes | None = None) -> PubSub:
-        """Return a connection that listens, to the server that has a key. Close it."""
+    async def pubsub(self) -> PubSub:
+        """Return a connection that listens: any server of a cluster hands on what is published on another. Close it."""
         with self._errors:
-            return (await self._deployment.node(key)).listeners.pubsub()
+            return (await self._deployment.node(None)).listeners.pubsub()
 
     async def pubsubs(self) -> list[PubSub]:
         """Return a connection that listens to each server. Close them."""
@@ -231,6 +233,9 @@ class RedisBackend:
         async with arriving(self._long_answers):
             try:
                 return await work()
+            except asyncio.CancelledError:
+                await self._deployment.doubt()
+                raise
             except ConnectionLost as error:
                 if error.unknown:
                     raise
@@ -369,5 +374,7 @@ def _length(answer: Any) -> int:
 
 
 def _key(command: Command) -> bytes | None:
-    """Return the key that decides where a command goes."""
+    """Return the key that decides where a command goes. A channel does not."""
+    if command[0] == "PUBLISH":
+        return None
     return next((word for word in command[1:] if isinstance(word, bytes)), None)

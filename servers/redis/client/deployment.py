@@ -29,6 +29,7 @@ from redis.exceptions import AskError, AuthenticationError, MovedError, Response
 from servers.common.http.principal import PRINCIPAL
 from servers.common.http.tls import NewestContext
 from servers.common.settings import Secret
+from servers.redis.client.errors import NoMaster
 from servers.redis.client.memory_guard import BoundedParser
 from servers.redis.settings import ClientTls, RedisSettings
 
@@ -48,6 +49,9 @@ LISTENER_CONNECTIONS = 128
 
 CHECK_CONNECTIONS = 2
 """Connections to one server for the checks whether it serves."""
+
+MAP_SECONDS = 10.0
+"""Seconds after which the map of a cluster is learned again: a node that has joined it holds keys that no answer tells of."""
 
 MOST_LOGINS = 64
 """Logins of tokens that have connections; one more ends those of the login that was not used for the longest time."""
@@ -109,6 +113,9 @@ class Deployment(ABC):
 
     async def refresh(self) -> None:  # noqa: B027 - where servers do not change there is nothing to learn
         """Learn again which server has which keys, after one could not be reached."""
+
+    async def doubt(self) -> None:  # noqa: B027 - as above
+        """Do so before the next command, after a server did not answer in time."""
 
     @abstractmethod
     async def close_idle(self) -> None:
@@ -247,11 +254,31 @@ class SingleDeployment(Deployment):
 
 def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
     from redis.asyncio.sentinel import (
+        MasterNotFoundError,
         Sentinel,
         SentinelConnectionPool,
         SentinelManagedConnection,
         SentinelManagedSSLConnection,
     )
+
+    class ExplainingSentinel(Sentinel):
+        """Sentinels that say why they name no master."""
+
+        async def discover_master(self, service_name: str) -> Any:
+            try:
+                return await super().discover_master(service_name)
+            except MasterNotFoundError as error:
+                asked = await asyncio.gather(*(one.ping() for one in self.sentinels), return_exceptions=True)
+                if any(isinstance(answer, AuthenticationError) for answer in asked):
+                    raise NoMaster(
+                        "a sentinel refuses our login: check REDIS_SENTINEL_PASSWORD and REDIS_SENTINEL_USERNAME"
+                    ) from None
+                if all(isinstance(answer, Exception) for answer in asked):
+                    raise error from asked[0]  # type: ignore[misc]
+                raise NoMaster(
+                    f"no sentinel knows a master {service_name!r} that is up: check REDIS_SENTINEL_MASTER, or try again "
+                    "in a while"
+                ) from None
 
     class WaitingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
         """Connections to the master that sentinels name, for one of which a command waits."""
@@ -260,7 +287,7 @@ def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
         """A connection with TLS to the master that sentinels name."""
 
     of_sentinels = _options(settings.sentinel_username, settings.sentinel_password) | _connection(settings.sentinel_tls)
-    sentinel = Sentinel([])
+    sentinel = ExplainingSentinel([])
     sentinel.sentinels = [
         Redis.from_pool(ConnectionPool(host=host, port=port, **of_sentinels | {"socket_timeout": CONNECT_TIMEOUT}))
         for host, port in settings.sentinels
@@ -293,22 +320,34 @@ class ClusterDeployment(Deployment):
     """
 
     def __init__(self, settings: RedisSettings) -> None:
-        self.address, self.check = f"{settings.host}:{settings.port}", ADDRESS_CHECK
+        self.address = f"{settings.host}:{settings.port}"
+        self.check = "check the cluster's nodes, REDIS_HOST and REDIS_PORT, or REDIS_URL"
         self._settings = settings
         self._map: RedisCluster | None = None
+        self._map_ends = 0.0
+        """When the map is made anew, in the event loop's time."""
         self._moved: dict[int, tuple[str, int]] = {}
         """Slots that have moved since the map was made."""
         self._nodes: dict[tuple[str, int], RedisNode] = {}
         self._maps_made = 0
+        self._failures = 0
         self._lock = asyncio.Lock()
 
     async def _known(self) -> RedisCluster:
-        if self._map is None:
-            await self.refresh()
+        if self._map is None or asyncio.get_running_loop().time() >= self._map_ends:
+            await self._learn()
         assert self._map
         return self._map
 
+    async def doubt(self) -> None:
+        self._failures += 1
+        self._map_ends = 0.0
+
     async def refresh(self) -> None:
+        self._failures += 1
+        await self._learn()
+
+    async def _learn(self) -> None:
         from redis.asyncio.cluster import ClusterNode, RedisCluster
 
         seen = self._maps_made
@@ -335,7 +374,7 @@ class ClusterDeployment(Deployment):
                 # Only its connections end: what it has learned stays. What is dead may refuse to close.
                 closing = (topology.aclose(), topology.aclose("startup_nodes"))
                 await asyncio.gather(*closing, return_exceptions=True)
-            self._map = found
+            self._map, self._map_ends = found, asyncio.get_running_loop().time() + MAP_SECONDS
             self._moved.clear()
             self._maps_made += 1
             left = self._nodes.keys() - {(node.host, int(node.port)) for node in found.get_nodes()}
@@ -351,7 +390,7 @@ class ClusterDeployment(Deployment):
         topology = await self._known()
         if key is None:
             nodes = await self.nodes()
-            return nodes[self._maps_made % len(nodes)]  # another one after each failure
+            return nodes[self._failures % len(nodes)]  # another one after each failure
         if moved := self._moved.get(key_slot(key)):
             return self._at(*moved)
         node = topology.get_node_from_key(key)  # type: ignore[arg-type]  # which takes bytes, too
@@ -366,7 +405,7 @@ class ClusterDeployment(Deployment):
         address = (error.host or asked.host, error.port)
         if isinstance(error, MovedError):
             if address not in self._nodes:
-                await self.refresh()  # the cluster has got a new node
+                await self._learn()  # the cluster has got a new node
             self._moved[error.slot_id] = address
         return self._at(*address)
 
@@ -423,6 +462,9 @@ class DeploymentByLogin:
 
     async def refresh(self) -> None:
         await (await self._mine()).refresh()
+
+    async def doubt(self) -> None:
+        await (await self._mine()).doubt()
 
     async def close(self) -> None:
         await asyncio.gather(*(deployment.close() for deployment in (self._own, *self._others.values())))

@@ -70,6 +70,10 @@ class ConnectionLost(BackendError):
         self.unknown = unknown
 
 
+class NoMaster(RedisConnectionError):
+    """Sentinels name no master. The message says why, and what to do."""
+
+
 class AnswerGivenUp(BackendError):
     """The answer to a change was too long to be read: it was done, if Redis did not refuse it."""
 
@@ -149,6 +153,7 @@ class RedisErrors:
 
     def _of_connection(self, error: BaseException) -> Exception:
         address, check, unknown = self._address, self._check, self._sent
+        who = f"a node of the cluster of {address}" if self._clustered else f"Redis at {address}"
         # Of what may have been done, the result says that it is to be checked first.
         advice = check if unknown else f"try again, or {check}"
         if any(isinstance(cause, ReadOnlyError) for cause in _chain(error)):
@@ -157,25 +162,27 @@ class RedisErrors:
                 f"{address} has just got a new master: try again in a second", unknown=unknown and not self._atomic
             )
         if isinstance(error, RedisConnectionError) and error.status_code:
-            return BackendError(f"Redis at {address} refuses our connection: {str(error)[:100]}")
+            return BackendError(f"{who} refuses our connection: {str(error)[:100]}")
         if isinstance(error, InvalidResponse):
             return ConnectionLost(
                 f"what answers at {address} does not speak Redis' protocol: {advice}", unknown=unknown
             )
-        reason = error.__cause__ or error.__context__ or error
+        if isinstance(error, NoMaster):
+            return ConnectionLost(f"Redis at {address} can't be found: {error}", unknown=unknown)
+        reason = next((cause for cause in _chain(error) if isinstance(cause, OSError)), error)
         # ssl.SSLError, without the import where TLS is not used.
         if failed := getattr(reason, "verify_message", None) or getattr(reason, "reason", None):
             return ConnectionLost(
-                f"Redis at {address} can't be reached with TLS ({failed}): check REDIS_CA_FILE, REDIS_CLIENT_CERT_FILE "
+                f"{who} can't be reached with TLS ({failed}): check REDIS_CA_FILE, REDIS_CLIENT_CERT_FILE "
                 "and that this port speaks TLS",
                 unknown=unknown,
             )
         if isinstance(error, RedisTimeoutError) and not getattr(reason, "errno", None):
             # Our own time-out, which is of making a connection. In a cluster another node may have the key by now.
-            message = f"Redis at {address} did not answer in time: {advice}"
+            message = f"{who} did not answer in time: {advice}"
             return ConnectionLost(message, unknown=unknown) if self._clustered else BackendError(message)
         detail = getattr(reason, "strerror", None) or type(reason).__name__
-        return ConnectionLost(f"Redis at {address} can't be reached ({detail}): {advice}", unknown=unknown)
+        return ConnectionLost(f"{who} can't be reached ({detail}): {advice}", unknown=unknown)
 
 
 def code(error: RedisError) -> str:
@@ -191,7 +198,7 @@ def of_server(answer: object) -> bool:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The exception, and those that it was raised from."""
-    while error:
+    """The exception, and those that it was raised from; none of an attempt before."""
+    while error and not isinstance(error, BackendError):
         yield error
         error = error.__cause__ or error.__context__

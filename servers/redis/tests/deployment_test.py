@@ -12,6 +12,7 @@ from mcp import Client
 from redis import Redis
 
 from servers.common.backend import BackendError
+from servers.redis.client import deployment
 from servers.redis.client.deployment import COMMAND_CONNECTIONS
 from servers.redis.tests.conftest import INCREASES, Start, connected, error, ok, pages, until
 from tools.backends.process import free_port
@@ -246,6 +247,28 @@ async def test_messages_pass_between_nodes(client: Client, cluster: Cluster) -> 
     assert await listening == {"messages": [{"channel": "c", "message": "m"}], "cut": True}
 
 
+@pytest.mark.parametrize("listen", [["__keyevent@0__:set", "c"], ["*"], ["__key*", "c"]], ids=str)
+async def test_each_node_tells_of_its_own_keys_and_messages_are_heard_once(
+    client: Client, cluster: Cluster, listen: list[str]
+) -> None:
+    names = [next(f"n{i}" for i in range(10_000) if cluster.owner(f"n{i}") == node) for node in range(3)]
+    for node in cluster.nodes:
+        node.config_set("notify-keyspace-events", "E$")
+    listening = asyncio.create_task(ok(client, "redis_pubsub", listen=listen, seconds=25, limit=60))
+    subscribed = ("pubsub_channels", "pubsub_numpat")
+    await until(lambda: all(any(getattr(node, of)() for of in subscribed) for node in cluster.nodes))
+    for name in names:
+        cluster.client.set(name, "1")
+    number = 0
+    while not listening.done():
+        number += 1
+        cluster.nodes[number % 3].publish("c", number)
+        await asyncio.sleep(0.01)
+    heard = [message["message"] for message in (await listening)["messages"]]
+    assert sorted(word for word in heard if word in names) == sorted(names)
+    assert len(heard) == len(set(heard)) == 60
+
+
 async def test_a_key_is_reached_while_its_slot_is_moving(client: Client, cluster: Cluster) -> None:
     """ASK: the key is there already, its slot not yet."""
     cluster.client.set("between", "1")
@@ -272,7 +295,7 @@ async def test_a_node_that_is_away_costs_only_its_keys(client: Client, cluster: 
         assert (await ok(client, "redis_read", key=names[0]))["value"] == names[0]
         assert (await ok(client, "redis_read", key=names[1]))["value"] == names[1]
         said = await error(client, "redis_read", key=names[2])
-        assert "can't be reached" in said or "down" in said
+        assert said.startswith("a node of the cluster of") or "down" in said
         said = await error(client, "redis_delete", keys=names)
         assert said.startswith("2 of 3 keys were deleted"), said
         assert not cluster.nodes[0].exists(names[0]) and not cluster.nodes[1].exists(names[1])
@@ -291,6 +314,9 @@ async def test_what_names_no_key_is_asked_of_a_node_that_is_there(cluster: Clust
             for _ in range(6):
                 assert (await backend.check()).startswith("Redis ")
                 assert await backend.read("PING") == b"PONG"
+                assert await asyncio.gather(*(backend.write("PUBLISH", b"%d" % i, b"m") for i in range(9))) == [0] * 9
+                async with await backend.pubsub() as listener:
+                    await listener.subscribe("c")
             # One that starts meanwhile learns the cluster from the nodes that are there.
             async with connected(cluster.servers[(away + 1) % 3].port, REDIS_MODE="cluster") as fresh:
                 assert (await fresh.check()).startswith("Redis ")
@@ -308,6 +334,49 @@ async def test_each_change_follows_a_slot_that_has_moved(cluster: Cluster) -> No
             for _ in range(3):
                 await increase(backend, key)
             assert cluster.client.get(key) == b"4" == await backend.read("GET", key)
+
+
+@contextmanager
+def fourth_server(cluster: Cluster) -> Iterator[Redis]:
+    """Another server that has joined a cluster, and has no slots."""
+    config = {"cluster-enabled": "yes", "cluster-node-timeout": 2000, "cluster-port": (bus := free_port())}
+    with RedisServer(config=config) as server, Redis("127.0.0.1", server.port, decode_responses=True) as redis:
+        cluster.nodes[0].execute_command("CLUSTER", "MEET", "127.0.0.1", server.port, bus)
+        wait_until(lambda: all("cluster_known_nodes:4" in cluster.info(node) for node in (*cluster.nodes, redis)))
+        yield redis
+
+
+async def test_keys_of_a_node_that_has_joined_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployment, "MAP_SECONDS", 0)
+    with ExitStack() as stack:
+        cluster = Cluster(stack)
+        async with connected(cluster.servers[0].port, REDIS_MODE="cluster") as backend:
+            assert len(await backend.each("DBSIZE")) == 3
+            fourth = stack.enter_context(fourth_server(cluster))
+            for node in (fourth, *cluster.nodes):
+                node.execute_command("CLUSTER", "SETSLOT", cluster.slot("k"), "NODE", fourth.execute_command("CLUSTER MYID"))
+            wait_until(lambda: fourth.set("k", "1"))
+            assert sorted(await backend.each("DBSIZE")) == [0, 0, 0, 1]
+
+
+async def test_a_master_that_hangs_is_left_when_its_replica_has_taken_over() -> None:
+    with ExitStack() as stack:
+        cluster = Cluster(stack)
+        replica = stack.enter_context(fourth_server(cluster))
+        hung = cluster.owner("k")
+        replica.execute_command("CLUSTER", "REPLICATE", cluster.ids[hung])
+        wait_until(lambda: replica.info("replication")["master_link_status"] == "up")
+        async with connected(cluster.servers[(hung + 1) % 3].port, REDIS_MODE="cluster") as backend:
+            assert await backend.write("SET", b"k", 1) == b"OK"
+            wait_until(lambda: replica.dbsize() == 1)
+            with cluster.servers[hung].silent():
+                wait_until(lambda: replica.info("replication")["role"] == "master")
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        await backend.read("GET", b"k")
+                async with asyncio.timeout(20):
+                    assert await backend.read("GET", b"k") == b"1"
+                    assert sum(await backend.each("DBSIZE")) == 1
 
 
 def test_a_single_sidecar_says_that_it_talks_to_a_cluster(cluster: Cluster, start: Start) -> None:
@@ -355,6 +424,42 @@ async def test_the_connections_to_a_master_of_sentinels_are_bounded() -> None:
             assert (await backend.check()).startswith("Redis ")
             redis.execute_command("CLIENT", "UNPAUSE")
             assert sorted(await asyncio.gather(*writes)) == list(range(1, COMMAND_CONNECTIONS + 9))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"REDIS_SENTINEL_MASTER": "other"}, "no sentinel knows a master 'other' that is up: check REDIS_SENTINEL_MASTER"),
+        ({"REDIS_SENTINEL_PASSWORD": "canary"}, "a sentinel refuses our login: check REDIS_SENTINEL_PASSWORD"),
+        ({"REDIS_SENTINEL_USERNAME": "canary", "REDIS_SENTINEL_PASSWORD": "right"}, "a sentinel refuses our login"),
+        ({"REDIS_SENTINEL_PASSWORD": ""}, "a sentinel refuses our login"),
+        ({"REDIS_PASSWORD": "canary"}, "refuses our login: check REDIS_PASSWORD"),
+        ({"REDIS_SENTINELS": "127.0.0.1:1"}, "(Connect call failed ('127.0.0.1', 1)): try again, or check REDIS_SENTINELS"),
+        ({"REDIS_SENTINELS": "canary.invalid:26379"}, "check REDIS_SENTINELS"),
+    ],
+    ids=str,
+)
+async def test_a_wrong_setting_of_sentinels_is_named(wrong: dict[str, str], told: str) -> None:
+    with ExitStack() as stack:
+        master = stack.enter_context(RedisServer())
+        watch = {"sentinel monitor mymaster": f"127.0.0.1 {master.port} 1", "requirepass": "right"}
+        sentinel = stack.enter_context(RedisServer(config=watch, sentinel=True))
+        env = {"REDIS_MODE": "sentinel", "REDIS_SENTINELS": f"127.0.0.1:{sentinel.port}"}
+        env |= {"REDIS_SENTINEL_PASSWORD": "right"} | wrong
+        async with connected(master.port, **{name: value for name, value in env.items() if value}) as backend:
+            for refusal in (backend.check(), backend.read("PING"), backend.write("SET", b"k", b"v")):
+                with pytest.raises(BackendError) as refused:
+                    await refusal
+                said = str(refused.value).replace("sentinels canary.invalid", "")
+                assert told in said and "canary" not in said and "Error" not in said, said
+                assert not refused.value.unknown
+
+
+async def test_a_sentinel_that_is_taken_for_redis_is_told_of() -> None:
+    with RedisServer(sentinel=True) as sentinel:
+        async with connected(sentinel.port) as backend:
+            with pytest.raises(BackendError, match="it is a sentinel: set REDIS_MODE=sentinel"):
+                await backend.check()
 
 
 def test_sentinels_that_are_away_are_named(start: Start) -> None:

@@ -56,17 +56,26 @@ async def redis_pubsub(
         raise ToolError(f"{show_key(globs[0])!r}: where prefixes have glob characters, give whole names of channels")
     heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue(limit + 1)
     async with AsyncExitStack() as stack:
-        # Any server of a cluster hands on what is published on another.
-        connection = await stack.enter_async_context(await call.backend.pubsub(names[0]))
-        with call.backend.translated():
-            for name in names:
-                await (connection.psubscribe(name) if name in globs else connection.subscribe(name))
-        task = asyncio.create_task(_hear(connection, call.backend.database, heard))
+        of_each = any(map(_may_notify, names))
+        connections = await call.backend.pubsubs() if of_each else [await call.backend.pubsub()]
+        for connection in connections:
+            await stack.enter_async_context(connection)
+            with call.backend.translated():
+                for name in names:
+                    await (connection.psubscribe(name) if name in globs else connection.subscribe(name))
+        hearing = (_hear(c, call.backend.database, heard, first=c is connections[0]) for c in connections)
+        tasks = list(map(asyncio.create_task, hearing))
         try:
-            return await _collect(call, heard, task, seconds, limit)
+            return await _collect(call, heard, tasks, seconds, limit)
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _may_notify(name: bytes) -> bool:
+    """Return whether a channel or glob may be one of notifications, of which each server of a cluster sends its own."""
+    return b"__key".startswith(re.split(rb"[*?\[\\]", name)[0][:5])
 
 
 async def _channels(call: Call[ScopedRedis], limit: int) -> Heard:
@@ -85,18 +94,19 @@ async def _channels(call: Call[ScopedRedis], limit: int) -> Heard:
     return {"channels": kept, "cut": True} if len(kept) < len(found) else {"channels": kept}
 
 
-async def _hear(connection: PubSub, database: int, into: asyncio.Queue[dict[str, Any]]) -> None:
+async def _hear(connection: PubSub, database: int, into: asyncio.Queue[dict[str, Any]], *, first: bool) -> None:
+    """Pass messages on. What is published comes from every server of a cluster, and is taken from the first."""
     own = b"%d" % database
     async for message in connection.listen():
         if message["type"] in ("message", "pmessage"):
             of = NOTIFICATION.match(message["channel"])
             # Channels are common to all databases; what they tell of the keys of another one is not for this server.
-            if of is None or of[1] == own:
+            if of[1] == own if of else first:
                 await into.put(message)
 
 
 async def _collect(
-    call: Call[ScopedRedis], heard: asyncio.Queue[dict[str, Any]], task: asyncio.Task[None], seconds: float, limit: int
+    call: Call[ScopedRedis], heard: asyncio.Queue[dict[str, Any]], tasks: list[asyncio.Task[None]], seconds: float, limit: int
 ) -> Heard:
     loop = asyncio.get_running_loop()
     start = loop.time()
@@ -109,10 +119,10 @@ async def _collect(
             async with asyncio.timeout(min(left, 1.0)):
                 message = await heard.get()
         except TimeoutError:
-            if task.done():
+            if ended := next((task for task in tasks if task.done()), None):
                 try:
                     with call.backend.translated():
-                        task.result()
+                        ended.result()
                 except BackendError as error:
                     if not messages:
                         raise
