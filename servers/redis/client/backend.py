@@ -126,10 +126,11 @@ class RedisBackend:
     async def write_many(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands that change something, each once, without a transaction.
 
-        Errors are as in `read_many`. If one server of a cluster fails and another does not, the list has the BackendError for the
-        commands of the server that failed.
+        An answer that is an error is a ToolError in the list. If one server of a cluster fails and another does not, the list
+        has the BackendError for the commands of the server that failed.
         """
-        return await self._twice(lambda: self._send(self._tell, commands))
+        answers = await self._twice(lambda: self._send(self._tell, commands))
+        return [self._errors.translate(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
     async def each(self, *command: Any) -> list[Any]:
         """Return the answers of every server to a command that changes nothing."""

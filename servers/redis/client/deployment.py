@@ -24,7 +24,7 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.credentials import CredentialProvider
 from redis.driver_info import DriverInfo
-from redis.exceptions import AskError, AuthenticationError, MovedError, ResponseError
+from redis.exceptions import AskError, AuthenticationError, MovedError, ResponseError, SlotNotCoveredError
 
 from servers.common.http.principal import PRINCIPAL
 from servers.common.http.tls import NewestContext
@@ -370,6 +370,8 @@ class ClusterDeployment(Deployment):
             topology = found.nodes_manager
             try:
                 await topology.initialize()
+            except IndexError:
+                raise SlotNotCoveredError("no node has any slot") from None
             finally:
                 # Only its connections end: what it has learned stays. What is dead may refuse to close.
                 closing = (topology.aclose(), topology.aclose("startup_nodes"))

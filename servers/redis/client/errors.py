@@ -110,8 +110,10 @@ class RedisErrors:
             raise self.translate(error) from None
 
     def translate(self, error: BaseException) -> Exception:
-        """Our exception for one of redis-py's."""
+        """Our exception for one of redis-py's; one of ours stays as it is."""
         address = self._address
+        if isinstance(error, ToolError | BackendError):
+            return error
         if isinstance(error, WatchError) and not isinstance(
             error.__context__, RedisConnectionError | RedisTimeoutError
         ):

@@ -385,6 +385,15 @@ def test_a_single_sidecar_says_that_it_talks_to_a_cluster(cluster: Cluster, star
     assert "REDIS_MODE=cluster" in sidecar.call("redis_command", command=["GET", name])["content"][0]["text"]
 
 
+async def test_a_cluster_without_slots_is_down() -> None:
+    with RedisServer(config={"cluster-enabled": "yes", "cluster-port": free_port()}) as server:
+        for mode in ("cluster", "standalone"):
+            async with connected(server.port, REDIS_MODE=mode) as backend:
+                for refused in (backend.read("GET", b"k"), backend.write("SET", b"k", b"v")):
+                    with pytest.raises(BackendError, match="the cluster of .* is down: redis-cli --cluster check"):
+                        await refused
+
+
 # A master and a replica that sentinels watch.
 
 

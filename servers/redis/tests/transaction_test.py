@@ -10,7 +10,9 @@ from mcp import Client
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from servers.redis.format.key_encoding import digest_of
 from servers.redis.tests.conftest import error, ok, until
+from tools.backends.process import free_port
 from tools.backends.sidecar import Sidecar
 
 SETTINGS = {"MCP_ALLOW_WRITES": "true"}
@@ -260,13 +262,34 @@ async def test_a_full_or_busy_redis_says_that_nothing_was_done(client: Client, r
     busy = asyncio.create_task(asyncio.to_thread(_forever, redis))
     try:
         await until(lambda: _is_busy(redis))
-        for tool, arguments in (("redis_read", {"key": "s"}), ("redis_write", {"key": "s", "value": "x"})):
+        for tool, arguments in (
+            ("redis_read", {"key": "s"}),
+            ("redis_write", {"key": "s", "value": "x"}),
+            ("redis_delete", {"keys": ["s"]}),
+        ):
             refusal = await error(client, tool, **arguments)
             assert "BUSY" in refusal and "nothing was done" in refusal
     finally:
         redis.script_kill()
         await busy
     assert redis.get("s") == b"v" and not redis.exists("n")
+
+
+async def test_a_replica_says_where_to_write(client: Client, redis: Redis) -> None:
+    redis.set("s", "v")
+    redis.replicaof("127.0.0.1", free_port())
+    try:
+        for tool, arguments in (
+            ("redis_write", {"key": "s", "value": "x"}),
+            ("redis_write", {"key": "s", "value": "x", "ttl_s": 5}),
+            ("redis_transaction", {"commands": [["INCR", "n"]]}),
+            ("redis_delete", {"keys": ["s"]}),
+            ("redis_delete_matching", {"pattern": "s*", "confirm": digest_of(b"s")}),
+        ):
+            assert "connect to its master" in await error(client, tool, **arguments)
+    finally:
+        redis.replicaof("NO", "ONE")
+    assert redis.get("s") == b"v"
 
 
 def _forever(redis: Redis) -> None:

@@ -9,7 +9,6 @@ from servers.common.backend import BackendError
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.format.globs import matched_at_once
 from servers.redis.format.key_encoding import Pattern, digest_of, show_key, show_name
-from servers.redis.format.replies import words
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import SCAN_COUNT
 
@@ -38,7 +37,7 @@ async def redis_delete(
         if isinstance(answer, Exception):
             raise ToolError(
                 f"{sum(a == 1 for a in answers)} of {len(names)} keys were deleted; for another: "
-                f"{words(answer)}{doubt(answer)}"
+                f"{answer}{doubt(answer)}"
             )
     missing = [show_key(name) for name, answer in zip(names, answers, strict=True) if not answer]
     told = Room(call.max_bytes).kept(missing)
@@ -89,7 +88,7 @@ async def redis_delete_matching(
         deleted += sum(answer == 1 for answer in answers)
         for answer in answers:
             if isinstance(answer, Exception):
-                raise ToolError(f"{deleted} keys were deleted; for another: {words(answer)}{doubt(answer)}")
+                raise ToolError(f"{deleted} keys were deleted; for another: {answer}{doubt(answer)}")
         await call.progress(start + len(part), len(names), f"{deleted} keys deleted")
     return {"deleted": deleted}
 

@@ -29,7 +29,7 @@ from servers.redis.format.key_encoding import (
     show_part,
     show_within,
 )
-from servers.redis.format.replies import as_json, pairs, said, score, seconds, words
+from servers.redis.format.replies import as_json, pairs, said, score, seconds
 from servers.redis.policy.command_cost import (
     COPIES_OF_STREAM,
     MOST_BYTES,
@@ -125,7 +125,7 @@ async def redis_read(
         [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name), ("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)]
     )
     if isinstance(kind_raw, Exception):
-        raise ToolError(f"Redis answered: {words(kind_raw)}")
+        raise call.backend.translated().translate(kind_raw)
     kind = said(kind_raw)
     if kind == "none":
         raise _gone(name)
@@ -253,7 +253,7 @@ async def _answers(call: Call[ScopedRedis], *commands: tuple[Any, ...]) -> list[
     answers = await call.backend.read_many(commands)
     for answer in answers:
         if isinstance(answer, Exception):
-            raise ToolError(f"Redis answered: {words(answer)}")
+            raise call.backend.translated().translate(answer)
     return answers
 
 
