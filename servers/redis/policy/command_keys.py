@@ -86,7 +86,7 @@ def _none(words: Words) -> list[bytes]:
 FINDERS: dict[str, Finder] = {
     **dict.fromkeys(
         names("""
-        append bitcount bitfield bitfield_ro bitpos decr decrby expire expireat expiretime geoadd geodist geohash geopos
+        append bitcount bitfield bitfield_ro bitpos decr decrby dump expire expireat expiretime geoadd geodist geohash geopos
         georadius_ro georadiusbymember_ro geosearch get getbit getdel getex getrange getset hdel hexists hexpire hexpireat
         hexpiretime hget hgetall hgetdel hgetex hincrby hincrbyfloat hkeys hlen hmget hmset hpersist hpexpire hpexpireat
         hpexpiretime hpttl hrandfield hscan hset hsetex hsetnx hstrlen httl hvals incr incrby incrbyfloat lindex linsert llen

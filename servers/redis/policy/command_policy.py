@@ -39,8 +39,12 @@ REFUSED = {
 """Commands that are refused whatever Redis says of them, and why."""
 
 INSTEAD = {
+    "bitfield": "BITFIELD_RO reads bits",
     "keys": "redis_scan finds keys",
-    "info": "redis_info gives the state of Redis",
+    **dict.fromkeys(("info", "lastsave", "ping", "role"), "redis_info gives the state of Redis"),
+    "debug": "OBJECT ENCODING and MEMORY USAGE describe a key",
+    "monitor": "redis_diagnose with topic commands counts commands",
+    "restore": "COPY copies a key",
     "config|get": "redis_diagnose with topic config shows settings",
     "slowlog": "redis_diagnose shows the slow log",
     "client": "redis_diagnose lists clients",
@@ -48,7 +52,7 @@ INSTEAD = {
     "memory": "redis_diagnose shows memory",
     "acl": "redis_diagnose with topic acl shows the rights of this user",
     "command": "redis_command_docs describes commands",
-    "publish": "redis_publish publishes",
+    **dict.fromkeys(("publish", "spublish"), "redis_publish publishes"),
     "flushdb": "redis_delete_matching deletes by pattern",
     "flushall": "redis_delete_matching deletes by pattern",
     "sort": "read the key with redis_read and sort the result",
@@ -170,6 +174,10 @@ async def plan(
             planned[index] = _agreed(planned[index], answer, backend.scope)
         except ToolError as error:
             raise _placed(error, described[index], index, len(commands)) from None
+    for index, one in enumerate(planned):
+        if not one.keys and one.name not in FINDERS:
+            error = ToolError("this server does not know what it reads")
+            raise _placed(error, described[index], index, len(commands))
     if backend.scope:
         backend.scope.check(key for command in planned for key in command.keys)
     return planned, await check_cost(backend, planned)

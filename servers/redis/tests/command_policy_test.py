@@ -84,6 +84,7 @@ async def test_a_command_that_may_be_sent_has_its_name_and_keys(redis_server: Re
         "SET app:a v": ("set", [b"app:a"], False),
         "OBJECT encoding app:a": ("object|encoding", [b"app:a"], True),
         "MGET app:a app:b app:a": ("mget", [b"app:a", b"app:b", b"app:a"], True),
+        "DUMP app:a": ("dump", [b"app:a"], True),
         "TIME": ("time", [], True),
     }
     found = await planned(redis_server, *lines, writing=True, prefixes=prefixes)
@@ -113,6 +114,9 @@ async def test_a_command_that_may_be_sent_has_its_name_and_keys(redis_server: Re
         (["EVAL x 0"], "^EVAL is refused: scripts are never run here$"),
         (["SELECT 1"], "^SELECT is refused: this server stays in one database"),
         (["PUBLISH a b"], "redis_publish publishes"),
+        (["ROLE"], "redis_info gives the state of Redis$"),
+        (["RESTORE a 0 b"], "COPY copies a key$"),
+        (["BITFIELD a GET u8 0"], "BITFIELD_RO reads bits$"),
         (["ZUNION 3 a"], "^ZUNION: too few arguments$"),
     ],
 )  # fmt: skip
@@ -126,7 +130,6 @@ async def test_a_command_that_may_not_be_sent(redis_server: RedisServer, lines: 
     [
         ("GET b", "'b' is outside of what this server may touch: keys that begin with 'app:'"),
         ("MGET app:a app", "'app' is outside"),
-        ("DUMP app:a", "^DUMP: this server does not know which keys it touches$"),
         ("SCAN 0", "^SCAN: it may reach any key, and this server may touch only keys that begin with 'app:'$"),
         ("DBSIZE", "^DBSIZE: it may reach any key"),
         ("XREAD COUNT STREAMS BLOCK 1 STREAMS app:x 0", "find different keys"),
@@ -184,12 +187,16 @@ class DescribedRedis(ScopedRedis):
 
 async def test_the_keys_that_redis_finds(redis_server: RedisServer) -> None:
     assert [one.keys for one in await planned(redis_server, "GET a", "DUMP b", "DBSIZE")] == [(b"a",), (b"b",), ()]
-    dump = [b"dump", 2, [b"readonly"], 1, 1, 1, [b"@read"]]
-    for keys, found in (([b"k"], (b"k",)), (ResponseError("The command has no key arguments"), ())):
-        ((command,), _) = await plan(DescribedRedis([dump, None], keys), [[b"DUMP", b"k"]], writing=False)
-        assert command.keys == found
-    with pytest.raises(ToolError, match=r"^DUMP: .*Invalid arguments"):
-        await plan(DescribedRedis([dump, None], ResponseError("Invalid arguments")), [[b"DUMP", b"k"]], writing=False)
+    new = [b"new", 2, [b"readonly"], 1, 1, 1, [b"@read"]]
+    ((command,), _) = await plan(DescribedRedis([new, None], [b"k"]), [[b"NEW", b"k"]], writing=False)
+    assert command.keys == (b"k",)
+    for keyless in (ResponseError("The command has no key arguments"), []):
+        with pytest.raises(ToolError, match="^NEW: this server does not know what it reads$"):
+            await plan(DescribedRedis([new, None], keyless), [[b"NEW", b"k"]], writing=False)
+    with pytest.raises(ToolError, match=r"^NEW: .*Invalid arguments"):
+        await plan(DescribedRedis([new, None], ResponseError("Invalid arguments")), [[b"NEW", b"k"]], writing=False)
+    with pytest.raises(ToolError, match="^NEW: this server does not know which keys it touches$"):
+        await plan(DescribedRedis([new, None], [b"app:k"], "app:"), [[b"NEW", b"app:k"]], writing=False)
     mget = [b"mget", -2, [b"readonly"], 1, -1, 1, [b"@read"]]
     words = [b"MGET", b"app:a", b"app:b"]
     ((command,), _) = await plan(DescribedRedis([mget, None], words[:0:-1], "app:"), [words], writing=False)
@@ -214,6 +221,10 @@ async def test_an_acl_user_of_few_rights_is_served_what_it_may(start: Start, red
         ):
             said = await error(client, tool, **arguments)
             assert "not allow" in said or "no permissions" in said.lower(), (tool, said)
+        redis.hset("app:h", "f", "v")
+        redis.hset("other:h", "f", "v")
+        tallied = await ok(client, "redis_tally", pattern="*", field="f")
+        assert tallied["hashes"] == 1 and "warnings" not in tallied
         keys = {key["key"]: key for key in (await ok(client, "redis_read_many", keys=["app:1", "other"]))["keys"]}
         assert keys["app:1"]["value"] == "1" and "2" not in str(keys["other"].get("value", ""))
     assert redis.get("app:2") is None

@@ -177,8 +177,9 @@ async def test_write_each_type_and_read_it_back(client: Client, redis: Redis) ->
     assert redis.lrange("l", 0, -1) == [b"a", b"b", b"c"]
     await ok(client, "redis_write", key="set", type="set", value=["x", "y"])
     assert redis.smembers("set") == {b"x", b"y"}
-    await ok(client, "redis_write", key="z", type="zset", value={"m": 1.5, "far": "inf"})
-    assert redis.zrange("z", 0, -1, withscores=True) == [(b"m", 1.5), (b"far", float("inf"))]
+    await ok(client, "redis_write", key="z", type="zset", value={"m": 1.5, "far": "inf", "text": "-2.5e-3"})
+    scores = [(b"text", -0.0025), (b"m", 1.5), (b"far", float("inf"))]
+    assert redis.zrange("z", 0, -1, withscores=True) == scores
     entry = await ok(client, "redis_write", key="x", type="stream", value={"f": "v"})
     assert redis.xrange("x") == [(entry["id"].encode(), {b"f": b"v"})]
 
@@ -191,7 +192,7 @@ async def test_write_each_type_and_read_it_back(client: Client, redis: Redis) ->
         ({"type": "hash", "value": "a"}, "an object with 1 to"),
         ({"type": "hash", "value": {"a": {"b": 1}}}, "nested data"),
         ({"type": "list", "value": []}, "give 1 to"),
-        ({"type": "zset", "value": {"m": "high"}}, "a score has to be"),
+        *(({"type": "zset", "value": {"m": score}}, "a score has to be") for score in ("high", "", "nan", "1 ", "1_0", True, [1])),
         ({"value": "?", "base64": True}, "not base64"),
         ({"value": "a", "prepend": True}, "only a list"),
         ({"type": "json", "value": {"a": 1}}, "no type json"),

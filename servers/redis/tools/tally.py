@@ -68,8 +68,8 @@ async def redis_tally(
     without = too_long = taken = 0
     async with growing(FIRST_BYTES) as grow:
         async for names in at.steps(call, *words, told=lambda: f"{counts.total()} hashes"):
-            hashes = await _values(backend, names, fields)
-            too_long += len(names) - len(hashes)
+            long, hashes = await _values(backend, names, fields)
+            too_long += long
             for name, values in hashes:
                 if any(value != wanted for value, wanted in zip(values[1:], conditions.values(), strict=True)):
                     continue
@@ -103,13 +103,15 @@ def _shown(backend: ScopedRedis, value: bytes) -> tuple[str, bytes]:
 
 async def _values(
     backend: ScopedRedis, names: list[bytes], fields: list[bytes]
-) -> list[tuple[bytes, list[bytes | None]]]:
-    """Return the values of fields of hashes, without hashes where one is too long for a value that many have."""
+) -> tuple[int, list[tuple[bytes, list[bytes | None]]]]:
+    """Return the values of fields of hashes, and how many hashes are left out because one is too long for a value that many have.
+
+    Keys that this user may not read, or that are no hashes any more, are not there.
+    """
     lengths = iter(await backend.read_many([("HSTRLEN", name, field) for name in names for field in fields]))
-    short = [
-        name
-        for name in names
-        if all(isinstance(length, int) and length <= LONGEST for length in [next(lengths) for _ in fields])
-    ]
+    of_names = [(name, [next(lengths) for _ in fields]) for name in names]
+    known = [(name, of) for name, of in of_names if all(isinstance(length, int) for length in of)]
+    short = [name for name, of in known if max(of) <= LONGEST]
     answers = await backend.read_many([("HMGET", name, *fields) for name in short])
-    return [(name, answer) for name, answer in zip(short, answers, strict=True) if isinstance(answer, list)]
+    found = [(name, answer) for name, answer in zip(short, answers, strict=True) if isinstance(answer, list)]
+    return len(known) - len(short), found

@@ -59,7 +59,10 @@ async def redis_transaction(
     keys = [*versions, *(key for command in planned for key in command.keys)]
     if not keys:
         raise ToolError("none of the commands names a key: use redis_command")
-    backend.check_slots(keys)
+    try:
+        backend.check_slots(keys)
+    except ToolError as error:
+        raise ToolError(f"{error}; redis_delete deletes keys of any slots, and redis_write writes them one by one") from None
     words = [command.words for command in planned]
 
     async def conditional() -> list[Any]:

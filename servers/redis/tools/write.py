@@ -287,16 +287,18 @@ _SHAPES: dict[str, dict[str, Any]] = {
 """The JSON Schema of value by type, where it is not any value."""
 
 
+_SCORE = re.compile(r"[+-]?(inf|\d+(\.\d+)?(e[+-]?\d+)?)", re.ASCII | re.IGNORECASE)
+
+
 def _scores(value: Any, parsed: Parse) -> list[list[Any]]:
     if not isinstance(value, dict) or not 0 < len(value) <= MOST_ELEMENTS:
         raise ToolError(f"value of a zset has to be an object of 1 to {MOST_ELEMENTS} members to their scores")
     command: list[Any] = ["ZADD"]
     for member, score in value.items():
-        if score not in ("inf", "-inf", "+inf") and (
-            isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score)
-        ):
+        text = to_json(score) if isinstance(score, int | float) else score
+        if not isinstance(text, str) or not _SCORE.fullmatch(text):
             raise ToolError('a score has to be a number, or "inf" or "-inf"')
-        command += [score, parsed(member)]
+        command += [text, parsed(member)]
     return [command]
 
 
