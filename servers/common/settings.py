@@ -200,7 +200,8 @@ class Environment:
         """Return the name or address of a host; an address with a user and a password in it is refused without repeating it."""
 
         def parse(text: str) -> str:
-            if any(character in "/@" or character.isspace() for character in text):
+            # An IPv6 address has two colons at the least.
+            if text.count(":") == 1 or any(character in "/@" or character.isspace() for character in text):
                 raise ValueError("give the host's name alone: scheme, user and port have settings of their own")
             check_host(text)
             return text

@@ -101,6 +101,7 @@ def test_what_is_taken(kind: str, text: str, value: object) -> None:
 
 
 NO_HOSTS = ["a..b", ".a", ".", "x" * 64, "ü" * 64, "ü..b", "\u2488.example", ".".join(["x" * 50] * 6)]
+ALONE = "give the host's name alone: scheme, user and port have settings of their own"
 NO_HOST = "is not a host name: names have at most 253 characters, and 1 to 63 between dots"
 
 
@@ -112,6 +113,7 @@ NO_HOST = "is not a host name: names have at most 253 characters, and 1 to 63 be
         ("port", "70000", 9000, "70000 is not between 1 and 65535"),
         ("names that restrict", " , ", (), "it names nothing: give it a value, or leave it out"),
         *(("host", text, "localhost", f"'{text[:80]}' {NO_HOST}") for text in NO_HOSTS),
+        *(("host", text, "localhost", ALONE) for text in ("redis:6379", "redis://h", "u@h", "a b")),
     ],
 )
 def test_what_is_wrong_is_told_and_the_default_stays(kind: str, text: str, default: object, said: str) -> None:

@@ -12,7 +12,7 @@ from redis.asyncio.client import Pipeline, PubSub
 from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, NoPermissionError, RedisError, ResponseError
 
-from servers.common.backend import BackendError
+from servers.common.backend import BackendError, warn
 from servers.common.memory_budget import MemoryBudget
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.deployment import DeploymentByLogin, RedisNode
@@ -133,14 +133,27 @@ class RedisBackend:
         return [self._errors.translate(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
     async def each(self, *command: Any) -> list[Any]:
-        """Return the answers of every server to a command that changes nothing."""
+        """Return the answers of every server to a command that changes nothing. Where servers of a cluster are away, those of the
+        others, with a warning."""
 
-        async def asked() -> list[Any]:
+        async def asked(*, all_of_them: bool = True) -> list[Any]:
             with self._errors:
                 nodes = await self._deployment.nodes()
-                return await asyncio.gather(*(node.commands.execute_command(*command) for node in nodes))
+                work = (node.commands.execute_command(*command) for node in nodes)
+                answers = await asyncio.gather(*work, return_exceptions=True)
+            there = [answer for answer in answers if not isinstance(answer, BaseException)]
+            if failures := [self._errors.translate(failed) for failed in answers if isinstance(failed, BaseException)]:
+                if all_of_them or not there or not all(isinstance(failure, BackendError) for failure in failures):
+                    raise failures[0]
+                warn(f"{len(failures)} of {len(nodes)} servers of the cluster did not answer: {failures[0]}")
+            return there
 
-        return await self._twice(asked)
+        try:
+            return await self._twice(asked)
+        except BackendError:
+            if not self.clustered:
+                raise
+            return await self._twice(lambda: asked(all_of_them=False))
 
     async def scan(self, server: int, position: int, *words: Any) -> tuple[int, int, list[bytes]]:
         """One SCAN on one of the servers. Where comparing keys takes long, it covers fewer than its COUNT, one call at a time.

@@ -300,6 +300,14 @@ async def test_a_node_that_is_away_costs_only_its_keys(client: Client, cluster: 
         said = await error(client, "redis_delete", keys=names)
         assert said.startswith("2 of 3 keys were deleted"), said
         assert not cluster.nodes[0].exists(names[0]) and not cluster.nodes[1].exists(names[1])
+        for tool, arguments in (
+            ("redis_info", {}),
+            ("redis_diagnose", {"topic": "clients"}),
+            ("redis_command", {"command": ["DBSIZE"]}),
+        ):
+            told = await ok(client, tool, **arguments)
+            assert told["warnings"][0].startswith("1 of 3 servers of the cluster did not answer: a node of the cluster of")
+        assert (await ok(client, "redis_info"))["servers"] == 2
     finally:
         cluster.servers[2].start()
         wait_until(lambda: all("cluster_state:ok" in cluster.info(node) for node in cluster.nodes))
