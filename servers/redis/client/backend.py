@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any, TypeVar
@@ -35,6 +36,9 @@ MODULES = {"search": "FT.SEARCH", "json": "JSON.GET", "timeseries": "TS.GET", "v
 
 KEPT_BYTES = 256 * 1024
 """Bytes of answers after which idle connections are closed: hiredis keeps the memory of the last answer until the next comes."""
+
+MOST_SERVERS = 1000
+"""Servers of a cluster."""
 
 UNWATCH_TIMEOUT = 1.0
 """Seconds for the end of a transaction that was not executed; then its connection is closed."""
@@ -157,7 +161,8 @@ class RedisBackend:
 
     async def scan(self, server: int, position: int, *words: Any) -> tuple[int, int, list[bytes]]:
         """One SCAN on one of the servers. Where comparing keys takes long, it covers fewer than its COUNT, one call at a time.
-        Return the server and the position to go on with, server -1 at the end; and the names found."""
+        Return the server and the position to go on with, server -1 at the end; and the names found. Raise ToolError if other
+        servers than before make up the cluster: a position of one is none of another."""
         options = dict(zip(words[::2], words[1::2], strict=True))
         turn: AbstractAsyncContextManager[None] = nullcontext()
         if "MATCH" in options and options.get("COUNT", 10) >= (most := matched_at_once(options["MATCH"])):
@@ -168,12 +173,14 @@ class RedisBackend:
         async def asked() -> tuple[int, int, list[bytes]]:
             with self._errors:
                 nodes = await self._deployment.nodes()
-                if server >= len(nodes):
-                    return -1, 0, []
-                following, names = await nodes[server].commands.execute_command("SCAN", position, *words)
-            if int(following):
-                return server, int(following), names
-            return (server + 1 if server + 1 < len(nodes) else -1), 0, names
+                mark, index = divmod(server, MOST_SERVERS)
+                now = _mark(nodes) if self.clustered else 0
+                if index >= len(nodes) or ((server or position) and mark != now):
+                    raise ToolError("the servers of this Redis have changed: start without a cursor")
+                following, names = await nodes[index].commands.execute_command("SCAN", position, *words)
+            if not int(following):
+                index += 1
+            return now * MOST_SERVERS + index if index < len(nodes) else -1, int(following), names
 
         async with turn:
             return await self._twice(asked)
@@ -378,6 +385,11 @@ async def _end(pipeline: Pipeline) -> None:
             await pipeline.aclose()
     except (RedisError, OSError):
         pass  # the connection is closed, and with it the watch is over
+
+
+def _mark(nodes: Sequence[RedisNode]) -> int:
+    """Return a number that tells these servers from others."""
+    return zlib.crc32(",".join(f"{node.host}:{node.port}" for node in nodes).encode()) % 999_999 + 1
 
 
 def _length(answer: Any) -> int:

@@ -77,6 +77,7 @@ class RedisNode:
     """One server. Each kind of work has connections of its own, so that none waits for another's."""
 
     host: str
+    port: int
     commands: Redis
     listeners: Redis
     checks: Redis
@@ -196,11 +197,14 @@ Connect = Callable[..., Redis]
 """Makes a client over a pool: connect(pool_class, **options_of_the_pool)."""
 
 
-def _node(host: str, connect: Connect, waiting: type[ConnectionPool], refusing: type[ConnectionPool]) -> RedisNode:
+def _node(
+    host: str, port: int, connect: Connect, waiting: type[ConnectionPool], refusing: type[ConnectionPool]
+) -> RedisNode:
     """Return a server. One waits for a free connection in the pool `waiting`; the pool `refusing` raises MaxConnectionsError at
     once."""
     node = RedisNode(
         host,
+        port,
         commands=connect(waiting, max_connections=COMMAND_CONNECTIONS, timeout=None),
         listeners=connect(refusing, max_connections=LISTENER_CONNECTIONS),
         checks=connect(refusing, max_connections=CHECK_CONNECTIONS),
@@ -222,7 +226,7 @@ def _server(settings: RedisSettings, host: str, port: int, database: int = 0) ->
             pool(db=database, **address, **_options(settings.username, settings.password), **of_pool)
         )
 
-    return _node(host, connect, BlockingConnectionPool, ConnectionPool)
+    return _node(host, port, connect, BlockingConnectionPool, ConnectionPool)
 
 
 class SingleDeployment(Deployment):
@@ -307,7 +311,7 @@ def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
         return client
 
     return SingleDeployment(
-        settings, _node(settings.sentinel_master, connect, WaitingSentinelPool, SentinelConnectionPool), sentinel
+        settings, _node(settings.sentinel_master, 0, connect, WaitingSentinelPool, SentinelConnectionPool), sentinel
     )
 
 

@@ -12,6 +12,7 @@ from mcp import Client
 from redis import Redis
 
 from servers.common.backend import BackendError
+from servers.common.protocol.tools import ToolError
 from servers.redis.client import deployment
 from servers.redis.client.deployment import COMMAND_CONNECTIONS
 from servers.redis.tests.conftest import INCREASES, Start, connected, error, ok, pages, until
@@ -361,11 +362,20 @@ async def test_keys_of_a_node_that_has_joined_are_found(monkeypatch: pytest.Monk
         cluster = Cluster(stack)
         async with connected(cluster.servers[0].port, REDIS_MODE="cluster") as backend:
             assert len(await backend.each("DBSIZE")) == 3
+            server, position, _ = await backend.scan(0, 0, "COUNT", 10)
+            assert (await backend.scan(server, position, "COUNT", 10))[0] > 0
             fourth = stack.enter_context(fourth_server(cluster))
             for node in (fourth, *cluster.nodes):
                 node.execute_command("CLUSTER", "SETSLOT", cluster.slot("k"), "NODE", fourth.execute_command("CLUSTER MYID"))
             wait_until(lambda: fourth.set("k", "1"))
             assert sorted(await backend.each("DBSIZE")) == [0, 0, 0, 1]
+            with pytest.raises(ToolError, match="the servers of this Redis have changed: start without a cursor"):
+                await backend.scan(server, position, "COUNT", 10)
+            found, server, position = [], 0, 0
+            while server >= 0:
+                server, position, names = await backend.scan(server, position, "COUNT", 10)
+                found += names
+            assert found == [b"k"]
 
 
 async def test_a_master_that_hangs_is_left_when_its_replica_has_taken_over() -> None:

@@ -1,7 +1,8 @@
 """A Redis with time series, as far as its answers' bytes go.
 
 The module needs OpenSSL 1.1, which Debian 12 has not. The answers are written after the examples of
-https://redis.io/docs/latest/commands/ts.info/ and https://redis.io/docs/latest/commands/ts.range/.
+https://redis.io/docs/latest/commands/ts.info/, https://redis.io/docs/latest/commands/ts.range/ and
+https://redis.io/docs/latest/commands/ts.revrange/.
 """
 
 import socketserver
@@ -9,6 +10,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+
+SAMPLES = ((1000, b"1.5"), (2000, b"2"), (3000, b"inf"))
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -37,9 +41,10 @@ def _answer(words: list[bytes]) -> Any:
             return b"TSDB-TYPE"
         case [b"TS.INFO", _]:
             return [b"totalSamples", 3, b"retentionTime", 0, b"labels", [[b"host", b"a"]]]
-        case [b"TS.RANGE", _, start, *_]:
-            first = 0 if start == b"-" else int(start)
-            return [[time, value] for time, value in ((1000, b"1.5"), (2000, b"2"), (3000, b"inf")) if time >= first]
+        case [b"TS.RANGE" | b"TS.REVRANGE" as name, _, start, end, b"COUNT", count]:
+            first, last = 0 if start == b"-" else int(start), 9999 if end == b"+" else int(end)
+            samples = [(time, value) for time, value in SAMPLES if first <= time <= last]
+            return [list(sample) for sample in samples[:: 1 if name == b"TS.RANGE" else -1][: int(count)]]
         case [b"OBJECT", b"ENCODING", _]:
             return b"raw"
         case [b"PTTL", _]:

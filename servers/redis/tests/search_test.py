@@ -278,3 +278,13 @@ async def test_time_series_are_read(tmp_path: Path) -> None:
                 assert series["length"] == 3 and series["about"]["labels"] == [["host", "a"]]
                 rest = await ok(client, "redis_read", key="ts", cursor=series["cursor"])
                 assert rest["entries"] == [{"time_ms": 3000, "value": "inf"}]
+                for bounds, times in (
+                    ({"start": "1001"}, [2000, 3000]),
+                    ({"end": "2000"}, [1000, 2000]),
+                    ({"start": "1001", "end": "2999"}, [2000]),
+                    ({"reverse": True}, [3000, 2000, 1000]),
+                    ({"reverse": True, "start": "2000"}, [3000, 2000]),
+                    ({"reverse": True, "end": "2999"}, [2000, 1000]),
+                ):
+                    entries = await pages(client, "redis_read", "entries", key="ts", limit=1, **bounds)
+                    assert [entry["time_ms"] for entry in entries] == times, bounds

@@ -113,8 +113,8 @@ async def redis_read(
         Literal["bits", "geo"] | None, Field(description="bits: string as bitmap; geo: sorted set with positions")
     ] = None,
     reverse: Annotated[bool, Field(description="start at the end")] = False,
-    start: Annotated[str | None, Field(description="lowest score, or first stream id")] = None,
-    end: Annotated[str | None, Field(description="highest score, or last stream id")] = None,
+    start: Annotated[str | None, Field(description="lowest score, first stream id or first ms")] = None,
+    end: Annotated[str | None, Field(description="highest score, last stream id or last ms")] = None,
     limit: Annotated[int, Field(ge=1, le=1000, description="elements")] = 100,
     cursor: str = "0",
     version: Annotated[bool, Field(description="return the version, for if_version")] = False,
@@ -137,9 +137,13 @@ async def redis_read(
     if field is not None and kind not in ("hash", "ReJSON-RL", "vectorset"):
         raise ToolError(f"{key!r} is a {kind}: field is for hashes, JSON documents and vector sets")
     if reverse and kind not in _REVERSIBLE:
-        raise ToolError(f"{key!r} is a {kind}, which has no order: reverse is for lists, sorted sets and streams")
-    if (start is not None or end is not None) and kind not in ("zset", "stream"):
-        raise ToolError(f"{key!r} is a {kind}: start and end are for sorted sets (scores) and streams (ids)")
+        raise ToolError(
+            f"{key!r} is a {kind}, which has no order: reverse is for lists, sorted sets, streams and time series"
+        )
+    if (start is not None or end is not None) and kind not in ("zset", "stream", "TSDB-TYPE"):
+        raise ToolError(
+            f"{key!r} is a {kind}: start and end are for sorted sets (scores), streams (ids) and time series (milliseconds)"
+        )
     shown = show_key(name)
     content: dict[str, Any] = {"key": shown, "type": kind}
     if isinstance(encoding, bytes):
@@ -530,9 +534,11 @@ async def _json(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
 
 
 async def _series(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
-    about, raw = await _answers(
-        call, ("TS.INFO", name), ("TS.RANGE", name, page.offset or "-", "+", "COUNT", page.limit + 1)
-    )
+    first, last = page.start or "-", page.end or "+"
+    if page.offset:
+        first, last = (first, page.offset) if page.reverse else (page.offset, last)
+    command = "TS.REVRANGE" if page.reverse else "TS.RANGE"
+    about, raw = await _answers(call, ("TS.INFO", name), (command, name, first, last, "COUNT", page.limit + 1))
     answer: dict[str, Any] = {"about": _about(about, page), "length": pairs(about).get("totalSamples", 0)}
     samples = [{"time_ms": int(time), "value": score(as_json(value))} for time, value in raw]
     answer["entries"] = Room(page.room, 64 + size(answer["about"])).kept(samples[: page.limit])
@@ -615,7 +621,7 @@ _READERS = {
     "vectorset": _vectors,
 }
 
-_REVERSIBLE = frozenset({"list", "zset", "stream"})
+_REVERSIBLE = frozenset({"list", "zset", "stream", "TSDB-TYPE"})
 
 _VIEWS: dict[tuple[str, str], Callable[..., Awaitable[dict[str, Any]]]] = {
     ("string", "bits"): _bits,

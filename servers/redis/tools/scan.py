@@ -66,7 +66,7 @@ class KeyPage(TypedDict):
 class Cursor:
     """Where a scan goes on: the server of a cluster, SCAN's own cursor, and how many of its next step were given already."""
 
-    _FORM = re.compile(r"(?:(\d{1,4})\.)?(\d{1,20})(?:\+(\d{1,6}))?")
+    _FORM = re.compile(r"(?:(\d{1,9})\.)?(\d{1,20})(?:\+(\d{1,6}))?")
 
     def __init__(self, text: str) -> None:
         match = self._FORM.fullmatch(text)
