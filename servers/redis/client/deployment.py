@@ -291,7 +291,7 @@ def _of_sentinels(settings: RedisSettings) -> SingleDeployment:
         """A connection with TLS to the master that sentinels name."""
 
     of_sentinels = _options(settings.sentinel_username, settings.sentinel_password) | _connection(settings.sentinel_tls)
-    sentinel = ExplainingSentinel([])
+    sentinel = ExplainingSentinel([])  # type: ignore[no-untyped-call]
     sentinel.sentinels = [
         Redis.from_pool(ConnectionPool(host=host, port=port, **of_sentinels | {"socket_timeout": CONNECT_TIMEOUT}))
         for host, port in settings.sentinels

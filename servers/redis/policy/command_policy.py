@@ -176,8 +176,8 @@ async def plan(
             raise _placed(error, described[index], index, len(commands)) from None
     for index, one in enumerate(planned):
         if not one.keys and one.name not in FINDERS:
-            error = ToolError("this server does not know what it reads")
-            raise _placed(error, described[index], index, len(commands))
+            unknown = ToolError("this server does not know what it reads")
+            raise _placed(unknown, described[index], index, len(commands))
     if backend.scope:
         backend.scope.check(key for command in planned for key in command.keys)
     return planned, await check_cost(backend, planned)

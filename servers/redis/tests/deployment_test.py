@@ -307,7 +307,9 @@ async def test_a_node_that_is_away_costs_only_its_keys(client: Client, cluster: 
             ("redis_command", {"command": ["DBSIZE"]}),
         ):
             told = await ok(client, tool, **arguments)
-            assert told["warnings"][0].startswith("1 of 3 servers of the cluster did not answer: a node of the cluster of")
+            assert told["warnings"][0].startswith(
+                "1 of 3 servers of the cluster did not answer: a node of the cluster of"
+            )
         assert (await ok(client, "redis_info"))["servers"] == 2
     finally:
         cluster.servers[2].start()
@@ -366,7 +368,9 @@ async def test_keys_of_a_node_that_has_joined_are_found(monkeypatch: pytest.Monk
             assert (await backend.scan(server, position, "COUNT", 10))[0] > 0
             fourth = stack.enter_context(fourth_server(cluster))
             for node in (fourth, *cluster.nodes):
-                node.execute_command("CLUSTER", "SETSLOT", cluster.slot("k"), "NODE", fourth.execute_command("CLUSTER MYID"))
+                node.execute_command(
+                    "CLUSTER", "SETSLOT", cluster.slot("k"), "NODE", fourth.execute_command("CLUSTER MYID")
+                )
             wait_until(lambda: fourth.set("k", "1"))
             assert sorted(await backend.each("DBSIZE")) == [0, 0, 0, 1]
             with pytest.raises(ToolError, match="the servers of this Redis have changed: start without a cursor"):
@@ -409,7 +413,7 @@ async def test_a_cluster_without_slots_is_down() -> None:
         for mode in ("cluster", "standalone"):
             async with connected(server.port, REDIS_MODE=mode) as backend:
                 for refused in (backend.read("GET", b"k"), backend.write("SET", b"k", b"v")):
-                    with pytest.raises(BackendError, match="the cluster of .* is down: redis-cli --cluster check"):
+                    with pytest.raises(BackendError, match=r"the cluster of .* is down: redis-cli --cluster check"):
                         await refused
 
 
@@ -457,12 +461,18 @@ async def test_the_connections_to_a_master_of_sentinels_are_bounded() -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"REDIS_SENTINEL_MASTER": "other"}, "no sentinel knows a master 'other' that is up: check REDIS_SENTINEL_MASTER"),
+        (
+            {"REDIS_SENTINEL_MASTER": "other"},
+            "no sentinel knows a master 'other' that is up: check REDIS_SENTINEL_MASTER",
+        ),
         ({"REDIS_SENTINEL_PASSWORD": "canary"}, "a sentinel refuses our login: check REDIS_SENTINEL_PASSWORD"),
         ({"REDIS_SENTINEL_USERNAME": "canary", "REDIS_SENTINEL_PASSWORD": "right"}, "a sentinel refuses our login"),
         ({"REDIS_SENTINEL_PASSWORD": ""}, "a sentinel refuses our login"),
         ({"REDIS_PASSWORD": "canary"}, "refuses our login: check REDIS_PASSWORD"),
-        ({"REDIS_SENTINELS": "127.0.0.1:1"}, "(Connect call failed ('127.0.0.1', 1)): try again, or check REDIS_SENTINELS"),
+        (
+            {"REDIS_SENTINELS": "127.0.0.1:1"},
+            "(Connect call failed ('127.0.0.1', 1)): try again, or check REDIS_SENTINELS",
+        ),
         ({"REDIS_SENTINELS": "canary.invalid:26379"}, "check REDIS_SENTINELS"),
     ],
     ids=str,

@@ -192,7 +192,10 @@ async def test_write_each_type_and_read_it_back(client: Client, redis: Redis) ->
         ({"type": "hash", "value": "a"}, "an object with 1 to"),
         ({"type": "hash", "value": {"a": {"b": 1}}}, "nested data"),
         ({"type": "list", "value": []}, "give 1 to"),
-        *(({"type": "zset", "value": {"m": score}}, "a score has to be") for score in ("high", "", "nan", "1 ", "1_0", True, [1])),
+        *(
+            ({"type": "zset", "value": {"m": score}}, "a score has to be")
+            for score in ("high", "", "nan", "1 ", "1_0", True, [1])
+        ),
         ({"value": "?", "base64": True}, "not base64"),
         ({"value": "a", "prepend": True}, "only a list"),
         ({"type": "json", "value": {"a": 1}}, "no type json"),

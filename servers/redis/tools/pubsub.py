@@ -106,7 +106,11 @@ async def _hear(connection: PubSub, database: int, into: asyncio.Queue[dict[str,
 
 
 async def _collect(
-    call: Call[ScopedRedis], heard: asyncio.Queue[dict[str, Any]], tasks: list[asyncio.Task[None]], seconds: float, limit: int
+    call: Call[ScopedRedis],
+    heard: asyncio.Queue[dict[str, Any]],
+    tasks: list[asyncio.Task[None]],
+    seconds: float,
+    limit: int,
 ) -> Heard:
     loop = asyncio.get_running_loop()
     start = loop.time()

@@ -536,7 +536,7 @@ async def _json(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
 async def _series(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
     first, last = page.start or "-", page.end or "+"
     if page.offset:
-        first, last = (first, page.offset) if page.reverse else (page.offset, last)
+        first, last = (first, page.cursor) if page.reverse else (page.cursor, last)
     command = "TS.REVRANGE" if page.reverse else "TS.RANGE"
     about, raw = await _answers(call, ("TS.INFO", name), (command, name, first, last, "COUNT", page.limit + 1))
     answer: dict[str, Any] = {"about": _about(about, page), "length": pairs(about).get("totalSamples", 0)}

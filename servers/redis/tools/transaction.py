@@ -62,7 +62,9 @@ async def redis_transaction(
     try:
         backend.check_slots(keys)
     except ToolError as error:
-        raise ToolError(f"{error}; redis_delete deletes keys of any slots, and redis_write writes them one by one") from None
+        raise ToolError(
+            f"{error}; redis_delete deletes keys of any slots, and redis_write writes them one by one"
+        ) from None
     words = [command.words for command in planned]
 
     async def conditional() -> list[Any]:
