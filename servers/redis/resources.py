@@ -9,7 +9,6 @@ from urllib.parse import unquote
 from redis.asyncio.client import PubSub
 from redis.exceptions import NoPermissionError, RedisError
 
-from servers.common.backend import BackendError
 from servers.common.protocol.resources import Changed, Resource, Resources, Template
 from servers.common.protocol.tools import Call, Room, ToolError
 from servers.redis.format.globs import literal
@@ -17,6 +16,7 @@ from servers.redis.format.key_encoding import LONGEST_NAME, parse_key, show_key
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.info import redis_info
 from servers.redis.tools.profile import redis_profile
+from servers.redis.tools.pubsub import notifications
 from servers.redis.tools.read import redis_read
 from servers.redis.tools.scan import SCAN_COUNT
 
@@ -69,7 +69,7 @@ async def _watch(backend: ScopedRedis, uris: Sequence[str], changed: Changed) ->
         # A listener has no deadline that would bound these.
         async with asyncio.timeout(SUBSCRIBE_TIMEOUT):
             keys = await _readable(backend, uris)
-            if not keys or not await _enabled(backend):
+            if not keys or b"K" not in await notifications(backend):
                 keys = {}
             # Each server of a cluster tells of its own keys only.
             connections = [await stack.enter_async_context(c) for c in await backend.pubsubs()] if keys else []
@@ -118,15 +118,6 @@ async def _tell(connection: PubSub, channel: bytes, keys: Mapping[bytes, str], c
                 if message["type"] in ("message", "subscribe"):
                     await changed(keys[message["channel"].removeprefix(channel)])
         await asyncio.sleep(1)
-
-
-async def _enabled(backend: ScopedRedis) -> bool:
-    """Return whether Redis sends notifications of changes of keys; true if this user may not ask."""
-    try:
-        found = await backend.read("CONFIG", "GET", "notify-keyspace-events")
-    except (ToolError, BackendError):
-        return True
-    return len(found) < 2 or b"K" in found[1]
 
 
 RESOURCES = Resources(

@@ -153,6 +153,7 @@ async def test_the_groups_of_a_stream_and_what_waits_in_them(client: Client, red
 async def test_listening_hears_what_is_published_meanwhile_and_nothing_of_other_databases(
     client: Client, redis: Redis, listen: list[str], channels: list[str]
 ) -> None:
+    redis.config_set("notify-keyspace-events", "E")  # of no kind
     listening = asyncio.create_task(ok(client, "redis_pubsub", listen=listen, seconds=20, limit=2))
     await until(lambda: redis.pubsub_numpat() + len(redis.pubsub_channels()) == len(listen))
     for channel in ("__keyspace@3__:k", *channels, channels[0]):
@@ -164,6 +165,12 @@ async def test_listening_hears_what_is_published_meanwhile_and_nothing_of_other_
         "cut": True,
     }  # fmt: skip
     assert redis.pubsub_channels() == [] and redis.pubsub_numpat() == 0, "the listening connection is closed"
+
+
+async def test_who_listens_to_notifications_is_told_that_redis_sends_none(client: Client, redis: Redis) -> None:
+    heard = await ok(client, "redis_pubsub", listen=["__keyspace@0__:k"], seconds=0.1)
+    assert "notify-keyspace-events is empty" in heard["warnings"][0] and heard["messages"] == []
+    assert await ok(client, "redis_pubsub", listen=["key"], seconds=0.1) == {"messages": []}
 
 
 async def test_what_was_heard_before_the_connection_broke_is_given(client: Client, redis: Redis) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field
 from redis.asyncio.client import PubSub
 from typing_extensions import TypedDict
 
-from servers.common.backend import BackendError, time_left
+from servers.common.backend import BackendError, time_left, warn
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.format.globs import check_glob
 from servers.redis.format.key_encoding import parse, show, show_key
@@ -54,6 +54,8 @@ async def redis_pubsub(
         check_glob(glob)
     if globs and any(GLOB & set(prefix) for prefix in call.backend.scope.prefixes):
         raise ToolError(f"{show_key(globs[0])!r}: where prefixes have glob characters, give whole names of channels")
+    if any(name.startswith(b"__key") for name in names) and not await notifications(call.backend):
+        warn("Redis sends no notifications of changed keys: its setting notify-keyspace-events is empty")
     heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue(limit + 1)
     async with AsyncExitStack() as stack:
         of_each = any(map(_may_notify, names))
@@ -71,6 +73,15 @@ async def redis_pubsub(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def notifications(backend: ScopedRedis) -> bytes:
+    """Return which notifications of changed keys Redis sends, as its setting says; all if this user may not ask."""
+    try:
+        found = await backend.read("CONFIG", "GET", "notify-keyspace-events")
+    except (ToolError, BackendError):
+        found = []
+    return bytes(found[1]) if len(found) > 1 else b"KEA"
 
 
 def _may_notify(name: bytes) -> bool:
