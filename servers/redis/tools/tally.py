@@ -106,7 +106,7 @@ async def _values(
 ) -> tuple[int, list[tuple[bytes, list[bytes | None]]]]:
     """Return the values of fields of hashes, and how many hashes are left out because one is too long for a value that many have.
 
-    Keys that this user may not read, or that are no hashes any more, are not there.
+    Keys that this user may not read, or that are not hashes any more, are left out of both.
     """
     lengths = iter(await backend.read_many([("HSTRLEN", name, field) for name in names for field in fields]))
     of_names = [(name, [next(lengths) for _ in fields]) for name in names]
