@@ -4,11 +4,12 @@ import difflib
 import heapq
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from servers.common.backend import BackendError
+from servers.common.globs import matcher
 from servers.common.protocol.tools import ToolError, to_json
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
@@ -66,7 +67,9 @@ async def near_names(backend: ScopedElasticsearch) -> AsyncIterator[None]:
         unknown = re.search(r"Unknown index \[([^\]]+)\]", str(error))
         if error.type != "index_not_found_exception" and not unknown:
             raise
-        missing = unknown[1] if unknown else error.index or "?"
+        missing = unknown[1] if unknown else error.index
+        if not missing:  # patterns and exclusions
+            raise ToolError(f"no index matches: {await _meant(backend, '')}") from None
         raise ToolError(f"there is no index {missing!r}: {await _meant(backend, missing)}") from None
 
 
@@ -149,6 +152,7 @@ async def within(backend: ScopedElasticsearch, expression: str, expand: str = "o
         )
     if not backend.scope:
         backend.scope.refuse_restricted(expression)
+        await _check_clusters(backend, expression)
         return expression
     async with near_names(backend):
         reached = await inside(backend, expression, expand)
@@ -159,6 +163,22 @@ async def within(backend: ScopedElasticsearch, expression: str, expand: str = "o
     names = [found.name for found in reached if found.is_index or not there.issuperset(found.members)]
     joined = ",".join(names)
     return joined if len(path(joined)) <= LONGEST else await _by_patterns(backend, expression, reached)
+
+
+async def _check_clusters(backend: ScopedElasticsearch, expression: str) -> None:
+    """Raise ToolError where an expression means other clusters only, and none matches.
+
+    Elasticsearch would take all of its own indices.
+    """
+    parts = [part.partition(":") for part in expression.split(",") if part and not part.startswith("-")]
+    # Two colons are before a selector (::data).
+    if not all(colon and "*" in cluster and not index.startswith(":") for cluster, colon, index in parts):
+        return
+    with suppress(ElasticsearchError):  # a user may be forbidden to ask
+        clusters = await backend.read("GET", "/_remote/info")
+        if not any(map(matcher([cluster for cluster, *_ in parts]), clusters)):
+            told = ", ".join(clusters) or "none"
+            raise ToolError(f"no remote cluster matches {expression[:200]!r}: {told} is connected")
 
 
 async def inside(backend: ScopedElasticsearch, expression: str, expand: str = "open") -> list[Reached]:

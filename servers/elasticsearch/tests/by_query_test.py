@@ -35,6 +35,21 @@ async def test_a_dry_run_comes_first(client: Client, es: Node) -> None:
     assert await ok(client, "es_by_query", index="books", query=ADA) == {"matched": 0}
 
 
+async def test_a_query_of_a_field_that_is_not_there_is_told_before_it_is_too_late(client: Client) -> None:
+    misspelt = {"term": {"author.nam": "Ada"}}
+    for query, matched in ((misspelt, 0), ({"bool": {"must_not": misspelt}}, 3)):
+        dry = await ok(client, "es_by_query", index="books", query=query)
+        assert dry["matched"] == matched
+        assert dry["notes"] == ["no field is called 'author.nam': did you mean author.name? es_mapping lists all"]
+    assert "notes" not in await ok(client, "es_by_query", index="books", query=ADA)
+
+
+async def test_a_document_that_is_not_kept_is_shown_without_what_it_holds(client: Client, es: Node) -> None:
+    fill(es, "unkept", {"1": {"k": "x"}}, {"_source": {"enabled": False}, "properties": {"k": {"type": "keyword"}}})
+    dry = await ok(client, "es_by_query", index="unkept", query={"term": {"k": "x"}})
+    assert dry["sample"] == [{"index": "unkept", "id": "1"}]
+
+
 async def test_documents_are_changed(client: Client, es: Node) -> None:
     change = {"author": {"country": "UK"}, "pages": 1}
     dry = await ok(client, "es_by_query", index="books", query=ADA, set=change)

@@ -168,6 +168,7 @@ async def test_which_terms_a_text_becomes(client: Client) -> None:
         ({"text": "Quick Fox", "analyzer": "whitespace"}, ["Quick", "Fox"]),
     ):
         assert await ok(client, "es_analyze", **arguments) == {"tokens": tokens}
+    assert "did you mean title" in await error(client, "es_analyze", text="x", index="books", field="titel")
     assert "give either field" in await error(client, "es_analyze", text="x")
     assert "give the index" in await error(client, "es_analyze", text="x", field="title")
     long = await ok(client, "es_analyze", text="word " * 3000, analyzer="standard")

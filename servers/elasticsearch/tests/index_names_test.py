@@ -232,7 +232,7 @@ async def test_what_is_written_to_is_there_and_inside() -> None:
         ("app-*", missing("canarx"), "there is no index 'canarx': es_indices lists them$"),
         ("", missing("*l*"), "did you mean all-logs or app-logs or canary-logs or logs. es_indices"),
         ("", missing("*"), "there is no index '\\*': es_indices lists them$"),
-        ("", missing(None), "there is no index '\\?': es_indices lists them$"),
+        ("", missing(None), "^no index matches: es_indices lists them$"),
         ("", ElasticsearchError("Unknown index [canarx]", "verification_exception", 400),
          "no index 'canarx': did you mean canary"),
         ("nothing-*", missing("a"), "this user can't see any index$"),

@@ -113,6 +113,62 @@ async def test_pages_agree_while_documents_come_and_go(client: Client, es: Node,
     assert {f"{n:03}" for n in range(60)} - {"000", "002", "050"} <= set(shown)
 
 
+@pytest.mark.parametrize("format", ["yyyy", "yyyy-MM-dd", "epoch_second"])
+@pytest.mark.parametrize("source", [[], ["_id"]])
+async def test_a_format_of_a_sort_loses_no_hit(client: Client, es: Node, format: str, source: list[str]) -> None:
+    """A page goes on behind sort values, which a format would round."""
+    documents = {f"{n:02}": {"d": f"2024-01-01T00:00:{n:02}.5Z"} if n % 3 else {"other": 1} for n in range(60)}
+    fill(es, "days", documents, mapped(d="date"), shards=2)
+    for order in "asc", "desc":
+        sort = [{"d": {"order": order, "format": format}}]
+        arguments: dict[str, Any] = {"index": "days", "size": 7, "sort": sort, "source": source}
+        page = await ok(client, "es_search", **arguments)
+        shown = page.get("ids") or [hit["id"] for hit in page["hits"]]
+        while "cursor" in page and len(shown) <= 60:
+            page = await ok(client, "es_search", **arguments, cursor=page["cursor"])
+            shown += page.get("ids") or [hit["id"] for hit in page["hits"]]
+        assert "notes" not in page and sorted(shown) == sorted(documents)
+        assert shown[:40] == sorted(shown[:40], reverse=order == "desc"), "those without a date come last"
+
+
+async def test_what_ends_a_search_early_and_what_is_named_is_told(client: Client, es: Node) -> None:
+    fill(es, "few", {str(n): {"k": f"k{n % 2}"} for n in range(6)}, mapped(k="keyword"))
+    all_of_them = {"terms": {"k": ["k0", "k1"]}}
+    early = await ok(client, "es_search", index="few", query=all_of_them, more={"terminate_after": 2})
+    assert early["total"] == 2 and early["at_least"] and "terminate_after ended the search" in early["notes"][0]
+    named = {"bool": {"should": [{"term": {"k": {"value": f"k{n}", "_name": f"is {n}"}}} for n in range(2)]}}
+    hits = (await ok(client, "es_search", index="few", query=named))["hits"]
+    assert {hit["id"]: hit["matched_queries"] for hit in hits} == {str(n): [f"is {n % 2}"] for n in range(6)}
+    groups = {"collapse": {"field": "k", "inner_hits": {"name": "all", "size": 1}}}
+    found = await ok(client, "es_search", index="few", size=2, source=[], more=groups)
+    assert [hit["inner_hits"]["all"]["total"] for hit in found["hits"]] == [3, 3]
+    assert "there may be more hits" in found["notes"][0], "there are six, in two groups"
+    own = {"runtime_mappings": {"own": {"type": "keyword"}}}
+    assert "notes" not in await ok(client, "es_search", index="few", more=own, aggs={"a": {"terms": {"field": "own"}}})
+
+
+async def test_a_document_that_is_not_kept_is_not_said_to_be_empty(client: Client, es: Node) -> None:
+    fill(es, "unkept", {"1": {"k": "x"}}, {"_source": {"enabled": False}} | mapped(k="keyword"))
+    assert (await ok(client, "es_get", index="unkept", id="1")).keys() == {"index", "id", "seq_no", "primary_term"}
+    (several,) = (await ok(client, "es_get", index="unkept", id=["1"]))["documents"]
+    assert several.keys() == {"id", "seq_no", "primary_term"}
+
+
+async def test_expressions_that_lead_nowhere(client: Client, es: Node) -> None:
+    fill(es, "here", {"1": {"k": "x"}})
+    # Of other clusters alone, none of which is there, Elasticsearch makes all indices of its own.
+    for expression in ("*:here", "other*:here,x*:*"):
+        said = await error(client, "es_search", index=expression, size=0)
+        assert said == f"no remote cluster matches {expression!r}: none is connected"
+    assert "no such remote cluster" in await error(client, "es_search", index="other:here")
+    assert (await ok(client, "es_search", index="here,*:here", size=0))["total"] == 1
+    assert "no index matches: es_indices lists them" in await error(client, "es_search", index="her*,-here")
+    es.request("POST", "/here/_close")
+    for tool, given in (("es_field", {"field": "k"}), ("es_explain", {"query": {"match_all": {}}})):
+        said = await error(client, tool, index="here", **given)
+        assert said.endswith("; the index is closed, and nothing can be read from it")
+
+
 async def test_documents_of_any_width_and_depth_come_back(client: Client, es: Node) -> None:
     mapping = {"dynamic": False, "properties": {"n": {"type": "long"}, "o": {"type": "object", "enabled": False}}}
     wide = {f"key{i:06}": f"value of more than sixteen characters {i}" for i in range(20_000)}
@@ -135,6 +191,42 @@ async def test_a_long_field_does_not_break_highlighting(client: Client, es: Node
     fill(es, "long", {"1": {"t": "fox " + "word " * 250_000}})
     found = await ok(client, "es_search", index="long", text="fox", highlight=["t"], source=[])
     assert "<em>fox</em>" in found["hits"][0]["highlight"]["t"][0]
+
+
+async def test_field_tells_of_values_that_are_not_indexed_or_not_exact(client: Client, es: Node) -> None:
+    long = {"type": "keyword", "ignore_above": 5}
+    mapping = mapped(
+        k=long, t={"type": "text", "fields": {"raw": long}}, s={"type": "keyword", "fields": {"words": {"type": "text"}}},
+        also={"type": "alias", "path": "s.words"}, c={"type": "keyword", "copy_to": "copies"}, copies="text",
+        nanos="date_nanos", big="long", span="long_range",
+    )  # fmt: skip
+    nanos = "2024-01-01T00:00:00.12345678"
+    first: dict[str, Any] = {
+        "k": "too long",
+        "t": "too long",
+        "s": "a b",
+        "c": "d",
+        "nanos": f"{nanos}8Z",
+        "big": 2**53 + 1,
+    }
+    first |= {"span": {"gte": 1, "lt": 3}}
+    fill(es, "inexact", {"1": first, "2": {"k": "short", "nanos": f"{nanos}9Z"}, "3": {"other": 1}}, mapping)
+
+    async def told(field: str) -> dict[str, Any]:
+        return await ok(client, "es_field", index="inexact", field=field)
+
+    keyword = await told("k")
+    assert (keyword["missing"], keyword["distinct"]) == (1, 1)
+    assert "malformed): 1. No query finds" in keyword["notes"][0]
+    text = await told("t")
+    assert (text["missing"], text["distinct"]) == (2, 0) and "values of t.raw that are not indexed" in text["notes"][0]
+    for field, example in (("s.words", "a b"), ("also", "a b"), ("copies", "d"), ("span", '{"gte":1,"lt":3}')):
+        stats = await told(field)
+        assert (stats["missing"], stats["examples"]) == (2, [example]) and "notes" not in stats
+    dates = await told("nanos")
+    assert (dates["missing"], dates["distinct"]) == (1, 1) and "milliseconds" in dates["notes"][0]
+    big = await told("big")
+    assert big["top"] == [{"value": str(2**53 + 1), "docs": 1}] and "rounded" in big["notes"][0]
 
 
 OBJECT = {"type": "object", "properties": {"in": {"type": "keyword"}}}

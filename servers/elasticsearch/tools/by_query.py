@@ -19,10 +19,12 @@ from servers.elasticsearch.policy.index_names import (
     IndexName,
     check_bodies,
     check_documents,
+    field_notes,
     near_fields_of,
     write_target,
 )
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.policy.query_bodies import fields_of, outside_nested
 from servers.elasticsearch.tools.bulk import Stopped, sent
 from servers.elasticsearch.tools.documents import Refresh
 from servers.elasticsearch.tools.reindex import copied
@@ -39,6 +41,7 @@ MOST_FAILED = 20
 class ByQuery(TypedDict):
     matched: NotRequired[int]
     sample: NotRequired[list[dict[str, Any]]]
+    notes: NotRequired[list[str]]
     confirm: Annotated[NotRequired[str], Field(description="call again with it to make the change")]
     done: NotRequired[int]
     conflicts: Annotated[NotRequired[int], Field(description="documents that changed meanwhile; they were left alone")]
@@ -82,7 +85,10 @@ async def es_by_query(
     hits = await _matching(call, index, query, most)
     token = fingerprint([index, set, [[_identity(h), h["_seq_no"], h["_primary_term"]] for h in hits]])
     if confirm is None:
-        return await _shown(call, hits, token)
+        shown = await _shown(call, hits, token)
+        if notes := await field_notes(call.backend, index, fields_of(query), fields_of(outside_nested(query))):
+            shown["notes"] = [call.told(note) for note in notes]
+        return shown
     if confirm != token:
         raise ToolError(
             f"nothing was done: the documents have changed since the first call, and {len(hits)} match now; call without "
@@ -163,8 +169,9 @@ async def _shown(call: Call[ScopedElasticsearch], hits: list[dict[str, Any]], to
     answer = await call.backend.read("POST", "/_mget", body={"docs": docs}, answers=("docs",))
     room = Room(call.max_bytes)
     for raw in answer["docs"]:
-        source, _ = shorten(raw.get("_source", {}), call.max_bytes // (2 * SAMPLE))
-        row = {"index": raw["_index"], "id": raw["_id"], "source": source}
+        row = {"index": raw["_index"], "id": raw["_id"]}
+        if "_source" in raw:
+            row["source"], _ = shorten(raw["_source"], call.max_bytes // (2 * SAMPLE))
         if "_routing" in raw:
             row["routing"] = raw["_routing"]
         if room.take(row):

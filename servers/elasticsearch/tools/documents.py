@@ -1,6 +1,6 @@
 """es_get, es_index and es_delete: single documents. The last two are served only where writes are allowed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
@@ -92,14 +92,11 @@ async def es_get(
         document["routing"] = answer["_routing"]
     if "_seq_no" in answer:
         document["seq_no"], document["primary_term"] = answer["_seq_no"], answer["_primary_term"]
-    content = answer.get("_source", {})
     room = Room(call.max_bytes, 512 + size(document))
     if field is None:
-        document["source"], cut = shorten(content, room.left)
-        if cut:
-            document["cut"] = cut
+        document |= _source(answer, room.left)  # type: ignore[typeddict-item]
         return document
-    found = [value for value in values_at(content, field) if isinstance(value, str)]
+    found = [value for value in values_at(answer.get("_source", {}), field) if isinstance(value, str)]
     if not found:
         raise ToolError(f"{field!r} is not a text in this document: call without field to see what it has")
     text = "\n".join(found)
@@ -173,13 +170,19 @@ async def _add(
             if "_routing" in raw:
                 row["routing"] = raw["_routing"]
             row |= {"seq_no": raw["_seq_no"], "primary_term": raw["_primary_term"]}
-            row["source"], cut = shorten(raw.get("_source", {}), most)
-            if cut:
-                row["cut"] = cut
+            row |= _source(raw, most)
         if room.take(row):
             result["documents"].append(row)
         else:
             result.setdefault("left_out", []).append(raw["_id"])
+
+
+def _source(raw: Mapping[str, Any], most: int) -> dict[str, Any]:
+    """Return what a document holds, and what was cut; nothing if its index does not keep it, or it was not asked for."""
+    if "_source" not in raw:
+        return {}
+    source, cut = shorten(raw["_source"], most)
+    return {"source": source, "cut": cut} if cut else {"source": source}
 
 
 def values_at(value: Any, path: str) -> Iterator[Any]:

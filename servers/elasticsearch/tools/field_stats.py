@@ -6,7 +6,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.common.protocol.tools import Call, Room, ToolError, to_json, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.policy.index_names import (
     FLATTENED,
@@ -98,7 +98,8 @@ async def es_field(
     nested = field if "nested" in types else parent_of(fields, field, NESTED)
     # What is neither indexed nor in columns, no query finds.
     found = bool(counted) or not types - {"object", "nested"} or any(c["searchable"] for c in fields[field].values())
-    answer = await _asked(call, index, query, field, nested, _aggregations(fields, field, counted, top), found, sample)
+    aggs = _aggregations(fields, counted, top)
+    answer = await _asked(call, index, query, field, nested, aggs, found, sample, counted or field)
     sampled = answer["aggregations"]["sample"]
     profile: FieldStats = {"type": ", ".join(sorted(types)), "sampled": sampled["doc_count"]}
     if found:
@@ -111,10 +112,17 @@ async def es_field(
         notes.append(f"values are counted in the nested objects {nested!r}: a query or aggregation must be nested, too")
     if not found:
         notes.append("it is not indexed, so documents without it can't be counted, and no query finds its values")
+    if ignored := sampled["ignored"]["doc_count"]:
+        notes.append(
+            f"documents with values of {counted or field} that are not indexed (longer than ignore_above, or malformed): "
+            f"{ignored}. No query finds these values, and top and distinct leave them out"
+        )
     if counted:
         _count(profile, sampled.get("objects", sampled), notes, room)
+        if not types.isdisjoint(DATES - {"date"}):
+            notes.append("values are told in milliseconds, and those of the same millisecond are counted as one")
     else:
-        values = (next(values_at(hit.get("_source", {}), field), None) for hit in answer["hits"]["hits"])
+        values = (_value(hit, field) for hit in answer["hits"]["hits"])
         profile["examples"] = [v for v in map(_short, values) if v is not None and room.take(v)]
     if notes:
         profile["notes"] = notes
@@ -130,21 +138,29 @@ async def _asked(
     aggs: dict[str, Any],
     found: bool,
     sample: int,
+    counted: str,
 ) -> Any:
     """Ask for the values of a field by aggregations; without any, for documents. `nested` is the path of the nested objects that
-    it is in, or empty; `found` tells whether a query finds the documents that have it."""
+    it is in, or empty; `found` tells whether a query finds the documents that have it; `counted` is the field, or its sub-field,
+    whose values are counted."""
     there: dict[str, Any] = {"exists": {"field": field}}
     if nested:
         there = {"nested": {"path": nested, "ignore_unmapped": True, "query": there}}
         aggs = {"objects": {"nested": {"path": nested}, "aggs": aggs}} if aggs else {}
+    # A value that is not indexed is there all the same.
+    there = {"bool": {"should": [there, {"term": {"_ignored": field}}]}}
+    beside = {"there": {"filter": there}, "ignored": {"filter": {"term": {"_ignored": counted}}}}
     body = {
         "query": query or {"match_all": {}},
         "size": 0 if aggs else EXAMPLES,
         "_source": [field],
         "timeout": "10s",
         "track_total_hits": False,
-        "aggs": {"sample": {"sampler": {"shard_size": sample}, "aggs": {"there": {"filter": there}, **aggs}}},
+        "aggs": {"sample": {"sampler": {"shard_size": sample}, "aggs": {**beside, **aggs}}},
     }
+    if not aggs:
+        # A sub-field, an alias and a copy are not in the source.
+        body["fields"] = [field]
     if not aggs and found:
         # Those that have none have nothing to show.
         body["post_filter"] = there
@@ -152,7 +168,7 @@ async def _asked(
         return await call.backend.read("POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body)
 
 
-def _aggregations(fields: Mapping[str, Mapping[str, Any]], field: str, counted: str | None, top: int) -> dict[str, Any]:
+def _aggregations(fields: Mapping[str, Mapping[str, Any]], counted: str | None, top: int) -> dict[str, Any]:
     if not counted:
         return {}
     aggs: dict[str, Any] = {
@@ -183,6 +199,8 @@ def _count(profile: FieldStats, counts: Mapping[str, Any], notes: list[str], roo
         )
     if "range" in counts and counts["range"]["count"]:
         profile["range"] = _range(counts)
+        if any(isinstance(value, float) and abs(value) >= 2**53 for value in profile["range"].values()):
+            notes.append("numbers in range are rounded, because Elasticsearch computes them as doubles")
         if "percentiles" in counts:
             notes.append("percentiles are estimates")
 
@@ -211,5 +229,12 @@ def _range(sampled: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _value(hit: Mapping[str, Any], field: str) -> Any:
+    """Return a value of a field; of several, the first."""
+    parts = (hit.get("_source", {}), hit.get("fields", {}))
+    return next((value for part in parts for value in values_at(part, field) if value is not None), None)
+
+
 def _short(value: Any) -> Any:
-    return value[:300] if isinstance(value, str) else str(value)[:300] if isinstance(value, dict | list) else value
+    text = to_json(value) if isinstance(value, dict | list) else value
+    return text[:300] if isinstance(text, str) else text

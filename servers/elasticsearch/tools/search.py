@@ -67,6 +67,7 @@ class Hit(TypedDict):
     index: Annotated[NotRequired[str], Field(description="present if several indices were searched")]
     routing: NotRequired[str]
     score: NotRequired[float]
+    matched_queries: Annotated[NotRequired[list[str]], Field(description="the named ones (_name)")]
     source: NotRequired[dict[str, Any]]
     cut: Annotated[
         NotRequired[dict[str, int]],
@@ -141,7 +142,7 @@ async def es_search(
     query = combined(text, where, query, await nested_paths(call.backend, reached, where or ()))
     # An empty list would mean all.
     wanted = False if ids else source or (None if source is None else False)
-    asked = {"query": query, "knn": knn, "sort": sort or None, "_source": wanted}
+    asked = {"query": query, "knn": knn, "sort": _exact(sort or []) or None, "_source": wanted}
     body: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     body |= {"size": size, "timeout": f"{timeout_s}s"} | more
     if "suggest" in more:
@@ -168,9 +169,12 @@ async def es_search(
         await _close(call.backend, page)
     notes = found.get("notes", [])
     if page.first:
-        notes = notes + await _field_notes(call, reached, found, text, query, given, aggs)
+        notes = notes + await _field_notes(call, reached, found, text, query, given, aggs, more)
     if not more.keys().isdisjoint(_ONE_PAGE) and found.pop("cursor", ""):
-        notes = [*notes, f"there are more hits: {', '.join(more.keys() & _ONE_PAGE)} has only one page, so raise size"]
+        notes = [
+            *notes,
+            f"there may be more hits: {', '.join(more.keys() & _ONE_PAGE)} has only one page, so raise size",
+        ]
     if notes:
         found["notes"] = [call.told(note) for note in notes]
     if ids:
@@ -234,6 +238,21 @@ def _parts(more: Dsl | None, text: Any, where: Any, query: Any, knn: Any, sort: 
     return more
 
 
+def _exact(sort: list[dict[str, Any] | str]) -> list[dict[str, Any] | str]:
+    """Return a sort without formats, which would round the values that the next page goes on behind. No result shows these."""
+    return [
+        part
+        if isinstance(part, str)
+        else {
+            field: {name: said for name, said in how.items() if name != "format"}
+            if isinstance(how, dict) and not field.startswith("_geo")  # whose keys are fields
+            else how
+            for field, how in part.items()
+        }
+        for part in sort
+    ]
+
+
 async def _field_notes(
     call: Call[ScopedElasticsearch],
     index: str,
@@ -242,9 +261,10 @@ async def _field_notes(
     query: Dsl | None,
     given: Dsl | None,
     aggs: Dsl | None,
+    more: Dsl,
 ) -> list[str]:
-    """Sentences on fields that are not there, and on nested ones that are asked as others are. `given` is the part of the query
-    that the caller wrote."""
+    """Sentences on fields that are not there, and on nested ones that are asked as others are. `query` is as it was sent, and
+    `given` is its part that the caller wrote; `more` has fields that are only in this search."""
     outside = fields_of(outside_nested(given)) | aggregated(outside_nested(aggs))
     names = (
         aggregated(aggs)
@@ -253,6 +273,7 @@ async def _field_notes(
     )
     if found["total"] == 0 or "must_not" in to_json(query):
         names |= fields_of(query)
+    names -= set(more.get("runtime_mappings") or ())
     notes = await field_notes(call.backend, index, names, outside & names)
     if text is not None and found["total"] == 0:
         with contextlib.suppress(ToolError, BackendError):
@@ -381,7 +402,7 @@ def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: i
     unseen = [at for at, hit in enumerate(hits) if not known or mark(hit) not in known]
     total = answer["hits"].get("total", {"value": len(hits), "relation": "gte"})
     found: SearchHits = {"total": total["value"], "hits": []}
-    if total["relation"] == "gte":
+    if total["relation"] == "gte" or answer.get("terminated_early"):
         found["at_least"] = True
     if notes := partial_notes(answer):
         found["notes"] = notes
@@ -423,15 +444,18 @@ def _hit(raw: Any, several: bool) -> Hit:
         hit["index"] = raw["_index"]
     if raw.get("_score"):  # one that only filters have found has 0
         hit["score"] = raw["_score"]
-    for name, key in (("highlight", "highlight"), ("source", "_source"), ("fields", "fields")):
+    for key in ("matched_queries", "highlight", "_source", "fields"):
         if key in raw:
-            hit[name] = raw[key]  # type: ignore[literal-required]
+            hit[key.lstrip("_")] = raw[key]  # type: ignore[literal-required]
     if "inner_hits" in raw:
-        hit["inner_hits"] = {
-            name: {"total": inner["hits"]["total"]["value"], "hits": [_hit(h, False) for h in inner["hits"]["hits"]]}
-            for name, inner in raw["inner_hits"].items()
-        }
+        hit["inner_hits"] = {name: _inner(inner["hits"]) for name, inner in raw["inner_hits"].items()}
     return hit
+
+
+def _inner(hits: Any) -> dict[str, Any]:
+    total = hits["total"]
+    bound = {"at_least": True} if total["relation"] == "gte" else {}
+    return {"total": total["value"], **bound, "hits": [_hit(hit, False) for hit in hits["hits"]]}
 
 
 def _fitted(hits: list[Hit], room: Room) -> list[Hit]:
@@ -462,6 +486,10 @@ def partial_notes(answer: Any) -> list[str]:
         notes.append(
             "the search ran out of time: hits and totals cover only what was searched until then; "
             "narrow the query or raise timeout_s"
+        )
+    if answer.get("terminated_early"):
+        notes.append(
+            "terminate_after ended the search: hits, total and aggregations may cover only what was found until then"
         )
     shards = answer.get("_shards", {})
     if shards.get("failed"):
