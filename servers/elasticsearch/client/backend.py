@@ -511,6 +511,10 @@ class ElasticsearchBackend:
                 except BackendError as error:
                     error.unknown = answer.status not in (401, 407)
                     raise
+                except ElasticsearchError as error:
+                    if answer.status < 500:
+                        raise
+                    raise Uncertain(answer.address, f"answered with HTTP status {answer.status} ({error})") from None
                 # Every answer to a change is an object that says something.
                 if not value or not _has(value, answers):
                     raise Uncertain(answer.address, "answers, but not as Elasticsearch does")
@@ -585,6 +589,8 @@ class ElasticsearchBackend:
             value = from_json(answer.content) if answer.content else {}
         except ValueError:
             value = None
+        if value is None and answer.status == 413:
+            value = {}  # Elasticsearch says no more, nor does a proxy
         if value is None:
             if answer.success and (answer.headers.get("content-type") or "").startswith("text/plain"):
                 return answer.content.decode("utf-8", "replace")  # hot threads have no JSON

@@ -129,6 +129,9 @@ def explain(status: int, answer: Any, sent: bytes, opensearch: str = "", path: s
     serve. The JSON that was sent shows the place of a mistake. `opensearch` is name and version of the OpenSearch that answered,
     or empty."""
     error = answer.get("error") if isinstance(answer, Mapping) else None
+    if status == 413 and not error:
+        text = f"a request of {len(sent)} bytes is too long for Elasticsearch, or a proxy in between (HTTP status 413): send less"
+        return ElasticsearchError(text, "", status)
     if not isinstance(error, Mapping):
         said = _short(error or answer)
         text = f"Elasticsearch answered with HTTP status {status}: {said}{_lacking(path, said)}{_foreign(opensearch, said)}"
@@ -195,6 +198,8 @@ def _place(cause: Mapping[str, Any], sent: bytes) -> str:
 
 
 def _advice(type: str, reason: str) -> str:
+    if "index closed" in reason:
+        type = "index_closed_exception"
     if "Fielddata is disabled" in reason:
         return "sort and aggregate on a keyword sub-field instead: es_mapping shows whether it has one"
     if "to set the [nested] context" in reason:

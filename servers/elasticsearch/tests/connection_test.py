@@ -24,6 +24,7 @@ from servers.elasticsearch.tests.fakes import (
     Request,
     answering,
     failure,
+    resolved,
 )
 from tools.backends.certificates import Authority
 from tools.backends.elasticsearch import ElasticsearchNode as Node
@@ -192,12 +193,26 @@ def test_a_write_goes_past_a_dead_node_and_is_never_sent_twice(start: Start) -> 
         for _ in range(2):
             assert not call(sidecar, "es_index", **PUT)["isError"]
         assert count(fake, "/a/_doc/1", "PUT") == 2
-    for lost, said in ((Answer(0), "broke the connection"), (Answer(504, b"<html>", "text/html"), "HTTP status 504")):
+    for lost, said in (
+        (Answer(0), "broke the connection"),
+        (Answer(504, b"<html>", "text/html"), "HTTP status 504"),
+        (failure(500, "some_exception", "broke"), "HTTP status 500 (Elasticsearch answered: broke)"),
+        (failure(503, "process_cluster_event_timeout_exception", "late"), "HTTP status 503"),
+    ):
         with FakeNode(answering({"PUT": lost})) as first, FakeNode(answering({"PUT": lost})) as second:
             sidecar = start(ES_HOSTS=hosts(first.port, second.port), MCP_ALLOW_WRITES="true")
             text = told(sidecar, "es_index", **PUT)
             assert said in text and "may have been done, and was not sent again" in text
             assert count(first, "/a/_doc/1", "PUT") + count(second, "/a/_doc/1", "PUT") == 1
+
+
+def test_what_is_too_long_for_a_proxy_was_not_done(start: Start) -> None:
+    with FakeNode(
+        answering({"_bulk": Answer(413, b"<html>Too Large", "text/html"), "_resolve": resolved("a")})
+    ) as fake:
+        sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
+        text = told(sidecar, "es_bulk", index="a", operations=[{"document": {}}])
+    assert "proxy in between (HTTP status 413): send less; none of these operations was done" in text
 
 
 def test_when_all_nodes_are_away_each_is_told(start: Start) -> None:

@@ -37,6 +37,17 @@ def test_what_to_do_is_said(status: int, type: str, advice: str) -> None:
     assert text.startswith("Elasticsearch answered: words of its own; ") and advice in text
 
 
+def test_a_closed_index_is_no_block_of_an_operator() -> None:
+    text = told(403, "cluster_block_exception", "index [a] blocked by: [FORBIDDEN/4/index closed];")
+    assert text.endswith("; the index is closed, and nothing can be read from it")
+
+
+@pytest.mark.parametrize("body", [{}, {"message": "Request Too Long"}])
+def test_a_request_that_is_too_long_is_told_so(body: Any) -> None:
+    text = "a request of 5 bytes is too long for Elasticsearch, or a proxy in between (HTTP status 413): send less"
+    assert str(explain(413, body, b"12345")) == text
+
+
 def test_what_is_said_of_a_reason() -> None:
     reason = "action [indices:data/read/search] is unauthorized for user [reader] on indices [secret]"
     assert told(403, "security_exception", reason) == f"Elasticsearch does not allow this user to do it: {reason}"

@@ -8,7 +8,7 @@ from mcp import Client
 
 from servers.common.protocol.tools import Tool
 from servers.elasticsearch.tests.conftest import Start, call, error, fill, ok, told
-from servers.elasticsearch.tests.fakes import Answer, Answers, FakeNode, answering, resolved
+from servers.elasticsearch.tests.fakes import Answer, Answers, FakeNode, answering, failure, resolved
 from servers.elasticsearch.tools.by_query import es_by_query
 from servers.elasticsearch.tools.documents import es_delete
 from servers.elasticsearch.tools.manage import es_manage
@@ -24,7 +24,10 @@ async def test_an_index_is_created_and_fields_are_added(client: Client, es: Node
     }  # fmt: skip
     assert "was created" in (await ok(client, "es_define", kind="index", name="books", definition=definition))["done"]
     more = {"properties": {"script": {"type": "keyword"}, "b": {"type": "long"}}}
-    assert "were added" in (await ok(client, "es_define", kind="mapping", name="books", definition=more))["done"]
+    assert await ok(client, "es_define", kind="mapping", name="books", definition=more) == {
+        "done": "the mapping of books was changed"
+    }
+    await ok(client, "es_define", kind="mapping", name="books", definition={"dynamic": False, "date_detection": False})
     mapping = es.request("GET", "/books/_mapping")["books"]["mappings"]["properties"]
     assert {name: field["type"] for name, field in mapping.items()} == {
         "a": "keyword",
@@ -46,8 +49,16 @@ async def test_a_template_holds_for_new_indices(client: Client, es: Node) -> Non
         assert "already exists" in await error(client, "es_define", kind="template", name="logs", definition=definition)
     finally:
         es.request("DELETE", "/_index_template/logs")
+    try:  # one pattern need not be in a list
+        one: Any = {"index_patterns": "logs-*", "ignore_missing_component_templates": ["x"], "composed_of": ["x"]}
+        await ok(client, "es_define", kind="template", name="logs", definition=one)
+    finally:
+        es.request("DELETE", "/_index_template/logs")
     for pattern in ("*", "**", ".kibana*", "_x", 3):
         wrong = {"index_patterns": [pattern]}
+        assert "nothing was done" in await error(
+            client, "es_define", kind="template", name="t", definition={"index_patterns": pattern}
+        )
         assert "nothing was done" in await error(client, "es_define", kind="template", name="t", definition=wrong)
     assert "nothing was done" in await error(client, "es_define", kind="template", name="t", definition={})
 
@@ -90,6 +101,24 @@ async def test_an_alias_is_led_to_another_index_at_once(client: Client, es: Node
     assert list(es.request("GET", "/_alias/books")) == ["books-2"]
     gone = [{"op": "remove", "index": "books-2", "alias": "books"}]
     assert await ok(client, "es_alias", changes=gone) == {"aliases": {"books": []}}
+
+
+def test_a_change_is_told_though_what_comes_after_it_can_not_be_read(start: Start) -> None:
+    """The real node has neither users without a right nor tasks of a copy."""
+    refused = failure(403, "security_exception", "no right to see it")
+    done = Answer(200, {"acknowledged": True})
+    answers: Answers = {
+        "GET /_alias": refused, "GET /_tasks": Answer(0), "_cancel": Answer(200, {"nodes": {"n": {}}}),
+        "_mapping": Answer(200, {}), "_reindex": Answer(200, {"task": "node:7"}), "_resolve": resolved("a"),
+    }  # fmt: skip
+    with FakeNode(answering(answers, done)) as fake:
+        sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
+        changed = call(sidecar, "es_alias", changes=[{"op": "add", "alias": "x", "index": "a"}])["structuredContent"]
+        assert changed["aliases"] == {} and "the changes were made" in changed["note"] and "no right" in changed["note"]
+        copied = call(sidecar, "es_by_query", index="a", query={}, copy_to={"index": "a"})["structuredContent"]["task"]
+        assert copied["id"] == "node:7" and "the copy was started" in copied["note"]
+        cancelled = call(sidecar, "es_manage", op="cancel", name="node:7")["structuredContent"]
+        assert cancelled == {"task": {"id": "node:7", "cancelled": True}}
 
 
 async def test_aliases_that_can_not_be_changed(client: Client, es: Node) -> None:

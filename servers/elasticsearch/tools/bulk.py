@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from servers.common.backend import BackendError, time_left
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.client.backend import path
-from servers.elasticsearch.client.errors import ElasticsearchError, Uncertain, of_item
+from servers.elasticsearch.client.errors import Uncertain, of_item
 from servers.elasticsearch.policy.index_names import IndexName, check_documents, writable, write_target
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.documents import CreateIndex, Refresh, refreshing
@@ -110,8 +110,7 @@ async def sent(
         except BackendError as error:
             raise Stopped(str(error) + (doubt if error.unknown else "; none of these operations was done")) from error
         except ToolError as error:
-            unsure = isinstance(error, ElasticsearchError) and error.status >= 500
-            raise Stopped(str(error) + (doubt if unsure else "; none of these operations was done")) from error
+            raise Stopped(f"{error}; none of these operations was done") from error
         items = answer["items"]
         if not isinstance(items, list) or len(items) != len(chunk) or not all(map(_is_item, items)):
             raise Stopped("the answer is not from Elasticsearch" + doubt)

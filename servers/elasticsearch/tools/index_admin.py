@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict
 
+from servers.common.backend import BackendError
 from servers.common.protocol.tools import Call, ToolError, problems, to_json, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
@@ -13,6 +14,7 @@ from servers.elasticsearch.policy.index_names import (
     MAY_PERCOLATE,
     IndexName,
     check_bodies,
+    listed,
     near_names,
     within,
     writable,
@@ -29,13 +31,19 @@ Kind = Literal[
 
 _PARTS = {
     "index": {"settings", "mappings", "aliases", "like"},
-    "mapping": {"properties", "dynamic", "runtime", "dynamic_templates", "_meta"},
+    "mapping": {
+        "properties", "dynamic", "runtime", "dynamic_templates", "date_detection", "dynamic_date_formats", "numeric_detection",
+        "_meta",
+    },
     "data_stream": set[str](),
-    "template": {"index_patterns", "template", "composed_of", "priority", "version", "_meta", "data_stream"},
+    "template": {
+        "index_patterns", "template", "composed_of", "priority", "version", "_meta", "data_stream", "allow_auto_create",
+        "ignore_missing_component_templates",
+    },
     "component_template": {"template", "version", "_meta"},
     "pipeline": {"processors", "on_failure", "description", "version", "_meta"},
     "lifecycle_policy": {"phases", "_meta"},
-}
+}  # fmt: skip
 """What the definition of each may have; for settings see SETTINGS."""
 
 PLACES = {
@@ -114,7 +122,7 @@ async def es_define(
     if kind == "mapping":
         await write_target(call.backend, name)
         await call.backend.write("PUT", path(name, "_mapping"), body=definition)
-        return {"done": f"the fields were added to {name}"}
+        return {"done": f"the mapping of {name} was changed"}
     if kind == "index":
         await write_target(call.backend, name, create=True)
         try:
@@ -218,7 +226,8 @@ def merged(old: Any, new: Any) -> Any:
 
 def _check_patterns(backend: ScopedElasticsearch, definition: dict[str, Any]) -> None:
     """Raise ToolError where a template would be for all indices, or for others than MCP_INDEX_PATTERNS allows."""
-    for pattern in definition.get("index_patterns") or [""]:
+    patterns = definition.get("index_patterns")
+    for pattern in (listed(patterns) if isinstance(patterns, str | list) else ()) or [""]:
         if not isinstance(pattern, str) or not pattern.strip("*") or pattern.startswith((".", "_")):
             raise ToolError(
                 "index_patterns must name indices, but not all of them or Elasticsearch's own; nothing was done"
@@ -299,5 +308,8 @@ async def es_alias(
     async with near_names(call.backend):
         await call.backend.write("POST", "/_aliases", body={"actions": actions})
     names = list(dict.fromkeys(change.alias for change in parsed))
-    found = {name: sorted(await call.backend.find(path("_alias", name)) or ()) for name in names[:20]}
+    try:
+        found = {name: sorted(await call.backend.find(path("_alias", name)) or ()) for name in names[:20]}
+    except (ToolError, BackendError) as error:
+        return {"aliases": {}, "note": f"the changes were made, but the aliases can't be read: {error}"}
     return {"aliases": found} if len(names) <= 20 else {"aliases": found, "note": "only the first 20 aliases are shown"}

@@ -74,7 +74,10 @@ async def copied(
     until = asyncio.get_running_loop().time() + min(WAIT, time_left() / 2)
     pause = 0.1
     while True:
-        found = await progress(call, task)
+        try:
+            found = await progress(call, task)
+        except (ToolError, BackendError) as error:
+            return {"id": task, "note": f"the copy was started, but its progress can't be read: {error}"}
         await call.progress(found.get("created", 0), found.get("total"), "documents copied")
         if found["completed"] or asyncio.get_running_loop().time() + pause > until:
             return found
@@ -167,6 +170,6 @@ async def cancelled(call: Call[ScopedElasticsearch], task: str) -> dict[str, Any
             else "it has ended"
         )
         raise ToolError(f"task {name} can't be cancelled: {reason}")
-    with suppress(ToolError):
+    with suppress(ToolError, BackendError):
         return await progress(call, task)
     return {"id": task, "cancelled": True}
