@@ -101,6 +101,9 @@ class ElasticsearchSettings:
             env.problems.append("ES_CA_FINGERPRINT: with ES_PROXY_URL, set ES_CA_FILE instead")
 
     def _check_login(self, env: Environment) -> None:
+        for name, username in (("ES_USERNAME", self.username), ("ES_PROXY_USERNAME", self.proxy_username)):
+            if ":" in username:
+                env.problems.append(f"{name}: a user name can't have a colon (RFC 7617)")
         env.together("ES_USERNAME", self.username, "ES_PASSWORD", self.password)
         logins = {
             "ES_API_KEY": self.api_key,

@@ -1,6 +1,7 @@
 """The login at Elasticsearch: the header Authorization, made for each request, so that a rotated secret is used at once."""
 
 import base64
+import re
 
 import yarl
 
@@ -55,8 +56,12 @@ def _basic(username: str, password: Secret) -> str:
 
 def _token(name: str, secret: Secret) -> str:
     value = secret.reveal()
-    if not value or not value.isascii() or not value.isprintable():
+    if not _TOKEN68.fullmatch(value):
         # Checked here, because the HTTP client's own error would show the secret.
         what = f"{name}_FILE is empty" if not value else f"{name} has a character that is not allowed"
-        raise BackendError(f"{what}: give it as Elasticsearch gave it")
+        raise BackendError(f"{what}: give it as Elasticsearch gave it, encoded, and without a word in front")
     return value
+
+
+_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""What may be behind the scheme in Authorization (RFC 9110, 11.2)."""

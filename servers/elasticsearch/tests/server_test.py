@@ -38,6 +38,18 @@ def test_a_wrong_login_is_one_clear_line_without_it(start: Start, settings: dict
         assert CANARY.encode() not in Path(f"/proc/{sidecar.pid}/cmdline").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ES_API_KEY", f"id:{CANARY}"), ("ES_API_KEY", f"ApiKey {CANARY}"), ("ES_BEARER_TOKEN", f"Bearer {CANARY}")],
+)
+def test_a_token_that_is_not_as_elasticsearch_gave_it_is_told(start: Start, name: str, value: str) -> None:
+    with FakeNode(lambda request: ROOT) as fake:
+        sidecar = start(ready=False, ES_PORT=str(fake.port), **{name: value})
+        reason = f"{name} has a character that is not allowed: give it as Elasticsearch gave it, encoded"
+        sidecar.wait_until(lambda: reason in ready(sidecar))
+        assert not fake.requests and CANARY not in sidecar.log.read_text() + ready(sidecar)
+
+
 UNAUTHORIZED = failure(403, "security_exception", "is unauthorized")
 
 

@@ -243,6 +243,10 @@ def test_wrong_logins_and_tls_are_told(tmp_path: Path) -> None:
         "ES_USERNAME: set ES_PASSWORD or ES_PASSWORD_FILE as well",
         "ES_API_KEY: set it or ES_BEARER_TOKEN, not both",
     ]
+    proxy = {"ES_PROXY_URL": PROXY, "ES_PROXY_USERNAME": "a:b", "ES_PROXY_PASSWORD": CANARY}
+    assert problems(ES_USERNAME="ada:x", ES_PASSWORD=CANARY, **proxy) == [
+        f"{name}: a user name can't have a colon (RFC 7617)" for name in ("ES_USERNAME", "ES_PROXY_USERNAME")
+    ]
     assert problems(ES_CA_FINGERPRINT="0" * 64, ES_CLIENT_CERT_FILE=str(one), ES_HTTP_COMPRESS="gzip") == [
         "ES_HTTP_COMPRESS: 'gzip' is not one of auto, true, false",
         "ES_CA_FINGERPRINT: it has an effect only with ES_SCHEME=https",
