@@ -31,7 +31,7 @@ _GET = """
     /_cluster/health /_cluster/health/{index} /_cluster/pending_tasks /_cluster/settings /_cluster/stats
     /_cluster/stats/nodes/{node} /_cluster/state/{metric} /_cluster/state/{metric}/{index}
     /_component_template /_component_template/{name} /_index_template /_index_template/{name} /_template /_template/{name}
-    /_data_stream /_data_stream/_stats /_data_stream/{index}
+    /_data_stream /_data_stream/_stats /_data_stream/{index} /_data_stream/{index}/_lifecycle /_data_stream/{index}/_stats
     /_enrich/_stats /_enrich/policy /_enrich/policy/{name}
     /_health_report /_health_report/{feature} /_info/{target}
     /_ilm/policy /_ilm/policy/{name} /_ilm/status /{index}/_ilm/explain /_lifecycle/stats /{index}/_lifecycle/explain
@@ -79,7 +79,8 @@ _ABOUT_NO_INDEX = """
 """Requests whose answers show no index but those that their bodies name."""
 
 _ABOUT_MORE = """
-    /_cluster/state/{metric}/{index} /_data_stream/{index} /_index_template/_simulate_index/{index}
+    /_cluster/state/{metric}/{index} /_data_stream/{index} /_data_stream/{index}/_lifecycle /_data_stream/{index}/_stats
+    /_index_template/_simulate_index/{index}
     /_resolve/cluster/{index} /_rollup/data/{index}
     /{index}/_ccr/info /{index}/_ccr/stats /{index}/_migration/deprecations /{index}/_rollup/data
 """
@@ -293,15 +294,18 @@ def _reason(method: str, path: str) -> str:
         return f"what is under /{first} may hold secrets"
     if method not in _ALLOWED:
         return "only GET and POST are sent, and no request that changes anything"
-    if "script" in path or "template" in path or path.endswith("/_knn_search"):
+    if "script" in path or "template" in path:
         return "scripts and stored templates are not run here"
     other = "POST" if method == "GET" else "GET"
-    if any(expression.fullmatch(path) for _, expression in _compiled(other)):
+    # Behind ** may be what the other method does not do.
+    if any(expression.fullmatch(path) for pattern, expression in _compiled(other) if "**" not in pattern):
         return f"send it by {other}"
     if re.search(r"/_(query|sql|eql)", path):
         return "queries in ES|QL, SQL and EQL are not sent from here; es_query sends them"
-    if "/_async_search" in path:
-        return "it leaves a search open; es_search waits for its result"
+    if re.search(r"/_(async_search|pit|search/scroll)", path):
+        return "it leaves a search open; es_search waits for its result, and continues by its cursor"
+    if path.endswith(("/_msearch", "/_knn_search")):
+        return "es_search does this, by its arguments also and knn"
     return "it is not known to be read-only"
 
 

@@ -11,8 +11,8 @@ from servers.common.protocol.tools import ToolError
 
 _COMMANDS = frozenset(
     {
-        "CHANGE_POINT", "DISSECT", "DROP", "EVAL", "GROK", "INLINESTATS", "KEEP", "LIMIT", "MV_EXPAND", "RENAME", "SAMPLE",
-        "SORT", "STATS", "WHERE",
+        "CHANGE_POINT", "DISSECT", "DROP", "EVAL", "GROK", "INLINE", "INLINESTATS", "KEEP", "LIMIT", "MV_EXPAND", "RENAME",
+        "SAMPLE", "SORT", "STATS", "WHERE",
     }
 )  # fmt: skip
 """Commands of ES|QL, behind the first, that read no index. Not ENRICH, LOOKUP JOIN and FORK."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -11,6 +12,8 @@ from servers.elasticsearch.policy.expressions import growth, measured
 from servers.elasticsearch.policy.index_settings import check_settings
 from servers.elasticsearch.policy.query_bodies import check_analyzer, check_pipeline, refuse_scripts
 from servers.elasticsearch.policy.request_costs import check_costs, check_depth
+from servers.elasticsearch.policy.rest_policy import check_parameters, endpoint
+from servers.elasticsearch.policy.statement_scope import esql
 from servers.elasticsearch.tools.index_admin import flat
 
 PHRASE = {"phrase": {"field": "t.trigram", "size": 1, "gram_size": 3, "direct_generator": [{"field": "t.trigram"}]}}
@@ -53,12 +56,113 @@ PHRASE = {"phrase": {"field": "t.trigram", "size": 1, "gram_size": 3, "direct_ge
         {"collapse": {"field": "user", "inner_hits": {"name": "last", "size": 5, "sort": [{"d": "desc"}]}}},
         {"rescore": {"window_size": 50, "query": {"rescore_query": {"match_phrase": {"m": {"query": "the quick"}}}}}},
         {"retriever": {"rrf": {"retrievers": [{"standard": {"query": {"term": {"a": "b"}}}}], "rank_constant": 60}}},
+        # Fields and aggregations may well be called as a part of a request is.
+        {"query": {"bool": {"filter": [{"term": {"script": "a"}}, {"exists": {"field": "script"}}]}}},
+        {"query": {"bool": {"must": [{"match": {"template.id": "x"}}, {"range": {"script.version": {"gte": 1}}}]}}},
+        {"query": {"match": {"script": {"query": "x", "fuzziness": "AUTO", "analyzer": "english"}}}},
+        {"query": {"terms": {"templates": ["a", "b"]}}, "fields": ["script"], "docvalue_fields": ["script"]},
+        {"aggs": {"script": {"terms": {"field": "script"}}, "template": {"avg": {"field": "t"}}}},
+        {"aggs": {"settings": {"terms": {"field": "x"}}, "analyzer": {"max": {"field": "y"}},
+         "wrapper": {"max": {"field": "z"}}}},
+        {"highlight": {"fields": {"script": {}, "template": {}, "wrapper": {}}}, "collapse": {"field": "script"}},
+        {"query": {"function_score": {"functions": [{"random_score": {"seed": 1}},
+         {"filter": {"term": {"a": 1}}, "weight": 23}]}}},
+        {"query": {"function_score": {"field_value_factor": {"field": "likes", "modifier": "sqrt", "missing": 1}}}},
+        {"query": {"dis_max": {"queries": [{"term": {"t": "a"}}, {"match_bool_prefix": {"b": "quick f"}}], "tie_breaker": 0.7}}},
+        {"query": {"boosting": {"positive": {"term": {"t": "a"}}, "negative": {"term": {"t": "b"}}, "negative_boost": 0.5}}},
+        {"query": {"terms_set": {"langs": {"terms": ["c++", "java"], "minimum_should_match_field": "required"}}}},
+        {"query": {"has_child": {"type": "child", "query": {"match_all": {}}, "inner_hits": {}}}},
+        {"query": {"span_near": {"clauses": [{"span_term": {"f": "a"}}, {"span_term": {"f": "b"}}], "slop": 12}}},
+        {"query": {"combined_fields": {"query": "database systems", "fields": ["title", "body"], "operator": "and"}}},
+        {"query": {"geo_bounding_box": {"loc": {"top_left": {"lat": 40.73, "lon": -74.1}, "bottom_right": "40.01,-71.12"}}}},
+        {"query": {"geo_shape": {"l": {"shape": {"type": "envelope", "coordinates": [[13, 53], [14, 52]]},
+         "relation": "within"}}}},
+        {"query": {"distance_feature": {"field": "date", "pivot": "7d", "origin": "now"}}},
+        {"query": {"wildcard": {"path": {"value": "*/var/log/*", "case_insensitive": True}}}},
+        {"query": {"query_string": {"query": 'status:active AND host:web* AND response:[400 TO 599] AND NOT msg:"a b"'}}},
+        {"query": {"query_string": {"query": "message:/joh?n(ath[oa]n)/ AND _exists_:user", "default_field": "*"}}},
+        {"query": {"ids": {"values": [str(n) for n in range(1000)]}}},
+        {"query": {"sparse_vector": {"field": "ml.tokens", "inference_id": "my-elser", "query": "weather in Jamaica"}}},
+        {"query": {"semantic": {"field": "inference_field", "query": "Best surfing places"}}},
+        {"query": {"more_like_this": {"fields": ["t"], "like": [{"_index": "imdb", "_id": "1"}, "more"], "min_term_freq": 1}}},
+        {"knn": {"field": "v", "k": 10, "query_vector_builder": {"text_embedding": {"model_id": "m", "model_text": "x"}}}},
+        {"retriever": {"text_similarity_reranker": {"retriever": {"standard": {}}, "field": "t", "inference_text": "x"}}},
+        {"suggest": {"p": {"prefix": "se", "completion": {"field": "s", "contexts": {"place": ["cafe", "bar"]}}}}},
+        {"highlight": {"order": "score", "fields": {"c": {"fragment_size": 150, "type": "fvh", "matched_fields": ["c", "c.p"]}}}},
+        {"sort": [{"price": {"mode": "avg", "nested": {"path": "offer", "filter": {"term": {"offer.color": "blue"}}}}}]},
+        {"sort": [{"_geo_distance": {"pin": [-70, 40], "order": "asc", "unit": "km", "mode": "min"}}]},
+        {"aggs": {"d": {"date_histogram": {"field": "d", "calendar_interval": "month"}, "aggs": {
+            "s": {"sum": {"field": "p"}}, "c": {"cumulative_sum": {"buckets_path": "s"}},
+         "x": {"derivative": {"buckets_path": "s"}},
+            "n": {"normalize": {"buckets_path": "s", "method": "percent_of_sum"}}, "o": {"bucket_sort": {"size": 3}}}}}},
+        {"aggs": {"d": {"terms": {"field": "d"}, "aggs": {"p": {"sum": {"field": "p"}}}},
+         "m": {"max_bucket": {"buckets_path": "d>p"}}}},
+        {"aggs": {"g": {"geohash_grid": {"field": "l", "precision": 5}, "aggs": {"c": {"geo_centroid": {"field": "l"}}}}}},
+        {"aggs": {"p": {"percentiles": {"field": "l", "percents": [50, 99.9], "tdigest": {"compression": 200}}}}},
+        {"aggs": {"r": {"percentile_ranks": {"field": "l", "values": [500, 600]}},
+         "w": {"weighted_avg": {"value": {"field": "g"}}}}},
+        {"aggs": {"t": {"top_metrics": {"metrics": [{"field": "m"}], "sort": {"s": "desc"}, "size": 3}}}},
+        {"aggs": {"s": {"significant_terms": {"field": "crime", "background_filter": {"term": {"city": "x"}}}}}},
+        {"aggs": {"c": {"composite": {"size": 1000, "after": {"day": "2024-01-01", "p": None}, "sources": [
+            {"day": {"date_histogram": {"field": "ts", "calendar_interval": "1d", "format": "yyyy-MM-dd"}}},
+            {"p": {"terms": {"field": "product", "missing_bucket": True}}}]}}}},
+        {"aggs": {"a": {"adjacency_matrix": {"filters": {f"g{n}": {"terms": {"accounts": [str(n)]}} for n in range(30)}}}}},
+        {"aggs": {"i": {"ip_range": {"field": "ip", "ranges": [{"mask": "10.0.0.0/25"}, {"to": "10.0.0.5"}]}}}},
+        {"aggs": {"c": {"categorize_text": {"field": "message", "categorization_filters": [r"\w+_\d{3}"], "size": 100}}}},
+        {"aggs": {"n": {"nested": {"path": "r"}, "aggs": {"back": {"reverse_nested": {},
+         "aggs": {"t": {"terms": {"field": "a"}}}}}}}},
+        {"aggs": {"x": {"diversified_sampler": {"shard_size": 200, "field": "a"},
+         "aggs": {"k": {"rare_terms": {"field": "t"}}}}}},
+        {"aggs": {"f": {"frequent_item_sets": {"minimum_set_size": 3, "fields": [{"field": "a"}, {"field": "b"}], "size": 3}}}},
+        {"aggs": {"h": {"terms": {"field": "host", "size": 5000},
+         "aggs": {"d": {"date_histogram": {"field": "t", "fixed_interval": "1h"}}}}}},
+        {"aggs": {"b": {"boxplot": {"field": "load"}}, "s": {"string_stats": {"field": "m"}}, "r": {"rate": {"unit": "month"}}}},
     ],
 )  # fmt: skip
 def test_searches(body: Any) -> None:
     check_depth(body)
     check_costs(body)
     refuse_scripts(body)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/_cat/indices?s=store.size:desc&h=index,docs.count",
+        "/_cat/thread_pool/search,write?v&h=node_name,active,queue,rejected", "/_cat/recovery?active_only=true&detailed",
+        "/_cat/aliases/*?v", "/_cat/tasks?detailed", "/_cat/snapshots/r?v", "/_cat/allocation?bytes=gb",
+        "/_cluster/health/logs-*?wait_for_status=yellow&timeout=5s", "/_cluster/settings?include_defaults=true&flat_settings",
+        "/_cluster/state/metadata?filter_path=metadata.indices.*.state", "/_nodes/data:true/stats",
+        "/_nodes/stats/jvm,os,fs?human", "/_nodes/hot_threads?threads=5", "/logs-1/_settings?flat_settings=true",
+        "/logs-1/_mapping/field/user.*", "/logs-1/_alias", "/logs-*/_ilm/explain?only_errors=true",
+        "/logs-1/_shard_stores?status=red", "/logs-1/_doc/1?_source=false", "/logs-1/_source/1",
+        "/_snapshot/r/_all?verbose=false", "/_snapshot/r/s1/_status", "/_snapshot/_status", "/_slm/policy", "/_slm/stats",
+        "/_ilm/policy/p", "/_ingest/pipeline/*", "/_index_template/logs-*", "/_data_stream/logs-*?expand_wildcards=all",
+        "/_data_stream/logs-*/_stats", "/_data_stream/logs-*/_lifecycle", "/logs-1/_lifecycle/explain",
+        "/_tasks?actions=*search&detailed", "/_tasks/node:1", "/_health_report/disk?verbose=false", "/_transform/t/_stats",
+        "/_ml/anomaly_detectors/_stats", "/_enrich/_stats", "/_remote/info", "/_resolve/index/logs-*", "/_resolve/cluster/*:*",
+        "/_license", "/_xpack/usage", "/_script_language", "/_migration/deprecations",
+    ],
+)  # fmt: skip
+def test_requests(path: str) -> None:
+    parts = urlsplit(path)
+    assert endpoint("GET", parts.path)
+    check_parameters(dict(parse_qsl(parts.query, keep_blank_values=True)))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'FROM logs-* | WHERE message LIKE "*a|b*" | STATS c = COUNT(*) BY host | SORT c DESC | LIMIT 5',
+        'FROM logs-1, logs-2 METADATA _index | EVAL x = CASE(a > 1, "FROM out", "http://x/y")',
+        'FROM logs-* | STATS COUNT(*) BY BUCKET(@timestamp, 50, "2024", "2025") | WHERE `COUNT(*)` > 5',
+        'FROM logs-* | GROK message "%{IP:ip} %{GREEDYDATA:m}" | WHERE CIDR_MATCH(ip, "10.0.0.0/8")',
+        'FROM logs-* | WHERE MATCH(message, "x") OR KQL("a: b") | SORT @timestamp DESC NULLS LAST',
+        "FROM logs-* | INLINE STATS most = MAX(a) BY b | WHERE a == most | MV_EXPAND t | DROP u | RENAME a AS x",
+    ],
+)
+def test_statements_of_limited_servers(query: str) -> None:
+    assert esql(query).indices.startswith("logs-")
 
 
 def replaced(pattern: str, replacement: str = "") -> dict[str, Any]:
