@@ -27,7 +27,7 @@ _ADVICE = {
     "search_context_missing_exception": "the cursor has expired",
     "too_many_buckets_exception": "ask for fewer buckets: a smaller size, a longer interval, or a narrower query",
     "too_many_clauses": "the query has too many clauses: narrow it",
-    "unavailable_shards_exception": "a shard is not available: es_health says which and why",
+    "unavailable_shards_exception": "a shard is not available, so nothing was done: es_health says which and why",
     "no_shard_available_action_exception": "a shard is not available: es_health says which and why",
 }
 

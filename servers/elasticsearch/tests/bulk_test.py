@@ -183,7 +183,8 @@ def bulk_of(second: Answer) -> Callable[[Request], Answer]:
     ("second", "reason"),
     [
         (failure(429, "es_rejected_execution_exception", "full"), "none of these operations"),
-        (failure(503, "unavailable_shards_exception", "x"), "may have been done"),
+        (failure(503, "unavailable_shards_exception", "x"), "none of these operations"),
+        (failure(503, "process_cluster_event_timeout_exception", "x"), "may have been done"),
         (Answer(502, b"<html>", "text/html"), "may have been done"),
         (Answer(0), "may have been done"),
         (Answer(200, {"items": []}), "may have been done"),

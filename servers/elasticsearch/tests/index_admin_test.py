@@ -1,5 +1,6 @@
 """es_define and es_alias against a real Elasticsearch 8.11.4."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -197,6 +198,45 @@ async def test_an_index_is_closed_and_opened(client: Client, es: Node) -> None:
     assert (await ok(client, "es_indices"))["indices"][0]["closed"]
     await ok(client, "es_manage", op="open", name="books")
     assert (await ok(client, "es_search", index="books"))["total"] == 1
+
+
+async def test_an_index_whose_shards_are_nowhere_is_told_and_deleted(client: Client, es: Node) -> None:
+    nowhere = {"settings": {"number_of_replicas": 0, "routing.allocation.require.box": "none"}}
+    for name in "written", "closed":
+        es.request("PUT", f"/{name}?wait_for_active_shards=0", nowhere)
+    # Elasticsearch waits for them; it answers before these calls end.
+    made, closed, written, bulk = await asyncio.gather(
+        ok(client, "es_define", kind="index", name="made", definition=nowhere),
+        ok(client, "es_manage", op="close", name="closed"),
+        error(client, "es_index", index="written", document={}),
+        ok(client, "es_bulk", index="written", operations=[{"document": {}}]),
+    )
+    late = ", but its shards are not there yet: es_health says why"
+    assert made == {"done": f"index made was created{late}"}
+    assert closed == {"done": f"index closed is closed: open makes it readable again{late}"}
+    assert "primary shard is not active" in written and "so nothing was done: es_health says which" in written
+    assert "primary shard is not active" in bulk["failed"][0]["error"] and bulk["done"] == {}
+    shown = await ok(client, "es_manage", op="delete", name="written")
+    assert shown["would_delete"] == {"name": "written", "shards_not_counted": "all"}
+    await ok(client, "es_manage", op="delete", name="written", confirm=shown["confirm"])
+    assert await ok(client, "es_indices", pattern="w*") == {"total": 0, "indices": []}
+
+
+async def test_a_write_does_not_wait_for_a_refresh_that_is_late_or_never(client: Client, es: Node) -> None:
+    fill(es, "books", {"1": {"n": 1}})
+    document: dict[str, Any] = {"index": "books", "id": "1", "refresh": True}
+    for interval in "-1", "10m":
+        es.request("PUT", "/books/_settings", {"index.refresh_interval": interval})
+        for tool, given in (
+            ("es_index", document | {"document": {"n": 2}}),
+            ("es_delete", document),
+            ("es_bulk", {"index": "books", "operations": [{"document": {}}], "refresh": True}),
+        ):
+            said = await error(client, tool, **given)
+            assert f"refresh_interval of books is {interval}" in said and "leave out refresh; nothing was done" in said
+    assert es.request("GET", "/books/_doc/1")["_version"] == 1
+    es.request("PUT", "/books/_settings", {"index.refresh_interval": "500ms"})
+    assert (await ok(client, "es_index", **document, document={"n": 2}))["result"] == "updated"
 
 
 async def test_templates_are_listed_and_deleted(client: Client, es: Node) -> None:

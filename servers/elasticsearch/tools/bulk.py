@@ -14,7 +14,7 @@ from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import Uncertain, of_item
 from servers.elasticsearch.policy.index_names import IndexName, check_documents, writable, write_target
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
-from servers.elasticsearch.tools.documents import CreateIndex, Refresh, refreshing
+from servers.elasticsearch.tools.documents import CreateIndex, Refresh, check_refresh, refreshing
 
 MOST = 10_000
 
@@ -66,6 +66,7 @@ async def es_bulk(
     actions = [_lines(position, row) for position, row in enumerate(rows)]
     await write_target(call.backend, index, create=create_index)
     await check_documents(call.backend, index, [row["document"] for row in rows if row.get("document")])
+    await check_refresh(call.backend, index, refresh)
     items: list[Mapping[str, Any]] = []
     try:
         async for chunk in sent(call, path(index, "_bulk"), actions, CHUNK, refresh):

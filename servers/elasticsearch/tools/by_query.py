@@ -26,7 +26,7 @@ from servers.elasticsearch.policy.index_names import (
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.policy.query_bodies import fields_of, outside_nested
 from servers.elasticsearch.tools.bulk import Stopped, sent
-from servers.elasticsearch.tools.documents import Refresh
+from servers.elasticsearch.tools.documents import Refresh, check_refresh
 from servers.elasticsearch.tools.reindex import copied
 
 CHUNK = 500
@@ -94,6 +94,7 @@ async def es_by_query(
             f"nothing was done: the documents have changed since the first call, and {len(hits)} match now; call without "
             "confirm to see them"
         )
+    await check_refresh(call.backend, index, refresh)
     result: ByQuery = {"done": 0, "conflicts": 0, "failures": 0}
     told, room = 0, Room(call.max_bytes, 2000)
     try:

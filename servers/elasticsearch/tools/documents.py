@@ -1,11 +1,14 @@
 """es_get, es_index and es_delete: single documents. The last two are served only where writes are allowed."""
 
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.backend import time_left
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.common.protocol.truncate import shorten
 from servers.elasticsearch.client.backend import path
@@ -246,6 +249,7 @@ async def es_index(
         raise ToolError("op create is for a new document, which has no seq_no: leave out if_seq_no, or use op index")
     await write_target(call.backend, index, create=create_index)
     await check_documents(call.backend, index, [document])
+    await check_refresh(call.backend, index, refresh)
     body: dict[str, Any] = document
     if op == "update":
         method, place, body = "POST", path(index, "_update", id or ""), {"doc": document}
@@ -291,6 +295,7 @@ async def es_delete(
     params = _conditions(if_seq_no, if_primary_term, refresh) | routed(routing)
     # A delete makes an index of a misspelled name, as any write does.
     await write_target(call.backend, index)
+    await check_refresh(call.backend, index, refresh)
     try:
         answer = await call.backend.write("DELETE", path(index, "_doc", id), params=params, answers=_WRITTEN)
     except ElasticsearchError as error:
@@ -300,9 +305,34 @@ async def es_delete(
     return {"index": answer["_index"], "id": answer["_id"], "deleted": answer["result"] == "deleted"}
 
 
+def waiting() -> dict[str, str]:
+    """Return the parameter by which Elasticsearch tells within the call's time that shards are not there."""
+    return {"timeout": f"{min(max(time_left() / 2, 1), 60):.0f}s"}
+
+
 def refreshing(refresh: bool) -> dict[str, str]:
     """Return the parameters of a write that waits for searches, or does not."""
-    return {"refresh": "wait_for"} if refresh else {}
+    return waiting() | ({"refresh": "wait_for"} if refresh else {})
+
+
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+async def check_refresh(backend: ScopedElasticsearch, index: str, refresh: bool) -> None:
+    """Raise ToolError for a write that would wait for searches until its call ends, or for ever (refresh_interval -1)."""
+    if not refresh:
+        return
+    with suppress(ElasticsearchError):  # the write may make the index, and a user may not see its settings
+        where = path(index, "_settings", "index.refresh_interval")
+        found = await backend.read("GET", where, params={"flat_settings": "true"})
+        for name, entry in found.items():
+            interval = str(entry["settings"].get("index.refresh_interval", ""))
+            length = re.fullmatch(r"(\d+)(ms|s|m|h|d)", interval)
+            if interval == "-1" or (length and int(length[1]) * _SECONDS[length[2]] > time_left() / 2):
+                raise ToolError(
+                    f"refresh_interval of {name} is {interval}, so searches would see the change after this call's time: leave "
+                    "out refresh; nothing was done"
+                )
 
 
 def _conditions(if_seq_no: int | None, if_primary_term: int | None, refresh: bool) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """es_define and es_alias: indices, mappings, settings, templates, and the names that lead to indices."""
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,6 +25,7 @@ from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.policy.index_settings import check_settings
 from servers.elasticsearch.policy.query_bodies import check_pipeline, refuse_scripts
 from servers.elasticsearch.policy.request_costs import check_depth, entries
+from servers.elasticsearch.tools.documents import waiting
 
 Kind = Literal[
     "index", "mapping", "settings", "data_stream", "template", "component_template", "pipeline", "lifecycle_policy"
@@ -126,12 +128,12 @@ async def es_define(
     if kind == "index":
         await write_target(call.backend, name, create=True)
         try:
-            await call.backend.write("PUT", path(name), body=definition)
+            answer = await call.backend.write("PUT", path(name), params=waiting(), body=definition)
         except ElasticsearchError as error:
             if error.type != "resource_already_exists_exception":
                 raise
             raise ToolError(f"there is an index {name!r} already: nothing was done; kind mapping adds fields") from None
-        return {"done": f"index {name} was created"}
+        return {"done": f"index {name} was created{late(answer)}"}
     if kind == "data_stream":
         await write_target(call.backend, name, create=True)
         await call.backend.write("PUT", path("_data_stream", name))
@@ -174,6 +176,11 @@ async def _set(call: Call[ScopedElasticsearch], name: str, definition: dict[str,
         for index, entry in sorted(before.items())[:5]
     ]
     return {"done": f"{', '.join(sorted(given))} of {name} changed; before: {'; '.join(was)}"[:2000]}
+
+
+def late(answer: Mapping[str, Any]) -> str:
+    """Return what to add where an index has not all shards that it needs in time."""
+    return "" if answer.get("shards_acknowledged", True) else ", but its shards are not there yet: es_health says why"
 
 
 LONGEST_NAME = 500

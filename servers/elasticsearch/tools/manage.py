@@ -7,9 +7,11 @@ from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, ToolError, fingerprint, to_json, tool
 from servers.elasticsearch.client.backend import path
+from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_names import listed, near_names, resolve, writable, write_target
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
-from servers.elasticsearch.tools.index_admin import PLACES, SHARED
+from servers.elasticsearch.tools.documents import waiting
+from servers.elasticsearch.tools.index_admin import PLACES, SHARED, late
 from servers.elasticsearch.tools.reindex import cancelled, progress
 
 Deletable = Literal["index", "data_stream", "template", "component_template", "pipeline", "lifecycle_policy"]
@@ -47,8 +49,9 @@ async def es_manage(
     if kind in ("index", "data_stream"):
         await _check_kind(call.backend, kind, name)
     if op != "delete":
-        await call.backend.write("POST", path(name, f"_{op}"))
-        return {"done": f"index {name} is {'closed: open makes it readable again' if op == 'close' else 'open'}"}
+        answer = await call.backend.write("POST", path(name, f"_{op}"), params=waiting())
+        done = "closed: open makes it readable again" if op == "close" else "open"
+        return {"done": f"index {name} is {done}{late(answer)}"}
     found = await (_described(call, kind, name) if kind in ("index", "data_stream") else _definition(call, kind, name))
     token = fingerprint([kind, name, found])
     if confirm is None:
@@ -85,7 +88,15 @@ async def _described(call: Call[ScopedElasticsearch], kind: str, name: str) -> d
     if closed := sum(row["status"] == "close" for row in rows):
         found["closed"] = closed
     else:
-        found["docs"] = (await call.backend.read("POST", path(name, "_count"), answers=("count",)))["count"]
+        try:
+            answer = await call.backend.read("POST", path(name, "_count"), answers=("count", "_shards"))
+            found["docs"], missing = answer["count"], answer["_shards"].get("failed")
+        except ElasticsearchError as error:
+            if error.status != 503:
+                raise
+            missing = "all"  # who deletes an index may do so because of that
+        if missing:
+            found["shards_not_counted"] = missing
     if kind == "index":
         answer = await call.backend.read("GET", path(name, "_alias"))
         if names := sorted({alias for entry in answer.values() for alias in entry.get("aliases", {})}):
