@@ -311,7 +311,9 @@ def _reason(method: str, path: str) -> str:
 
 def check_parameters(params: Mapping[str, Any]) -> None:
     """Raise ToolError for a parameter that is refused."""
-    for name in params:
+    for name, value in params.items():
+        if name == "format" and value == "json":
+            continue
         if name in PARAMETERS:
             raise ToolError(f"parameter {name} is refused: {PARAMETERS[name]}")
         if name not in _PARAMETERS:

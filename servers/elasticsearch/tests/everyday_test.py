@@ -128,7 +128,7 @@ def test_searches(body: Any) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/_cat/indices?s=store.size:desc&h=index,docs.count",
+        "/_cat/indices?s=store.size:desc&h=index,docs.count&format=json",
         "/_cat/thread_pool/search,write?v&h=node_name,active,queue,rejected", "/_cat/recovery?active_only=true&detailed",
         "/_cat/aliases/*?v", "/_cat/tasks?detailed", "/_cat/snapshots/r?v", "/_cat/allocation?bytes=gb",
         "/_cluster/health/logs-*?wait_for_status=yellow&timeout=5s", "/_cluster/settings?include_defaults=true&flat_settings",

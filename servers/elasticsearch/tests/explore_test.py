@@ -180,6 +180,9 @@ async def test_requests_that_only_read(client: Client) -> None:
     assert rows == [{"index": "books", "docs.count": "3"}]
     stats = await ok(client, "es_request", path="/books/_stats/docs", params={"filter_path": "_all.total.docs.count"})
     assert stats == {"answer": {"_all": {"total": {"docs": {"count": 3}}}}}
+    listed = {"filter_path": ["_all.total.docs.count", "_shards.failed"], "format": "json"}
+    several = (await ok(client, "es_request", path="/books/_stats/docs", params=listed))["answer"]
+    assert several == stats["answer"] | {"_shards": {"failed": 0}}
     count = await ok(client, "es_request", method="POST", path="/books/_count", body={"query": {"match_all": {}}})
     assert count["answer"]["count"] == 3
     body = {"pipeline": {"processors": []}, "docs": [{"_source": {"a": 1}}]}
@@ -325,6 +328,8 @@ async def test_the_difference_of_two_mappings(client: Client, es: Node) -> None:
     found = (await ok(client, "es_mapping", index="books", compare="changed"))["difference"]
     assert found["differ"] == {"title": ["text +.raw: keyword", "keyword"]} and found["only_compare"] == {"extra": "ip"}
     assert found["only_index"]["author.name"] == "keyword"
+    sub = await ok(client, "es_mapping", index="books", compare="changed", fields="title.raw")
+    assert sub == {"difference": {"differ": found["differ"]}}
     assert await ok(client, "es_mapping", index="books", compare="books") == {"difference": {}}
 
 

@@ -129,6 +129,8 @@ async def test_mapping_is_digested(client: Client, es: Node) -> None:
     }
     narrowed = await ok(client, "es_mapping", index="books", fields="author*")
     assert narrowed["mappings"][0]["fields"] == {"author.name": "keyword"}
+    several = await ok(client, "es_mapping", index="books", fields="pages,*.raw")
+    assert several["mappings"][0]["fields"] == {"pages": "integer", "title": "text +.raw: keyword"}
     assert "no field of 'books' matches 'autor*'" in await error(client, "es_mapping", index="books", fields="autor*")
     full = await ok(client, "es_mapping", index="books", full=True)
     assert full["mappings"][0]["mapping"]["properties"]["vector"]["dims"] == 3

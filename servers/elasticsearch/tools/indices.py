@@ -1,6 +1,7 @@
 """es_indices and es_mapping: which indices there are, and which fields their documents have."""
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from servers.elasticsearch.tools.health_sections import optional
 
 class IndexSummary(TypedDict):
     index: str
-    docs: NotRequired[int]
+    docs: Annotated[NotRequired[int], Field(description="nested objects count, too")]
     bytes: NotRequired[int]
     health: NotRequired[str]
     shards: Annotated[NotRequired[str], Field(description="primaries x copies")]
@@ -210,7 +211,7 @@ async def es_mapping(
         if full:
             raise ToolError("compare tells the digest only: leave out full")
         return await _compared(call, index, compare, fields)
-    matches = matcher([fields])
+    matches = matcher(fields.split(","))
     asked, answer = index, await _mappings(call, index)
     groups: dict[str, tuple[list[str], dict[str, Any]]] = {}
     for name, entry in sorted(answer.items()):
@@ -239,7 +240,7 @@ async def es_mapping(
             group["fields"] = {}
             missing = 0
             for field, type in field_types(mapping):
-                if not matches(field):
+                if not any(map(matches, _paths(field, type))):
                     continue
                 if missing or size({field: type}) > room.left or not room.take({field: type}):
                     missing += 1
@@ -277,13 +278,13 @@ async def _mappings(call: Call[ScopedElasticsearch], index: str) -> dict[str, An
 
 async def _compared(call: Call[ScopedElasticsearch], index: str, other: str, fields: str) -> Mappings:
     """Say where the fields of two expressions of indices differ."""
-    room, matches = Room(call.max_bytes), matcher([fields])
+    room, matches = Room(call.max_bytes), matcher(fields.split(","))
     first, second = [_united(await _mappings(call, name)) for name in (index, other)]
     difference: dict[str, Any] = {"only_index": {}, "only_compare": {}, "differ": {}}
     left_out = 0
     for field in sorted(first.keys() | second.keys()):
         types = first.get(field), second.get(field)
-        if types[0] == types[1] or not matches(field):
+        if types[0] == types[1] or not any(map(matches, _paths(field, f"{types[0]} {types[1]}"))):
             continue
         where = "only_compare" if types[0] is None else "only_index" if types[1] is None else "differ"
         told = list(types) if where == "differ" else types[0] or types[1]
@@ -321,6 +322,11 @@ def field_types(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[
     if not prefix:
         for name, field in mapping.get("runtime", {}).items():
             yield name, f"{field.get('type', '?')} (runtime)"
+
+
+def _paths(field: str, described: str) -> list[str]:
+    """Return the paths of a field and of the sub-fields in its description."""
+    return [field, *(f"{field}.{sub}" for sub in re.findall(r" \+\.(\S+):", described))]
 
 
 def _describe(field: Mapping[str, Any], type: str) -> str:

@@ -30,7 +30,7 @@ async def es_request(
 ) -> RawAnswer:
     """Send a request of the REST API that only reads, e.g. /_cat/shards/logs-*, /_snapshot, /_ingest/pipeline/_simulate."""
     found = endpoint(method, path)
-    given = params or {}
+    given = {name: ",".join(value) if _is_list(value) else value for name, value in (params or {}).items()}
     check_parameters(given)
     if wrong := [name for name, value in given.items() if not isinstance(value, str | int | float)]:
         raise ToolError(f"params: {wrong[0][:100]!r} has to be text, a number, true or false; data goes into body")
@@ -64,3 +64,8 @@ async def es_request(
     room = Room(call.max_bytes)
     shown, cut = shorten({"answer": answer}, room.left)
     return {"answer": shown.get("answer"), "cut": cut} if cut else {"answer": shown["answer"]}
+
+
+def _is_list(value: Any) -> bool:
+    """Return whether a parameter is a list of names, which Elasticsearch takes with commas."""
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
