@@ -185,9 +185,10 @@ async def test_requests_that_only_read(client: Client) -> None:
     assert several == stats["answer"] | {"_shards": {"failed": 0}}
     count = await ok(client, "es_request", method="POST", path="/books/_count", body={"query": {"match_all": {}}})
     assert count["answer"]["count"] == 3
-    body = {"pipeline": {"processors": []}, "docs": [{"_source": {"a": 1}}]}
+    source = {"a": 1, "script": {"source": "x"}, "index": [".own", 3]}  # data, whatever it is called
+    body = {"pipeline": {"processors": []}, "docs": [{"_index": "any", "_source": source}]}
     simulated = await ok(client, "es_request", method="POST", path="/_ingest/pipeline/_simulate", body=body)
-    assert simulated["answer"]["docs"][0]["doc"]["_source"] == {"a": 1}
+    assert simulated["answer"]["docs"][0]["doc"]["_source"] == source
     long = await ok(client, "es_request", path="/_nodes/stats")
     assert long["cut"], "what is long is cut, and says where"
 

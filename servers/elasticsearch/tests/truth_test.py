@@ -148,8 +148,10 @@ async def test_what_ends_a_search_early_and_what_is_named_is_told(client: Client
 
 
 async def test_a_document_that_is_not_kept_is_not_said_to_be_empty(client: Client, es: Node) -> None:
-    fill(es, "unkept", {"1": {"k": "x"}}, {"_source": {"enabled": False}} | mapped(k="keyword"))
+    fill(es, "unkept", {"1": {"k": "x", "t": "a b"}}, {"_source": {"enabled": False}} | mapped(k="keyword", t="text"))
     assert (await ok(client, "es_get", index="unkept", id="1")).keys() == {"index", "id", "seq_no", "primary_term"}
+    words = await ok(client, "es_field", index="unkept", field="t")
+    assert (words["missing"], words["examples"]) == (0, []) and "notes" not in words
     (several,) = (await ok(client, "es_get", index="unkept", id=["1"]))["documents"]
     assert several.keys() == {"id", "seq_no", "primary_term"}
 

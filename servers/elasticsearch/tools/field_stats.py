@@ -1,6 +1,6 @@
 """es_field: what the values of one field are like."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, to_json, tool
 from servers.elasticsearch.client.backend import path
+from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_names import (
     FLATTENED,
     NESTED,
@@ -99,7 +100,8 @@ async def es_field(
     # What is neither indexed nor in columns, no query finds.
     found = bool(counted) or not types - {"object", "nested"} or any(c["searchable"] for c in fields[field].values())
     aggs = _aggregations(fields, counted, top)
-    answer = await _asked(call, index, query, field, nested, aggs, found, sample, counted or field)
+    there = _there(field, nested)
+    answer = await _asked(call, index, query, there, nested, aggs, sample, counted or field)
     sampled = answer["aggregations"]["sample"]
     profile: FieldStats = {"type": ", ".join(sorted(types)), "sampled": sampled["doc_count"]}
     if found:
@@ -122,7 +124,9 @@ async def es_field(
         if not types.isdisjoint(DATES - {"date"}):
             notes.append("values are told in milliseconds, and those of the same millisecond are counted as one")
     else:
-        values = (_value(hit, field) for hit in answer["hits"]["hits"])
+        # Those that have none have nothing to show.
+        queries = [part for part in (query, there if found else None) if part]
+        values = await _examples(call, index, queries, field)
         profile["examples"] = [v for v in map(_short, values) if v is not None and room.take(v)]
     if notes:
         profile["notes"] = notes
@@ -133,39 +137,54 @@ async def _asked(
     call: Call[ScopedElasticsearch],
     index: str,
     query: dict[str, Any] | None,
-    field: str,
+    there: dict[str, Any],
     nested: str,
     aggs: dict[str, Any],
-    found: bool,
     sample: int,
     counted: str,
 ) -> Any:
-    """Ask for the values of a field by aggregations; without any, for documents. `nested` is the path of the nested objects that
-    it is in, or empty; `found` tells whether a query finds the documents that have it; `counted` is the field, or its sub-field,
-    whose values are counted."""
-    there: dict[str, Any] = {"exists": {"field": field}}
-    if nested:
-        there = {"nested": {"path": nested, "ignore_unmapped": True, "query": there}}
-        aggs = {"objects": {"nested": {"path": nested}, "aggs": aggs}} if aggs else {}
-    # A value that is not indexed is there all the same.
-    there = {"bool": {"should": [there, {"term": {"_ignored": field}}]}}
+    """Ask for the values of a field by aggregations. `there` is a query for the documents that have it; `nested` is the path of the
+    nested objects that it is in, or empty; `counted` is the field, or its sub-field, whose values are counted."""
+    if nested and aggs:
+        aggs = {"objects": {"nested": {"path": nested}, "aggs": aggs}}
     beside = {"there": {"filter": there}, "ignored": {"filter": {"term": {"_ignored": counted}}}}
     body = {
         "query": query or {"match_all": {}},
-        "size": 0 if aggs else EXAMPLES,
-        "_source": [field],
+        "size": 0,
         "timeout": "10s",
         "track_total_hits": False,
         "aggs": {"sample": {"sampler": {"shard_size": sample}, "aggs": {**beside, **aggs}}},
     }
-    if not aggs:
-        # A sub-field, an alias and a copy are not in the source.
-        body["fields"] = [field]
-    if not aggs and found:
-        # Those that have none have nothing to show.
-        body["post_filter"] = there
     async with near_names(call.backend):
         return await call.backend.read("POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body)
+
+
+def _there(field: str, nested: str) -> dict[str, Any]:
+    """Return a query for the documents that have a field, in nested objects if it is in some."""
+    there: dict[str, Any] = {"exists": {"field": field}}
+    if nested:
+        there = {"nested": {"path": nested, "ignore_unmapped": True, "query": there}}
+    # A value that is not indexed is there all the same.
+    return {"bool": {"should": [there, {"term": {"_ignored": field}}]}}
+
+
+async def _examples(
+    call: Call[ScopedElasticsearch], index: str, queries: list[dict[str, Any]], field: str
+) -> Iterator[Any]:
+    """Return values of documents that match some queries."""
+    # A sub-field, an alias and a copy are not in the source.
+    body = {"query": {"bool": {"filter": queries}}, "size": EXAMPLES, "_source": [field], "fields": [field]}
+    try:
+        answer = await call.backend.read("POST", path(index, "_search"), body=body | {"timeout": "10s"})
+    except ElasticsearchError:  # of an index that keeps no source
+        return iter(())
+    return (_value(hit, field) for hit in answer["hits"]["hits"])
+
+
+def _value(hit: Mapping[str, Any], field: str) -> Any:
+    """Return a value of a field; of several, the first."""
+    parts = (hit.get("_source", {}), hit.get("fields", {}))
+    return next((value for part in parts for value in values_at(part, field) if value is not None), None)
 
 
 def _aggregations(fields: Mapping[str, Mapping[str, Any]], counted: str | None, top: int) -> dict[str, Any]:
@@ -227,12 +246,6 @@ def _range(sampled: Mapping[str, Any]) -> dict[str, Any]:
     return {"min": stats["min"], "max": stats["max"], "avg": stats["avg"]} | {
         f"p{float(percent):g}": value for percent, value in percentiles.items()
     }
-
-
-def _value(hit: Mapping[str, Any], field: str) -> Any:
-    """Return a value of a field; of several, the first."""
-    parts = (hit.get("_source", {}), hit.get("fields", {}))
-    return next((value for part in parts for value in values_at(part, field) if value is not None), None)
 
 
 def _short(value: Any) -> Any:
