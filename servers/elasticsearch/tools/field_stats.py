@@ -143,8 +143,8 @@ async def _asked(
     sample: int,
     counted: str,
 ) -> Any:
-    """Ask for the values of a field by aggregations. `there` is a query for the documents that have it; `nested` is the path of the
-    nested objects that it is in, or empty; `counted` is the field, or its sub-field, whose values are counted."""
+    """Ask for the values of a field by aggregations. `there` is a query for the documents that have it; `nested` is the path of
+    the nested objects that it is in, or empty; `counted` is the field, or its sub-field, whose values are counted."""
     if nested and aggs:
         aggs = {"objects": {"nested": {"path": nested}, "aggs": aggs}}
     beside = {"there": {"filter": there}, "ignored": {"filter": {"term": {"_ignored": counted}}}}

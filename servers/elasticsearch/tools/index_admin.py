@@ -1,7 +1,7 @@
 """es_define and es_alias: indices, mappings, settings, templates, and the names that lead to indices."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
