@@ -158,10 +158,7 @@ def _urls(env: Environment) -> tuple[str, ...]:
             env.problems.append(f"ES_HOSTS: {error}")
     if several:
         return tuple(dict.fromkeys(found))
-    if ":" in host and not _ip(host):
-        env.problems.append("ES_HOST: it has a port: give that as ES_PORT")
-        host = "localhost"
-    if not re.fullmatch(r"[\w.:-]+", host):
+    if not (_ip(host) or re.fullmatch(r"[\w.-]+", host)):
         env.problems.append("ES_HOST: this is not a host name; ES_HOSTS takes several")
         host = "localhost"
     return (f"{scheme}://{_bracketed(host)}:{port}",)

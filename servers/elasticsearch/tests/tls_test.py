@@ -225,7 +225,8 @@ def test_wrong_hosts_are_told() -> None:
         f"ES_HOSTS: 'http://es:1?a' {no_host}",
         "ES_HOSTS: 'fe80::1': put an IPv6 address in brackets, as [::1]:9200",
     ]
-    assert problems(ES_HOST="es.example:9201") == ["ES_HOST: it has a port: give that as ES_PORT"]
+    for several in ("es:9201:9200", "es,es2"):
+        assert problems(ES_HOST=several) == ["ES_HOST: this is not a host name; ES_HOSTS takes several"]
     long, no_name = "x" * 64, "is not a host name: names have at most 253 characters, and 1 to 63 between dots"
     assert problems(ES_HOST="a..b") == [f"ES_HOST: 'a..b' {no_name}"]
     assert problems(ES_HOSTS=f"{long}.example:9200,http://ü..b:9200,es.:9200") == [
