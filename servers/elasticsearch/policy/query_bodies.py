@@ -40,15 +40,39 @@ _LEAF_PARTS = frozenset(
 """What the value of a field may have in a query of one field."""
 
 
-def _is_name(inner: Any, parent: str, alone: bool) -> bool:
-    """Return whether a key with the name of a script can only be a name that a user gave to a field or an aggregation."""
+_BEHIND_NAMES = MappingProxyType(
+    {
+        "filters": LEAVES | {
+            "bool", "dis_max", "exists", "ids", "match_all", "multi_match", "nested", "query_string", "range",
+            "simple_query_string", "terms",
+        },
+        "intervals": frozenset(
+            {"_name", "all_of", "any_of", "boost", "fuzzy", "match", "prefix", "range", "regexp", "wildcard"}
+        ),
+        "sort": frozenset({"format", "missing", "mode", "nested", "numeric_type", "order", "unmapped_type"}),
+        "sources": frozenset({"date_histogram", "geotile_grid", "histogram", "terms"}),
+        "span_term": frozenset({"_name", "boost", "term", "value"}),
+    }
+)  # fmt: skip
+"""Members whose keys are names, and what an object behind such a name may have. A script, a template or a wrapped query has other
+parts, or a text: so none passes where a user calls a filter or a field as one of these members."""
+
+
+def _is_name(key: str, inner: Any, parent: str, alone: bool) -> bool:
+    """Return whether a key with the name of a script can only be a name that a user gave to a field, filter or aggregation."""
     if parent in _NAMES:
         return isinstance(inner, dict) and inner.keys().isdisjoint(_SCRIPT_PARTS)
-    if not alone or parent not in LEAVES | {"range", "terms"}:
+    if parent in _BEHIND_NAMES and isinstance(inner, dict):
+        return key not in ("_script", "script_fields") and inner.keys() <= _BEHIND_NAMES[parent]
+    if parent in ("order", "sort") and isinstance(inner, str):
+        return inner in ("asc", "desc")
+    if parent == "terms" and isinstance(inner, list):  # beside a boost, too
+        return True
+    if not alone or parent not in LEAVES | {"range", "span_term", "terms"}:
         return False
     if isinstance(inner, dict):
         return inner.keys() <= _LEAF_PARTS
-    return parent == "terms" if isinstance(inner, list) else parent in LEAVES
+    return not isinstance(inner, list) and parent in LEAVES | {"span_term"}
 
 
 def refuse_scripts(value: Any, parent: str = "", *, read: bool = False) -> None:
@@ -63,7 +87,7 @@ def refuse_scripts(value: Any, parent: str = "", *, read: bool = False) -> None:
     if not isinstance(value, dict):
         return
     for key, inner in value.items():
-        if (key in _SCRIPTED or key.endswith("_script")) and not _is_name(inner, parent, len(value) == 1):
+        if (key in _SCRIPTED or key.endswith("_script")) and not _is_name(key, inner, parent, len(value) == 1):
             raise ToolError(f"{key!r}: scripts are not allowed here; use queries and aggregations without scripts")
         if key == "wrapper" and isinstance(inner, dict) and "query" in inner:
             raise ToolError("'wrapper' hides a query from checks: give the query itself")
@@ -74,6 +98,7 @@ def refuse_scripts(value: Any, parent: str = "", *, read: bool = False) -> None:
                 or (isinstance(inner, dict) and not inner.keys().isdisjoint({*_SCRIPT_PARTS, "query"}))
             )
             and not (parent in LEAVES | {"range", "terms"} and len(value) == 1)
+            and not (parent not in _NAMES and _is_name(key, inner, parent, len(value) == 1))
         ):
             raise ToolError(f"{key!r}: templates are not run here: give the query itself")
         analysis = key in _ANALYSIS and parent not in _NAMES

@@ -20,11 +20,62 @@ from servers.elasticsearch.policy import query_bodies as bodies
         {"term": {"script": {"value": "a", "boost": 1}}}, {"match": {"template": "a"}},
         {"sort": {"template": {"order": "asc"}}}, {"wrapper": "a field of this name"},
         {"properties": {"analyzer": {"type": "keyword", "fields_path": "a"}}},
+        {"sort": ["script", {"script": "asc", "template": "desc", "wrapper": "asc"}]},
+        {"sort": [{"script": {"order": "desc", "missing": "_last", "nested": {"path": "a", "filter": {"term": {"b": "c"}}}}}]},
+        {"terms": {"field": "a", "order": [{"script": "desc"}, {"template": "asc"}]}},
+        {"intervals": {"script": {"match": {"query": "a"}}}}, {"intervals": {"template": {"any_of": {"intervals": []}}}},
+        {"intervals": {"wrapper": {"prefix": {"prefix": "a"}}}}, {"span_term": {"script": "a"}},
+        {"span_term": {"template": "a"}}, {"span_term": {"wrapper": "a"}}, {"span_term": {"script": {"value": "a", "boost": 2}}},
+        {"terms": {"script": ["a"], "boost": 2}}, {"terms": {"template": ["a"], "_name": "b"}},
+        *({"composite": {"sources": [{name: {"terms": {"field": name}}}]}} for name in ("script", "template", "wrapper")),
+        *({"filters": {"filters": {name: {"term": {name: "a"}}}}} for name in ("script", "template", "wrapper", "a_script")),
+        {"adjacency_matrix": {"filters": {"script": {"bool": {"filter": [{"exists": {"field": "script"}}]}}}}},
         {"analysis": {"filter": {"f": {"pattern": "as settings, other checks read it (x|y)*"}}}},
     ],
 )  # fmt: skip
 def test_names_that_a_user_may_give(query: Any) -> None:
     bodies.refuse_scripts(query)
+
+
+NEAR_NAMES: list[Any] = [
+    {"sort": {"_script": {"order": "asc"}}},
+    {"sort": [[{"_script": {"type": "number", "script": "1"}}]]},
+    {"sort": [{"script": {"order": "asc", "source": "1"}}]},
+    {"sort": [{"script": {"nested": {"path": "a", "filter": {"script": {"script": "1"}}}}}]},
+    {"sort": {"script": "1"}},
+    {"order": {"script": "1"}},
+    {"intervals": {"a": {"match": {"query": "b", "filter": {"script": {"source": "1"}}}}}},
+    {"intervals": {"script": {"match": {"query": "b", "filter": {"script": {"source": "1"}}}}}},
+    {"intervals": {"script": {"future": {}}}},
+    {"intervals": {"script_fields": {"match": {"script": "1"}}}},
+    {"filters": {"script_fields": {"match": {"script": "1"}}}},
+    {"filters": {"filters": {"script": {"terms": {"script": {"source": "1"}}}}}},
+    {"composite": {"sources": [{"a": {"terms": {"script": "1"}}}]}},
+    {"composite": {"sources": [{"script": {"terms": {"script": {"source": "1"}}}}]}},
+    {"span_term": {"script": "a", "other": "b"}},
+    {"span_term": {"script": {"source": "1"}}},
+    {"terms": {"script": {"source": "1"}, "boost": 1}},
+    {"terms": {"script": "1", "boost": 1}},
+    {"multi_terms": {"terms": [{"script": "1"}]}},
+    {"weighted_avg": {"value": {"script": "1"}}},
+]
+"""Scripts, and what may be one some day, where names of fields and filters are."""
+
+
+def real(name: str) -> list[Any]:
+    """Return scripts, one level below a name that a user chose."""
+    return [
+        {"filters": {"filters": {name: {"script": {"script": "true"}}}}},
+        {"filters": {"filters": {name: {"script": {"script": {"source": "true"}, "_name": "a"}}}}},
+        {"filters": {"filters": [[{name: {"script": {"script": {"id": "a"}, "boost": 1}}}]]}},
+        {"filters": {"filters": {name: {"script_score": {"query": {"match_all": {}}, "script": "1"}}}}},
+        {"aggs": {name: {"bucket_script": {"buckets_path": {}, "script": "1"}}}},
+        {"aggs": {name: {"scripted_metric": {"map_script": "1"}}}},
+        {"aggs": {"a": {name: {"script": {"source": "1"}}}}},
+        {"runtime_mappings": {name: {"type": "long", "script": "emit(1)"}}},
+        {"script_fields": {name: {"script": "1"}}},
+        {name: {"script": {"script": "1"}}},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +105,25 @@ def test_names_that_a_user_may_give(query: Any) -> None:
         ({"match": {"script": "a", "other": "b"}}, "scripts are not allowed"),
         ({"match": {"script": ["a"]}}, "scripts are not allowed"),
         ([{"a": [{"script": {}}]}], "'script': scripts are not allowed"),
+        # What is real stays refused, whatever is called as the members are whose keys are names.
+        *(
+            (part, "scripts are not allowed")
+            for name in ("aggs", "filters", "intervals", "order", "sort", "sources", "span_term", "terms", "match")
+            for part in real(name)
+        ),
+        *((part, "scripts are not allowed") for part in NEAR_NAMES),
+        *(
+            ({"filters": {"filters": {name: {"script": {"future": {"code": "1"}}}}}}, "scripts are not allowed")
+            for name in ("filters", "intervals", "order", "sort", "sources", "span_term", "terms", "match")
+        ),
+        *(
+            ({"filters": {"filters": {name: {"wrapper": {"query": "eyJ9"}}}}}, "'wrapper' hides")
+            for name in ("filters", "intervals", "sort", "sources", "span_term", "wrapper")
+        ),
+        ({"sort": {"template": "{}"}}, "templates are not run"),
+        ({"filters": {"template": {"source": "{}"}}}, "templates are not run"),
+        ({"span_term": {"template": "a", "b": 1}}, "templates are not run"),
+        ({"terms": {"template": "a", "b": ["c"]}}, "templates are not run"),
         ({"wrapper": {"query": "x"}}, "'wrapper' hides a query"),
         ({"template": "x"}, "'template': templates are not run"),
         ({"templates": [1]}, "templates are not run"),
