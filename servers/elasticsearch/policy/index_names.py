@@ -172,7 +172,7 @@ async def _check_clusters(backend: ScopedElasticsearch, expression: str) -> None
     """
     parts = [part.partition(":") for part in expression.split(",") if part and not part.startswith("-")]
     # Two colons are before a selector (::data).
-    if not all(colon and "*" in cluster and not index.startswith(":") for cluster, colon, index in parts):
+    if not parts or not all(colon and "*" in cluster and not index.startswith(":") for cluster, colon, index in parts):
         return
     with suppress(ElasticsearchError):  # a user may be forbidden to ask
         clusters = await backend.read("GET", "/_remote/info")

@@ -131,6 +131,49 @@ async def test_a_format_of_a_sort_loses_no_hit(client: Client, es: Node, format:
         assert shown[:40] == sorted(shown[:40], reverse=order == "desc"), "those without a date come last"
 
 
+@pytest.mark.parametrize("source", [["n"], ["_id"]])
+@pytest.mark.parametrize("sizes", [[10], [6, 10], [10, 3], [4, 40]])
+async def test_pages_go_on_where_the_window_of_an_index_is_small(
+    client: Client, es: Node, source: list[str], sizes: list[int]
+) -> None:
+    """The second page starts at the first hit, as many hits further on as a window may not have."""
+    fill(es, "small", {f"{n:02}": {"n": n} for n in range(40)}, mapped(n="long"), shards=2)
+    es.request("PUT", "/small/_settings", {"index.max_result_window": 10})
+    shown: list[str] = []
+    cursor: dict[str, Any] = {}
+    calls = 0
+    while cursor or not calls:
+        size = sizes[min(calls, len(sizes) - 1)]
+        page = await ok(client, "es_search", index="small", sort=["n"], source=source, size=size, **cursor)
+        shown += page.get("ids") or [hit["id"] for hit in page["hits"]]
+        cursor, calls = {"cursor": page["cursor"]} if "cursor" in page else {}, calls + 1
+    assert shown == [f"{n:02}" for n in range(40)]
+
+
+async def test_names_of_fields_and_filters_may_be_those_of_scripts(client: Client, es: Node) -> None:
+    """Elasticsearch takes them for names in the same places."""
+    names = ("script", "template", "wrapper")
+    text = {"type": "text", "fielddata": True}
+    fill(es, "named", {"1": dict.fromkeys(names, "a b")}, mapped(script=text, template=text, wrapper=text))
+    for name in names:
+        interval = {"match": {"query": "a b", "ordered": True}}
+        for query in (
+            {"intervals": {name: interval}}, {"span_term": {name: "a"}}, {"span_term": {name: {"value": "a", "boost": 2}}},
+            {"terms": {name: ["a"], "boost": 2, "_name": name}},
+        ):  # fmt: skip
+            found = await ok(
+                client, "es_search", index="named", query=query, sort=[{name: "asc"}, {name: {"order": "desc"}}]
+            )
+            assert ids(found) == ["1"]
+        aggs: Any = {
+            "f": {"filters": {"filters": {name: {"term": {name: "a"}}}}},
+            "c": {"composite": {"sources": [{name: {"terms": {"field": name, "order": "desc"}}}]}},
+        }
+        found = await ok(client, "es_search", index="named", aggs=aggs, size=0)
+        assert found["aggregations"]["f"]["buckets"][name]["doc_count"] == 1
+        assert found["aggregations"]["c"]["after_key"] == {name: "a"}
+
+
 async def test_what_ends_a_search_early_and_what_is_named_is_told(client: Client, es: Node) -> None:
     fill(es, "few", {str(n): {"k": f"k{n % 2}"} for n in range(6)}, mapped(k="keyword"))
     all_of_them = {"terms": {"k": ["k0", "k1"]}}
@@ -165,6 +208,7 @@ async def test_expressions_that_lead_nowhere(client: Client, es: Node) -> None:
     assert "no such remote cluster" in await error(client, "es_search", index="other:here")
     assert (await ok(client, "es_search", index="here,*:here", size=0))["total"] == 1
     assert "no index matches: es_indices lists them" in await error(client, "es_search", index="her*,-here")
+    assert "there is no index" in await error(client, "es_search", index="-here")
     es.request("POST", "/here/_close")
     for tool, given in (("es_field", {"field": "k"}), ("es_explain", {"query": {"match_all": {}}})):
         said = await error(client, tool, index="here", **given)

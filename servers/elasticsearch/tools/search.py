@@ -16,6 +16,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, NotRequired
@@ -158,13 +159,13 @@ async def es_search(
         body.setdefault("sort", [])  # any order will do
     async with near_fields_of(call.backend, reached):
         if in_one_state:
-            found = _found(call, await _go_on(call.backend, reached, page, body), page, size)
+            found = _found(call, await _go_on(call.backend, reached, page, body), page, size, body)
         else:
             # Counting all matches costs; it is worth it for who asks for nothing else.
             body["track_total_hits"] = size == 0 or COUNTED
             params = {"allow_no_indices": "false", "preference": page.fingerprint}
             answer = call.backend.read("POST", path(reached, "_search"), params=params, body=body)
-            found = _found(call, await answer, page, size)
+            found = _found(call, await answer, page, size, body)
     if in_one_state and "cursor" not in found:
         await _close(call.backend, page)
     notes = found.get("notes", [])
@@ -370,13 +371,43 @@ async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body:
         body["sort"] = [*body.get("sort", ["_score"]), {"_shard_doc": "asc"}]
     body |= {"pit": {"id": page.pit, "keep_alive": KEEP_ALIVE}, "track_total_hits": COUNTED}
     try:
-        return await backend.read("POST", "/_search", body=body)
+        answer = await _within_window(backend, body)
+        while _passed_over(answer, page, body):
+            del answer  # one at a time is in memory
+            answer = await backend.read("POST", "/_search", body=body)
+        return answer
     except ElasticsearchError as error:
         if first:
             await _close(backend, page)  # nobody gets a cursor of it
         if error.type in ("search_context_missing_exception", "no_shard_available_action_exception"):
             raise ToolError("the cursor has expired, or its index is gone: start again without a cursor") from None
         raise
+
+
+async def _within_window(backend: ScopedElasticsearch, body: Dsl) -> Any:
+    """Search for a page, and for a shorter one if an index has a smaller window (max_result_window)."""
+    try:
+        return await backend.read("POST", "/_search", body=body)
+    except ElasticsearchError as error:
+        window = re.search(r"from \+ size must be less than or equal to: \[(\d+)\]", str(error))
+        # Pages of OpenSearch do not go on behind a hit.
+        if not window or backend.opensearch or not 0 < int(window[1]) < body["size"]:
+            raise
+        body["size"] = int(window[1])
+        return await backend.read("POST", "/_search", body=body)
+
+
+def _passed_over(answer: Any, page: HitsPage, body: Dsl) -> bool:
+    """Return whether the first page has shown all hits of an answer, and more may follow: then let the page begin behind them."""
+    hits, known = answer["hits"]["hits"], page.marks
+    met = set(map(mark, hits))
+    if not hits or len(hits) < body["size"] or not met <= set(known):
+        return False
+    page.offset = len(hits) + (0 if page.after is None else page.offset)
+    page.after = body["search_after"] = hits[-1]["sort"]
+    page.pit = body["pit"]["id"] = answer.get("pit_id", page.pit)
+    page.shown = "".join(shown for shown in known if shown not in met)
+    return True
 
 
 async def _close(backend: ScopedElasticsearch, page: HitsPage) -> None:
@@ -395,7 +426,7 @@ _BESIDE_HITS = {
 """Parts of an answer that come whole or not at all: what they are called, and what to ask for in place of too much."""
 
 
-def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: int) -> SearchHits:
+def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: int, body: Dsl) -> SearchHits:
     """Return what an answer holds, as far as it fits. Nothing is waited for, so that one answer at a time is in memory."""
     hits, marks = answer["hits"]["hits"], page.marks
     known = frozenset(marks)
@@ -422,7 +453,7 @@ def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: i
     end = (0 if page.after is None else page.offset) + len(passed)
     # Without a total (it was not counted any further) a full page may have one behind it.
     more = len(passed) < len(hits) or (
-        len(hits) == most + len(marks) and (end < total["value"] or total["relation"] == "gte")
+        len(hits) == body["size"] and (end < total["value"] or total["relation"] == "gte")
     )
     if call.backend.opensearch and end >= WINDOW and (end < total["value"] or total["relation"] == "gte"):
         last = f"there is more, but pages of OpenSearch end at {WINDOW} hits: narrow the query, for example by a range"
