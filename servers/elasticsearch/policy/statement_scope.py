@@ -11,15 +11,17 @@ from servers.common.protocol.tools import ToolError
 
 _COMMANDS = frozenset(
     {
-        "CHANGE_POINT", "DISSECT", "DROP", "EVAL", "GROK", "INLINE", "INLINESTATS", "KEEP", "LIMIT", "MV_EXPAND", "RENAME",
-        "SAMPLE", "SORT", "STATS", "WHERE",
+        "CHANGE_POINT", "DISSECT", "DROP", "EVAL", "GROK", "INLINESTATS", "KEEP", "LIMIT", "MV_EXPAND", "RENAME", "SAMPLE",
+        "SORT", "STATS", "WHERE",
     }
 )  # fmt: skip
 """Commands of ES|QL, behind the first, that read no index. Not ENRICH, LOOKUP JOIN and FORK."""
 
 _NAMES = r"[\w.*+-]+(?:[ \t\r\n]*,[ \t\r\n]*[\w.*+-]+)*"
+_QUOTABLE = r'(?:[\w.*+-]+|"[\w.*+-]+")'
 _FROM = re.compile(
-    rf"[ \t\r\n]*FROM[ \t\r\n]+({_NAMES})(?:[ \t\r\n]+METADATA[ \t\r\n]+{_NAMES}|[ \t\r\n]*\[[ \t\r\n]*METADATA[ \t\r\n]+{_NAMES}"
+    rf"[ \t\r\n]*FROM[ \t\r\n]+({_QUOTABLE}(?:[ \t\r\n]*,[ \t\r\n]*{_QUOTABLE})*)"
+    rf"(?:[ \t\r\n]+METADATA[ \t\r\n]+{_NAMES}|[ \t\r\n]*\[[ \t\r\n]*METADATA[ \t\r\n]+{_NAMES}"
     r"[ \t\r\n]*\])?[ \t\r\n]*",
     re.ASCII | re.IGNORECASE,
 )
@@ -57,16 +59,17 @@ def esql(query: str) -> Statement:
         if piece.count("(") != piece.count(")"):
             raise _unclear("| within parentheses")
     for piece in rest:
+        # INLINE STATS is the newer name of INLINESTATS.
+        piece = re.sub(r"^[ \t\r\n]*INLINE[ \t\r\n]+(?=STATS\b)", "", piece, flags=re.IGNORECASE)
         word = (re.findall(r"^[ \t\r\n]*([A-Za-z_]+)", piece) or [piece.strip()[:20]])[0].upper()
         if word not in _COMMANDS:
             raise _unclear(f"{word or 'an empty command'}, but {', '.join(sorted(_COMMANDS))}")
     if re.match(r"[ \t\r\n]*(ROW|SHOW)[ \t\r\n]", first, re.IGNORECASE):
         return Statement(query, "", "")
-    if not (found := _FROM.fullmatch(first)):
-        raise _unclear(
-            "a query that does not begin with FROM and plain names, without quotes, other clusters and date math"
-        )
-    return Statement(query[: found.start(1)], re.sub(r"[ \t\r\n]", "", found[1]), query[found.end(1) :])
+    # In place, for quoted names are blank in `plain`.
+    if not (found := _FROM.fullmatch(query, 0, len(first))):
+        raise _unclear("a query that does not begin with FROM and plain names, without other clusters and date math")
+    return Statement(query[: found.start(1)], re.sub(r'[ \t\r\n"]', "", found[1]), query[found.end(1) :])
 
 
 def sql(query: str) -> Statement:
