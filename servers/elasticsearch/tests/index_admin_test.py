@@ -225,7 +225,7 @@ async def test_an_index_whose_shards_are_nowhere_is_told_and_deleted(client: Cli
 async def test_a_write_does_not_wait_for_a_refresh_that_is_late_or_never(client: Client, es: Node) -> None:
     fill(es, "books", {"1": {"n": 1}})
     document: dict[str, Any] = {"index": "books", "id": "1", "refresh": True}
-    for interval in "-1", "10m":
+    for interval in "-1", "-1s", "10m":
         es.request("PUT", "/books/_settings", {"index.refresh_interval": interval})
         for tool, given in (
             ("es_index", document | {"document": {"n": 2}}),

@@ -319,7 +319,7 @@ _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 async def check_refresh(backend: ScopedElasticsearch, index: str, refresh: bool) -> None:
-    """Raise ToolError for a write that would wait for searches until its call ends, or for ever (refresh_interval -1)."""
+    """Raise ToolError for a write that would wait for searches until its call ends, or for ever (refresh_interval -1, or -1s)."""
     if not refresh:
         return
     with suppress(ElasticsearchError):  # the write may make the index, and a user may not see its settings
@@ -328,7 +328,7 @@ async def check_refresh(backend: ScopedElasticsearch, index: str, refresh: bool)
         for name, entry in found.items():
             interval = str(entry["settings"].get("index.refresh_interval", ""))
             length = re.fullmatch(r"(\d+)(ms|s|m|h|d)", interval)
-            if interval == "-1" or (length and int(length[1]) * _SECONDS[length[2]] > time_left() / 2):
+            if interval.startswith("-") or (length and int(length[1]) * _SECONDS[length[2]] > time_left() / 2):
                 raise ToolError(
                     f"refresh_interval of {name} is {interval}, so searches would see the change after this call's time: leave "
                     "out refresh; nothing was done"
