@@ -215,6 +215,18 @@ def test_what_is_too_long_for_a_proxy_was_not_done(start: Start) -> None:
     assert "proxy in between (HTTP status 413): send less; none of these operations was done" in text
 
 
+def test_examples_that_can_not_be_read_are_not_told_as_none(start: Start) -> None:
+    counted = {"doc_count": 1, "there": {"doc_count": 1}, "ignored": {"doc_count": 0}}
+    first = Answer(200, {"hits": {"hits": []}, "aggregations": {"sample": counted}})
+    refused = failure(403, "security_exception", "no right to read it")
+    answers: Answers = {
+        "_field_caps": Answer(200, {"fields": {"t": {"text": {"searchable": True, "aggregatable": False}}}}),
+        "_search": lambda request: first if b'"aggs"' in request.body else refused,
+    }
+    with FakeNode(answering(answers)) as fake:
+        assert "no right to read it" in told(start(ES_PORT=str(fake.port)), "es_field", index="a", field="t")
+
+
 def test_when_all_nodes_are_away_each_is_told(start: Start) -> None:
     ports = [free_port(), free_port()]
     sidecar = start(ready=False, ES_HOSTS=hosts(*ports))

@@ -176,8 +176,10 @@ async def _examples(
     body = {"query": {"bool": {"filter": queries}}, "size": EXAMPLES, "_source": [field], "fields": [field]}
     try:
         answer = await call.backend.read("POST", path(index, "_search"), body=body | {"timeout": "10s"})
-    except ElasticsearchError:  # of an index that keeps no source
-        return iter(())
+    except ElasticsearchError as error:
+        if error.status != 400:
+            raise
+        return iter(())  # of an index that keeps no source
     return (_value(hit, field) for hit in answer["hits"]["hits"])
 
 
