@@ -100,6 +100,8 @@ def _login(text: str, number: int, logins: Logins) -> StoreLogin:
         user, password = (unquote(part, errors="strict") for part in text.split(":", 1))
     except ValueError:
         user = password = ""
+    if ":" in user and "API_KEY" in logins:
+        raise TokensError(f"line {number}: a user name can't have a colon (RFC 7617)")
     if not user or not password:
         raise TokensError(f"line {number}: a login at the store is {logins}, with special characters as %3A")
     return StoreLogin(user, Secret(password))

@@ -123,6 +123,8 @@ def test_a_token_may_have_a_login_at_the_store(tmp_path: Path) -> None:
     login, user = caller(keys, ONE).login, caller(keys, TWO).login
     assert login and (login.username, login.password.reveal()) == ("", "a2V5OmtleQ==")
     assert user and user.username == "us"
+    with pytest.raises(TokensError, match="line 1: a user name can't have a colon"):  # as HTTP would end it there
+        several(f"a read {ONE} us%3Aer:canary", logins="USER:PASSWORD or API_KEY")
     # A server that can't use logins must not give such a token the rights of its own.
     with pytest.raises(TokensError, match=r"line 1 is not NAME SCOPES TOKEN$"):
         TokenFile(path, many=True).load()
