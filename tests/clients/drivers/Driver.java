@@ -24,7 +24,7 @@ public final class Driver {
     private static final BufferedReader INPUT = new BufferedReader(new InputStreamReader(System.in));
     private static final Duration LIMIT = Duration.ofMinutes(1);
 
-    private final LinkedBlockingQueue<Double> progress = new LinkedBlockingQueue<>();
+    private final LinkedBlockingQueue<Object> progress = new LinkedBlockingQueue<>();
     private final String release;
     private final McpAsyncClient client;
 
@@ -32,7 +32,7 @@ public final class Driver {
         this.release = release;
         this.client = McpClient.async(transport(given))
                 .requestTimeout(LIMIT)
-                .progressConsumer(told -> reactor.core.publisher.Mono.fromRunnable(() -> progress.add(told.progress())))
+                .progressConsumer(told -> reactor.core.publisher.Mono.fromRunnable(() -> progress.add(told.progressToken())))
                 .build();
     }
 
@@ -63,7 +63,7 @@ public final class Driver {
 
     private reactor.core.publisher.Mono<McpSchema.CallToolResult> call(Map<String, Object> step) {
         var request = McpSchema.CallToolRequest.builder(part(step, "tool")).arguments(Driver.<Map<String, Object>>part(step, "arguments"));
-        return client.callTool(step.get("do").equals("call") ? request.build() : request.progressToken("1").build());
+        return client.callTool(step.get("do").equals("call") ? request.build() : request.progressToken((String) step.get("do")).build());
     }
 
     private static String text(McpSchema.Content content) {
@@ -105,9 +105,8 @@ public final class Driver {
                 call(step).block();
                 return progress.poll(1, TimeUnit.MINUTES) == null ? 0 : 1;
             case "cancel":
-                progress.clear();
                 var waiting = call(step).subscribe();
-                progress.take();
+                while (!progress.take().equals("cancel")) {} // one of the step before may come late
                 waiting.dispose();
                 return waiting.isDisposed() ? "cancelled" : "not cancelled";
             default:

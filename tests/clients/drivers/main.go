@@ -92,7 +92,7 @@ func pick[T any](show func(T) any) func(T, error) (any, error) {
 func call(ctx context.Context, session *mcp.ClientSession, s step, progress bool) (any, error) {
 	params := &mcp.CallToolParams{Name: s.Tool, Arguments: s.Arguments}
 	if progress {
-		params.SetProgressToken("1")
+		params.SetProgressToken(s.Do)
 	}
 	return pick(func(found *mcp.CallToolResult) any {
 		text := found.Content[0].(*mcp.TextContent).Text
@@ -100,7 +100,7 @@ func call(ctx context.Context, session *mcp.ClientSession, s step, progress bool
 	})(session.CallTool(ctx, params))
 }
 
-func do(session *mcp.ClientSession, s step, progress chan float64) (any, error) {
+func do(session *mcp.ClientSession, s step, progress chan any) (any, error) {
 	switch s.Do {
 	case "tools":
 		return pick(func(found *mcp.ListToolsResult) any {
@@ -144,12 +144,10 @@ func do(session *mcp.ClientSession, s step, progress chan float64) (any, error) 
 			return 0, nil
 		}
 	case "cancel":
-		for len(progress) > 0 {
-			<-progress
-		}
 		within, cancel := context.WithCancel(ctx)
 		go func() {
-			<-progress
+			for <-progress != "cancel" { // one of the step before may come late
+			}
 			cancel()
 		}()
 		if _, err := call(within, session, s, true); err == nil {
@@ -163,10 +161,10 @@ func do(session *mcp.ClientSession, s step, progress chan float64) (any, error) 
 }
 
 func run(number int, c testCase) error {
-	progress := make(chan float64, 100)
+	progress := make(chan any, 100)
 	client := mcp.NewClient(&mcp.Implementation{Name: "driver", Version: "1"}, &mcp.ClientOptions{
 		ProgressNotificationHandler: func(_ context.Context, request *mcp.ProgressNotificationClientRequest) {
-			progress <- request.Params.Progress
+			progress <- request.Params.ProgressToken
 		},
 	})
 	session, err := client.Connect(ctx, c.transport(), &mcp.ClientSessionOptions{ProtocolVersion: c.Version})

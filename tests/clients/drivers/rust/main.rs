@@ -15,7 +15,7 @@ type Fallible<T> = Result<T, Box<dyn Error>>;
 /// What a client has to say and to hear.
 struct Handler {
     config: ClientConfig,
-    progress: mpsc::UnboundedSender<f64>,
+    progress: mpsc::UnboundedSender<ProgressToken>,
 }
 
 impl ClientHandler for Handler {
@@ -24,7 +24,7 @@ impl ClientHandler for Handler {
     }
 
     async fn on_progress(&self, params: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
-        let _ = self.progress.send(params.progress);
+        let _ = self.progress.send(params.progress_token);
     }
 }
 
@@ -41,7 +41,7 @@ fn text(of: &Value, name: &str) -> String {
     of[name].as_str().unwrap_or_default().into()
 }
 
-async fn connect(case: &Value, progress: mpsc::UnboundedSender<f64>) -> Fallible<Session> {
+async fn connect(case: &Value, progress: mpsc::UnboundedSender<ProgressToken>) -> Fallible<Session> {
     let mut config = ClientConfig::default();
     let mut lifecycle =
         ClientLifecycleMode::Auto { preferred_versions: vec![ProtocolVersion::V_2026_07_28], legacy_version: None };
@@ -68,7 +68,7 @@ fn tool_of(step: &Value) -> CallToolRequestParams {
     CallToolRequestParams::new(text(step, "tool")).with_arguments(object(step["arguments"].clone()))
 }
 
-async fn run_step(session: &Session, step: &Value, progress: &mut mpsc::UnboundedReceiver<f64>) -> Fallible<Value> {
+async fn run_step(session: &Session, step: &Value, progress: &mut mpsc::UnboundedReceiver<ProgressToken>) -> Fallible<Value> {
     Ok(match step["do"].as_str().unwrap_or_default() {
         "connect" => {
             let hello = session.peer_info().ok_or("no server")?;
@@ -97,16 +97,15 @@ async fn run_step(session: &Session, step: &Value, progress: &mut mpsc::Unbounde
             session.complete_resource_simple(uri, argument, value).await?.into()
         }
         "progress" => {
-            while progress.try_recv().is_ok() {}
             session.call_tool(tool_of(step)).await?;
             // A notification may be handled after the call has ended.
             json!(timeout(Duration::from_secs(60), progress.recv()).await.is_ok() as u8)
         }
         "cancel" => {
-            while progress.try_recv().is_ok() {}
             let request = CallToolRequest::new(tool_of(step)).into();
             let call = session.send_cancellable_request(request, PeerRequestOptions::no_options()).await?;
-            progress.recv().await;
+            // One of the step before may come late.
+            while progress.recv().await.is_some_and(|token| token != call.progress_token) {}
             call.cancel(None).await?;
             json!("cancelled")
         }
