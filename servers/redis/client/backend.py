@@ -185,15 +185,13 @@ class RedisBackend:
         async with turn:
             return await self._twice(asked)
 
-    async def pubsub(self) -> PubSub:
-        """Return a connection that listens: any server of a cluster hands on what is published on another. Close it."""
-        with self._errors:
-            return (await self._deployment.node(None)).listeners.pubsub()
-
     async def pubsubs(self) -> list[PubSub]:
-        """Return a connection that listens to each server. Close them."""
+        """Return a connection that listens to each server, first to one that did not fail before. Close them. Any server of a
+        cluster hands on what is published on another."""
         with self._errors:
-            return [node.listeners.pubsub() for node in await self._deployment.nodes()]
+            first = await self._deployment.node(None)
+            nodes = sorted(await self._deployment.nodes(), key=lambda node: node is not first)
+            return [node.listeners.pubsub() for node in nodes]
 
     async def multi(self, commands: Sequence[Command], at: bytes) -> list[Any]:
         """Do commands as one (MULTI and EXEC), without watching any key. An answer that is an error is an exception in the list.

@@ -24,7 +24,15 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.credentials import CredentialProvider
 from redis.driver_info import DriverInfo
-from redis.exceptions import AskError, AuthenticationError, MovedError, ResponseError, SlotNotCoveredError
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    MovedError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+    SlotNotCoveredError,
+)
 
 from servers.common.http.principal import PRINCIPAL
 from servers.common.http.tls import NewestContext
@@ -329,7 +337,7 @@ class ClusterDeployment(Deployment):
         self._settings = settings
         self._map: RedisCluster | None = None
         self._map_ends = 0.0
-        """When the map is made anew, in the event loop's time."""
+        """When the map is made anew, in the event loop's time; 0: before the next command."""
         self._moved: dict[int, tuple[str, int]] = {}
         """Slots that have moved since the map was made."""
         self._nodes: dict[tuple[str, int], RedisNode] = {}
@@ -338,8 +346,14 @@ class ClusterDeployment(Deployment):
         self._lock = asyncio.Lock()
 
     async def _known(self) -> RedisCluster:
-        if self._map is None or asyncio.get_running_loop().time() >= self._map_ends:
+        """Return the map. While one call makes an old map anew, others use it; if that fails, all do. In doubt they wait."""
+        if self._map is None:
             await self._learn()
+        elif not self._map_ends or (_now() >= self._map_ends and not self._lock.locked()):
+            try:
+                await self._learn()
+            except (RedisError, RedisClusterException, OSError):
+                self._map_ends = _now() + MAP_SECONDS
         assert self._map
         return self._map
 
@@ -380,7 +394,7 @@ class ClusterDeployment(Deployment):
                 # Only its connections end: what it has learned stays. What is dead may refuse to close.
                 closing = (topology.aclose(), topology.aclose("startup_nodes"))
                 await asyncio.gather(*closing, return_exceptions=True)
-            self._map, self._map_ends = found, asyncio.get_running_loop().time() + MAP_SECONDS
+            self._map, self._map_ends = found, _now() + MAP_SECONDS
             self._moved.clear()
             self._maps_made += 1
             left = self._nodes.keys() - {(node.host, int(node.port)) for node in found.get_nodes()}
@@ -423,6 +437,10 @@ class ClusterDeployment(Deployment):
             nodes, self._nodes = list(self._nodes.values()), {}
             self._map = None
         await asyncio.gather(*(node.close() for node in nodes))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _of_topology(tls: ClientTls | None) -> dict[str, Any]:

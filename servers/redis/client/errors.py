@@ -179,7 +179,7 @@ class RedisErrors:
                 "and that this port speaks TLS",
                 unknown=unknown,
             )
-        if isinstance(error, RedisTimeoutError) and not getattr(reason, "errno", None):
+        if isinstance(error, RedisTimeoutError | TimeoutError) and not getattr(reason, "errno", None):
             # Our own time-out, which is of making a connection. In a cluster another node may have the key by now.
             message = f"{who} did not answer in time: {advice}"
             return ConnectionLost(message, unknown=unknown) if self._clustered else BackendError(message)

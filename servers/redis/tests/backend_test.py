@@ -148,7 +148,7 @@ async def test_connections_are_bounded_but_for_checks_and_listeners(redis: Redis
         await until(lambda: sum(client["cmd"] == "incr" for client in connections(redis)) == COMMAND_CONNECTIONS)
         waiting = asyncio.create_task(backend.read("PING"))
         assert (await backend.check()).startswith("Redis ")
-        listener = await stack.enter_async_context(await backend.pubsub())
+        listener = await stack.enter_async_context((await backend.pubsubs())[0])
         await listener.subscribe("c")
         assert redis.pubsub_numsub("c") == [(b"c", 1)]
         assert not waiting.done() and not any(write.done() for write in writes)
@@ -161,8 +161,8 @@ async def test_connections_are_bounded_but_for_checks_and_listeners(redis: Redis
 async def test_listeners_take_no_connection_of_commands(redis: Redis, redis_server: RedisServer) -> None:
     async with connected(redis_server.port) as backend, AsyncExitStack() as stack:
         for _ in range(LISTENER_CONNECTIONS):
-            await (await stack.enter_async_context(await backend.pubsub())).subscribe("c")
-        one_more = await stack.enter_async_context(await backend.pubsub())
+            await (await stack.enter_async_context((await backend.pubsubs())[0])).subscribe("c")
+        one_more = await stack.enter_async_context((await backend.pubsubs())[0])
         with pytest.raises(BackendError, match="in use"), backend.translated():
             await one_more.subscribe("c")
         assert await backend.read("PING") == b"PONG"

@@ -310,11 +310,22 @@ async def test_a_node_that_is_away_costs_only_its_keys(client: Client, cluster: 
             assert told["warnings"][0].startswith(
                 "1 of 3 servers of the cluster did not answer: a node of the cluster of"
             )
+        for _ in range(3):
+            assert await ok(client, "redis_pubsub", listen=["c"], seconds=0.1) == {"messages": []}
+            heard = await ok(client, "redis_pubsub", listen=["*"], seconds=0.1)
+            assert heard["messages"] == [] and heard["warnings"][0].startswith("1 of 3 servers of the cluster")
         assert (await ok(client, "redis_info"))["servers"] == 2
     finally:
         cluster.servers[2].start()
         wait_until(lambda: all("cluster_state:ok" in cluster.info(node) for node in cluster.nodes))
     assert "there is no key" in await error(client, "redis_read", key=names[2]), "it kept nothing on disk"
+
+
+async def test_a_node_that_hangs_keeps_nobody_from_listening(client: Client, cluster: Cluster) -> None:
+    with cluster.servers[1].silent():
+        heard = await ok(client, "redis_pubsub", listen=["*"], seconds=0.1)
+    assert heard["messages"] == [] and "did not answer in time" in heard["warnings"][0]
+    wait_until(lambda: all("cluster_state:ok" in cluster.info(node) for node in cluster.nodes))
 
 
 @pytest.mark.parametrize("away", range(3))
@@ -327,8 +338,6 @@ async def test_what_names_no_key_is_asked_of_a_node_that_is_there(cluster: Clust
                 assert (await backend.check()).startswith("Redis ")
                 assert await backend.read("PING") == b"PONG"
                 assert await asyncio.gather(*(backend.write("PUBLISH", b"%d" % i, b"m") for i in range(9))) == [0] * 9
-                async with await backend.pubsub() as listener:
-                    await listener.subscribe("c")
             # One that starts meanwhile learns the cluster from the nodes that are there.
             async with connected(cluster.servers[(away + 1) % 3].port, REDIS_MODE="cluster") as fresh:
                 assert (await fresh.check()).startswith("Redis ")
@@ -380,6 +389,21 @@ async def test_keys_of_a_node_that_has_joined_are_found(monkeypatch: pytest.Monk
                 server, position, names = await backend.scan(server, position, "COUNT", 10)
                 found += names
             assert found == [b"k"]
+
+
+async def test_a_map_that_can_not_be_made_anew_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that have logged in are good after the password has changed, until its file follows."""
+    monkeypatch.setattr(deployment, "MAP_SECONDS", 0)
+    with ExitStack() as stack:
+        cluster = Cluster(stack)
+        async with connected(cluster.servers[0].port, REDIS_MODE="cluster") as backend:
+            for _ in range(2):
+                for key in (b"a", b"b", b"c"):  # one of each node
+                    assert await backend.write("SET", key, "v") == b"OK"
+                for node in cluster.nodes:
+                    node.config_set("requirepass", "new")
+            with pytest.raises(BackendError, match="refuses our login"), backend.translated():
+                await (await backend.pubsubs())[0].subscribe("c")
 
 
 async def test_a_master_that_hangs_is_left_when_its_replica_has_taken_over() -> None:

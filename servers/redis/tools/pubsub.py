@@ -20,6 +20,9 @@ GLOB = frozenset(b"*?[")
 MARGIN = 0.5
 """Seconds before the call's deadline at which listening ends, so that what was heard is told."""
 
+SUBSCRIBE_TIMEOUT = 5.0
+"""Seconds to begin to listen to a server."""
+
 ENDED = "the operator allows a call no more time (MCP_CALL_TIMEOUT_SECONDS)"
 
 NOTIFICATION = re.compile(rb"__key(?:space|event)@(\d+)__:")
@@ -58,13 +61,7 @@ async def redis_pubsub(
         warn("Redis sends no notifications of changed keys: its setting notify-keyspace-events is empty")
     heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue(limit + 1)
     async with AsyncExitStack() as stack:
-        of_each = any(map(_may_notify, names))
-        connections = await call.backend.pubsubs() if of_each else [await call.backend.pubsub()]
-        for connection in connections:
-            await stack.enter_async_context(connection)
-            with call.backend.translated():
-                for name in names:
-                    await (connection.psubscribe(name) if name in globs else connection.subscribe(name))
+        connections = await _subscribed(call.backend, stack, names, globs)
         hearing = (_hear(c, call.backend.database, heard, first=c is connections[0]) for c in connections)
         tasks = list(map(asyncio.create_task, hearing))
         try:
@@ -73,6 +70,33 @@ async def redis_pubsub(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _subscribed(
+    backend: ScopedRedis, stack: AsyncExitStack, names: list[bytes], globs: list[bytes]
+) -> list[PubSub]:
+    """Return connections that listen: to one server, or to each of a cluster that is there if it may tell of its own keys."""
+    found: list[PubSub] = []
+    failures: list[BackendError] = []
+    of_each = any(map(_may_notify, names))
+    for connection in await backend.pubsubs():
+        if found and not of_each:
+            break
+        await stack.enter_async_context(connection)
+        try:
+            with backend.translated():
+                async with asyncio.timeout(SUBSCRIBE_TIMEOUT):
+                    for name in names:
+                        await (connection.psubscribe(name) if name in globs else connection.subscribe(name))
+        except BackendError as error:
+            failures.append(error)
+        else:
+            found.append(connection)
+    if not found:
+        raise failures[0]
+    if failures and of_each:
+        warn(f"{len(failures)} of {len(failures) + len(found)} servers of the cluster did not answer: {failures[0]}")
+    return found
 
 
 async def notifications(backend: ScopedRedis) -> bytes:
