@@ -47,6 +47,9 @@ T = TypeVar("T")
 LONGEST_QUESTION = 1000
 """Characters of the arguments in a question to a person."""
 
+DOUBT = "; what was asked for may have been done: check before you repeat it"
+"""What is added to an error if the answer to a change was lost."""
+
 audit = logging.getLogger("servers.audit")
 logger = logging.getLogger(__name__)
 
@@ -234,6 +237,9 @@ class Instance(Generic[B]):
                 self._audit(params.name, "error", 0)
                 return failure(str(error))
 
+        def changes() -> bool:
+            return tool.changes(params.arguments or {})
+
         async def work() -> mcp_types.CallToolResult:
             values, ignored = tool.check(params.arguments or {})
             warnings.set([])
@@ -246,7 +252,7 @@ class Instance(Generic[B]):
             try:
                 await hold_result(content)
             except Busy:
-                if tool.write:
+                if changes():
                     raise ToolError(
                         f"{tool.name} was done, but other calls use all of this server's memory for results, so the result can't "
                         "be returned: check before you repeat it"
@@ -255,7 +261,7 @@ class Instance(Generic[B]):
             return result(content, tool.integers)
 
         try:
-            return await self._counted(params.name, work)
+            return await self._counted(params.name, work, changes)
         except _Failed as error:
             return failure(str(error))
 
@@ -311,8 +317,11 @@ class Instance(Generic[B]):
     def _call(self, ctx: Any) -> Call[B]:
         return Call(self.backend, self.settings.max_result_bytes, ctx.session.report_progress, self._mentions.told)
 
-    async def _counted(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Do the work of a request within the limits, and count it. Raise _Failed if it could not be done."""
+    async def _counted(
+        self, name: str, work: Callable[[], Awaitable[T]], changes: Callable[[], bool] = lambda: False
+    ) -> T:
+        """Do the work of a request, which may be one that `changes` something, within the limits, and count it. Raise _Failed if
+        it could not be done."""
         if self._under_way >= self.settings.max_concurrent_calls:
             self.metrics.calls.labels(name, "busy").inc()
             self._audit(name, "busy", 0)
@@ -325,7 +334,7 @@ class Instance(Generic[B]):
         self.metrics.under_way.set(self._under_way)
         outcome = "cancelled"
         try:
-            answer = await self._bounded(name, work)
+            answer = await self._bounded(name, work, changes)
             outcome = "ok"
             return answer
         except _Failed as error:
@@ -352,7 +361,7 @@ class Instance(Generic[B]):
         }
         audit.info("call", extra=fields)
 
-    async def _bounded(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+    async def _bounded(self, name: str, work: Callable[[], Awaitable[T]], changes: Callable[[], bool]) -> T:
         end = asyncio.get_running_loop().time() + self.settings.call_timeout
         end = end if self._stop_at is None else min(end, self._stop_at)
         deadline.set(end)
@@ -370,16 +379,17 @@ class Instance(Generic[B]):
             raise _Failed(self._mentions.told(str(error))) from error
         except BackendError as error:
             self.monitor.doubt()
-            raise _Failed(str(error) + (self._doubt(name) if error.unknown else "")) from error
+            raise _Failed(str(error) + (DOUBT if error.unknown and changes() else "")) from error
         except TimeoutError as error:
             if self._stop_at is not None:
                 raise _Failed(
-                    "the server is stopping, so it ended the call: connect again and repeat it" + self._doubt(name)
+                    "the server is stopping, so it ended the call: connect again and repeat it"
+                    + (DOUBT if changes() else "")
                 ) from error
             self.monitor.doubt()
             raise _Failed(
                 f"no answer within {self.settings.call_timeout} s, so the call was ended: ask for less, "
-                "or ask the operator to raise MCP_CALL_TIMEOUT_SECONDS" + self._doubt(name)
+                "or ask the operator to raise MCP_CALL_TIMEOUT_SECONDS" + (DOUBT if changes() else "")
             ) from error
         except Exception as error:
             if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
@@ -390,11 +400,6 @@ class Instance(Generic[B]):
             # A bug of ours: the log has the place; values stay out of it, and of the answer.
             logger.error("a tool failed", extra={"tool": name, "error": type(error).__name__, "place": _place(error)})
             raise _Failed(f"the server has an internal error ({type(error).__name__}); its log says where") from error
-
-    def _doubt(self, name: str) -> str:
-        """Return what to add to an error if the answer to a change was lost."""
-        tool = self._tools.get(name)
-        return "; what was asked for may have been done: check before you repeat it" if tool and tool.write else ""
 
     async def _read_resource(
         self, ctx: Any, params: mcp_types.ReadResourceRequestParams

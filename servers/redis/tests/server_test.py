@@ -102,10 +102,16 @@ def test_sigterm_lets_a_call_finish_and_ends_a_long_one(
 
 
 def test_a_call_that_takes_too_long_is_given_up(start: Start, redis_server: RedisServer) -> None:
-    sidecar = start(MCP_CALL_TIMEOUT_SECONDS="1")
+    sidecar = start(MCP_CALL_TIMEOUT_SECONDS="1", MCP_ALLOW_WRITES="true")
     with redis_server.silent():
-        text = sidecar.call("redis_read", key="k")["content"][0]["text"]
-    assert text.startswith("no answer within 1 s")
+        for tool, arguments, changes in (
+            ("redis_read", {"key": "k"}, False),
+            ("redis_delete_matching", {"pattern": "k*"}, False),
+            ("redis_delete_matching", {"pattern": "k*", "confirm": "seen"}, True),
+            ("redis_write", {"key": "k", "value": "v"}, True),
+        ):
+            text = sidecar.call(tool, **arguments)["content"][0]["text"]
+            assert text.startswith("no answer within 1 s") and ("may have been done" in text) is changes
     assert 'mcp_tool_calls_total{outcome="timeout",tool="redis_read"} 1.0' in sidecar.get("/metrics")[1]
 
 
