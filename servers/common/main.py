@@ -63,11 +63,11 @@ def run(sidecar: Any, transport: str = "http") -> None:
     try:
         env.check()
     except SettingsError as error:
-        for line in error.problems + env.unknown():
+        for line in error.problems + env.warnings + env.unknown():
             print(f"{sidecar.name}: {line}", file=sys.stderr)
         sys.exit(USAGE)
     log.configure(settings.log_level)
-    for line in env.unknown():
+    for line in env.warnings + env.unknown():
         logger.warning(line)
     # Imported here, so that --help and wrong settings are answered at once.
     from servers.common.server import Instance

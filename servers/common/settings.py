@@ -115,6 +115,7 @@ class Environment:
             if not any(of_name.fullmatch(name) and of_value.fullmatch(value) for of_name, of_value in _LINKS)
         }
         self.problems: list[str] = []
+        self.warnings: list[str] = []
         self.described: list[tuple[str, str, str]] = []  # name, default, meaning
 
     def given(self, *names: str) -> list[str]:

@@ -67,6 +67,11 @@ class ElasticsearchSettings:
         )
         if wrong := [p for p in settings.index_patterns if re.search(r"""[?<>:"\\|/#\s]|^[-+_]|[A-Z]""", p)]:
             env.problems.append(f"MCP_INDEX_PATTERNS: {wrong[0]!r} is not the name of an index, with or without *")
+        env.warnings += [
+            f"MCP_INDEX_PATTERNS: {name!r} is one whole name: for all indices that begin with it, write '{name}*'"
+            for name in settings.index_patterns
+            if name.endswith(("-", ".", "_"))
+        ]
         settings._check_tls(env)
         settings._check_login(env)
         settings._check_proxy(env)

@@ -274,6 +274,14 @@ def _prefixes(env: Environment) -> tuple[str, ...]:
         except ToolError as error:
             env.problems.append(f"MCP_KEY_PREFIXES: {error}")
             return ()
+        if prefix.endswith("*"):
+            start = prefix.rstrip("*")
+            instead = (
+                f"for all keys that begin with {start!r}, write it without *"
+                if start
+                else "for all keys, write * alone"
+            )
+            env.warnings.append(f"MCP_KEY_PREFIXES: {prefix!r} matches only names with that *: {instead}")
     return prefixes
 
 

@@ -600,3 +600,11 @@ def test_an_index_is_inside_by_any_pattern() -> None:
     scope = IndexScope(["a", "b*", ".c", ".d*"])
     assert all(map(scope.has, ["a", "b", "bb", ".c", ".d", ".dd"])) and scope and not IndexScope([])
     assert not any(map(scope.has, ["aa", "c", ".e", ".b", ""])) and not IndexScope(["*"]).has(".c")
+
+
+def test_a_pattern_that_is_written_as_a_prefix_is_warned_of() -> None:
+    env = Environment({"MCP_INDEX_PATTERNS": "logs-,app,in-*"})
+    ElasticsearchSettings.read(env)
+    assert env.warnings == [
+        "MCP_INDEX_PATTERNS: 'logs-' is one whole name: for all indices that begin with it, write 'logs-*'"
+    ]

@@ -111,6 +111,16 @@ def test_a_restriction_that_names_nothing_stops_the_start(name: str, values: lis
     assert read(MCP_KEY_PREFIXES="*")[0].key_prefixes == read()[0].key_prefixes == ()
 
 
+def test_a_prefix_that_is_written_as_a_glob_is_warned_of_at_the_start(start: Start) -> None:
+    sidecar = start(MCP_KEY_PREFIXES="app:*,*,a*b")
+    assert [
+        line["msg"] for line in sidecar.logs() if line["level"] == "warning" and "MCP_KEY_PREFIXES" in line["msg"]
+    ] == [
+        "MCP_KEY_PREFIXES: 'app:*' matches only names with that *: for all keys that begin with 'app:', write it without *",
+        "MCP_KEY_PREFIXES: '*' matches only names with that *: for all keys, write * alone",
+    ]
+
+
 async def test_a_url_and_a_unix_socket_lead_to_redis_and_hide_the_password(start: Start, tmp_path: Path) -> None:
     # A socket's path has 107 bytes at most, and a test's folder may have more.
     with (
