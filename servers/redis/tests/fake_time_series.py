@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-SAMPLES = ((1000, b"1.5"), (2000, b"2"), (3000, b"inf"))
+SAMPLES = ((0, b"1.5"), (2000, b"2"), (3000, b"inf"))
 
 
 class _Handler(socketserver.StreamRequestHandler):

@@ -274,17 +274,17 @@ async def test_time_series_are_read(tmp_path: Path) -> None:
             sidecar.wait_until_ready()
             async with Client(sidecar.url + "/mcp") as client:
                 series = await ok(client, "redis_read", key="ts", limit=2)
-                assert series["entries"] == [{"time_ms": 1000, "value": 1.5}, {"time_ms": 2000, "value": 2.0}]
+                assert series["entries"] == [{"time_ms": 0, "value": 1.5}, {"time_ms": 2000, "value": 2.0}]
                 assert series["length"] == 3 and series["about"]["labels"] == [["host", "a"]]
                 rest = await ok(client, "redis_read", key="ts", cursor=series["cursor"])
                 assert rest["entries"] == [{"time_ms": 3000, "value": "inf"}]
                 for bounds, times in (
                     ({"start": "1001"}, [2000, 3000]),
-                    ({"end": "2000"}, [1000, 2000]),
+                    ({"end": "2000"}, [0, 2000]),
                     ({"start": "1001", "end": "2999"}, [2000]),
-                    ({"reverse": True}, [3000, 2000, 1000]),
+                    ({"reverse": True}, [3000, 2000, 0]),
                     ({"reverse": True, "start": "2000"}, [3000, 2000]),
-                    ({"reverse": True, "end": "2999"}, [2000, 1000]),
+                    ({"reverse": True, "end": "2999"}, [2000, 0]),
                 ):
                     entries = await pages(client, "redis_read", "entries", key="ts", limit=1, **bounds)
                     assert [entry["time_ms"] for entry in entries] == times, bounds

@@ -535,15 +535,16 @@ async def _json(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
 
 async def _series(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
     first, last = page.start or "-", page.end or "+"
-    if page.offset:
-        first, last = (first, page.cursor) if page.reverse else (page.cursor, last)
+    if page.cursor != "0":
+        at = str(page.offset)
+        first, last = (first, at) if page.reverse else (at, last)
     command = "TS.REVRANGE" if page.reverse else "TS.RANGE"
     about, raw = await _answers(call, ("TS.INFO", name), (command, name, first, last, "COUNT", page.limit + 1))
     answer: dict[str, Any] = {"about": _about(about, page), "length": pairs(about).get("totalSamples", 0)}
     samples = [{"time_ms": int(time), "value": score(as_json(value))} for time, value in raw]
     answer["entries"] = Room(page.room, 64 + size(answer["about"])).kept(samples[: page.limit])
     if len(samples) > len(answer["entries"]):
-        answer["cursor"] = str(samples[len(answer["entries"])]["time_ms"])
+        answer["cursor"] = f"{samples[len(answer['entries'])]['time_ms']:02}"  # "0" is where a read begins
     return answer
 
 
