@@ -88,7 +88,7 @@ def allow(redis: Redis, *rights: str) -> None:
 
 
 def failures(sidecar: Sidecar, redis: Redis, tool: str) -> list[str]:
-    """What a tool refuses of its calls."""
+    """Return what a tool refuses of its calls."""
     redis.flushall()
     redis.set("string", "v")
     redis.hset("hash", "f", "v")
