@@ -237,11 +237,12 @@ class Instance(Generic[B]):
                 self._audit(params.name, "error", 0)
                 return failure(str(error))
 
-        def changes() -> bool:
-            return tool.changes(params.arguments or {})
+        changing = False
 
         async def work() -> mcp_types.CallToolResult:
+            nonlocal changing
             values, ignored = tool.check(params.arguments or {})
+            changing = tool.write and not tool.dry_run(values)
             warnings.set([])
             if ignored:
                 names = ", ".join(repr(plain(name, 50)) for name in ignored[:5])
@@ -252,7 +253,7 @@ class Instance(Generic[B]):
             try:
                 await hold_result(content)
             except Busy:
-                if changes():
+                if changing:
                     raise ToolError(
                         f"{tool.name} was done, but other calls use all of this server's memory for results, so the result can't "
                         "be returned: check before you repeat it"
@@ -261,7 +262,7 @@ class Instance(Generic[B]):
             return result(content, tool.integers)
 
         try:
-            return await self._counted(params.name, work, changes)
+            return await self._counted(params.name, work, lambda: changing)
         except _Failed as error:
             return failure(str(error))
 

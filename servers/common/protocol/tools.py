@@ -135,10 +135,6 @@ class Tool:
             raise ToolError(f"wrong arguments: {wrong}") from None
         return {name: getattr(checked, name) for name in self.arguments.model_fields}, strange
 
-    def changes(self, given: Mapping[str, Any]) -> bool:
-        """Return whether a call with these arguments, which are right, may change something."""
-        return self.write and not self.dry_run(self.check(given)[0])
-
     @cached_property
     def results(self) -> dict[str, Any]:
         """The JSON Schema of each part of a result, with its meaning: for people. Models see results themselves."""
