@@ -5,12 +5,9 @@ from typing import Any
 
 
 def dumps(value: Any, depth: int, margin: str = "") -> str:
-    """Return a value as JSON.
+    """Return a value as JSON, of which the outer `depth` levels are spread over lines; the last has this margin.
 
-    Args:
-        value: what json.dumps takes
-        depth: levels of containers that are spread over lines; those below, and those that hold none, stay on one line
-        margin: indentation of the value's last line
+    Containers below, and those that hold no others, stay on one line.
     """
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     if not depth or not any(isinstance(part, dict | list) for part in parts):

@@ -31,13 +31,7 @@ def page_of(path: str) -> str | None:
 
 
 def staged(text: str, path: str, files: Collection[str]) -> str:
-    """A page's text with its links as the site needs them.
-
-    Args:
-        text: of the page
-        path: of the page in the workspace, such as docs/operations.md
-        files: of the site, by their path in the workspace
-    """
+    """Return a page's text with the links that the site needs. `files` are those of the site; paths begin at the workspace."""
     page = page_of(path)
     assert page is not None
 
@@ -58,10 +52,6 @@ def staged(text: str, path: str, files: Collection[str]) -> str:
 
 
 def build(given: argparse.Namespace) -> None:
-    """
-    Raises:
-        SystemExit: Zensical found something; what, is on standard error.
-    """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         files = {str(file) for file in given.files}

@@ -98,11 +98,7 @@ class Apt:
         return done.stdout
 
     def show(self, names: Iterable[str]) -> list[Package]:
-        """apt's candidates of these names.
-
-        Raises:
-            LockError: a name is no package.
-        """
+        """Return apt's candidates of these names, or raise LockError if one is not a package."""
         shown = self.run("apt-cache", "show", "--no-all-versions", *names)
         return [package(fields, self.architecture) for fields in Packages.iter_paragraphs(shown, use_apt_pkg=False)]
 

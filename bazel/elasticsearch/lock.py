@@ -44,11 +44,7 @@ class Jar(NamedTuple):
 
 
 def pom(artifacts: Sequence[str]) -> str:
-    """A project that depends on these artifacts, each group:artifact:version.
-
-    Raises:
-        LockError: one is written otherwise.
-    """
+    """Return a project that depends on these artifacts, each group:artifact:version."""
     dependencies = []
     for artifact in artifacts:
         parts = artifact.split(":")
@@ -73,11 +69,7 @@ def jar(folder: Path, file: Path) -> Jar:
 
 
 def resolve(artifacts: Sequence[str]) -> list[Jar]:
-    """The artifacts and what they need to run, through Maven.
-
-    Raises:
-        LockError: there is no Maven, or it can't resolve one.
-    """
+    """Return the artifacts and what they need to run, through Maven."""
     with tempfile.TemporaryDirectory(prefix="lock_elasticsearch.") as name:
         folder = Path(name)
         (folder / "pom.xml").write_text(pom(artifacts))
@@ -101,11 +93,7 @@ def resolve(artifacts: Sequence[str]) -> list[Jar]:
 
 
 def lock(config: Mapping[str, Any], resolve: Callable[[Sequence[str]], list[Jar]] = resolve) -> dict[str, Any]:
-    """The content of a lock for that of its list.
-
-    Raises:
-        LockError: an artifact can't be had, or two sets need different versions of one.
-    """
+    """Return the content of a lock for that of its list. LockError if two sets need different versions of an artifact."""
     sets: dict[str, list[dict[str, str]]] = {}
     versions: dict[str, str] = {}
     for name, artifacts in config["sets"].items():

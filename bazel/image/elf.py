@@ -25,13 +25,10 @@ class Section(NamedTuple):
 
 
 def stripped(data: bytes) -> bytes:
-    """The file without symbol table (.symtab, .strtab) and debug sections.
+    """Return a file without symbol table (.symtab, .strtab) and debug sections, or as it is if it is no 64-bit little-endian ELF.
 
     What is loaded into memory keeps its place and its bytes, and the other sections their number, for symbols and sections
     refer to sections by number: the header of one that goes becomes SHT_NULL.
-
-    Args:
-        data: a file's content; what is no 64-bit little-endian ELF file, or has nothing to take out, is returned as it is
     """
     if not data.startswith(ELF64_LITTLE):
         return data

@@ -129,12 +129,9 @@ class Layer:
             self.add_file(CA_BUNDLE, "".join(p if p.endswith("\n") else p + "\n" for p in parts).encode())
 
     def compile(self, instead: bool, readers: list[str]) -> None:
-        """Bytecode of each Python source, with the source's hash unchecked: a read-only image has no newer source.
+        """Add bytecode of each Python source, with the source's hash unchecked: a read-only image has no newer source.
 
-        Args:
-            instead: the bytecode takes the source's place (PEP 3147: a .pyc is imported without its source) and has no
-                docstrings; else it lies beside it
-            readers: globs of sources that stay
+        `instead`: it takes the source's place (PEP 3147) and has no docstrings, except where a glob of `readers` matches.
         """
         sources = [
             (path, e.data, instead and not any(fnmatch.fnmatchcase(path, pattern) for pattern in readers))
@@ -218,13 +215,9 @@ def each_alone(function: Callable[[T], bytes], arguments: Iterable[T]) -> list[b
 
 
 def bytecode(source: tuple[str, bytes, bool]) -> bytes:
-    """Return a .pyc, PEP 552 with an unchecked hash. What else this process has compiled or loaded may change it.
+    """Return a .pyc, PEP 552 with an unchecked hash, of a path in the image, its content, and whether docstrings go.
 
-    Args:
-        source: path in the image, content, and whether docstrings go
-
-    Returns:
-        nothing, for a source that this Python can't compile (a template).
+    It is empty for a source that this Python can't compile (a template). Other code that this process compiled may change it.
     """
     path, data, undocumented = source
     # Python has each text of at most one character once. Bytecode tells whether it is interned, which other code may have done.

@@ -45,11 +45,7 @@ def fits(package: dict[str, Any]) -> bool:
 
 
 def reduced(lock: dict[str, Any]) -> dict[str, Any]:
-    """npm's lock with what `npm ci` needs on these systems and nothing else.
-
-    Raises:
-        LockError: a package has no integrity hash, or one that is not SHA-512.
-    """
+    """Return npm's lock with what `npm ci` needs on these systems and nothing else. LockError for a package without SHA-512."""
     packages = {}
     left_out = {path for path, package in lock["packages"].items() if package.get("optional") and not fits(package)}
     names = {path.rpartition("node_modules/")[2] for path in left_out}
@@ -66,11 +62,7 @@ def reduced(lock: dict[str, Any]) -> dict[str, Any]:
 
 
 def resolve(manifest: str) -> dict[str, Any]:
-    """Return what npm makes of a package.json.
-
-    Raises:
-        LockError: there is no npm, or it can't resolve a package.
-    """
+    """Return npm's lock of a package.json."""
     with tempfile.TemporaryDirectory(prefix="lock_npm.") as folder:
         Path(folder, "package.json").write_text(manifest)
         try:
@@ -84,11 +76,7 @@ def resolve(manifest: str) -> dict[str, Any]:
 
 
 def lock(manifest: str, resolve: Callable[[str], dict[str, Any]] = resolve) -> str:
-    """The content of package-lock.json for that of package.json.
-
-    Raises:
-        LockError: a package can't be had.
-    """
+    """Return the content of package-lock.json for that of package.json."""
     return dumps(reduced(resolve(manifest)), 2) + "\n"
 
 

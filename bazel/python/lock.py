@@ -61,11 +61,7 @@ def command(folder: Path, source: str, cpu: str, output: Path, upgrade: bool, co
 
 
 def lock(folder: Path, upgrade: bool) -> None:
-    """Writes all locks.
-
-    Raises:
-        subprocess.CalledProcessError: uv found no solution; it has said why.
-    """
+    """Write all locks. Where there is no solution, uv says why."""
     env = environment()
     # The images of both architectures have the same wheels: the second lock must be as the first.
     images = [("requirements.in", cpu, "requirements_linux.txt", None) for cpu in CPUS]

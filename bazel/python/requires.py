@@ -35,11 +35,7 @@ def compatible(version: str) -> str:
 
 
 def requirement(name: str, lock: dict[str, tuple[str, str]]) -> str:
-    """Return the requirement of a wheel that the lock has, with the lock's extras.
-
-    Raises:
-        SystemExit: the lock has no such wheel, or no version with numbers.
-    """
+    """Return the requirement of a wheel with the lock's extras. SystemExit if the lock has no version with numbers of it."""
     name = normal(name)
     if name not in lock:
         sys.exit(f"requires: the lock has no wheel {name}: name one that it has, or add it to requirements.in")

@@ -22,11 +22,7 @@ class LockError(Exception):
 
 
 def pins(module: str) -> dict[str, str]:
-    """Return the version of each module that a MODULE.bazel takes from a registry, by name.
-
-    Args:
-        module: text of the file; its syntax is a subset of Python's
-    """
+    """Return the version of each module that the text of a MODULE.bazel, a subset of Python, takes from a registry, by name."""
     found, overridden = {}, set()
     for node in ast.walk(ast.parse(module)):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
@@ -40,15 +36,7 @@ def pins(module: str) -> dict[str, str]:
 
 
 def versions(registry: str, name: str) -> list[str]:
-    """Return the versions that a registry has of a module, in its order, without those that were yanked.
-
-    Args:
-        registry: address, http(s):// or file://
-        name: of the module
-
-    Raises:
-        LockError: the registry can't be read or does not have the module.
-    """
+    """Return the versions that a registry (http://, https:// or file://) has of a module, in its order, without yanked ones."""
     address = f"{registry.rstrip('/')}/modules/{name}/metadata.json"
     try:
         with urllib.request.urlopen(address, timeout=60) as answer:

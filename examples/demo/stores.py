@@ -108,11 +108,7 @@ class Results:
 
 
 def connect(env: Environment) -> tuple[Queue, Results]:
-    """Both stores, by REDIS_* and ES_* as the sidecars read them.
-
-    Raises:
-        SettingsError: a setting is wrong.
-    """
+    """Return both stores, by REDIS_* and ES_* as the sidecars read them."""
     redis, elasticsearch = RedisSettings.read(env), ElasticsearchSettings.read(env)
     env.check()
     return Queue(redis), Results(elasticsearch)

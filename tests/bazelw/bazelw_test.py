@@ -40,13 +40,9 @@ class Workspace(Machine):
         self.env = {"PATH": str(self.bin), "HOME": str(folder), "BAZELW_CACHE_DIR": str(folder / "cache")}
 
     def install_bazel(self, name: str = "bazel", version: str = VERSION, error: str = "", status: int = 0) -> None:
-        """Puts a Bazel on the PATH that answers --version and a query, and else prints its arguments and rc files.
+        """Put a Bazel on the PATH that answers --version and a query, and else prints its arguments and rc files.
 
-        Args:
-            name: of the program
-            version: that it says it has
-            error: what the query writes on standard error
-            status: the query's exit code
+        The query ends with `status`, and `error` on standard error.
         """
         self.install(
             name,
@@ -202,12 +198,7 @@ NEEDED_BY_BAZEL = {
 
 
 def registry(folder: Path, modules: dict[str, set[str]]) -> str:
-    """Write a registry (https://bazel.build/external/registry) and return its address.
-
-    Args:
-        folder: where to write it
-        modules: versions by name; each is an empty module
-    """
+    """Write a registry (https://bazel.build/external/registry) of empty modules with these versions, and return its address."""
     for name, versions in (modules | NEEDED_BY_BAZEL).items():
         for version in versions:
             (folder / "modules" / name / version).mkdir(parents=True)

@@ -25,12 +25,7 @@ class Group:
     """A control group of its own for one process and its children. Use it with `with`; its processes are gone by its end."""
 
     def __init__(self, name: str, cpus: float | None = None, memory: int | None = None) -> None:
-        """
-        Args:
-            name: unique; a folder under the root of control groups
-            cpus: CPU seconds a second at most; None for no limit
-            memory: bytes at most; None for no limit
-        """
+        """Make a group under the root of control groups, with a limit of CPU seconds a second and of bytes, or None."""
         self._unified = (ROOT / "cgroup.controllers").exists()
         names = ["."] if self._unified else ["cpu", "memory"]
         self._folders = [ROOT / controller / name for controller in names]

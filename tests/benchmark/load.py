@@ -63,10 +63,6 @@ class Connection(ABC):
     """A kept connection to a server on loopback, for one request at a time."""
 
     def __init__(self, port: int) -> None:
-        """
-        Raises:
-            OSError: it can't be made.
-        """
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = memoryview(bytearray(256 * 1024))
@@ -79,21 +75,12 @@ class Connection(ABC):
         self._socket.close()
 
     def send(self, request: bytes) -> None:
-        """Sends a request. All of the answer is to be received before the next.
-
-        Raises:
-            OSError: the connection is lost.
-        """
+        """Send a request. Receive all of its answer before the next."""
         self._parts = []
         self._socket.sendall(request)
 
     def receive(self) -> bool:
-        """Receives what is there, or waits for something; whether the answer is complete.
-
-        Raises:
-            OSError: the connection is lost.
-            LoadError: the answer is a failure, or is not what its protocol has.
-        """
+        """Receive bytes, and return whether the answer is complete. A failure is a LoadError, a lost connection an OSError."""
         received = self._socket.recv_into(self._buffer)
         if not received:
             raise ConnectionResetError("the server closed the connection")
@@ -110,12 +97,7 @@ class Connection(ABC):
         return self._parts[0] if self._parts else b""
 
     def ask(self, request: bytes) -> bytes:
-        """Sends a request; the body of its answer.
-
-        Raises:
-            OSError: the connection is lost.
-            LoadError: the answer is a failure, or is not what its protocol has.
-        """
+        """Send a request and return the body of its answer."""
         self.send(request)
         while not self.receive():
             pass
@@ -191,20 +173,9 @@ def load(
     seconds: float,
     kind: type[Connection] = HttpConnection,
 ) -> Measured:
-    """Clients that repeat a request, until `calls` of them are answered or `seconds` are over.
+    """Let clients repeat a request, until `calls` of them are answered, or none begins because `seconds` are over.
 
-    Args:
-        port: of the server on loopback
-        request: by `http_request` or `redis_command`
-        expected: bytes that each answer's body must have
-        clients: at once
-        calls: altogether, at most
-        seconds: after which no call begins any more
-        kind: of connection
-
-    Raises:
-        OSError: a connection can't be made, or is lost.
-        LoadError: an answer is a failure or does not have what is expected.
+    Each answer's body must have the bytes `expected`. A failure is a LoadError; a lost connection is an OSError.
     """
     with ExitStack() as opened:
         connections = {}

@@ -21,12 +21,7 @@ OVER_STORE_MS = 2.0
 
 
 def table(rows: Sequence[Row], columns: dict[str, str]) -> list[str]:
-    """Return a Markdown table.
-
-    Args:
-        rows: what is in it
-        columns: key in a row to heading
-    """
+    """Return a Markdown table with a heading for each key in `columns`."""
     numbers = {key for key in columns if all(isinstance(row.get(key), (int, float, type(None))) for row in rows)}
     lines = [
         "| " + " | ".join(columns.values()) + " |",

@@ -77,11 +77,7 @@ class Running(Process):
 def running(
     subject: Subject, store_port: int, folder: Path, cpus: float | None = None, memory: int | None = None
 ) -> Iterator[Running]:
-    """A server that is ready, in a control group of its own where that can be.
-
-    Raises:
-        StartError: it does not get ready.
-    """
+    """Run a server that is ready, in a control group of its own where that is possible."""
     if available():
         name = f"benchmark-{os.getpid()}-{time.monotonic_ns()}"
         with Group(name, cpus, memory) as group, Running(subject, store_port, folder, group) as server:

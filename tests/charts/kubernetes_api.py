@@ -36,11 +36,7 @@ class UniqueKeys(yaml.CSafeLoader):
 
 
 def manifests(text: str) -> list[Manifest]:
-    """The manifests of a render.
-
-    Raises:
-        yaml.YAMLError: it is not YAML, or a mapping has a key twice.
-    """
+    """Return the manifests of a render. A mapping with a key twice is a yaml.YAMLError."""
     # A subclass of SafeLoader, which makes nothing but plain values.
     return [m for m in yaml.load_all(text, UniqueKeys) if m]
 

@@ -69,11 +69,9 @@ FIRES: list[tuple[str, str, dict[str, str], int | None, int]] = [
 
 
 def promtool_test(series: dict[str, str], firing: dict[int, list[str]]) -> dict[str, Any]:
-    """A test of https://prometheus.io/docs/prometheus/2.42/configuration/unit_testing_rules/.
+    """Return a test of https://prometheus.io/docs/prometheus/2.42/configuration/unit_testing_rules/.
 
-    Args:
-        series: their values, a minute apart
-        firing: the alerts that fire, by minute
+    `series` has values a minute apart; `firing` has the alerts that fire, by minute.
     """
     return {
         "interval": "1m",

@@ -174,11 +174,6 @@ class Driver:
         self._child.stdin.flush()
 
     def read(self) -> dict[str, Any]:
-        """Return what it says of the next step.
-
-        Raises:
-            AssertionError: it has ended.
-        """
         assert self._child.stdout
         line = self._child.stdout.readline()
         assert line, self.log.read_text()[-3000:]

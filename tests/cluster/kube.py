@@ -33,11 +33,7 @@ class KubeError(Exception):
 def wait_until(
     what: str, found: Callable[[], T | None], state: Callable[[], object] = lambda: "", pause: float = 0.5
 ) -> T:
-    """Waits until `found` returns something true, and returns that.
-
-    Raises:
-        TimeoutError: it did not; the message has the `state`.
-    """
+    """Wait until `found` returns something true, and return that. A TimeoutError has the `state`."""
     end = time.monotonic() + PATIENCE
     while not (value := found()):
         if time.monotonic() > end:
@@ -143,21 +139,12 @@ class Kube:
         return Kube(self.context, namespace)
 
     def command(self, *words: str) -> list[str]:
-        """kubectl's command line.
-
-        Raises:
-            KubeError: there is no kubectl.
-        """
         if not shutil.which("kubectl"):
             raise KubeError("kubectl is not on PATH")
         return ["kubectl", "--context", self.context, "--namespace", self.namespace, *words]
 
     def run(self, *words: str, stdin: str | None = None) -> str:
-        """kubectl's standard output.
-
-        Raises:
-            KubeError: it failed.
-        """
+        """Return kubectl's standard output, or raise KubeError."""
         command = self.command(*words)
         for _ in range(5 if words[0] == "get" else 1):
             done = subprocess.run(
@@ -193,11 +180,7 @@ class Kube:
         return next((pod for pod in self.pods() if pod.name == name), None)
 
     def the_pod(self, name: str) -> Pod:
-        """A pod that must be there.
-
-        Raises:
-            KubeError: it is not.
-        """
+        """Return a pod that must be there."""
         found = self.pod(name)
         if found is None:
             raise KubeError(f"there is no pod {name} in namespace {self.namespace}")

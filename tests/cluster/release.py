@@ -89,11 +89,6 @@ class Release:
     """A release of the chart in a namespace, with the values for minikube and those of the suite."""
 
     def __init__(self, kube: Kube, base: Values) -> None:
-        """
-        Args:
-            kube: the namespace
-            base: values that this cluster needs
-        """
         self.kube = kube
         self._base = base
 

@@ -29,11 +29,7 @@ class History:
                 text = ""
 
     def of(self, name: str) -> list[Pod]:
-        """The states of the pods that had this name.
-
-        Raises:
-            KubeError: the watch has ended.
-        """
+        """Return the states of the pods that had this name, or raise KubeError if the watch has ended."""
         if self._child.poll() is not None:
             raise KubeError("kubectl get pods --watch ended")
         return [pod for pod in list(self._states) if pod.name == name]

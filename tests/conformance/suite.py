@@ -15,15 +15,9 @@ Outcome = dict[str, dict[str, list[str]]]
 
 
 def run(url: str, revision: str, folder: Path) -> Outcome:
-    """Runs all that a revision of the specification requires of a server, and what the suite reports beside.
+    """Run all that one of REVISIONS requires of the server at an MCP endpoint, and what the suite reports beside.
 
-    Args:
-        url: the MCP endpoint
-        revision: one of REVISIONS
-        folder: an empty one, for the suite's own results
-
-    Raises:
-        RuntimeError: the suite did not come to its end.
+    The suite's own results need an empty folder. If it does not come to its end, that is a RuntimeError.
     """
     suite = program("NODE_MODULES") / "@modelcontextprotocol/conformance/dist/index.js"
     command = [str(program("NODE")), str(suite), "server", "--url", url]

@@ -33,13 +33,7 @@ class Listening(Process):
 
 
 def store(port: int, folder: Path, kind: str) -> Store:
-    """A store of a kind.
-
-    Args:
-        port: of the loopback interface
-        folder: for its data
-        kind: redis, elasticsearch, victoria-metrics or vmagent
-    """
+    """Return a store on the loopback interface: redis, elasticsearch, victoria-metrics or vmagent."""
     listen = f"-httpListenAddr=127.0.0.1:{port}"
 
     def redis() -> AbstractContextManager[object]:

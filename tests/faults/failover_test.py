@@ -52,12 +52,7 @@ class Load:
                 self.good.append(name)
 
     def check(self, done: Counter[str], *, kept: bool = True) -> None:
-        """Raises AssertionError unless all is as the answers say.
-
-        Args:
-            done: how often what each call asked for was done
-            kept: the store keeps what it has acknowledged
-        """
+        """Check that all is as the answers say. `done` counts what calls did; `kept`: the store keeps what it acknowledged."""
         assert not [name for name, times in done.items() if times > 1], "nothing is done twice"
         if kept:
             assert set(self.good) <= set(done), "what was answered was done"

@@ -32,14 +32,7 @@ def redis(server: RedisServer) -> Iterator[Redis]:
 
 
 def sidecar(server: RedisServer, folder: Path, before: str = "", **env: str) -> Sidecar:
-    """A sidecar that may write.
-
-    Args:
-        server: its store
-        folder: for its log
-        before: Python that runs in its process first
-        env: further settings
-    """
+    """Return a sidecar that may write. `before` is Python that runs in its process first."""
     settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port), "MCP_ALLOW_WRITES": "true"}
     running = Sidecar("servers.redis", settings | env, folder)
     if before:

@@ -22,11 +22,7 @@ class Proxy:
     """
 
     def __init__(self, target: int, flood: bytes) -> None:
-        """
-        Args:
-            target: the store's port
-            flood: what begins an answer that is longer than any
-        """
+        """Stand before a store's port. `flood` begins an answer that is longer than any."""
         self._target = target
         self.flood = flood
         self._marker = b""

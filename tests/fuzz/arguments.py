@@ -25,12 +25,6 @@ class Words:
 
 
 def arguments(tool: mcp_types.Tool, words: Words) -> Strategy:
-    """A tool's arguments.
-
-    Args:
-        tool: as clients see it
-        words: of its store
-    """
     schema = tool.input_schema
     fitting, typed = _object(schema, words, bounds=True), _object(schema, words, bounds=False)
     good = st.sampled_from([dict(call) for call in words.calls[tool.name]])

@@ -24,11 +24,7 @@ WARM = 4
 
 
 def fuzz(server: str, writes: bool, first: int, inputs: int, most: int) -> tuple[int, int]:
-    """Sends inputs to one server.
-
-    Returns:
-        how many were sent, and how many rules were broken.
-    """
+    """Send inputs to one server. Return how many were sent, and how many rules were broken."""
     name = f"{server}, writes {'on' if writes else 'off'}"
     broken = 0
     began = time.monotonic()
@@ -57,11 +53,7 @@ def fuzz(server: str, writes: bool, first: int, inputs: int, most: int) -> tuple
 
 
 def fuzz_commands(store: str, first: int, commands: int) -> int:
-    """Send commands to one store past the policy of MCP_KEY_PREFIXES, in batches with a seed each.
-
-    Returns:
-        how many rules were broken.
-    """
+    """Send commands past the policy of MCP_KEY_PREFIXES, in batches with a seed each. Return how many rules were broken."""
     broken = 0
     tried = Tried()
     with redis_commands.running(store) as (redis, port):

@@ -145,14 +145,9 @@ def outside(redis: Redis) -> list[object]:
 
 
 async def fuzz(redis: Redis, port: int, seed: int, count: int, *, cluster: bool = False) -> Tried:
-    """Send commands that a seed stands for, as far as they pass the policy.
+    """Empty a store on loopback (in a cluster, the node that has the keys), and send it a seed's commands that pass the policy.
 
-    Args:
-        redis: a client of the store, in a cluster of the node that has the keys; it is emptied
-        port: of the store, on loopback
-
-    Raises:
-        Broken: a key outside was changed, or what it holds was answered.
+    A key outside that was changed, or whose content was answered, is Broken.
     """
     env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "MCP_KEY_PREFIXES": "app:"}
     backend = ScopedRedis(RedisSettings.read(Environment(env | ({"REDIS_MODE": "cluster"} if cluster else {}))))
@@ -186,11 +181,7 @@ async def _send(backend: ScopedRedis, words: list[bytes], keys: Sequence[bytes])
 
 
 def check(redis: Redis, words: list[str], answers: list[object], before: list[object]) -> None:
-    """Compare what is outside with what was there.
-
-    Raises:
-        Broken: it is not the same, or an answer holds some of it.
-    """
+    """Raise Broken unless what is outside is as it was, and no answer holds some of it."""
     if CANARY in repr(answers).encode():
         raise Broken(f"{words} answered what a key outside the prefixes holds")
     if outside(redis) != before:
@@ -199,11 +190,7 @@ def check(redis: Redis, words: list[str], answers: list[object], before: list[ob
 
 @contextmanager
 def running(store: str) -> Iterator[tuple[Redis, int]]:
-    """Run one of STORES.
-
-    Yields:
-        a client of the node that has the keys, and a port of the store.
-    """
+    """Run one of STORES. Yield a client of the node that has the keys, and a port of the store."""
     with ExitStack() as stack:
         if store == CLUSTER:
             cluster = Cluster(stack)

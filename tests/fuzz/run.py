@@ -13,16 +13,9 @@ BATCH = 500
 
 
 def batch(target: Target, number: int, inputs: int = BATCH, *, shrink: bool = False) -> None:
-    """Sends the inputs that a seed stands for, and checks what must hold after them.
+    """Send the inputs that a seed gives, and check what must hold after them.
 
-    Args:
-        target: what they are sent to
-        number: the seed; the same gives the same inputs
-        inputs: how many
-        shrink: look for the smallest input that breaks the same rule
-
-    Raises:
-        Broken: a rule was broken; a note has the input.
+    A broken rule is Broken, with the input in a note. `shrink` looks for the smallest input that breaks the same rule.
     """
 
     @seed(number)

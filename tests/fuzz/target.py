@@ -119,11 +119,7 @@ class Target(ABC):
     # What is sent, and what must hold.
 
     def check(self, sent: Post | Raw) -> None:
-        """Sends it.
-
-        Raises:
-            Broken: the answer breaks a rule.
-        """
+        """Send it, and raise Broken if the answer breaks a rule."""
         self.sent += 1
         if isinstance(sent, Post):
             status, headers, body = self._post(sent)
@@ -168,11 +164,7 @@ class Target(ABC):
             _check_status(int(first[9:12]), bytes(answer))
 
     def check_end(self) -> None:
-        """Check what must hold after many inputs: it serves, and the store is as it was if writes are off.
-
-        Raises:
-            Broken: it does not.
-        """
+        """Check what must hold after many inputs: it serves, and the store is as it was if writes are off."""
         status, body = self.sidecar.get("/health")
         if status != 200 or json.loads(body)["status"] != "ok":
             raise Broken(f"/health answers {status} {body[:200]}")

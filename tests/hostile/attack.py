@@ -202,11 +202,7 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 
 def ask(connection: http.client.HTTPConnection, case: Case) -> tuple[str, str]:
-    """Call a tool.
-
-    Returns:
-        the kind of outcome (ok, refused, busy, late or fault), and what was said.
-    """
+    """Call a tool. Return the kind of outcome (ok, refused, busy, late or fault), and what was said."""
     message = {
         "jsonrpc": "2.0",
         "id": 1,
@@ -250,10 +246,7 @@ class Attack:
     """The attack on one server; its `report` grows."""
 
     def __init__(self, server: Target, cases: Sequence[Case], neighbour: Callable[[], object]) -> None:
-        """
-        Args:
-            neighbour: a request of another client to the store; raises if it fails
-        """
+        """Attack a server while another client makes requests to its store; `neighbour` raises if one fails."""
         self.server, self.cases, self.report = server, cases, Report()
         self._neighbour = neighbour
         self._state = "idle"

@@ -66,11 +66,7 @@ def index(node: ElasticsearchNode, name: str, body: Mapping[str, Any]) -> None:
 
 
 def fill(node: ElasticsearchNode, *, indices: int = 300, seconds: float = 30) -> int:
-    """Write it all, and indices as many as are wanted or get made in the time.
-
-    Returns:
-        the number of these.
-    """
+    """Write it all, and as many of the indices as the time allows. Return their number."""
     plain = {"mappings": {"dynamic": False, "properties": {"n": {"type": "long"}, "k": {"type": "keyword"}}}}
     index(node, "small", plain)
     node.request("PUT", "/small/_doc/1?refresh=true", {"n": 1})

@@ -118,11 +118,7 @@ NAMES = [
 
 
 def fill(port: int, *, names: int = 300) -> None:
-    """Write it all.
-
-    Args:
-        names: keys whose names have 64 KiB
-    """
+    """Write it all, and `names` keys whose names have 64 KiB."""
     client = redis.Redis(port=port, socket_timeout=120)
     for key, (piece, length) in STRINGS.items():
         client.eval(

@@ -37,18 +37,10 @@ def attacked(
     more: Mapping[str, int],
     only: str = "",
 ) -> Report:
-    """Run an image's server beside a store full of hostile data, and attack it.
+    """Run the server of an image's OCI layout beside a store full of hostile data, and attack it.
 
-    First one client asks each case once, with as much CPU as there is; then crowds ask at random, with the chart's.
-
-    Args:
-        store: redis or elasticsearch
-        image: the folder of its OCI layout
-        folder: for files
-        clients: sizes of the crowds
-        seconds: of each crowd
-        more: arguments of the store's `fill`
-        only: what is asked, as a regular expression that matches a part of a case's name; empty: everything
+    First one client asks each case once, with as much CPU as there is; then crowds of these sizes ask at random, with the
+    chart's, `seconds` each. `more` are arguments of the store's `fill`; `only` is a regular expression for names of cases.
     """
     layout, root = Image(image), folder / store
     root.mkdir()

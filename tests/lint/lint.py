@@ -31,12 +31,9 @@ def shell_scripts(tree: Path) -> list[str]:
 
 
 def program(name: str) -> list[str]:
-    """The command that starts a linter: the program in its wheel, else its module.
+    """Return the command that starts a linter: the program in its wheel, else its module.
 
     A script of a wheel names a Python that is not there: installers write another one in its place.
-
-    Raises:
-        SystemExit: the wheel is not among the test's dependencies.
     """
     for distribution in importlib.metadata.distributions():
         for folder in (Path(str(distribution.locate_file("../bin"))), Path(str(distribution.locate_file("bin")))):

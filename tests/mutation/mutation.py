@@ -60,11 +60,6 @@ def prepare(workspace: Path, module: str, folder: Path) -> None:
 
 
 def mutmut(folder: Path, *arguments: str) -> str:
-    """Run mutmut and return what it printed.
-
-    Raises:
-        SystemExit: it failed.
-    """
     env = os.environ | {"PYTHONPATH": import_path()}
     command = [sys.executable, "-m", "tests.mutation.run_mutmut", *arguments]
     done = subprocess.run(command, cwd=folder, env=env, text=True, capture_output=True, check=False)

@@ -17,11 +17,7 @@ class DockerRegistry(Process):
     """A registry with its files in a folder. Use it with `with`."""
 
     def __init__(self, folder: Path, login: bool = False) -> None:
-        """
-        Args:
-            folder: for its files; made if need be
-            login: let in only USERNAME with PASSWORD
-        """
+        """Make the registry's files in a folder. With `login`, only USERNAME with PASSWORD may enter."""
         self.port = free_port()
         self.name = f"127.0.0.1:{self.port}"
         self.storage = folder / "storage"

@@ -45,11 +45,7 @@ class Session:
 
 
 async def ask(client: Client, steps: Sequence[Step]) -> Cost:
-    """Make the calls of a question.
-
-    Raises:
-        AssertionError: a call failed.
-    """
+    """Make the calls of a question. One that fails is an AssertionError."""
     results: list[Any] = []
     count = 0
     for tool, arguments in calls(steps, results):
@@ -62,14 +58,7 @@ async def ask(client: Client, steps: Sequence[Step]) -> Cost:
 
 
 async def session(client: Client, questions: Sequence[Question], look: Callable[[str], Any]) -> Session:
-    """Ask all questions in order, and check each answer.
-
-    Args:
-        look: asks the store itself
-
-    Raises:
-        AssertionError: an answer is not right; the message has all that are not.
-    """
+    """Ask all questions in order. An AssertionError has all wrong answers; `look` asks the store itself."""
     tools = (await client.list_tools()).tools
     listing = size({"tools": [t.model_dump(by_alias=True, exclude_none=True, mode="json") for t in tools]})
     costs: dict[str, Cost] = {}
@@ -128,11 +117,7 @@ def report(page: str, mine: Session) -> str:
 
 
 async def measure(store: Store, folder: Path) -> Session:
-    """Ask the server over a store that is filled anew.
-
-    Args:
-        folder: for logs
-    """
+    """Ask the server over a store that is filled anew."""
     with store.start() as (port, load, look):
         load()
         with Sidecar(store.server, store.settings(port) | {"MCP_ALLOW_WRITES": "true"}, folder) as sidecar:

@@ -47,12 +47,7 @@ class Command(NamedTuple):
 
 
 def commands(page: str, text: str) -> Iterator[Command]:
-    """The commands of a page's fenced sh blocks, in order.
-
-    Args:
-        page: its path in the workspace
-        text: its Markdown
-    """
+    """Return the commands of the fenced sh blocks of a Markdown page, in order."""
     for block in FENCE.finditer(text):
         first = text[: block.start()].count("\n") + 2
         whole = ""

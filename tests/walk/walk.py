@@ -42,12 +42,7 @@ class Machine:
     """A bare machine in a folder."""
 
     def __init__(self, root: Path, workspace: Path, cache: Path | None) -> None:
-        """
-        Args:
-            root: an empty folder for its root file system
-            workspace: the source tree
-            cache: of ./bazelw, to begin with; None for an empty one
-        """
+        """Use an empty folder as root file system, and begin with a cache of ./bazelw if there is one."""
         self.root, self.workspace, self.cache = root, workspace, cache
         self.env = {k: v for k, v in os.environ.items() if VARIABLES.fullmatch(k)}
         self.env |= {

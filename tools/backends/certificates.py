@@ -11,11 +11,7 @@ class Authority:
     """A certificate authority, whose own certificate is `file`, PEM."""
 
     def __init__(self, folder: Path, name: str = "Test authority") -> None:
-        """
-        Args:
-            folder: for its files; created if missing
-            name: the organizational unit of its subject; two authorities may have the same
-        """
+        """Make the authority's files. `name` is the organizational unit of its subject; two authorities may have the same."""
         folder.mkdir(exist_ok=True)
         self._folder = folder
         self._ca = trustme.CA(organization_unit_name=name)
@@ -23,13 +19,9 @@ class Authority:
         self._ca.cert_pem.write_to_path(self.file)
 
     def issue(self, name: str, *hosts: str) -> tuple[Path, Path]:
-        """Issue a certificate for 127.0.0.1, or other hosts. Return its file and its key's, PEM.
+        """Issue a certificate for 127.0.0.1, or these hosts in its place. Return its file and its key's, PEM.
 
-        The authority's certificate follows in the file, as Elasticsearch sends both.
-
-        Args:
-            name: the common name
-            hosts: names and addresses that it is for, in place of 127.0.0.1
+        The authority's certificate follows in the file, as Elasticsearch sends both. `name` is the common name.
         """
         issued = self._ca.issue_cert(*(hosts or ("127.0.0.1",)), common_name=name)
         certificate, key = self._folder / f"{name}.pem", self._folder / f"{name}.key"

@@ -30,13 +30,9 @@ class ElasticsearchNode(Process):
         heap: str = "256m",
         opensearch: Literal[2, 3] | None = None,
     ) -> None:
-        """
-        Args:
-            port: of HTTP; None for a free one
-            cluster: the cluster's name
-            settings: further settings of elasticsearch.yml or opensearch.yml, by their dotted names
-            heap: the size of Java's heap, as Java takes it
-            opensearch: None for Elasticsearch; else the version of OpenSearch that runs in its place
+        """Listen for HTTP on a port, or a free one. `settings` are of elasticsearch.yml or opensearch.yml, by dotted names.
+
+        `heap` is Java's. `opensearch` is the version of OpenSearch that runs in place of Elasticsearch.
         """
         name = "opensearch" if opensearch else "elasticsearch"
         source = program(f"OPENSEARCH{opensearch}_HOME" if opensearch else "ELASTICSEARCH_HOME").parent
@@ -81,11 +77,7 @@ class ElasticsearchNode(Process):
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Starts it and waits until the cluster serves.
-
-        Raises:
-            StartError: it does not, and nothing is left of it; the message has the end of its log.
-        """
+        """Start it and wait until the cluster serves. If it does not, end it; the StartError has the end of its log."""
         try:
             super().start()
             self.wait_until(self._serves)
@@ -103,18 +95,9 @@ class ElasticsearchNode(Process):
             return False
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
-        """Sends a request past everything under test.
+        """Send a request past everything under test, and return the answer's JSON.
 
-        Args:
-            method: of HTTP
-            path: with query
-            body: JSON; a string is sent as it is, as newline-delimited JSON (_bulk)
-
-        Returns:
-            the answer's JSON.
-
-        Raises:
-            OSError: nobody answers; urllib.error.HTTPError for an answer that is an error.
+        A `body` that is a string is sent as it is, as newline-delimited JSON (_bulk). An error is a urllib.error.HTTPError.
         """
         headers, data = {}, None
         if body is not None:

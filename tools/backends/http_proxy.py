@@ -12,10 +12,7 @@ class HttpProxy(LocalServer):
     """Forwards what is sent with one login. Use it with `with`; `served` holds the methods and places that were asked for."""
 
     def __init__(self, login: str) -> None:
-        """
-        Args:
-            login: the value of Proxy-Authorization that is asked for
-        """
+        """Ask for a login: the value of Proxy-Authorization."""
         self.served: set[tuple[str, str]] = set()
         proxy = self
 

@@ -37,11 +37,6 @@ class LocalServer:
     """Serves on a free port of 127.0.0.1 while it is used with `with`."""
 
     def __init__(self, handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> None:
-        """
-        Args:
-            handler: of a request
-            tls: of the port, if it has TLS
-        """
         self._server = _Server(("127.0.0.1", 0), handler)
         if tls:
             # The handshake is left to the thread of the connection.

@@ -36,10 +36,6 @@ class Issuer(LocalServer):
     """
 
     def __init__(self, folder: Path) -> None:
-        """
-        Args:
-            folder: for its certificates
-        """
         self.key = rsa.generate_private_key(65537, 2048)
         self.keys: Any = {"keys": [public_jwk(self.key, kid="first")]}
         self.requests = 0
@@ -80,12 +76,9 @@ class Issuer(LocalServer):
         headers: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> str:
-        """An access token that is valid for five minutes.
+        """Return an access token that is valid for five minutes, signed with a key, or its own.
 
-        Args:
-            key: that signs it; default: its own
-            headers: more members of the JOSE header
-            changes: other claims; None leaves one out
+        `headers` are added to the JOSE header. `changes` are other claims; None leaves one out.
         """
         header = {"typ": typ, **({"kid": kid} if kid else {}), **(headers or {})}
         return jwt.encode(self.claims(**changes), key or self.key, algorithm, header)

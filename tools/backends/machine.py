@@ -9,11 +9,7 @@ class Machine:
     """A PATH of its own: `bin`."""
 
     def __init__(self, folder: Path, programs: Iterable[str]) -> None:
-        """
-        Args:
-            folder: to make bin/ in
-            programs: of the real machine, that are there
-        """
+        """Make bin/ in a folder, with these programs of the real machine."""
         self.bin = folder / "bin"
         self.bin.mkdir()
         for name in programs:

@@ -59,14 +59,7 @@ class Process:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> None:
-        """
-        Args:
-            name: for messages
-            command: program and arguments
-            log: file for standard output and error
-            env: the whole environment; None for this process's
-            cwd: folder to start in
-        """
+        """Log standard output and error to a file. `name` is for messages; without `env`, the environment is this process's."""
         self.name = name
         self.command = list(command)
         self.log = log
@@ -84,11 +77,7 @@ class Process:
         self.stop()
 
     def start(self) -> None:
-        """Starts it.
-
-        Raises:
-            StartError: the program can't be run.
-        """
+        """Start it, or raise StartError."""
         with self.log.open("ab") as log:
             try:
                 # A group of its own: Ctrl-C in the terminal reaches us, and we end it in order.
@@ -149,11 +138,7 @@ class Process:
         return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
-        """Waits until it is ready.
-
-        Raises:
-            StartError: it ended, or was not ready within PATIENCE seconds.
-        """
+        """Wait until it is ready. StartError if it ended, or was not ready within PATIENCE seconds."""
         end = time.monotonic() + PATIENCE
         while not ready():
             if not self.running:

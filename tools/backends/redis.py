@@ -27,14 +27,10 @@ class RedisServer(Process):
         modules: Sequence[Path] = (),
         sentinel: bool = False,
     ) -> None:
-        """
-        Args:
-            port: to listen on; None for a free one
-            password: of the default user
-            config: further directives of redis.conf
-            executable: the server's file; None: the one that REDIS_SERVER names
-            modules: files of modules to load
-            sentinel: it is to be a sentinel, which watches other servers
+        """Listen on a port, or a free one; `password` is the default user's, `config` further directives of redis.conf.
+
+        `executable` is the server in place of the one that REDIS_SERVER names, and `modules` are files that it loads. A
+        `sentinel` watches other servers.
         """
         self.port = port or free_port()
         self.password = password

@@ -22,11 +22,7 @@ MODULES = {
 
 
 def wheel_file(package: str, path: str) -> Path:
-    """Return a file of an installed package, without importing it.
-
-    Raises:
-        LookupError: the package is not installed.
-    """
+    """Return a file of an installed package, without importing it. LookupError if the package is not installed."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise LookupError(f"there is no package {package}: the BUILD file's `deps` give it")
@@ -34,9 +30,5 @@ def wheel_file(package: str, path: str) -> Path:
 
 
 def other_redis(name: str, modules: Sequence[str] = ()) -> RedisServer:
-    """Create one of SERVERS, to be used with `with`.
-
-    Args:
-        modules: names of MODULES that it is to load
-    """
+    """Return one of SERVERS, which loads some of MODULES."""
     return RedisServer(executable=wheel_file(*SERVERS[name]), modules=[wheel_file(*MODULES[name]) for name in modules])

@@ -7,10 +7,9 @@ from runfiles import Runfiles
 
 
 def program(variable: str) -> Path:
-    """The file that an environment variable names: `$(rlocationpath LABEL)`, or an absolute path.
+    """Return the file that an environment variable names: `$(rlocationpath LABEL)`, or an absolute path.
 
-    Raises:
-        LookupError: the variable is not set, or there is no such file.
+    LookupError if the variable is not set, or there is no such file.
     """
     name = os.environ.get(variable)
     if not name:

@@ -40,13 +40,9 @@ class Sidecar(Process):
         port: int | None = None,
         authority: Path | None = None,
     ) -> None:
-        """
-        Args:
-            module: servers.redis or servers.elasticsearch
-            env: its settings
-            folder: for its log; None for one of its own
-            port: to listen on; None for a free one
-            authority: whose certificate it has, by its settings, and is asked over HTTPS; None for HTTP
+        """Run servers.redis or servers.elasticsearch on a port, or any, with its settings in `env`. Its log goes to a folder.
+
+        `authority` gave it the certificate that its settings name, and it is asked over HTTPS.
         """
         self.authority = authority
         self.port = port or free_port()

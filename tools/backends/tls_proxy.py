@@ -13,11 +13,7 @@ class TlsProxy:
     """Takes TLS connections on a loopback port and passes what comes over them to another, and back."""
 
     def __init__(self, port: int, context: ssl.SSLContext) -> None:
-        """
-        Args:
-            port: of the server behind, on loopback
-            context: for each handshake; what is loaded into it later holds for the next
-        """
+        """Stand before a port on loopback. Each handshake uses the context: what is loaded into it later holds for the next."""
         self._behind = port
         self._context = context
         self._loop = asyncio.new_event_loop()

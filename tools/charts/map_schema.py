@@ -33,10 +33,9 @@ def optional(schema: Any, complete: bool = False) -> Any:
 
 
 def with_servers(folder: Path) -> dict[str, Any]:
-    """The schema of the chart in a folder, with the definition of a server as its library charts have it.
+    """Return the schema of the chart in a folder, with the definition of a server as its library charts have it.
 
-    Raises:
-        ValueError: the library charts mean different things by a name in `$defs`.
+    ValueError if they mean different things by a name in `$defs`.
     """
     parent: dict[str, Any]
     parent, server, container = (
@@ -53,13 +52,10 @@ def with_servers(folder: Path) -> dict[str, Any]:
 
 
 def written(value: Any, indent: int = 0, used: int = 0, named: bool | None = False) -> str:
-    """JSON in lines of up to 120 characters: a line for each property that people write, and as many other entries as fit.
+    """Return JSON in lines of up to 120 characters: a line for each property that people write, and as many others as fit.
 
-    Args:
-        value: what is written
-        indent: spaces before the line in which it begins
-        used: further characters of that line, before and after it
-        named: its keys are names of properties or definitions, not words of JSON Schema; None where nobody writes it
+    The first line has `indent` spaces and `used` further characters around the value. `named`: its keys are names of properties
+    or definitions, not words of JSON Schema; None where nobody writes it.
     """
     flat = json.dumps(value, ensure_ascii=False)
     if indent + used + len(flat) <= WIDTH or not isinstance(value, (dict, list)):

@@ -32,10 +32,9 @@ class ValuesError(Exception):
 
 
 def documented(text: str) -> list[Value]:
-    """The keys of a values.yaml that have a comment, in order.
+    """Return the keys of a values.yaml that have a comment, in order.
 
-    Raises:
-        ValuesError: a key has none, unless a key above it documents the whole of its value.
+    A key without one is a ValuesError, unless a key above it documents the whole of its value.
     """
     values: list[Value] = []
     tree = yaml.safe_load(text)

@@ -10,12 +10,11 @@ FILE = Path(__file__).with_name("packages.json.xz")
 
 
 def packages() -> Iterator[dict[str, Any]]:
-    """The packages in the order of their names.
+    """Return the packages in the order of their names.
 
-    Yields:
-        name, version, section, priority, architecture, maintainer (str), description (str, one line), homepage (str, may
-        be absent), depends (list of str), tags (list of str), installed_kib and download_bytes (int). The sections database,
-        httpd and web alone have homepage, depends and tags.
+    Each has name, version, section, priority, architecture, maintainer (str), description (str, one line), homepage (str, may
+    be absent), depends (list of str), tags (list of str), installed_kib and download_bytes (int). The sections database,
+    httpd and web alone have homepage, depends and tags.
     """
     columns = json.loads(lzma.decompress(FILE.read_bytes()))
     for values in zip(*columns.values(), strict=True):

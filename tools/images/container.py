@@ -26,16 +26,10 @@ def can_isolate() -> bool:
 def command_line(
     image: Image, root: Path, env: Mapping[str, str], arguments: list[str] | None = None
 ) -> tuple[list[str], dict[str, str]]:
-    """The command that starts the image, and its environment.
+    """Return the command that starts the unpacked files of an image, with other arguments if given, and its environment.
 
     With bubblewrap: as UID 1000 in a user namespace, with the root read-only, /tmp of its own, and this machine's network.
     Without: in place, through the root's own loader; then as this user, and with what the root does not hold visible.
-
-    Args:
-        image: what to run
-        root: its unpacked files
-        env: further environment variables
-        arguments: instead of the image's own command
     """
     environment = image.environment | dict(env)
     command = arguments or image.command
@@ -63,15 +57,7 @@ def command_line(
 def python(
     image: Image, root: Path, code: str, *options: str, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs Python code with the image's interpreter, as `command_line` has it, for a minute at most.
-
-    Args:
-        image: whose interpreter
-        root: its unpacked files
-        code: of a program
-        options: of the interpreter
-        env: further environment variables
-    """
+    """Run Python code with the image's interpreter and these options, as `command_line` has it, for a minute at most."""
     command, environment = command_line(image, root, env or {}, [image.command[0], "-P", *options, "-c", code])
     # bubblewrap itself is found on the PATH of this process.
     environment["PATH"] = os.environ["PATH"]

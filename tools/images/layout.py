@@ -34,13 +34,7 @@ class Image:
     """An image of an OCI layout folder."""
 
     def __init__(self, folder: Path) -> None:
-        """
-        Args:
-            folder: the layout; its index has one manifest
-
-        Raises:
-            ValueError: it is no layout with one image.
-        """
+        """Read a layout. ValueError if its index does not have one image."""
         self._blobs = folder / "blobs/sha256"
         try:
             (entry,) = json.loads((folder / "index.json").read_text())["manifests"]

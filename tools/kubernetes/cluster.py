@@ -30,11 +30,7 @@ class Cluster:
 
     @classmethod
     def current(cls) -> Cluster:
-        """The cluster of the current context.
-
-        Raises:
-            ClusterError: kubectl is missing, or no context is chosen.
-        """
+        """Return the cluster of the current context."""
         kubectl = shutil.which("kubectl")
         if not kubectl:
             raise ClusterError("kubectl is not on PATH: install it (https://kubernetes.io/docs/tasks/tools/)")
@@ -78,11 +74,7 @@ class Cluster:
         return subprocess.run(command, text=True, capture_output=True, timeout=timeout, check=False, env=os.environ)
 
     def get(self, what: str, namespace: str) -> list[dict[str, Any]]:
-        """The objects of a kind in a namespace.
-
-        Raises:
-            ClusterError: kubectl says why not.
-        """
+        """Return the objects of a kind in a namespace."""
         done = self.run("get", what, "--namespace", namespace, "--output", "json")
         if done.returncode:
             raise ClusterError(f"kubectl get {what}: {done.stderr.strip()}")

@@ -14,15 +14,7 @@ ARCHIVES = {"mcp/redis": "REDIS_TAR", "mcp/elasticsearch": "ELASTICSEARCH_TAR", 
 
 
 def loader(cluster: Cluster, by_hand: str | None) -> list[str]:
-    """The command that takes an archive as its last argument.
-
-    Args:
-        cluster: where to
-        by_hand: a command to use in place of the one of the cluster's kind, for other clusters
-
-    Raises:
-        ClusterError: the cluster is of no kind that we know, or its tool is missing.
-    """
+    """Return the command that takes an archive as its last argument. `by_hand` is one to use for other kinds of clusters."""
     if by_hand:
         return shlex.split(by_hand)
     commands = {
@@ -41,11 +33,7 @@ def loader(cluster: Cluster, by_hand: str | None) -> list[str]:
 
 
 def load(cluster: Cluster, by_hand: str | None, tell: Callable[[str], None]) -> None:
-    """Loads all images.
-
-    Raises:
-        ClusterError: the loader failed; the message has its last line.
-    """
+    """Load all images. A ClusterError has the loader's last line."""
     command = loader(cluster, by_hand)
     for name, variable in ARCHIVES.items():
         tell(f"loading {name}:latest into {cluster.context}")

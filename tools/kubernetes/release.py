@@ -18,11 +18,7 @@ STORES = {"redis": "redis", "elasticsearch": "knowledge-store"}
 
 
 def helm(cluster: Cluster, *words: str) -> str:
-    """Runs Helm on the release's namespace; what it prints.
-
-    Raises:
-        ClusterError: Helm says why not.
-    """
+    """Run Helm on the release's namespace, and return what it prints."""
     command = [str(program("HELM")), "--kube-context", cluster.context, "--namespace", NAMESPACE, *words]
     done = subprocess.run(command, text=True, capture_output=True, check=False)
     if done.returncode:
@@ -36,11 +32,7 @@ def helm(cluster: Cluster, *words: str) -> str:
 
 
 def install(cluster: Cluster, settings: list[str]) -> None:
-    """Installs the chart, or upgrades what is installed, with the values for minikube.
-
-    Args:
-        settings: more of them, as --set takes them
-    """
+    """Install the chart, or upgrade what is installed, with the values for minikube and more settings as --set takes them."""
     words = ["upgrade", "--install", RELEASE, str(program("CHART")), "--create-namespace"]
     words += ["--values", str(program("VALUES"))]
     helm(cluster, *words, *(word for setting in settings for word in ("--set", setting)))
@@ -103,14 +95,7 @@ class LiveTable:
 
 
 def wait(cluster: Cluster, output: TextIO) -> None:
-    """Waits until all is rolled out.
-
-    Args:
-        output: gets the table of pods whenever it has changed
-
-    Raises:
-        ClusterError: it took too long; the message says which pods are not ready.
-    """
+    """Wait until all is rolled out. Write the table of pods whenever it has changed; a ClusterError names those not ready."""
     live = LiveTable(output)
     end = time.monotonic() + TIMEOUT
     last = ""

@@ -128,11 +128,7 @@ class Refused(Exception):
 
 
 def insert(text: str, pattern: str, line: str, file: Path) -> str:
-    """Return a file's text with a line inserted before the last match of a pattern.
-
-    Raises:
-        Refused: nothing matches.
-    """
+    """Return a file's text with a line inserted before the last match of a pattern, or raise Refused if nothing matches."""
     found = list(re.finditer(pattern, text, re.MULTILINE))
     if not found:
         raise Refused(f"{file} has no line like {pattern!r}: add the tool there yourself")
@@ -142,16 +138,8 @@ def insert(text: str, pattern: str, line: str, file: Path) -> str:
 def create(tree: Path, server: str, tool: str) -> list[Path]:
     """Create a tool's module and test, and add it to the files that list tools.
 
-    Args:
-        tree: the workspace
-        server: redis or elasticsearch
-        tool: the tool's name, such as redis_idle
-
-    Returns:
-        The files that were created or changed, relative to the tree.
-
-    Raises:
-        Refused: the name does not fit, or is taken. Nothing was changed.
+    Return the files that were created or changed, relative to the tree. Refused: the name, such as redis_idle, does not fit or
+    is taken, and nothing was changed.
     """
     kind = SERVERS[server]
     name = tool.removeprefix(kind.prefix)

@@ -63,10 +63,6 @@ class Described:
     """A server, by its package."""
 
     def __init__(self, package: str) -> None:
-        """
-        Args:
-            package: servers.redis or servers.elasticsearch
-        """
         self.package = package
         self.sidecar: Sidecar[Any, Any] = importlib.import_module(package + ".server").SIDECAR
         self.distribution = f"dox-asdlc-{self.sidecar.name}"
@@ -154,11 +150,7 @@ class Described:
         }
 
     def pyproject(self, pins: list[str]) -> str:
-        """pyproject.toml of a bundle: uv makes its environment from it.
-
-        Args:
-            pins: requirements, each at one version
-        """
+        """Return pyproject.toml of a bundle: uv makes its environment from requirements that are each at one version."""
         lines = "".join(f'    "{pin}",\n' for pin in pins)
         platforms = ", ".join(f"\"sys_platform == '{platform}'\"" for platform in PLATFORMS)
         return (

@@ -76,11 +76,7 @@ def reachable() -> Cluster | None:
 
 
 def deploy(cluster: Cluster, given: argparse.Namespace) -> None:
-    """Images loaded, the chart installed, and both sidecars ready.
-
-    Raises:
-        ClusterError: something is missing or does not become ready.
-    """
+    """Load images, install the chart, and wait until both sidecars are ready."""
     cluster.check()
     load(cluster, given.loader, tell)
     tell(f"helm upgrade --install {release.RELEASE}, namespace {release.NAMESPACE}")
@@ -148,11 +144,7 @@ def stop(given: argparse.Namespace) -> None:
 
 
 async def ask(url: str, tool: str, arguments: dict[str, Any]) -> str:
-    """Return what a tool answers, as a client sees it.
-
-    Raises:
-        StartError: it answered with an error.
-    """
+    """Return what a tool answers, as a client sees it. Its error is a StartError."""
     from mcp import Client
     from mcp_types import TextContent
 

@@ -29,12 +29,7 @@ class Stack:
     """Everything that the quickstart runs."""
 
     def __init__(self, ports: Ports, allow_writes: bool, tell: Tell) -> None:
-        """
-        Args:
-            ports: where to listen, all on 127.0.0.1
-            allow_writes: whether the servers have the tools that change data
-            tell: gets a line of progress
-        """
+        """Listen on 127.0.0.1. `allow_writes`: the servers have the tools that change data. `tell` gets a line of progress."""
         self.ports = ports
         self._writes = allow_writes
         self._tell = tell
@@ -51,11 +46,7 @@ class Stack:
         return self._stack.__exit__(kind, error, trace)
 
     def start(self) -> None:
-        """Starts everything and waits until both servers are ready.
-
-        Raises:
-            StartError: something did not start; what did is ended by leaving the `with` block.
-        """
+        """Start everything and wait until both servers are ready. What a StartError leaves is ended with the `with` block."""
         folder = Path(tempfile.mkdtemp(prefix="quickstart."))
         self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
         self._tell(f"starting Redis on port {self.ports.redis}")
@@ -88,11 +79,7 @@ class Stack:
         self._add(Container(f"mcp/{name}", image, root, env, folder / f"{name}.log"))
 
     def watch(self) -> None:
-        """Waits for ever.
-
-        Raises:
-            StartError: a process ended; the message has its last lines.
-        """
+        """Wait until a process ends: a StartError with its last lines."""
         while True:
             for process in self.processes:
                 if not process.running:

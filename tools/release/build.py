@@ -16,17 +16,7 @@ def environment() -> dict[str, str]:
 def bazel(
     tree: Path, arguments: Sequence[str], env: Mapping[str, str] | None = None, wrapper: Sequence[str] = ()
 ) -> None:
-    """Runs the tree's own ./bazelw; what it says goes to standard error.
-
-    Args:
-        tree: the checkout
-        arguments: of Bazel
-        env: its whole environment; default: environment()
-        wrapper: command that starts it
-
-    Raises:
-        ReleaseError: it failed.
-    """
+    """Run the tree's own ./bazelw, in `environment()` if not in another; what it says goes to standard error."""
     command = [*wrapper, "./bazelw", *arguments]
     done = subprocess.run(command, cwd=tree, env=environment() if env is None else dict(env), stdout=2, check=False)
     if done.returncode:

@@ -31,10 +31,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def release(given: argparse.Namespace, workspace: Path) -> None:
-    """
-    Raises:
-        ReleaseError: it can't go on.
-    """
     check_version(given.version)
     with credentials(given.registry, os.environ) as env, tempfile.TemporaryDirectory(prefix="release.") as temporary:
         registry = Registry(given.registry, program("CRANE"), program("HELM"), given.plain_http, env)

@@ -47,15 +47,7 @@ def images(layout: Path) -> list[Descriptor]:
 
 
 def write_artifact(layout: Path, kind: str, name: str, data: bytes, subject: Descriptor) -> Descriptor:
-    """Writes a layout with an artifact of one file that refers to a subject.
-
-    Args:
-        layout: folder to make
-        kind: media type of the file, and type of the artifact
-        name: of the file
-        data: its content
-        subject: what it is about
-    """
+    """Write a layout with an artifact of one file that refers to a subject. `kind` is the media type of both."""
     blobs = layout / "blobs/sha256"
     blobs.mkdir(parents=True)
 

@@ -18,14 +18,10 @@ LOCKS = ("bazel/debian/lock.json", "bazel/helm/lock.json", "bazel/python/require
 def statement(
     subjects: Sequence[tuple[str, str]], commit: str, version: str, tree: Path, sboms: Sequence[Path]
 ) -> dict[str, Any]:
-    """An in-toto statement with SLSA provenance v1 as its predicate.
+    """Return an in-toto statement with SLSA provenance v1 as its predicate.
 
-    Args:
-        subjects: name and digest (sha256:...) of each thing that was built
-        commit: of the sources
-        version: stamped into what was built
-        tree: the sources, for the digests of the locks
-        sboms: CycloneDX documents of what was built: their packages are its dependencies
+    `subjects` have a name and a digest (sha256:...). The tree gives the digests of the locks. The packages of the CycloneDX
+    documents are dependencies.
     """
     dependencies = [{"uri": f"git+{SOURCE}@{commit}", "digest": {"gitCommit": commit}}]
     dependencies += [

@@ -43,11 +43,7 @@ def chart_package(artifacts: Path, registry: str) -> tuple[str, bytes]:
 
 
 def check_tags(artifacts: Path, registry: Registry, version: str) -> None:
-    """Looks at the tags of this version before anything is pushed.
-
-    Raises:
-        ReleaseError: one is there and names something else.
-    """
+    """Raise ReleaseError if a tag of this version names something else than what will be pushed."""
     refused = "{} is there as {}, and this release would be {}: a version is never changed, release another one"
     for layout in sorted((artifacts / "images").iterdir()):
         name, ours = f"{repository(layout.name)}:{version}", oci.top(layout).digest
@@ -70,16 +66,9 @@ def _chart_content(registry: Registry, version: str) -> str | None:
 
 
 def publish(artifacts: Path, registry: Registry, sources: Sources, tags: list[str]) -> Published:
-    """Pushes images, SBOMs, provenance and chart, then the tags.
+    """Push images, SBOMs, provenance and chart, then the tags of the images; the chart has its version.
 
-    Args:
-        artifacts: as collect.py writes it
-        registry: where to
-        sources: what the artifacts were built from
-        tags: of the images; the chart has its version
-
-    Raises:
-        ReleaseError: the registry has another thing under a tag of this version, or does not take ours.
+    ReleaseError: the registry has another thing under a tag of this version, or does not take ours.
     """
     check_tags(artifacts, registry, sources.version)
     digests: dict[str, str] = {}

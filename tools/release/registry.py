@@ -19,17 +19,7 @@ class Registry:
     """A registry, or a path in one, that we push to. Credentials are never on a command line."""
 
     def __init__(self, name: str, crane: Path, helm: Path, plain_http: bool, env: Mapping[str, str]) -> None:
-        """
-        Args:
-            name: host, port and path, such as registry.example:5000/team
-            crane: the program
-            helm: the program, of version 3 or 4
-            plain_http: speak HTTP without TLS
-            env: of both programs
-
-        Raises:
-            ReleaseError: the name is none.
-        """
+        """Name a registry by host, port and path, such as registry.example:5000/team. `env` is the programs'; Helm is 3 or 4."""
         host = name.split("/")[0]
         if not _NAME.fullmatch(name) or not ("." in host or ":" in host or host == "localhost"):
             raise ReleaseError(f"--registry is '{name}': give a host and perhaps a path, such as registry.example/team")
@@ -70,22 +60,14 @@ class Registry:
         return ReleaseError(f"{self.host}: {last}")
 
     def crane(self, *arguments: str) -> str:
-        """Output of a crane command.
-
-        Raises:
-            ReleaseError: it failed.
-        """
+        """Return the output of a crane command."""
         done = self._run([*self._crane, *arguments, *self._flags])
         if done.returncode:
             raise self._told(done.stderr)
         return done.stdout
 
     def digest(self, reference: str) -> str | None:
-        """Digest of what a tag or digest of a repository names; None where there is no such thing.
-
-        Args:
-            reference: REPOSITORY:TAG or REPOSITORY@DIGEST below the registry's name
-        """
+        """Return the digest of a REPOSITORY:TAG or REPOSITORY@DIGEST below the registry's name, or None if it does not exist."""
         done = self._run([*self._crane, "digest", f"{self.name}/{reference}", *self._flags])
         if done.returncode == 0:
             return done.stdout.strip()

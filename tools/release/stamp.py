@@ -17,15 +17,9 @@ FILES = {
 
 
 def stamp(package: bytes, registry: str, digests: dict[str, str]) -> bytes:
-    """The package of a chart with the registry and the digest of each image, byte for byte the same for the same arguments.
+    """Return a chart's package with the registry and the digest of each image, byte for byte the same for the same arguments.
 
-    Args:
-        package: the chart, as `helm package` makes it
-        registry: name of the registry, with a path if there is one
-        digests: of the images, by `redis` and `elasticsearch`
-
-    Raises:
-        ReleaseError: the chart names its images elsewhere than in FILES.
+    `digests` has redis and elasticsearch. ReleaseError: the chart names its images elsewhere than in FILES.
     """
 
     def named(match: re.Match[str]) -> str:

@@ -30,10 +30,6 @@ class Tree:
     """A checkout."""
 
     def __init__(self, folder: Path) -> None:
-        """
-        Raises:
-            ReleaseError: the folder is no checkout.
-        """
         self.folder = folder
         with self._repo():
             pass
@@ -47,11 +43,7 @@ class Tree:
 
     @property
     def commit(self) -> str:
-        """Hash of the commit that is checked out.
-
-        Raises:
-            ReleaseError: there is none.
-        """
+        """Return the hash of the commit that is checked out."""
         with self._repo() as repo:
             try:
                 return repo.head().decode()
@@ -59,10 +51,7 @@ class Tree:
                 raise ReleaseError("the checkout has no commit") from None
 
     def check_clean(self) -> None:
-        """
-        Raises:
-            ReleaseError: files are changed or not committed; ignored files do not count.
-        """
+        """Raise ReleaseError if files are changed or not committed; ignored files do not count."""
         with self._repo() as repo:
             status = porcelain.status(repo, untracked_files="normal")
         changed = [name for names in status.staged.values() for name in names] + list(status.unstaged)
@@ -86,10 +75,6 @@ class Tree:
 
 
 def check_version(version: str) -> None:
-    """
-    Raises:
-        ReleaseError: it is no semantic version.
-    """
     if not SEMVER.fullmatch(version):
         raise ReleaseError(
             f"--version is '{version}': give a semantic version such as 1.2.3 or 1.2.3-rc.1, without v and +"
@@ -97,11 +82,7 @@ def check_version(version: str) -> None:
 
 
 def stamp(folder: Path, version: str) -> None:
-    """Puts a version into a tree.
-
-    Raises:
-        ReleaseError: a file that has it is not as expected.
-    """
+    """Put a version into a tree. ReleaseError: a file that has it is not as expected."""
     for name, pattern in _VERSIONS.items():
         file = folder / name
         text, count = pattern.subn(rf'\g<1>"{version}"', file.read_text())

@@ -47,11 +47,7 @@ def as_user(uid: int) -> list[str]:
 
 
 def make(tree: Tree, base: Path, way: Way, output: Path) -> None:
-    """Builds a commit in one way, and copies what was made.
-
-    Raises:
-        ReleaseError: the build failed.
-    """
+    """Build a commit in one way, and copy what was made."""
     old = os.umask(way.umask)
     clean = None
     wrapper = as_user(way.uid) if way.uid else []

@@ -42,10 +42,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def components(sboms: list[Path]) -> list[osv.Component]:
-    """
-    Raises:
-        osv.DatabaseError: a file is no CycloneDX document.
-    """
     found: dict[osv.Component, None] = {}
     for sbom in sboms:
         try:

@@ -59,11 +59,7 @@ def component(purl: str) -> Component | None:
 
 
 def records(database: Path) -> Iterator[dict[str, Any]]:
-    """The records of an export: a .zip of JSON files, a JSON array or object, or a record a line.
-
-    Raises:
-        DatabaseError: it can't be read.
-    """
+    """Return the records of an export: a .zip of JSON files, a JSON array or object, or a record a line."""
     try:
         if zipfile.is_zipfile(database):
             with zipfile.ZipFile(database) as archive:
@@ -136,11 +132,7 @@ def _same_package(affected: dict[str, Any], wanted: Component) -> bool:
 
 
 def affects(affected: dict[str, Any], wanted: Component) -> bool:
-    """Return whether an entry of `affected` is about a version of a component.
-
-    Raises:
-        DatabaseError: a version in it is none of its ecosystem.
-    """
+    """Return whether an entry of `affected` is about a version of a component, or raise DatabaseError for a malformed one."""
     if not _same_package(affected, wanted):
         return False
     if wanted.version in affected.get("versions", []):
@@ -183,11 +175,7 @@ def _fixed(affected: dict[str, Any]) -> tuple[str, ...]:
 
 
 def findings(database: Iterable[dict[str, Any]], components: Iterable[Component]) -> list[Finding]:
-    """Return what a database knows of components, the worst first; withdrawn records are left out.
-
-    Raises:
-        DatabaseError: a record can't be understood.
-    """
+    """Return what a database knows of components, the worst first, without withdrawn records."""
     by_name: dict[str, list[Component]] = {}
     for each in components:
         by_name.setdefault(each.name, []).append(each)

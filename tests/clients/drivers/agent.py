@@ -90,11 +90,7 @@ class Agent:
         raise NotImplementedError
 
     def start(self, *words: str) -> str:
-        """Run the program and return what it said: its standard output, then its standard error.
-
-        Raises:
-            RuntimeError: it failed; the message is what it said.
-        """
+        """Run the program and return its standard output, then its standard error. Its failure is a RuntimeError."""
         lone = {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
         env = {"HOME": str(self.home), "PATH": "/usr/bin:/bin"} | lone | self.environment()
         done = subprocess.run([*self.program, *words], env=env, cwd=self.home / "project", **QUIET)

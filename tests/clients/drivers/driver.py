@@ -82,11 +82,7 @@ class Lists(Steps):
 
 
 async def run(connect: Callable[[dict[str, Any]], AbstractAsyncContextManager[Any]]) -> None:
-    """Run all cases.
-
-    Args:
-        connect: gives a client for a case, whose methods are named as the steps
-    """
+    """Run all cases. `connect` gives a client for a case, whose methods are named as the steps."""
     for number, case in enumerate(json.loads(await wait())):
         try:
             async with connect(case) as client:

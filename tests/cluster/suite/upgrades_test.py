@@ -64,13 +64,7 @@ class Make(Protocol):
     """Makes a change under traffic to both stores, and waits until their pods are as wanted."""
 
     def __call__(self, name: str, change: Callable[[], object], ready: str, passwords: str = "") -> Change:
-        """
-        Args:
-            name: what the change is called in the table
-            change: makes it
-            ready: what the stores' pods show afterwards, as 2/2
-            passwords: that Redis may ask for, by commas
-        """
+        """Make a change, until the stores' pods show `ready` (as 2/2). Redis may ask for one of the passwords, between commas."""
 
 
 @pytest.fixture(scope="module")
@@ -118,12 +112,10 @@ def restart(kube: Kube) -> None:
 
 
 def check_replaced(change: Change, *, was_ready: bool = True) -> None:
-    """Each store's pod was replaced once, and was away only from when the old one was told to go until the new one served.
+    """Check that each store's pod was replaced once, and was away only from when the old one had to go until the new one served.
 
-    Args:
-        change: what was seen
-        was_ready: whether the pods were ready before. Without sidecars a Service leaves a pod that is not, and it is changed
-            a moment before the StatefulSet is.
+    `was_ready` is whether the pods were ready before. Without sidecars a Service leaves a pod that is not, and it is changed
+    a moment before the StatefulSet is.
     """
     for store in STORES:
         course = change[store.chart]

@@ -55,11 +55,7 @@ class Archive(zipfile.ZipFile):
 
 
 def requirement(line: str) -> str:
-    """A line of a requirements file as it stands in METADATA.
-
-    Raises:
-        SystemExit: it has a marker or a URL, which this stand-in does not write.
-    """
+    """Return a requirements line as it stands in METADATA. SystemExit on a marker or a URL: this stand-in writes neither."""
     match = _REQUIREMENT.fullmatch(line)
     if not match:
         sys.exit(
