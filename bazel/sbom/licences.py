@@ -41,8 +41,6 @@ _CLASSIFIERS = {
 
 
 class Licence(NamedTuple):
-    """A package's licence."""
-
     expression: str  # of SPDX, or NOASSERTION
     texts: dict[str, str]  # of each LicenseRef in the expression
 

@@ -111,7 +111,6 @@ async def work(demo: Demo) -> None:
 
 
 async def page(demo: Demo) -> str:
-    """The page of the user interface."""
     waiting = await demo.queue.waiting()
     total, latest = await demo.results.latest(20)
     rows = "".join(

@@ -91,7 +91,6 @@ class Connection(ABC):
         """Parses what was received, and keeps the body; whether the answer is complete."""
 
     def body(self) -> bytes:
-        """The body that was received last."""
         if len(self._parts) > 1:
             self._parts = [b"".join(self._parts)]
         return self._parts[0] if self._parts else b""

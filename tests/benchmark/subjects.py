@@ -31,8 +31,6 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Subject:
-    """A server."""
-
     name: str
     kind: str
     """ours, peer or bare."""
@@ -51,8 +49,6 @@ class Subject:
 
 
 class Running(Process):
-    """A server at work."""
-
     def __init__(self, subject: Subject, store_port: int, folder: Path, group: Group | None = None) -> None:
         self.subject, self.port, self._group = subject, free_port(), group
         command, env = subject.command(self.port, store_port)

@@ -146,7 +146,6 @@ class Pods:
         )
 
     def write(self, text: str) -> None:
-        """Writes a document by the first node."""
         self.ask(0, "PUT", "/docs/_doc/1?refresh=true", {"text": text})
 
     def assert_one_cluster(self, uuid: str, text: str) -> None:

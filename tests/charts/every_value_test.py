@@ -76,7 +76,6 @@ def resolved(part: Any, document: Schema) -> Any:
 
 
 def schema_of(section: str) -> Schema:
-    """A section's schema."""
     chart = Path("charts/dox-asdlc")
 
     def read(folder: Path) -> Schema:

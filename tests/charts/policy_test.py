@@ -39,7 +39,6 @@ def containers(found: list[Manifest]) -> Iterator[tuple[str, Manifest, Manifest]
 
 
 def unique() -> dict[str, Manifest]:
-    """All manifests, each once."""
     return {json.dumps(m, sort_keys=True): m for found in RENDERED.values() for m in found}
 
 

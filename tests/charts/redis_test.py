@@ -55,7 +55,6 @@ class Pod:
         return text.replace("/etc/redis/", f"{self._root}/etc/").replace("/run/", f"{self._root}/run/")
 
     def _env(self, container: str) -> dict[str, str]:
-        """The container's environment, as the kubelet makes it."""
         listed: list[dict[str, Any]] = self._containers[container]["env"]
         return {v["name"]: self.here(v["value"]) if "value" in v else self._password for v in listed}
 

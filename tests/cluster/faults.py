@@ -25,7 +25,6 @@ class Scene:
         return self.kube.the_pod(self.store.pod)
 
     def signal(self, name: str) -> None:
-        """To the sidecar that runs now."""
         self.node.signal(self.pod.container_id(SIDECAR), name)
 
 
@@ -44,8 +43,6 @@ def away(scene: Scene, pod: Pod) -> bool:
 
 @dataclass(frozen=True)
 class Fault:
-    """A way to be sick."""
-
     name: str
     values: Values = field(default_factory=dict)
     """Of both sidecars, given before the traffic starts."""
@@ -108,7 +105,6 @@ def steal_the_port(scene: Scene) -> None:
 
 
 def free_the_port(scene: Scene) -> None:
-    """Ends the programs that took it."""
     pod = scene.pod
     for name in pod.ephemeral:
         if running := pod.container_id(name):

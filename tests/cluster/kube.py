@@ -63,7 +63,6 @@ class Pod:
 
     @property
     def version(self) -> str:
-        """Of this state of it."""
         return str(self.manifest["metadata"]["resourceVersion"])
 
     @property

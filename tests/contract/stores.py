@@ -11,8 +11,6 @@ from tools.backends.runfiles import program
 
 
 class Store(NamedTuple):
-    """A store that can be started."""
-
     settings: Mapping[str, str]
     """What tells the server where it is."""
     tool: str

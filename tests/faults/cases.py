@@ -13,8 +13,6 @@ Seen = Literal["answered", "told", "either", "told, unsure"]
 
 @dataclass(frozen=True)
 class Case:
-    """A fault of one request on its way."""
-
     act: Act
     words: str
     read: Seen
@@ -38,7 +36,6 @@ CASES = (
 
 
 def table() -> str:
-    """The cases in Markdown."""
     meaning = {
         "answered": "answered",
         "told": "an error",

@@ -78,8 +78,6 @@ OPTIONS = (
 
 @dataclass
 class Tried:
-    """What became of the commands."""
-
     made: int = 0
     passed: int = 0
     done: int = 0

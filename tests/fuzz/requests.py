@@ -118,8 +118,6 @@ def message(id: Any, method: str, params: dict[str, Any], version: str = NEW, pr
 
 
 def calls(tools: Mapping[str, Tool], words: Words) -> Strategy:
-    """Calls of all tools."""
-
     def call(name: str) -> Strategy:
         return st.builds(
             lambda id, given, version, progress: message(

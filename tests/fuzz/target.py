@@ -47,8 +47,6 @@ class Broken(AssertionError):
 
 @dataclass(frozen=True)
 class Holding:
-    """What a process holds."""
-
     tasks: int
     objects: int
     files: int

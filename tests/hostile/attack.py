@@ -71,8 +71,6 @@ Check = Callable[[Mapping[str, Any]], str | None]
 
 @dataclass(frozen=True)
 class Case:
-    """A call of a tool."""
-
     tool: str
     arguments: Mapping[str, Any]
     check: Check | None = None
@@ -87,8 +85,6 @@ class Case:
 
 @dataclass
 class Report:
-    """What was seen of one server."""
-
     outcomes: dict[int, Counter[str]] = field(default_factory=dict)
     """By number of clients: ok, refused, busy, late, and faults."""
     faults: Counter[str] = field(default_factory=Counter)
@@ -119,8 +115,6 @@ class Report:
 
 
 class Target(Protocol):
-    """A server that is attacked."""
-
     port: int
 
     @property

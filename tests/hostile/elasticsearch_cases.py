@@ -18,7 +18,6 @@ LONG = 100
 
 
 def nested(levels: int, inside: Any = "x", name: str = "a") -> Any:
-    """Return objects in objects."""
     for _ in range(levels):
         inside = {name: inside}
     return inside
@@ -138,7 +137,6 @@ def fill(node: ElasticsearchNode, *, indices: int = 300, seconds: float = 30) ->
 
 
 def neighbour(node: ElasticsearchNode) -> Callable[[], object]:
-    """Return a request of another client."""
     return lambda: node.request("GET", "/small/_doc/1")
 
 
@@ -167,7 +165,6 @@ def got(node: ElasticsearchNode, id: str) -> Check:
 
 
 def cases(node: ElasticsearchNode) -> list[Case]:
-    """Return what is asked."""
     ids = [name for name, _ in documents()]
     stars = "*a" * 300
     top = {"h": {"top_hits": {"size": 100}}}

@@ -155,7 +155,6 @@ def fill(port: int, *, names: int = 300) -> None:
 
 
 def neighbour(port: int) -> Callable[[], object]:
-    """Return a request of another client."""
     client = redis.Redis(port=port, socket_timeout=30)
     return lambda: client.get("s:1")
 
@@ -209,7 +208,6 @@ def commands(*lines: str) -> Iterator[Case]:
 
 
 def cases(port: int) -> list[Case]:
-    """Return what is asked."""
     keys = [*STRINGS, *FILL]
     short = [name.decode("utf-8", "replace") for name in NAMES if len(name) <= 4096 and name and b"\xff" not in name]
     found = [

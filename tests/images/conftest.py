@@ -30,5 +30,4 @@ def unpacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="session", params=NAMES)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Unpacked:
-    """An MCP server's image."""
     return Unpacked(request.param, tmp_path_factory.mktemp(request.param))

@@ -25,8 +25,6 @@ MAPPING_SETTERS = ("update", "setdefault", "pop", "clear", "popitem", "__setitem
 
 @dataclass(frozen=True, order=True)
 class Violation:
-    """A line that breaks a rule."""
-
     file: str
     """Relative to the tree, with slashes."""
     line: int

@@ -53,8 +53,6 @@ NOUN_CLAUSE = re.compile(r"(?:What|Whether|Where|How|Which|Who|Whose|That|The ti
 
 
 class Problem(NamedTuple):
-    """A text that breaks a rule."""
-
     place: str
     """File and line."""
     text: str

@@ -12,8 +12,6 @@ LABEL = re.compile(r"^(?:@[a-z_]+)?//")
 
 
 class Command(NamedTuple):
-    """A command line of a page."""
-
     page: str
     """Path in the workspace."""
     line: int
@@ -32,7 +30,6 @@ class Command(NamedTuple):
 
     @property
     def labels(self) -> list[str]:
-        """The labels that Bazel gets."""
         words = self.words
         end = words.index("--") if "--" in words else len(words)
         return [word for word in words[:end] if self.bazel and LABEL.match(word)]
@@ -77,7 +74,6 @@ class Rule(NamedTuple):
 
 
 def rules(file: Path) -> list[Rule]:
-    """The rules of not_here.toml."""
     return [Rule(**rule) for rule in tomllib.loads(file.read_text())["rule"]]
 
 

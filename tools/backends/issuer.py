@@ -84,7 +84,6 @@ class Issuer(LocalServer):
         return jwt.encode(self.claims(**changes), key or self.key, algorithm, header)
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """The claims of its tokens."""
         now = int(time.time())
         found = {
             "iss": self.url,

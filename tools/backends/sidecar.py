@@ -83,7 +83,6 @@ class Sidecar(Process):
             return status, text
 
     def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """The result of a tool call."""
         status, answer = self.post(message("tools/call", name=tool, arguments=arguments))
         assert status == 200, (status, answer)
         return dict(answer["result"])

@@ -10,8 +10,6 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of an image."""
-
     digest: str
     path: Path
     created_by: str

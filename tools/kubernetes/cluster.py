@@ -30,7 +30,6 @@ class Cluster:
 
     @classmethod
     def current(cls) -> Cluster:
-        """Return the cluster of the current context."""
         kubectl = shutil.which("kubectl")
         if not kubectl:
             raise ClusterError("kubectl is not on PATH: install it (https://kubernetes.io/docs/tasks/tools/)")
@@ -69,7 +68,6 @@ class Cluster:
         return f"the cluster of context {self.context} can't be reached ({reason}): start it, or choose another context"
 
     def run(self, *words: str, timeout: float = TIMEOUT + 10) -> subprocess.CompletedProcess[str]:
-        """Runs kubectl on this context."""
         command = [self.kubectl, "--context", self.context, *words]
         return subprocess.run(command, text=True, capture_output=True, timeout=timeout, check=False, env=os.environ)
 

@@ -13,7 +13,6 @@ def table(rows: list[tuple[str, ...]]) -> str:
 
 
 def services(ports: Ports) -> str:
-    """The table of services, all of which are up."""
     return table(
         [
             ("SERVICE", "URL", "STATE"),

@@ -128,7 +128,6 @@ def _default(schema: Mapping[str, Any], required: bool) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str | None]]) -> Iterator[str]:
-    """Return a table in Markdown."""
     yield "| " + " | ".join(head) + " |"
     yield "|" + "---|" * len(head)
     for row in rows:

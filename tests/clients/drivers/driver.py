@@ -29,7 +29,6 @@ def words(error: BaseException) -> str:
 
 
 async def wait() -> str:
-    """Wait for a line of standard input."""
     return await asyncio.to_thread(sys.stdin.readline)
 
 

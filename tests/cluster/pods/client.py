@@ -32,7 +32,6 @@ PORTS = itertools.cycle(range(10_000, 65_000))
 
 
 def dial(host: str, port: int) -> socket.socket:
-    """Connects."""
     while True:
         try:
             dialled = socket.create_connection((host, port), CONNECTING, ("", next(PORTS)))
@@ -209,12 +208,10 @@ def start(kind: str, host: str, port: str, threads: str = "2", interval: str = "
 
 
 def report(name: str) -> dict[str, Any]:
-    """Return what came of a traffic so far."""
     return TRAFFICS[name].report()
 
 
 def stop(name: str) -> dict[str, Any]:
-    """Ends a traffic; what came of it."""
     traffic = TRAFFICS.pop(name)
     traffic.running = False
     for thread in traffic.threads:

@@ -82,7 +82,6 @@ def second_namespace(request: pytest.FixtureRequest, kube: Kube) -> Iterator[Kub
 
 @pytest.fixture(scope="session")
 def client(kube: Kube) -> Client:
-    """A client in the release's namespace."""
     return Client(kube)
 
 

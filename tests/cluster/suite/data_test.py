@@ -90,8 +90,6 @@ def of_nodes(replicas: int, **values: Any) -> Values:
 
 
 class Nodes:
-    """The nodes of the release."""
-
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
 

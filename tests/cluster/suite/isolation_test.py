@@ -17,8 +17,6 @@ from tests.cluster.release import BRISK, ONLY_STORES, SIDECAR, STORES, Release, 
 
 @dataclass
 class Seen:
-    """What was seen of a store while its sidecar was sick."""
-
     before: Pod
     during: Pod
     after: Pod | None = None

@@ -26,8 +26,6 @@ BIG: dict[str, tuple[str, dict[str, object]]] = {
 
 @dataclass
 class Used:
-    """What a sidecar used."""
-
     serving: float
     ready: float
     cpu: float
@@ -106,7 +104,6 @@ def load(seconds: float, found: dict[str, Used], kube: Kube, node: Node, client:
 
 
 def report(found: dict[str, Used]) -> list[str]:
-    """A table of what was measured."""
     rows = ["| sidecar | serving, s | ready, s | start CPU, s | idle MiB (anon) | loaded MiB (peak) | calls/s | median s "
             "| longest s | throttled | failed calls | failed store requests |", "|---" * 12 + "|"]  # fmt: skip
     for name, use in found.items():

@@ -43,7 +43,6 @@ class Course:
 
     @property
     def pods(self) -> list[str]:
-        """The pods' uids, in their order."""
         return list(dict.fromkeys(pod.uid for pod in self.states))
 
     @property
@@ -128,7 +127,6 @@ def check_replaced(change: Change, *, was_ready: bool = True) -> None:
 
 
 def check_untouched(change: Change) -> None:
-    """Nothing happened to any store."""
     for store in STORES:
         course = change[store.chart]
         assert len(course.pods) == 1, course.pods
@@ -137,7 +135,6 @@ def check_untouched(change: Change) -> None:
 
 
 def check_no_restart(course: Course) -> None:
-    """No pod's store was started again in it."""
     restarts = {(pod.uid, pod.restarts(course.store.container)) for pod in course.states}
     assert restarts == {(uid, 0) for uid in course.pods}
 
