@@ -51,14 +51,7 @@ def helm_template_test(name, chart, golden = None, base = None, **kwargs):
         )
 
 def helm_example(name, version):
-    """A chart that has the libraries of charts/dox-asdlc, with a golden of its defaults and a lint test.
-
-    Its files are Chart.yaml, values.yaml and templates of the package.
-
-    Args:
-        name: of the chart
-        version: of the chart
-    """
+    """A chart of the package with the libraries of charts/dox-asdlc, a golden of its defaults and a lint test."""
     helm_chart(
         name = name,
         srcs = ["Chart.yaml", "values.yaml"] + native.glob(["templates/**"]),

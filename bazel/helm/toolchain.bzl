@@ -17,12 +17,5 @@ TOOLCHAIN = Label("//bazel/helm:toolchain_type")
 MAJOR = attr.string(default = "4", values = ["3", "4"], doc = "Which Helm: 3 or 4.")
 
 def helm_of(ctx):
-    """The Helm that a rule's attribute `helm` names.
-
-    Args:
-        ctx: of a rule with the attribute helm and the toolchain
-
-    Returns:
-        a File.
-    """
+    """Returns the Helm, a File, that the attribute `helm` of a rule with the toolchain names."""
     return ctx.toolchains[TOOLCHAIN].helm[ctx.attr.helm]

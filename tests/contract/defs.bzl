@@ -11,13 +11,7 @@ _STORES = {
 }
 
 def server_contract_test(name, package, store):
-    """Tests the image of a server, as server_image and mcp_image make it, for the contract of docs/third-server.md.
-
-    Args:
-        name: of the test
-        package: of the targets :image_amd64 and :sbom_amd64
-        store: that the server needs, as stores.py knows it
-    """
+    """Tests the image of a package's server_image or mcp_image, beside a store of stores.py, for the contract of docs/third-server.md."""
     py_pytest_test(
         name = name,
         srcs = ["contract_test.py"],

@@ -3,15 +3,7 @@
 load("@rules_oci//oci:defs.bzl", "oci_image", "oci_load")
 
 def stand_in_image(name, reference, entrypoint, layers, user):
-    """An image for linux-amd64; NAME_tar is its archive.
-
-    Args:
-        name: of the image target
-        reference: the public image's name and tag
-        entrypoint: as in the public image, which the chart gives arguments or replaces
-        layers: above the base
-        user: UID:GID
-    """
+    """An image for linux-amd64 with layers above the base, under a public image's name and tag; NAME_tar is its archive."""
     oci_image(
         name = name,
         testonly = True,

@@ -41,14 +41,7 @@ buildifier = rule(implementation = _impl, attrs = _ATTRS, executable = True)
 _buildifier_test = rule(implementation = _impl, attrs = _ATTRS, test = True)
 
 def buildifier_test(name, no_sandbox = False, tags = [], **kwargs):
-    """A test that the whole source tree is formatted and free of lint warnings.
-
-    Args:
-        name: of the target
-        no_sandbox: must be True; upstream can also check `srcs`, which this workspace does not use
-        tags: further tags
-        **kwargs: the attributes above
-    """
+    """A test that the whole source tree is formatted and free of lint warnings; upstream can also check some `srcs`."""
     if not no_sandbox:
         fail("buildifier_prebuilt stand-in: buildifier_test needs no_sandbox = True (it checks the whole tree)")
     _buildifier_test(name = name, no_sandbox = no_sandbox, tags = tags + ["external", "no-cache", "no-sandbox"], **kwargs)

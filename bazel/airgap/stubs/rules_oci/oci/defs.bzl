@@ -37,16 +37,7 @@ def _digest(name, kwargs):
     )
 
 def oci_image(name, labels = None, env = None, entrypoint = None, exposed_ports = None, **kwargs):
-    """As upstream's; see there.
-
-    Args:
-        name: of the image, an OCI layout; NAME.digest is a file with its digest
-        labels: dict or file of NAME=VALUE
-        env: dict or file of NAME=VALUE
-        entrypoint: list or file
-        exposed_ports: list or file
-        **kwargs: further attributes
-    """
+    """As upstream's; see there. NAME is an OCI layout; NAME.digest is a file with its digest."""
     checked("oci_image", kwargs)
     _image(
         name = name,
@@ -59,34 +50,17 @@ def oci_image(name, labels = None, env = None, entrypoint = None, exposed_ports 
     _digest(name, kwargs)
 
 def oci_image_index(name, **kwargs):
-    """As upstream's; see there.
-
-    Args:
-        name: of the index, an OCI layout
-        **kwargs: further attributes
-    """
+    """As upstream's; see there. NAME is an OCI layout; NAME.digest is a file with its digest."""
     checked("oci_image_index", kwargs)
     _index(name = name, **kwargs)
     _digest(name, kwargs)
 
 def oci_load(name, repo_tags = None, **kwargs):
-    """As upstream's; see there.
-
-    Args:
-        name: of the target to run; its output group `tarball` is the archive
-        repo_tags: list or file
-        **kwargs: further attributes
-    """
+    """As upstream's; see there. The output group `tarball` of NAME, a target to run, is the archive."""
     checked("oci_load", kwargs)
     _load(name = name, repo_tags = _lines(name, "tags", repo_tags, kwargs), **kwargs)
 
 def oci_push(name, remote_tags = None, **kwargs):
-    """As upstream's; see there.
-
-    Args:
-        name: of the target to run, with --repository and --tag
-        remote_tags: list or file
-        **kwargs: further attributes
-    """
+    """As upstream's; see there. NAME is a target to run, with --repository and --tag."""
     checked("oci_push", kwargs)
     _push(name = name, remote_tags = _lines(name, "tags", remote_tags, kwargs), **kwargs)

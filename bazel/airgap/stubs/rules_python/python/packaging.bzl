@@ -4,10 +4,5 @@ load("//python/private:attributes.bzl", "checked")
 load("//python/private:wheel.bzl", _py_wheel = "py_wheel")
 
 def py_wheel(name, **kwargs):
-    """As upstream's; see there. Without its targets NAME.dist and NAME.publish.
-
-    Args:
-        name: of the wheel's target
-        **kwargs: attributes of upstream's
-    """
+    """As upstream's; see there. Without its targets NAME.dist and NAME.publish."""
     _py_wheel(name = name, **checked("py_wheel", kwargs))

@@ -1,12 +1,7 @@
 "py_runtime of Bazel itself, with a bootstrap that needs no Python on the host."
 
 def py_runtime(name, **kwargs):
-    """As upstream's.
-
-    Args:
-        name: of the target
-        **kwargs: attributes of upstream's; interpreter_version_info is left out, for Bazel 7's rule has no use for it
-    """
+    """As upstream's. interpreter_version_info is left out, for Bazel 7's rule has no use for it."""
     kwargs.pop("interpreter_version_info", None)
 
     # buildifier: disable=native-py
