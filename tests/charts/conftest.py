@@ -35,6 +35,17 @@ class Chart:
         return self.helm("template", "dox", str(self.folder), "--namespace", "dox-asdlc", "--values", str(file))
 
 
+def output(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what Helm wrote, if it succeeded."""
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def objects(done: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the objects that Helm rendered, by kind and name."""
+    return {(m["kind"], m["metadata"]["name"]): m for m in yaml.safe_load_all(output(done)) if m}
+
+
 @pytest.fixture
 def chart(tmp_path: Path) -> Chart:
     return Chart(tmp_path)

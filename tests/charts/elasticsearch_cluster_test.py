@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.charts.conftest import Chart
+from tests.charts.conftest import Chart, objects
 from tests.cluster.images.elasticsearch import settings
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.process import Process, accepts, free_port
@@ -36,17 +35,15 @@ class Pods:
         self.http = [free_port() for _ in range(3)]
         self.readiness = [free_port() for _ in range(3)]
         self.nodes: dict[int, ElasticsearchNode] = {}
-        self._objects: dict[str, Manifest] = {}
+        self._objects: dict[tuple[str, str], Manifest] = {}
 
     def apply(self, replicas: int) -> None:
         """Renders the chart for so many nodes; running pods are left alone."""
-        done = self._chart.template(f"elasticsearch.replicas={replicas}")
-        assert done.returncode == 0, done.stderr
-        self._objects = {f"{m['kind']}/{m['metadata']['name']}": m for m in yaml.safe_load_all(done.stdout) if m}
+        self._objects = objects(self._chart.template(f"elasticsearch.replicas={replicas}"))
 
     @property
     def template(self) -> Manifest:
-        found: Manifest = self._objects[f"StatefulSet/{NAME}"]["spec"]["template"]
+        found: Manifest = self._objects["StatefulSet", NAME]["spec"]["template"]
         return found
 
     def container(self) -> Manifest:
@@ -61,7 +58,7 @@ class Pods:
             return f"{NAME}-{ordinal}"
         if "configMapKeyRef" in source:
             reference = source["configMapKeyRef"]
-            return str(self._objects[f"ConfigMap/{reference['name']}"]["data"][reference["key"]])
+            return str(self._objects["ConfigMap", reference["name"]]["data"][reference["key"]])
         return str(variable["value"])
 
     def environment(self, ordinal: int) -> dict[str, str]:

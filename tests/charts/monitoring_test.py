@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from servers.common.observability.metrics import Metrics
-from tests.charts.conftest import Chart
+from tests.charts.conftest import Chart, objects
 from tools.backends.runfiles import program
 
 OF = 'namespace="n", pod="redis-0"'
@@ -91,29 +91,26 @@ NAMES = re.compile(r"\b(?:mcp|process)_[a-z_]+\b")
 """The names of metrics in an expression."""
 
 
+def rendered(chart: Chart, *settings: str) -> dict[str, Any]:
+    found = objects(chart.template("monitoring.dashboard.enabled=true", "monitoring.rules.enabled=true", *settings))
+    return {name: manifest for (_, name), manifest in found.items() if name.startswith("dox-mcp-")}
+
+
 @pytest.fixture
-def objects(chart: Chart) -> dict[str, Any]:
-    """Return what the chart makes of both."""
+def both(chart: Chart) -> dict[str, Any]:
     return rendered(chart)
 
 
-def rendered(chart: Chart, *settings: str) -> dict[str, Any]:
-    done = chart.template("monitoring.dashboard.enabled=true", "monitoring.rules.enabled=true", *settings)
-    assert done.returncode == 0, done.stderr
-    manifests = [m for m in yaml.safe_load_all(done.stdout) if m]
-    return {m["metadata"]["name"]: m for m in manifests if m["metadata"]["name"].startswith("dox-mcp-")}
-
-
 @pytest.fixture
-def rules(objects: dict[str, Any], tmp_path: Path) -> Path:
+def rules(both: dict[str, Any], tmp_path: Path) -> Path:
     file = tmp_path / "rules.yaml"
-    file.write_text(objects["dox-mcp-rules"]["data"]["mcp-sidecars.yaml"])
+    file.write_text(both["dox-mcp-rules"]["data"]["mcp-sidecars.yaml"])
     return file
 
 
 @pytest.fixture
-def dashboard(objects: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(objects["dox-mcp-dashboard"]["data"]["mcp-sidecars.json"])
+def dashboard(both: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(both["dox-mcp-dashboard"]["data"]["mcp-sidecars.json"])
     return found
 
 
@@ -172,9 +169,9 @@ def test_the_operators_object_has_the_same_rules(chart: Chart, rules: Path) -> N
     assert rule["spec"] == yaml.safe_load(rules.read_text())
 
 
-def test_grafanas_sidecar_finds_the_dashboard(objects: dict[str, Any]) -> None:
+def test_grafanas_sidecar_finds_the_dashboard(both: dict[str, Any]) -> None:
     """By its label, as Grafana's chart has it by default: sidecar.dashboards.label is grafana_dashboard."""
-    assert objects["dox-mcp-dashboard"]["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert both["dox-mcp-dashboard"]["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
 def test_every_expression_of_the_dashboard_can_be_evaluated(dashboard: dict[str, Any], tmp_path: Path) -> None:

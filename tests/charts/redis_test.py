@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.charts.conftest import Chart
+from tests.charts.conftest import Chart, objects
 from tools.backends.certificates import Authority
 from tools.backends.process import Process, free_port
 from tools.backends.runfiles import program
@@ -31,12 +30,9 @@ class Pod:
         self.port = free_port()
         given = (*settings, f"redis.port={self.port}", "global.redis.auth.existingSecret=login")
         listen = ("redis.mcpSidecar.enabled=true", "redis.config=bind 127.0.0.1\nappendonly yes")
-        done = chart.template(*given, *listen)
-        assert done.returncode == 0, done.stderr
-        objects = {(m["kind"], m["metadata"]["name"]): m for m in yaml.safe_load_all(done.stdout) if m}
-        self._containers = {
-            c["name"]: c for c in objects["StatefulSet", "redis"]["spec"]["template"]["spec"]["containers"]
-        }
+        rendered = objects(chart.template(*given, *listen))
+        pod = rendered["StatefulSet", "redis"]["spec"]["template"]["spec"]
+        self._containers = {container["name"]: container for container in pod["containers"]}
         self._root, self._password = root, password
         self.authority = Authority(root)
         for folder in ("data", "run/redis", "run/secrets/redis-tls", "run/secrets/redis-acl", "run/secrets/mcp-store"):
@@ -48,7 +44,7 @@ class Pod:
         (root / "run/secrets/mcp-store/ca.crt").write_bytes(self.authority.file.read_bytes())
         (root / "run/secrets/redis-acl/users.acl").write_text(users)
         (root / "etc").mkdir()
-        config = objects["ConfigMap", "redis"]["data"]["redis.conf"]
+        config = rendered["ConfigMap", "redis"]["data"]["redis.conf"]
         (root / "etc/redis.conf").write_text(self.here(config).replace("dir /data", f"dir {root}/data"))
 
     def here(self, text: str) -> str:

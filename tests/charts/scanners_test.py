@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.charts.conftest import Chart
+from tests.charts.conftest import Chart, objects
 from tools.backends.runfiles import program
 
 LOGIN = {"existingSecret": "login"}
@@ -37,13 +37,11 @@ Findings = set[tuple[str, str]]
 
 @pytest.fixture
 def rendered(chart: Chart, tmp_path: Path) -> Path:
-    done = chart.template_values(EVERYTHING)
-    assert done.returncode == 0, done.stderr
-    objects = [m for m in yaml.safe_load_all(done.stdout) if m]
-    for found in objects:
-        found["metadata"]["namespace"] = "dox-asdlc"  # as Helm does
+    found = objects(chart.template_values(EVERYTHING)).values()
+    for manifest in found:
+        manifest["metadata"]["namespace"] = "dox-asdlc"  # as Helm does
     file = tmp_path / "rendered.yaml"
-    file.write_text(yaml.safe_dump_all(objects))
+    file.write_text(yaml.safe_dump_all(found))
     return file
 
 
@@ -56,10 +54,9 @@ def told(scanner: str, *words: str) -> Any:
 
 
 def kube_score(file: Path) -> Findings:
-    objects = told("KUBE_SCORE", "score", "--output-format", "json", str(file))
     return {
         (check["check"]["id"], found["object_meta"]["name"])
-        for found in objects
+        for found in told("KUBE_SCORE", "score", "--output-format", "json", str(file))
         for check in found["checks"]
         if check["grade"] < 10 and not check["skipped"]
     }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.charts.conftest import Chart
+from tests.charts.conftest import Chart, objects
 from tools.backends.certificates import Authority
 from tools.backends.process import Process, free_port
 from tools.backends.runfiles import program
@@ -36,18 +36,12 @@ def sidecar(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> I
         yield found
 
 
-def manifests(chart: Chart, *settings: str) -> dict[tuple[str, str], dict[str, Any]]:
-    done = chart.template(*settings)
-    assert done.returncode == 0, done.stderr
-    return {(m["kind"], m["metadata"]["name"]): m for m in yaml.safe_load_all(done.stdout) if m}
-
-
 def scraped(chart: Chart, folder: Path, authority: Authority, port: int, *settings: str) -> dict[str, Any]:
     """Return vmagent's state of its one target: a sidecar with the annotations of the rendered pod.
 
     There is no cluster, so the target is configured statically.
     """
-    rendered = manifests(chart, *settings)
+    rendered = objects(chart.template(*settings))
     annotations = rendered["StatefulSet", "redis"]["spec"]["template"]["metadata"]["annotations"]
     named = {
         f"__meta_kubernetes_pod_annotation_{name.translate(str.maketrans('./', '__'))}": value
@@ -60,8 +54,9 @@ def scraped(chart: Chart, folder: Path, authority: Authority, port: int, *settin
     del job["kubernetes_sd_configs"]
     job["static_configs"] = [{"targets": [f"127.0.0.1:{port}"], "labels": labels}]
     if "ca_file" in job.get("tls_config", {}):
-        (volume,) = (v for v in pod(rendered)["volumes"] if v["name"] == "tls")
-        (mount,) = (m for m in pod(rendered)["containers"][0]["volumeMounts"] if m["name"] == "tls")
+        pod = rendered["Deployment", "vmagent"]["spec"]["template"]["spec"]
+        (volume,) = (v for v in pod["volumes"] if v["name"] == "tls")
+        (mount,) = (m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "tls")
         (item,) = volume["secret"]["items"]
         assert job["tls_config"]["ca_file"] == f"{mount['mountPath']}/{item['path']}"
         job["tls_config"]["ca_file"] = str(authority.file)
@@ -69,11 +64,6 @@ def scraped(chart: Chart, folder: Path, authority: Authority, port: int, *settin
     file = folder / "scrape.yaml"
     file.write_text(yaml.safe_dump(config))
     return target_of(file, folder)
-
-
-def pod(rendered: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = rendered["Deployment", "vmagent"]["spec"]["template"]["spec"]
-    return found
 
 
 def target_of(config: Path, folder: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.charts.conftest import Chart
+from tests.charts.conftest import Chart, objects, output
 
 SUBCHARTS = ("application", "elasticsearch", "mcp-server", "mcp-sidecar", "metrics", "redis")
 
@@ -193,8 +193,7 @@ def test_what_can_not_work_together_is_refused_with_what_to_set(
     ],
 )  # fmt: skip
 def test_what_can_is_taken(chart: Chart, settings: tuple[str, ...]) -> None:
-    done = chart.template(*settings)
-    assert done.returncode == 0, done.stderr
+    output(chart.template(*settings))
 
 
 CHANGED = {"16Mi": "17Mi", "/metrics": "/m", "ConfigMap": "PrometheusRule", "PodMonitor": "VMPodScrape", "": "x"}
@@ -264,16 +263,15 @@ def merged(values: Any, over: Any) -> Any:
 
 
 def test_what_the_user_sets_takes_the_place_of_the_charts_own(chart: Chart) -> None:
-    done = chart.template(
+    found = objects(chart.template(
         SIDECAR, "redis.mcpSidecar.extraEnv[0].name=MCP_ALLOWED_HOSTS", "redis.mcpSidecar.extraEnv[0].value=mine",
         r"elasticsearch.config.cluster\.name=mine", "elasticsearch.extraEnv[0].name=ES_JAVA_OPTS",
         "elasticsearch.extraEnv[0].value=-Xmx2g",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found = [m for m in yaml.safe_load_all(done.stdout) if m and m["kind"] == "StatefulSet"]
+    ))  # fmt: skip
     env = [
         (v["name"], v.get("value"))
-        for m in found
+        for (kind, _), m in found.items()
+        if kind == "StatefulSet"
         for c in m["spec"]["template"]["spec"]["containers"]
         for v in c.get("env", [])
     ]
@@ -296,17 +294,14 @@ def test_an_address_of_the_users_is_the_only_one(
     chart: Chart, settings: tuple[str, ...], there: str, gone: tuple[str, ...]
 ) -> None:
     """The servers refuse to start where two settings say the same."""
-    done = chart.template("global.redis.auth.existingSecret=s", *settings)
-    assert done.returncode == 0, done.stderr
-    assert f"name: {there}\n" in done.stdout
-    assert [name for name in gone if f"name: {name}\n" in done.stdout] == []
+    text = output(chart.template("global.redis.auth.existingSecret=s", *settings))
+    assert f"name: {there}\n" in text
+    assert [name for name in gone if f"name: {name}\n" in text] == []
 
 
 def test_a_set_of_nodes_joins_the_first_one_and_never_forms_a_cluster(chart: Chart) -> None:
     sets = {"hot": {"roles": ["data_hot"], "persistence": {"size": "100Gi"}}}
-    done = chart.template_values({"elasticsearch": {"replicas": 3, "drainedTo": 3, "nodeSets": sets}})
-    assert done.returncode == 0, done.stderr
-    found = {(m["kind"], m["metadata"]["name"]): m for m in yaml.safe_load_all(done.stdout) if m}
+    found = objects(chart.template_values({"elasticsearch": {"replicas": 3, "drainedTo": 3, "nodeSets": sets}}))
     spec = found["StatefulSet", "knowledge-store-hot"]["spec"]
     (container,) = spec["template"]["spec"]["containers"]
     env = {v["name"]: v.get("value") for v in container["env"]}
@@ -356,15 +351,13 @@ def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
     if section in ("redis", "elasticsearch", "metrics"):
         given["persistence"] = CLAIM
     values = {section: given, "mcpServers": {"a": {}} if section == "mcpServerDefaults" else {}}
-    done = chart.template_values(values)
-    assert done.returncode == 0, done.stderr
-    found = [m for m in yaml.safe_load_all(done.stdout) if m]
-    (workload,) = (m for m in found if m["kind"] in ("StatefulSet", "Deployment") and m["metadata"]["name"] == "mine")
+    found = objects(chart.template_values(values))
+    (workload,) = (found[kind, "mine"] for kind in ("StatefulSet", "Deployment") if (kind, "mine") in found)
     pod, spec = workload["spec"]["template"]["spec"], workload["spec"]
     container = pod["containers"][0]
     if section != "metrics":
-        (account,) = (m for m in found if (m["kind"], m["metadata"]["name"]) == ("ServiceAccount", "mine"))
-        assert account["metadata"]["annotations"] == {"role": "theirs"} and pod["serviceAccountName"] == "mine"
+        assert found["ServiceAccount", "mine"]["metadata"]["annotations"] == {"role": "theirs"}
+        assert pod["serviceAccountName"] == "mine"
     for key, value in given.items():
         if key in POD:
             assert pod[key] == value
@@ -376,8 +369,7 @@ def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
         assert given["extraContainers"][0] in pod["containers"]
         assert spec.get("updateStrategy", spec.get("strategy")) == {"type": "Mine"}
     if section == "metrics":
-        (vmagent,) = (m for m in found if (m["kind"], m["metadata"]["name"]) == ("Deployment", "vmagent"))
-        args = vmagent["spec"]["template"]["spec"]["containers"][0]["args"]
+        args = found["Deployment", "vmagent"]["spec"]["template"]["spec"]["containers"][0]["args"]
         assert {"-remoteWrite.url=https://metrics.example/api/v1/write", "-loggerLevel=WARN"} < {*args}
     if "persistence" in given:
         (claim,) = spec["volumeClaimTemplates"]
@@ -385,11 +377,7 @@ def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
         assert claim["spec"]["accessModes"] == CLAIM["accessModes"]
         assert spec["persistentVolumeClaimRetentionPolicy"] == CLAIM["retentionPolicy"]
         values[section]["persistence"] = {"existingClaim": "theirs"}
-        done = chart.template_values(values)
-        (workload,) = (
-            m for m in yaml.safe_load_all(done.stdout)
-            if m and m["kind"] == "StatefulSet" and m["metadata"]["name"] == "mine"
-        )  # fmt: skip
+        workload = objects(chart.template_values(values))["StatefulSet", "mine"]
         assert "volumeClaimTemplates" not in workload["spec"]
         claims = [v.get("persistentVolumeClaim") for v in workload["spec"]["template"]["spec"]["volumes"]]
         assert {"claimName": "theirs"} in claims
@@ -403,8 +391,7 @@ def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
 def test_the_data_of_redis_takes_its_part_of_the_memory_limit(
     chart: Chart, settings: tuple[str, ...], bytes_: int | None
 ) -> None:
-    found = [m for m in yaml.safe_load_all(chart.template(*settings).stdout) if m]
-    (config,) = (m for m in found if (m["kind"], m["metadata"]["name"]) == ("ConfigMap", "redis"))
+    config = objects(chart.template(*settings))["ConfigMap", "redis"]
     lines = [line for line in config["data"]["redis.conf"].splitlines() if line.startswith("maxmemory ")]
     assert lines == ([f"maxmemory {bytes_}"] if bytes_ else [])
 
@@ -412,11 +399,10 @@ def test_the_data_of_redis_takes_its_part_of_the_memory_limit(
 def test_on_openshift_no_user_or_group_is_named(chart: Chart) -> None:
     everything = (SIDECAR, ORCHESTRATOR, "workers.enabled=true", "hitl-ui.enabled=true", *SERVER)
     words = ["template", "dox", str(chart.folder), "--set", ",".join(everything)]
-    done = chart.helm(*words, "--values", str(chart.folder / "values-openshift.yaml"))
-    assert done.returncode == 0, done.stderr
+    text = output(chart.helm(*words, "--values", str(chart.folder / "values-openshift.yaml")))
     numbers = re.compile("(runAsUser|runAsGroup|fsGroup): ")
-    assert not numbers.search(done.stdout) and numbers.search(chart.helm(*words).stdout)
-    assert done.stdout.count("runAsNonRoot: true") > 5
+    assert not numbers.search(text) and numbers.search(chart.helm(*words).stdout)
+    assert text.count("runAsNonRoot: true") > 5
 
 
 def test_two_renders_are_equal(chart: Chart) -> None:
@@ -429,9 +415,7 @@ def test_two_renders_are_equal(chart: Chart) -> None:
         "global.redis.auth.existingSecret=s",
     )
     words = ["template", "dox", str(chart.folder), "--set", ",".join(settings)]
-    first, upgrade = chart.helm(*words), chart.helm(*words, "--is-upgrade")
-    assert first.returncode == 0, first.stderr
-    assert first.stdout == upgrade.stdout
+    assert output(chart.helm(*words)) == output(chart.helm(*words, "--is-upgrade"))
 
 
 @pytest.mark.parametrize("on", [True, False])
@@ -450,17 +434,16 @@ def test_it_is_a_conditional_dependency_under_another_name(chart: Chart, on: boo
     }
     (umbrella / "Chart.yaml").write_text(yaml.safe_dump(about))
     (umbrella / "values.yaml").write_text(yaml.safe_dump(values))
-    done = chart.helm("template", "dox", str(umbrella))
-    assert done.returncode == 0, done.stderr
-    images = set(re.findall('image: "?([^"\n]*)', done.stdout))
+    text = output(chart.helm("template", "dox", str(umbrella)))
+    images = set(re.findall('image: "?([^"\n]*)', text))
     assert len(images) == (5 if on else 0) and all(image.startswith("reg.example/") for image in images)
-    assert ("name: mcp-a" in done.stdout.replace('"', "")) is on
+    assert ("name: mcp-a" in text.replace('"', "")) is on
 
 
 def test_a_version_of_the_chart_alone_restarts_nothing(chart: Chart) -> None:
     def templates() -> list[Any]:
-        done = chart.template(SIDECAR, ORCHESTRATOR)
-        return [m["spec"]["template"] for m in yaml.safe_load_all(done.stdout) if m and "template" in m.get("spec", {})]
+        found = objects(chart.template(SIDECAR, ORCHESTRATOR)).values()
+        return [m["spec"]["template"] for m in found if "template" in m.get("spec", {})]
 
     before = templates()
     for file in chart.folder.rglob("Chart.yaml"):
@@ -476,37 +459,33 @@ def test_two_releases_in_a_namespace_share_no_name(chart: Chart) -> None:
         "hitl-ui.enabled=true",
         "elasticsearch.mcpSidecar.enabled=true",
     )
-
-    def names(*words: str) -> set[tuple[str, str]]:
-        settings = [word for setting in everything for word in ("--set", setting)]
-        done = chart.helm("template", *words, str(chart.folder), *settings)
-        assert done.returncode == 0, done.stderr
-        return {(m["kind"], m["metadata"]["name"]) for m in yaml.safe_load_all(done.stdout) if m}
-
-    assert not names("a") & names("b", "--set", "global.namePrefix=b-")
+    a, b = (
+        objects(chart.helm("template", *words, str(chart.folder), "--set", ",".join(everything))).keys()
+        for words in (["a"], ["b", "--set", "global.namePrefix=b-"])
+    )
+    assert not a & b
 
 
 def test_an_mcp_server_has_what_is_set_of_it_over_the_defaults(chart: Chart) -> None:
     """Also what is false, 0 or null."""
-    done = chart.template(
+    found = objects(chart.template(
         *SERVER, "mcpServerDefaults.podDisruptionBudget.enabled=true", "mcpServers.a.podDisruptionBudget.enabled=false",
         "mcpServerDefaults.server.rateLimitPerMinute=600", "mcpServers.a.server.rateLimitPerMinute=0",
         "mcpServerDefaults.server.logLevel=debug", "mcpServers.a.podSecurityContext.runAsUser=null", "mcpServers.b=null",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found = {m["kind"]: m for m in yaml.safe_load_all(done.stdout) if m and m["metadata"]["name"] == "mcp-a"}
-    assert found.keys() == {"Deployment", "Service"}
-    pod = found["Deployment"]["spec"]["template"]["spec"]
+    ))  # fmt: skip
+    assert {kind for kind, name in found if name == "mcp-a"} == {"Deployment", "Service"}
+    pod = found["Deployment", "mcp-a"]["spec"]["template"]["spec"]
     env = {v["name"]: v["value"] for v in pod["containers"][0]["env"]}
     assert env["MCP_LOG_LEVEL"] == "debug" and "MCP_RATE_LIMIT_PER_MINUTE" not in env
     assert "runAsUser" not in pod["securityContext"]
 
 
 def test_metrics_go_to_a_store_of_theirs_alone(chart: Chart) -> None:
-    done = chart.template("metrics.victoriaMetrics.enabled=false", "metrics.vmagent.remoteWrite={https://theirs}")
-    assert done.returncode == 0, done.stderr
-    assert "victoria-metrics" not in done.stdout and "metrics-store" not in done.stdout
-    assert done.stdout.count("-remoteWrite.url=") == done.stdout.count("-remoteWrite.url=https://theirs") == 1
+    text = output(
+        chart.template("metrics.victoriaMetrics.enabled=false", "metrics.vmagent.remoteWrite={https://theirs}")
+    )
+    assert "victoria-metrics" not in text and "metrics-store" not in text
+    assert text.count("-remoteWrite.url=") == text.count("-remoteWrite.url=https://theirs") == 1
 
 
 @pytest.mark.parametrize(
@@ -521,9 +500,7 @@ def test_metrics_go_to_a_store_of_theirs_alone(chart: Chart) -> None:
 def test_all_services_and_servers_follow_the_ip_families(
     chart: Chart, settings: tuple[str, ...], listens: bool
 ) -> None:
-    done = chart.template(SIDECAR, ORCHESTRATOR, *SERVER, *settings)
-    assert done.returncode == 0, done.stderr
-    found = [m for m in yaml.safe_load_all(done.stdout) if m]
+    found = objects(chart.template(SIDECAR, ORCHESTRATOR, *SERVER, *settings)).values()
     services = [m["spec"] for m in found if m["kind"] == "Service"]
     assert len(services) > 8 and all({"ipFamilies", "ipFamilyPolicy"} & spec.keys() for spec in services)
     servers = [
