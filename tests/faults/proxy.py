@@ -1,10 +1,11 @@
 """A proxy on loopback between a sidecar and its store, which lets one request in many go wrong."""
 
 import asyncio
-import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
+
+from tools.backends.stream_server import StreamServer
 
 Act = Literal["delay", "cut before", "cut after", "cut midway", "half-close", "corrupt", "flood", "stall"]
 
@@ -15,14 +16,15 @@ FLOOD = 48 * 1024 * 1024
 """Bytes that a flood sends."""
 
 
-class Proxy:
-    """Forwards connections to a port, in a thread of its own. Use it with `with`.
+class Proxy(StreamServer):
+    """Forwards connections to a port.
 
     `arm` says what happens to the next request that holds a marker; the counts are since then.
     """
 
     def __init__(self, target: int, flood: bytes) -> None:
         """Stand before a store's port. `flood` begins an answer that is longer than any."""
+        super().__init__()
         self._target = target
         self.flood = flood
         self._marker = b""
@@ -31,43 +33,13 @@ class Proxy:
         """Requests with the marker that came."""
         self.delivered = 0
         """Those of them that were passed on to the store."""
-        self.port = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._started = threading.Event()
-        self._stop = asyncio.Event()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._started.wait(20)
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(20)
-        self._loop.close()
 
     def arm(self, act: Act | None, marker: bytes) -> None:
         """Lets the next request that holds the marker go wrong; those after it go through."""
         self._marker, self._act = marker, act
         self.seen = self.delivered = 0
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-
-    async def _serve(self) -> None:
-        server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        self._started.set()
-        await self._stop.wait()
-        server.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             store_reader, store_writer = await asyncio.open_connection("127.0.0.1", self._target)
             connection = _Connection(self, reader, writer, store_reader, store_writer)
