@@ -58,15 +58,26 @@ def documents() -> Iterator[tuple[str, str]]:
     yield "exponent", '{"n2":1e999}'
 
 
-def index(node: ElasticsearchNode, name: str, body: Mapping[str, Any]) -> None:
-    shards = {"index": {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": "-1"}}
-    settings = shards["index"] | body.get("settings", {})
-    node.request("PUT", f"/{name}", {**body, "settings": settings})
+def index(
+    node: ElasticsearchNode, name: str, mappings: Mapping[str, Any], aliases: Any = None, **settings: object
+) -> None:
+    shards = {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": "-1"}
+    body = {
+        "mappings": mappings,
+        "settings": shards | {key.replace("__", "."): value for key, value in settings.items()},
+    }
+    node.request("PUT", f"/{name}", body | ({"aliases": aliases} if aliases else {}))
+
+
+def posted(path: str, body: Any, **params: str) -> tuple[str, dict[str, Any]]:
+    """A request for es_request."""
+    return path, {"method": "POST", "body": body} | ({"params": params} if params else {})
 
 
 def fill(node: ElasticsearchNode, *, indices: int = 300, seconds: float = 30) -> int:
     """Write it all, and as many of the indices as the time allows. Return their number."""
-    plain = {"mappings": {"dynamic": False, "properties": {"n": {"type": "long"}, "k": {"type": "keyword"}}}}
+    keyword, long = {"type": "keyword"}, {"type": "long"}
+    plain = {"dynamic": False, "properties": {"n": long, "k": keyword}}
     index(node, "small", plain)
     node.request("PUT", "/small/_doc/1?refresh=true", {"n": 1})
     index(node, "wild", plain)
@@ -76,34 +87,14 @@ def fill(node: ElasticsearchNode, *, indices: int = 300, seconds: float = 30) ->
         except urllib.error.HTTPError as error:
             print(f"{name} can't be stored: {error.read()[:200]!r}")
     node.request("POST", "/wild/_refresh")
-    index(
-        node,
-        "texts",
-        {
-            "mappings": {
-                "properties": {"text": {"type": "text", "fields": {"k": {"type": "keyword", "ignore_above": 100}}}}
-            },
-            "settings": {"highlight.max_analyzed_offset": 10_000_000},
-        },
-    )
+    text_field = {"type": "text", "fields": {"k": keyword | {"ignore_above": 100}}}
+    index(node, "texts", {"properties": {"text": text_field}}, highlight__max_analyzed_offset=10_000_000)
     for number in range(8):
         words = " ".join(f"word{number}x{n} fox" for n in range(60_000))
         node.request("PUT", f"/texts/_doc/{number}", {"text": words})
     node.request("POST", "/texts/_refresh")
-    index(
-        node,
-        "many",
-        {
-            "mappings": {
-                "properties": {
-                    "n": {"type": "long"},
-                    "k": {"type": "keyword"},
-                    "d": {"type": "date"},
-                    "o": {"type": "nested", "properties": {"v": {"type": "long"}}},
-                }
-            }
-        },
-    )
+    of_many = {"n": long, "k": keyword, "d": {"type": "date"}, "o": {"type": "nested", "properties": {"v": long}}}
+    index(node, "many", {"properties": of_many})
     for start in range(0, 30_000, 5000):
         lines = "".join(
             f'{{"index":{{"_id":"{n}"}}}}\n{{"n":{n},"k":"{"k" * 200}{n}","d":{n * 10**7},"pad":"{"x" * 200}"}}\n'
@@ -115,19 +106,13 @@ def fill(node: ElasticsearchNode, *, indices: int = 300, seconds: float = 30) ->
     for number in range(LONG):
         node.request("PUT", f"/long/_doc/{number}", {"n": number, "text": f"word{number} " * 120_000})
     node.request("POST", "/long/_refresh")
-    index(
-        node,
-        "mapped",
-        {
-            "mappings": {"properties": {f"field{n}" + "m" * 50: {"type": "keyword"} for n in range(20_000)}},
-            "settings": {"mapping.total_fields.limit": 30_000},
-        },
-    )
-    index(node, "aliased", {**plain, "aliases": {f"alias{n}" + "a" * 200: {} for n in range(3000)}})
+    fields = {f"field{n}" + "m" * 50: keyword for n in range(20_000)}
+    index(node, "mapped", {"properties": fields}, mapping__total_fields__limit=30_000)
+    index(node, "aliased", plain, aliases={f"alias{n}" + "a" * 200: {} for n in range(3000)})
     end, made = time.monotonic() + seconds, 0
     while made < indices and time.monotonic() < end:
         try:
-            index(node, f"i-{made:05}-" + "i" * 200, {"mappings": {"properties": {f"f{made}": {"type": "keyword"}}}})
+            index(node, f"i-{made:05}-" + "i" * 200, {"properties": {f"f{made}": keyword}})
         except urllib.error.HTTPError as error:
             if error.code != 429:
                 raise
@@ -167,7 +152,7 @@ def got(node: ElasticsearchNode, id: str) -> Check:
 def cases(node: ElasticsearchNode) -> list[Case]:
     ids = [name for name, _ in documents()]
     stars = "*a" * 300
-    top = {"h": {"top_hits": {"size": 100}}}
+    top, by_number = {"h": {"top_hits": {"size": 100}}}, {"field": "n", "size": LONG}
     found = [
         Case("es_health", {}),
         *(Case("es_health", {"about": [part]}) for part in ("nodes", "indices", "tasks", "allocation", "hot_threads")),
@@ -204,15 +189,13 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         Case("es_search", {"index": "long", "size": 1000}),
         Case("es_search", {"index": "long", "size": 10, "source": ["n"]}),
         Case("es_search", {"index": "long", "size": 3}),
-        Case(
-            "es_search",
-            {"index": "long", "size": 0, "aggs": {"a": {"terms": {"field": "n", "size": LONG}, "aggs": top}}},
-        ),
+        Case("es_search", {"index": "long", "size": 0, "aggs": {"a": {"terms": by_number, "aggs": top}}}),
         Case("es_get", {"index": "wild" + "x" * 2000, "id": "nothing"}),
     ]
     found += [Case("es_get", {"index": "wild", "id": id}, got(node, id)) for id in ids]
     found += [Case("es_search", {"index": "wild", "size": 1, "query": {"ids": {"values": [id]}}}) for id in ids]
     terms = {"terms": {"field": "k", "size": 65_000}}
+    wildcards = [{"wildcard": {"k": f"*{n}*"}} for n in range(300)]
     queries: list[dict[str, Any]] = [
         {"regexp": {"k": {"value": ".*" * 100 + "x"}}},
         {"regexp": {"k": {"value": "(k|kk|kkk|kkkk){1,200}.*[0-9]+", "max_determinized_states": 1_000_000}}},
@@ -222,7 +205,7 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         {"fuzzy": {"k": {"value": "k" * 200 + "1", "fuzziness": 2}}},
         {"terms": {"n": list(range(65_000))}},
         {"simple_query_string": {"query": "a" * 30_000 + "~2"}},
-        {"bool": {"should": [{"wildcard": {"k": f"*{n}*"}} for n in range(300)]}},
+        {"bool": {"should": wildcards}},
         {"bool": {"should": [{"term": {"n": n}} for n in range(5000)]}},
         {"range": {"n": {"gte": 0}}},
         {"prefix": {"k": "k"}},
@@ -233,22 +216,18 @@ def cases(node: ElasticsearchNode) -> list[Case]:
     deep: dict[str, Any] = {"match_all": {}}
     for _ in range(200):
         deep = {"bool": {"must": [deep]}}
+    precise = {"number_of_significant_value_digits": 5}
     aggs: list[dict[str, Any]] = [
         {"a": terms},
         {"a": {**terms, "aggs": {"b": terms}}},
-        {"a": {"terms": {"field": "n", "size": 1000}, "aggs": {"h": {"top_hits": {"size": 100}}}}},
+        {"a": {"terms": {"field": "n", "size": 1000}, "aggs": top}},
         {"a": {"histogram": {"field": "n", "interval": 0.5}}},
         {"a": {"date_histogram": {"field": "d", "fixed_interval": "1s"}}},
         {"a": {"composite": {"size": 65_000, "sources": [{"k": {"terms": {"field": "k"}}}]}}},
         {"a": {"cardinality": {"field": "k", "precision_threshold": 40_000}}},
         {"a": {"terms": {"field": "k", "include": "a" * 500_000 + ".*"}}},
         {"a": {"percentiles": {"field": "n", "tdigest": {"compression": 100_000}}}},
-        {
-            "a": {
-                **terms,
-                "aggs": {"p": {"percentiles": {"field": "n", "hdr": {"number_of_significant_value_digits": 5}}}},
-            }
-        },
+        {"a": {**terms, "aggs": {"p": {"percentiles": {"field": "n", "hdr": precise}}}}},
         {"a": {**terms, "aggs": {"b": {"max": {"field": "n"}, "meta": {"x": "m" * 50_000}}}}},
         {"a": {**terms, "aggs": {"b": {"percentiles": {"field": "n", "percents": [n / 50 for n in range(5000)]}}}}},
         {"a": {"date_histogram": {"field": "d", "fixed_interval": "1d", "format": "'" + "f" * 50_000 + "'"}}},
@@ -264,6 +243,7 @@ def cases(node: ElasticsearchNode) -> list[Case]:
     }  # fmt: skip
     misspelled = {"s": {"text": " ".join(f"wrod{n}x{n}" for n in range(12)), "phrase": phrase}}
     found.append(Case("es_search", {"index": "texts", "size": 0, "more": {"suggest": misspelled}}))
+    alike = {"fields": ["text"], "like": "fox " * 50_000, "max_query_terms": 100_000, "min_term_freq": 1}
     found += [
         Case("es_search", {"index": "many", "size": 1000}),
         Case("es_search", {"index": "many", "size": 1000, "sort": [{"k": "desc"}, {"n": "asc"}]}),
@@ -275,31 +255,11 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         Case("es_search", {"index": "*", "text": "fox " * 1000, "size": 10}),
         Case("es_search", {"index": "texts", "text": "fox", "highlight": ["text", "*"], "size": 8}),
         Case("es_search", {"index": "texts", "text": "(" * 5000}),
-        Case(
-            "es_search",
-            {
-                "index": "texts",
-                "query": {
-                    "more_like_this": {
-                        "fields": ["text"],
-                        "like": "fox " * 50_000,
-                        "max_query_terms": 100_000,
-                        "min_term_freq": 1,
-                    }
-                },
-            },
-        ),
+        Case("es_search", {"index": "texts", "query": {"more_like_this": alike}}),
         Case("es_search", {"index": "many", "where": {f"f{n}": list(range(100)) for n in range(500)}}),
         Case("es_search", {"index": "many", "cursor": "A" * 100_000}),
         Case("es_search", {"index": ",".join(["many"] * 1000)}),
-        Case(
-            "es_explain",
-            {
-                "index": "many",
-                "query": {"bool": {"should": [{"wildcard": {"k": f"*{n}*"}} for n in range(100)]}},
-                "profile": True,
-            },
-        ),
+        Case("es_explain", {"index": "many", "query": {"bool": {"should": wildcards[:100]}}, "profile": True}),
         Case("es_explain", {"index": "many", "query": queries[6], "id": "1"}),
         Case("es_explain", {"index": "*", "query": {"match_all": {}}, "profile": True}),
         Case("es_analyze", {"text": "fox " * 200_000}),
@@ -308,54 +268,30 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         Case("es_query", {"query": "FROM many | STATS c = COUNT(*) BY k | LIMIT 10000"}),
         Case("es_query", {"query": "SELECT " + "(" * 5000}),
     ]
+    simulate = "/_ingest/pipeline/_simulate"
+    term_vectors = {"fields": ["text"], "term_statistics": True}
+    rated = [{"id": str(n), "request": {"query": queries[2]}, "ratings": []} for n in range(200)]
     requests: list[tuple[str, dict[str, Any]]] = [
         ("/wild/_search", {"params": {"size": 10_000}}),
         ("/many/_search", {"params": {"size": 10_000}}),
         ("/many/_search", {"params": {"size": 10_000, "_source": "false", "filter_path": "hits.hits._id"}}),
         ("/many/_search", {"params": {"from": 9000, "size": 1000}}),
-        (
-            "/many/_search",
-            {"method": "POST", "body": {"size": 10_000, "docvalue_fields": ["n", "d"], "_source": False}},
-        ),
-        ("/many/_search", {"method": "POST", "body": {"size": 0, "aggs": aggs[1]}}),
-        (
-            "/many/_search",
-            {"method": "POST", "body": {"size": 0, "suggest": {"s": {"text": "k" * 10_000, "term": {"field": "k"}}}}},
-        ),
+        posted("/many/_search", {"size": 10_000, "docvalue_fields": ["n", "d"], "_source": False}),
+        posted("/many/_search", {"size": 0, "aggs": aggs[1]}),
+        posted("/many/_search", {"size": 0, "suggest": {"s": {"text": "k" * 10_000, "term": {"field": "k"}}}}),
         ("/many/_search", {"params": {"timeout": "1h", "preference": "x", "batched_reduce_size": 2}}),
-        ("/many/_count", {"method": "POST", "body": {"query": queries[1]}}),
+        posted("/many/_count", {"query": queries[1]}),
         *(
             (f"/wild/_source/{id}", {})
             for id in (
-                "digits7",
-                "objects7",
-                "lists7",
-                "empties7",
-                "floats7",
-                "objects-named",
-                "fields-arrays",
-                "levels900",
-                "lists900",
-                "text20",
-                "fields100000",
+                *("digits7", "objects7", "lists7", "empties7", "floats7", "objects-named", "fields-arrays"),
+                *("levels900", "lists900", "text20", "fields100000"),
             )
         ),
-        ("/wild/_mget", {"method": "POST", "body": {"ids": ["digits1", "objects1", "lists1", "empties1"] * 50}}),
+        posted("/wild/_mget", {"ids": ["digits1", "objects1", "lists1", "empties1"] * 50}),
         ("/texts/_termvectors/1", {"params": {"fields": "text", "term_statistics": "true"}}),
-        (
-            "/texts/_mtermvectors",
-            {
-                "method": "POST",
-                "body": {
-                    "ids": [str(n) for n in range(8)] * 20,
-                    "parameters": {"fields": ["text"], "term_statistics": True},
-                },
-            },
-        ),
-        (
-            "/many/_terms_enum",
-            {"method": "POST", "body": {"field": "k", "string": "k", "size": 10_000, "timeout": "1h"}},
-        ),
+        posted("/texts/_mtermvectors", {"ids": [str(n) for n in range(8)] * 20, "parameters": term_vectors}),
+        posted("/many/_terms_enum", {"field": "k", "string": "k", "size": 10_000, "timeout": "1h"}),
         ("/_field_caps", {"params": {"fields": "*", "include_unmapped": "true"}}),
         ("/*/_field_caps", {"params": {"fields": "*"}}),
         ("/*/_mapping", {}),
@@ -386,43 +322,16 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         ("/_cluster/health", {"params": {"level": "shards"}}),
         ("/_tasks", {"params": {"wait_for_completion": "true", "timeout": "1h", "detailed": "true"}}),
         ("/_health_report", {}),
-        (
-            "/_rank_eval",
-            {
-                "method": "POST",
-                "body": {
-                    "requests": [{"id": str(n), "request": {"query": queries[2]}, "ratings": []} for n in range(200)],
-                    "metric": {"precision": {"k": 1000}},
-                },
-            },
-        ),
-        (
-            "/many/_validate/query",
-            {"method": "POST", "params": {"explain": "true", "rewrite": "true"}, "body": {"query": queries[7]}},
-        ),
+        posted("/_rank_eval", {"requests": rated, "metric": {"precision": {"k": 1000}}}),
+        posted("/many/_validate/query", {"query": queries[7]}, explain="true", rewrite="true"),
         ("/many/_search_shards", {"method": "POST"}),
         ("/_resolve/index/*", {"params": {"expand_wildcards": "all"}}),
-        (
-            "/_ingest/pipeline/_simulate",
-            {
-                "method": "POST",
-                "body": {"pipeline": {"processors": []}, "docs": [{"_source": {"a": "x" * 1000}}] * 500},
-            },
-        ),
-        ("/_analyze", {"method": "POST", "body": {"text": ["fox"] * 10_000}}),
-        (
-            "/_analyze",
-            {
-                "method": "POST",
-                "body": {"text": "a" * 3000, "tokenizer": {"type": "pattern", "pattern": "a*" * 8 + "b"}},
-            },
-        ),
-        ("/texts/_search", {"method": "POST", "body": {}, "params": {"q": "(" * 20_000 + "a" + ")" * 20_000}}),
+        posted(simulate, {"pipeline": {"processors": []}, "docs": [{"_source": {"a": "x" * 1000}}] * 500}),
+        posted("/_analyze", {"text": ["fox"] * 10_000}),
+        posted("/_analyze", {"text": "a" * 3000, "tokenizer": {"type": "pattern", "pattern": "a*" * 8 + "b"}}),
+        posted("/texts/_search", {}, q="(" * 20_000 + "a" + ")" * 20_000),
         *(
-            (
-                "/_ingest/pipeline/_simulate",
-                {"method": "POST", "body": {"pipeline": {"processors": p}, "docs": [{"_source": d}]}},
-            )
+            posted(simulate, {"pipeline": {"processors": p}, "docs": [{"_source": d}]})
             for p, d in (
                 ([{"gsub": {"field": "a", "pattern": "a", "replacement": "a" * 1000}}] * 4, {"a": "a" * 1000}),
                 ([{"gsub": {"field": "a", "pattern": "x*" * 8 + "y", "replacement": ""}}], {"a": "x" * 2000}),
@@ -435,6 +344,8 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         ("/_cat/" + "/_cat" * 500, {}),
     ]
     found += [Case("es_request", {"path": path, **more}) for path, more in requests]
+    operations = [{"op": "index", "id": str(n), "document": {"n": n}} for n in range(10_000)]
+    fields = {f"f{n}": {"type": "keyword"} for n in range(15_000)}
     found += [
         Case(tool, arguments, crowd=False)
         for tool, arguments in (
@@ -442,27 +353,14 @@ def cases(node: ElasticsearchNode) -> list[Case]:
             ("es_index", {"index": "wild", "id": "w2", "document": {f"f{n}": n for n in range(40_000)}}),
             ("es_index", {"index": "small", "id": "w3", "document": {"text": "\u200b" * 100_000}}),
             ("es_index", {"index": "wild", "id": "objects7", "op": "update", "document": {"n": 2}}),
-            (
-                "es_bulk",
-                {
-                    "index": "small",
-                    "operations": [{"op": "index", "id": str(n), "document": {"n": n}} for n in range(10_000)],
-                },
-            ),
+            ("es_bulk", {"index": "small", "operations": operations}),
             ("es_bulk", {"index": "small", "operations": '{"index":{}}\n{"n":1}\n' * 30_000}),
             ("es_bulk", {"index": "small", "operations": "\n" * 800_000}),
             ("es_bulk", {"index": "small", "operations": "{" * 500_000}),
             ("es_by_query", {"index": "wild", "query": {"match_all": {}}, "set": {"n": 1}}),
             ("es_by_query", {"index": "many", "query": {"match_all": {}}, "most": 100_000}),
             ("es_delete", {"index": "wild", "id": "x" * 512}),
-            (
-                "es_define",
-                {
-                    "kind": "index",
-                    "name": "defined",
-                    "definition": {"mappings": {"properties": {f"f{n}": {"type": "keyword"} for n in range(15_000)}}},
-                },
-            ),
+            ("es_define", {"kind": "index", "name": "defined", "definition": {"mappings": {"properties": fields}}}),
             *(
                 ("es_define", {"kind": "index", "name": "lifted", "definition": {"settings": settings}})
                 for settings in (
