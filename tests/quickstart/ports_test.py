@@ -39,4 +39,4 @@ def test_a_program_run_by_a_loader_goes_by_the_name_it_was_told(listening: socke
 
 
 def test_ports_follow_the_base() -> None:
-    assert Ports.from_base(9100).all() == [9100, 9101, 9102, 9103]
+    assert Ports.from_base(9100) == (9100, 9101, 9102, 9103)

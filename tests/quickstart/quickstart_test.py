@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from mcp import Client
 
-from tools.backends.process import free_port
+from tools.backends.process import free_port, ran
 from tools.backends.runfiles import program
 from tools.quickstart.ports import owner
 
@@ -72,9 +72,7 @@ def left_behind(folder: Path) -> list[str]:
 
 
 def quickstart(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [program("QUICKSTART"), *arguments], env=env, text=True, capture_output=True, timeout=240, check=False
-    )
+    return ran(program("QUICKSTART"), *arguments, env=env, timeout=240)
 
 
 def test_check(env: dict[str, str]) -> None:

@@ -1,19 +1,16 @@
 """Which ports are wanted, and who is on one that is not free."""
 
-from __future__ import annotations
-
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import psutil
 
 from tools.backends.process import free_port
 
 
-@dataclass(frozen=True)
-class Ports:
+class Ports(NamedTuple):
     """The quickstart's ports on the loopback interface."""
 
     redis_mcp: int
@@ -22,15 +19,12 @@ class Ports:
     elasticsearch: int
 
     @classmethod
-    def from_base(cls, base: int) -> Ports:
-        return cls(base, base + 1, base + 2, base + 3)
+    def from_base(cls, base: int) -> Self:
+        return cls(*range(base, base + 4))
 
     @classmethod
-    def free(cls) -> Ports:
+    def free(cls) -> Self:
         return cls(free_port(), free_port(), free_port(), free_port())
-
-    def all(self) -> list[int]:
-        return [self.redis_mcp, self.elasticsearch_mcp, self.redis, self.elasticsearch]
 
 
 class PortError(Exception):
@@ -39,7 +33,7 @@ class PortError(Exception):
 
 def check(ports: Ports) -> None:
     """Raises PortError for the first port that is in use."""
-    for port in ports.all():
+    for port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

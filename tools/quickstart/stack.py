@@ -1,20 +1,14 @@
 """The stores, the data and the servers, started one after the other and ended in the reverse order."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 from tools.backends.elasticsearch import ElasticsearchNode
-from tools.backends.process import Process, StartError
+from tools.backends.process import Process, StartError, answers
 from tools.backends.redis import RedisServer
 from tools.backends.runfiles import program
 from tools.dataset.load import load_elasticsearch, load_redis
@@ -25,30 +19,21 @@ from tools.quickstart.ports import Ports
 Tell = Callable[[str], None]
 
 
-class Stack:
-    """Everything that the quickstart runs."""
+class Stack(ExitStack):
+    """Everything that the quickstart runs; it is ended at the end of the `with` block."""
 
     def __init__(self, ports: Ports, allow_writes: bool, tell: Tell) -> None:
         """Listen on 127.0.0.1. `allow_writes`: the servers have the tools that change data. `tell` gets a line of progress."""
+        super().__init__()
         self.ports = ports
         self._writes = allow_writes
         self._tell = tell
-        self._stack = ExitStack()
         self.processes: list[Process] = []
 
-    def __enter__(self) -> Stack:
-        self._stack.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Any:
-        return self._stack.__exit__(kind, error, trace)
-
     def start(self) -> None:
-        """Start everything and wait until both servers are ready. What a StartError leaves is ended with the `with` block."""
+        """Start everything and wait until both servers are ready."""
         folder = Path(tempfile.mkdtemp(prefix="quickstart."))
-        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        self.callback(shutil.rmtree, folder, ignore_errors=True)
         self._tell(f"starting Redis on port {self.ports.redis}")
         self._add(RedisServer(self.ports.redis))
         self._tell(f"starting Elasticsearch on port {self.ports.elasticsearch} (about ten seconds)")
@@ -63,11 +48,10 @@ class Stack:
         for process, port in zip(
             self.processes[-2:], (self.ports.redis_mcp, self.ports.elasticsearch_mcp), strict=True
         ):
-            process.wait_until(lambda port=port: ready(port))  # type: ignore[misc]
+            process.wait_until(lambda port=port: answers(f"http://127.0.0.1:{port}/ready"))  # type: ignore[misc]
 
     def _add(self, process: Process) -> None:
-        self._stack.enter_context(process)
-        self.processes.append(process)
+        self.processes.append(self.enter_context(process))
 
     def _serve(self, name: str, port: int, settings: dict[str, str], folder: Path) -> None:
         self._tell(f"starting mcp/{name} from its image on port {port}")
@@ -85,12 +69,3 @@ class Stack:
                 if not process.running:
                     raise StartError(f"{process.name} ended with exit code {process.exit_code}:\n{process.tail()}")
             time.sleep(0.5)
-
-
-def ready(port: int) -> bool:
-    """Return whether the server on a port says that it and its store serve."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as answer:
-            return int(answer.status) == 200
-    except (urllib.error.HTTPError, OSError):
-        return False
