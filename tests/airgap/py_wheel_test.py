@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tools.backends.process import ran
 from tools.backends.runfiles import program
 
 UPSTREAM = "1c2b15b5bc4a49ee9e185d14db2accca869dfb68fd7211ef3613cdf8e4120925"
@@ -50,8 +51,7 @@ def write(folder: Path, spec: dict[str, Any], mtime: int = 0) -> subprocess.Comp
             (folder / name).write_text(text)
         os.utime(folder / name, (mtime, mtime))
     (folder / "spec.json").write_text(json.dumps(spec))
-    command: list[str | Path] = [sys.executable, program("STAND_IN"), "spec.json", "a.whl"]
-    return subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
+    return ran(sys.executable, program("STAND_IN"), "spec.json", "a.whl", cwd=folder)
 
 
 @pytest.mark.parametrize("mtime", [0, 1_700_000_000])

@@ -16,6 +16,7 @@ from tests.benchmark.load import HttpConnection, http_request
 from tests.benchmark.subjects import OLD, Running, image
 from tools.backends.process import free_port
 from tools.backends.runfiles import program
+from tools.backends.sidecar import message
 from tools.images.layout import Image
 
 STORES = ("redis", "elasticsearch")
@@ -61,25 +62,19 @@ def idle(store: str, folder: Path) -> Iterator[Running]:
         yield server
 
 
-def anonymous(server: Running) -> float:
-    """Return MiB of anonymous memory of the server's process."""
-    return server.status("RssAnon")
-
-
 @pytest.mark.parametrize("store", STORES)
 def test_memory_of_an_idle_server(store: str, tmp_path: Path) -> None:
     with idle(store, tmp_path) as server:
-        assert 10 < anonymous(server) <= budget.IDLE_MIB[store]
+        assert 10 < server.status("RssAnon") <= budget.IDLE_MIB[store]
 
 
 @pytest.mark.parametrize("store", STORES)
 def test_memory_after_requests(store: str, tmp_path: Path) -> None:
-    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
-    request = http_request("/mcp", message, {"MCP-Protocol-Version": OLD})
+    request = http_request("/mcp", message("tools/list"), {"MCP-Protocol-Version": OLD})
     with idle(store, tmp_path) as server, closing(HttpConnection(server.port)) as connection:
         seen = []
         for _ in range(2):
             for _ in range(1000):
                 assert b'"tools":[' in connection.ask(request)
-            seen.append(anonymous(server))
+            seen.append(server.status("RssAnon"))
         assert seen[1] - seen[0] <= budget.GROWTH_MIB

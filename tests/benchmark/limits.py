@@ -1,12 +1,10 @@
 """Control groups: limits as a container engine sets them, and what is used, in version 1 or 2 (cgroups(7))."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
 ROOT = Path("/sys/fs/cgroup")
 MIB = 1024 * 1024
@@ -31,7 +29,7 @@ class Group:
         self._folders = [ROOT / controller / name for controller in names]
         self._cpus, self._bytes = cpus, memory
 
-    def __enter__(self) -> Group:
+    def __enter__(self) -> Self:
         for folder in self._folders:
             folder.mkdir()
         self.limit_cpus(self._cpus)
@@ -41,9 +39,7 @@ class Group:
             (self._folders[1] / "memory.limit_in_bytes").write_text(str(self._bytes or -1))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *details: object) -> None:
         for folder in self._folders:
             for _ in range(50):
                 with contextlib.suppress(OSError):
@@ -74,7 +70,5 @@ class Group:
 
     def killed(self) -> int:
         """Return how often the kernel has killed here because the memory was used up."""
-        lines = (
-            (self._folders[-1] / ("memory.events" if self._unified else "memory.oom_control")).read_text().splitlines()
-        )
-        return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+        file = self._folders[-1] / ("memory.events" if self._unified else "memory.oom_control")
+        return next((int(line.split()[1]) for line in file.read_text().splitlines() if line.startswith("oom_kill ")), 0)

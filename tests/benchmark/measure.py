@@ -20,9 +20,10 @@ from tests.benchmark.load import (
     load,
     redis_command,
 )
-from tests.benchmark.subjects import NEW, Subject, call, running
+from tests.benchmark.subjects import Subject, call, running
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
+from tools.backends.sidecar import NEW
 
 Row = dict[str, Any]
 

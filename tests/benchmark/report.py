@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tests.benchmark.subjects import NEW
+from tools.backends.sidecar import NEW
 
 Row = dict[str, Any]
 

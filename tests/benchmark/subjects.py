@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from tests.benchmark.limits import Group, available
 from tests.benchmark.load import http_request
 from tools.backends.process import Process, answers, free_port
 from tools.backends.runfiles import program
+from tools.backends.sidecar import NEW, message, who_asks
 from tools.images.container import command_line
 from tools.images.layout import Image
 
-NEW, OLD = "2026-07-28", "2025-06-18"
+OLD = "2025-06-18"
 PROTOCOLS = (NEW, OLD)
 """Versions of the protocol that are measured."""
 
@@ -74,15 +75,13 @@ def running(
     subject: Subject, store_port: int, folder: Path, cpus: float | None = None, memory: int | None = None
 ) -> Iterator[Running]:
     """Run a server that is ready, in a control group of its own where that is possible."""
-    if available():
-        name = f"benchmark-{os.getpid()}-{time.monotonic_ns()}"
-        with Group(name, cpus, memory) as group, Running(subject, store_port, folder, group) as server:
-            server.until_ready()
-            yield server
-    else:
-        with Running(subject, store_port, folder) as server:
-            server.until_ready()
-            yield server
+    name = f"benchmark-{os.getpid()}-{time.monotonic_ns()}"
+    with (
+        Group(name, cpus, memory) if available() else nullcontext() as group,
+        Running(subject, store_port, folder, group) as server,
+    ):
+        server.until_ready()
+        yield server
 
 
 def image(store: str, folder: Path) -> Subject:
@@ -131,12 +130,6 @@ def call(tool: str, arguments: Mapping[str, Any], version: str) -> bytes:
     params: dict[str, Any] = {"name": tool, "arguments": dict(arguments)}
     headers = {"MCP-Protocol-Version": version}
     if version == NEW:
-        prefix = "io.modelcontextprotocol/"
-        client = {"name": "benchmark", "version": "1"}
-        params["_meta"] = {
-            f"{prefix}protocolVersion": version,
-            f"{prefix}clientInfo": client,
-            f"{prefix}clientCapabilities": {},
-        }
+        params["_meta"] = who_asks()
         headers |= {"Mcp-Method": "tools/call", "Mcp-Name": tool}
-    return http_request("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}, headers)
+    return http_request("/mcp", message("tools/call", **params), headers)

@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +17,7 @@ import pytest
 from tests.clients.table import CLIENTS, PAGE, Client, write
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
-from tools.backends.sidecar import Sidecar
+from tools.backends.sidecar import Sidecar, message
 
 TOKEN = "t0ken-of-the-clients-test"
 
@@ -93,8 +92,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
                 server.start()
             for server in servers:
                 server.wait_until_ready()
-            large = {"key": "large", "type": "string", "value": "0123456789" * 10_000}
-            answer(made.open["redis"], "tools/call", name="redis_write", arguments=large)
+            made.open["redis"].call("redis_write", key="large", type="string", value="0123456789" * 10_000)
             yield made
         finally:
             for server in servers:
@@ -102,13 +100,13 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
 
 
 def answer(server: Sidecar, method: str, **params: Any) -> Any:
-    status, body = server.post({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+    status, body = server.post(message(method, **params))
     assert status == 200, body
     return body["result"]
 
 
 def call(server: Sidecar, step: dict[str, Any]) -> dict[str, Any]:
-    found = answer(server, "tools/call", name=step["tool"], arguments=step["arguments"])
+    found = server.call(step["tool"], **step["arguments"])
     text = found["content"][0]["text"]
     return {"error": found["isError"], "text": text, "structured": found.get("structuredContent")}
 
@@ -234,7 +232,7 @@ def test_a_client_does_all(
                 elif step == "cancelled":
                     # The server has ended the call, and not only the client its waiting.
                     log = server.log if transport == "http" else driver.log
-                    server.wait_until(partial(more_than, before, log))
+                    server.wait_until(lambda log=log: cancelled(log) > before)  # type: ignore[misc]
                     driver.go_on()
                 seen = driver.read()
                 assert "saw" in seen, (case.get("version"), step, seen)
@@ -253,10 +251,6 @@ def test_a_client_does_all(
 def cancelled(log: Path) -> int:
     """Return how many calls a server's log tells of that were cancelled."""
     return log.read_text().count('"outcome": "cancelled"')
-
-
-def more_than(before: int, log: Path) -> bool:
-    return cancelled(log) > before
 
 
 @pytest.mark.parametrize("client", [pytest.param(client, id=client.id) for client in CLIENTS])

@@ -2,16 +2,16 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from tools.backends.elasticsearch import ElasticsearchNode
+from tools.backends.process import ran
 from tools.backends.redis import RedisServer
 from tools.backends.runfiles import program
-from tools.backends.sidecar import Sidecar
+from tools.backends.sidecar import Sidecar, message
 
 CALLS: dict[str, dict[str, Any]] = {
     "redis": {"tool": "redis_transaction", "arguments": {"commands": [["SET", "n", "1"], ["INCRBY", "n", "2"]]}},
@@ -57,16 +57,14 @@ def kinds(part: Mapping[str, Any], whole: Mapping[str, Any]) -> set[str]:
 
 def test_every_tool_arrives_whole(server: tuple[str, Sidecar]) -> None:
     name, running = server
-    listed = running.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})[1]["result"]["tools"]
+    listed = running.post(message("tools/list"))[1]["result"]["tools"]
     schemas = {tool["name"]: tool["inputSchema"] for tool in listed}
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     env |= {"MCP_USE_ANONYMIZED_TELEMETRY": "false", "OPENAI_AGENTS_DISABLE_TRACING": "1"}
-    env["LD_PRELOAD"] = str(
-        program("LIBSTDCXX")
-    )  # NumPy takes the machine's, which may need a newer C library than our Python's
+    # NumPy takes the machine's, which may need a newer C library than our Python's.
+    env["LD_PRELOAD"] = str(program("LIBSTDCXX"))
     asked = json.dumps({"url": running.url + "/mcp"} | CALLS[name]) + "\n"
-    command = [str(program("DRIVER"))]
-    done = subprocess.run(command, input=asked, env=env, capture_output=True, text=True, check=False)
+    done = ran(program("DRIVER"), input=asked, env=env)
     assert done.returncode == 0, done.stderr[-3000:]
     for line in (line for line in done.stdout.splitlines() if line.startswith("{")):
         seen = json.loads(line)

@@ -1,7 +1,5 @@
 """What the suite asks of a cluster, by kubectl."""
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import json
@@ -9,11 +7,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
 from urllib.parse import urlencode
 
 from tests.cluster.pods.serve import PORT
+from tools.backends.process import ran
 
 T = TypeVar("T")
 Manifest = dict[str, Any]
@@ -68,10 +67,9 @@ class Pod:
     @property
     def told_to_leave(self) -> float | None:
         """When it was deleted, in Unix time, rounded down to a second; None for one that stays."""
-        meta = self.manifest["metadata"]
         if not self.leaving:
             return None
-        # What stands there is when it has to be gone.
+        meta = self.manifest["metadata"]  # its time is that at which it has to be gone
         return moment(meta["deletionTimestamp"]) - int(meta["deletionGracePeriodSeconds"])
 
     @property
@@ -100,20 +98,18 @@ class Pod:
 
     def reasons(self, container: str) -> set[str]:
         """Why a container waits, or ended this time or the last."""
-        status = self.statuses.get(container, {})
-        states = [status.get("state", {}), status.get("lastState", {})]
-        return {
-            str(state[kind].get("reason", ""))
-            for state in states
-            for kind in ("waiting", "terminated")
-            if kind in state
-        }
+        ended = [
+            state[kind] for state in self._states(container) for kind in ("waiting", "terminated") if kind in state
+        ]
+        return {str(state.get("reason", "")) for state in ended}
 
     def exit_codes(self, container: str) -> set[int]:
         """With which a container ended this time or the last."""
+        return {int(state["terminated"]["exitCode"]) for state in self._states(container) if "terminated" in state}
+
+    def _states(self, container: str) -> list[Manifest]:
         status = self.statuses.get(container, {})
-        states = [status.get("state", {}), status.get("lastState", {})]
-        return {int(state["terminated"]["exitCode"]) for state in states if "terminated" in state}
+        return [status.get("state", {}), status.get("lastState", {})]
 
     def container_id(self, container: str) -> str:
         """Of the container that runs; empty when none does."""
@@ -134,8 +130,8 @@ class Kube:
     context: str
     namespace: str
 
-    def of(self, namespace: str) -> Kube:
-        return Kube(self.context, namespace)
+    def of(self, namespace: str) -> Self:
+        return replace(self, namespace=namespace)
 
     def command(self, *words: str) -> list[str]:
         if not shutil.which("kubectl"):
@@ -146,9 +142,7 @@ class Kube:
         """Return kubectl's standard output, or raise KubeError."""
         command = self.command(*words)
         for _ in range(5 if words[0] == "get" else 1):
-            done = subprocess.run(
-                command, input=stdin, text=True, capture_output=True, timeout=2 * PATIENCE, check=False
-            )
+            done = ran(*command, input=stdin, timeout=2 * PATIENCE)
             if not done.returncode:
                 return done.stdout
             if not any(reason in done.stderr for reason in BUSY):

@@ -2,13 +2,13 @@
 
 import copy
 import json
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.cluster.kube import Kube, Pod, wait_until
+from tools.backends.process import ran
 from tools.backends.runfiles import program
 
 Values = dict[str, Any]
@@ -94,8 +94,7 @@ class Release:
 
     def helm(self, *words: str) -> str:
         """Helm's standard output; its own words in the exception when it fails."""
-        where = ["--kube-context", self.kube.context, "--namespace", self.kube.namespace]
-        done = subprocess.run([str(program("HELM")), *where, *words], text=True, capture_output=True, check=False)
+        done = ran(program("HELM"), "--kube-context", self.kube.context, "--namespace", self.kube.namespace, *words)
         if done.returncode:
             raise RuntimeError(f"helm {words[0]}: {done.stderr.strip()}")
         return done.stdout

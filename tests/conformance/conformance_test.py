@@ -68,17 +68,15 @@ def test_what_every_sidecar_is_made_of(revision: str, tmp_path: Path) -> None:
 def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Both real servers, with a store that is there."""
     with RedisServer() as redis, ElasticsearchNode() as node:
-        settings = {
-            "redis": {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port)},
-            "elasticsearch": {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port)},
-        }
         folder = tmp_path_factory.mktemp("servers")
+        of_redis = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port)}
+        of_elasticsearch = {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port)}
         with (
-            Sidecar("servers.redis", settings["redis"], folder) as one,
-            Sidecar("servers.elasticsearch", settings["elasticsearch"], folder) as other,
+            Sidecar("servers.redis", of_redis, folder) as one,
+            Sidecar("servers.elasticsearch", of_elasticsearch, folder) as other,
         ):
-            for sidecar in (one, other):
-                sidecar.wait_until_ready()
+            one.wait_until_ready()
+            other.wait_until_ready()
             yield {"redis": one.url, "elasticsearch": other.url}
 
 

@@ -14,10 +14,11 @@ from tests.contract.server import Server, check_files
 from tests.contract.stores import Store, store
 from tools.backends.process import free_port
 from tools.backends.runfiles import program
+from tools.backends.sidecar import message
 from tools.images.container import Container
 from tools.images.layout import Image
 
-PING = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode()
+PING = json.dumps(message("ping")).encode()
 TOKEN = "s3cret-token"
 
 

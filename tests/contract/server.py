@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tools.backends.process import free_port
+from tools.backends.sidecar import HEADERS
 from tools.images.container import Container
 from tools.images.layout import Image
-
-HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-
 
 SHELLS = {"sh", "bash", "dash", "ash", "zsh", "busybox", "ksh"}
 

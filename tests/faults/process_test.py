@@ -15,7 +15,7 @@ from redis import Redis
 
 from tests.faults.cases import TIMES
 from tools.backends.redis import RedisServer
-from tools.backends.sidecar import Sidecar, message
+from tools.backends.sidecar import HEADERS, Sidecar, message
 
 
 @pytest.fixture(scope="module")
@@ -120,14 +120,11 @@ def test_sigterm_under_load_loses_no_answer(server: RedisServer, redis: Redis, t
             while not stop.is_set():
                 turn += 1
                 name = f"{worker}.{turn}"
-                body = json.dumps(
-                    message("tools/call", name="redis_transaction", arguments={"commands": [["RPUSH", "done", name]]})
-                )
+                arguments = {"commands": [["RPUSH", "done", name]]}
+                body = json.dumps(message("tools/call", name="redis_transaction", arguments=arguments))
                 connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
                 try:
-                    connection.request("POST", "/mcp", body, {
-                        "Content-Type": "application/json", "Accept": "application/json, text/event-stream",
-                    })  # fmt: skip
+                    connection.request("POST", "/mcp", body, HEADERS)
                     result = json.loads(connection.getresponse().read())["result"]
                 except ConnectionRefusedError:
                     return  # it has stopped: nothing was sent

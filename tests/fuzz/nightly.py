@@ -10,12 +10,13 @@ import argparse
 import signal
 import sys
 import time
+from collections import Counter
 from functools import partial
 
 import anyio
 
 from tests.fuzz import redis_commands
-from tests.fuzz.redis_commands import CLUSTER, STORES, Tried
+from tests.fuzz.redis_commands import CLUSTER, STORES
 from tests.fuzz.run import BATCH, batch, batches
 from tests.fuzz.target import TARGETS, Broken, grown
 
@@ -55,20 +56,15 @@ def fuzz(server: str, writes: bool, first: int, inputs: int, most: int) -> tuple
 def fuzz_commands(store: str, first: int, commands: int) -> int:
     """Send commands past the policy of MCP_KEY_PREFIXES, in batches with a seed each. Return how many rules were broken."""
     broken = 0
-    tried = Tried()
+    tried: Counter[str] = Counter()
     with redis_commands.running(store) as (redis, port):
         for seed, count in batches(first, commands):
             try:
-                one = anyio.run(partial(redis_commands.fuzz, redis, port, seed, count, cluster=store == CLUSTER))
-                tried.made, tried.passed, tried.done = (
-                    tried.made + one.made,
-                    tried.passed + one.passed,
-                    tried.done + one.done,
-                )
+                tried += anyio.run(partial(redis_commands.fuzz, redis, port, seed, count, cluster=store == CLUSTER))
             except Broken as error:
                 broken += 1
                 print(f"{store}, seed {seed}: {error}", flush=True)
-    print(f"{store}: {tried}, {broken} rules broken", flush=True)
+    print(f"{store}: {dict(tried)}, {broken} rules broken", flush=True)
     return broken
 
 

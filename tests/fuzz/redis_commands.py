@@ -4,9 +4,9 @@ read, whatever the store's own parser says of the command's keys.
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 from redis import Redis
 
@@ -76,13 +76,6 @@ OPTIONS = (
 )  # fmt: skip
 
 
-@dataclass
-class Tried:
-    made: int = 0
-    passed: int = 0
-    done: int = 0
-
-
 def made(seed: int, count: int) -> Iterator[list[str]]:
     """Make commands from a seed, always the same."""
     chance = random.Random(seed)
@@ -126,13 +119,13 @@ def fill(redis: Redis) -> None:
         redis.pfadd(f"{prefix}hll", value)
         redis.set(f"{prefix}number", 1)
         # Where the store has them; a name outside without such a value is a key less that may be hit.
-        redis.pipeline(transaction=False).execute_command(
-            "VADD", f"{prefix}vectors", "VALUES", 2, 1, 2, value
-        ).execute_command("JSON.SET", f"{prefix}json", "$", json.dumps({"a": value.decode()})).execute_command(
-            "BF.ADD", f"{prefix}bloom", value
-        ).execute_command("CMS.INITBYDIM", f"{prefix}cms", 9, 2).execute_command(
-            "TDIGEST.CREATE", f"{prefix}tdigest"
-        ).execute(raise_on_error=False)
+        pipeline = redis.pipeline(transaction=False)
+        pipeline.execute_command("VADD", f"{prefix}vectors", "VALUES", 2, 1, 2, value)
+        pipeline.execute_command("JSON.SET", f"{prefix}json", "$", json.dumps({"a": value.decode()}))
+        pipeline.execute_command("BF.ADD", f"{prefix}bloom", value)
+        pipeline.execute_command("CMS.INITBYDIM", f"{prefix}cms", 9, 2)
+        pipeline.execute_command("TDIGEST.CREATE", f"{prefix}tdigest")
+        pipeline.execute(raise_on_error=False)
 
 
 def outside(redis: Redis) -> list[object]:
@@ -142,29 +135,30 @@ def outside(redis: Redis) -> list[object]:
     return [names, databases, *(redis.dump(name) for name in names)]
 
 
-async def fuzz(redis: Redis, port: int, seed: int, count: int, *, cluster: bool = False) -> Tried:
+async def fuzz(redis: Redis, port: int, seed: int, count: int, *, cluster: bool = False) -> Counter[str]:
     """Empty a store on loopback (in a cluster, the node that has the keys), and send it a seed's commands that pass the policy.
 
-    A key outside that was changed, or whose content was answered, is Broken.
+    Return how many were made, have passed and were done. A key outside that was changed, or whose content was answered, is
+    Broken.
     """
     env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "MCP_KEY_PREFIXES": "app:"}
     backend = ScopedRedis(RedisSettings.read(Environment(env | ({"REDIS_MODE": "cluster"} if cluster else {}))))
-    tried = Tried()
+    tried: Counter[str] = Counter()
     try:
         before: list[object] = []
         for words in made(seed, count):
-            if tried.made % EVERY == 0:
+            if tried["made"] % EVERY == 0:
                 fill(redis)
                 before = outside(redis)
-            tried.made += 1
+            tried["made"] += 1
             sent = [word.encode() for word in words]
             try:
                 (planned,), _ = await plan(backend, [sent], writing=True)
             except ToolError:
                 continue
-            tried.passed += 1
+            tried["passed"] += 1
             answers = await _send(backend, sent, planned.keys)
-            tried.done += not any(isinstance(answer, Exception) for answer in answers)
+            tried["done"] += not any(isinstance(answer, Exception) for answer in answers)
             check(redis, words, answers, before)
     finally:
         await backend.close()

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from servers.common.protocol.tools import Tool
 from tests.fuzz.arguments import Words, arguments
 from tests.fuzz.text import ANYTHING, PIECES, STRINGS, Strategy, pick, raw, to_bytes
+from tools.backends.sidecar import HEADERS, NEW, who_asks
 
-NEW = "2026-07-28"
 VERSIONS = (NEW, "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 
 NO_ID = object()
@@ -36,7 +36,6 @@ class Raw:
 
 # JSON-RPC.
 
-_META = "io.modelcontextprotocol/"
 METHODS = (
     "initialize", "notifications/initialized", "ping", "server/discover", "tools/list", "tools/call", "resources/list",
     "resources/templates/list", "resources/read", "resources/subscribe", "resources/unsubscribe", "prompts/list",
@@ -87,8 +86,7 @@ def _readable(body: bytes) -> bool:
 
 
 def _headers(version: str, method: str, name: str) -> dict[str, str]:
-    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    headers["MCP-Protocol-Version"] = version
+    headers = HEADERS | {"MCP-Protocol-Version": version}
     if version == NEW:
         headers["Mcp-Method"] = method
         if name:
@@ -105,11 +103,7 @@ def message(id: Any, method: str, params: dict[str, Any], version: str = NEW, pr
     """A request as a right client sends it, whatever its parameters are."""
     meta: dict[str, Any] = {"progressToken": 1} if progress else {}
     if version == NEW:
-        meta |= {
-            _META + "protocolVersion": version,
-            _META + "clientInfo": {"name": "fuzz", "version": "1"},
-            _META + "clientCapabilities": {},
-        }
+        meta |= who_asks()
     sent = {"jsonrpc": "2.0", "id": id, "method": method, "params": params | ({"_meta": meta} if meta else {})}
     name = params.get("name", params.get("uri", ""))
     headers = _headers(version, method, name if isinstance(name, str) and _sendable(name) else "")
@@ -139,7 +133,7 @@ def messages() -> Strategy:
             id, method, params if isinstance(params, dict) else {}, version, False
         ),
         _IDS,
-        st.sampled_from(METHODS).filter(lambda m: _sendable(m)),
+        st.sampled_from(METHODS).filter(_sendable),
         _PARAMS,
         st.sampled_from(VERSIONS),
     )

@@ -1,7 +1,5 @@
 """A sidecar under the fuzzer, its store, and what must hold whatever is sent to it."""
 
-from __future__ import annotations
-
 import hashlib
 import http.client
 import json
@@ -15,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from redis import Redis
 
@@ -78,7 +76,7 @@ class Target(ABC):
         self._seen = 0  # lines of the log
         self._stack = ExitStack()
 
-    def __enter__(self) -> Target:
+    def __enter__(self) -> Self:
         try:
             folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="fuzz.")))
             self._told = folder / "told"
@@ -87,7 +85,8 @@ class Target(ABC):
                 "MCP_CALL_TIMEOUT_SECONDS": "10",
                 "MCP_LOG_LEVEL": "warning",
             }
-            self.sidecar = _Observed(self.module, env, folder, self._told)
+            self.sidecar = Sidecar(self.module, env, folder)
+            self.sidecar.command[1:] = ["-m", "tests.fuzz.observed", self.module, str(self._told)]
             self._stack.enter_context(self.sidecar)
             self.sidecar.wait_until_ready()
             self.fill()
@@ -120,8 +119,7 @@ class Target(ABC):
         """Send it, and raise Broken if the answer breaks a rule."""
         self.sent += 1
         if isinstance(sent, Post):
-            status, headers, body = self._post(sent)
-            check_answer(sent, status, headers, body)
+            check_answer(sent, *self._post(sent))
         else:
             self._check_raw(sent)
 
@@ -132,7 +130,7 @@ class Target(ABC):
                 self._connection.request("POST", "/mcp", sent.body, headers)
                 answer = self._connection.getresponse()
                 return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
-            except (http.client.RemoteDisconnected, ConnectionError, BrokenPipeError) as error:
+            except ConnectionError as error:  # http.client.RemoteDisconnected is one
                 # An earlier answer may have closed the connection meanwhile.
                 self._connection.close()
                 if not again:
@@ -191,14 +189,6 @@ class Target(ABC):
 
     def _lines(self) -> list[str]:
         return self._told.read_text().splitlines() if self._told.exists() else []
-
-
-class _Observed(Sidecar):
-    """A sidecar that tells what it holds."""
-
-    def __init__(self, module: str, env: Mapping[str, str], folder: Path, told: Path) -> None:
-        super().__init__(module, env, folder)
-        self.command[1:] = ["-m", "tests.fuzz.observed", module, str(told)]
 
 
 def _check_status(status: int, body: bytes) -> None:
@@ -307,7 +297,8 @@ class ElasticsearchTarget(Target):
         statistics = self._node.request("GET", "/_stats/indexing,docs?filter_path=indices.*.primaries")["indices"]
         counts = {
             name: (shards["docs"], shards["indexing"]["index_total"], shards["indexing"]["delete_total"])
-            for name, shards in ((name, part["primaries"]) for name, part in statistics.items())
+            for name, part in statistics.items()
+            if (shards := part["primaries"])
         }
         found = self._node.request("POST", "/books,logs/_search?size=1000&seq_no_primary_term=true", {"sort": ["_doc"]})
         documents = sorted(json.dumps(hit, sort_keys=True) for hit in found["hits"]["hits"])

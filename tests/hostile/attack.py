@@ -4,8 +4,6 @@ What is asked is in `redis_cases` and `elasticsearch_cases`. What is seen: wheth
 what each answer was, how much memory it took, and the most CPU time in which its event loop served nobody else.
 """
 
-from __future__ import annotations
-
 import http.client
 import json
 import random
@@ -18,11 +16,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from urllib.error import HTTPError
 
 from tests.benchmark.limits import MIB, Group, available
 from tools.backends.process import Process
+from tools.backends.sidecar import HEADERS, message
 
 CPUS, MEMORY = 0.1, 128 * MIB
 """What the chart requests of CPU and limits of memory; the harshest that a kubelet makes of it."""
@@ -144,7 +143,7 @@ class Server(Process):
             command = self._group.command([shutil.which(command[0]) or command[0], *command[1:]])
         super().__init__(f"mcp-{store}", command, folder / f"{store}-{port}.log", env)
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         if self._group:
             self._limited.enter_context(self._group)
         super().__enter__()
@@ -164,8 +163,7 @@ class Server(Process):
         """Return MiB in use: the working set of the control group, else the resident set."""
         if self._group:
             return self._group.memory()
-        line = next(x for x in Path(f"/proc/{self.pid}/status").read_text().splitlines() if x.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
+        return self.status("VmRSS")
 
     def killed(self) -> int:
         """Return how often the kernel killed for memory in the control group."""
@@ -187,9 +185,7 @@ def get(port: int, path: str) -> tuple[int, str]:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read().decode(errors="replace")
-    except OSError as error:
-        return 0, type(error).__name__
-    except http.client.HTTPException as error:
+    except (OSError, http.client.HTTPException) as error:
         return 0, repr(error)
     finally:
         connection.close()
@@ -197,19 +193,9 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 def ask(connection: http.client.HTTPConnection, case: Case) -> tuple[str, str]:
     """Call a tool. Return the kind of outcome (ok, refused, busy, late or fault), and what was said."""
-    message = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "tools/call",
-        "params": {"name": case.tool, "arguments": case.arguments},
-    }
-    headers = {
-        "Content-Type": "application/json",
-        "Accept": "application/json, text/event-stream",
-        "MCP-Protocol-Version": "2025-06-18",
-    }
+    body = json.dumps(message("tools/call", name=case.tool, arguments=case.arguments))
     try:
-        connection.request("POST", "/mcp", json.dumps(message), headers)
+        connection.request("POST", "/mcp", body, HEADERS | {"MCP-Protocol-Version": "2025-06-18"})
         answer = connection.getresponse()
         text = answer.read().decode()
     except (OSError, http.client.HTTPException) as error:

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.images.conftest import Unpacked
+from tools.backends.process import ran
 from tools.images.container import UID, can_isolate, command_line, python
 
 
@@ -100,7 +101,7 @@ from servers.{server.name}.server import SIDECAR
 print(json.dumps([t.definition.model_dump(by_alias=True, exclude_none=True, mode="json") for t in SIDECAR.tools]))
 """
     done = inside(server, code)
-    from_sources = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True)
+    from_sources = ran(sys.executable, "-c", code, check=True)
     assert len(done.stdout) > 10_000, done.stderr
     assert done.stdout == from_sources.stdout
 
@@ -154,8 +155,6 @@ asyncio.run(main())
 
 def test_help_tells_the_settings(server: Unpacked) -> None:
     command, env = command_line(server.image, server.root, {}, [*server.image.command, "--help"])
-    done = subprocess.run(
-        command, env=env | {"PATH": os.environ["PATH"]}, text=True, capture_output=True, timeout=60, check=False
-    )
+    done = ran(*command, env=env | {"PATH": os.environ["PATH"]}, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "MCP_ALLOW_WRITES" in done.stdout

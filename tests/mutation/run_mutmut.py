@@ -1,7 +1,5 @@
 """mutmut's own command, after the SQLite that one of its libraries imports: the Python here comes without."""
 
-from __future__ import annotations
-
 import ctypes
 
 from tools.backends.runfiles import program

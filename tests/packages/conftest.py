@@ -18,8 +18,6 @@ from tools.backends.runfiles import program
 
 SERVERS = ("redis", "elasticsearch")
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {"redis": ("redis_info", {}), "elasticsearch": ("es_health", {})}
-PORTS = {"redis": "REDIS_PORT", "elasticsearch": "ES_PORT"}
-HOSTS = {"redis": "REDIS_HOST", "elasticsearch": "ES_HOST"}
 UV = Path(uv.__file__).parents[2] / "bin/uv"
 """Where the rules of pip.parse put a wheel's programs."""
 
@@ -85,9 +83,13 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Laptop:
 
 
 @pytest.fixture(scope="session")
-def stores() -> Iterator[dict[str, int]]:
+def stores() -> Iterator[dict[str, dict[str, str]]]:
+    """The settings of each server, for a store that is there."""
     with RedisServer() as redis, ElasticsearchNode() as node:
-        yield {"redis": redis.port, "elasticsearch": node.port}
+        yield {
+            "redis": {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port)},
+            "elasticsearch": {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port)},
+        }
 
 
 async def call(name: str, parameters: StdioServerParameters, mode: Any = "legacy") -> None:

@@ -16,7 +16,7 @@ import pytest
 from mcp.client.stdio import StdioServerParameters
 
 from servers.common import VERSION
-from tests.packages.conftest import HOSTS, PORTS, SERVERS, UV, Laptop, call, wheel
+from tests.packages.conftest import SERVERS, UV, Laptop, call, wheel
 from tools.backends.process import ran
 from tools.backends.runfiles import program
 from tools.packages.describe import ASKED
@@ -50,10 +50,10 @@ def members(name: str) -> set[str]:
 @pytest.mark.parametrize("name", SERVERS)
 @pytest.mark.anyio
 async def test_an_installed_program_serves_a_client_over_stdio(
-    name: str, program_name: str, both: Path, stores: dict[str, int]
+    name: str, program_name: str, both: Path, stores: dict[str, dict[str, str]]
 ) -> None:
-    env = {HOSTS[name]: "127.0.0.1", PORTS[name]: str(stores[name])}
-    await call(name, StdioServerParameters(command=str(both.parent / program_name.format(name)), args=[], env=env))
+    command = str(both.parent / program_name.format(name))
+    await call(name, StdioServerParameters(command=command, args=[], env=stores[name]))
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -154,7 +154,7 @@ def filled(value: Any, variables: dict[str, str]) -> Any:
 @pytest.mark.parametrize("name", SERVERS)
 @pytest.mark.anyio
 async def test_a_bundle_runs_by_what_its_manifest_says(
-    name: str, laptop: Laptop, stores: dict[str, int], tmp_path: Path
+    name: str, laptop: Laptop, stores: dict[str, dict[str, str]], tmp_path: Path
 ) -> None:
     with zipfile.ZipFile(program(f"{name.upper()}_MCPB")) as archive:
         archive.extractall(tmp_path)
@@ -172,11 +172,7 @@ async def test_a_bundle_runs_by_what_its_manifest_says(
         f"user_config.{key}": given.get(str(asked["default"]).lower(), str(asked["default"]))
         for key, asked in manifest["user_config"].items()
     }
-    variables |= {
-        "__dirname": str(tmp_path),
-        f"user_config.{HOSTS[name].lower()}": "127.0.0.1",
-        f"user_config.{PORTS[name].lower()}": str(stores[name]),
-    }
+    variables |= {"__dirname": str(tmp_path)} | {f"user_config.{k.lower()}": v for k, v in stores[name].items()}
     started = filled(manifest["server"]["mcp_config"], variables)
     env = started["env"] | laptop.env | {"PATH": f"{UV.parent}:/usr/bin:/bin"}
     await call(name, StdioServerParameters(command=started["command"], args=started["args"], env=env))

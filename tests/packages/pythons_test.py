@@ -13,7 +13,7 @@ import pytest
 from mcp.client.stdio import StdioServerParameters
 
 from bazel.python.lock import environment
-from tests.packages.conftest import HOSTS, PORTS, SERVERS, UV, call, wheel
+from tests.packages.conftest import SERVERS, UV, call, wheel
 
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 
@@ -43,14 +43,14 @@ def interpreter(wanted: str) -> str:
 
 @pytest.mark.parametrize("wanted", VERSIONS)
 @pytest.mark.anyio
-async def test_wheels_serve_a_client_on(wanted: str, stores: dict[str, int], tmp_path: Path) -> None:
+async def test_wheels_serve_a_client_on(wanted: str, stores: dict[str, dict[str, str]], tmp_path: Path) -> None:
     folder = tmp_path / "venv"
     uv("venv", "--quiet", "--no-config", "--python", interpreter(wanted), folder)
     ours = [wheel(name) for name in ("common", *SERVERS)]
     uv("pip", "install", "--quiet", "--no-config", "--only-binary=:all:", "--python", folder / "bin/python", *ours)
     assert version(str(folder / "bin/python")) == wanted
     for name in SERVERS:
-        env = {HOSTS[name]: "127.0.0.1", PORTS[name]: str(stores[name])}
         program = str(folder / f"bin/dox-asdlc-mcp-{name}")
-        await call(name, StdioServerParameters(command=program, args=[], env=env))
-        await call(name, StdioServerParameters(command=program, args=[], env=env | {"MCP_LAZY_IMPORTS": "false"}))
+        for lazy in ("true", "false"):
+            env = stores[name] | {"MCP_LAZY_IMPORTS": lazy}
+            await call(name, StdioServerParameters(command=program, args=[], env=env))

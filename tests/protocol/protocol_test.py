@@ -23,10 +23,10 @@ from mcp_types import ElicitResult
 
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
-from tools.backends.sidecar import Sidecar, refused
+from tools.backends.sidecar import NEW, Sidecar, message, refused, who_asks
 
 OLD = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]
-NEW = "2026-07-28"
+HELLO = {"protocolVersion": OLD[-1], "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 
 Stores = dict[str, dict[str, str]]
 
@@ -65,16 +65,18 @@ def server(request: Any, stores: Stores, tmp_path_factory: pytest.TempPathFactor
         yield running
 
 
-def request(method: str, params: dict[str, Any] | None = None, version: str | None = None) -> dict[str, Any]:
+def request(method: str, params: dict[str, Any] | None = None, version: str = "") -> dict[str, Any]:
     """A JSON-RPC request; with a version, one of the stateless protocol, which says in each request who asks."""
-    params = dict(params or {})
+    sent = dict(params or {})
     if version:
-        params["_meta"] = {
-            "io.modelcontextprotocol/protocolVersion": version,
-            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-            "io.modelcontextprotocol/clientCapabilities": {},
-        }
-    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        sent["_meta"] = who_asks(version)
+    return message(method, **sent)
+
+
+def stdio(name: str, env: dict[str, str]) -> StdioServerParameters:
+    python = {key: value for key, value in os.environ.items() if key.startswith("PYTHON")}
+    words = ["-m", f"servers.{name}", "--transport", "stdio"]
+    return StdioServerParameters(command=sys.executable, args=words, env=python | env)
 
 
 def headers(version: str, method: str, name: str = "") -> dict[str, str]:
@@ -111,10 +113,8 @@ def test_an_unknown_tool_or_method_is_an_error_of_the_protocol(server: Server) -
 
 
 def test_wrong_arguments_are_told_to_the_model(server: Server) -> None:
-    name, arguments = {"redis_info": ("redis_read", {"keys": "a"}), "es_health": ("es_get", {"idx": 1})}[server.tool]
-    _, answer = server.post(request("tools/call", {"name": name, "arguments": arguments}))
-    assert answer["result"]["isError"]
-    assert "did you mean" in answer["result"]["content"][0]["text"]
+    result = server.call("redis_read", keys="a") if server.tool == "redis_info" else server.call("es_get", idx=1)
+    assert result["isError"] and "did you mean" in result["content"][0]["text"]
 
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
@@ -176,8 +176,7 @@ def test_every_legal_id_comes_back(server: Server, id: str, accept: str) -> None
 def test_no_arguments_however_they_are_written(server: Server) -> None:
     nothing: tuple[Any, ...] = (None, [], {})
     for params in nothing:
-        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": params}
-        assert server.post(message)[1]["result"]["tools"], params
+        assert server.post(request("tools/list") | {"params": params})[1]["result"]["tools"], params
     for arguments in (*nothing, "", "{}", ' {"toolCallId": "1"}'):
         _, answer = server.post(request("tools/call", {"name": server.tool, "arguments": arguments}))
         assert not answer["result"]["isError"], arguments
@@ -235,8 +234,8 @@ def test_a_page_of_an_allowed_origin_reads_the_answer(server: Server) -> None:
         assert "POST" in answered["Access-Control-Allow-Methods"]
         assert "mcp-method" in answered["Access-Control-Allow-Headers"]
         for method, status in (("POST", 200), ("GET", 405)):
-            message = request("ping") if method == "POST" else None
-            found, answered, _ = ask(server, message, {"Origin": origin, "Accept": BOTH}, method)
+            sent = request("ping") if method == "POST" else None
+            found, answered, _ = ask(server, sent, {"Origin": origin, "Accept": BOTH}, method)
             assert (found, answered["Access-Control-Allow-Origin"]) == (status, origin)
             assert "Mcp-Session-Id" in answered["Access-Control-Expose-Headers"]
     evil = ("http://evil.example", "http://localhost.evil.example", "http://localhost@evil.example", "ftp://localhost")
@@ -271,7 +270,7 @@ def ask(
 
 def call(server: Server, version: str, accept: str, meta: dict[str, Any], **arguments: Any) -> tuple[int, str, str]:
     """Status, media type and body of the answer to a call of the server's tool."""
-    body = request("tools/call", {"name": server.tool, "arguments": arguments}, version if version == NEW else None)
+    body = request("tools/call", {"name": server.tool, "arguments": arguments}, version if version == NEW else "")
     if meta:
         body["params"].setdefault("_meta", {}).update(meta)
     status, answered, text = ask(server, body, headers(version, "tools/call", server.tool) | {"Accept": accept})
@@ -351,11 +350,7 @@ def test_tools_tell_claude_code_of_results_longer_than_by_default(
 
 @pytest.mark.parametrize("name", CALLS)
 async def test_the_first_list_has_no_tool_that_the_store_lacks(stores: Stores, name: str) -> None:
-    python = {key: value for key, value in os.environ.items() if key.startswith("PYTHON")}
-    parameters = StdioServerParameters(
-        command=sys.executable, args=["-m", f"servers.{name}", "--transport", "stdio"], env=python | stores[name]
-    )
-    async with Client(stdio_client(parameters)) as client:
+    async with Client(stdio_client(stdio(name, stores[name]))) as client:
         listed = {tool.name for tool in (await client.list_tools()).tools}
         prompts = {prompt.name for prompt in (await client.list_prompts()).prompts}
     assert CALLS[name] in listed and not listed & {"redis_search", "redis_indexes", "redis_aggregate", "es_query"}
@@ -384,13 +379,12 @@ REFUSED: dict[str, tuple[str, list[dict[str, Any]]]] = {
 @pytest.mark.parametrize("name", CALLS)
 def test_nothing_names_a_tool_that_is_not_listed(stores: Stores, name: str, tmp_path: Path) -> None:
     """Refusals, notes, descriptions, instructions and prompts do not, nor what is read beside tools."""
-    hello = {"protocolVersion": OLD[-1], "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
     tool, calls = REFUSED[name]
     with Server(name, stores[name] | {"MCP_TOOLS": tool}, tmp_path) as server:
         server.wait_until_ready()
-        told = [server.post(request("tools/call", {"name": tool, "arguments": given}))[1] for given in calls]
+        told: list[Any] = [server.call(tool, **given) for given in calls]
         told += [server.post(request(method))[1] for method in ("tools/list", "prompts/list", "resources/list")]
-        told.append(server.post(request("initialize", hello))[1])
+        told.append(server.post(request("initialize", HELLO))[1])
         prompts = [prompt["name"] for prompt in told[-3]["result"]["prompts"]]
         told += [server.post(request("prompts/get", {"name": prompt}))[1] for prompt in prompts]
     text = json.dumps(told)
@@ -467,11 +461,7 @@ def test_consent_is_for_the_call_that_was_shown(asking: Server) -> None:
 @pytest.mark.parametrize(("action", "done"), [("accept", True), ("decline", False)])
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_the_person_is_asked_over_stdio(stores: Stores, mode: Any, action: str, done: bool) -> None:
-    python = {key: value for key, value in os.environ.items() if key.startswith("PYTHON")}
-    env = python | stores["redis"] | {"MCP_CONFIRM": "always", "MCP_ALLOW_WRITES": "true"}
-    parameters = StdioServerParameters(
-        command=sys.executable, args=["-m", "servers.redis", "--transport", "stdio"], env=env
-    )
+    parameters = stdio("redis", stores["redis"] | {"MCP_CONFIRM": "always", "MCP_ALLOW_WRITES": "true"})
     async with Client(stdio_client(parameters), mode=mode, elicitation_callback=consent(action)) as client:
         answer = await client.call_tool("redis_write", {"key": "asked-key", "value": "1"})
     assert answer.is_error != done
@@ -487,10 +477,10 @@ def _waiting(pipe: IO[bytes]) -> int:
 def test_standard_input_takes_what_http_takes_and_sigterm_ends_it(
     stores: dict[str, dict[str, str]], unread: int
 ) -> None:
-    python = {key: value for key, value in os.environ.items() if key.startswith("PYTHON")}
+    parameters = stdio("redis", stores["redis"])
     process = subprocess.Popen(
-        [sys.executable, "-m", "servers.redis", "--transport", "stdio"],
-        env=python | stores["redis"],
+        [parameters.command, *parameters.args],
+        env=parameters.env,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -504,8 +494,7 @@ def test_standard_input_takes_what_http_takes_and_sigterm_ends_it(
                 process.stdin.flush()
                 return json.loads(process.stdout.readline())
 
-            who = {"protocolVersion": OLD[-1], "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
-            assert ask(request("initialize", who))["result"]["serverInfo"]["name"] == "mcp-redis"
+            assert ask(request("initialize", HELLO))["result"]["serverInfo"]["name"] == "mcp-redis"
             nothing: list[Any] = [None, [], {}]
             for params in nothing:
                 assert ask({"jsonrpc": "2.0", "id": 2.0, "method": "ping", "params": params})["result"] == {}
@@ -528,19 +517,16 @@ def test_standard_input_takes_what_http_takes_and_sigterm_ends_it(
 def test_integers_that_javascript_would_round_are_text_in_structured_content(server: Server) -> None:
     exact = [2**53 - 1, 2**53, -(2**53) - 1, 2**63 - 1]
     if server.tool == "redis_info":
-        server.post(request("tools/call", {"name": "redis_write", "arguments": {"key": "big", "value": str(2**62)}}))
-        sent: dict[str, Any] = {"commands": [["INCRBY", "big", "1"]]}
-        _, answer = server.post(request("tools/call", {"name": "redis_transaction", "arguments": sent}))
-        assert answer["result"]["structuredContent"]["replies"] == [str(2**62 + 1)]
+        server.call("redis_write", key="big", value=str(2**62))
+        result = server.call("redis_transaction", commands=[["INCRBY", "big", "1"]])
+        assert result["structuredContent"]["replies"] == [str(2**62 + 1)]
         return
     document = {"numbers": exact, "one": 2**63 - 1, "text": "9007199254740993", "float": 0.1234567890123456}
-    sent = {"index": "big", "id": "1", "document": document, "create_index": True}
-    server.post(request("tools/call", {"name": "es_index", "arguments": sent}))
-    _, answer = server.post(request("tools/call", {"name": "es_get", "arguments": {"index": "big", "id": "1"}}))
-    text, structured = json.loads(answer["result"]["content"][0]["text"]), answer["result"]["structuredContent"]
-    assert document.items() <= _source(text).items()
+    server.call("es_index", index="big", id="1", document=document, create_index=True)
+    result = server.call("es_get", index="big", id="1")
+    assert document.items() <= _source(json.loads(result["content"][0]["text"])).items()
     safe = {"numbers": [exact[0], *map(str, exact[1:])], "one": str(2**63 - 1)}
-    assert (document | safe).items() <= _source(structured).items()
+    assert (document | safe).items() <= _source(result["structuredContent"]).items()
 
 
 def _source(found: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 from dulwich import porcelain
 
 from tests.release.docker_registry import DockerRegistry
+from tools.backends.process import ran
 from tools.backends.runfiles import program
+from tools.release import oci
 from tools.release.tree import Tree
 
 FILES = {
@@ -54,22 +57,20 @@ def locked_registry(tmp_path: Path) -> Iterator[DockerRegistry]:
         yield running
 
 
+def get(registry: DockerRegistry, path: str) -> bytes:
+    accepted = {"Accept": f"{oci.MANIFEST}, {oci.INDEX}"}
+    with urllib.request.urlopen(
+        urllib.request.Request(f"http://{registry.name}/v2/{path}", headers=accepted)
+    ) as answer:
+        return bytes(answer.read())
+
+
 def release(
     tree: Tree, registry: str, *arguments: str, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Runs the program on artifacts that are built, as `bazel run //tools:release` would."""
-    environment = {
-        **os.environ,
-        "BUILD_WORKSPACE_DIRECTORY": str(tree.folder),
-        "HOME": str(tree.folder.parent),
-        **(env or {}),
-    }
-    command = [
-        sys.executable,
-        "-m",
-        "tools.release.main",
-        f"--registry={registry}",
-        f"--artifacts={program('ARTIFACTS')}",
-    ]
-    words = arguments if any(a.startswith("--version") for a in arguments) else (f"--version={VERSION}", *arguments)
-    return subprocess.run([*command, *words], env=environment, text=True, capture_output=True, timeout=300, check=False)
+    own = {"BUILD_WORKSPACE_DIRECTORY": str(tree.folder), "HOME": str(tree.folder.parent)}
+    words = [f"--registry={registry}", f"--artifacts={program('ARTIFACTS')}", f"--version={VERSION}", *arguments]
+    return ran(
+        sys.executable, "-m", "tools.release.main", *words, env={**os.environ, **own, **(env or {})}, timeout=300
+    )

@@ -19,23 +19,21 @@ class DockerRegistry(Process):
     def __init__(self, folder: Path, login: bool = False) -> None:
         """Make the registry's files in a folder. With `login`, only USERNAME with PASSWORD may enter."""
         self.port = free_port()
-        self.name = f"127.0.0.1:{self.port}"
+        address = f"127.0.0.1:{self.port}"
         self.storage = folder / "storage"
         self.storage.mkdir(parents=True)
         config = {
             "version": "0.1",
             "log": {"accesslog": {"disabled": True}, "level": "error"},
             "storage": {"filesystem": {"rootdirectory": str(self.storage)}},
-            "http": {"addr": self.name},
+            "http": {"addr": address},
         }
         if login:
             (folder / "htpasswd").write_text(_HTPASSWD)
             config["auth"] = {"htpasswd": {"realm": "registry", "path": str(folder / "htpasswd")}}
         file = folder / "config.yml"
         file.write_text(json.dumps(config))  # YAML has JSON in it
-        super().__init__("docker-registry", [str(program("DOCKER_REGISTRY")), "serve", str(file)], folder / "log")
-        # Process keeps the name for messages; ours is the address.
-        self.name = f"127.0.0.1:{self.port}"
+        super().__init__(address, [str(program("DOCKER_REGISTRY")), "serve", str(file)], folder / "log")
 
     def start(self) -> None:
         super().start()

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import subprocess
 import tarfile
 import urllib.error
 import urllib.request
@@ -13,23 +12,16 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.release.conftest import VERSION, release
+from tests.release.conftest import VERSION, get, release
 from tests.release.docker_registry import PASSWORD, USERNAME, DockerRegistry
-from tools.backends.process import free_port
+from tools.backends.process import free_port, ran
 from tools.backends.runfiles import program
 from tools.release import notes, oci
 from tools.release.errors import ReleaseError
 from tools.release.registry import Registry, credentials
 from tools.release.tree import Tree, check_version, stamp
 
-ACCEPT = ", ".join((oci.MANIFEST, oci.INDEX))
 IMAGES = ("elasticsearch", "redis")
-
-
-def get(registry: DockerRegistry, path: str) -> bytes:
-    request = urllib.request.Request(f"http://{registry.name}/v2/{path}", headers={"Accept": ACCEPT})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return bytes(answer.read())
 
 
 def document(registry: DockerRegistry, path: str) -> dict[str, Any]:
@@ -70,10 +62,8 @@ def test_all_of_it_is_there_and_a_second_run_changes_nothing(
             layers = document(registry, f"{repository}/manifests/{manifest}")["layers"]
             assert len(layers) >= 4
             for layer in layers:
-                assert (
-                    "sha256:" + hashlib.sha256(get(registry, f"{repository}/blobs/{layer['digest']}")).hexdigest()
-                    == layer["digest"]
-                )
+                sha256 = hashlib.sha256(get(registry, f"{repository}/blobs/{layer['digest']}")).hexdigest()
+                assert layer["digest"] == f"sha256:{sha256}"
             sboms = referrers(registry, repository, manifest)
             assert {name: m["artifactType"] for name, m in sboms.items()} == {
                 f"{image}-{architecture}.spdx.json": "application/spdx+json",
@@ -97,25 +87,15 @@ def test_all_of_it_is_there_and_a_second_run_changes_nothing(
 
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     chart = f"oci://{registry.name}/charts/dox-asdlc"
-    command = [
-        str(program("HELM")),
-        "pull",
-        chart,
-        "--version",
-        VERSION,
-        "--plain-http",
-        "--destination",
-        str(tmp_path),
-    ]
-    subprocess.run(command, env=env, check=True, capture_output=True)
+    words = ["--version", VERSION, "--plain-http", "--destination", str(tmp_path)]
+    ran(program("HELM"), "pull", chart, *words, env=env, check=True)
     package = tmp_path / f"dox-asdlc-{VERSION}.tgz"
     assert package.read_bytes() == (dist / package.name).read_bytes()
     settings = [
         "redis.mcpSidecar.enabled=true", "elasticsearch.mcpSidecar.enabled=true",
         "mcpServers.cache.store.kind=redis", "mcpServers.cache.store.host=r",
     ]  # fmt: skip
-    words = [str(program("HELM")), "template", str(package), "--set", ",".join(settings)]
-    rendered = subprocess.run(words, env=env, check=True, capture_output=True, text=True).stdout
+    rendered = ran(program("HELM"), "template", package, "--set", ",".join(settings), env=env, check=True).stdout
     for image, count in (("redis", 3), ("elasticsearch", 1)):  # the pod of helm test has the first
         digest = oci.top(artifacts / "images" / image).digest
         assert rendered.count(f'image: "{registry.name}/mcp/{image}@{digest}"') == count, (
@@ -149,11 +129,8 @@ def test_all_of_it_is_there_and_a_second_run_changes_nothing(
 
 
 def test_a_tag_that_is_another_thing_is_refused_before_anything_is_pushed(tree: Tree, registry: DockerRegistry) -> None:
-    crane = [str(program("CRANE"))]
     layout = program("ARTIFACTS") / "images/elasticsearch"
-    subprocess.run(
-        [*crane, "push", str(layout.resolve()), f"{registry.name}/mcp/redis:{VERSION}"], check=True, capture_output=True
-    )
+    ran(program("CRANE"), "push", layout.resolve(), f"{registry.name}/mcp/redis:{VERSION}", check=True)
     before = registry.content()
     for arguments in ((), ("--dry-run",)):
         done = release(tree, registry.name, *arguments)
@@ -169,12 +146,10 @@ def test_a_tag_that_is_another_thing_is_refused_before_anything_is_pushed(tree: 
 def test_a_chart_that_is_another_thing_is_refused(tree: Tree, registry: DockerRegistry, tmp_path: Path) -> None:
     (tmp_path / "dox-asdlc").mkdir()
     (tmp_path / "dox-asdlc/Chart.yaml").write_text(f"apiVersion: v2\nname: dox-asdlc\nversion: {VERSION}\n")
-    helm, env = str(program("HELM")), {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    subprocess.run(
-        [helm, "package", tmp_path / "dox-asdlc", "--destination", tmp_path], env=env, check=True, capture_output=True
-    )
-    other = [helm, "push", str(tmp_path / f"dox-asdlc-{VERSION}.tgz"), f"oci://{registry.name}/charts", "--plain-http"]
-    subprocess.run(other, env=env, check=True, capture_output=True)
+    helm, env = program("HELM"), {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    ran(helm, "package", tmp_path / "dox-asdlc", "--destination", tmp_path, env=env, check=True)
+    package = tmp_path / f"dox-asdlc-{VERSION}.tgz"
+    ran(helm, "push", package, f"oci://{registry.name}/charts", "--plain-http", env=env, check=True)
     done = release(tree, registry.name)
     assert done.returncode == 1
     assert done.stderr.startswith(f"release: {registry.name}/charts/dox-asdlc:{VERSION} is there as sha256:")

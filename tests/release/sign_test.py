@@ -5,15 +5,15 @@ import json
 import os
 import shutil
 import subprocess
-import urllib.request
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.release.conftest import VERSION, release
+from tests.release.conftest import VERSION, get, release
 from tests.release.docker_registry import DockerRegistry
+from tools.backends.process import ran
 from tools.backends.runfiles import program
 from tools.release import oci
 from tools.release.tree import Tree
@@ -22,9 +22,8 @@ COSIGN = os.environ.get("COSIGN") or shutil.which("cosign")
 
 
 def sign(registry: str, *arguments: str, path: str, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [str(program("SIGN")), f"--repository={registry}/mcp/redis", "--plain-http", *arguments]
-    environment = {**os.environ, **env, "PATH": path}
-    return subprocess.run(command, env=environment, text=True, capture_output=True, timeout=300, check=False)
+    words = [f"--repository={registry}/mcp/redis", "--plain-http", *arguments]
+    return ran(program("SIGN"), *words, env={**os.environ, **env, "PATH": path}, timeout=300)
 
 
 def test_without_cosign_one_line_says_so(tmp_path: Path) -> None:
@@ -73,13 +72,11 @@ def test_a_signature_and_an_attestation_that_cosign_and_cryptography_verify(
     platforms = [platform.digest for platform in oci.images(program("INDEX"))]
     for wanted in (digest, *platforms):
         reference = f"{registry.name}/mcp/redis@{wanted}"
-        checked = subprocess.run(
-            [COSIGN, "verify", *verify, reference], env=env, text=True, capture_output=True, check=False
-        )
+        checked = ran(COSIGN, "verify", *verify, reference, env=env)
         assert checked.returncode == 0, checked.stderr
         assert json.loads(checked.stdout)[0]["critical"]["image"]["docker-manifest-digest"] == wanted
-    command = [COSIGN, "verify-attestation", "--type=slsaprovenance1", *verify, f"{registry.name}/mcp/redis@{digest}"]
-    attested = subprocess.run(command, env=env, text=True, capture_output=True, check=False)
+    wanted = f"{registry.name}/mcp/redis@{digest}"
+    attested = ran(COSIGN, "verify-attestation", "--type=slsaprovenance1", *verify, wanted, env=env)
     assert attested.returncode == 0, attested.stderr
     statement = json.loads(base64.b64decode(json.loads(attested.stdout.splitlines()[-1])["payload"]))
     assert (
@@ -87,12 +84,8 @@ def test_a_signature_and_an_attestation_that_cosign_and_cryptography_verify(
     )
 
     # The same without cosign: the simple signing payload, signed by ECDSA over P-256 with SHA-256.
-    url = f"http://{registry.name}/v2/mcp/redis"
-    request = urllib.request.Request(
-        f"{url}/manifests/{digest.replace(':', '-')}.sig", headers={"Accept": oci.MANIFEST}
-    )
-    (layer,) = json.loads(urllib.request.urlopen(request, timeout=30).read())["layers"]
-    payload = urllib.request.urlopen(f"{url}/blobs/{layer['digest']}", timeout=30).read()
+    (layer,) = json.loads(get(registry, f"mcp/redis/manifests/{digest.replace(':', '-')}.sig"))["layers"]
+    payload = get(registry, f"mcp/redis/blobs/{layer['digest']}")
     signature = base64.b64decode(layer["annotations"]["dev.cosignproject.cosign/signature"])
     loaded = serialization.load_pem_public_key(public.read_bytes())
     assert isinstance(loaded, ec.EllipticCurvePublicKey)

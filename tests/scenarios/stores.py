@@ -31,6 +31,12 @@ class Store:
     """Of the server, by the store's port."""
 
 
+CITIES = {
+    "Berlin": (13.405, 52.52), "Potsdam": (13.06, 52.4), "Hamburg": (9.99, 53.55), "Paris": (2.35, 48.86),
+    "Leipzig": (12.37, 51.34), "Milano": (9.19, 45.46),
+}  # fmt: skip
+"""Longitudes and latitudes."""
+
 COUNTRIES = ("DE", "FR", "GB", "DE", "IT")
 USERS, SESSIONS, STREAMS = 240, 120, 12
 EPOCH = 1_796_083_200_000
@@ -88,8 +94,7 @@ def _shop(client: Redis) -> None:
         for n in range(300):
             pipe.xadd("orders", {"order": f"O{n}", "total": f"{n}.50"}, id=f"{EPOCH + 60_000 * n}-0")
         pipe.rpush("log:app", *(f"12:{n // 60:02}:{n % 60:02} GET /articles/{n} 200" for n in range(500)))
-        cities = {"Berlin": (13.405, 52.52), "Potsdam": (13.06, 52.4), "Hamburg": (9.99, 53.55), "Paris": (2.35, 48.86)}
-        for city, place in (cities | {"Leipzig": (12.37, 51.34), "Milano": (9.19, 45.46)}).items():
+        for city, place in CITIES.items():
             pipe.geoadd("shops", (*place, city))
         pipe.pfadd("visitors", *(f"visitor-{n}" for n in range(1000)))
         for n in range(0, USERS, 3):
@@ -139,8 +144,7 @@ def _more(node: ElasticsearchNode) -> None:
     for tenant, plan in {"acme": "pro", "zenith": "free"}.items():
         node.request("PUT", f"/tenants/_doc/1?routing={tenant}", {"tenant": tenant, "plan": plan})
     node.request("PUT", "/shops", {"settings": lone, "mappings": {"properties": {"at": {"type": "geo_point"}}}})
-    cities = {"Berlin": (52.52, 13.405), "Potsdam": (52.4, 13.06), "Hamburg": (53.55, 9.99), "Paris": (48.86, 2.35)}
-    for city, (lat, lon) in (cities | {"Leipzig": (51.34, 12.37), "Milano": (45.46, 9.19)}).items():
+    for city, (lon, lat) in CITIES.items():
         node.request("PUT", f"/shops/_doc/{city}", {"at": {"lat": lat, "lon": lon}})
     template = {"index_patterns": ["metrics-*"], "priority": 7, "template": {"settings": lone}}
     node.request("PUT", "/_index_template/metrics", template)

@@ -17,11 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tools.backends.certificates import Authority
 from tools.backends.issuer import Issuer, public_jwk
 from tools.backends.redis import RedisServer
-from tools.backends.sidecar import Identity, Sidecar, message
+from tools.backends.sidecar import HEADERS, NEW, Identity, Sidecar, message, who_asks
 
 READER, WRITER = "reader-0123456789abcdef", "writer-0123456789abcdef"
-
-NEW = "2026-07-28"
 
 Start = Callable[..., Sidecar]
 
@@ -51,9 +49,8 @@ def write(key: str = "k") -> dict[str, Any]:
 
 def ask(url: str, body: Any = None, **headers: str) -> tuple[int, Any, Any]:
     """Status, headers and JSON of a request."""
-    base = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, base | {k.replace("_", "-"): v for k, v in headers.items()})
+    request = urllib.request.Request(url, data, HEADERS | {k.replace("_", "-"): v for k, v in headers.items()})
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, answer.headers, json.load(answer)
@@ -113,17 +110,14 @@ def test_scopes_hold_in_the_newest_protocol_as_well(start: Start, tmp_path: Path
     file = tmp_path / "tokens"
     file.write_text(f"dashboard read {READER}\n")
     sidecar = start(MCP_AUTH_TOKENS_FILE=str(file))
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": NEW,
-        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-        "io.modelcontextprotocol/clientCapabilities": {},
-    }
     more = {"Authorization": f"Bearer {READER}", "MCP_Protocol_Version": NEW}
-    status, _, answer = ask(sidecar.url + "/mcp", message("tools/list", _meta=meta), **more, Mcp_Method="tools/list")
+    status, _, answer = ask(
+        sidecar.url + "/mcp", message("tools/list", _meta=who_asks()), **more, Mcp_Method="tools/list"
+    )
     assert status == 200 and "redis_delete" not in names(answer)
     assert answer["result"].get("cacheScope", "private") == "private", "what one may see is not for all"
     call = write()
-    call["params"]["_meta"] = meta
+    call["params"]["_meta"] = who_asks()
     status, headers, _ = ask(sidecar.url + "/mcp", call, **more, Mcp_Method="tools/call", Mcp_Name="redis_delete")
     assert status == 403 and "insufficient_scope" in headers["WWW-Authenticate"]
 
@@ -277,7 +271,7 @@ def test_a_client_that_asks_too_often(start: Start, tmp_path: Path) -> None:
 
 
 POST = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\n"
-PING = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode()
+PING = json.dumps(message("ping")).encode()
 JSON = POST + b"Content-Type: application/json\r\nAccept: application/json\r\n"
 LENGTH = b"Content-Length: %d\r\n" % len(PING)
 

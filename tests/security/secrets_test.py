@@ -1,9 +1,9 @@
 """Both servers with secrets that can be recognised, through every kind of failure: none is seen anywhere but in its file."""
 
 import base64
-import http.client
 import json
 import re
+import socket
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ import pytest
 from servers.elasticsearch.tests.fakes import ROOT, Answer, FakeNode, Request, failure
 from tools.backends.redis import RedisServer
 from tools.backends.runfiles import program
-from tools.backends.sidecar import Sidecar, refused
+from tools.backends.sidecar import Sidecar, message, refused
 from tools.images.layout import Image
 
 CANARY = "canary-9e1c77"
@@ -44,31 +44,12 @@ def clean(what: str, content: bytes | str) -> None:
         assert form not in found, f"a secret is in {what}: {found[max(0, found.find(form) - 200) :][:400]!r}"
 
 
-class Secrets:
-    """Files with secrets, and settings that name them."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def file(self, name: str, content: str | None = None) -> str:
-        path = self._folder / name
-        path.write_text((content or canary(name)) + "\n")
-        return str(path)
-
-
-@pytest.fixture
-def secrets(tmp_path: Path) -> Secrets:
-    (tmp_path / "secrets").mkdir()
-    return Secrets(tmp_path / "secrets")
-
-
-def processes(pid: int) -> list[int]:
-    """A process and its children's children."""
-    found = [pid]
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += processes(int(child))
-    return found
+def secret(folder: Path, name: str, content: str = "") -> str:
+    """Write a file with a secret, and return its path."""
+    path = folder / "secrets" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text((content or canary(name)) + "\n")
+    return str(path)
 
 
 def provoke(sidecar: Sidecar, token: str, tools: list[dict[str, Any]]) -> None:
@@ -77,46 +58,44 @@ def provoke(sidecar: Sidecar, token: str, tools: list[dict[str, Any]]) -> None:
     bad = {"Authorization": f"Bearer {canary('guess')}"}
     basic = {"Authorization": "Basic " + base64.b64encode(f"user:{CANARY}".encode()).decode()}
     messages = [
-        {"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
-        *({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call} for call in tools),
-        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "no_such_tool"}},
-        {"jsonrpc": "2.0", "id": 1, "method": "no/such/method"},
-        {"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "x://y"}},
+        message("tools/list"),
+        *(message("tools/call", **call) for call in tools),
+        message("tools/call", name="no_such_tool"),
+        message("no/such/method"),
+        message("resources/read", uri="x://y"),
         b"{",
         b"[]",
         b"\xff",
     ]
     for headers in (good, bad, basic, {}, good | {"Host": "evil.example"}, good | {"Origin": "http://evil.example"}):
-        for message in messages:
-            clean("an answer", json.dumps(sidecar.post(message, headers)[1]))
+        for sent in messages:
+            clean("an answer", json.dumps(sidecar.post(sent, headers)[1]))
     for path in ("/health", "/ready", "/metrics", "/nothing", f"/mcp?access_token={CANARY}"):
         clean(path, sidecar.get(path, good)[1])
     for request in (
         b"GARBAGE " + CANARY.encode() + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\nAuthorization" + CANARY.encode() + b"\r\n\r\n",
     ):
-        connection = http.client.HTTPConnection("127.0.0.1", sidecar.port, timeout=30)
-        connection.connect()
-        connection.sock.sendall(request)
-        clean("the answer to garbage", connection.sock.recv(10_000))
-        connection.close()
+        with socket.create_connection(("127.0.0.1", sidecar.port), timeout=30) as connection:
+            connection.sendall(request)
+            clean("the answer to garbage", connection.recv(10_000))
 
 
 def look(sidecar: Sidecar) -> None:
     """At everything that others on the machine, or in the cluster, can see of a running server."""
-    for pid in processes(sidecar.pid):
+    for pid in sidecar.processes():
         for name in ("cmdline", "environ", "comm", "status"):
             clean(f"/proc/{name}", Path(f"/proc/{pid}/{name}").read_bytes())
     clean("the log", sidecar.log.read_bytes())
 
 
-def test_redis(secrets: Secrets, tmp_path: Path) -> None:
+def test_redis(tmp_path: Path) -> None:
     with RedisServer(password=canary("redis")) as server, ExitStack() as stack:
         base = {
             "REDIS_HOST": "127.0.0.1",
             "REDIS_PORT": str(server.port),
-            "REDIS_SENTINEL_PASSWORD_FILE": secrets.file("sentinel"),
-            "MCP_AUTH_TOKENS_FILE": secrets.file("tokens", f"reader read,write {canary('reader')}"),
+            "REDIS_SENTINEL_PASSWORD_FILE": secret(tmp_path, "sentinel"),
+            "MCP_AUTH_TOKENS_FILE": secret(tmp_path, "tokens", f"reader read,write {canary('reader')}"),
             "MCP_ALLOW_WRITES": "true",
             "MCP_LOG_LEVEL": "debug",
         }
@@ -129,7 +108,7 @@ def test_redis(secrets: Secrets, tmp_path: Path) -> None:
             {"name": "redis_write", "arguments": {"key": "k", "value": 7}},
         ]
         for password in (canary("redis"), canary("wrong")):
-            file = secrets.file("password", password)
+            file = secret(tmp_path, "password", password)
             sidecar = stack.enter_context(Sidecar("servers.redis", base | {"REDIS_PASSWORD_FILE": file}, tmp_path))
             wanted = '"state":"up"' if password == canary("redis") else "refuses our login"
             sidecar.wait_until(lambda s=sidecar, w=wanted: w in s.get("/health")[1])  # type: ignore[misc]
@@ -153,14 +132,14 @@ def elasticsearch(request: Request) -> Answer:
 
 
 @pytest.mark.parametrize("way", ["key", "password"])
-def test_elasticsearch(secrets: Secrets, tmp_path: Path, way: str) -> None:
+def test_elasticsearch(tmp_path: Path, way: str) -> None:
     login = {
-        "key": {"ES_API_KEY_FILE": secrets.file("key")},
-        "password": {"ES_USERNAME": "elastic", "ES_PASSWORD_FILE": secrets.file("password")},
+        "key": {"ES_API_KEY_FILE": secret(tmp_path, "key")},
+        "password": {"ES_USERNAME": "elastic", "ES_PASSWORD_FILE": secret(tmp_path, "password")},
     }
     with FakeNode(elasticsearch) as server:
         env = {
-            "ES_HOST": "127.0.0.1", "ES_PORT": str(server.port), "MCP_AUTH_TOKEN_FILE": secrets.file("token"),
+            "ES_HOST": "127.0.0.1", "ES_PORT": str(server.port), "MCP_AUTH_TOKEN_FILE": secret(tmp_path, "token"),
             "MCP_ALLOW_WRITES": "true", "MCP_LOG_LEVEL": "debug",
         }  # fmt: skip
         with Sidecar("servers.elasticsearch", env | login[way], tmp_path) as sidecar:

@@ -5,14 +5,13 @@ import os
 import posixpath
 import struct
 import tarfile
-import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 from mcp import Client
 
-from tools.backends.process import Process, free_port
+from tools.backends.process import Process, answers, free_port
 from tools.backends.redis import RedisServer
 from tools.backends.runfiles import program
 from tools.images.layout import Image
@@ -94,12 +93,9 @@ def test_sources_and_bytecode_are_the_same(both: dict[str, Files]) -> None:
     assert sum(path.endswith(".pyc") for path in names["amd64"]) > 500
 
 
-def health(url: str) -> dict[str, object] | None:
-    try:
-        with urllib.request.urlopen(url + "/health", timeout=30) as answer:
-            return dict(json.loads(answer.read()))
-    except (OSError, urllib.error.URLError):
-        return None
+def status(url: str) -> object:
+    with urllib.request.urlopen(url + "/health", timeout=30) as answer:
+        return json.load(answer)["status"]
 
 
 @pytest.mark.anyio
@@ -124,9 +120,8 @@ async def test_it_starts_on_arm64(server: str, tmp_path: Path) -> None:
     with RedisServer() as redis:
         env |= {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port), "ES_HOST": "127.0.0.1", "ES_PORT": "1"}
         with Process(server, [*python, *image.command[1:]], tmp_path / "log", env) as process:
-            process.wait_until(lambda: health(url) is not None)
-            answer = health(url)
-            assert answer and answer["status"] == "ok"
+            process.wait_until(lambda: answers(url + "/health"))
+            assert status(url) == "ok"
             if server == "redis":
                 async with Client(url + "/mcp") as client:
                     result = await client.call_tool("redis_info")

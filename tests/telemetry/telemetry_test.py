@@ -13,12 +13,11 @@ from servers.elasticsearch.tests.fakes import NOTHING, ROOT, Answer, FakeNode, R
 from tests.telemetry.receiver import Receiver, plain
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
-from tools.backends.sidecar import Sidecar, refused
+from tools.backends.sidecar import NEW, Sidecar, message, refused, who_asks
 
 CANARY = "canary-5fd1c0e7"
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
-NEW = "2026-07-28"
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +44,9 @@ def send(running: Sidecar, method: str, params: Any, *, new: bool, meta: Any = N
     _meta: dict[str, Any] = dict(meta or {})
     sent = {"MCP-Protocol-Version": NEW if new else "2025-06-18"} | headers
     if new:
-        _meta |= {
-            "io.modelcontextprotocol/protocolVersion": NEW,
-            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-            "io.modelcontextprotocol/clientCapabilities": {},
-        }
+        _meta |= who_asks()
         sent |= {"Mcp-Method": method} | ({"Mcp-Name": params["name"]} if "name" in params else {})
-    message = {"jsonrpc": "2.0", "id": CANARY, "method": method, "params": params | ({"_meta": _meta} if _meta else {})}
-    return running.post(message, sent)
+    return running.post(message(method, **params, **({"_meta": _meta} if _meta else {})) | {"id": CANARY}, sent)
 
 
 def read(key: str) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """An OAuth authorization server as a resource server sees it: it publishes a key set over HTTPS and signs access tokens."""
 
-from __future__ import annotations
-
 import json
 import ssl
 import time

@@ -10,11 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TypeVar
-
-P = TypeVar("P", bound="Process")
-
+from typing import Any, Self
 
 PATIENCE = 600
 """Seconds after which what was waited for will not come: a busy machine may take long for anything."""
@@ -67,13 +63,11 @@ class Process:
         self._cwd = cwd
         self._child: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self: P) -> P:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *details: object) -> None:
         self.stop()
 
     def start(self) -> None:
@@ -106,7 +100,7 @@ class Process:
     def exit_code(self) -> int | None:
         return None if self._child is None else self._child.poll()
 
-    def _processes(self) -> list[int]:
+    def processes(self) -> list[int]:
         """It and those that it started, by proc(5)."""
         found = [self.pid]
         for process in found:
@@ -117,7 +111,7 @@ class Process:
     def cpu(self) -> float:
         """CPU seconds of it and its children so far, by proc(5)."""
         total = 0
-        for pid in self._processes():
+        for pid in self.processes():
             with contextlib.suppress(OSError):
                 fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
                 total += sum(int(field) for field in fields[11:15])
@@ -125,7 +119,7 @@ class Process:
 
     def status(self, field: str) -> float:
         """Return MiB of a field of proc(5)'s status, of the program itself: the last process that its launchers started."""
-        lines = Path(f"/proc/{self._processes()[-1]}/status").read_text().splitlines()
+        lines = Path(f"/proc/{self.processes()[-1]}/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith(f"{field}:")).split()[1]) / 1024
 
     def wait(self, timeout: float) -> int:
@@ -156,14 +150,10 @@ class Process:
             return
         if self.running:
             self.signal(signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._child.wait(grace)
-            except subprocess.TimeoutExpired:
-                pass
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._child.wait()
         self._child = None
 

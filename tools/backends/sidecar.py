@@ -18,6 +18,19 @@ Identity = tuple[Path, Path]
 """A client's certificate and its key."""
 
 
+HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+"""Of a POST to /mcp."""
+
+NEW = "2026-07-28"
+"""The stateless version of the protocol."""
+
+
+def who_asks(version: str = NEW) -> dict[str, Any]:
+    """What a request of the stateless protocol has as `_meta`."""
+    about = {"protocolVersion": version, "clientInfo": {"name": "test", "version": "1"}, "clientCapabilities": {}}
+    return {f"io.modelcontextprotocol/{name}": value for name, value in about.items()}
+
+
 def message(method: str, **params: Any) -> dict[str, Any]:
     """A JSON-RPC request."""
     return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
@@ -74,9 +87,10 @@ class Sidecar(Process):
         self, message: Any, headers: Mapping[str, str] | None = None, identity: Identity | None = None
     ) -> tuple[int, Any]:
         """Status and JSON of a POST of a JSON-RPC message to /mcp."""
-        base = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
         body = message if isinstance(message, bytes) else json.dumps(message).encode()
-        status, text = self._send(urllib.request.Request(self.url + "/mcp", body, base | dict(headers or {})), identity)
+        status, text = self._send(
+            urllib.request.Request(self.url + "/mcp", body, HEADERS | dict(headers or {})), identity
+        )
         try:
             return status, json.loads(text)
         except ValueError:

@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 from tools.backends.process import answers, free_port
 from tools.backends.runfiles import program
@@ -47,10 +48,6 @@ def start(name: str, image: Image, root: Path, folder: Path) -> tuple[float, flo
         return seconds, cpu, container.status("VmRSS")
 
 
-def median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]
-
-
 def main() -> None:
     images = {name: Image(program(f"{name.upper()}_IMAGE")) for name in NAMES}
     print("## Images\n")
@@ -69,7 +66,7 @@ def main() -> None:
             for name, image in images.items():
                 measured[name].append(start(name, image, folder / name, folder))
     for name, runs in measured.items():
-        seconds, cpu, resident = (median([run[column] for run in runs]) for column in range(3))
+        seconds, cpu, resident = map(median, zip(*runs, strict=True))
         print(f"| mcp/{name} | {seconds:.2f} | {cpu:.2f} | {resident:.1f} |")
 
 

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.backends.process import Process
+from tools.backends.process import Process, ran
 from tools.images.layout import Image
 
 UID = 1000
@@ -20,7 +20,7 @@ def can_isolate() -> bool:
     if not shutil.which("bwrap"):
         return False
     command = ["bwrap", "--ro-bind", "/", "/", "--unshare-user", "--uid", str(UID), "--gid", str(UID), "true"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return ran(*command).returncode == 0
 
 
 def command_line(
@@ -61,7 +61,7 @@ def python(
     command, environment = command_line(image, root, env or {}, [image.command[0], "-P", *options, "-c", code])
     # bubblewrap itself is found on the PATH of this process.
     environment["PATH"] = os.environ["PATH"]
-    return subprocess.run(command, env=environment, text=True, capture_output=True, timeout=60, check=False)
+    return ran(*command, env=environment, timeout=60)
 
 
 class Container(Process):

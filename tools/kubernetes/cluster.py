@@ -1,13 +1,12 @@
 """The cluster of kubectl's current context."""
 
-from __future__ import annotations
-
 import json
-import os
 import shutil
 import subprocess
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
+
+from tools.backends.process import ran
 
 TIMEOUT = 20
 """Seconds that kubectl has to answer a question."""
@@ -29,13 +28,11 @@ class Cluster:
     kind: str
 
     @classmethod
-    def current(cls) -> Cluster:
+    def current(cls) -> Self:
         kubectl = shutil.which("kubectl")
         if not kubectl:
             raise ClusterError("kubectl is not on PATH: install it (https://kubernetes.io/docs/tasks/tools/)")
-        done = subprocess.run(
-            [kubectl, "config", "current-context"], text=True, capture_output=True, timeout=TIMEOUT, check=False
-        )
+        done = ran(kubectl, "config", "current-context", timeout=TIMEOUT)
         context = done.stdout.strip()
         if done.returncode or not context:
             raise ClusterError(
@@ -48,9 +45,7 @@ class Cluster:
     def _kind(kubectl: str, context: str) -> str:
         if context.startswith("kind-"):
             return "kind"
-        done = subprocess.run(
-            [kubectl, "config", "view", "--minify", "--output", "json"], text=True, capture_output=True, check=False
-        )
+        done = ran(kubectl, "config", "view", "--minify", "--output", "json")
         # minikube names itself in an extension of the context that it writes.
         return "minikube" if '"minikube.sigs.k8s.io"' in done.stdout or context == "minikube" else "other"
 
@@ -67,9 +62,8 @@ class Cluster:
     def _silent(self, reason: str) -> str:
         return f"the cluster of context {self.context} can't be reached ({reason}): start it, or choose another context"
 
-    def run(self, *words: str, timeout: float = TIMEOUT + 10) -> subprocess.CompletedProcess[str]:
-        command = [self.kubectl, "--context", self.context, *words]
-        return subprocess.run(command, text=True, capture_output=True, timeout=timeout, check=False, env=os.environ)
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return ran(self.kubectl, "--context", self.context, *words, timeout=TIMEOUT + 10)
 
     def get(self, what: str, namespace: str) -> list[dict[str, Any]]:
         """Return the objects of a kind in a namespace."""

@@ -2,10 +2,9 @@
 
 import shlex
 import shutil
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
+from tools.backends.process import ran
 from tools.backends.runfiles import program
 from tools.kubernetes.cluster import Cluster, ClusterError
 
@@ -37,8 +36,7 @@ def load(cluster: Cluster, by_hand: str | None, tell: Callable[[str], None]) -> 
     command = loader(cluster, by_hand)
     for name, variable in ARCHIVES.items():
         tell(f"loading {name}:latest into {cluster.context}")
-        archive = Path(program(variable)).resolve()
-        done = subprocess.run([*command, str(archive)], text=True, capture_output=True, check=False)
+        done = ran(*command, program(variable).resolve())
         if done.returncode:
             lines = (done.stderr or done.stdout).strip().splitlines()
             raise ClusterError(f"{shlex.join(command)} failed for {name}: {lines[-1] if lines else 'no reason given'}")

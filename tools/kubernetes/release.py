@@ -1,9 +1,9 @@
 """The chart's release, by the pinned Helm."""
 
-import subprocess
 import time
 from typing import Any, TextIO
 
+from tools.backends.process import ran
 from tools.backends.runfiles import program
 from tools.kubernetes.cluster import Cluster, ClusterError
 from tools.quickstart.report import table
@@ -19,8 +19,7 @@ STORES = {"redis": "redis", "elasticsearch": "knowledge-store"}
 
 def helm(cluster: Cluster, *words: str) -> str:
     """Run Helm on the release's namespace, and return what it prints."""
-    command = [str(program("HELM")), "--kube-context", cluster.context, "--namespace", NAMESPACE, *words]
-    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    done = ran(program("HELM"), "--kube-context", cluster.context, "--namespace", NAMESPACE, *words)
     if done.returncode:
         reason = done.stderr.strip().removeprefix("Error: ")
         if "release: not found" in reason or "has no deployed releases" in reason:

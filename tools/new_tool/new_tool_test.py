@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from bazel.python.import_path import import_path
+from tools.backends.process import ran
 from tools.backends.runfiles import program
 from tools.new_tool.main import Refused, create
 
@@ -32,15 +32,9 @@ def test_the_new_test_passes(server: str, tool: str, tree: Path) -> None:
     # Runfiles are found from the files in the runfiles only, and the copy is elsewhere.
     env |= {name: str(program(name)) for name in ("ELASTICSEARCH_HOME", "ELASTICSEARCH_NODE", "REDIS_SERVER")}
     env["PYTHONPATH"] = os.pathsep.join([str(tree), import_path()])
-    cases = [
-        str(test),
-        f"servers/{server}/tests/tools_test.py",
-        "-k",
-        "it_answers or refused or test_the_list_of_tools",
-    ]
-    done = subprocess.run(
-        [sys.executable, "bazel/python/pytest_main.py", *cases], cwd=tree, env=env, capture_output=True, text=True
-    )
+    files = (test, f"servers/{server}/tests/tools_test.py")
+    chosen = "it_answers or refused or test_the_list_of_tools"
+    done = ran(sys.executable, "bazel/python/pytest_main.py", *files, "-k", chosen, cwd=tree, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f'"{test.stem}",' in (tree / f"servers/{server}/tests/BUILD.bazel").read_text()
 

@@ -1,11 +1,10 @@
 """The source tree as git has it, through dulwich: no git need be installed."""
 
-from __future__ import annotations
-
 import io
 import re
 import time
 from pathlib import Path
+from typing import Self
 
 from dulwich import porcelain
 from dulwich.errors import NotGitRepository
@@ -60,11 +59,11 @@ class Tree:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise ReleaseError(f"the tree is not clean: commit or remove {', '.join(names[:3])}{more}")
 
-    def clone(self, folder: Path) -> Tree:
+    def clone(self, folder: Path) -> Self:
         """The commit in a folder of its own, with nothing that is not committed."""
         with self._repo() as repo:
             porcelain.clone(str(repo.path), str(folder), checkout=True, errstream=io.BytesIO()).close()
-        return Tree(folder)
+        return type(self)(folder)
 
     @property
     def date(self) -> str:

@@ -31,7 +31,7 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def _json(layout: Path, digest: str) -> dict[str, Any]:
-    return dict(json.loads((layout / "blobs" / digest.replace(":", "/")).read_text()))
+    return dict(json.loads(_blob(layout, digest).read_text()))
 
 
 def _of_image(image: str, one: Path, other: Path) -> Iterator[str]:
@@ -57,14 +57,14 @@ def _of_image(image: str, one: Path, other: Path) -> Iterator[str]:
             if a["digest"] != b["digest"]:
                 same = False
                 label = configs[0]["history"][index]["created_by"]
-                yield f"{where}: layer {index} ({label}): {_of_layer(_blob(one, a), _blob(other, b))}"
+                yield f"{where}: layer {index} ({label}): {_of_layer(_blob(one, a['digest']), _blob(other, b['digest']))}"
         if same:
             keys = [k for k in configs[0].keys() | configs[1].keys() if configs[0].get(k) != configs[1].get(k)]
             yield f"{where}: layers are equal; {'configuration: ' + ', '.join(sorted(keys)) if keys else 'the manifest'} differs"
 
 
-def _blob(layout: Path, descriptor: dict[str, Any]) -> Path:
-    return layout / "blobs" / str(descriptor["digest"]).replace(":", "/")
+def _blob(layout: Path, digest: str) -> Path:
+    return layout / "blobs" / digest.replace(":", "/")
 
 
 def _of_layer(one: Path, other: Path) -> str:
@@ -82,7 +82,6 @@ def _of_layer(one: Path, other: Path) -> str:
             return f"/{name} is in one only"
         if ours[name] != theirs[name]:
             fields = ("mode", "owner", "group", "time", "link", "content")
-            return (
-                f"/{name}: {', '.join(f for f, a, b in zip(fields, ours[name], theirs[name], strict=True) if a != b)}"
-            )
+            differ = (field for field, a, b in zip(fields, ours[name], theirs[name], strict=True) if a != b)
+            return f"/{name}: {', '.join(differ)}"
     return "the same files, in another order or packed otherwise"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tools.backends.process import ran
 from tools.backends.runfiles import program
 from tools.vulnerabilities import osv
 from tools.vulnerabilities.osv import Component
@@ -148,8 +149,7 @@ def test_what_nobody_has_rated_counts_as_the_worst() -> None:
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "BUILD_WORKING_DIRECTORY": str(cwd)}
-    command = [sys.executable, "-m", "tools.vulnerabilities.main", *arguments]
-    return subprocess.run(command, env=env, text=True, capture_output=True, timeout=120, check=False)
+    return ran(sys.executable, "-m", "tools.vulnerabilities.main", *arguments, env=env, timeout=120)
 
 
 def database(folder: Path, form: str, records: list[dict[str, Any]]) -> str:
@@ -198,9 +198,8 @@ def test_what_fails_and_what_is_left_out(tmp_path: Path) -> None:
     assert "| low | PYSEC-1 CVE-1 | redis |" in shown.stdout and "a \\| b" in shown.stdout
     assert run(f"--database={name}", "--ignore=DEBIAN-1", cwd=tmp_path).returncode == 0
     assert run(f"--database={name}", "--ignore=DEBIAN-1", "--fail-on=low", cwd=tmp_path).returncode == 1
-    assert (
-        run(f"--database={name}", "--ignore=DEBIAN-1", "--ignore=CVE-1", "--fail-on=low", cwd=tmp_path).returncode == 0
-    )
+    both = ("--ignore=DEBIAN-1", "--ignore=CVE-1")
+    assert run(f"--database={name}", *both, "--fail-on=low", cwd=tmp_path).returncode == 0
     other = run(f"--database={name}", "--image=elasticsearch-arm64", "--json", cwd=tmp_path)
     # The images share all their wheels.
     assert [f["id"] for f in json.loads(other.stdout)] == ["DEBIAN-1", "PYSEC-1"]
@@ -212,12 +211,8 @@ def test_an_older_image_by_its_sbom(tmp_path: Path) -> None:
         if component["name"] == "starlette":
             component["purl"] = "pkg:pypi/starlette@0.47.1"
     (tmp_path / "old.cdx.json").write_text(json.dumps(sbom))
-    done = run(
-        f"--database={database(tmp_path, 'jsonl', [STARLETTE])}",
-        "--sbom=old.cdx.json",
-        "--fail-on=medium",
-        cwd=tmp_path,
-    )
+    name = database(tmp_path, "jsonl", [STARLETTE])
+    done = run(f"--database={name}", "--sbom=old.cdx.json", "--fail-on=medium", cwd=tmp_path)
     assert done.returncode == 1
     assert "| medium | GHSA-2c2j-9gv5-cj73 CVE-2025-54121 | starlette | 0.47.1 | 0.47.2 |" in done.stdout
 

@@ -1,7 +1,6 @@
 """The repository's own commands: what `quickstart --reset` installs is there, and `rollback` takes the sidecars out of it."""
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 
 from tests.cluster.kube import Kube, namespace
 from tests.cluster.release import STORES, needs
+from tools.backends.process import ran
 from tools.backends.runfiles import program
 from tools.kubernetes.release import NAMESPACE
 
@@ -32,8 +32,7 @@ def run(kube: Kube, tmp_path: Path) -> Run:
     config.write_text(kube.run("config", "view", "--minify", "--raw"))
 
     def run(variable: str, *words: str) -> str:
-        env = os.environ | {"KUBECONFIG": str(config)}
-        done = subprocess.run([program(variable), *words], env=env, text=True, capture_output=True, check=False)
+        done = ran(program(variable), *words, env=os.environ | {"KUBECONFIG": str(config)})
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

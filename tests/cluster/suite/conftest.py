@@ -14,6 +14,7 @@ from tests.cluster.helpers import Client, Node
 from tests.cluster.kube import Kube, namespace
 from tests.cluster.login import Login
 from tests.cluster.release import STORES, Release, needs
+from tools.backends.process import ran
 from tools.backends.runfiles import program
 
 ARCHIVES = ("REDIS_TAR", "ELASTICSEARCH_TAR", "DEMO_TAR")
@@ -52,13 +53,9 @@ def kube(request: pytest.FixtureRequest, images: None) -> Iterator[Kube]:
     """A namespace of the suite's own, in which pods must hold to the restricted Pod Security Standard."""
     context = request.config.getoption("--context")
     if not context:
-        command = ["kubectl", "config", "current-context"]
-        context = subprocess.run(command, text=True, capture_output=True, check=True).stdout.strip()
+        context = ran("kubectl", "config", "current-context", check=True).stdout.strip()
     kube = Kube(context, f"dox-e2e-{secrets.token_hex(3)}")
-    labels = {
-        f"pod-security.kubernetes.io/{mode}": level
-        for mode, level in (("enforce", "restricted"), ("warn", "restricted"))
-    }
+    labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
     with contextlib.ExitStack() as stack:
         if address := request.config.getoption("--dns"):
             stack.enter_context(dns(kube.of("kube-system"), address))

@@ -11,6 +11,7 @@ from mcp import Client as McpClient
 from tests.cluster.helpers import Client
 from tests.cluster.kube import PATIENCE, Kube, wait_until
 from tests.cluster.release import Release, Store
+from tools.backends.sidecar import message
 
 pytestmark = pytest.mark.anyio
 
@@ -62,8 +63,8 @@ def test_both_services_lead_to_the_sidecar(client: Client, store: Store) -> None
 
 
 def test_clients_in_the_cluster_are_answered_by_name(client: Client, store: Store) -> None:
-    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": store.tool, "arguments": {}}}
-    status, body = client.send(store.sidecar_service, 9000, "/mcp", "POST", json.dumps(call))
+    call = json.dumps(message("tools/call", name=store.tool, arguments={}))
+    status, body = client.send(store.sidecar_service, 9000, "/mcp", "POST", call)
     assert status == 200
     assert not json.loads(body)["result"]["isError"]
 

@@ -120,16 +120,11 @@ def report(found: dict[str, Used]) -> list[str]:
     return rows
 
 
-def test_it_gets_ready_without_a_restart(used: dict[str, Used], store: Store) -> None:
-    """At 100m CPU the probes leave it time enough to start."""
-    assert used[store.chart].restarts == 0
-
-
 def test_idle_it_leaves_a_third_of_its_memory(used: dict[str, Used], store: Store) -> None:
     assert used[store.chart].idle["anonymous"] < LIMIT * 2 / 3
 
 
-def test_it_is_never_killed_for_memory(used: dict[str, Used], store: Store) -> None:
+def test_it_is_never_killed_for_memory_or_by_probes(used: dict[str, Used], store: Store) -> None:
     assert used[store.chart].restarts == 0
     assert max(u["anonymous"] for u in used[store.chart].loaded) < LIMIT
 
