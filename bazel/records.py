@@ -1,7 +1,20 @@
-"""JSON with one record on each line, so that a changed record is one changed line."""
+"""What programs that write locks share: JSON with one record on each line, so that a changed record is one changed line."""
 
 import json
+import subprocess
 from typing import Any
+
+
+class LockError(Exception):
+    """The lock can't be made or does not hold; the message says what to do."""
+
+
+def ran(*command: str, otherwise: str, **how: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end. If this machine has none of its name, LockError says so and what to do `otherwise`."""
+    try:
+        return subprocess.run(command, text=True, capture_output=True, check=False, **how)
+    except FileNotFoundError:
+        raise LockError(f"{command[0]} is not on this machine: {otherwise}") from None
 
 
 def dumps(value: Any, depth: int, margin: str = "") -> str:

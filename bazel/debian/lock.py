@@ -18,13 +18,9 @@ from typing import Any, NamedTuple
 
 from debian.deb822 import Packages
 
-from bazel.records import dumps
+from bazel.records import LockError, dumps, ran
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-
-
-class LockError(Exception):
-    """The lock can't be made; the message says what to do."""
 
 
 class Package(NamedTuple):
@@ -87,12 +83,7 @@ class Apt:
         self.run("apt-get", "-qq", "update")
 
     def run(self, *command: str) -> str:
-        try:
-            done = subprocess.run(
-                [command[0], *self.options, *command[1:]], text=True, capture_output=True, check=False
-            )
-        except FileNotFoundError as error:
-            raise LockError(f"{command[0]} is not on this machine: renew the lock on Debian or Ubuntu") from error
+        done = ran(command[0], *self.options, *command[1:], otherwise="renew the lock on Debian or Ubuntu")
         if done.returncode:
             raise LockError(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1]}")
         return done.stdout
@@ -105,10 +96,9 @@ class Apt:
     def closure(self, names: list[str], left_out: set[str]) -> dict[str, Package]:
         """The named packages and what they depend on, by name."""
         found: dict[str, Package] = {}
-        wanted = names
-        while wanted:
-            found |= {p.name: p for p in self.show(wanted)}
-            wanted = sorted({d for p in found.values() for d in p.depends} - found.keys() - left_out)
+        while names:
+            found |= {p.name: p for p in self.show(names)}
+            names = sorted({d for p in found.values() for d in p.depends} - found.keys() - left_out)
         return found
 
 
@@ -146,9 +136,7 @@ def mirror_of(workspace: Path, archive: str) -> str:
 
 
 def main() -> None:
-    argparse.ArgumentParser(
-        prog="lock_debs", description="Renews bazel/debian/lock.json from packages.toml."
-    ).parse_args()
+    argparse.ArgumentParser(prog="lock_debs", description=(__doc__ or "").splitlines()[0]).parse_args()
     workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."))
     folder = workspace / "bazel/debian"
     try:

@@ -1,7 +1,6 @@
 """bazel/debian/mirrors.sh finds where Debian's archives are had from, in both formats of sources.list(5)."""
 
 import os
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -114,13 +113,8 @@ def test_a_debian_without_configuration_is_told_what_to_set(etc: Path) -> None:
 
 
 def test_a_question_without_a_package_is_answered_in_silence(etc: Path) -> None:
-    done = subprocess.run(
-        ["bazel/debian/mirrors.sh", "debian"],
-        env={"PATH": os.environ["PATH"], "BAZELW_ETC": str(etc)},
-        capture_output=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
+    done = ran("bazel/debian/mirrors.sh", "debian", env={"PATH": os.environ["PATH"], "BAZELW_ETC": str(etc)})
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
 
 
 def test_a_snapshot_comes_last(etc: Path) -> None:

@@ -7,7 +7,6 @@ root and never a repository.
 import argparse
 import hashlib
 import os
-import subprocess
 import sys
 import tempfile
 import tomllib
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
-from bazel.records import dumps
+from bazel.records import LockError, dumps, ran
 
 LOCKS = {
     "artifacts.toml": "lock.json",
@@ -27,10 +26,6 @@ LOCKS = {
 """The lists, and their locks."""
 
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
-
-
-class LockError(Exception):
-    """The lock can't be made; the message says what to do."""
 
 
 class Jar(NamedTuple):
@@ -63,9 +58,8 @@ def jar(folder: Path, file: Path) -> Jar:
     """The entry of a file in a folder laid out as a Maven repository: GROUP/ARTIFACT/VERSION/ARTIFACT-VERSION.jar."""
     path = file.relative_to(folder)
     *group, artifact, version, _ = path.parts
-    return Jar(
-        f"{'.'.join(group)}:{artifact}:{version}", path.as_posix(), hashlib.sha256(file.read_bytes()).hexdigest()
-    )
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    return Jar(f"{'.'.join(group)}:{artifact}:{version}", path.as_posix(), sha256)
 
 
 def resolve(artifacts: Sequence[str]) -> list[Jar]:
@@ -73,22 +67,13 @@ def resolve(artifacts: Sequence[str]) -> list[Jar]:
     with tempfile.TemporaryDirectory(prefix="lock_elasticsearch.") as name:
         folder = Path(name)
         (folder / "pom.xml").write_text(pom(artifacts))
+        command = ["mvn", "--batch-mode", "--quiet", f"--file={folder / 'pom.xml'}", f"{PLUGIN}:copy-dependencies"]
         options = [f"-DoutputDirectory={folder / 'jars'}", "-Dmdep.useRepositoryLayout=true", "-DincludeScope=runtime"]
-        command = [
-            "mvn",
-            "--batch-mode",
-            "--quiet",
-            f"--file={folder / 'pom.xml'}",
-            f"{PLUGIN}:copy-dependencies",
-            *options,
-        ]
-        try:
-            done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-        except FileNotFoundError:
-            raise LockError("mvn is not on this machine: install Maven (Debian: apt-get install maven)") from None
+        done = ran(*command, *options, otherwise="install Maven (Debian: apt-get install maven)")
         if done.returncode:
-            errors = [line for line in done.stdout.splitlines() if "ERROR" in line]
-            raise LockError(f"mvn failed: {(errors or done.stdout.splitlines() or ['it gave no reason'])[0]}")
+            lines = (done.stdout + done.stderr).splitlines()
+            errors = [line for line in lines if "ERROR" in line]
+            raise LockError(f"mvn failed: {(errors or lines or ['it gave no reason'])[0]}")
         return sorted(jar(folder / "jars", file) for file in (folder / "jars").rglob("*.jar"))
 
 
@@ -120,9 +105,8 @@ def main() -> None:
         except LockError as error:
             sys.exit(f"lock_elasticsearch: {source}: {error}")
         (folder / target).write_text(dumps(content, 3) + "\n")
-        print(
-            f"lock_elasticsearch: {sum(map(len, content['sets'].values()))} jars locked in bazel/elasticsearch/{target}"
-        )
+        jars = sum(map(len, content["sets"].values()))
+        print(f"lock_elasticsearch: {jars} jars locked in bazel/elasticsearch/{target}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bazel.elasticsearch.lock import Jar, LockError, jar, lock, pom, resolve
+from bazel.elasticsearch.lock import Jar, jar, lock, pom, resolve
+from bazel.records import LockError
 
 FOLDER = Path("bazel/elasticsearch")
 

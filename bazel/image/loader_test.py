@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools.backends.machine import Machine
+from tools.backends.process import ran
 
 
 class Engines(Machine):
@@ -29,13 +30,8 @@ echo "{engine} ${{@:1:$#-1}} $(cat "$last")\"""",
         )
 
     def load(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["bazel/image/loader.sh", *(arguments or ("load", "--input", str(self.archive)))],
-            env={"PATH": str(self.bin), "TMPDIR": os.environ.get("TEST_TMPDIR", "/tmp")} | env,
-            text=True,
-            capture_output=True,
-            check=False,
-        )
+        env |= {"PATH": str(self.bin), "TMPDIR": os.environ.get("TEST_TMPDIR", "/tmp")}
+        return ran("bazel/image/loader.sh", *(arguments or ("load", "--input", str(self.archive))), env=env)
 
 
 @pytest.fixture

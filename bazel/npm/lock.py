@@ -7,14 +7,13 @@ no address: a package's `resolved`, which npm does not need, and who funds it ar
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bazel.records import dumps
+from bazel.records import LockError, dumps, ran
 
 FOLDERS = ("bazel/npm", "bazel/npm/claude_code", "bazel/npm/clients", "examples/targets")
 """What tests run, and a server."""
@@ -29,10 +28,6 @@ KEPT = (
 
 SYSTEMS = {"os": ("linux",), "cpu": ("x64", "arm64"), "libc": ("glibc",)}
 """Where tests and images run. Optional packages for other systems stay out of the lock."""
-
-
-class LockError(Exception):
-    """The lock can't be made; the message says what to do."""
 
 
 def fits(package: dict[str, Any]) -> bool:
@@ -65,10 +60,7 @@ def resolve(manifest: str) -> dict[str, Any]:
     """Return npm's lock of a package.json."""
     with tempfile.TemporaryDirectory(prefix="lock_npm.") as folder:
         Path(folder, "package.json").write_text(manifest)
-        try:
-            done = subprocess.run(COMMAND, cwd=folder, text=True, capture_output=True, check=False)
-        except FileNotFoundError:
-            raise LockError("npm is not on this machine: install it (Debian: apt-get install npm)") from None
+        done = ran(*COMMAND, otherwise="install it (Debian: apt-get install npm)", cwd=folder)
         if done.returncode:
             raise LockError(f"npm failed: {(done.stderr.strip().splitlines() or ['it gave no reason'])[0]}")
         content: dict[str, Any] = json.loads(Path(folder, "package-lock.json").read_text())

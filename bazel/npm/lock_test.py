@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bazel.npm.lock import FOLDERS, KEPT, LockError, lock
+from bazel.npm.lock import FOLDERS, KEPT, lock
+from bazel.records import LockError
 
 RESOLVED = {
     "name": "fetch",

@@ -14,11 +14,9 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from bazel.records import LockError, dumps
+
 OVERRIDES = ("archive_override", "git_override", "local_path_override")
-
-
-class LockError(Exception):
-    """The lock can't be made or does not hold; the message says what to do."""
 
 
 def pins(module: str) -> dict[str, str]:
@@ -59,8 +57,7 @@ def missing(pinned: Mapping[str, str], lock: Mapping[str, object]) -> list[str]:
 
 def written(date: str, modules: Mapping[str, list[str]]) -> str:
     """Return the text of the lock: a line for each module."""
-    lines = [f"    {json.dumps(name)}: {json.dumps(found)}" for name, found in sorted(modules.items())]
-    return f'{{\n  "date": {json.dumps(date)},\n  "modules": {{\n' + ",\n".join(lines) + "\n  }\n}\n"
+    return dumps({"date": date, "modules": dict(sorted(modules.items()))}, 2) + "\n"
 
 
 def main() -> None:

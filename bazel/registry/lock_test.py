@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bazel.registry.lock import LockError, missing, pins, versions, written
+from bazel.records import LockError
+from bazel.registry.lock import missing, pins, versions, written
 
 LOCK = json.loads(Path("bazel/registry/lock.json").read_text())
 

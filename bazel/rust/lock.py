@@ -5,21 +5,16 @@ cargo resolves them, from wherever its configuration on this machine says. The l
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from bazel.records import dumps
+from bazel.records import LockError, dumps, ran
 
 MANIFEST = "tests/clients/drivers/rust/Cargo.toml"
 LOCK = "bazel/rust/lock.json"
-
-
-class LockError(Exception):
-    """The lock can't be made; the message says what to do."""
 
 
 def reduced(lock: dict[str, Any]) -> list[dict[str, str]]:
@@ -35,11 +30,8 @@ def resolve(manifest: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="lock_crates.") as folder:
         Path(folder, "Cargo.toml").write_text(manifest)
         Path(folder, "main.rs").touch()
-        try:
-            command = ["cargo", "generate-lockfile", "--quiet"]
-            done = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
-        except FileNotFoundError:
-            raise LockError("cargo is not on this machine: install it (Debian: apt-get install cargo)") from None
+        install = "install it (Debian: apt-get install cargo)"
+        done = ran("cargo", "generate-lockfile", "--quiet", otherwise=install, cwd=folder)
         if done.returncode:
             raise LockError(f"cargo failed: {done.stderr.strip()[-600:] or 'it gave no reason'}")
         return tomllib.loads(Path(folder, "Cargo.lock").read_text())

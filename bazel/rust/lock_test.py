@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bazel.rust.lock import LOCK, MANIFEST, LockError, reduced
+from bazel.records import LockError
+from bazel.rust.lock import LOCK, MANIFEST, reduced
 
 
 def test_a_lock_has_each_crate_and_its_hash() -> None:

@@ -90,25 +90,17 @@ def figures(report: Report) -> list[tuple[str, str]]:
     found.append(("peak memory, one client", f"{peaks[highest]:.0f} MiB: {highest[:60]}"))
     found += [(f"peak memory, {name}", f"{report.peaks[name]:.0f} MiB") for name in crowds if name in report.peaks]
     for clients, outcomes in report.outcomes.items():
-        found.append(
-            (
-                f"answers, {clients} client{'s' if clients > 1 else ''}",
-                ", ".join(f"{n} {kind}" for kind, n in outcomes.most_common()),
-            )
-        )
+        counted = ", ".join(f"{n} {kind}" for kind, n in outcomes.most_common())
+        found.append((f"answers, {clients} client{'s' if clients > 1 else ''}", counted))
     found += [(f"slowest answer, {name}", f"{report.seconds[name]:.1f} s") for name in crowds if name in report.seconds]
     for path, seconds in report.probes.items():
         failed = sum(probe.startswith(path) for probe in report.failed_probes)
         found.append((f"slowest {path}", f"{max(seconds):.2f} s of {len(seconds)}, of which {failed} failed"))
     for state, seconds in report.neighbour.items():
         ordered = sorted(seconds)
-        middle, most = ordered[len(ordered) // 2], ordered[-1]
-        found.append(
-            (
-                f"another client of the store, {state}",
-                f"p50 {middle * 1000:.1f} ms, p99 {ordered[len(ordered) * 99 // 100] * 1000:.1f} ms, most {most * 1000:.0f} ms",
-            )
-        )
+        middle, high, most = (1000 * ordered[at] for at in (len(ordered) // 2, len(ordered) * 99 // 100, -1))
+        waits = f"p50 {middle:.1f} ms, p99 {high:.1f} ms, most {most:.0f} ms"
+        found.append((f"another client of the store, {state}", waits))
     if report.tripped:
         found.append(("its requests that Elasticsearch refused to protect its heap (429)", str(report.tripped)))
     return found
@@ -145,23 +137,10 @@ def main() -> None:
     for store in arguments.stores:
         more = {"names": 1000} if store == "redis" else {"indices": arguments.indices, "seconds": 600}
         with tempfile.TemporaryDirectory(prefix="hostile.") as folder:
-            report = attacked(
-                store,
-                program(f"{store.upper()}_IMAGE"),
-                Path(folder),
-                arguments.clients,
-                arguments.seconds,
-                more,
-                arguments.only,
-            )
-        lines += [
-            f"## mcp/{store}",
-            "",
-            "| | |",
-            "|---|---|",
-            *(f"| {name} | {value} |" for name, value in figures(report)),
-            "",
-        ]
+            image = program(f"{store.upper()}_IMAGE")
+            report = attacked(store, image, Path(folder), arguments.clients, arguments.seconds, more, arguments.only)
+        lines += [f"## mcp/{store}", "", "| | |", "|---|---|"]
+        lines += [*(f"| {name} | {value} |" for name, value in figures(report)), ""]
         for probe in report.failed_probes:
             print(f"{store}: a failed probe: {probe}", file=sys.stderr)
         for fault in faults(report):
