@@ -10,7 +10,7 @@ class LockError(Exception):
 
 
 def ran(*command: str, otherwise: str, **how: Any) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end. If this machine has none of its name, LockError says so and what to do `otherwise`."""
+    """Run a program to its end. If this machine lacks it, raise LockError with what to do `otherwise`."""
     try:
         return subprocess.run(command, text=True, capture_output=True, check=False, **how)
     except FileNotFoundError:

@@ -207,12 +207,8 @@ def test_tls_with_certificates_of_clients_and_their_rotation(start: Start, tmp_p
     certificate, key = first.issue("server")
     authorities = tmp_path / "authorities.pem"
     authorities.write_bytes(first.file.read_bytes())
-    sidecar = start(
-        first.file,
-        MCP_TLS_CERT_FILE=str(certificate),
-        MCP_TLS_KEY_FILE=str(key),
-        MCP_TLS_CLIENT_CA_FILE=str(authorities),
-    )
+    own = {"MCP_TLS_CERT_FILE": str(certificate), "MCP_TLS_KEY_FILE": str(key)}
+    sidecar = start(first.file, MCP_TLS_CLIENT_CA_FILE=str(authorities), **own)
     assistant, stranger = first.issue("assistant"), second.issue("stranger")
     assert sidecar.get("/health")[0] == 200, "a probe has no certificate"
     status, text = ping(sidecar)
@@ -277,6 +273,7 @@ LENGTH = b"Content-Length: %d\r\n" % len(PING)
 
 
 def trickle(sidecar: Sidecar, data: bytes) -> socket.socket:
+    """Return a connection on which no more than this has been sent."""
     connection = socket.create_connection(("127.0.0.1", sidecar.port))
     connection.sendall(data)
     return connection
@@ -363,15 +360,13 @@ def over(connection: socket.socket) -> bool:
 @pytest.mark.parametrize("line", [b"X-A: " + b"a" * 1000 + b"\r\n", b"a" * 1000], ids=["many", "one"])
 def test_headers_that_are_too_long(start: Start, line: bytes) -> None:
     sidecar = start()
-    with socket.create_connection(("127.0.0.1", sidecar.port)) as connection:
-        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-B: ")
+    with trickle(sidecar, b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-B: ") as connection:
         with suppress(ConnectionError):
             for _ in range(2000):
                 connection.sendall(line)
         sidecar.wait_until(lambda: over(connection))
     assert sidecar.get("/health")[0] == 200
-    with socket.create_connection(("127.0.0.1", sidecar.port)) as connection:
-        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-B: " + b"a" * 65536)
+    with trickle(sidecar, b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-B: " + b"a" * 65536) as connection:
         answer = told(connection)
     assert answer.startswith(b"HTTP/1.1 400 ") and b"65536 bytes" in answer
 
@@ -411,8 +406,7 @@ def told(connection: socket.socket) -> bytes:
 )
 def test_a_request_that_two_servers_could_read_differently_is_refused(start: Start, sent: bytes) -> None:
     sidecar = start()
-    with socket.create_connection(("127.0.0.1", sidecar.port)) as connection:
-        connection.sendall(sent)
+    with trickle(sidecar, sent) as connection:
         answers = told(connection).split(b"HTTP/1.1 ")[1:]
     assert [answer[:3] for answer in answers] == [b"400"] and b"connection: close" in answers[0]
     # A client's mistakes must not fill the log.
@@ -421,21 +415,17 @@ def test_a_request_that_two_servers_could_read_differently_is_refused(start: Sta
 
 def test_a_trailer_is_no_header_and_white_space_no_part_of_one(start: Start) -> None:
     sidecar = start()
-    chunks = b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n%x\r\n%s\r\n0\r\nHost: evil.example\r\n\r\n" % (
-        len(PING),
-        PING,
-    )
+    chunks = b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n%x\r\n%s\r\n" % (len(PING), PING)
+    chunks += b"0\r\nHost: evil.example\r\n\r\n"
     for sent in (JSON + chunks, JSON.replace(b"localhost", b"localhost \t ") + chunks):
-        with socket.create_connection(("127.0.0.1", sidecar.port)) as connection:
-            connection.sendall(sent)
+        with trickle(sidecar, sent) as connection:
             assert told(connection).startswith(b"HTTP/1.1 200 ")
 
 
 def test_requests_that_are_sent_ahead_are_all_answered(start: Start) -> None:
     sidecar = start()
-    with socket.create_connection(("127.0.0.1", sidecar.port)) as connection:
-        ahead = (JSON + LENGTH + b"\r\n" + PING) * 99
-        connection.sendall(ahead + JSON + LENGTH + b"Connection: close\r\n\r\n" + PING)
+    ahead = (JSON + LENGTH + b"\r\n" + PING) * 99
+    with trickle(sidecar, ahead + JSON + LENGTH + b"Connection: close\r\n\r\n" + PING) as connection:
         answers = told(connection).split(b"HTTP/1.1 ")[1:]
     assert [answer[:3] for answer in answers] == [b"200"] * 100
 
@@ -444,8 +434,7 @@ def test_a_wish_for_another_protocol_is_not_heard(start: Start) -> None:
     """As the HTTP client of Java has it in its first request (RFC 9110, 7.8)."""
     sidecar = start()
     upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
-    with socket.create_connection(("127.0.0.1", sidecar.port)) as connection:
-        connection.sendall(JSON + upgrade + LENGTH + b"\r\n")
+    with trickle(sidecar, JSON + upgrade + LENGTH + b"\r\n") as connection:
         time.sleep(0.1)  # so that the body comes by itself
         connection.sendall(PING + JSON + LENGTH + b"Connection: close\r\n\r\n" + PING)
         answers = told(connection).split(b"HTTP/1.1 ")[1:]

@@ -26,7 +26,7 @@ NEW = "2026-07-28"
 
 
 def who_asks(version: str = NEW) -> dict[str, Any]:
-    """What a request of the stateless protocol has as `_meta`."""
+    """Return what a request of the stateless protocol has as `_meta`."""
     about = {"protocolVersion": version, "clientInfo": {"name": "test", "version": "1"}, "clientCapabilities": {}}
     return {f"io.modelcontextprotocol/{name}": value for name, value in about.items()}
 
