@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -56,17 +55,17 @@ def uses() -> dict[str, Use]:
             place, owner = f"{file}:{node.lineno}", node.func.value
             if isinstance(owner, ast.Name) and owner.id == "re":
                 pattern = node.args[0]
-                if isinstance(pattern, ast.Constant):
-                    found[place] = (node.func.attr, _text(pattern.value), flags(node))
+                if isinstance(pattern, ast.Constant) and isinstance(pattern.value, str | bytes):
+                    found[place] = (node.func.attr, text(pattern.value), flags(node))
                 else:
                     assert str(file) in MADE, place
             elif isinstance(owner, ast.Name) and isinstance(compiled := getattr(module, owner.id, None), re.Pattern):
-                found[place] = (node.func.attr, _text(compiled.pattern), int(compiled.flags) & ~int(re.UNICODE))
+                found[place] = (node.func.attr, text(compiled.pattern), int(compiled.flags) & ~int(re.UNICODE))
     return found
 
 
-def _text(pattern: Any) -> str:
-    return pattern.decode("latin-1") if isinstance(pattern, bytes) else str(pattern)
+def text(pattern: str | bytes) -> str:
+    return pattern if isinstance(pattern, str) else pattern.decode("latin-1")
 
 
 def flags(node: ast.Call) -> int:
