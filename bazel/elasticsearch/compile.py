@@ -18,7 +18,7 @@ RELEASE = 17
 
 
 def compile_java(compiler: Path, classpath: Sequence[Path], sources: Sequence[Path], output: Path) -> None:
-    """Write the classes as a jar, the same bytes for the same input. javac tells its errors on standard error."""
+    """Write the classes as a jar, the same bytes for the same input. Errors are a CalledProcessError."""
     with tempfile.TemporaryDirectory(prefix="compile.") as name:
         classes = Path(name)
         joined = ":".join(map(str, classpath))

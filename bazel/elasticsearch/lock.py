@@ -39,7 +39,7 @@ class Jar(NamedTuple):
 
 
 def pom(artifacts: Sequence[str]) -> str:
-    """Return a project that depends on these artifacts, each group:artifact:version."""
+    """Return a project that depends on these artifacts, each group:artifact:version. One written otherwise is a LockError."""
     dependencies = []
     for artifact in artifacts:
         parts = artifact.split(":")
@@ -63,7 +63,7 @@ def jar(folder: Path, file: Path) -> Jar:
 
 
 def resolve(artifacts: Sequence[str]) -> list[Jar]:
-    """Return the artifacts and what they need to run, through Maven."""
+    """Return the artifacts and what they need to run, or raise LockError with the reason of Maven."""
     with tempfile.TemporaryDirectory(prefix="lock_elasticsearch.") as name:
         folder = Path(name)
         (folder / "pom.xml").write_text(pom(artifacts))

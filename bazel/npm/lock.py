@@ -57,7 +57,7 @@ def reduced(lock: dict[str, Any]) -> dict[str, Any]:
 
 
 def resolve(manifest: str) -> dict[str, Any]:
-    """Return npm's lock of a package.json."""
+    """Return npm's lock of a package.json, or raise LockError with npm's reason."""
     with tempfile.TemporaryDirectory(prefix="lock_npm.") as folder:
         Path(folder, "package.json").write_text(manifest)
         done = ran(*COMMAND, otherwise="install it (Debian: apt-get install npm)", cwd=folder)

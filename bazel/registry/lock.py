@@ -34,7 +34,10 @@ def pins(module: str) -> dict[str, str]:
 
 
 def versions(registry: str, name: str) -> list[str]:
-    """Return the versions that a registry (http://, https:// or file://) has of a module, in its order, without yanked ones."""
+    """Return the versions that a registry (http://, https:// or file://) has of a module, in its order, without yanked ones.
+
+    LockError if it can't be read or does not have the module.
+    """
     address = f"{registry.rstrip('/')}/modules/{name}/metadata.json"
     try:
         with urllib.request.urlopen(address, timeout=60) as answer:

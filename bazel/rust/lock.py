@@ -26,7 +26,7 @@ def reduced(lock: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def resolve(manifest: str) -> dict[str, Any]:
-    """Return the Cargo.lock that cargo makes of a Cargo.toml."""
+    """Return the Cargo.lock that cargo makes of a Cargo.toml, or raise LockError with cargo's reason."""
     with tempfile.TemporaryDirectory(prefix="lock_crates.") as folder:
         Path(folder, "Cargo.toml").write_text(manifest)
         Path(folder, "main.rs").touch()

@@ -108,7 +108,7 @@ class Results:
 
 
 def connect(env: Environment) -> tuple[Queue, Results]:
-    """Return both stores, by REDIS_* and ES_* as the sidecars read them."""
+    """Return both stores, by REDIS_* and ES_* as the sidecars read them, or raise SettingsError."""
     redis, elasticsearch = RedisSettings.read(env), ElasticsearchSettings.read(env)
     env.check()
     return Queue(redis), Results(elasticsearch)

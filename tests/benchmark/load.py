@@ -96,7 +96,7 @@ class Connection(ABC):
         return self._parts[0] if self._parts else b""
 
     def ask(self, request: bytes) -> bytes:
-        """Send a request and return the body of its answer."""
+        """Send a request and return the body of its answer. OSError if the connection is lost, LoadError for a failure."""
         self.send(request)
         while not self.receive():
             pass

@@ -74,7 +74,7 @@ class Running(Process):
 def running(
     subject: Subject, store_port: int, folder: Path, cpus: float | None = None, memory: int | None = None
 ) -> Iterator[Running]:
-    """Run a server that is ready, in a control group of its own where that is possible."""
+    """Run a server that is ready, in a control group of its own where that is possible, or raise StartError."""
     name = f"benchmark-{os.getpid()}-{time.monotonic_ns()}"
     with (
         Group(name, cpus, memory) if available() else nullcontext() as group,

@@ -173,7 +173,7 @@ class Kube:
         return next((pod for pod in self.pods() if pod.name == name), None)
 
     def the_pod(self, name: str) -> Pod:
-        """Return a pod that must be there."""
+        """Return a pod that must be there: KubeError if it is not."""
         found = self.pod(name)
         if found is None:
             raise KubeError(f"there is no pod {name} in namespace {self.namespace}")

@@ -29,6 +29,7 @@ class Cluster:
 
     @classmethod
     def current(cls) -> Self:
+        """Return the cluster of the current context, or raise ClusterError if there is no kubectl or no context."""
         kubectl = shutil.which("kubectl")
         if not kubectl:
             raise ClusterError("kubectl is not on PATH: install it (https://kubernetes.io/docs/tasks/tools/)")
@@ -66,7 +67,7 @@ class Cluster:
         return ran(self.kubectl, "--context", self.context, *words, timeout=TIMEOUT + 10)
 
     def get(self, what: str, namespace: str) -> list[dict[str, Any]]:
-        """Return the objects of a kind in a namespace."""
+        """Return the objects of a kind in a namespace, or raise ClusterError with what kubectl says."""
         done = self.run("get", what, "--namespace", namespace, "--output", "json")
         if done.returncode:
             raise ClusterError(f"kubectl get {what}: {done.stderr.strip()}")

@@ -13,7 +13,7 @@ ARCHIVES = {"mcp/redis": "REDIS_TAR", "mcp/elasticsearch": "ELASTICSEARCH_TAR", 
 
 
 def loader(cluster: Cluster, by_hand: str | None) -> list[str]:
-    """Return the command that takes an archive as its last argument. `by_hand` is one to use for other kinds of clusters."""
+    """Return the command that takes an archive as its last argument. `by_hand` is for unknown kinds, else a ClusterError."""
     if by_hand:
         return shlex.split(by_hand)
     commands = {

@@ -18,7 +18,7 @@ STORES = {"redis": "redis", "elasticsearch": "knowledge-store"}
 
 
 def helm(cluster: Cluster, *words: str) -> str:
-    """Run Helm on the release's namespace, and return what it prints."""
+    """Run Helm on the release's namespace, and return what it prints, or raise ClusterError with why it failed."""
     done = ran(program("HELM"), "--kube-context", cluster.context, "--namespace", NAMESPACE, *words)
     if done.returncode:
         reason = done.stderr.strip().removeprefix("Error: ")

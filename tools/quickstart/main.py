@@ -76,7 +76,7 @@ def reachable() -> Cluster | None:
 
 
 def deploy(cluster: Cluster, given: argparse.Namespace) -> None:
-    """Load images, install the chart, and wait until both sidecars are ready."""
+    """Load images, install the chart, and wait until both sidecars are ready. ClusterError if they do not get so."""
     cluster.check()
     load(cluster, given.loader, tell)
     tell(f"helm upgrade --install {release.RELEASE}, namespace {release.NAMESPACE}")

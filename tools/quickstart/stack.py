@@ -31,7 +31,7 @@ class Stack(ExitStack):
         self.processes: list[Process] = []
 
     def start(self) -> None:
-        """Start everything and wait until both servers are ready."""
+        """Start everything and wait until both servers are ready. StartError if one does not; the `with` block ends the rest."""
         folder = Path(tempfile.mkdtemp(prefix="quickstart."))
         self.callback(shutil.rmtree, folder, ignore_errors=True)
         self._tell(f"starting Redis on port {self.ports.redis}")

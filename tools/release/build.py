@@ -16,7 +16,10 @@ def environment() -> dict[str, str]:
 def bazel(
     tree: Path, arguments: Sequence[str], env: Mapping[str, str] | None = None, wrapper: Sequence[str] = ()
 ) -> None:
-    """Run the tree's own ./bazelw, in `environment()` if not in another; what it says goes to standard error."""
+    """Run the tree's own ./bazelw, in `environment()` if not in another; what it says goes to standard error.
+
+    ReleaseError if it fails.
+    """
     command = [*wrapper, "./bazelw", *arguments]
     done = subprocess.run(command, cwd=tree, env=environment() if env is None else dict(env), stdout=2, check=False)
     if done.returncode:

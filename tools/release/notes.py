@@ -10,7 +10,7 @@ from tools.release.tree import Tree
 
 
 def changes(tree: Tree, version: str) -> str:
-    """Return the version's part of CHANGELOG.md (keepachangelog.com), else its Unreleased part."""
+    """Return the version's part of CHANGELOG.md (keepachangelog.com), else its Unreleased part, or raise ReleaseError."""
     parts = re.split(r"^## +", (tree.folder / "CHANGELOG.md").read_text(), flags=re.M)[1:]
     for heading in (version, "unreleased"):
         for part in parts:

@@ -60,7 +60,7 @@ class Registry:
         return ReleaseError(f"{self.host}: {last}")
 
     def crane(self, *arguments: str) -> str:
-        """Return the output of a crane command."""
+        """Return the output of a crane command, or raise ReleaseError."""
         done = self._run([*self._crane, *arguments, *self._flags])
         if done.returncode:
             raise self._told(done.stderr)

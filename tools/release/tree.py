@@ -42,7 +42,7 @@ class Tree:
 
     @property
     def commit(self) -> str:
-        """Return the hash of the commit that is checked out."""
+        """Return the hash of the commit that is checked out, or raise ReleaseError if there is none."""
         with self._repo() as repo:
             try:
                 return repo.head().decode()

@@ -47,7 +47,7 @@ def as_user(uid: int) -> list[str]:
 
 
 def make(tree: Tree, base: Path, way: Way, output: Path) -> None:
-    """Build a commit in one way, and copy what was made."""
+    """Build a commit in one way, and copy what was made. ReleaseError if the build fails."""
     old = os.umask(way.umask)
     clean = None
     wrapper = as_user(way.uid) if way.uid else []

@@ -59,7 +59,7 @@ def component(purl: str) -> Component | None:
 
 
 def records(database: Path) -> Iterator[dict[str, Any]]:
-    """Return the records of an export: a .zip of JSON files, a JSON array or object, or a record a line."""
+    """Return the records of an export: a .zip of JSON files, a JSON array or object, or a record a line. Else DatabaseError."""
     try:
         if zipfile.is_zipfile(database):
             with zipfile.ZipFile(database) as archive:
@@ -175,7 +175,7 @@ def _fixed(affected: dict[str, Any]) -> tuple[str, ...]:
 
 
 def findings(database: Iterable[dict[str, Any]], components: Iterable[Component]) -> list[Finding]:
-    """Return what a database knows of components, the worst first, without withdrawn records."""
+    """Return what a database knows of components, the worst first, without withdrawn records, or raise DatabaseError."""
     by_name: dict[str, list[Component]] = {}
     for each in components:
         by_name.setdefault(each.name, []).append(each)

@@ -94,7 +94,7 @@ class Nodes:
         self._kube = kube
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Return the JSON that a node answers, if it answers any. Its errors are urllib.error.HTTPError."""
+        """Return the JSON that a node answers, if any. Its errors are urllib.error.HTTPError; none reached is KubeError."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         with self._kube.forward(f"service/{NAME}", 9200) as port:
             asked = urllib.request.Request(
