@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,10 +29,12 @@ class ElasticsearchNode(Process):
         settings: Mapping[str, Any] | None = None,
         heap: str = "256m",
         opensearch: Literal[2, 3] | None = None,
+        java: Sequence[str] = (),
     ) -> None:
         """Listen for HTTP on a port, or a free one. `settings` are of elasticsearch.yml or opensearch.yml, by dotted names.
 
-        `heap` is Java's. `opensearch` is the version of OpenSearch that runs in place of Elasticsearch.
+        `heap` is Java's, and `java` are further options of it. `opensearch` is the version of OpenSearch that runs in place of
+        Elasticsearch.
         """
         name = "opensearch" if opensearch else "elasticsearch"
         source = program(f"OPENSEARCH{opensearch}_HOME" if opensearch else "ELASTICSEARCH_HOME").parent
@@ -65,10 +67,10 @@ class ElasticsearchNode(Process):
         command += [f"-Djava.io.tmpdir={self.folder}", f"-XX:ErrorFile={self.folder}/hs_err.log"]
         if opensearch:
             classes = f"{program('OPENSEARCH_NODE')}:{home / 'lib'}/*"
-            command += [*OPENSEARCH_OPTIONS, f"--class-path={classes}", "OpenSearchNode", str(home)]
+            command += [*OPENSEARCH_OPTIONS, *java, f"--class-path={classes}", "OpenSearchNode", str(home)]
         else:
             classes = str(program("ELASTICSEARCH_NODE"))
-            command += [*OPTIONS, f"--module-path={home / 'lib'}", f"--class-path={classes}", "EmbeddedNode"]
+            command += [*OPTIONS, *java, f"--module-path={home / 'lib'}", f"--class-path={classes}", "EmbeddedNode"]
         command.append(str(config))
         super().__init__(name, command, self.folder / "log", env={}, cwd=self.folder)
 
