@@ -104,12 +104,12 @@ def test_a_token_with_a_login_has_the_rights_of_that_login_alone(start: Start, t
     own, keyed, user, wrong = (f"{name}-0123456789abcdef" for name in ("own", "keyed", "user", "wrong"))
     tokens = tmp_path / "tokens"
     tokens.write_text(
-        f"own read {own}\nkeyed read {keyed} {KEY}\nuser read {user} re%3Aader:p%20w\nwrong read {wrong} {KEY[:-5]}\n"
+        f"own read {own}\nkeyed read {keyed} {KEY}\nuser read {user} re%40der:p%20w\nwrong read {wrong} {KEY[:-5]}\n"
     )
     logins = {
         "ApiKey b3duOmtleQ==": "own",
         f"ApiKey {KEY}": "keyed",
-        "Basic " + base64.b64encode(b"re:ader:p w").decode(): "user",
+        "Basic " + base64.b64encode(b"re@der:p w").decode(): "user",
     }
 
     def answers(request: Request) -> Answer:
