@@ -13,11 +13,11 @@ from redis.asyncio.client import Pipeline, PubSub
 from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, NoPermissionError, RedisError, ResponseError
 
-from servers.common.backend import BackendError, warn
+from servers.common.backend import BackendError
 from servers.common.memory_budget import MemoryBudget
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.deployment import DeploymentByLogin, RedisNode
-from servers.redis.client.errors import CROSS_SLOT, ConnectionLost, RedisErrors, of_server
+from servers.redis.client.errors import CROSS_SLOT, ConnectionLost, RedisErrors, of_server, warn_of
 from servers.redis.client.memory_guard import arriving
 from servers.redis.format.globs import matched_at_once
 from servers.redis.format.replies import info
@@ -149,7 +149,7 @@ class RedisBackend:
             if failures := [self._errors.translate(failed) for failed in answers if isinstance(failed, BaseException)]:
                 if all_of_them or not there or not all(isinstance(failure, BackendError) for failure in failures):
                     raise failures[0]
-                warn(f"{len(failures)} of {len(nodes)} servers of the cluster did not answer: {failures[0]}")
+                warn_of(failures, len(nodes))
             return there
 
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 
 from redis.exceptions import (
@@ -28,7 +28,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from servers.common.backend import BackendError
+from servers.common.backend import BackendError, warn
 from servers.common.http.principal import PRINCIPAL
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.memory_guard import AnswerTooLong
@@ -197,6 +197,11 @@ def of_server(answer: object) -> bool:
     return isinstance(answer, BusyLoadingError | MasterDownError) or (
         isinstance(answer, ResponseError) and code(answer) == "BUSY"
     )
+
+
+def warn_of(failures: Sequence[Exception], servers: int) -> None:
+    """Warn that some of so many servers of a cluster did not answer, with the reason of the first."""
+    warn(f"{len(failures)} of {servers} servers of the cluster did not answer: {failures[0]}")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from servers.common.backend import BackendError, time_left, warn
 from servers.common.protocol.tools import Call, Room, ToolError, tool
+from servers.redis.client.errors import warn_of
 from servers.redis.format.globs import check_glob
 from servers.redis.format.key_encoding import parse, show, show_key
 from servers.redis.policy.key_scope import ScopedRedis
@@ -95,7 +96,7 @@ async def _subscribed(
     if not found:
         raise failures[0]
     if failures and of_each:
-        warn(f"{len(failures)} of {len(failures) + len(found)} servers of the cluster did not answer: {failures[0]}")
+        warn_of(failures, len(failures) + len(found))
     return found
 
 
