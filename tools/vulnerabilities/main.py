@@ -71,7 +71,7 @@ def table(findings: list[osv.Finding]) -> str:
     rows = ["| severity | id | package | version | fixed in | what |", "|---|---|---|---|---|---|"]
     for f in findings:
         ids = " ".join((f.id, *f.aliases))
-        text = f.summary.replace("|", "\\|")
+        text = " ".join(f.summary.split()).replace("|", "\\|")
         text = text if len(text) <= 100 else text[:99] + "…"
         rows.append(
             f"| {f.severity} | {ids} | {f.component.package} | {f.component.version} | {', '.join(f.fixed) or '-'} | {text} |"
@@ -98,15 +98,16 @@ def main() -> None:
                     count += 1
                     yield record
 
+        if not wanted:
+            raise osv.DatabaseError("the SBOMs list no package of Debian or PyPI")
         findings = osv.findings(counted(), wanted)
     except osv.DatabaseError as error:
         print(f"vulnerabilities: {error}", file=sys.stderr)
         sys.exit(2)
-    if not count:
-        print("vulnerabilities: the database has no record: is it an export of OSV?", file=sys.stderr)
-        sys.exit(2)
     ignored = [f for f in findings if {f.id, *f.aliases} & set(given.ignore)]
     findings = [f for f in findings if f not in ignored]
+    for each in set(given.ignore).difference(*({f.id, *f.aliases} for f in ignored)):
+        print(f"vulnerabilities: --ignore {each} is about nothing that was found", file=sys.stderr)
     bad = [] if given.fail_on == "never" else [f for f in findings if osv.rank(f.severity) >= osv.rank(given.fail_on)]
     if given.json:
         print(json.dumps([as_json(f) for f in findings], indent=2))

@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from cvss.exceptions import CVSSError
 from debian.debian_support import NativeVersion
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 LEVELS = ("unknown", "none", "low", "medium", "high", "critical")
 """Severities in order. A record without any is `unknown`, and counts as the worst: nobody has said that it is harmless."""
@@ -53,7 +53,8 @@ def component(purl: str) -> Component | None:
     if parsed.type == "deb":
         qualifiers = parsed.qualifiers if isinstance(parsed.qualifiers, dict) else {}
         source, _, source_version = str(qualifiers.get("upstream", parsed.name)).partition("@")
-        release = _SUITES.get(str(qualifiers.get("distro", "")), str(qualifiers.get("distro", "")))
+        distro = str(qualifiers.get("distro", ""))
+        release = _SUITES.get(distro, distro.removeprefix("debian-"))
         return Component(f"Debian:{release}", source, source_version or version, parsed.name)
     return None
 
@@ -132,25 +133,22 @@ def _same_package(affected: dict[str, Any], wanted: Component) -> bool:
 
 
 def affects(affected: dict[str, Any], wanted: Component) -> bool:
-    """Return whether an entry of `affected` is about a version of a component, or raise DatabaseError for a malformed one."""
+    """Return whether an entry of `affected` is about a version of a component, or raise ValueError for a malformed version."""
     if not _same_package(affected, wanted):
         return False
-    if wanted.version in affected.get("versions", []):
+    if wanted.version in (affected.get("versions") or []):
         return True
-    try:
-        return any(
-            _in_range(r.get("events", []), wanted.ecosystem, wanted.version)
-            for r in affected.get("ranges", [])
-            if r.get("type") == "ECOSYSTEM"
-        )
-    except (InvalidVersion, ValueError) as error:
-        raise DatabaseError(f"{wanted.ecosystem} {wanted.name}: {error}") from None
+    return any(
+        _in_range(r.get("events") or [], wanted.ecosystem, wanted.version)
+        for r in affected.get("ranges") or []
+        if r.get("type") == "ECOSYSTEM"
+    )
 
 
 def severity(record: dict[str, Any], affected: dict[str, Any]) -> str:
     """The worst severity that a record tells: by CVSS, else in words (GitHub's, Debian's urgency)."""
     scores = []
-    for entry in [*affected.get("severity", []), *record.get("severity", [])]:
+    for entry in [*(affected.get("severity") or []), *(record.get("severity") or [])]:
         kind = {"CVSS_V2": CVSS2, "CVSS_V3": CVSS3, "CVSS_V4": CVSS4}.get(entry.get("type"))
         if kind:
             try:
@@ -170,28 +168,35 @@ def severity(record: dict[str, Any], affected: dict[str, Any]) -> str:
 
 
 def _fixed(affected: dict[str, Any]) -> tuple[str, ...]:
-    events = (e for r in affected.get("ranges", []) if r.get("type") == "ECOSYSTEM" for e in r.get("events", []))
+    events = (e for r in affected.get("ranges") or [] if r.get("type") == "ECOSYSTEM" for e in r["events"])
     return tuple(dict.fromkeys(e["fixed"] for e in events if "fixed" in e))
 
 
-def findings(database: Iterable[dict[str, Any]], components: Iterable[Component]) -> list[Finding]:
-    """Return what a database knows of components, the worst first, without withdrawn records, or raise DatabaseError."""
+def findings(database: Iterable[dict[str, Any]], components: Sequence[Component]) -> list[Finding]:
+    """Return what a database knows of components, the worst first, without withdrawn records. DatabaseError: it has a malformed
+    record, or none at all of an ecosystem of the components, so that nothing can be said of these."""
     by_name: dict[str, list[Component]] = {}
     for each in components:
         by_name.setdefault(each.name, []).append(each)
+    unseen = {each.ecosystem for each in components}
     found: dict[tuple[str, Component], Finding] = {}
     for record in database:
-        if record.get("withdrawn"):
-            continue
-        for affected in record.get("affected", []):
-            name = str((affected.get("package") or {}).get("name", ""))
-            for wanted in by_name.get(name) or by_name.get(canonicalize_name(name), []):
-                if affects(affected, wanted):
-                    aliases = tuple(sorted({*record.get("aliases", []), *record.get("upstream", [])}))
-                    text = record.get("summary") or str(record.get("details", "")).strip().partition("\n")[0]
-                    found[record["id"], wanted] = Finding(
-                        record["id"], aliases, severity(record, affected), wanted, _fixed(affected), text
-                    )
+        try:
+            for affected in record.get("affected") or []:
+                package = affected.get("package") or {}
+                unseen.discard(package.get("ecosystem"))
+                name = str(package.get("name", ""))
+                for wanted in by_name.get(name) or by_name.get(canonicalize_name(name), []):
+                    if not record.get("withdrawn") and affects(affected, wanted):
+                        aliases = tuple(sorted({*(record.get("aliases") or []), *(record.get("upstream") or [])}))
+                        text = record.get("summary") or str(record.get("details", "")).strip().partition("\n")[0]
+                        found[record["id"], wanted] = Finding(
+                            record["id"], aliases, severity(record, affected), wanted, _fixed(affected), text
+                        )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DatabaseError(f"the record {record['id']} is malformed: {error!r}") from None
+    if unseen:
+        raise DatabaseError(f"no database has records of {' and '.join(sorted(unseen))}: give these exports of OSV too")
     return sorted(found.values(), key=lambda f: (-rank(f.severity), f.component.package, f.id))
 
 

@@ -117,6 +117,7 @@ def test_a_package_by_its_source() -> None:
     assert osv.component(purl) == ("Debian:12", "openssl", "3.0.22-1~deb12u2", "libssl3")
     rebuilt = "pkg:deb/debian/libbz2-1.0@1.0.8-5%2Bb1?arch=amd64&distro=bookworm&upstream=bzip2%401.0.8-5"
     assert osv.component(rebuilt) == ("Debian:12", "bzip2", "1.0.8-5", "libbz2-1.0")
+    assert osv.component("pkg:deb/debian/glibc@2.36-9?distro=debian-12") == ("Debian:12", "glibc", "2.36-9", "glibc")
     assert osv.component("pkg:pypi/pyjwt@2.15.1") == ("PyPI", "pyjwt", "2.15.1", "pyjwt")
     assert osv.component("pkg:oci/redis@sha256:ab?arch=amd64") is None
 
@@ -197,6 +198,8 @@ def test_what_fails_and_what_is_left_out(tmp_path: Path) -> None:
     assert shown.returncode == 0
     assert "| low | PYSEC-1 CVE-1 | redis |" in shown.stdout and "a \\| b" in shown.stdout
     assert run(f"--database={name}", "--ignore=DEBIAN-1", cwd=tmp_path).returncode == 0
+    stale = run(f"--database={name}", "--ignore=DEBIAN-1", "--ignore=GHSA-1", cwd=tmp_path)
+    assert "--ignore GHSA-1 is about nothing that was found" in stale.stderr and "DEBIAN-1 is" not in stale.stderr
     assert run(f"--database={name}", "--ignore=DEBIAN-1", "--fail-on=low", cwd=tmp_path).returncode == 1
     both = ("--ignore=DEBIAN-1", "--ignore=CVE-1")
     assert run(f"--database={name}", *both, "--fail-on=low", cwd=tmp_path).returncode == 0
@@ -211,7 +214,7 @@ def test_an_older_image_by_its_sbom(tmp_path: Path) -> None:
         if component["name"] == "starlette":
             component["purl"] = "pkg:pypi/starlette@0.47.1"
     (tmp_path / "old.cdx.json").write_text(json.dumps(sbom))
-    name = database(tmp_path, "jsonl", [STARLETTE])
+    name = database(tmp_path, "jsonl", [STARLETTE, OPENSSL])
     done = run(f"--database={name}", "--sbom=old.cdx.json", "--fail-on=medium", cwd=tmp_path)
     assert done.returncode == 1
     assert "| medium | GHSA-2c2j-9gv5-cj73 CVE-2025-54121 | starlette | 0.47.1 | 0.47.2 |" in done.stdout
@@ -221,7 +224,14 @@ def test_an_older_image_by_its_sbom(tmp_path: Path) -> None:
     ("content", "told"),
     [
         (None, "can't be read"),
-        ("", "the database has no record"),
+        ("", "no database has records of Debian:12 and PyPI"),
+        (json.dumps([OPENSSL]), "no database has records of PyPI: give these exports of OSV too"),
+        (json.dumps([STARLETTE, {"id": "A", "affected": ["redis"]}]), "the record A is malformed"),
+        (json.dumps([hits("PyPI", "redis", "A", severity=["HIGH"])]), "the record A is malformed"),
+        (
+            json.dumps([{"id": "A", "affected": [entry("PyPI", "redis", {"introduced": "x"})]}]),
+            "A is malformed: InvalidVersion",
+        ),
         ("not json\n", "line 1 is no JSON"),
         ('{"id": "A", "affected": []}\n{"name": 1}\n', "line 2 is no record of OSV: it has no id"),
     ],
@@ -233,3 +243,9 @@ def test_a_database_that_is_none(tmp_path: Path, content: str | None, told: str)
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_sbom_without_a_package(tmp_path: Path) -> None:
+    (tmp_path / "none.json").write_text('{"components": [{"name": "app"}]}')
+    done = run(f"--database={database(tmp_path, 'jsonl', RECORDS)}", "--sbom=none.json", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "") and "list no package of Debian or PyPI" in done.stderr
