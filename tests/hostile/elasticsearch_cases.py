@@ -149,6 +149,16 @@ def got(node: ElasticsearchNode, id: str) -> Check:
     return check
 
 
+READ = """
+    /*/_mapping /mapped/_mapping /*/_alias /* /_recovery /_cluster/state/_all /_cluster/state/metadata/* /_cluster/stats
+    /_nodes /_cat/indices /_cat/shards /_cat/segments /_cat/aliases /_cat/recovery /_cat/tasks /_health_report
+    /wild/_source/digits7 /wild/_source/objects7 /wild/_source/lists7 /wild/_source/empties7 /wild/_source/floats7
+    /wild/_source/objects-named /wild/_source/fields-arrays /wild/_source/levels900 /wild/_source/lists900
+    /wild/_source/text20 /wild/_source/fields100000
+"""
+"""Paths of requests that take nothing else."""
+
+
 def cases(node: ElasticsearchNode) -> list[Case]:
     ids = [name for name, _ in documents()]
     stars = "*a" * 300
@@ -281,47 +291,24 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         posted("/many/_search", {"size": 0, "suggest": {"s": {"text": "k" * 10_000, "term": {"field": "k"}}}}),
         ("/many/_search", {"params": {"timeout": "1h", "preference": "x", "batched_reduce_size": 2}}),
         posted("/many/_count", {"query": queries[1]}),
-        *(
-            (f"/wild/_source/{id}", {})
-            for id in (
-                *("digits7", "objects7", "lists7", "empties7", "floats7", "objects-named", "fields-arrays"),
-                *("levels900", "lists900", "text20", "fields100000"),
-            )
-        ),
         posted("/wild/_mget", {"ids": ["digits1", "objects1", "lists1", "empties1"] * 50}),
         ("/texts/_termvectors/1", {"params": {"fields": "text", "term_statistics": "true"}}),
         posted("/texts/_mtermvectors", {"ids": [str(n) for n in range(8)] * 20, "parameters": term_vectors}),
         posted("/many/_terms_enum", {"field": "k", "string": "k", "size": 10_000, "timeout": "1h"}),
         ("/_field_caps", {"params": {"fields": "*", "include_unmapped": "true"}}),
         ("/*/_field_caps", {"params": {"fields": "*"}}),
-        ("/*/_mapping", {}),
-        ("/mapped/_mapping", {}),
         ("/*/_settings", {"params": {"include_defaults": "true"}}),
-        ("/*/_alias", {}),
-        ("/*", {}),
         ("/_stats", {"params": {"level": "shards"}}),
         ("/*/_segments", {"params": {"verbose": "true"}}),
-        ("/_recovery", {}),
-        ("/_cluster/state/_all", {}),
-        ("/_cluster/state/metadata/*", {}),
-        ("/_cluster/stats", {}),
         ("/_nodes/stats", {"params": {"level": "shards"}}),
-        ("/_nodes", {}),
         (
             "/_nodes/hot_threads",
             {"params": {"threads": 10_000, "interval": "20s", "snapshots": 100, "ignore_idle_threads": "false"}},
         ),
         ("/_nodes/hot_threads", {"params": {"interval": "1h"}}),
-        ("/_cat/indices", {}),
-        ("/_cat/shards", {}),
-        ("/_cat/segments", {}),
-        ("/_cat/aliases", {}),
-        ("/_cat/recovery", {}),
-        ("/_cat/tasks", {}),
         ("/_cluster/health", {"params": {"wait_for_nodes": ">5", "timeout": "1h"}}),
         ("/_cluster/health", {"params": {"level": "shards"}}),
         ("/_tasks", {"params": {"wait_for_completion": "true", "timeout": "1h", "detailed": "true"}}),
-        ("/_health_report", {}),
         posted("/_rank_eval", {"requests": rated, "metric": {"precision": {"k": 1000}}}),
         posted("/many/_validate/query", {"query": queries[7]}, explain="true", rewrite="true"),
         ("/many/_search_shards", {"method": "POST"}),
@@ -338,10 +325,7 @@ def cases(node: ElasticsearchNode) -> list[Case]:
                 ([{"gsub": {"field": "a", "pattern": "(x|x)" * 30 + "y", "replacement": ""}}], {"a": "x" * 200}),
             )
         ),
-        ("/" + "a" * 4000, {}),
-        ("/" + "a/" * 2000, {}),
-        ("/many/_doc/" + "%" * 1000, {}),
-        ("/_cat/" + "/_cat" * 500, {}),
+        *((path, {}) for path in (*READ.split(), "/" + "a" * 4000, "/" + "a/" * 2000, "/many/_doc/" + "%" * 1000)),
     ]
     found += [Case("es_request", {"path": path, **more}) for path, more in requests]
     operations = [{"op": "index", "id": str(n), "document": {"n": n}} for n in range(10_000)]
@@ -383,12 +367,12 @@ def cases(node: ElasticsearchNode) -> list[Case]:
         Case("es_search", {"index": stars}),
         Case("es_search", {"index": "many", "source": [stars], "highlight": [stars]}),
         Case("es_get", {"index": "wild", "id": "fields20000", "source": [stars]}),
-        Case("es_request", {"path": f"/_cat/indices/{stars}"}),
+        *(
+            Case("es_request", {"path": place.format(stars)})
+            for place in ("/_cat/indices/{}", "/_nodes/{}", "/_alias/{}", "/_index_template/{}")
+        ),
         Case("es_request", {"path": "/_field_caps", "params": {"fields": stars}}),
         Case("es_request", {"path": "/_nodes/stats", "params": {"filter_path": stars}}),
-        Case("es_request", {"path": f"/_nodes/{stars}"}),
         Case("es_request", {"path": "/_tasks", "params": {"actions": stars}}),
-        Case("es_request", {"path": f"/_alias/{stars}"}),
-        Case("es_request", {"path": f"/_index_template/{stars}"}),
     ]
     return found
