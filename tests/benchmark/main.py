@@ -19,7 +19,7 @@ from tests.benchmark.subjects import subjects
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
 
-PARTS = ("starts", "memory", "calls")
+PARTS = ("starts", "calls")
 STORES = ("redis", "elasticsearch")
 
 

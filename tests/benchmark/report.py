@@ -20,6 +20,18 @@ OVER_STORE_MS = 2.0
 """Milliseconds that the p50 of one client's small read takes longer than asking the store directly, at most."""
 
 
+START_COLUMNS = {
+    "server": "server", "limits": "limits", "turns": "turns", "cpu_s": "CPU to ready, s", "cpu_of_bare": "of the bare server's",
+    "ready_s": "ready, s", "rss_mib": "RSS, MiB", "working_mib": "working set, MiB",
+}  # fmt: skip
+CALL_COLUMNS = {
+    "server": "server", "protocol": "protocol", "work": "work", "clients": "clients", "per_s": "calls/s", "p50_ms": "p50, ms",
+    "p99_ms": "p99, ms", "cpu_ms": "CPU a call, ms", "answer_bytes": "bytes of an answer", "of_peer": "of the peer's",
+    "of_bare": "of the bare server's", "over_store_ms": "ms over the store",
+}  # fmt: skip
+"""Headings of the tables, by what is measured."""
+
+
 def table(rows: Sequence[Row], columns: dict[str, str]) -> list[str]:
     """Return a Markdown table with a heading for each key in `columns`."""
     numbers = {key for key in columns if all(isinstance(row.get(key), (int, float, type(None))) for row in rows)}
@@ -39,38 +51,25 @@ def targets(results: dict[str, Any]) -> Iterator[Row]:
     """Return a row for each target that there are results of: what is aimed at, what was measured, and whether it is met."""
 
     def row(what: str, aim: str, measured: float, met: bool) -> Row:
-        return {"what": what, "aim": aim, "measured": str(measured), "met": "met" if met else "missed"}
+        return {"what": f"{store}: {what}", "aim": aim, "measured": str(measured), "met": "met" if met else "missed"}
+
+    def most(what: str, limit: float, measured: float) -> Row:
+        return row(what, f"at most {limit}", measured, measured <= limit)
 
     for store in START_CPU:
         for start in results.get("starts", []):
             if (start["store"], start["kind"], start["limits"]) == (store, "ours", "none"):
-                ratio, working = start["cpu_of_bare"], start["working_mib"]
-                yield row(
-                    f"{store}: CPU to start, of the bare server's",
-                    f"at most {START_CPU[store]}",
-                    ratio,
-                    ratio <= START_CPU[store],
-                )
-                if working is not None:
-                    most = WORKING_SET[store]
-                    yield row(f"{store}: idle working set, MiB", f"at most {most}", working, working <= most)
-        ours = [c for c in results.get("calls", []) if (c["store"], c["kind"]) == (store, "ours")]
-        if not ours:
-            continue
-        least = min(c["of_peer"] for c in ours)
-        yield row(f"{store}: calls a second, of the peer's, the least of all rows", "more than 1", least, least > 1)
-        small = [c for c in ours if (c["work"], c["protocol"]) == ("small read", NEW)]
-        least = min(c["of_peer"] for c in small)
-        yield row(
-            f"{store}: the same for small reads with {NEW}", f"at least {SMALL_READS}", least, least >= SMALL_READS
-        )
-        over = max(c["over_store_ms"] for c in ours if (c["work"], c["clients"]) == ("small read", 1))
-        yield row(
-            f"{store}: p50 of a small read, ms over asking the store",
-            f"at most {OVER_STORE_MS}",
-            over,
-            over <= OVER_STORE_MS,
-        )
+                yield most("CPU to start, of the bare server's", START_CPU[store], start["cpu_of_bare"])
+                if start["working_mib"] is not None:
+                    yield most("idle working set, MiB", WORKING_SET[store], start["working_mib"])
+        if ours := [c for c in results.get("calls", []) if (c["store"], c["kind"]) == (store, "ours")]:
+            least = min(c["of_peer"] for c in ours)
+            yield row("calls a second, of the peer's, the least of all rows", "more than 1", least, least > 1)
+            small = [c for c in ours if c["work"] == "small read"]
+            least = min(c["of_peer"] for c in small if c["protocol"] == NEW)
+            yield row(f"the same for small reads with {NEW}", f"at least {SMALL_READS}", least, least >= SMALL_READS)
+            over = max(c["over_store_ms"] for c in small if c["clients"] == 1)
+            yield most("p50 of a small read, ms over asking the store", OVER_STORE_MS, over)
 
 
 def sections(results: dict[str, Any]) -> Iterator[str]:
@@ -89,42 +88,9 @@ def sections(results: dict[str, Any]) -> Iterator[str]:
     yield from table(list(targets(results)), {"what": "target", "aim": "aim", "measured": "measured", "met": ""})
     if rows := results.get("starts"):
         yield "\n## Start\n\nMedians of turns; the ratio is the median of each turn's. Memory two seconds after ready.\n"
-        yield from table(
-            rows,
-            {
-                "server": "server",
-                "limits": "limits",
-                "turns": "turns",
-                "cpu_s": "CPU to ready, s",
-                "cpu_of_bare": "of the bare server's",
-                "ready_s": "ready, s",
-                "rss_mib": "RSS, MiB",
-                "working_mib": "working set, MiB",
-            },
-        )
-    if rows := results.get("memory"):
-        yield "\n## Memory\n\nSmall reads by 8 clients.\n"
-        yield from table(
-            rows, {"server": "server", "calls": "after calls", "rss_mib": "RSS, MiB", "working_mib": "working set, MiB"}
-        )
+        yield from table(rows, START_COLUMNS)
     if rows := results.get("calls"):
         yield "\n## Calls\n"
         yield "Clients with one call under way each. Ratios of calls a second are medians of each round's, against the same"
         yield "protocol, and against the peer in the newest one that it speaks. The last column is p50 less the store's p50.\n"
-        yield from table(
-            rows,
-            {
-                "server": "server",
-                "protocol": "protocol",
-                "work": "work",
-                "clients": "clients",
-                "per_s": "calls/s",
-                "p50_ms": "p50, ms",
-                "p99_ms": "p99, ms",
-                "cpu_ms": "CPU a call, ms",
-                "answer_bytes": "bytes of an answer",
-                "of_peer": "of the peer's",
-                "of_bare": "of the bare server's",
-                "over_store_ms": "ms over the store",
-            },
-        )
+        yield from table(rows, CALL_COLUMNS)
