@@ -18,6 +18,7 @@ from tests.benchmark.limits import available
 from tests.benchmark.subjects import subjects
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
+from tools.backends.runfiles import enter_working_directory
 
 PARTS = ("starts", "calls")
 STORES = ("redis", "elasticsearch")
@@ -86,6 +87,7 @@ def main() -> None:
         help="folder; default: docs/benchmarks of the workspace for a full run of everything, else none",
     )
     arguments = parser.parse_args()
+    enter_working_directory()
     parts, stores = arguments.parts.split(","), arguments.stores.split(",")
     if unknown := (set(parts) - set(PARTS)) | (set(stores) - set(STORES)):
         parser.error(f"no such parts or stores: {', '.join(sorted(unknown))}")

@@ -122,8 +122,9 @@ def test_all_of_it_is_there_and_a_second_run_changes_nothing(
     assert registry.content() == before
     assert {f.name: f.read_bytes() for f in dist.iterdir()} == files
 
-    latest = release(tree, registry.name, "--latest")
+    latest = release(tree, registry.name, "--latest", "--output=out", env={"BUILD_WORKING_DIRECTORY": str(tmp_path)})
     assert latest.returncode == 0, latest.stderr
+    assert {f.name: f.read_bytes() for f in (tmp_path / "out").iterdir()} == files
     assert f"{len(IMAGES)} things pushed" in latest.stdout
     assert get(registry, "mcp/redis/manifests/latest") == get(registry, f"mcp/redis/manifests/{VERSION}")
 

@@ -58,9 +58,10 @@ def test_a_signature_and_an_attestation_that_cosign_and_cryptography_verify(
     assert other.returncode == 1 and "is about another image" in other.stderr
     done = sign(
         registry.name,
-        f"--key={key}",
+        "--key=cosign.key",
         f"--provenance={dist / 'redis.provenance.json'}",
         path=path,
+        BUILD_WORKING_DIRECTORY=str(tmp_path),
         COSIGN_PASSWORD="not-a-secret",
         HOME=str(tmp_path),
     )

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.walk.commands import Command, documented, reason, rules
+from tools.backends.runfiles import enter_working_directory
 
 UNAVAILABLE = 69
 FIRST = ("README.md", "docs/quickstart.md", "CONTRIBUTING.md")
@@ -142,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--keep", action="store_true", help="leave the root there at the end")
     given = parser.parse_args(arguments)
+    enter_working_directory()
     if why := unavailable():
         say(why)
         return UNAVAILABLE

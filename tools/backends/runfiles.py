@@ -1,9 +1,15 @@
-"""Programs that Bazel gives to tests and tools: an environment variable holds the runfiles path of each."""
+"""Programs that Bazel gives to tests and tools, an environment variable holds the runfiles path of each, and where they run."""
 
 import os
 from pathlib import Path
 
 from runfiles import Runfiles
+
+
+def enter_working_directory() -> None:
+    """Go where the person is who called `bazel run`, which starts programs in their runfiles: relative paths in arguments and in
+    variables such as KUBECONFIG then mean what they mean in the shell."""
+    os.chdir(os.environ.get("BUILD_WORKING_DIRECTORY", "."))
 
 
 def program(variable: str) -> Path:

@@ -42,7 +42,11 @@ esac""",
     def run(self, variable: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if name.startswith(("RUNFILES", "TEST_SRCDIR")) or name in (
             "CHART", "DEMO_TAR", "ELASTICSEARCH_TAR", "HELM", "REDIS_TAR", "VALUES")}  # fmt: skip
-        return ran(program(variable), *arguments, env=kept | {"PATH": str(self.bin), "HOME": str(self.bin.parent)})
+        return ran(
+            program(variable),
+            *arguments,
+            env=kept | {"PATH": str(self.bin), "HOME": str(self.bin.parent), "BUILD_WORKING_DIRECTORY": str(self.bin)},
+        )
 
 
 @pytest.fixture
@@ -115,10 +119,11 @@ def test_kind_gets_archives_by_the_cluster_s_name(machine: Clients) -> None:
     assert machine.calls.read_text().count("kind load image-archive --name dev /") == 3
 
 
-def test_another_loader_by_hand(machine: Clients) -> None:
+@pytest.mark.parametrize("program", ["ctr", "./ctr"])  # of PATH, and where `bazel run` is called
+def test_another_loader_by_hand(machine: Clients, program: str) -> None:
     machine.kubectl("elsewhere")
     machine.add("ctr")
-    assert machine.run("LOAD_MINIKUBE", "--loader", "ctr -n k8s.io images import").returncode == 0
+    assert machine.run("LOAD_MINIKUBE", "--loader", f"{program} -n k8s.io images import").returncode == 0
     assert machine.calls.read_text().count("ctr -n k8s.io images import /") == 3
 
 

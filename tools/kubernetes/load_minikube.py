@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from tools.backends.runfiles import enter_working_directory
 from tools.kubernetes.cluster import Cluster, ClusterError
 from tools.kubernetes.images import load
 
@@ -10,6 +11,7 @@ LOADER_HELP = "a command that loads an archive, its last argument, into the node
 
 
 def main() -> None:
+    enter_working_directory()
     parser = argparse.ArgumentParser(
         prog="load_minikube",
         description="Loads mcp/redis, mcp/elasticsearch and mcp/demo into the minikube or kind of kubectl's current context.",

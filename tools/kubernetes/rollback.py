@@ -3,11 +3,13 @@
 import argparse
 import sys
 
+from tools.backends.runfiles import enter_working_directory
 from tools.kubernetes import release
 from tools.kubernetes.cluster import Cluster, ClusterError
 
 
 def main() -> None:
+    enter_working_directory()
     argparse.ArgumentParser(
         prog="rollback",
         description="Turns the MCP sidecars of the quickstart's release off, by its values, and waits until the stores run "

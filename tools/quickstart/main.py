@@ -11,6 +11,7 @@ from typing import Any
 
 from bazel.python.import_path import import_path
 from tools.backends.process import StartError
+from tools.backends.runfiles import enter_working_directory
 from tools.kubernetes import release
 from tools.kubernetes.cluster import Cluster, ClusterError
 from tools.kubernetes.images import load
@@ -172,6 +173,7 @@ def self_check(given: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    enter_working_directory()
     given = options()
     # SIGTERM, too, leaves by the way on which everything is ended.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.backends.runfiles import program
+from tools.backends.runfiles import enter_working_directory, program
 from tools.release import build, notes, provenance
 from tools.release.errors import ReleaseError
 from tools.release.publish import Sources, check_tags, publish
@@ -69,6 +69,7 @@ def _publish(
 
 
 def main() -> None:
+    enter_working_directory()
     given = parse()
     try:
         release(given, Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ".")))

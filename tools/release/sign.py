@@ -8,11 +8,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.backends.runfiles import program
+from tools.backends.runfiles import enter_working_directory, program
 from tools.release import oci
 
 
 def main() -> None:
+    enter_working_directory()
     parser = argparse.ArgumentParser(
         prog="sign",
         description="Signs the image as it is built here, in the repository it was pushed to, with a key of cosign's.",

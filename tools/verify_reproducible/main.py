@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from tools.backends.runfiles import enter_working_directory
 from tools.release import build, oci, provenance
 from tools.release.errors import ReleaseError
 from tools.release.tree import Tree
@@ -69,6 +70,7 @@ def make(tree: Tree, base: Path, way: Way, output: Path) -> None:
 
 
 def main() -> None:
+    enter_working_directory()
     parser = argparse.ArgumentParser(
         prog="verify_reproducible",
         description="Builds the checked-out commit twice in clean folders: other path, umask, times of the sources, time zone, "

@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from tools.backends.runfiles import program
+from tools.backends.runfiles import enter_working_directory, program
 from tools.vulnerabilities import osv
 
 IMAGES = tuple(f"{image}-{arch}" for image in ("redis", "elasticsearch") for arch in ("amd64", "arm64"))
@@ -81,20 +80,16 @@ def table(findings: list[osv.Finding]) -> str:
 
 def main() -> None:
     given = parse()
-    cwd = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."))
+    enter_working_directory()
     try:
-        if given.sbom:
-            sboms = [cwd / file for file in given.sbom]
-        else:
-            names = given.image or IMAGES
-            sboms = [program(f"{n.replace('-', '_SBOM_')}_CYCLONEDX".upper()) for n in names]
-        wanted = components(sboms)
+        names = given.image or IMAGES
+        wanted = components(given.sbom or [program(f"{n.replace('-', '_SBOM_')}_CYCLONEDX".upper()) for n in names])
         count = 0
 
         def counted() -> Any:
             nonlocal count
             for database in given.database:
-                for record in osv.records(cwd / database):
+                for record in osv.records(database):
                     count += 1
                     yield record
 
