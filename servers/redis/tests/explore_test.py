@@ -223,46 +223,6 @@ async def test_clients_memory_latency_and_rights(client: Client, redis: Redis) -
     assert acl["summary"]["user"] == "default" and acl["summary"]["commands"] == "+@all"
 
 
-REFUSED = {
-    "for channels": "PUBLISH c m",
-    "reads no data": "PING; ECHO x; COMMAND COUNT; LOLWUT; OBJECT NOSUCH",
-    "dangerous": "KEYS *; FLUSHALL; flushdb async; SORT l STORE k; MIGRATE h 1 k 0 1",
-    "administrators": (
-        "CONFIG SET dir /; CONFIG GET requirepass; DEBUG SLEEP 1; SHUTDOWN; MONITOR; CLIENT KILL TYPE normal; "
-        "CLIENT LIST; ACL LIST; REPLICAOF h 1; SLOWLOG RESET"
-    ),
-    "scripts": "EVAL return 0; EVAL_RO return 0; FCALL_RO f 0; SCRIPT LOAD x",
-    "changes data": "SET k v; GETDEL s; GETEX s EX 1",
-    "blocks": "BLPOP l 0; XREAD BLOCK 0 STREAMS x $",
-    "redis_pubsub": "SUBSCRIBE c",
-    "transaction": "MULTI",
-    "connection": "AUTH x; WAIT 1 0",
-    "one database": "SELECT 1; SWAPDB 0 1",
-    "a count from 0 to 10000": "SRANDMEMBER s -5; HRANDFIELD s 1000000000; SCAN 0 COUNT 1000000000",
-    "may have at most 1000 bytes": "HSCAN s 0 MATCH " + "*?" * 501,
-    "redis_info": "INFO",
-    "redis_diagnose": "CONFIG GET maxmemory",
-    "wrong number of arguments": "GET",
-    "no command": "NOSUCHCOMMAND",
-}
-
-
-@pytest.mark.parametrize("reason", REFUSED)
-async def test_other_commands_are_refused_with_the_reason(client: Client, redis: Redis, reason: str) -> None:
-    redis.set("s", "v")
-    for command in REFUSED[reason].split("; "):
-        assert reason in await error(client, "redis_command", command=command.split()), command
-    assert redis.dbsize() == 1 and redis.get("s") == b"v"
-
-
-async def test_names_of_any_length_are_not_asked_for_often_in_one_call(client: Client, redis: Redis) -> None:
-    redis.xgroup_create("x", "g", mkstream=True)
-    for command in ("SCAN 0", "XINFO GROUPS x", "XINFO CONSUMERS x g", "XPENDING x g"):
-        commands = [command.split()] * 11
-        assert len((await ok(client, "redis_command", commands=commands[1:]))["replies"]) == 10
-        assert "do it in parts" in await error(client, "redis_command", commands=commands)
-
-
 async def test_a_reply_is_cut_to_what_a_result_may_have(client: Client, redis: Redis) -> None:
     redis.rpush("l", *("x" * 100 for _ in range(5000)))
     found = await ok(client, "redis_command", command=["LRANGE", "l", "0", "-1"])

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from servers.common.protocol.tools import ToolError
 from servers.redis.format import globs
 
 
@@ -50,25 +49,6 @@ def steps(part: bytes, name: bytes) -> int:
 def test_no_name_takes_more_than_it_is_said(part: str, name: str) -> None:
     """Of a place where bytes agree, one more is compared, and shorter agreements are between the longest."""
     assert steps(part.encode(), name.encode()) <= 3 * globs.compared(b"*" + part.encode()) * len(name) + len(part)
-
-
-def test_a_glob_has_limits() -> None:
-    for fine, refused, reason in (
-        (b"a" * globs.LONGEST_PATTERN, b"a" * (globs.LONGEST_PATTERN + 1), "may have at most 1000 bytes"),
-        (
-            b"*" + b"a" * globs.MOST_COMPARED_BYTES,
-            b"*" + b"a" * (globs.MOST_COMPARED_BYTES + 1),
-            "may have at most 40 bytes",
-        ),
-        (
-            b"*" + b"?" * globs.MOST_COMPARED_BYTES,
-            b"*" + b"?" * (globs.MOST_COMPARED_BYTES + 1),
-            "may have at most 40 bytes",
-        ),
-    ):
-        globs.check_glob(fine)
-        with pytest.raises(ToolError, match=reason):
-            globs.check_glob(refused)
 
 
 def test_fewer_names_are_compared_at_once_where_each_takes_longer() -> None:

@@ -60,24 +60,59 @@ class Steps:
         return "cancelled" if call.cancelled() else "not cancelled"
 
 
-class Lists(Steps):
-    """Steps of clients whose methods return what is listed, and no page of it."""
+class Asking(Steps):
+    """Steps of clients that give results as JSON: `ask` takes the method of the protocol, and its parameters in their order."""
+
+    ask: Callable[..., Awaitable[Any]]
+
+    async def listed(self, method: str, part: str, name: str) -> list[str]:
+        found = await self.ask(method)
+        return [str(one[name]) for one in (found if isinstance(found, list) else found[part])]
+
+    async def tools(self) -> list[str]:
+        return await self.listed("tools/list", "tools", "name")
+
+    async def resources(self) -> list[str]:
+        return await self.listed("resources/list", "resources", "uri")
+
+    async def templates(self) -> list[str]:
+        return await self.listed("resources/templates/list", "resourceTemplates", "uriTemplate")
+
+    async def prompts(self) -> list[str]:
+        return await self.listed("prompts/list", "prompts", "name")
+
+    async def resource(self, uri: str) -> str:
+        found = await self.ask("resources/read", uri)
+        return str((found if isinstance(found, list) else found["contents"])[0]["text"])
+
+    async def prompt(self, name: str, arguments: dict[str, str]) -> str:
+        return str((await self.ask("prompts/get", name, arguments))["messages"][0]["content"]["text"])
+
+
+METHODS = {
+    "tools/list": "list_tools", "tools/call": "call_tool", "resources/list": "list_resources", "resources/read": "read_resource",
+    "resources/templates/list": "list_resource_templates", "prompts/list": "list_prompts", "prompts/get": "get_prompt",
+    "completion/complete": "complete",
+}  # fmt: skip
+
+
+class Named(Asking):
+    """Steps of clients whose methods have the names of the SDK for Python; some return what is listed, and no page."""
 
     def __init__(self, client: Any) -> None:
         self.client = client
 
-    async def tools(self) -> list[str]:
-        return [tool.name for tool in await self.client.list_tools()]
+    async def ask(self, method: str, *given: Any, **more: Any) -> Any:
+        found = await getattr(self.client, METHODS[method])(*given, **more)
+        if isinstance(found, list):
+            return [one.model_dump(mode="json", by_alias=True) for one in found]
+        return found.model_dump(mode="json", by_alias=True)
 
-    async def resources(self) -> list[str]:
-        return [str(one.uri) for one in await self.client.list_resources()]
-
-    async def prompts(self) -> list[str]:
-        return [one.name for one in await self.client.list_prompts()]
-
-    async def prompt(self, name: str, arguments: dict[str, str]) -> str:
-        content = (await self.client.get_prompt(name, arguments)).messages[0].content
-        return str(content.text)
+    async def call(self, tool: str, arguments: dict[str, Any], progress: Any = None) -> dict[str, Any]:
+        more = {"progress_callback": progress} if progress else {}
+        found = await self.ask("tools/call", tool, arguments, **more)
+        text = found["content"][0]["text"]
+        return {"error": found.get("isError") or False, "text": text, "structured": found.get("structuredContent")}
 
 
 async def run(connect: Callable[[dict[str, Any]], AbstractAsyncContextManager[Any]]) -> None:

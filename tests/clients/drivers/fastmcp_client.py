@@ -10,10 +10,10 @@ from fastmcp import Client
 from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
 from mcp_types import ResourceTemplateReference
 
-from tests.clients.drivers.driver import Lists, run
+from tests.clients.drivers.driver import Named, run
 
 
-class Driver(Lists):
+class Driver(Named):
     async def connect(self) -> dict[str, Any]:
         server = self.client.server_info
         return {
@@ -25,12 +25,6 @@ class Driver(Lists):
     async def call(self, tool: str, arguments: dict[str, Any], progress: Any = None) -> dict[str, Any]:
         found = await self.client.call_tool(tool, arguments, progress_handler=progress, raise_on_error=False)
         return {"error": found.is_error, "text": found.content[0].text, "structured": found.structured_content}
-
-    async def templates(self) -> list[str]:
-        return [one.uri_template for one in await self.client.list_resource_templates()]
-
-    async def resource(self, uri: str) -> str:
-        return str((await self.client.read_resource(uri))[0].text)
 
     async def completion(self, uri: str, argument: str, value: str) -> list[str]:
         template = ResourceTemplateReference(uri=uri)

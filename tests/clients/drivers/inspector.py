@@ -10,10 +10,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.clients.drivers.driver import QUIET, run
+from tests.clients.drivers.driver import QUIET, Asking, run
+
+OPTIONS = {
+    "tools/call": ("--tool-name", "--tool-arg"),
+    "resources/read": ("--uri",),
+    "prompts/get": ("--prompt-name", "--prompt-args"),
+}
+"""Of methods, for their parameters."""
 
 
-class Inspector:
+class Inspector(Asking):
     def __init__(self, case: dict[str, Any], home: str) -> None:
         self.case, self.home = case, home
 
@@ -21,12 +28,11 @@ class Inspector:
         env = {"HOME": self.home, "PATH": "/usr/bin:/bin"}
         return subprocess.run([*sys.argv[1:], "--cli", *words], env=env, **QUIET)
 
-    def ask(self, method: str, **given: Any) -> dict[str, Any]:
-        """Ask for a method; what is given are options, with _ for - in their names."""
+    async def ask(self, method: str, *given: Any) -> dict[str, Any]:
         case, words = self.case, ["--method", method]
-        for option, value in given.items():
+        for option, value in zip(OPTIONS.get(method, ()), given, strict=True):
             pairs = [f"{name}={_text(part)}" for name, part in value.items()] if isinstance(value, dict) else [value]
-            words += [word for pair in pairs for word in (f"--{option.replace('_', '-')}", pair)]
+            words += [word for pair in pairs for word in (option, pair)]
         if "url" in case:
             headers = [word for name, value in case["headers"].items() for word in ("--header", f"{name}: {value}")]
             words = [case["url"], "--transport", "http", *headers, *words]
@@ -41,32 +47,14 @@ class Inspector:
         return found
 
     async def connect(self) -> dict[str, Any]:
-        hello = self.ask("initialize")
+        hello = await self.ask("initialize")
         release = self.inspector("--version").stdout.strip()
         return {"client": release, "protocol": hello["protocolVersion"], "server": hello["serverInfo"]["name"]}
 
-    async def tools(self) -> list[str]:
-        return [tool["name"] for tool in self.ask("tools/list")["tools"]]
-
     async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        found = self.ask("tools/call", tool_name=tool, tool_arg=arguments)
+        found = await self.ask("tools/call", tool, arguments)
         text = found["content"][0]["text"]
         return {"error": found.get("isError", False), "text": text, "structured": found.get("structuredContent")}
-
-    async def resources(self) -> list[str]:
-        return [one["uri"] for one in self.ask("resources/list")["resources"]]
-
-    async def templates(self) -> list[str]:
-        return [one["uriTemplate"] for one in self.ask("resources/templates/list")["resourceTemplates"]]
-
-    async def resource(self, uri: str) -> str:
-        return str(self.ask("resources/read", uri=uri)["contents"][0]["text"])
-
-    async def prompts(self) -> list[str]:
-        return [one["name"] for one in self.ask("prompts/list")["prompts"]]
-
-    async def prompt(self, name: str, arguments: dict[str, str]) -> str:
-        return str(self.ask("prompts/get", prompt_name=name)["messages"][0]["content"]["text"])
 
 
 def _text(value: Any) -> str:

@@ -10,16 +10,12 @@ from mcp_use import MCPClient
 from mcp_use.logging import Logger
 from pydantic import AnyUrl
 
-from tests.clients.drivers.driver import Lists, run
+from tests.clients.drivers.driver import Named, run
 
 
-class Driver(Lists):
+class Driver(Named):
     async def connect(self) -> dict[str, Any]:
         return {"client": version("mcp-use"), "protocol": None, "server": None}
-
-    async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        found = await self.client.call_tool(tool, arguments)
-        return {"error": found.isError, "text": found.content[0].text, "structured": found.structuredContent}
 
     async def resource(self, uri: str) -> str:
         return str((await self.client.read_resource(AnyUrl(uri))).contents[0].text)

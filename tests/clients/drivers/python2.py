@@ -12,48 +12,20 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ResourceTemplateReference
 
-from tests.clients.drivers.driver import Steps, run
+from tests.clients.drivers.driver import Named, run
 
 MODERN = "2026-07-28"
 
 
-class Driver(Steps):
-    def __init__(self, client: Client) -> None:
-        self.client = client
-
+class Driver(Named):
     async def connect(self) -> dict[str, Any]:
         server = self.client.server_info
         return {"client": version("mcp"), "protocol": self.client.protocol_version, "server": server and server.name}
 
-    async def tools(self) -> list[str]:
-        return [tool.name for tool in (await self.client.list_tools()).tools]
-
-    async def call(self, tool: str, arguments: dict[str, Any], progress: Any = None) -> dict[str, Any]:
-        found = await self.client.call_tool(tool, arguments, progress_callback=progress)
-        text: Any = found.content[0]
-        return {"error": found.is_error or False, "text": text.text, "structured": found.structured_content}
-
-    async def resources(self) -> list[str]:
-        return [one.uri for one in (await self.client.list_resources()).resources]
-
-    async def templates(self) -> list[str]:
-        return [one.uri_template for one in (await self.client.list_resource_templates()).resource_templates]
-
-    async def resource(self, uri: str) -> str:
-        content: Any = (await self.client.read_resource(uri)).contents[0]
-        return str(content.text)
-
-    async def prompts(self) -> list[str]:
-        return [one.name for one in (await self.client.list_prompts()).prompts]
-
-    async def prompt(self, name: str, arguments: dict[str, str]) -> str:
-        content: Any = (await self.client.get_prompt(name, arguments)).messages[0].content
-        return str(content.text)
-
     async def completion(self, uri: str, argument: str, value: str) -> list[str]:
         template = ResourceTemplateReference(uri=uri)
-        found = await self.client.complete(template, {"name": argument, "value": value})
-        return found.completion.values
+        found = await self.ask("completion/complete", template, {"name": argument, "value": value})
+        return list(found["completion"]["values"])
 
 
 @asynccontextmanager
