@@ -258,18 +258,6 @@ async def test_queries_look_up_what_is_inside(client: Client) -> None:
         assert not refused and '"total": 1' in text, text
 
 
-async def test_names_of_indices_are_text(client: Client) -> None:
-    """Elasticsearch would take a number for the name of an index."""
-    document = {"_index": 990001, "_id": "1"}
-    for tool, arguments in (
-        ("es_request", {"path": "/_mget", "method": "POST", "body": {"docs": [document]}}),
-        ("es_search", {"index": "app-1", "query": lookups(990001)["terms"]}),
-        ("es_define", {"kind": "mapping", "name": "app-1", "definition": {"runtime": {"l": put(LOOKUP, 990001)}}}),
-    ):
-        refused, text = await said(client, tool, arguments)
-        assert refused and "has to be text" in text, text
-
-
 RESTRICTED = [
     ".security-7", ".fleet-secrets-7", ".connector-secrets", ".kibana_security_session_1", ".*", ".sec*", ".s*,app-1",
     "app-1,.security-7", "<.security-{now/d}>", "<\\.security-7>",
