@@ -22,22 +22,11 @@ UNSURE = "may have been done"
 class Store(ABC):
     """A store behind a proxy, and a sidecar before it."""
 
-    module: str
-    flood: bytes
-
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
-        port = self.begin(stack)
-        self.proxy = stack.enter_context(Proxy(port, self.flood))
-        env = self.settings(self.proxy.port) | {"MCP_ALLOW_WRITES": "true"}
-        self.sidecar = stack.enter_context(Sidecar(self.module, env, folder))
+    def __init__(self, stack: ExitStack, folder: Path, server: str, prefix: str, port: int, flood: bytes) -> None:
+        self.proxy = stack.enter_context(Proxy(port, flood))
+        env = {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(self.proxy.port), "MCP_ALLOW_WRITES": "true"}
+        self.sidecar = stack.enter_context(Sidecar(f"servers.{server}", env, folder))
         self.sidecar.wait_until_ready()
-
-    @abstractmethod
-    def begin(self, stack: ExitStack) -> int:
-        """Starts the store; gives its port."""
-
-    @abstractmethod
-    def settings(self, port: int) -> dict[str, str]: ...
 
     @abstractmethod
     def put(self, name: str) -> None:
@@ -67,16 +56,10 @@ class Store(ABC):
 
 
 class RedisStore(Store):
-    module = "servers.redis"
-    flood = b"$900000000\r\n"
-
-    def begin(self, stack: ExitStack) -> int:
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
         server = stack.enter_context(RedisServer())
         self._redis = stack.enter_context(Redis("127.0.0.1", server.port, decode_responses=True))
-        return server.port
-
-    def settings(self, port: int) -> dict[str, str]:
-        return {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)}
+        super().__init__(stack, folder, "redis", "REDIS", server.port, b"$900000000\r\n")
 
     def put(self, name: str) -> None:
         self._redis.set(name, name)
@@ -99,17 +82,11 @@ class RedisStore(Store):
 
 
 class ElasticsearchStore(Store):
-    module = "servers.elasticsearch"
-    flood = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900000000\r\n\r\n"
-
-    def begin(self, stack: ExitStack) -> int:
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
         self._node = stack.enter_context(ElasticsearchNode())
-        settings = {"settings": {"number_of_shards": 1, "number_of_replicas": 0}}
-        self._node.request("PUT", "/books", settings)
-        return self._node.port
-
-    def settings(self, port: int) -> dict[str, str]:
-        return {"ES_HOST": "127.0.0.1", "ES_PORT": str(port)}
+        self._node.request("PUT", "/books", {"settings": {"number_of_shards": 1, "number_of_replicas": 0}})
+        flood = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900000000\r\n\r\n"
+        super().__init__(stack, folder, "elasticsearch", "ES", self._node.port, flood)
 
     def put(self, name: str) -> None:
         self._node.request("PUT", f"/books/_doc/{name}?refresh=true", {"name": name})
