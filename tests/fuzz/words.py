@@ -50,22 +50,7 @@ _OPERANDS = (
 
 
 _REDIS_CALLS: dict[str, list[dict[str, Any]]] = {
-    "redis_info": [{}],
-    "redis_profile": [{}, {"pattern": "*"}, {"separator": "e", "sample": 100}],
-    "redis_scan": [{}, {"type": "hash"}, {"order": "memory"}, {"order": "idle", "limit": 3}, {"pattern": "s*", "limit": 2}],
-    "redis_read": [{"key": key, "limit": 7, "version": True} for key in KEYS]
-    + [{"key": "hash", "field": "field1"}, {"key": "bits", "view": "bits"}, {"key": "geo", "view": "geo"}],
-    "redis_read_many": [{"keys": list(KEYS)}, {"keys": ["string", "none"], "values": False}],
-    "redis_stream": [{}, {"key": "stream"}, {"key": "stream", "group": "group", "limit": 2}],
-    "redis_tally": [
-        {"pattern": "*", "field": "field1"},
-        {"pattern": "h*", "field": "field1", "where": {"field1": "value"}, "limit": 1},
-    ],
-    "redis_pubsub": [{}, {"listen": ["channel", "c*"], "seconds": 0.001}],
-    "redis_diagnose": [{"topic": topic} for topic in ("slowlog", "latency", "clients", "memory", "acl")],
-    "redis_indexes": [{}, {"index": "none"}],
-    "redis_search": [{"index": "none"}],
-    "redis_aggregate": [{"index": "none", "steps": ["GROUPBY", "1", "@a"]}],
+    "redis_read": [{"key": "hash", "field": "field1"}, {"key": "bits", "view": "bits"}, {"key": "geo", "view": "geo"}],
     "redis_command": [
         {"command": command.split()}
         for command in (
@@ -75,7 +60,6 @@ _REDIS_CALLS: dict[str, list[dict[str, Any]]] = {
             "GEOSEARCH geo FROMLONLAT 13 52 BYRADIUS 99 km WITHDIST", "COMMAND INFO get set", "BITCOUNT bits 0 -1 BIT", "DBSIZE",
         )
     ],
-    "redis_command_docs": [{"command": "XADD"}, {"command": "config get"}, {"command": "FLUSHALL"}],
     "redis_write": [
         {"key": "new", "value": "text"},
         {"key": "new", "value": "AAEC", "base64": True, "ttl_s": 60},
@@ -91,10 +75,6 @@ _REDIS_CALLS: dict[str, list[dict[str, Any]]] = {
         {"commands": [["INCR", "number"], ["EXPIRE", "string", "60"]]},
         {"commands": [["XACK", "stream", "group", "1-1"]]},
     ],
-    "redis_publish": [{"channel": "channel", "message": "m"}, {"channel": "c", "message": "AAE=", "base64": True}],
-    "redis_create_index": [{"index": "i", "prefixes": ["u:"], "fields": {"title": "TEXT SORTABLE"}}],
-    "redis_delete": [{"keys": ["string"]}, {"keys": ["list", "none"]}],
-    "redis_delete_matching": [{"pattern": "user:*"}, {"pattern": "s*", "most": 5}],
 }  # fmt: skip
 
 
@@ -178,11 +158,6 @@ _CLAUSES = (
 
 _FOX = {"match": {"title": "fox"}}
 _ELASTICSEARCH_CALLS: dict[str, list[dict[str, Any]]] = {
-    "es_health": [{}],
-    "es_indices": [{}, {"pattern": "b*", "hidden": True, "limit": 1}],
-    "es_mapping": [{"index": "books"}, {"index": "books", "fields": "author.*", "full": True}],
-    "es_field": [{"index": "books", "field": f} for f in ("title", "pages", "published", "author.name", "vector", "author")]
-    + [{"index": "books", "field": "pages", "query": _FOX, "top": 3, "sample": 100}],
     "es_search": [
         {"index": "books"},
         {"index": "books,logs", "text": '"the fox" | text -none'},
@@ -191,18 +166,7 @@ _ELASTICSEARCH_CALLS: dict[str, list[dict[str, Any]]] = {
         {"index": "books", "aggs": {"a": {"terms": {"field": "author.name"}}}, "limit": 0},
         {"index": "books", "knn": {"field": "vector", "query_vector": [1, 2, 0], "k": 3, "num_candidates": 9}},
     ],
-    "es_query": [{"query": "FROM books | LIMIT 1"}, {"language": "sql", "query": "SELECT 1"}],
-    "es_get": [
-        {"index": "books", "id": "1"},
-        {"index": "books", "id": ["1", "2", "none"], "source": ["title"]},
-        {"index": "logs", "id": "9", "field": "message"},
-    ],
     "es_explain": [{"index": "books", "query": _FOX}, {"index": "books", "query": _FOX, "id": "1", "profile": True}],
-    "es_analyze": [
-        {"text": "The fox"},
-        {"text": "The fox", "index": "books", "field": "title"},
-        {"text": "a", "analyzer": "standard"},
-    ],
     "es_request": [
         {"path": "/_cat/shards", "params": {"format": "json"}},
         {"path": "/books/_search", "method": "POST", "body": {"query": _FOX}},
@@ -219,15 +183,12 @@ _ELASTICSEARCH_CALLS: dict[str, list[dict[str, Any]]] = {
         {"index": "books", "operations": [{"op": "index", "id": "9", "document": {"pages": 1}}, {"op": "delete", "id": "8"}]},
         {"index": "books", "operations": '{"update":{"_id":"1"}}\n{"doc":{"pages":2}}\n'},
     ],
-    "es_delete": [{"index": "books", "id": "1"}, {"index": "books", "id": "2", "if_seq_no": 4, "if_primary_term": 1}],
     "es_by_query": [{"index": "books", "query": _FOX}, {"index": "logs", "query": {"match_all": {}}, "set": {"level": "debug"}}],
     "es_define": [
         {"kind": "index", "name": "fuzz-1", "definition": {"settings": {"number_of_shards": 1, "number_of_replicas": 0}}},
         {"kind": "mapping", "name": "books", "definition": {"properties": {"added": {"type": "keyword"}}}},
         {"kind": "template", "name": "fuzz", "definition": {"index_patterns": ["fuzz-*"], "template": {"settings": {}}}},
     ],
-    "es_alias": [{"changes": [{"op": "add", "alias": "more", "index": "books", "filter": _FOX}]}],
-    "es_manage": [{"op": "close", "name": "fuzz-1"}, {"op": "delete", "name": "fuzz-1", "confirm": "0"}],
 }  # fmt: skip
 
 
