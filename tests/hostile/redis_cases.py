@@ -96,25 +96,11 @@ FILL: dict[str, str] = {
 """Keys and Lua that makes them; K is the key."""
 
 NAMES = [
-    b"1" * 400 + b"\nx",
-    b"1" * 64 + b"\nx",
-    b"0123456789abcdef" * 4000 + b"!",
-    b"0" * 26 + b"\n",
-    b":" * 1000,
-    b"a:" * 500 + b"1" * 30 + b"\n",
-    b"a" * 64 * KIB,
-    b"n" * 3 * MIB,
-    b"9" * 64 * KIB + b"\n",
-    "\u200b".encode() * 1000,
-    "\U000e0041".encode() * 1000,
-    b"\xff" * 64 * KIB,
-    b"eyJ-" * 1000,
-    b"pass" * 1000,
-    b"",
-    b"base64:",
-    b"*" * 200,
+    b"1" * 400 + b"\nx", b"1" * 64 + b"\nx", b"0123456789abcdef" * 4000 + b"!", b"0" * 26 + b"\n", b":" * 1000,
+    b"a:" * 500 + b"1" * 30 + b"\n", b"a" * 64 * KIB, b"n" * 3 * MIB, b"9" * 64 * KIB + b"\n", "\u200b".encode() * 1000,
+    "\U000e0041".encode() * 1000, b"\xff" * 64 * KIB, b"eyJ-" * 1000, b"pass" * 1000, b"", b"base64:", b"*" * 200,
     b"\\" * 200,
-]
+]  # fmt: skip
 """Names of keys that hold a small string."""
 
 

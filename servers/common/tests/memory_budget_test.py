@@ -170,16 +170,10 @@ def test_the_default_follows_from_the_limit(tmp_path: Path, own: str | None, fil
 @pytest.mark.parametrize(
     ("content", "size"),
     [
-        (b"", 0),
-        (b"12", 2),
-        ('"ü"'.encode(), 2 * 4),
-        ('"\U0001f600"'.encode(), 4 * 6),
-        ('"\U0010ffff"'.encode(), 4 * 6),
-        (b'"\\u00fc"', 4 * 8),
-        (b"[1,2]", 5 + 88 + 80),
-        (b'[{"a":1}]', 9 + 88 + 200 + 96),
+        (b"", 0), (b"12", 2), ('"ü"'.encode(), 2 * 4), ('"\U0001f600"'.encode(), 4 * 6), ('"\U0010ffff"'.encode(), 4 * 6),
+        (b'"\\u00fc"', 4 * 8), (b"[1,2]", 5 + 88 + 80), (b'[{"a":1}]', 9 + 88 + 200 + 96),
     ],
-)
+)  # fmt: skip
 def test_what_json_takes(content: bytes, size: int) -> None:
     assert memory.parsed_size(content) == size
 

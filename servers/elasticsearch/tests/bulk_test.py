@@ -203,17 +203,11 @@ def test_failures_of_earlier_parts_are_told(start: Start, second: Answer, reason
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(200, b""),
-        Answer(204, b""),
-        Answer(200, b"done", "text/plain"),
-        Answer(200, []),
-        Answer(200, 5),
-        Answer(200, {}),
-        Answer(201, {"acknowledged": False}),
-        Answer(200, {"_index": "a", "_id": "1"}),
+        Answer(200, b""), Answer(204, b""), Answer(200, b"done", "text/plain"), Answer(200, []), Answer(200, 5),
+        Answer(200, {}), Answer(201, {"acknowledged": False}), Answer(200, {"_index": "a", "_id": "1"}),
     ],
     ids=lambda answer: f"{answer.status}-{answer.body!r}",
-)
+)  # fmt: skip
 def test_an_answer_that_says_nothing_may_mean_that_it_was_done(start: Start, answer: Answer) -> None:
     with FakeNode(answering({"_resolve": resolved("a"), "GET": ROOT}, answer)) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")

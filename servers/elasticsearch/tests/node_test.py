@@ -332,21 +332,12 @@ def taken(value: Any) -> int:
 @pytest.mark.parametrize(
     "value",
     [
-        [{"a": {}}] * 5000,
-        [[]] * 5000,
-        [[1000]] * 5000,
-        [0.5] * 5000,
-        [10**20] * 5000,
-        ["ab"] * 5000,
-        ["é"] * 5000,
-        ["x" * 100 + "😀"] * 5000,
-        {f"k{i}": i for i in range(5000)},
-        {f"k{i}": {"v": str(i)} for i in range(5000)},
-        {f"ключ{i}": "😀" * 20 for i in range(5000)},
-        json.loads('{"a":' * 150 + "1" + "}" * 150),
+        [{"a": {}}] * 5000, [[]] * 5000, [[1000]] * 5000, [0.5] * 5000, [10**20] * 5000, ["ab"] * 5000, ["é"] * 5000,
+        ["x" * 100 + "😀"] * 5000, {f"k{i}": i for i in range(5000)}, {f"k{i}": {"v": str(i)} for i in range(5000)},
+        {f"ключ{i}": "😀" * 20 for i in range(5000)}, json.loads('{"a":' * 150 + "1" + "}" * 150),
     ],
     ids=lambda value: json.dumps(value)[:20],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("ascii", [False, True])
 def test_the_memory_of_json_is_estimated_from_above(value: Any, ascii: bool) -> None:
     content = json.dumps(value, ensure_ascii=ascii, separators=(",", ":")).encode()

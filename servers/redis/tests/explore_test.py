@@ -235,17 +235,11 @@ async def test_a_reply_is_cut_to_what_a_result_may_have(client: Client, redis: R
 @pytest.mark.parametrize(
     "command",
     [
-        ["SUNION", *["s"] * 900],
-        ["MGET", *["big"] * 20],
-        ["GET", "huge"],
-        ["GETRANGE", "huge", "0", "-1"],
-        ["HGET", "h", "huge"],
-        ["HMGET", "h", "f", "huge"],
-        ["LCS", "big", "big"],
-        ["SMEMBERS", "wide"],
+        ["SUNION", *["s"] * 900], ["MGET", *["big"] * 20], ["GET", "huge"], ["GETRANGE", "huge", "0", "-1"],
+        ["HGET", "h", "huge"], ["HMGET", "h", "f", "huge"], ["LCS", "big", "big"], ["SMEMBERS", "wide"],
     ],
     ids=lambda command: command[0],
-)
+)  # fmt: skip
 async def test_a_command_that_would_read_too_much_is_not_sent(client: Client, redis: Redis, command: list[str]) -> None:
     redis.sadd("s", *(f"member {i}" for i in range(500)))
     redis.sadd("wide", *(f"{i:01000}" for i in range(9000)))

@@ -10,24 +10,11 @@ from servers.redis.format import globs
 @pytest.mark.parametrize(
     ("glob", "expected"),
     [
-        (b"", 0),
-        (b"user:*", 0),
-        (b"aaaaaaaa", 0),
-        (b"*a", 1),
-        (b"*abcdef", 1),
-        (b"a*aaaa", 4),
-        (b"*aaaab", 4),
-        (b"*abcabcabx", 3),
-        (b"*xaaaa", 1),
-        (b"*ab*aaa*b", 3),
-        (rb"*\*\*\*x", 3),
-        (rb"*\?\[a", 1),
-        (b"*a?c", 3),
-        (b"*[abc]d", 6),
-        (b"*\\", 1),
-        (b"*550e8400-e29b-41d4-a716-446655440000", 2),
+        (b"", 0), (b"user:*", 0), (b"aaaaaaaa", 0), (b"*a", 1), (b"*abcdef", 1), (b"a*aaaa", 4), (b"*aaaab", 4),
+        (b"*abcabcabx", 3), (b"*xaaaa", 1), (b"*ab*aaa*b", 3), (rb"*\*\*\*x", 3), (rb"*\?\[a", 1), (b"*a?c", 3),
+        (b"*[abc]d", 6), (b"*\\", 1), (b"*550e8400-e29b-41d4-a716-446655440000", 2),
     ],
-)
+)  # fmt: skip
 def test_what_repeats_itself_is_compared_again(glob: bytes, expected: int) -> None:
     assert globs.compared(glob) == expected
 
