@@ -13,7 +13,7 @@ from redis.asyncio.client import Pipeline, PubSub
 from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, NoPermissionError, RedisError, ResponseError
 
-from servers.common.backend import BackendError
+from servers.common.backend import BackendError, time_left
 from servers.common.memory_budget import MemoryBudget
 from servers.common.protocol.tools import ToolError
 from servers.redis.client.deployment import DeploymentByLogin, RedisNode
@@ -137,27 +137,48 @@ class RedisBackend:
         return [self._errors.translate(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
     async def each(self, *command: Any) -> list[Any]:
-        """Return the answers of every server to a command that changes nothing. Where servers of a cluster are away, those of the
-        others, with a warning."""
+        """Return the answers of every server to a command that changes nothing. Errors are those of `by_address`."""
+        return list((await self.by_address(*command)).values())
 
-        async def asked(*, all_of_them: bool = True) -> list[Any]:
+    async def by_address(self, *command: Any) -> dict[str, Any]:
+        """Return the answers of every server, by its address, to a command that changes nothing. Where servers of a cluster are
+        away or hang, those of the others, with a warning."""
+        silent: dict[RedisNode, TimeoutError] = {}
+
+        async def asked(node: RedisNode) -> Any:
+            if node in silent:
+                raise silent[node]
+            try:
+                return await self._asked_of(node, *command)
+            except TimeoutError as error:
+                silent[node] = error
+                raise
+
+        async def all_asked(*, all_of_them: bool = True) -> dict[str, Any]:
             with self._errors:
                 nodes = await self._deployment.nodes()
-                work = (node.commands.execute_command(*command) for node in nodes)
-                answers = await asyncio.gather(*work, return_exceptions=True)
-            there = [answer for answer in answers if not isinstance(answer, BaseException)]
-            if failures := [self._errors.translate(failed) for failed in answers if isinstance(failed, BaseException)]:
-                if all_of_them or not there or not all(isinstance(failure, BackendError) for failure in failures):
+                answers = await asyncio.gather(*map(asked, nodes), return_exceptions=True)
+            found = {f"{node.host}:{node.port}": answer for node, answer in zip(nodes, answers, strict=True)}
+            failed = {at: self._errors.translate(a) for at, a in found.items() if isinstance(a, BaseException)}
+            failures = list(failed.values())
+            if failures:
+                if all_of_them or len(failed) == len(found) or not all(isinstance(f, BackendError) for f in failures):
                     raise failures[0]
-                warn_of(failures, len(nodes))
-            return there
+                warn_of(failures, len(nodes), f" ({', '.join(failed)})")
+            return {at: answer for at, answer in found.items() if at not in failed}
 
         try:
-            return await self._twice(asked)
+            return await self._twice(all_asked)
         except BackendError:
             if not self.clustered:
                 raise
-            return await self._twice(lambda: asked(all_of_them=False))
+            return await self._twice(lambda: all_asked(all_of_them=False))
+
+    async def _asked_of(self, node: RedisNode, *command: Any) -> Any:
+        """Return the answer of one server. In a cluster, where others may answer, wait for a third of the call's time alone, and
+        raise TimeoutError then."""
+        async with asyncio.timeout(time_left() / 3 if self.clustered else None):
+            return await node.commands.execute_command(*command)
 
     async def scan(self, server: int, position: int, *words: Any) -> tuple[int, int, list[bytes]]:
         """One SCAN on one of the servers. Where comparing keys takes long, it covers fewer than its COUNT, one call at a time.
@@ -177,7 +198,7 @@ class RedisBackend:
                 now = _mark(nodes) if self.clustered else 0
                 if index >= len(nodes) or ((server or position) and mark != now):
                     raise ToolError("the servers of this Redis have changed: start without a cursor")
-                following, names = await nodes[index].commands.execute_command("SCAN", position, *words)
+                following, names = await self._asked_of(nodes[index], "SCAN", position, *words)
             if not int(following):
                 index += 1
             return now * MOST_SERVERS + index if index < len(nodes) else -1, int(following), names

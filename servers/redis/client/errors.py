@@ -47,7 +47,10 @@ _TOLD: dict[type[Exception], tuple[type[BackendError | ToolError], str]] = {
     ),
     MaxConnectionsError: (BackendError, "all our connections to Redis at {address} are in use: try again in a second"),
     MovedError: (ToolError, "Redis at {address} is a cluster node that does not own this key: set REDIS_MODE=cluster"),
-    ReadOnlyError: (ToolError, "this Redis is a read-only replica: connect to its master to write"),
+    ReadOnlyError: (
+        ToolError,
+        "this Redis is a read-only replica, and nothing was done: connect to its master to write",
+    ),
     ClusterCrossSlotError: (ToolError, CROSS_SLOT),
     OutOfMemoryError: (
         ToolError,
@@ -58,8 +61,13 @@ _TOLD: dict[type[Exception], tuple[type[BackendError | ToolError], str]] = {
 
 _BY_CODE = {
     "BUSY": "Redis is busy with a script of another client (BUSY), and nothing was done: try again in a while",
-    "WRONGTYPE": "the key holds a value of another type (WRONGTYPE): redis_scan shows the types of keys",
+    "MISCONF": "Redis refuses writes while it can't save its data, and nothing was done: have its disk checked. It says: {words}",
+    "NOREPLICAS": "Redis has too few replicas that keep up (NOREPLICAS, min-replicas-to-write), and nothing was done: try again "
+    "in a while",
 }
+
+_WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
+"""What Redis says of a command for another type of key. Of a part of a value, modules say something else with this code."""
 
 
 class ConnectionLost(BackendError):
@@ -136,7 +144,11 @@ class RedisErrors:
             if isinstance(error, kind):
                 return ours(text.replace("{address}", address))
         if isinstance(error, ResponseError):
-            return ToolError(_BY_CODE.get(code(error), f"Redis answered: {words(error)}"))
+            if words(error) == _WRONG_TYPE:
+                return ToolError(
+                    "the key holds a value of another type (WRONGTYPE): redis_scan shows the types of keys"
+                )
+            return ToolError(_BY_CODE.get(code(error), "Redis answered: {words}").replace("{words}", words(error)))
         return self._of_connection(error)
 
     def _of_cluster(self, error: RedisClusterException) -> Exception:
@@ -199,9 +211,9 @@ def of_server(answer: object) -> bool:
     )
 
 
-def warn_of(failures: Sequence[Exception], servers: int) -> None:
-    """Warn that some of so many servers of a cluster did not answer, with the reason of the first."""
-    warn(f"{len(failures)} of {servers} servers of the cluster did not answer: {failures[0]}")
+def warn_of(failures: Sequence[Exception], servers: int, where: str = "") -> None:
+    """Warn that some of so many servers of a cluster did not answer, `where` they are, and the reason of the first."""
+    warn(f"{len(failures)} of {servers} servers of the cluster did not answer{where}: {failures[0]}")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

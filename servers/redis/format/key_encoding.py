@@ -3,6 +3,8 @@
 import base64
 import binascii
 import hashlib
+from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, Any, NotRequired
 
 from pydantic import BeforeValidator, Field
@@ -64,6 +66,19 @@ def show_key(name: bytes) -> str:
 def show_name(name: bytes, limit: int = 200) -> str:
     """Show a name in a message, or beside other values: one of more than `limit` bytes is cut and says its length."""
     return show_key(name) if len(name) <= limit else f"{show_key(name[: limit - 10])}... ({len(name)} bytes)"
+
+
+def as_object(named: Iterable[tuple[bytes, Any]]) -> dict[str, Any]:
+    """Return values by their names, as `show_name` shows these. Of names that look alike, all but the first get a number."""
+    found: dict[str, Any] = {}
+    alike: Counter[str] = Counter()
+    for name, value in named:
+        shown = text = show_name(name)
+        while shown in found:
+            alike[text] += 1
+            shown = f"{text} #{alike[text] + 1}"
+        found[shown] = value
+    return found
 
 
 def parse_key(name: str) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from servers.common.protocol.tools import ToolError
+from servers.redis.format.replies import said
 
 Words = Sequence[bytes]
 """A command's words, its name first."""
@@ -51,7 +52,7 @@ def _counted(before: int, words: Words, *, step: int = 1, destination: bool = Fa
     `destination`, the first argument is a key, too."""
     text = words[before]
     if not text.isdigit() or len(text) > 6 or text.startswith(b"0"):
-        raise ToolError(f"the number of keys has to be a number of at least 1, not {text[:40]!r}")
+        raise ToolError(f"the number of keys has to be a number of at least 1, not {said(text[:40])!r}")
     keys = words[before + 1 : before + 1 + int(text) * step : step]
     if len(keys) != int(text):
         raise IndexError
@@ -71,7 +72,7 @@ def _streams(options: dict[bytes, int], words: Words) -> list[bytes]:
     at = 1
     while (option := words[at].upper()) != b"STREAMS":
         if option not in options:
-            raise ToolError(f"{option[:40]!r} is not a known option: put STREAMS last")
+            raise ToolError(f"{said(option[:40])!r} is not a known option: put STREAMS last")
         at += 1 + options[option]
     rest = words[at + 1 :]
     if not rest or len(rest) % 2:

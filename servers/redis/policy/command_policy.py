@@ -184,15 +184,16 @@ async def plan(
 
 
 def _agreed(planned: Planned, answer: object, scope: KeyScope) -> Planned:
-    """Return a command with the keys that Redis finds in it. Under MCP_KEY_PREFIXES our table has to find the same. Raise
-    ToolError if it finds others, or Redis takes the command for a wrong one."""
+    """Return a command with the keys that Redis finds in it. Under MCP_KEY_PREFIXES our table has to find the same, or more of a
+    module, which may declare only the first. Raise ToolError if it does not, or Redis takes the command for a wrong one."""
     if isinstance(answer, Exception):
         if "no key arguments" not in str(answer):
             raise ToolError(said_error(answer))
         answer = []
     assert isinstance(answer, list)
     keys = tuple(bytes(key) for key in answer)
-    if scope and set(keys) != set(planned.keys):
+    known = planned.keys if "." not in planned.name else [key for key in planned.keys if key in keys]
+    if scope and set(keys) != set(known):
         raise ToolError("Redis and this server find different keys in it: write it in its plain form")
     return planned if scope else Planned(planned.name, planned.words, keys, planned.reads)
 

@@ -11,7 +11,7 @@ import pytest
 from mcp import Client
 from redis import Redis
 
-from servers.common.backend import BackendError
+from servers.common.backend import BackendError, deadline
 from servers.common.protocol.tools import ToolError
 from servers.redis.client import deployment
 from servers.redis.client.deployment import COMMAND_CONNECTIONS
@@ -117,6 +117,10 @@ async def test_fields_of_a_hash_expire(other: tuple[Redis, Sidecar, str]) -> Non
         assert redis.hget("h:ttl", "a") == b"2"
         await ok(client, "redis_write", key="h:ttl", type="hash", value={"a": "3"}, field_ttl_s=0)
         assert (await ttls(client))["a"] is None
+        redis.hset("h:ttl", b"\xff", "1")
+        redis.execute_command("HEXPIRE", "h:ttl", 5000, "FIELDS", 1, b"\xff")
+        told = {str(row["field"]): row for row in (await ok(client, "redis_read", key="h:ttl"))["fields"]}
+        assert told["{'base64': '/w=='}"]["ttl_s"] > 4000
         assert "for hashes" in await error(client, "redis_write", key="s", value="x", field_ttl_s=9)
 
 
@@ -219,6 +223,9 @@ async def test_the_keys_of_all_nodes_are_found_and_read(client: Client, cluster:
         assert (await ok(client, "redis_command", command=["STRLEN", name]))["reply"] == len(name)
     info = await ok(client, "redis_info")
     assert sum(database["keys"] for database in info["databases"]) == 900
+    assert {node["address"]: node["keys"] for node in info["nodes"]} == {
+        f"127.0.0.1:{server.port}": node.dbsize() for server, node in zip(cluster.servers, cluster.nodes, strict=True)
+    }
     assert (await ok(client, "redis_diagnose", topic="clients"))["summary"]["clients"] >= 3
     for topic in ("slowlog", "latency", "memory", "acl"):
         await ok(client, "redis_diagnose", topic=topic)
@@ -308,7 +315,7 @@ async def test_a_node_that_is_away_costs_only_its_keys(client: Client, cluster: 
         ):
             told = await ok(client, tool, **arguments)
             assert told["warnings"][0].startswith(
-                "1 of 3 servers of the cluster did not answer: a node of the cluster of"
+                f"1 of 3 servers of the cluster did not answer (127.0.0.1:{cluster.servers[2].port}): a node of the cluster of"
             )
         for _ in range(3):
             assert await ok(client, "redis_pubsub", listen=["c"], seconds=0.1) == {"messages": []}
@@ -321,9 +328,16 @@ async def test_a_node_that_is_away_costs_only_its_keys(client: Client, cluster: 
     assert "there is no key" in await error(client, "redis_read", key=names[2]), "it kept nothing on disk"
 
 
-async def test_a_node_that_hangs_keeps_nobody_from_listening(client: Client, cluster: Cluster) -> None:
-    with cluster.servers[1].silent():
+async def test_a_node_that_hangs_keeps_nobody_from_the_others(client: Client, cluster: Cluster) -> None:
+    hung, *others = sorted(cluster.servers, key=lambda server: server.port)
+    with hung.silent():
         heard = await ok(client, "redis_pubsub", listen=["*"], seconds=0.1)
+        async with connected(others[0].port, REDIS_MODE="cluster") as backend:
+            before = deadline.set(asyncio.get_running_loop().time() + 12)
+            assert set(await backend.by_address("ECHO", "x")) == {f"127.0.0.1:{server.port}" for server in others}
+            with pytest.raises(BackendError, match="did not answer in time"):
+                await backend.scan(0, 0)
+            deadline.reset(before)
     assert heard["messages"] == [] and "did not answer in time" in heard["warnings"][0]
     wait_until(lambda: all("cluster_state:ok" in cluster.info(node) for node in cluster.nodes))
 

@@ -59,11 +59,21 @@ async def test_many_keys_at_once(client: Client, redis: Redis) -> None:
     assert keys["l"]["value"] == ["x", "y"]
     assert keys["set"]["value"] == ["m"]
     assert keys["z"]["value"] == {"m": "2"}
-    assert keys["x"]["value"] == [{"id": "5-1", "f": "v"}]
+    assert keys["x"]["value"] == [{"id": "5-1", "fields": {"f": "v"}}]
     assert keys["blob"]["value"] == {"base64": "//4="}
     assert keys["gone"] == {"key": "gone", "type": "none"}
     (bare,) = (await ok(client, "redis_read_many", keys=["s"], values=False))["keys"]
     assert "value" not in bare and bare["memory_bytes"] > 0
+
+
+async def test_names_that_look_alike_or_repeat_hide_no_values(client: Client, redis: Redis) -> None:
+    long = {"n" * 300 + end: end for end in "abc"}
+    redis.hset("h", mapping=long | {b"\xff": "x", b"\xfe": "y"})
+    redis.zadd("z", {name: number for number, name in enumerate(long)})
+    redis.execute_command("XADD", "x", "1-1", "id", "mine", "f", "1", "f", "2", "f #2", "3")
+    h, z, x = (await ok(client, "redis_read_many", keys=["h", "z", "x"]))["keys"]
+    assert sorted(h["value"].values()) == ["a", "b", "c", "x", "y"] and list(z["value"].values()) == ["0", "1", "2"]
+    assert x["value"] == [{"id": "1-1", "fields": {"id": "mine", "f": "1", "f #2": "2", "f #2 #2": "3"}}]
 
 
 async def test_many_keys_are_cut_to_what_fits(client: Client, redis: Redis) -> None:
@@ -87,7 +97,7 @@ async def test_what_looks_like_a_secret_is_masked_in_lists_and_read_by_its_name(
     assert keys["note"]["masked"] and "value" not in keys["note"]
     assert keys["user:1"]["value"] == {"name": "Ada", "api_key": "(masked)", "bio": "(masked)"}
     assert keys["list"]["value"] == ["plain", "(masked)"]
-    assert keys["x"]["value"][0]["token"] == "(masked)" and keys["x"]["value"][0]["event"] == "login"
+    assert keys["x"]["value"][0]["fields"] == {"token": "(masked)", "event": "login"}
     assert keys["authors"]["value"] == "Lem"
     assert (await ok(client, "redis_read", key="db_password"))["value"] == "hunter2"
 
@@ -97,8 +107,40 @@ async def test_the_biggest_and_the_idlest_keys(client: Client, redis: Redis) -> 
     big = (await ok(client, "redis_scan", order="memory", limit=3))["keys"]
     assert [key["key"] for key in big] == ["k17", "k16", "k15"]
     assert big[0]["memory_bytes"] > big[1]["memory_bytes"] > big[2]["memory_bytes"] > 2**15
-    idle = (await ok(client, "redis_scan", order="idle", limit=5))["keys"]
-    assert len(idle) == 5 and all(key["idle_s"] >= 0 for key in idle)
+    idle = await ok(client, "redis_scan", order="idle", limit=5)
+    assert len(idle["keys"]) == 5 and all(key["idle_s"] >= 0 for key in idle["keys"]) and idle["left_out"] == 13
+    redis.config_set("maxmemory-policy", "allkeys-lfu")
+    unknown = await ok(client, "redis_scan", order="idle")
+    assert unknown["keys"] == [] and "An LFU maxmemory policy is selected" in unknown["warnings"][0]
+    assert "idlest_s" not in (await ok(client, "redis_profile"))["groups"][0]
+
+
+async def test_what_a_user_may_not_ask_about_is_not_left_out_in_silence(redis: Redis, start: Start) -> None:
+    for name in ("app:", "other:"):
+        redis.hset(name + "h", "f", "v")
+        redis.xadd(name + "x", {"f": "v"})
+    commands = "+info +scan +type +dbsize +memory +pttl +xlen +xinfo +hstrlen +hmget".split()
+    redis.acl_setuser("few", enabled=True, passwords=["+pw"], keys=["app:*"], commands=commands)
+    redis.acl_setuser("fewer", enabled=True, passwords=["+pw"], keys=["app:*"], commands=["+scan", "+type"])
+    async with Client(start(REDIS_USERNAME="few", REDIS_PASSWORD="pw").url + "/mcp") as client:
+        for tool, arguments, found in (
+            ("redis_scan", {}, 2),
+            ("redis_scan", {"order": "memory"}, 2),
+            ("redis_scan", {"ttl_below_s": 9}, 0),
+            ("redis_profile", {}, 1),
+            ("redis_tally", {"pattern": "*", "field": "f"}, 1),
+            ("redis_stream", {}, 1),
+        ):
+            told = await ok(client, tool, **arguments)
+            rows = next(
+                told[part] for part in ("keys", "groups", "counts", "streams") if isinstance(told.get(part), list)
+            )
+            assert len(rows) == found and "were left out, for Redis answered: NOPERM" in told["warnings"][0], told
+    async with Client(start(REDIS_USERNAME="fewer", REDIS_PASSWORD="pw").url + "/mcp") as client:
+        told = await ok(client, "redis_scan", pattern="app:*")
+        assert len(told["keys"]) == 2 and told["warnings"][0].startswith(
+            "TTLs were left out, for Redis answered: NOPERM"
+        )
 
 
 async def test_a_bitmap(client: Client, redis: Redis) -> None:
@@ -548,6 +590,7 @@ async def test_what_expires_soonest(client: Client, redis: Redis) -> None:
     assert [key["key"] for key in soon] == ["session:0", "session:1", "session:2"]
     below = (await ok(client, "redis_scan", ttl_below_s=1550, pattern="session:*"))["keys"]
     assert [key["key"] for key in below] == [f"session:{i}" for i in range(6)] and below[0]["ttl_s"] <= 1000
+    assert (await ok(client, "redis_scan", ttl_below_s=1550, limit=4))["left_out"] == 2
 
 
 async def test_all_streams_at_a_glance(client: Client, redis: Redis) -> None:
@@ -557,11 +600,17 @@ async def test_all_streams_at_a_glance(client: Client, redis: Redis) -> None:
         redis.xgroup_create(f"stream:{i}", "g", id="0")
     redis.xreadgroup("g", "c", {"stream:7": ">"}, count=4)
     redis.xreadgroup("g", "c", {"stream:9": ">"}, count=2)
-    streams = (await ok(client, "redis_stream", limit=3))["streams"]
+    for number in range(25):
+        redis.xgroup_create("stream:7", f"g{number}", id="0")
+    found = await ok(client, "redis_stream", limit=3)
+    streams = found["streams"]
+    assert found["left_out"] == 37 and streams[0]["groups_left_out"] == 6
     assert [(row["key"], row["pending"]) for row in streams[:2]] == [("stream:7", 4), ("stream:9", 2)]
     assert streams[0]["groups"][0]["lag"] == 1 and streams[0]["length"] == 5
     assert len((await ok(client, "redis_stream", pattern="stream:1*"))["streams"]) == 11
     assert "key of the group" in await error(client, "redis_stream", group="g")
+    assert "either key or pattern" in await error(client, "redis_stream", key="stream:7", pattern="stream:*")
+    assert "give the group, too" in await error(client, "redis_stream", key="stream:7", idle_s=60)
 
 
 async def test_settings_and_commands_are_shown_without_secrets(client: Client, redis: Redis) -> None:
@@ -572,7 +621,8 @@ async def test_settings_and_commands_are_shown_without_secrets(client: Client, r
     assert values["masterauth"] == "(masked)" and values["maxmemory-policy"] == "noeviction"
     assert "a-password-of-the-master" not in str([settings, some])
     assert {"appendonly", "maxmemory", "maxmemory-policy", "masterauth"} <= {row["name"] for row in some["rows"]}
-    assert len(some["rows"]) < 10
+    assert len(some["rows"]) < 10 and "left_out" not in some
+    assert (await ok(client, "redis_diagnose", topic="config"))["left_out"] == len(settings["rows"]) - 20
     assert "no setting 'apendonly'" in await error(client, "redis_diagnose", topic="config", settings=["apendonly"])
     assert "topic config" in await error(client, "redis_diagnose", topic="acl", settings=["appendonly"])
     redis.config_resetstat()

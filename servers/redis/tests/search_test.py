@@ -74,13 +74,14 @@ async def test_its_tools_are_listed_and_an_index_is_described(client: Client) ->
 async def test_documents_are_found(client: Client) -> None:
     found = await ok(client, "redis_search", index="books", query="@genre:{sf} @year:[1965 +inf]", sort="year desc")
     assert found["total"] == 2
-    assert [d["title"] for d in found["documents"]] == ["The Dispossessed", "The Left Hand of Darkness"]
-    assert found["documents"][0]["key"] == "book:2" and found["documents"][0]["api_key"] == "(masked)"
+    assert [d["fields"]["title"] for d in found["documents"]] == ["The Dispossessed", "The Left Hand of Darkness"]
+    assert found["documents"][0]["key"] == "book:2" and found["documents"][0]["fields"]["api_key"] == "(masked)"
     (only,) = (await ok(client, "redis_search", index="books", query="darkness", fields=["year"]))["documents"]
-    assert only == {"key": "book:0", "year": "1969"}
+    assert only == {"key": "book:0", "fields": {"year": "1969"}}
     assert "yntax error" in await error(client, "redis_search", index="books", query="@year:[")
+    assert "at least 1 item" in await error(client, "redis_search", index="books", fields=[])
     paged = await pages(client, "redis_search", "documents", index="books", sort="year", limit=2)
-    assert len(paged) == 5 and paged[0]["title"] == "Solaris"
+    assert len(paged) == 5 and paged[0]["fields"]["title"] == "Solaris"
 
 
 async def test_a_document_longer_than_a_result_hides_no_others(engine: Engine, client: Client) -> None:
@@ -99,6 +100,16 @@ async def test_a_document_longer_than_a_result_hides_no_others(engine: Engine, c
     assert rows["rows"][1] == {"n": "1"} and "load fewer fields" in rows["warnings"][0]
 
 
+async def test_no_field_of_a_document_hides_its_key_or_another_field(engine: Engine, client: Client) -> None:
+    engine[0].hset("book:odd", mapping={"title": "Odd", "key": "mine", b"\xff": "x", b"\xfe": "y"})
+    try:
+        (only,) = (await ok(client, "redis_search", index="books", query="@title:odd"))["documents"]
+    finally:
+        engine[0].delete("book:odd")
+    fields = {"title": "Odd", "key": "mine", "base64:/w==": "x", "base64:/g==": "y"}
+    assert only == {"key": "book:odd", "fields": fields}
+
+
 async def test_documents_are_grouped(client: Client) -> None:
     steps = ["GROUPBY", "1", "@genre", "REDUCE", "COUNT", "0", "AS", "n", "SORTBY", "2", "@n", "DESC"]
     assert await ok(client, "redis_aggregate", index="books", steps=steps) == {
@@ -107,6 +118,12 @@ async def test_documents_are_grouped(client: Client) -> None:
     assert await ok(client, "redis_aggregate", index="books", steps=steps, limit=1) == {
         "rows": [{"genre": "sf", "n": "3"}], "cut": True
     }  # fmt: skip
+    second = [*steps, "LIMIT", "1", "1"]
+    assert await ok(client, "redis_aggregate", index="books", steps=second) == {
+        "rows": [{"genre": "fantasy", "n": "2"}]
+    }
+    second += ["GROUPBY", "0", "REDUCE", "COUNT", "0", "AS", "rows"]
+    assert await ok(client, "redis_aggregate", index="books", steps=second) == {"rows": [{"rows": "1"}]}
 
 
 async def test_documents_too_big_to_be_read_are_named(client: Client, engine: Engine) -> None:
@@ -138,16 +155,23 @@ async def test_an_index_over_every_key_is_out_of_scope(engine: Engine, tmp_path:
                 ("redis_create_index", {"index": "i", "prefixes": ["x:"], "fields": {"a": "TEXT"}}),
             ):
                 assert "'app:'" in await error(client, tool, **arguments)
+            for name in ("app:a", "app:b"):
+                await ok(client, "redis_write", key=name, type="json", value=5)
+            both = ["JSON.MGET", "app:a", "app:b", "$"]
+            assert await ok(client, "redis_command", command=both) == {"reply": ["[5]", "[5]"]}
+            await ok(client, "redis_delete", keys=["app:a", "app:b"])
+            for both in (["JSON.MGET", "app:a", "book:0", "$"], ["JSON.MGET", "book:0", "app:a", "$"]):
+                assert "'app:'" in await error(client, "redis_command", command=both)
 
 
 async def test_vectors_are_searched_within_what_a_query_finds(client: Client) -> None:
     asked: dict[str, Any] = {"query": "@title:one", "vector": [1, 0.5, 0], "fields": ["title"]}
     found = await ok(client, "redis_search", index="docs", limit=2, **asked)
-    assert [(d["key"], d["title"]) for d in found["documents"]] == [("doc:0", "one 0"), ("doc:2", "one 2")]
-    distances = [float(d["vector_distance"]) for d in found["documents"]]
+    assert [(d["key"], d["fields"]["title"]) for d in found["documents"]] == [("doc:0", "one 0"), ("doc:2", "one 2")]
+    distances = [float(d["fields"]["vector_distance"]) for d in found["documents"]]
     assert distances == sorted(distances) and abs(distances[0]) < 1e-6
     (only,) = (await ok(client, "redis_search", index="docs", vector=[0, 1, 1], limit=1))["documents"]
-    assert only["key"] == "doc:1" and only["v"] == "(vector of 12 bytes)"
+    assert only["key"] == "doc:1" and only["fields"]["v"] == "(vector of 12 bytes)"
 
 
 @pytest.mark.parametrize(
@@ -167,6 +191,7 @@ async def test_vectors_are_searched_within_what_a_query_finds(client: Client) ->
                 ("GROUPBY 1 @genre REDUCE TOLIST 4 @title", "REDUCE has fewer arguments"),
                 ("SORTBY all", "SORTBY needs the number of its arguments"),
                 ("APPLY", "APPLY has fewer arguments"),
+                ("LIMIT 0 x", "LIMIT takes two numbers"),
                 ('APPLY format("%s%s",@a,@a) AS a ' * 6, "repeat a value more than 32 times"),
             )
         ),
@@ -187,7 +212,7 @@ async def test_an_index_is_created_over_hashes_and_json(client: Client) -> None:
     await ok(client, "redis_create_index", index="j", prefixes=["j:"], fields={"$.a.b": "AS b NUMERIC"}, on="JSON")
     await ok(client, "redis_write", key="j:1", type="json", value={"a": {"b": 7}})
     found = await ok(client, "redis_search", index="j", query="@b:[7 7]")
-    assert found == {"total": 1, "documents": [{"key": "j:1", "$": '{"a":{"b":7}}'}]}
+    assert found == {"total": 1, "documents": [{"key": "j:1", "fields": {"$": '{"a":{"b":7}}'}}]}
 
 
 async def test_json_is_written_and_read_by_path(client: Client) -> None:
@@ -198,7 +223,7 @@ async def test_json_is_written_and_read_by_path(client: Client) -> None:
     assert (await ok(client, "redis_read", key="doc", field="$.a[1]"))["value"] == "[2]"
     assert (await ok(client, "redis_read", key="doc", field=".b.c"))["value"] == '"x"'
     await ok(client, "redis_write", key="doc", type="json", path="$.b.c", value="y")
-    await ok(client, "redis_write", key="doc", type="json", path="$.new", value=[None, True])
+    await ok(client, "redis_write", key="doc", type="json", path="$.new", value="[null, true]")
     assert json.loads((await ok(client, "redis_read", key="doc"))["value"]) == document | {
         "b": {"c": "y"},
         "new": [None, True],
@@ -208,7 +233,12 @@ async def test_json_is_written_and_read_by_path(client: Client) -> None:
     assert "nothing was written" in await error(client, "redis_write", key="doc", type="json", path="$.x.y.z", value=1)
     assert "nothing was written" in await error(client, "redis_write", key="absent", type="json", path="$.x", value=1)
     assert "nothing was written" in await error(client, "redis_write", key="book:0", type="json", value=1)
+    assert "without base64" in await error(client, "redis_write", key="doc", type="json", value="YQ==", base64=True)
     assert (await ok(client, "redis_scan", type="json"))["keys"][0]["type"] == "ReJSON-RL"
+    (many,) = (await ok(client, "redis_read_many", keys=["doc"]))["keys"]
+    assert json.loads(many["value"])["b"] == {"c": "y"}
+    await ok(client, "redis_write", key="n", value="no HyperLogLog")
+    assert "WRONGTYPE Key is not" in await error(client, "redis_command", command=["PFCOUNT", "n"])
 
 
 @pytest.mark.parametrize(

@@ -230,14 +230,15 @@ async def test_what_costs_too_much_is_not_sent(client: Client, redis: Redis, com
 
 async def test_a_full_or_busy_redis_says_that_nothing_was_done(client: Client, redis: Redis) -> None:
     redis.set("s", "v")
-    redis.config_set("maxmemory", 1)
-    for tool, arguments in (
-        ("redis_write", {"key": "s", "value": "x"}),
-        ("redis_transaction", {"commands": [["INCR", "n"], ["SET", "s", "x"]]}),
-    ):
-        refusal = await error(client, tool, **arguments)
-        assert "OOM" in refusal and "nothing was done" in refusal
-    redis.config_set("maxmemory", 0)
+    for setting, code in (("maxmemory", "OOM"), ("min-replicas-to-write", "NOREPLICAS")):
+        redis.config_set(setting, 1)
+        for tool, arguments in (
+            ("redis_write", {"key": "s", "value": "x"}),
+            ("redis_transaction", {"commands": [["INCR", "n"], ["SET", "s", "x"]]}),
+        ):
+            refusal = await error(client, tool, **arguments)
+            assert code in refusal and "nothing was done" in refusal
+        redis.config_set(setting, 0)
     redis.config_set("busy-reply-threshold", 50)
     busy = asyncio.create_task(asyncio.to_thread(_forever, redis))
     try:

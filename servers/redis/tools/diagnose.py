@@ -20,6 +20,7 @@ class Diagnosis(TypedDict):
     advice: Annotated[NotRequired[str], Field(description="from Redis itself")]
     summary: NotRequired[dict[str, Any]]
     rows: NotRequired[list[dict[str, Any]]]
+    left_out: Annotated[NotRequired[int], Field(description="number of further rows")]
 
 
 @tool(title="Diagnose")
@@ -38,7 +39,9 @@ async def redis_diagnose(
     rows = diagnosis.pop("rows", None)
     diagnosis = room.fit(diagnosis) or diagnosis
     if rows is not None:
-        diagnosis["rows"] = room.kept(rows[:limit], "rows")
+        diagnosis["rows"] = room.kept(rows[:limit])
+        if left_out := len(rows) - len(diagnosis["rows"]):
+            diagnosis["left_out"] = left_out
     return diagnosis
 
 

@@ -1,12 +1,13 @@
 """redis_info: the state of the server, digested."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.protocol.tools import Call, tool
+from servers.common.protocol.tools import Call, Room, tool
 from servers.redis.format.replies import info, number, parts
 from servers.redis.policy.key_scope import ScopedRedis
 
@@ -26,6 +27,14 @@ class Database(TypedDict):
     average_ttl_ms: int
 
 
+class Node(TypedDict):
+    address: str
+    keys: NotRequired[int]
+    used_bytes: int
+    clients: int
+    replicas: list[str]
+
+
 class Info(TypedDict):
     version: str
     mode: str
@@ -41,21 +50,40 @@ class Info(TypedDict):
     persistence: str
     replicas: int
     databases: Annotated[NotRequired[list[Database]], Field(description="absent where prefixes limit this server")]
+    nodes: Annotated[NotRequired[list[Node]], Field(description="masters of the cluster")]
     findings: Annotated[list[str], Field(description="what looks wrong, and why")]
 
 
 @tool(title="State of Redis")
 async def redis_info(call: Call[ScopedRedis]) -> Info:
     """Report version, memory, clients, persistence, replication and key counts, and what looks wrong. Begin here."""
-    servers = [info(reply) for reply in await call.backend.each("INFO")]
-    summary = info_summary(servers)
+    by_address = {address: info(reply) for address, reply in (await call.backend.by_address("INFO")).items()}
+    summary = _summary(by_address)
+    if call.backend.clustered:
+        rows = (_node(address, fields) for address, fields in by_address.items())
+        summary["nodes"] = Room(call.max_bytes // 2).kept(rows, "nodes")
     if call.backend.scope:
         del summary["databases"]
+        for node in summary.get("nodes", ()):
+            del node["keys"]
     return summary
 
 
-def info_summary(servers: Sequence[Mapping[str, str]]) -> Info:
+def _node(address: str, fields: Mapping[str, str]) -> Node:
+    """Return a master of a cluster, from its fields of INFO."""
+    replicas = (parts(value) for name, value in fields.items() if re.fullmatch(r"slave\d+", name))
+    return {
+        "address": address,
+        "keys": sum(database["keys"] for database in _databases([fields])),
+        "used_bytes": number(fields, "used_memory"),
+        "clients": number(fields, "connected_clients"),
+        "replicas": [f"{of.get('ip')}:{of.get('port')} {of.get('state')}" for of in replicas],
+    }
+
+
+def _summary(by_address: Mapping[str, Mapping[str, str]]) -> Info:
     """Return the state of a Redis, from the fields of INFO of each of its masters."""
+    servers = list(by_address.values())
     first = servers[0]
 
     def total(name: str) -> int:
@@ -91,9 +119,7 @@ def info_summary(servers: Sequence[Mapping[str, str]]) -> Info:
     if len(servers) > 1:
         digested["servers"] = len(servers)
         digested["findings"] = [
-            f"server {number(fields, 'tcp_port')}, run {fields.get('run_id', '?')[:8]}: {finding}"
-            for fields in servers
-            for finding in info_findings(fields)
+            f"{address}: {finding}" for address, fields in by_address.items() for finding in info_findings(fields)
         ]
     return digested
 
@@ -119,8 +145,8 @@ def info_findings(fields: Mapping[str, str]) -> list[str]:
     used, limit = number(fields, "used_memory"), number(fields, "maxmemory")
     policy = fields.get("maxmemory_policy")
     if limit and used > 0.9 * limit:
-        then = "writes will be refused" if policy == "noeviction" else f"keys will be evicted ({policy})"
-        found.append(f"memory is {used / limit:.0%} of maxmemory: when it is full, {then}")
+        then = "writes are refused" if policy == "noeviction" else f"keys are evicted ({policy})"
+        found.append(f"memory is {used / limit:.0%} of maxmemory: {'' if used >= limit else 'when it is full, '}{then}")
     if not limit and number(fields, "total_system_memory") and used > 0.75 * number(fields, "total_system_memory"):
         found.append("memory has no limit (maxmemory 0) and is over 75% of the machine's: the system may kill Redis")
     if number(fields, "evicted_keys"):

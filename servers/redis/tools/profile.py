@@ -1,6 +1,7 @@
 """redis_profile: what the keyspace consists of, from a bounded sample of it."""
 
 import asyncio
+import itertools
 import re
 from typing import Annotated, NotRequired
 
@@ -14,7 +15,7 @@ from servers.redis.format.globs import matched_at_once
 from servers.redis.format.key_encoding import Pattern, show_key, show_name
 from servers.redis.format.replies import said
 from servers.redis.policy.key_scope import ScopedRedis
-from servers.redis.tools.scan import chunks, short
+from servers.redis.tools.scan import chunks, short, warn_of_refusals
 
 BATCH = 100
 
@@ -44,7 +45,7 @@ class KeyGroup(TypedDict):
     biggest_bytes: int
     expiring: int
     median_ttl_s: NotRequired[int]
-    idlest_s: int
+    idlest_s: Annotated[NotRequired[int], Field(description="absent under an LFU policy")]
 
 
 class KeyspaceProfile(TypedDict):
@@ -115,28 +116,18 @@ async def _add(
     separator: str,
 ) -> None:
     """Count keys in their groups, and note the milliseconds that those have to live which expire."""
-    answers = iter(
-        await call.backend.read_many(
-            [
-                command
-                for name in names
-                for command in (
-                    ("TYPE", name),
-                    ("MEMORY", "USAGE", name, "SAMPLES", 5),
-                    ("PTTL", name),
-                    ("OBJECT", "IDLETIME", name),
-                )
-            ]
-        )
+    commands = (
+        (("TYPE", name), ("MEMORY", "USAGE", name, "SAMPLES", 5), ("PTTL", name), ("OBJECT", "IDLETIME", name))
+        for name in names
     )
-    for name in names:
-        kind, memory, ttl, idle = (next(answers) for _ in range(4))
+    answers = await call.backend.read_many(list(itertools.chain.from_iterable(commands)))
+    warn_of_refusals(answers[1::4])
+    for name, kind, memory, ttl, idle in zip(names, *(answers[part::4] for part in range(4)), strict=True):
         if not isinstance(memory, int):
             continue  # expired since, or no right to ask
         of = prefix(name, separator)
         empty: KeyGroup = {
             "prefix": of, "keys": 0, "types": {}, "memory_bytes": 0, "biggest": "", "biggest_bytes": 0, "expiring": 0,
-            "idlest_s": 0,
         }  # fmt: skip
         group = groups.setdefault(of, empty)
         group["keys"] += 1
@@ -147,7 +138,7 @@ async def _add(
         if isinstance(ttl, int) and ttl >= 0:
             ttls.setdefault(of, []).append(ttl)
         if isinstance(idle, int):
-            group["idlest_s"] = max(group["idlest_s"], idle)
+            group["idlest_s"] = max(group.get("idlest_s", 0), idle)
 
 
 def prefix(name: bytes, separator: str) -> str:

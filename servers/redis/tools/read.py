@@ -313,13 +313,14 @@ async def _hash(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
     if page.memory > SMALL_KEY and length <= SAMPLES:
         return {"length": length} | await _big_fields(call, name, page)
     answer = await _scanned(
-        call, "HSCAN", name, page, length, "fields", lambda flat: list(_fields(flat, page)), lambda row: row | _TTL
+        call, "HSCAN", name, page, length, "fields", partial(_named_fields, page=page), lambda pair: pair[1] | _TTL
     )
+    names, answer["fields"] = [field for field, _ in answer["fields"]], [row for _, row in answer["fields"]]
     if length and "cursor" not in answer and page.cursor == "0":
         # HLEN counts fields that have expired and are not yet removed.
         length = min(length, len(answer["fields"]))
     if page.encoding not in ("listpack", "ziplist") and answer["fields"]:
-        await _add_ttls(call, name, answer["fields"])
+        await _add_ttls(call, name, names, answer["fields"])
     return {"length": length} | answer
 
 
@@ -357,20 +358,23 @@ async def _big_fields(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -
             for field, length in zip(part, sizes, strict=False)
         ]
         kept = _kept(rows, page)
+        await _add_ttls(call, name, part[: len(kept)], kept)
         more = first + len(kept) < len(names)
     return {"fields": kept} | ({"cursor": f"field-{first + len(kept)}"} if more else {})
 
 
-async def _add_ttls(call: Call[ScopedRedis], name: bytes, fields: list[Any]) -> None:
-    """Add what fields have to live, where the server knows TTLs of fields (Redis 7.4, Valkey 9)."""
-    named = [row for row in fields if isinstance(row["field"], str)]
-    (ttls,) = await call.backend.read_many(
-        [("HTTL", name, "FIELDS", len(named), *(encode(row["field"]) for row in named))]
-    )
-    if isinstance(ttls, list) and len(ttls) == len(named):
-        for row, ttl in zip(named, ttls, strict=True):
+async def _add_ttls(call: Call[ScopedRedis], name: bytes, names: list[bytes], rows: list[Any]) -> None:
+    """Add to rows what their fields have to live, where the server knows TTLs of fields (Redis 7.4, Valkey 9)."""
+    (ttls,) = await call.backend.read_many([("HTTL", name, "FIELDS", len(names), *names)])
+    if isinstance(ttls, list) and len(ttls) == len(rows):
+        for row, ttl in zip(rows, ttls, strict=True):
             if ttl >= 0:
                 row["ttl_s"] = ttl
+
+
+def _named_fields(flat: Any, page: _ReadWindow) -> list[tuple[bytes, Any]]:
+    """Return fields, given as names and values in turn, by their names."""
+    return list(zip(flat[::2], _fields(flat, page), strict=True))
 
 
 def _fields(flat: Any, page: _ReadWindow) -> Iterator[Any]:

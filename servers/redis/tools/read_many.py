@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from servers.common.memory_budget import hold
 from servers.common.protocol.tools import Call, Room, tool
 from servers.redis.client.memory_guard import COPIES
-from servers.redis.format.key_encoding import parse_key, show, show_name
+from servers.redis.format.key_encoding import as_object, parse_key, show
 from servers.redis.format.replies import said, seconds, words
 from servers.redis.policy.command_cost import COPIES_OF_STREAM, OBJECT_BYTES, SAMPLES, SMALL_KEY
 from servers.redis.policy.key_scope import ScopedRedis
@@ -57,6 +57,7 @@ _PEEK: dict[str, Callable[[bytes, int], tuple[Any, ...]]] = {
     "set": lambda name, count: ("SRANDMEMBER", name, count),
     "zset": lambda name, count: ("ZRANGE", name, 0, count - 1, "WITHSCORES"),
     "stream": lambda name, count: ("XREVRANGE", name, "+", "-", "COUNT", min(count, 3)),
+    "ReJSON-RL": lambda name, count: ("JSON.GET", name),
 }
 """The first elements of a key, as many as are given."""
 
@@ -149,14 +150,14 @@ async def _plan(call: Call[ScopedRedis], asked: list[_Asked], chosen: list[bytes
     """Decide how the beginning of each key is read, so that its elements have at most SMALL bytes; not at all if one has more. Of
     hashes only the `chosen` fields are read that are not too long; without any, the first."""
     big = [one for one in asked if one.memory > SMALL and one.kind in _PEEK and one.kind != "string"]
-    lengths = await call.backend.read_many([(LENGTHS[one.kind], one.name) for one in big])
+    lengths = await call.backend.read_many([_length(one) for one in big])
     counts: dict[bytes, int] = {}
     for one, length in zip(big, lengths, strict=True):
         each = one.memory // max(length, 1) if isinstance(length, int) else SMALL
         counts[one.name] = min(ELEMENTS, SMALL // max(each, 1))
     for one in asked:
         if one.kind in _PEEK and (count := counts.get(one.name, ELEMENTS)):
-            one.commands = [_PEEK[one.kind](one.name, count), (LENGTHS[one.kind], one.name), ("EXISTS", one.name)]
+            one.commands = [_PEEK[one.kind](one.name, count), _length(one), ("EXISTS", one.name)]
             copies = COPIES_OF_STREAM if one.kind == "stream" else COPIES
             elements = SHORT if one.kind == "string" else min(one.memory, 2 * SMALL)
             one.weight = copies * elements + 2 * ELEMENTS * OBJECT_BYTES
@@ -169,6 +170,11 @@ async def _plan(call: Call[ScopedRedis], asked: list[_Asked], chosen: list[bytes
         one.commands = [("HMGET", one.name, *(short or [b""])), ("HLEN", one.name), ("EXISTS", one.name)]
         one.weight = COPIES * sum(one.chosen[name] for name in short) + len(short) * OBJECT_BYTES
         one.estimated = False
+
+
+def _length(one: _Asked) -> tuple[Any, ...]:
+    """Return the command that tells the length of a key. The answer is no number for JSON documents, which are read whole."""
+    return (LENGTHS.get(one.kind, "TYPE"), one.name)
 
 
 def _batches(asked: list[_Asked]) -> Iterator[list[_Asked]]:
@@ -190,40 +196,39 @@ def _short(call: Call[ScopedRedis], one: _Asked, short: dict[str, Any], answers:
         return {"key": one.key, "type": "none"}
     if isinstance(length, int):
         short["length"] = length
-    too_long: dict[bytes, int] = {}
+    too_long: list[tuple[bytes, Any]] = []
     if one.chosen is not None and isinstance(value, list):
         read = [name for name, size in one.chosen.items() if size <= SMALL]
-        too_long = {name: size for name, size in one.chosen.items() if size > SMALL}
+        too_long = [(name, {"text": "", "bytes": size}) for name, size in one.chosen.items() if size > SMALL]
         # As HSCAN gives them.
         value = [b"0", [word for pair in zip(read, value, strict=False) if pair[1] is not None for word in pair]]
-    short |= _shown(call, one.name, one.kind, value)
-    if "value" in short:
-        for name, size in too_long.items():
-            short["value"][show_name(name)] = {"text": "", "bytes": size}
-    return short
+    return short | _shown(call, one.name, one.kind, value, too_long)
 
 
 def _about(name: bytes) -> list[tuple[Any, ...]]:
     return [("TYPE", name), *((*before, name, *after) for _, before, after in _ABOUT)]
 
 
-def _shown(call: Call[ScopedRedis], name: bytes, kind: str, value: Any) -> dict[str, Any]:
+def _shown(
+    call: Call[ScopedRedis], name: bytes, kind: str, value: Any, too_long: list[tuple[bytes, Any]]
+) -> dict[str, Any]:
     hides = call.backend.mask.hides
     if isinstance(value, Exception):
         return {"error": words(value)}
-    if kind == "string":
+    if kind in ("string", "ReJSON-RL"):
         return {"masked": True} if hides(name, value=value) else {"value": show(value, SHORT)}
     if hides(name):
         return {"masked": True}
 
     def fields(flat: list[bytes], most: int | None = None) -> dict[str, Any]:
         named = list(zip(flat[::2], flat[1::2], strict=True))[:most]
-        return {show_name(one): "(masked)" if hides(one, value=other) else show(other, 128) for one, other in named}
+        shown = [(one, "(masked)" if hides(one, value=other) else show(other, 128)) for one, other in named]
+        return as_object([*shown, *too_long])
 
     if kind == "hash":
         return {"value": fields(value[1], ELEMENTS)}
     if kind == "zset":
-        return {"value": {show_name(one): show(other, 128) for one, other in zip(value[::2], value[1::2], strict=True)}}
+        return {"value": as_object(zip(value[::2], map(said, value[1::2]), strict=True))}
     if kind == "stream":
-        return {"value": [{"id": said(identifier)} | fields(flat) for identifier, flat in value]}
+        return {"value": [{"id": said(identifier), "fields": fields(flat)} for identifier, flat in value]}
     return {"value": ["(masked)" if hides(value=item) else show(item, 128) for item in value]}

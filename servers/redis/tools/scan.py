@@ -13,6 +13,7 @@ from servers.common.backend import warn
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.redis.format.key_encoding import LONGEST_NAME, Pattern, show_name
 from servers.redis.format.replies import said, seconds
+from servers.redis.format.replies import words as said_error
 from servers.redis.policy.key_scope import ScopedRedis
 
 T = TypeVar("T")
@@ -50,6 +51,12 @@ def short(names: Iterable[bytes]) -> list[bytes]:
     return kept
 
 
+def warn_of_refusals(answers: Iterable[Any], what: str = "keys") -> None:
+    """Warn that something is left out because Redis answers with an error, such as to a user who may not ask."""
+    if refusal := next((answer for answer in answers if isinstance(answer, Exception)), None):
+        warn(f"{what} were left out, for Redis answered: {said_error(refusal)}")
+
+
 class Key(TypedDict):
     key: str
     type: str
@@ -60,6 +67,7 @@ class Key(TypedDict):
 
 class KeyPage(TypedDict):
     keys: list[Key]
+    left_out: Annotated[NotRequired[int], Field(description="with order or ttl_below_s: further keys, beyond limit")]
     cursor: Annotated[NotRequired[str], Field(description="there may be more keys: call again with it")]
 
 
@@ -235,9 +243,12 @@ async def _ordered(
 ) -> KeyPage:
     field, command = _ORDERS[order]
     top: list[tuple[int, bytes]] = []
+    count = 0
     async for names in at.steps(call, *words, told=lambda: "looking at keys"):
         for chunk in chunks(names):
-            top = heapq.nlargest(limit + SPARE, [*top, *await _measured(call, chunk, order, command, ttl_below_s)])
+            measured_keys = await _measured(call, chunk, order, command, ttl_below_s)
+            count += len(measured_keys)
+            top = heapq.nlargest(limit + SPARE, [*top, *measured_keys])
             # Not many more of them are kept than a result has room for: their names may be long.
             shown = itertools.accumulate(len(name) for _, name in top)
             top = top[: 1 + sum(length <= 4 * call.max_bytes for length in shown)]
@@ -260,7 +271,8 @@ async def _ordered(
             warn(TOO_LONG)
     if gone and len(keys) < limit:
         warn(f"{gone} of these keys were deleted during the call: call again to see others")
-    return {"keys": keys, **at.following()}  # type: ignore[typeddict-item]
+    more = {"left_out": left_out} if (left_out := count - gone - len(keys)) else {}
+    return {"keys": keys, **more, **at.following()}  # type: ignore[typeddict-item]
 
 
 async def _measured(
@@ -269,12 +281,14 @@ async def _measured(
     """Return keys with what they are ordered by."""
     if ttl_below_s is not None:
         ttls = await call.backend.read_many([("PTTL", name) for name in names])
+        warn_of_refusals(ttls)
         names = [
             name
             for name, ttl in zip(names, ttls, strict=True)
             if isinstance(ttl, int) and 0 <= ttl < ttl_below_s * 1000
         ]
     answers = await call.backend.read_many([(*command, name) for name in names])
+    warn_of_refusals(answers)
     return [
         (-answer if order == "ttl" else answer, name)
         for answer, name in zip(answers, names, strict=True)
@@ -293,13 +307,15 @@ async def _in_turn(
 
 
 async def described(call: Call[ScopedRedis], names: list[bytes]) -> list[Key | None]:
-    """Type and TTL of keys; None for one that is gone, or out of scope."""
+    """Type and TTL of keys; None for one that is gone, or out of scope, or that this user may not ask about."""
     details: list[Any] = []
     for chunk in chunks(names):
         details += await call.backend.read_many([c for name in chunk for c in (("TYPE", name), ("PTTL", name))])
+    warn_of_refusals(details[::2])
+    warn_of_refusals(details[1::2], "TTLs")
     keys: list[Key | None] = []
     for name, kind, ttl in zip(names, details[::2], details[1::2], strict=True):
-        if not isinstance(ttl, int) or ttl == -2 or not call.backend.scope.has(name):
+        if isinstance(kind, Exception) or kind == b"none" or ttl == -2 or not call.backend.scope.has(name):
             keys.append(None)
             continue
         key: Key = {"key": show_name(name, LONGEST_NAME), "type": said(kind)}

@@ -5,15 +5,18 @@ Served where Redis has it: Redis 8, Redis Stack, or the RediSearch module.
 
 import itertools
 import struct
+import sys
+from collections.abc import Container
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.backend import warn
 from servers.common.memory_budget import hold
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.client.memory_guard import COPIES
-from servers.redis.format.key_encoding import LONGEST_NAME, encode, show, show_key, show_name
+from servers.redis.format.key_encoding import LONGEST_NAME, as_object, encode, show, show_key, show_name
 from servers.redis.format.replies import as_json, pairs, said
 from servers.redis.policy.command_cost import MOST_BYTES, OBJECT_BYTES, check_json_path, memory_usage
 from servers.redis.policy.key_scope import ScopedRedis
@@ -55,10 +58,12 @@ async def redis_indexes(
     for name in names:
         try:
             found = await _index(call, name)
-        except ToolError:
+        except ToolError as refusal:
             if index:
                 raise
-            continue  # out of scope, or dropped since
+            if not call.backend.scope:  # else it may be out of scope
+                warn(f"index {show_name(name)!r} is left out: {refusal}")
+            continue
         if (shown := room.fit(found)) is not None:
             result["indexes"].append(shown)
         elif names_left_out.take(found["name"]):
@@ -114,9 +119,8 @@ def _field(flat: list[Any]) -> dict[str, Any]:
 
 class SearchPage(TypedDict):
     total: int
-    documents: list[dict[str, Any]]
+    documents: Annotated[list[dict[str, Any]], Field(description="key and fields")]
     cursor: NotRequired[int]
-    warning: NotRequired[str]
 
 
 @tool(title="Search", needs=has_search)
@@ -130,7 +134,9 @@ async def redis_search(
         Field(max_length=32_768, description="find its nearest neighbours among the query's matches"),
     ] = None,
     vector_field: Annotated[str | None, Field(description="default: the only one")] = None,
-    fields: Annotated[list[str] | None, Field(max_length=100, description="to return; default: all")] = None,
+    fields: Annotated[
+        list[str] | None, Field(min_length=1, max_length=100, description="to return; default: all")
+    ] = None,
     sort: Annotated[str | None, Field(description="FIELD or FIELD desc")] = None,
     limit: Annotated[int, Field(ge=1, le=1000)] = 10,
     cursor: Annotated[int, Field(ge=0, le=1_000_000)] = 0,
@@ -167,10 +173,7 @@ async def redis_search(
     async with hold(COPIES * sum(sizes[:fitting]), estimated=True):
         rest = (await call.backend.read(*words, "LIMIT", cursor, fitting, at=name))[1:] if fitting else []
         for key, flat in zip(rest[::2], rest[1::2], strict=False):
-            document: dict[str, Any] = {"key": show_name(key, LONGEST_NAME)}
-            document |= {
-                field: _shown(call, field, value, field in vectors) for field, value in pairs(flat or []).items()
-            }
+            document = {"key": show_name(key, LONGEST_NAME), "fields": _fields(call, flat or [], vectors)}
             if (shown := room.fit(document)) is None:
                 break
             found["documents"].append(shown)
@@ -194,6 +197,14 @@ def _order(sort: str) -> list[bytes]:
     if not field or len(direction) > 1 or (direction and direction[0].lower() not in ("asc", "desc")):
         raise ToolError("sort has to be a field, or a field and asc or desc")
     return [encode(field), *(encode(word) for word in direction)]
+
+
+def _fields(call: Call[ScopedRedis], flat: list[Any], vectors: Container[str] = ()) -> dict[str, Any]:
+    """Return the fields of a document or row, whose names and values come in turn."""
+    return as_object(
+        (name, _shown(call, said(name), value, said(name) in vectors))
+        for name, value in zip(flat[::2], flat[1::2], strict=False)
+    )
 
 
 def _shown(call: Call[ScopedRedis], field: str, value: Any, vector: bool) -> Any:
@@ -239,16 +250,16 @@ async def redis_aggregate(
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
 ) -> Aggregated:
     """Group, count, average and sort what a query finds (FT.AGGREGATE)."""
-    _check_steps(steps)
+    offset, count = _check_steps(steps)
     name = encode(index)
     await _index(call, name)
-    words = [encode(query), *(encode(step) for step in steps), "LIMIT", 0, limit + 1]
+    words = [encode(query), *(encode(step) for step in steps), "LIMIT", offset, min(count, limit + 1)]
     room = Room(call.max_bytes, rest="load fewer fields")
     rows: list[dict[str, Any]] = []
     async with hold(COPIES * limit * VALUE_BYTES, estimated=True):
         _, *found = await call.backend.read("FT.AGGREGATE", name, *words, at=name)
         for flat in found:
-            row = room.fit({field: _shown(call, field, value, False) for field, value in pairs(flat).items()})
+            row = room.fit(_fields(call, flat))
             if len(rows) == limit or row is None:
                 return {"rows": rows, "cut": True}
             rows.append(row)
@@ -267,11 +278,12 @@ MOST_REPEATED = 32
 """Times that APPLY and FILTER may repeat a value in one string: a format of a format of it doubles with each."""
 
 
-def _check_steps(steps: list[str]) -> None:
+def _check_steps(steps: list[str]) -> tuple[int, int]:
     """Follow the grammar of FT.AGGREGATE (https://redis.io/docs/latest/commands/ft.aggregate/), so that what is put behind the
-    steps is never taken for a part of one. Raise ToolError for a word that is not a step, for a step with fewer words than it
-    says, and for steps that make a value much longer."""
-    at, repeated = 0, 1
+    steps is never taken for a part of one. Return the offset and number of rows of the last LIMIT, which a further one behind
+    the same GROUPBY would replace. Raise ToolError for a word that is not a step, for a step with fewer words than it says, and for steps that make a
+    value much longer."""
+    at, repeated, limits = 0, 1, [0, sys.maxsize]
     while at < len(steps):
         step = steps[at].upper()
         at += 2 if step == "REDUCE" else 1
@@ -288,6 +300,11 @@ def _check_steps(steps: list[str]) -> None:
                 if repeated > MOST_REPEATED:
                     raise ToolError(f"format would repeat a value more than {MOST_REPEATED} times: use it less often")
             at += _STEPS[step]
+            if step == "LIMIT":
+                given = steps[at - 2 : at]
+                if not all(number.isascii() and number.isdigit() and len(number) < 19 for number in given):
+                    raise ToolError("LIMIT takes two numbers: LIMIT OFFSET NUMBER")
+                limits = [int(number) for number in given]
         else:
             raise ToolError(
                 f"{steps[at - 1][:40]!r} is not a step: the steps are {', '.join(sorted(_COUNTED_STEPS))}, "
@@ -295,6 +312,9 @@ def _check_steps(steps: list[str]) -> None:
             )
         if at > len(steps):
             raise ToolError(f"{step} has fewer arguments than it says")
+        if step == "GROUPBY":
+            limits = [0, sys.maxsize]
+    return limits[0], limits[1]
 
 
 class Created(TypedDict):

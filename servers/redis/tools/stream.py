@@ -13,7 +13,7 @@ from servers.redis.format.replies import as_json, pairs, said
 from servers.redis.format.replies import words as said_error
 from servers.redis.policy.command_cost import COPIES_OF_STREAM, memory_usage
 from servers.redis.policy.key_scope import ScopedRedis
-from servers.redis.tools.scan import Cursor
+from servers.redis.tools.scan import Cursor, warn_of_refusals
 
 LONGEST_ENDS = 1024 * 1024
 """Bytes of the first and the last entry of a stream of which more is told than its length."""
@@ -33,6 +33,7 @@ class StreamState(TypedDict):
     groups: NotRequired[list[dict[str, Any]]]
     consumers: NotRequired[list[dict[str, Any]]]
     pending: Annotated[NotRequired[list[dict[str, Any]]], Field(description="oldest first")]
+    left_out: Annotated[NotRequired[int], Field(description="number of further streams")]
     cursor: NotRequired[str]
 
 
@@ -52,6 +53,10 @@ async def redis_stream(
         if group is not None:
             raise ToolError("give the key of the group's stream")
         return await _overview(call, pattern, limit, cursor)
+    if pattern != "*":
+        raise ToolError("give either key or pattern")
+    if idle_s and group is None:
+        raise ToolError("idle_s chooses pending entries of a group: give the group, too")
     name = call.backend.scope.key(key)
     length, memory = await call.backend.read_many([("XLEN", name), memory_usage(name)])
     if isinstance(length, Exception):
@@ -103,21 +108,25 @@ async def _overview(call: Call[ScopedRedis], pattern: str, limit: int, cursor: s
     words = ("MATCH", call.backend.scope.pattern(pattern), "TYPE", "stream")
     rows: list[dict[str, Any]] = []
     async for names in at.steps(call, *words, told=lambda: f"{len(rows)} streams"):
-        answers = iter(
-            await call.backend.read_many([c for name in names for c in (("XLEN", name), ("XINFO", "GROUPS", name))])
+        answers = await call.backend.read_many(
+            [c for name in names for c in (("XLEN", name), ("XINFO", "GROUPS", name))]
         )
-        for name in names:
-            length, groups = next(answers), next(answers)
-            if isinstance(length, int) and isinstance(groups, list):  # else it is gone
+        for name, length, groups in zip(names, answers[::2], answers[1::2], strict=True):
+            if length:  # else it may be gone, of which XINFO answers with an error
+                warn_of_refusals((length, groups), "streams")
+            if isinstance(length, int) and isinstance(groups, list):
                 of = [
                     {key: row[key] for key in ("name", "consumers", "pending", "lag") if key in row}
                     for row in map(_row, groups[:GROUPS])
                 ]
                 pending = sum(row["pending"] for row in map(_row, groups))
-                rows.append({"key": show_name(name, LONGEST_NAME), "length": length, "pending": pending, "groups": of})
+                row = {"key": show_name(name, LONGEST_NAME), "length": length, "pending": pending, "groups": of}
+                rows.append(row | ({"groups_left_out": len(groups) - GROUPS} if len(groups) > GROUPS else {}))
     rows.sort(key=lambda row: (-row["pending"], -row["length"], row["key"]))
     room = Room(call.max_bytes, rest="redis_scan shows whole keys, and redis_stream with key all groups")
-    return {"streams": room.kept(rows[:limit]), **at.following()}  # type: ignore[typeddict-item]
+    told = room.kept(rows[:limit])
+    more = {"left_out": len(rows) - len(told)} if len(told) < len(rows) else {}
+    return {"streams": told, **more, **at.following()}  # type: ignore[typeddict-item]
 
 
 def _row(flat: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from servers.common.memory_budget import growing
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.redis.format.key_encoding import Pattern, parse_key, show_name
 from servers.redis.policy.key_scope import ScopedRedis
-from servers.redis.tools.scan import Cursor
+from servers.redis.tools.scan import Cursor, warn_of_refusals
 
 MOST_VALUES = 100_000
 """Different values that are counted."""
@@ -106,12 +106,15 @@ async def _values(
 ) -> tuple[int, list[tuple[bytes, list[bytes | None]]]]:
     """Return the values of fields of hashes, and how many hashes are left out because one is too long for a value that many have.
 
-    Keys that this user may not read, or that are not hashes any more, are left out of both.
+    Keys that this user may not read, or that are not hashes any more, are left out of both, with a warning.
     """
-    lengths = iter(await backend.read_many([("HSTRLEN", name, field) for name in names for field in fields]))
+    answers = await backend.read_many([("HSTRLEN", name, field) for name in names for field in fields])
+    warn_of_refusals(answers, "hashes")
+    lengths = iter(answers)
     of_names = [(name, [next(lengths) for _ in fields]) for name in names]
     known = [(name, of) for name, of in of_names if all(isinstance(length, int) for length in of)]
     short = [name for name, of in known if max(of) <= LONGEST]
     answers = await backend.read_many([("HMGET", name, *fields) for name in short])
+    warn_of_refusals(answers, "hashes")
     found = [(name, answer) for name, answer in zip(short, answers, strict=True) if isinstance(answer, list)]
     return len(known) - len(short), found

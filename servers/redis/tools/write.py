@@ -84,6 +84,8 @@ async def redis_write(
         value = fit(value, shape)
     commands = _COMMANDS[type](value, lambda text: parse(text, base64))
     (command, *_) = commands
+    if base64 and type == "json":
+        raise ToolError("a JSON document is not bytes: give it without base64")
     if prepend:
         if type != "list":
             raise ToolError("only a list can be prepended to")
@@ -282,9 +284,9 @@ _PAIRS = {"type": "object", "additionalProperties": {"type": "string"}, "maxProp
 _LIST = {"type": "array", "items": {"type": "string"}, "maxItems": MOST_ELEMENTS}
 _SHAPES: dict[str, dict[str, Any]] = {
     "hash": _PAIRS, "list": _LIST, "set": _LIST, "zset": {"type": "object"}, "stream": _PAIRS,
-    "vectorset": {"type": "object"},
+    "vectorset": {"type": "object"}, "json": {"anyOf": [{"type": t} for t in ("object", "array", "string", "number")]},
 }  # fmt: skip
-"""The JSON Schema of value by type, where it is not any value."""
+"""The JSON Schema of value by type, where it is not any value. An object or array may be given as JSON text."""
 
 
 _SCORE = re.compile(r"[+-]?(inf|\d+(\.\d+)?(e[+-]?\d+)?)", re.ASCII | re.IGNORECASE)
