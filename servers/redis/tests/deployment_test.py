@@ -119,8 +119,8 @@ async def test_fields_of_a_hash_expire(other: tuple[Redis, Sidecar, str]) -> Non
         assert (await ttls(client))["a"] is None
         redis.hset("h:ttl", b"\xff", "1")
         redis.execute_command("HEXPIRE", "h:ttl", 5000, "FIELDS", 1, b"\xff")
-        told = {str(row["field"]): row for row in (await ok(client, "redis_read", key="h:ttl"))["fields"]}
-        assert told["{'base64': '/w=='}"]["ttl_s"] > 4000
+        fields = (await ok(client, "redis_read", key="h:ttl"))["fields"]
+        assert [row["ttl_s"] for row in fields if row["field"] == {"base64": "/w=="}] > [4000]
         assert "for hashes" in await error(client, "redis_write", key="s", value="x", field_ttl_s=9)
 
 

@@ -67,7 +67,7 @@ async def test_many_keys_at_once(client: Client, redis: Redis) -> None:
 
 
 async def test_names_that_look_alike_or_repeat_hide_no_values(client: Client, redis: Redis) -> None:
-    long = {"n" * 300 + end: end for end in "abc"}
+    long: dict[Any, Any] = {"n" * 300 + end: end for end in "abc"}
     redis.hset("h", mapping=long | {b"\xff": "x", b"\xfe": "y"})
     redis.zadd("z", {name: number for number, name in enumerate(long)})
     redis.execute_command("XADD", "x", "1-1", "id", "mine", "f", "1", "f", "2", "f #2", "3")
@@ -119,8 +119,8 @@ async def test_what_a_user_may_not_ask_about_is_not_left_out_in_silence(redis: R
     for name in ("app:", "other:"):
         redis.hset(name + "h", "f", "v")
         redis.xadd(name + "x", {"f": "v"})
-    commands = "+info +scan +type +dbsize +memory +pttl +xlen +xinfo +hstrlen +hmget".split()
-    redis.acl_setuser("few", enabled=True, passwords=["+pw"], keys=["app:*"], commands=commands)
+    few = ["+info", "+scan", "+type", "+dbsize", "+memory", "+pttl", "+xlen", "+xinfo", "+hstrlen", "+hmget"]
+    redis.acl_setuser("few", enabled=True, passwords=["+pw"], keys=["app:*"], commands=few)
     redis.acl_setuser("fewer", enabled=True, passwords=["+pw"], keys=["app:*"], commands=["+scan", "+type"])
     async with Client(start(REDIS_USERNAME="few", REDIS_PASSWORD="pw").url + "/mcp") as client:
         for tool, arguments, found in (

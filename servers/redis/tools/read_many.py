@@ -173,7 +173,8 @@ async def _plan(call: Call[ScopedRedis], asked: list[_Asked], chosen: list[bytes
 
 
 def _length(one: _Asked) -> tuple[Any, ...]:
-    """Return the command that tells the length of a key. The answer is no number for JSON documents, which are read whole."""
+    """Return the command that tells the length of a key. It does not answer with a number for JSON documents, which are read
+    whole."""
     return (LENGTHS.get(one.kind, "TYPE"), one.name)
 
 

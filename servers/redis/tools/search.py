@@ -281,8 +281,8 @@ MOST_REPEATED = 32
 def _check_steps(steps: list[str]) -> tuple[int, int]:
     """Follow the grammar of FT.AGGREGATE (https://redis.io/docs/latest/commands/ft.aggregate/), so that what is put behind the
     steps is never taken for a part of one. Return the offset and number of rows of the last LIMIT, which a further one behind
-    the same GROUPBY would replace. Raise ToolError for a word that is not a step, for a step with fewer words than it says, and for steps that make a
-    value much longer."""
+    the same GROUPBY would replace. Raise ToolError for a word that is not a step, for a step with fewer words than it says, and
+    for steps that make a value much longer."""
     at, repeated, limits = 0, 1, [0, sys.maxsize]
     while at < len(steps):
         step = steps[at].upper()
