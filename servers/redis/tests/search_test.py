@@ -237,6 +237,9 @@ async def test_json_is_written_and_read_by_path(client: Client) -> None:
     assert (await ok(client, "redis_scan", type="json"))["keys"][0]["type"] == "ReJSON-RL"
     (many,) = (await ok(client, "redis_read_many", keys=["doc"]))["keys"]
     assert json.loads(many["value"])["b"] == {"c": "y"}
+    await ok(client, "redis_write", key="doc", type="json", value=["x" * 100_000])
+    (many,) = (await ok(client, "redis_read_many", keys=["doc"]))["keys"]
+    assert many["too_big"] and "value" not in many
     await ok(client, "redis_write", key="n", value="no HyperLogLog")
     assert "WRONGTYPE Key is not" in await error(client, "redis_command", command=["PFCOUNT", "n"])
 

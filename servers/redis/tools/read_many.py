@@ -149,12 +149,14 @@ def _asked(key: str, name: bytes, answers: list[Any]) -> _Asked:
 async def _plan(call: Call[ScopedRedis], asked: list[_Asked], chosen: list[bytes]) -> None:
     """Decide how the beginning of each key is read, so that its elements have at most SMALL bytes; not at all if one has more. Of
     hashes only the `chosen` fields are read that are not too long; without any, the first."""
-    big = [one for one in asked if one.memory > SMALL and one.kind in _PEEK and one.kind != "string"]
+    big = [one for one in asked if one.memory > SMALL and one.kind in LENGTHS.keys() & _PEEK.keys() - {"string"}]
     lengths = await call.backend.read_many([_length(one) for one in big])
     counts: dict[bytes, int] = {}
     for one, length in zip(big, lengths, strict=True):
         each = one.memory // max(length, 1) if isinstance(length, int) else SMALL
         counts[one.name] = min(ELEMENTS, SMALL // max(each, 1))
+    # A document is read whole, if its size is known.
+    counts |= {one.name: 0 for one in asked if one.kind == "ReJSON-RL" and not 0 < one.memory <= SMALL}
     for one in asked:
         if one.kind in _PEEK and (count := counts.get(one.name, ELEMENTS)):
             one.commands = [_PEEK[one.kind](one.name, count), _length(one), ("EXISTS", one.name)]
