@@ -83,6 +83,7 @@ def test_selectors_select_the_pods_they_are_for(name: str) -> None:
         else:
             continue
         assert sum(selector.items() <= pod.items() for pod in labels) == 1, manifest["metadata"]["name"]
+        assert selector["app.kubernetes.io/part-of"] == "dox-asdlc", "a chart beside this one may have a redis as well"
 
 
 @each
@@ -191,6 +192,16 @@ def test_volumes_are_mounted_and_mounts_have_volumes(name: str) -> None:
     for what, pod in pods(RENDERED[name]):
         volumes = {v["name"] for v in pod.get("volumes") or []} | claims.get(what.partition("/")[2], set())
         assert {m["name"] for c in pod["containers"] for m in c.get("volumeMounts", [])} == volumes, what
+
+
+@each
+def test_what_a_sidecar_lacks_keeps_no_store_from_starting(name: str) -> None:
+    """The kubelet starts no container of a pod before all volumes are there, but for optional ones."""
+    for what, pod in pods(RENDERED[name]):
+        others = {m["name"] for c in pod["containers"] if c["name"] != "mcp-sidecar" for m in c.get("volumeMounts", [])}
+        for volume in pod.get("volumes") or []:
+            if source := volume.get("secret") or volume.get("configMap"):
+                assert source.get("optional", False) is (volume["name"] not in others), what
 
 
 def sidecar(name: str, store: str) -> Manifest:

@@ -92,6 +92,16 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         (("redis.persistence.existingClaim=c", "redis.persistence.storageClass=fast"), "redis.persistence.storageClass"),
         ((LOGIN, "global.elasticsearch.auth.username=me"), "global.elasticsearch.auth.username"),
         ((LOGIN, r"elasticsearch.config.xpack\.security\.enabled=false"), "global.elasticsearch.auth.existingSecret"),
+        (("mcpServers.a.store.kind=redis", "mcpServers.a.store.tls.enabled=true", "mcpServers.a.server.extraEnv[0].name=REDIS_URL"),
+         "mcpServers.a.store.tls"),
+        ((*SERVER, "mcpServers.a.store.auth.existingSecret=s", "mcpServers.a.store.auth.type=apiKey",
+          "mcpServers.a.server.extraEnv[0].name=ES_API_KEY"), "mcpServers.a.store.auth"),
+        (("mcpServers.a.store.kind=elasticsearch", "mcpServers.a.store.port=1", "mcpServers.a.server.extraEnv[0].name=ES_CLOUD_ID"),
+         "mcpServers.a.store.port"),
+        ((SIDECAR, "redis.mcpSidecar.prometheus.enabled=true", r"redis.podAnnotations.prometheus\.io/port=x"),
+         "redis.podAnnotations"),
+        # A password that all could read.
+        (("metrics.vmagent.remoteWrite={https://me:secret@metrics.example/api}",), "vmagent.extraArgs"),
         # The chart has to know it by another name.
         (("redis.config=appendonly yes\nPort 7000",), "redis.port"),
         (("redis.config=requirepass secret",), "global.redis.auth.existingSecret"),
@@ -135,6 +145,8 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         (("redis.fullnameOverride=metrics-store",), "metrics.fullnameOverride"),
         (("metrics.vmagent.fullnameOverride=redis-headless",), "redis.fullnameOverride"),
         ((r"redis.podLabels.app\.kubernetes\.io/name=x",), "redis.podLabels"),
+        ((SIDECAR, "redis.mcpSidecar.tls.existingSecret=s", "redis.extraVolumes[0].name=mcp-tls",
+          "redis.extraVolumes[0].emptyDir.medium="), "redis.extraVolumes"),
         (("redis.extraEnv[0].name=A", "redis.extraEnv[1].name=A"), "redis.extraEnv"),
         (("redis.extraContainers[0].name=redis",), "redis.initContainers and extraContainers"),
         (("redis.extraVolumeMounts[0].name=a", "redis.extraVolumeMounts[0].mountPath=/data/"), "redis.extraVolumeMounts"),
@@ -155,6 +167,9 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         ((r"elasticsearch.config.node\.roles={data}",), "elasticsearch.nodeSets"),
         (("elasticsearch.image.tag=7.17.29",), "elasticsearch.readinessPort=0"),
         (("elasticsearch.heapSize=2g",), "elasticsearch.heapSize"),
+        (("elasticsearch.replicas=3", "elasticsearch.drainedTo=1"), "elasticsearch.drainedTo=3"),
+        (("redis.resources.requests.memory=2Gi",), "redis.resources.requests.memory"),
+        ((SIDECAR, "redis.mcpSidecar.resources.requests.cpu=0.2"), "redis.mcpSidecar.resources.requests.cpu"),
         (("elasticsearch.nodeSets.hot.roles={data}", "elasticsearch.nodeSets.hot.resources.limits.memory=1Gi"),
          "elasticsearch.nodeSets.hot.heapSize"),
         (("redis.persistence.existingClaim=c", "redis.persistence.enabled=false"), "redis.persistence.enabled"),
@@ -381,6 +396,24 @@ def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
         assert "volumeClaimTemplates" not in workload["spec"]
         claims = [v.get("persistentVolumeClaim") for v in workload["spec"]["template"]["spec"]["volumes"]]
         assert {"claimName": "theirs"} in claims
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["sidecar", "own pods"])
+def test_what_is_beside_a_server_stays_reachable_and_is_tested_where_it_runs(chart: Chart, alone: bool) -> None:
+    policy = {"enabled": True, "from": [{"podSelector": {}}]} | ({} if alone else {"storeFromAll": True})
+    pod = {"imagePullSecrets": [{"name": "mine"}], "nodeSelector": {"a": "b"}, "priorityClassName": "high"}
+    beside = {"extraContainers": [{"name": "beside", "ports": [{"containerPort": 9121}]}]}
+    server, policed = {"enabled": True}, {"enabled": True, "networkPolicy": policy}
+    values: dict[str, Any] = {"redis": {"mcpSidecar": policed, **beside}, "elasticsearch": {"mcpSidecar": server, **pod}}
+    if alone:
+        store = {"store": {"kind": "redis", "host": "h"}}
+        values = {"mcpServers": {"redis": store | {"server": policed} | beside, "b": store | pod}}
+    values["global"] = {"imagePullSecrets": [{"name": "all"}]}
+    found = objects(chart.template_values(values))
+    rule = found["NetworkPolicy", "mcp-redis" if alone else "redis-mcp"]["spec"]["ingress"][0]
+    assert {"port": 9121, "protocol": "TCP"} in rule["ports"]
+    spec = found["Pod", "mcp-test"]["spec"]
+    assert spec | pod | {"imagePullSecrets": [{"name": "all"}, {"name": "mine"}]} == spec
 
 
 @pytest.mark.parametrize(

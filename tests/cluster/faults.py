@@ -188,6 +188,7 @@ FAULTS = (
         watch=0,
     ),
     Fault("no_such_image", values=of_sidecars(image={"tag": "none"}), shows=reason("ErrImageNeverPull")),
+    Fault("no_such_secret", values=of_sidecars(authToken={"existingSecret": "none"}), shows=reason("CrashLoopBackOff")),
     Fault("crash_loop", values=of_sidecars(extraEnv=extra(MCP_LOG_LEVEL="none")), shows=reason("CrashLoopBackOff")),
     # Twice what the chart allows: no limit is so low that a sidecar is sure to need more.
     Fault("out_of_memory", values=sick(E2E_EAT=str(256 * 2**20)), shows=reason("OOMKilled")),

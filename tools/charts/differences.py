@@ -16,7 +16,7 @@ LONG = 40
 """Lines of an added text that are shown in full; of a longer one the number of lines is."""
 
 
-WIDTH = 110
+WIDTH = 150
 """Characters of a mapping or list that is written in one line."""
 
 

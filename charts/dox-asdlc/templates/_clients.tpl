@@ -1,13 +1,13 @@
 {{/*
-The MCP servers of the release, as a YAML list of {store, kind, service, value, server, image, scheme}: the name of the store, its
-kind, and the Service; the path of the server's values, and those; its image's reference; and http or https.
+The MCP servers of the release, as a YAML list of {store, kind, service, value, server, pod, image, scheme}: the name of the store, its
+kind, and the Service; the path of the server's values, and those; where its pods may run; its image's reference; and http or https.
 */}}
 {{- define "dox-asdlc.clients" -}}
 {{- $clients := list -}}
 {{- range $store := list "redis" "elasticsearch" -}}
 {{- with index $.Subcharts $store -}}
 {{- if .Values.mcpSidecar.enabled -}}
-{{- $clients = append $clients (dict "store" $store "kind" $store "service" (include "dox-asdlc.mcp-sidecar.name" .) "value" (printf "%s.mcpSidecar" $store) "server" .Values.mcpSidecar) -}}
+{{- $clients = append $clients (dict "store" $store "kind" $store "service" (include "dox-asdlc.mcp-sidecar.name" .) "value" (printf "%s.mcpSidecar" $store) "server" .Values.mcpSidecar "pod" (pick .Values "imagePullSecrets" "nodeSelector" "priorityClassName" "tolerations")) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -16,7 +16,7 @@ kind, and the Service; the path of the server's values, and those; its image's r
 {{- $values := deepCopy $.Values.mcpServerDefaults -}}
 {{- include "dox-asdlc.overlay" (dict "over" $given "onto" $values) -}}
 {{- $context := dict "Values" (merge (dict "global" $.Values.global) $values) "Chart" (dict "Name" (printf "mcp-%s" $key)) -}}
-{{- $clients = append $clients (dict "store" $key "kind" $values.store.kind "service" (include "dox-asdlc.fullname" $context) "value" (printf "mcpServers.%s.server" $key) "server" $values.server) -}}
+{{- $clients = append $clients (dict "store" $key "kind" $values.store.kind "service" (include "dox-asdlc.fullname" $context) "value" (printf "mcpServers.%s.server" $key) "server" $values.server "pod" (pick $values "imagePullSecrets" "nodeSelector" "priorityClassName" "tolerations")) -}}
 {{- end -}}
 {{- end -}}
 {{- range $client := $clients -}}

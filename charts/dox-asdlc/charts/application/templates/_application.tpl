@@ -47,7 +47,7 @@ spec:
             {{- toYaml (.Values.readinessProbe | default (merge (dict "periodSeconds" 10) $health)) | nindent 12 }}
           livenessProbe:
             {{- toYaml (.Values.livenessProbe | default (merge (dict "initialDelaySeconds" 15 "periodSeconds" 20) $health)) | nindent 12 }}
-          {{- include "dox-asdlc.bounds" .Values | nindent 10 }}
+          {{- include "dox-asdlc.bounds" (dict "path" .Chart.Name "resources" .Values.resources "securityContext" .Values.securityContext) | nindent 10 }}
           {{- with include "dox-asdlc.merge" (dict "own" (include "dox-asdlc.application.authorities" (dict "root" . "mount" true)) "extra" .Values.extraVolumeMounts "key" "mountPath" "value" (printf "%s.extraVolumeMounts" .Chart.Name)) }}
           volumeMounts:
             {{- . | nindent 12 }}

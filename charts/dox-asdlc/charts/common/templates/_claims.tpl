@@ -73,18 +73,23 @@ Refuses values that would be ignored, or that the API refuses once the StatefulS
 {{- $wanted := and $new.enabled (not $new.existingClaim) -}}
 {{- include "dox-asdlc.refuse" (list (ne (empty $claims) (not $wanted)) (printf "%s.persistence: StatefulSet %s exists %s claims of its own, which can't change: %s" $chart $name (empty $claims | ternary "without" "with") $how)) -}}
 {{- range $claims -}}
-{{- $size := .spec.resources.requests.storage -}}
-{{- include "dox-asdlc.refuse" (list (ne (include "dox-asdlc.bytes" $size) (include "dox-asdlc.bytes" $new.size)) (printf "%s.persistence.size can't go from %v to %v: the claims of StatefulSet %s can't change. %s" $chart $size $new.size $name $how)) -}}
-{{- $class := .spec.storageClassName | default "" -}}
-{{- $wanted := include "dox-asdlc.storageClass" $.root -}}
-{{- include "dox-asdlc.refuse" (list (ne $class $wanted) (printf "%s.persistence.storageClass can't go from %q to %q: the claims of StatefulSet %s can't change. %s" $chart $class $wanted $name $how)) -}}
+{{- $had := dict "size" .spec.resources.requests.storage "storageClass" .spec.storageClassName "accessModes" .spec.accessModes "annotations" .metadata.annotations -}}
+{{- $had = merge $had (dict "annotations" dict "storageClass" "") -}}
+{{- $same := include "dox-asdlc.quantity" $had.size | eq (include "dox-asdlc.quantity" $new.size) | ternary (dict "size" $had.size) dict -}}
+{{- range $key, $wanted := merge $same (dict "storageClass" (include "dox-asdlc.storageClass" $.root)) (pick $new "size" "accessModes" "annotations") -}}
+{{- include "dox-asdlc.refuse" (list (ne (toJson (get $had $key)) (toJson $wanted)) (printf "%s.persistence.%s can't go from %s to %s: the claims of StatefulSet %s can't change. %s" $chart $key (toJson (get $had $key)) (toJson $wanted) $name $how)) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{/* A quantity of the API, such as 1.5Gi, in bytes. */}}
 {{- define "dox-asdlc.bytes" -}}
+{{- include "dox-asdlc.quantity" . | float64 | int64 -}}
+{{- end -}}
+
+{{/* A quantity of the API, such as 1.5Gi or 500m, as a number. */}}
+{{- define "dox-asdlc.quantity" -}}
 {{- $text := include "dox-asdlc.text" . -}}
 {{- $factors := dict "" 1 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976 -}}
-{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $factors (regexFind "[a-zA-Z]*$" $text) | float64) | int64 -}}
+{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $factors (regexFind "[a-zA-Z]*$" $text) | float64) -}}
 {{- end -}}

@@ -10,8 +10,10 @@
 {{- $name -}}
 {{- end -}}
 
-{{/* Labels that select the pods of a chart; they can't change once a release is installed. */}}
+{{/* Labels that select the pods of a chart; they can't change once a release is installed. A chart beside this one, of the same
+release, may have a `redis` as well. */}}
 {{- define "dox-asdlc.selectorLabels" -}}
+app.kubernetes.io/part-of: dox-asdlc
 app.kubernetes.io/name: {{ .Chart.Name | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
@@ -19,9 +21,8 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{/* Labels of all objects. */}}
 {{- define "dox-asdlc.labels" -}}
 {{ include "dox-asdlc.selectorLabels" . }}
-app.kubernetes.io/part-of: dox-asdlc
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | replace "+" "_" | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") | quote }}
 {{- end -}}
 
@@ -34,13 +35,16 @@ labels:
 
 {{/* Labels and annotations of the pods, from {root, selector, annotations}: those of the chart, podLabels and podAnnotations. */}}
 {{- define "dox-asdlc.podMetadata" -}}
-{{- $selector := .selector | default (include "dox-asdlc.selectorLabels" .root) | fromYaml -}}
-{{- range $label, $value := .root.Values.podLabels -}}
-{{- include "dox-asdlc.refuse" (list (hasKey $selector $label) (printf "%s.podLabels can't have %s: the pods are selected by it" $.root.Chart.Name $label)) -}}
+{{- $labels := .selector | default (include "dox-asdlc.selectorLabels" .root) | fromYaml -}}
+{{- $annotations := .annotations | default dict -}}
+{{- range $value, $own := dict "podLabels" $labels "podAnnotations" $annotations -}}
+{{- range $key, $_ := get $.root.Values $value -}}
+{{- include "dox-asdlc.refuse" (list (hasKey $own $key) (printf "%s.%s can't have %s: the chart sets it" $.root.Chart.Name $value $key)) -}}
+{{- end -}}
 {{- end -}}
 labels:
-  {{- merge (deepCopy .root.Values.podLabels) $selector (dict "app.kubernetes.io/part-of" "dox-asdlc") | toYaml | nindent 2 }}
-{{- with merge (deepCopy .root.Values.podAnnotations) (.annotations | default dict) }}
+  {{- merge $labels .root.Values.podLabels | toYaml | nindent 2 }}
+{{- with merge $annotations .root.Values.podAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

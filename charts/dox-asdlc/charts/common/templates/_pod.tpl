@@ -19,8 +19,13 @@ prometheus.io/scheme: {{ . | quote }}
 {{- with $set }}{{ toYaml . }}{{ end -}}
 {{- end -}}
 
-{{/* What a container may use and do, from {resources, securityContext}. */}}
+{{/* What a container may use and do, from {path, resources, securityContext}: the path of its values, for messages, and those. */}}
 {{- define "dox-asdlc.bounds" -}}
+{{- range $name, $request := .resources.requests -}}
+{{- with get ($.resources.limits | default dict) $name -}}
+{{- include "dox-asdlc.refuse" (list (gt (include "dox-asdlc.quantity" $request | float64) (include "dox-asdlc.quantity" . | float64)) (printf "%s.resources.requests.%s is %v, and more than limits.%s, which is %v: raise the limit" $.path $name $request $name .)) -}}
+{{- end -}}
+{{- end -}}
 resources:
   {{- toYaml .resources | nindent 2 }}
 securityContext:

@@ -61,10 +61,12 @@ true
 {{- with (.Values.resources.limits | default dict).memory -}}
 {{- include "dox-asdlc.refuse" (list (ge (include "dox-asdlc.bytes" (printf "%si" (upper $.Values.heapSize)) | int64) (include "dox-asdlc.bytes" . | int64)) (printf "%s.heapSize is %s, and %s.resources.limits.memory %v: take about half of the limit" $path $.Values.heapSize $path .)) -}}
 {{- end -}}
+{{- $drained := int .Values.drainedTo -}}
+{{- include "dox-asdlc.refuse" (list (and (ge $drained 0) (ne $drained $replicas)) (printf "%s.drainedTo is %d and %s.replicas %d: set %s.drainedTo=%d once all other nodes are drained, else -1" $path $drained $path $replicas $path $replicas)) -}}
 {{- $installed := lookup "apps/v1" "StatefulSet" .Release.Namespace $name -}}
 {{- if $installed -}}
 {{- $before := int $installed.spec.replicas -}}
-{{- include "dox-asdlc.refuse" (list (and (lt $replicas $before) (ne (int .Values.drainedTo) $replicas)) (printf "%s.replicas can't go from %d to %d yet: the nodes to be removed may have shards and votes. Drain them (docs/kubernetes.md, Scale Elasticsearch), then upgrade with %s.drainedTo=%d" $path $before $replicas $path $replicas)) -}}
+{{- include "dox-asdlc.refuse" (list (and (lt $replicas $before) (ne $drained $replicas)) (printf "%s.replicas can't go from %d to %d yet: the nodes to be removed may have shards and votes. Drain them (docs/kubernetes.md, Scale Elasticsearch), then upgrade with %s.drainedTo=%d" $path $before $replicas $path $replicas)) -}}
 {{- end -}}
 {{- end -}}
 

@@ -92,7 +92,7 @@ spec:
             preStop:
               {{- . | nindent 14 }}
           {{- end }}
-          {{- include "dox-asdlc.bounds" .Values | nindent 10 }}
+          {{- include "dox-asdlc.bounds" (dict "path" (.Path | default "elasticsearch") "resources" .Values.resources "securityContext" .Values.securityContext) | nindent 10 }}
           {{- include "dox-asdlc.distinct" (dict "value" "elasticsearch.extraVolumeMounts" "key" "mountPath" "entries" .Values.extraVolumeMounts "own" (list "/usr/share/elasticsearch/data")) }}
           volumeMounts:
             {{- $mounts := printf "- name: data\n  mountPath: /usr/share/elasticsearch/data\n%s" (include "dox-asdlc.elasticsearch.secrets" (dict "root" . "mount" true)) }}

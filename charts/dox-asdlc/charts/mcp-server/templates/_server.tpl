@@ -161,14 +161,16 @@ spec:
 {{- $store := .Values.store -}}
 {{- include "dox-asdlc.refuse" (list (not .Values.mcpSidecar.enabled) (printf "%s.server.enabled=false: take %s out, or set it to null" $path $path)) -}}
 {{- include "dox-asdlc.refuse" (list (not $store.kind) (printf "%s.store.kind: set redis or elasticsearch" $path)) -}}
-{{- $url := include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" .Values.mcpSidecar "name" "^REDIS_URL(_FILE)?$") -}}
-{{- $elsewhere := or $url (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" .Values.mcpSidecar "name" "^(ES_HOSTS|ES_CLOUD_ID|REDIS_SENTINELS)$")) -}}
+{{- $elsewhere := include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" .Values.mcpSidecar "name" "^(REDIS_URL(_FILE)?|ES_HOSTS|ES_CLOUD_ID|REDIS_SENTINELS)$") -}}
 {{- if and $store.host $elsewhere -}}
 {{- fail (printf "%s.store.host would be ignored: server.extraEnv says where the store is" $path) -}}
 {{- else if not (or $store.host $elsewhere) -}}
 {{- fail (printf "%s.store.host: name the host of the %s" $path $store.kind) -}}
 {{- end -}}
-{{- include "dox-asdlc.refuse" (list (and $url (or (int $store.port) $store.auth.existingSecret)) (printf "%s.store.port and store.auth would be ignored: server.extraEnv has REDIS_URL, which contains both" $path)) -}}
+{{- $given := dict "port" (int $store.port) "auth" $store.auth.existingSecret "tls" (and $store.tls.enabled (not $store.tls.existingSecret)) -}}
+{{- range $key, $names := dict "port" "REDIS_URL(_FILE)?|REDIS_SENTINELS|ES_CLOUD_ID" "auth" "(REDIS_(URL|PASSWORD)|ES_(API_KEY|BEARER_TOKEN|PASSWORD))(_FILE)?" "tls" "REDIS_URL(_FILE)?|ES_CLOUD_ID" -}}
+{{- include "dox-asdlc.refuse" (list (and (get $given $key) (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" $.Values.mcpSidecar "name" (printf "^(%s)$" $names)))) (printf "%s.store.%s would be ignored: server.extraEnv contains it" $path $key)) -}}
+{{- end -}}
 {{- $auth := $store.auth -}}
 {{- include "dox-asdlc.checkLogin" (dict "value" (printf "%s.store.auth" $path) "auth" $auth "defaults" (dict "existingSecretKey" "password" "type" "password" "username" "")) -}}
 {{- if eq $auth.type "apiKey" -}}

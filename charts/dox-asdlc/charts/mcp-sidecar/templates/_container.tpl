@@ -25,7 +25,7 @@ templates where they are left out.
     {{- include "dox-asdlc.mcp-sidecar.probe" (dict "sidecar" $sidecar "times" $sidecar.probes.readiness) | nindent 4 }}
   livenessProbe:
     {{- include "dox-asdlc.mcp-sidecar.probe" (dict "sidecar" $sidecar "times" $sidecar.probes.liveness) | nindent 4 }}
-  {{- include "dox-asdlc.bounds" $sidecar | nindent 2 }}
+  {{- include "dox-asdlc.bounds" (dict "path" $value "resources" $sidecar.resources "securityContext" $sidecar.securityContext) | nindent 2 }}
   {{- $mounts := include "dox-asdlc.mcp-sidecar.volumeMounts" (dict "sidecar" $sidecar "store" $store) }}
   {{- with include "dox-asdlc.merge" (dict "own" $mounts "extra" $sidecar.extraVolumeMounts "key" "mountPath" "value" (printf "%s.extraVolumeMounts" $value)) }}
   volumeMounts:
@@ -38,10 +38,13 @@ templates where they are left out.
 {{/* The image's reference, from {root, image, kind}: that of this project where the values name no repository. */}}
 {{- define "dox-asdlc.mcp-sidecar.image" -}}
 {{- $image := deepCopy .image -}}
+{{- $own := get (include "dox-asdlc.mcp-sidecar.images" . | fromYaml) .kind | default (dict "repository" (printf "mcp/%s" .kind) "digest" "") -}}
 {{- if not $image.repository -}}
-{{- $own := get (include "dox-asdlc.mcp-sidecar.images" . | fromYaml) .kind | default (dict "repository" (printf "mcp/%s" .kind)) -}}
-{{- $image = merge (dict "repository" $own.repository) $image (dict "digest" (eq $image.tag "latest" | ternary $own.digest "")) -}}
+{{- $_ := set $image "repository" $own.repository -}}
+{{- $_ := set $image "digest" ($image.digest | default $own.digest) -}}
 {{- end -}}
+{{- /* The digest of the release is that of the tag latest. */ -}}
+{{- if and (ne $image.tag "latest") (eq $image.digest $own.digest) }}{{ $_ := set $image "digest" "" }}{{ end -}}
 {{- include "dox-asdlc.image" (dict "root" .root "image" $image) -}}
 {{- end -}}
 
@@ -65,7 +68,6 @@ templates where they are left out.
 {{- include "dox-asdlc.refuse" (list (and (get $sidecar $key) (ne $.store.kind $kind)) (printf "%s.%s is for servers of %s, and would be ignored" $value $key $kind)) -}}
 {{- end -}}
 {{- include "dox-asdlc.checkUnused" (dict "value" (printf "%s.tmp" $value) "section" $sidecar.tmp "switch" "enabled" "defaults" (dict "sizeLimit" "16Mi")) -}}
-{{- include "dox-asdlc.checkUnused" (dict "value" (printf "%s.prometheus" $value) "section" $sidecar.prometheus "switch" "enabled" "defaults" (dict "path" "/metrics")) -}}
 {{- /* A variable of the user's takes the place of the chart's, which is made from a value. */ -}}
 {{- $settings := dict "allowWrites" "^MCP_ALLOW_WRITES$" "logLevel" "^MCP_LOG_LEVEL$" "tools" "^MCP_TOOLS$" "toolsExcept" "^MCP_TOOLS_EXCEPT$" "keyPrefixes" "^MCP_KEY_PREFIXES$" "indexPatterns" "^MCP_INDEX_PATTERNS$" "rateLimitPerMinute" "^MCP_RATE_LIMIT_PER_MINUTE$" "allowedHosts" "^MCP_ALLOWED_HOSTS$" -}}
 {{- range $key, $name := $settings -}}
@@ -207,19 +209,27 @@ terminationGracePeriodSeconds: {{ . | int }}
 {{- include "dox-asdlc.fullname" . }}{{ if not .ServerPath }}-mcp{{ end -}}
 {{- end -}}
 
-{{/* The pod's volumes, from {root, store, own}: `own`, YAML of the pod's others, and with the server on those of the server. */}}
+{{/*
+The pod's volumes, from {root, store, own}: `own`, YAML of the pod's others, and with the server on those of the server. A Secret or
+ConfigMap that is not there would keep the whole pod from starting. Beside a store it only keeps the sidecar from starting.
+*/}}
 {{- define "dox-asdlc.mcp-sidecar.volumes" -}}
 {{- $own := .own -}}
 {{- $store := .store | default dict -}}
 {{- with .root -}}
 {{- $sidecar := .Values.mcpSidecar -}}
 {{- if $sidecar.enabled -}}
+{{- $path := printf "%s.extraVolumes" (include "dox-asdlc.mcp-sidecar.path" .) -}}
+{{- $mine := printf "%s\n%s" (include "dox-asdlc.mcp-sidecar.storeVolume" $store.tls) (include "dox-asdlc.mcp-sidecar.ownVolumes" .) -}}
+{{- $mine = include "dox-asdlc.merge" (dict "own" $mine "extra" $sidecar.extraVolumes "key" "name" "value" $path) | fromYamlArray -}}
 {{- /* Only the server's own volumes may be replaced: the others are the store's. */ -}}
 {{- $others := empty (.Values.persistence | default dict).enabled | ternary list (list "data") -}}
 {{- range $own | fromYamlArray }}{{ $others = append $others .name }}{{ end -}}
-{{- include "dox-asdlc.distinct" (dict "value" (printf "%s.extraVolumes" (include "dox-asdlc.mcp-sidecar.path" .)) "key" "name" "entries" $sidecar.extraVolumes "own" $others "said" "is that of another volume of the pod") -}}
-{{- $own = printf "%s\n%s\n%s" $own (include "dox-asdlc.mcp-sidecar.storeVolume" $store.tls) (include "dox-asdlc.mcp-sidecar.ownVolumes" .) -}}
-{{- include "dox-asdlc.merge" (dict "own" $own "extra" $sidecar.extraVolumes "key" "name" "value" (printf "%s.extraVolumes" (include "dox-asdlc.mcp-sidecar.path" .))) -}}
+{{- include "dox-asdlc.distinct" (dict "value" (printf "%s and %s.extraVolumes" $path .Chart.Name) "key" "name" "entries" $mine "own" $others "said" "is that of a volume of the store and of one of its sidecar") -}}
+{{- if not .ServerPath -}}
+{{- range $volume := $mine }}{{ range list "secret" "configMap" }}{{ with get $volume . }}{{ $_ := set . "optional" (dig "optional" true .) }}{{ end }}{{ end }}{{ end -}}
+{{- end -}}
+{{- with concat (fromYamlArray $own) $mine }}{{ toYaml . }}{{ end -}}
 {{- else -}}
 {{- $own -}}
 {{- end -}}
@@ -259,7 +269,7 @@ terminationGracePeriodSeconds: {{ . | int }}
 {{- $sidecar := .Values.mcpSidecar -}}
 {{- if $sidecar.enabled -}}
 {{- $scheme := empty $sidecar.tls.existingSecret | ternary "" "https" -}}
-{{- include "dox-asdlc.prometheusAnnotations" (dict "enabled" $sidecar.prometheus.enabled "port" $sidecar.port "path" $sidecar.prometheus.path "scheme" $scheme) -}}
+{{- include "dox-asdlc.prometheusAnnotations" (dict "enabled" $sidecar.prometheus.enabled "port" $sidecar.port "path" "/metrics" "scheme" $scheme) -}}
 {{- end -}}
 {{- end -}}
 

@@ -1,9 +1,12 @@
 {{/*
 Admits only chosen peers to the sidecar's port. A pod that any policy selects takes nothing that no policy admits, so the
-store's own ports, a list, are admitted here for the pods of the release and other chosen peers.
+store's own ports, a list, are admitted here for the pods of the release and other chosen peers. Further containers have their ports
+admitted like the store, or like the server where there is none.
 */}}
 {{- define "dox-asdlc.mcp-sidecar.networkPolicy" -}}
 {{- $sidecar := .root.Values.mcpSidecar -}}
+{{- $further := list -}}
+{{- range .root.Values.extraContainers }}{{ range .ports }}{{ $further = append $further (dict "port" .containerPort "protocol" (.protocol | default "TCP")) }}{{ end }}{{ end -}}
 {{- if and $sidecar.enabled $sidecar.networkPolicy.enabled -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -26,6 +29,9 @@ spec:
         - port: {{ . }}
           protocol: TCP
         {{- end }}
+        {{- with $further }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
       {{- if not $sidecar.networkPolicy.storeFromAll }}
       from:
         - podSelector:
@@ -40,6 +46,9 @@ spec:
       ports:
         - port: mcp
           protocol: TCP
+        {{- if and $further (not $.ports) }}
+        {{- toYaml $further | nindent 8 }}
+        {{- end }}
     {{- end }}
     {{- if $sidecar.prometheus.enabled }}
     - from:
