@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 
 from tests.charts.conftest import Chart
 from tests.charts.kubernetes_api import VERSIONS, manifests, problems
@@ -59,6 +60,9 @@ SHARED: Values = {
 ALIASES = {"mcpSidecar": "mcp-sidecar", "server": "mcp-sidecar"}
 """Sections of a subchart's values that are those of a library chart."""
 
+OTHERS = {"common", "global", "mcp-sidecar", "mcpServerDefaults", *ALIASES}
+"""Sections that have a schema elsewhere."""
+
 SECTIONS = [*ON, *SHARED]
 
 TEXTS = ("", "123", "true", 'a "b": {c} #d')
@@ -75,38 +79,35 @@ def resolved(part: Any, document: Schema) -> Any:
     return {key: resolved(inner, document) for key, inner in part.items() if key != "$defs"}
 
 
+def read(chart: str = "") -> Schema:
+    """The schema of a subchart, or of the chart itself."""
+    found = json.loads(Path("charts/dox-asdlc", chart and f"charts/{chart}", "values.schema.json").read_text())
+    made: Schema = resolved(found, found)
+    return made
+
+
 def schema_of(section: str) -> Schema:
-    chart = Path("charts/dox-asdlc")
-
-    def read(folder: Path) -> Schema:
-        found = json.loads((folder / "values.schema.json").read_text())
-        made: Schema = resolved(found, found)
-        return made
-
     if section not in ON:
-        described: Schema = read(chart)["properties"][section]
+        described: Schema = read()["properties"][section]
         return described
-    name = {"orchestrator": "application", "mcpServerDefaults": "mcp-server"}.get(section, section)
-    found = read(chart / "charts" / name)
+    found = read({"orchestrator": "application", "mcpServerDefaults": "mcp-server"}.get(section, section))
     for alias in ALIASES.keys() & found["properties"]:
-        found["properties"][alias] = read(chart / "charts" / ALIASES[alias])
-        found["required"].append(alias)
+        found["properties"][alias] = read(ALIASES[alias])
     return found
 
 
 def leaves(described: Schema, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Schema]]:
     """Paths of the values of a schema that are not sections, with their schemas."""
     for key, inner in described["properties"].items():
-        if key in described["required"]:
-            if "required" in inner:
-                yield from leaves(inner, (*path, key))
-            else:
-                yield (*path, key), inner
+        if "required" in inner:
+            yield from leaves(inner, (*path, key))
+        elif key not in OTHERS:
+            yield (*path, key), inner
 
 
 def sections(described: Schema, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     for key, inner in described["properties"].items():
-        if key in described["required"] and "required" in inner:
+        if "required" in inner:
             yield (*path, key)
             yield from sections(inner, (*path, key))
 
@@ -138,6 +139,28 @@ def template(chart: Chart, values: Values) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
+def unlike(described: Schema, values: Values, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Paths of sections that take any key, and of keys that only the schema has, or only the values."""
+    if described.get("additionalProperties") is not False and path != ("global",):
+        yield path
+    if "required" in described:
+        yield from ((*path, key) for key in described["properties"].keys() ^ values.keys() if key not in OTHERS)
+    for key, inner in described["properties"].items():
+        if "properties" in inner and key in values:
+            yield from unlike(inner, values[key], (*path, key))
+
+
+@pytest.mark.parametrize("name", ["", "application", "elasticsearch", "mcp-server", "mcp-sidecar", "metrics", "redis"])
+def test_a_schema_knows_each_value_and_no_others(name: str) -> None:
+    def values_of(chart: str) -> Values:
+        found: Values = yaml.safe_load(Path("charts/dox-asdlc", chart and f"charts/{chart}", "values.yaml").read_text())
+        return found
+
+    schema = read(name)
+    shared = {key: value for key, value in values_of("common").items() if key in schema["properties"]}
+    assert list(unlike(schema, shared | values_of(name))) == []
+
+
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_key_without_a_value_is_refused_by_its_name(chart: Chart, section: str) -> None:
     """As where the lines below a key are commented out."""
@@ -154,7 +177,7 @@ def test_a_key_without_a_value_is_refused_by_its_name(chart: Chart, section: str
         assert output == ""
         # The stores' own charts have a default for the login and TLS that they share, which Helm takes then.
         named = [path for path in group if path[0] != "global" or not {"auth", "tls"} & {*path}]
-        assert [path for path in named if f"'{path[-1]}'" not in said] == [], said
+        assert [path for path in named if f"{path[-1]}'" not in said] == [], said
 
 
 @pytest.mark.parametrize("section", SECTIONS)

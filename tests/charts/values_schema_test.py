@@ -1,6 +1,5 @@
 """Values that can't be meant are refused, in a message that names the key."""
 
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -92,12 +91,12 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         (("redis.persistence.existingClaim=c", "redis.persistence.storageClass=fast"), "redis.persistence.storageClass"),
         ((LOGIN, "global.elasticsearch.auth.username=me"), "global.elasticsearch.auth.username"),
         ((LOGIN, r"elasticsearch.config.xpack\.security\.enabled=false"), "global.elasticsearch.auth.existingSecret"),
-        (("mcpServers.a.store.kind=redis", "mcpServers.a.store.tls.enabled=true", "mcpServers.a.server.extraEnv[0].name=REDIS_URL"),
-         "mcpServers.a.store.tls"),
+        (("mcpServers.a.store.kind=redis", "mcpServers.a.store.tls.enabled=true",
+          "mcpServers.a.server.extraEnv[0].name=REDIS_URL"), "mcpServers.a.store.tls"),
         ((*SERVER, "mcpServers.a.store.auth.existingSecret=s", "mcpServers.a.store.auth.type=apiKey",
           "mcpServers.a.server.extraEnv[0].name=ES_API_KEY"), "mcpServers.a.store.auth"),
-        (("mcpServers.a.store.kind=elasticsearch", "mcpServers.a.store.port=1", "mcpServers.a.server.extraEnv[0].name=ES_CLOUD_ID"),
-         "mcpServers.a.store.port"),
+        (("mcpServers.a.store.kind=elasticsearch", "mcpServers.a.store.port=1",
+          "mcpServers.a.server.extraEnv[0].name=ES_CLOUD_ID"), "mcpServers.a.store.port"),
         ((SIDECAR, "redis.mcpSidecar.prometheus.enabled=true", r"redis.podAnnotations.prometheus\.io/port=x"),
          "redis.podAnnotations"),
         # A password that all could read.
@@ -404,7 +403,10 @@ def test_what_is_beside_a_server_stays_reachable_and_is_tested_where_it_runs(cha
     pod = {"imagePullSecrets": [{"name": "mine"}], "nodeSelector": {"a": "b"}, "priorityClassName": "high"}
     beside = {"extraContainers": [{"name": "beside", "ports": [{"containerPort": 9121}]}]}
     server, policed = {"enabled": True}, {"enabled": True, "networkPolicy": policy}
-    values: dict[str, Any] = {"redis": {"mcpSidecar": policed, **beside}, "elasticsearch": {"mcpSidecar": server, **pod}}
+    values: dict[str, Any] = {
+        "redis": {"mcpSidecar": policed, **beside},
+        "elasticsearch": {"mcpSidecar": server, **pod},
+    }
     if alone:
         store = {"store": {"kind": "redis", "host": "h"}}
         values = {"mcpServers": {"redis": store | {"server": policed} | beside, "b": store | pod}}
@@ -553,57 +555,6 @@ def test_an_old_kubernetes_is_refused(chart: Chart, version: str, accepted: bool
     done = chart.helm("template", "dox", str(chart.folder), "--kube-version", version)
     assert (done.returncode == 0) is accepted
     assert accepted or f"needs Kubernetes 1.28 or later, and this is v{version}" in done.stderr
-
-
-def properties(schema: dict[str, Any], path: str, definitions: dict[str, Any]) -> set[str]:
-    """Dotted paths of the keys that a schema knows."""
-    found = set()
-    if "$ref" in schema:
-        schema = definitions[schema["$ref"].rsplit("/", 1)[1]]
-    # Without required keys it is a part of the API, such as a security context.
-    for name, inner in schema["properties"].items() if "required" in schema else ():
-        found |= {path + name} | properties(inner, f"{path}{name}.", definitions)
-    return found
-
-
-def closed(schema: dict[str, Any], values: Any, path: str, definitions: dict[str, Any]) -> list[str]:
-    """Paths of values that the schema does not describe."""
-    if "$ref" in schema:
-        schema = definitions[schema["$ref"].rsplit("/", 1)[1]]
-    if not isinstance(values, dict) or "properties" not in schema:
-        return []
-    open_ones = [] if schema.get("additionalProperties") is False or path == "global." else [path]
-    unknown = [f"{path}{key}" for key in values if key not in schema["properties"]]
-    return (
-        open_ones
-        + unknown
-        + [
-            found
-            for key, value in values.items()
-            if key in schema["properties"]
-            for found in closed(schema["properties"][key], value, f"{path}{key}.", definitions)
-        ]
-    )
-
-
-@pytest.mark.parametrize("name", ["", *SUBCHARTS])
-def test_a_schema_knows_each_value_and_no_others(chart: Chart, name: str) -> None:
-    folder = chart.folder / "charts" / name if name else chart.folder
-    schema = json.loads((folder / "values.schema.json").read_text())
-    values = yaml.safe_load((folder / "values.yaml").read_text())
-    assert closed(schema, values, "", schema.get("$defs", {})) == []
-    libraries = {"common", "mcp-sidecar", "mcpServerDefaults", "mcpSidecar", "server", "global"}
-    known = {path for path in properties(schema, "", schema.get("$defs", {})) if path.split(".")[0] not in libraries}
-
-    def has(path: str) -> bool:
-        value = values
-        for key in path.split("."):
-            if not isinstance(value, dict) or key not in value:
-                return False
-            value = value[key]
-        return True
-
-    assert {path for path in known if not has(path)} == set()
 
 
 @pytest.mark.parametrize("name", SUBCHARTS)

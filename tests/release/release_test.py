@@ -101,9 +101,11 @@ def test_all_of_it_is_there_and_a_second_run_changes_nothing(
         assert rendered.count(f'image: "{registry.name}/mcp/{image}@{digest}"') == count, (
             "what it installs can be pulled"
         )
-    settings += ["redis.mcpSidecar.image.tag=2", "mcpServers.cache.server.image.tag=2"]
+    settings += ["redis.mcpSidecar.image.tag=1.2.3", "mcpServers.cache.server.image.tag=1.2.3"]
     rendered = ran(program("HELM"), "template", package, "--set", ",".join(settings), env=env, check=True).stdout
-    assert rendered.count(f'image: "{registry.name}/mcp/redis:2"') == 3, "a tag takes the place of the release's digest"
+    assert rendered.count(f'image: "{registry.name}/mcp/redis:1.2.3"') == 3, (
+        "a tag takes the place of the release's digest"
+    )
     with tarfile.open(package) as archive:
         file = archive.extractfile("dox-asdlc/Chart.yaml")
         assert file

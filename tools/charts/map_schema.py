@@ -14,7 +14,7 @@ WIDTH = 120
 
 
 def optional(schema: Any, complete: bool = False) -> Any:
-    """A copy of a schema whose objects with known keys may leave out any of them, unless it is `complete`.
+    """A copy of a schema whose objects may leave out any key, unless it is `complete`.
 
     Entries of lists are: Helm merges mappings alone.
     """
@@ -24,11 +24,10 @@ def optional(schema: Any, complete: bool = False) -> Any:
         return schema
     if "$ref" in schema:
         return {"$ref": schema["$ref"].replace("#", f"#/$defs/{NAME}", 1)}
-    closed = set(schema.get("required", [])) == set(schema.get("properties", {})) - {"global", "common"}
     return {
         key: optional(inner, complete or key == "items")
         for key, inner in schema.items()
-        if complete or not (key == "required" and closed)
+        if complete or key != "required"
     }
 
 

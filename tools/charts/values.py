@@ -157,6 +157,22 @@ def table(folder: Path) -> Iterator[str]:
             if not value.section and value.path.partition(".")[0] not in {"global", *inner}:
                 defaults = {name: first(above, value.path, value.default) for name, above in sections.items()}
                 yield row(value.path, defaults, value.comment)
+    yield from shared(folder / "charts", subcharts)
+
+
+def shared(charts: Path, subcharts: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Lines of the values that the library chart `common` describes, and that sections of subcharts have by their schemas."""
+    takes: dict[str, set[str]] = {}
+    for subchart, sections in subcharts.items():
+        own = yaml.safe_load((charts / subchart / "values.yaml").read_text())
+        keys = json.loads((charts / subchart / "values.schema.json").read_text())["properties"].keys() - own.keys()
+        takes |= dict.fromkeys(sections, keys)
+    values = documented((charts / "common/values.yaml").read_text())
+    takers = {section: keys for section, keys in takes.items() if any(value.path in keys for value in values)}
+    yield from heading([f"Also in {', '.join(takers)}"], {})
+    for value in values:
+        without = [f"`{section}`" for section, keys in takers.items() if value.path not in keys]
+        yield row(value.path, {"": value.default}, value.comment + f" Not in {', '.join(without)}." * bool(without))
 
 
 def first(trees: tuple[Any, ...], path: str, default: Any) -> Any:

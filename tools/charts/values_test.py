@@ -94,7 +94,11 @@ def test_the_table_has_a_row_for_each_value_of_each_subchart(tmp_path: Path) -> 
         "charts/sidecar/values.yaml": "# Image.\nimage: b\n\n# Port.\nport: 9\n",
         "charts/app/Chart.yaml": "{}",
         "charts/app/values.yaml": "# Values.\n\n# Port.\nport: 0\n\n# Arguments.\nargs: []\n",
+        "charts/common/values.yaml": "# Labels.\nlabels: {}\n# Taints.\ntaints: []\n",
     }
+    files["charts/sidecar/values.schema.json"] = '{"properties": {}}'
+    files["charts/app/values.schema.json"] = '{"properties": {"labels": {}}}'
+    files["charts/store/values.schema.json"] = '{"properties": {"labels": {}, "taints": {}}}'
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -108,6 +112,8 @@ def test_the_table_has_a_row_for_each_value_of_each_subchart(tmp_path: Path) -> 
     assert "## one, two\n\nOne.\n\nTwo.\n" in text
     assert "| `port` | one: `1`, two: `2` | Port. |" in text
     assert "| `args` | `[]` | Arguments. |" in text
+    assert "\n## Also in store, one, two\n" in text
+    assert "| `labels` | `{}` | Labels. |\n| `taints` | `[]` | Taints. Not in `one`, `two`. |" in text
     assert (
         "## store.helper\n\n| key | default | meaning |\n|---|---|---|\n| `image` | `a` | Image. |\n| `port` | `9` | Port. |"
         in text

@@ -38,13 +38,13 @@ labels:
 {{- $labels := .selector | default (include "dox-asdlc.selectorLabels" .root) | fromYaml -}}
 {{- $annotations := .annotations | default dict -}}
 {{- range $value, $own := dict "podLabels" $labels "podAnnotations" $annotations -}}
-{{- range $key, $_ := get $.root.Values $value -}}
+{{- range $key, $_ := index $.root.Values $value -}}
 {{- include "dox-asdlc.refuse" (list (hasKey $own $key) (printf "%s.%s can't have %s: the chart sets it" $.root.Chart.Name $value $key)) -}}
 {{- end -}}
 {{- end -}}
 labels:
-  {{- merge $labels .root.Values.podLabels | toYaml | nindent 2 }}
-{{- with merge $annotations .root.Values.podAnnotations }}
+  {{- merge $labels (.root.Values.podLabels | default dict) | toYaml | nindent 2 }}
+{{- with merge $annotations (.root.Values.podAnnotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
