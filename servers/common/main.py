@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from servers.common import VERSION, lazy_imports
 from servers.common.http.auth_settings import AuthSettings
@@ -63,9 +63,7 @@ def run(sidecar: Any, transport: str = "http") -> None:
     try:
         env.check()
     except SettingsError as error:
-        for line in error.problems + env.warnings + env.unknown():
-            print(f"{sidecar.name}: {line}", file=sys.stderr)
-        sys.exit(USAGE)
+        _refuse(sidecar.name, error.problems + env.warnings + env.unknown())
     log.configure(settings.log_level)
     for line in env.warnings + env.unknown():
         logger.warning(line)
@@ -83,8 +81,18 @@ def run(sidecar: Any, transport: str = "http") -> None:
 
     if transport == "http":
         _check_port(sidecar.name, settings, auth.request_seconds)
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         asyncio.run(serve())
+    except KeyboardInterrupt:
+        pass
+    except SettingsError as error:
+        _refuse(sidecar.name, error.problems)
+
+
+def _refuse(name: str, lines: list[str]) -> NoReturn:
+    for line in lines:
+        print(f"{name}: {line}", file=sys.stderr)
+    sys.exit(USAGE)
 
 
 def _transport(sidecar: Any, env: Environment, default: str) -> str:
@@ -135,8 +143,7 @@ def _check_port(name: str, settings: CommonSettings, unread_seconds: int) -> Non
         _listen(settings, unread_seconds).close()
     except OSError as error:
         reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be listened on: {error.strerror or error}"
-        print(f"{name}: {settings.host}:{settings.port} {reason}: set MCP_HOST or MCP_PORT to another", file=sys.stderr)
-        sys.exit(USAGE)
+        _refuse(name, [f"{settings.host}:{settings.port} {reason}: set MCP_HOST or MCP_PORT to another"])
 
 
 async def _http(instance: Any, auth: AuthSettings) -> None:
@@ -161,7 +168,7 @@ async def _http(instance: Any, auth: AuthSettings) -> None:
         http=HttpProtocol,
         ws="none",
         ssl_context_factory=(lambda config, default: tls) if tls else None,
-        backlog=max(auth.max_connections, 128),  # asyncio accepts as many at once
+        backlog=8 * auth.max_connections,  # asyncio accepts as many at once
         limit_concurrency=8 * auth.max_connections,  # /mcp has a bound of its own below this: probes are still answered
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(GRACE) + 1,
@@ -195,10 +202,12 @@ def _handle_signals(stop: Callable[[int], None]) -> None:
 
 
 async def _stdio(instance: Any) -> None:
+    import mcp_types
     from mcp.server.stdio import stdio_server
+    from mcp.shared.message import SessionMessage
 
     from servers.common.http.app import watched
-    from servers.common.protocol.endpoint import known_line
+    from servers.common.protocol.endpoint import Invalid, known_line
 
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[bytes] = asyncio.Queue(1)
@@ -219,7 +228,12 @@ async def _stdio(instance: Any) -> None:
         # At its end the process would wait for the SDK's own thread, and that one for the client's next line.
         threading.Thread(target=read, daemon=True).start()
         while line := await lines.get():
-            yield known_line(line)
+            try:
+                if line.strip():
+                    yield known_line(line)
+            except Invalid as error:
+                # The SDK would drop it, and its client wait for an answer.
+                await streams[1].send(SessionMessage(mcp_types.JSONRPCError.model_validate(error.body())))
 
     imported()
     server = instance.server()

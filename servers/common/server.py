@@ -202,12 +202,15 @@ class Instance(Generic[B]):
     def _described(self, definition: mcp_types.Tool) -> mcp_types.Tool:
         """Return a tool's definition, without mentions of tools that the client does not see."""
         properties = definition.input_schema["properties"]
-        told = {
-            name: part | {"description": self._mentions.told(part["description"])} if "description" in part else part
+        shorter = {
+            name: part | {"description": told}
             for name, part in properties.items()
+            if (told := self._mentions.told(part.get("description", ""))) != part.get("description", "")
         }
         description = self._mentions.told(definition.description or "")
-        schema = definition.input_schema | {"properties": told}
+        if not shorter and description == definition.description:
+            return definition
+        schema = definition.input_schema | {"properties": properties | shorter}
         return definition.model_copy(update={"description": description, "input_schema": schema})
 
     async def _call_tool(
@@ -220,12 +223,12 @@ class Instance(Generic[B]):
                 hint = ": the operator has not enabled it (MCP_TOOLS, MCP_TOOLS_EXCEPT)"
                 if known[0].write and not self.settings.allow_writes:
                     hint = ": it changes data, and this server only reads (MCP_ALLOW_WRITES)"
-            self._audit(params.name if hint else OTHER, "forbidden", 0)
+            self._audit(params.name if hint else OTHER, "forbidden")
             raise MCPError(mcp_types.INVALID_PARAMS, f"no tool is called {params.name[:100]!r}{hint}")
         principal = PRINCIPAL.get()
         if tool.write and not principal.may(WRITE):
             principal.missing = WRITE
-            self._audit(params.name, "forbidden", 0)
+            self._audit(params.name, "forbidden")
             raise MCPError(
                 mcp_types.INVALID_REQUEST, f"{params.name} changes data: it needs a token with scope {WRITE}"
             )
@@ -234,7 +237,7 @@ class Instance(Generic[B]):
                 if question := await self._confirmed(ctx, params, tool):
                     return question
             except ToolError as error:
-                self._audit(params.name, "error", 0)
+                self._audit(params.name, "error")
                 return failure(str(error))
 
         changing = False
@@ -324,8 +327,7 @@ class Instance(Generic[B]):
         """Do the work of a request, which may be one that `changes` something, within the limits, and count it. Raise _Failed if
         it could not be done."""
         if self._under_way >= self.settings.max_concurrent_calls:
-            self.metrics.calls.labels(name, "busy").inc()
-            self._audit(name, "busy", 0)
+            self._audit(name, "busy")
             raise _Failed(
                 f"{self._under_way} calls are under way, the most that this server allows, so nothing was done: "
                 "try again in a second"
@@ -348,12 +350,12 @@ class Instance(Generic[B]):
             self._under_way -= 1
             duration = time.perf_counter() - started
             self.metrics.under_way.set(self._under_way)
-            self.metrics.calls.labels(name, outcome).inc()
             self.metrics.seconds.labels(name).observe(duration)
             self._audit(name, outcome, duration)
 
-    def _audit(self, name: str, outcome: str, seconds: float) -> None:
-        """Log names and outcomes, never arguments or results."""
+    def _audit(self, name: str, outcome: str, seconds: float = 0) -> None:
+        """Count and log names and outcomes, never arguments or results."""
+        self.metrics.calls.labels(name, outcome).inc()
         fields = {
             "tool": name,
             "outcome": outcome,

@@ -17,12 +17,16 @@ RESULT_BYTES = 32_768
 """Default limit of a result in bytes, below the limits of common clients."""
 
 
+LONGEST_PROBLEM = 1000
+"""Characters of a line that says what is wrong."""
+
+
 class SettingsError(Exception):
     """Settings that can't be used; `problems` holds a line for each."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
+        self.problems = [plain(problem, LONGEST_PROBLEM) for problem in problems]  # values of settings are in them
+        super().__init__("; ".join(self.problems))
 
 
 _revealed: dict[str, None] = {}
@@ -59,7 +63,7 @@ class Secret:
     def reveal(self) -> str:
         """Return the value. A file is read each time, so that a rotated secret works at once. Raise OSError if it can't be read
         any more, and ValueError if it is not UTF-8, or lacks that part."""
-        whole = remember(self._path.read_text("utf-8").strip() if self._path else self._value)
+        whole = remember(self._path.read_text("utf-8-sig").strip() if self._path else self._value)
         return remember(self._part(whole))
 
     def only(self, part: Callable[[str], str]) -> Secret:
@@ -201,9 +205,12 @@ class Environment:
         """Return the name or address of a host; an address with a user and a password in it is refused without repeating it."""
 
         def parse(text: str) -> str:
+            text = text.removeprefix("[").removesuffix("]")
             # An IPv6 address has two colons at the least.
-            if text.count(":") == 1 or any(character in "/@" or character.isspace() for character in text):
-                raise ValueError("give the host's name alone: scheme, user and port have settings of their own")
+            if text.count(":") == 1 or not re.fullmatch(r"[\w.:%-]+", text):
+                raise ValueError(
+                    "give the host's name alone, unquoted: scheme, user and port have settings of their own"
+                )
             check_host(text)
             return text
 
@@ -254,7 +261,7 @@ class Environment:
         value = self._read(name, Secret(), meaning, Secret, "")
         if path and value:
             self.problems.append(f"{name}: set it or {name}_FILE, not both")
-        if path and not path.read_text("utf-8", errors="replace").strip():
+        if path and not path.read_text("utf-8-sig", errors="replace").strip():
             self.problems.append(f"{name}_FILE: '{path}' is empty")
         return Secret(path=path) if path else value
 
@@ -295,7 +302,7 @@ class CommonSettings:
 
     @classmethod
     def read(cls, env: Environment) -> CommonSettings:
-        return cls(
+        settings = cls(
             host=env.host("MCP_HOST", "0.0.0.0", "address to listen on"),  # a pod's probes come to its own address
             port=env.port("MCP_PORT", 9000, "port to listen on"),
             allow_writes=env.flag("MCP_ALLOW_WRITES", False, "list and allow the tools that change data"),
@@ -352,3 +359,13 @@ class CommonSettings:
                 most=64 * 1024**3,
             ),
         )
+        for name, given, form, example in (
+            ("MCP_ALLOWED_HOSTS", settings.allowed_hosts, r"\*|[\w.:\[\]-]+", "mcp.example"),
+            ("MCP_ALLOWED_ORIGINS", settings.allowed_origins, r"\*|null|[\w.+-]+://[^/*]+/?", "https://app.example"),
+        ):
+            for value in given:
+                if not re.fullmatch(form, value):
+                    env.warnings.append(
+                        f"{name}: '{plain(value)}' matches nothing: write it as {example}, or * for all"
+                    )
+        return settings

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from servers.common.http.tls import no_password
 from servers.common.protocol.tools import ToolError
 from servers.common.settings import Environment, Secret, check_host
 from servers.redis.format.key_encoding import parse_key
@@ -105,14 +106,9 @@ class ClientTls:
     def context(self) -> ssl.SSLContext:
         """Return a context of the files as they are now. Raise OSError (ssl.SSLError is one) if a file can't be read or used, and
         ValueError if the key is encrypted."""
-
-        def password() -> str:
-            # Called for an encrypted key only. Without it, OpenSSL would ask on the terminal.
-            raise ValueError("the key is encrypted: give one without a password")
-
         context = ssl.create_default_context(cafile=self.ca_file)
         if self.certificate:
-            context.load_cert_chain(self.certificate, self.key, password)
+            context.load_cert_chain(self.certificate, self.key, no_password)
         return context
 
 

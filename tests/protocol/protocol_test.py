@@ -142,6 +142,11 @@ PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
         (PING, {"MCP-Protocol-Version": NEW, "Mcp-Name": "=?base64?\xff?="}, 400, -32600, "not base64"),
         (PING, {"Content-Type": "text/plain"}, 415, -32600, "application/json"),
         (PING, {"Content-Type": "application/json; charset=utf-16"}, 415, -32600, "UTF-8"),
+        (PING, {"Content-Encoding": "gzip"}, 415, -32600, "without Content-Encoding"),
+        *(
+            (b'{"jsonrpc":"2.0",%s}' % part, {}, 400, -32600, "a whole response")
+            for part in (b'"id":1,"error":"x"', b'"id":1,"error":{}', b'"result":{}', b'"id":1,"result":1')
+        ),
         (PING, {"Accept": "text/html"}, 406, -32600, "text/event-stream"),
         (PING, {"Accept": "application/json;q=0"}, 406, -32600, "text/event-stream"),
         *(
@@ -501,6 +506,10 @@ def test_standard_input_takes_what_http_takes_and_sigterm_ends_it(
             for arguments in [*nothing, "", "{}"]:
                 answer = ask(request("tools/call", {"name": "redis_info", "arguments": arguments}))
                 assert answer["result"]["structuredContent"], answer
+            assert ask(request("tools/list") | {"id": 6, "method": 5})["error"]["code"] == -32600
+            assert process.stdin
+            process.stdin.write(b"\n\xef\xbb\xbf")  # a line without a message, and one that is not JSON
+            assert ask(request("ping"))["error"]["code"] == -32700
             # Its client keeps standard input open and sends nothing, or does not read what is more than a pipe holds.
             assert process.stdin and process.stdout
             process.stdin.write((json.dumps(request("tools/list")).encode() + b"\n") * unread)

@@ -1,8 +1,10 @@
 """Who may come in, and what they may do, as clients of a real server over a real Redis see it."""
 
 import json
+import signal
 import socket
 import ssl
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -86,6 +88,10 @@ def test_several_tokens_with_scopes(start: Start, tmp_path: Path) -> None:
     assert status == 403
     assert headers["WWW-Authenticate"] == 'Bearer realm="mcp", error="insufficient_scope", scope="mcp:write"'
     assert "redis_delete changes data" in answer["error"]["message"]
+    streamed = write() | {"params": write()["params"] | {"_meta": {"progressToken": 1}}}
+    for sent, accept in ((streamed, "*/*"), (write(), "text/event-stream")):
+        status, text = sidecar.post(sent, {"Authorization": f"Bearer {READER}", "Accept": accept})
+        assert status == 403 and "data: " in text and "redis_delete changes data" in text
     status, _, answer = ask(url, write(), Authorization=f"Bearer {WRITER}")
     assert status == 200 and answer["result"]["structuredContent"]
     # Of two requests in one connection each has its own caller.
@@ -98,7 +104,7 @@ def test_several_tokens_with_scopes(start: Start, tmp_path: Path) -> None:
 
     calls = [entry for entry in sidecar.logs() if entry["msg"] == "call"]
     assert [(c["tool"], c["outcome"], c["caller"]) for c in calls] == [
-        ("redis_delete", "forbidden", "dashboard"),
+        *[("redis_delete", "forbidden", "dashboard")] * 3,
         ("redis_delete", "ok", "operator"),
         ("redis_info", "ok", "dashboard"),
         ("redis_delete", "ok", "dashboard"),
@@ -332,6 +338,35 @@ def test_more_requests_than_there_may_be(start: Start) -> None:
     assert sidecar.post(message("ping"))[0] == 200
 
 
+def test_clients_that_come_while_the_server_is_busy_need_not_come_again(start: Start) -> None:
+    sidecar = start()
+    sidecar.signal(signal.SIGSTOP)
+    try:
+        # The kernel drops what does not fit into the queue of a listening socket, and these would wait for a minute.
+        waiting = [trickle(sidecar, b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n") for _ in range(300)]
+    finally:
+        sidecar.signal(signal.SIGCONT)
+    assert {told(connection)[:12] for connection in waiting} == {b"HTTP/1.1 200"}
+
+
+@pytest.mark.parametrize("sent", [b"", POST, POST + b"Content-Length: 99999999\r\n\r\n"], ids=["no", "half", "refused"])
+def test_a_connection_without_a_whole_request_is_closed(redis: RedisServer, tmp_path: Path, sent: bytes) -> None:
+    sidecar = Sidecar("servers.redis", {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port)}, tmp_path)
+    short = (
+        "import servers.common.main as main; main.KEEP_ALIVE = 1; from servers.common.startup import serve; serve('{}')"
+    )
+    sidecar.command = [sys.executable, "-c", short.format("servers.redis.server")]
+    with sidecar, trickle(sidecar, sent) as connection:
+
+        def closed() -> bool:
+            with suppress(ConnectionError):
+                connection.sendall(sent and b"a")  # it goes on, a byte at a time
+            return over(connection)
+
+        sidecar.wait_until(closed)
+        assert sidecar.get("/health")[0] == 200
+
+
 def test_handshakes_that_never_end_stop_nobody(start: Start, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "authority")
     certificate, key = authority.issue("server")
@@ -350,7 +385,7 @@ def over(connection: socket.socket) -> bool:
     """Return whether the other side has closed it."""
     connection.setblocking(False)
     try:
-        return connection.recv(1) == b""
+        return connection.recv(65536) == b""
     except BlockingIOError:
         return False
     except ConnectionResetError:

@@ -213,3 +213,14 @@ def test_wrong_settings_are_told_in_a_line() -> None:
         "mcp-redis: OTEL_TRACES_EXPORTER: 'console' is not one of otlp, none",
         "mcp-redis: OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' is not one of http/json",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("OTEL_BSP_SCHEDULE_DELAY", "must be positive"), ("OTEL_METRIC_EXPORT_INTERVAL", "larger than zero")],
+)
+def test_what_opentelemetry_itself_refuses_is_told_in_a_line(name: str, words: str) -> None:
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
+    done = refused("servers.redis", **endpoint, **{name: "-5"}, MCP_HOST="127.0.0.1", MCP_PORT=str(free_port()))
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2 and line.startswith("mcp-redis: a setting OTEL_... can't be used: ") and words in line

@@ -170,11 +170,20 @@ class Authentication:
         return f'{self._challenge}, error="insufficient_scope", scope="{scope}"'
 
     def _forbidding(self, principal: Principal, send: Send) -> Send:
+        start: Message | None = None
+
         async def forward(message: Message) -> None:
-            if message["type"] == "http.response.start" and principal.missing:
-                self._refusals.metrics.rejected.labels("scope").inc()
-                message["status"] = 403
-                MutableHeaders(scope=message)["WWW-Authenticate"] = self._insufficient(principal.missing)
+            nonlocal start
+            if message["type"] == "http.response.start":
+                start = message  # of a stream: only its first event tells whether the scope suffices
+                return
+            if start:
+                if principal.missing:
+                    self._refusals.metrics.rejected.labels("scope").inc()
+                    start["status"] = 403
+                    MutableHeaders(scope=start)["WWW-Authenticate"] = self._insufficient(principal.missing)
+                await send(start)
+                start = None
             await send(message)
 
         return forward

@@ -172,6 +172,8 @@ def _tls(env: Environment) -> TlsFiles | None:
     files = TlsFiles(certificate, key, authorities)
     try:
         files.context()
+    except ValueError as error:
+        env.problems.append(f"MCP_TLS_KEY_FILE: {error}")
     except OSError:  # ssl.SSLError is one
         env.problems.append("MCP_TLS_CERT_FILE, MCP_TLS_KEY_FILE: they are not a certificate and its key in PEM")
     return files

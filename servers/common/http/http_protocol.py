@@ -4,6 +4,7 @@
 - A header's value has no white space at its end (RFC 9110, 5.5), and a trailer is not a header (RFC 9110, 6.5.1).
 - A request that asks for another protocol is served as HTTP/1.1 (RFC 9110, 7.8). httptools stops at its body, so uvicorn would
   lose the body. Java's HTTP client sends its first request so.
+- A connection without a whole request is closed as an idle one is. uvicorn waits for ever once a byte has come.
 - A part of a body is read only when the application has taken the one before. uvicorn reads 64 KiB ahead for each connection.
 - The certificate that a client presented gets into the request's state. The ASGI specification has no place for it yet.
 """
@@ -52,20 +53,35 @@ class HttpProtocol(HttpToolsProtocol):
         self.parser = RequestParser(self)
         self._head = 0  # bytes since a head or a part of a body was complete
         self._in_head = False
+        self._begun = 0.0  # when the last request began, in the event loop's time
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._close_at(self.loop.time() + self.timeout_keep_alive)
         if certificate := transport.get_extra_info("peercert"):
             self.app_state = self.app_state | {PEER_CERTIFICATE: certificate}
 
     def data_received(self, data: bytes) -> None:
         self._head += len(data)
+        idle = self.timeout_keep_alive_task
         super().data_received(data)
+        if idle and (self.cycle is None or self.cycle.response_complete):
+            # Of a request that is not there yet, or was refused: its bytes give it no more time.
+            self._close_at(max(idle.when(), self._begun + self.timeout_keep_alive))
         if self._head > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response(f"a request's line and headers may have at most {MAX_HEAD_BYTES} bytes")
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.timeout_keep_alive_task:
+            self.timeout_keep_alive_task.cancel()
+
+    def _close_at(self, when: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_at(when, self.timeout_keep_alive_handler)
+
     def on_message_begin(self) -> None:
         self._in_head = True
+        self._begun = self.loop.time()
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:

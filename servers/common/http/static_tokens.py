@@ -83,6 +83,8 @@ def several(text: str, *, logins: Logins = "") -> list[Token]:
         if len(token) < 16 or not _can_be_sent(token):
             raise TokensError(f"line {number}: the token is shorter than 16 characters, or is not ASCII")
         digest = bytes.fromhex(match[1]) if match else _digest(token)
+        if digest in (t.digest for t in found):
+            raise TokensError(f"line {number}: another line has the same token")
         login = _login(words[3], number, logins) if len(words) == 4 else None
         found.append(Token(name, frozenset(_SCOPES[s] for s in scopes.split(",")), digest, login))
     if not found:
@@ -120,7 +122,7 @@ class TokenFile:
     def load(self) -> list[Token]:
         """Return the file's tokens. A file that can't be read is an OSError; unusable content is a TokensError."""
         try:
-            text = self._path.read_text("utf-8")
+            text = self._path.read_text("utf-8-sig")
         except UnicodeDecodeError:
             raise TokensError("is not UTF-8") from None
         if text != self._text:

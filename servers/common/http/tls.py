@@ -21,6 +21,11 @@ def file_stamp(*files: Path | None) -> tuple[Any, ...]:
     return tuple((s.st_ino, s.st_mtime_ns, s.st_size) for s in (file.stat() for file in files if file))
 
 
+def no_password() -> str:
+    """Raise ValueError: an encrypted key can't be used. Without this, OpenSSL would ask for its password on the terminal."""
+    raise ValueError("the key is encrypted: give one without a password")
+
+
 @dataclass(frozen=True)
 class TlsFiles:
     """PEM files. They may be replaced while the server runs."""
@@ -31,13 +36,14 @@ class TlsFiles:
     """Certificates that sign those of clients; None where clients need no certificate."""
 
     def context(self) -> ssl.SSLContext:
-        """Return a context of the files as they are now; OSError (ssl.SSLError is one) if a file can't be read or used.
+        """Return a context of the files as they are now. Raise OSError (ssl.SSLError is one) if a file can't be read or used, and
+        ValueError if the key is encrypted.
 
         A client may present no certificate, because probes have none. Access control refuses such a client at /mcp.
         """
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.certificate, self.key)
+        context.load_cert_chain(self.certificate, self.key, no_password)
         if self.client_authorities:
             context.load_verify_locations(self.client_authorities)
             context.verify_mode = ssl.CERT_OPTIONAL
@@ -66,7 +72,7 @@ class NewestContext:
             # During a rotation the certificate and the key may not fit together. The next connection tries again.
             if self._context is None:
                 raise
-            if (reason := type(error).__name__) != self._problem:  # once: clients must not fill the log
+            if (reason := f"{type(error).__name__}: {error}") != self._problem:  # once: clients must not fill the log
                 logger.error("the new certificates can't be used", extra={"reason": reason})
             self._problem = reason
         return self._context

@@ -17,7 +17,7 @@ class Metrics:
         build.labels(server, version).set(1)
         self.calls = Counter(
             "mcp_tool_calls",
-            "Tool calls by outcome: ok, error, timeout, cancelled, busy.",
+            "Tool calls by outcome: ok, error, timeout, cancelled, busy, forbidden.",
             ["tool", "outcome"],
             registry=self.registry,
         )

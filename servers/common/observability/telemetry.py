@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from servers.common.settings import Environment
+from servers.common.settings import Environment, SettingsError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -221,7 +221,7 @@ class Telemetry:
 
 @contextmanager
 def exported(settings: TelemetrySettings, instance: Instance[Any]) -> Iterator[None]:
-    """Export a server's traces and metrics inside this context."""
+    """Export a server's traces and metrics inside this context. Raise SettingsError if OpenTelemetry refuses its settings."""
     if not settings.traces and not settings.metrics:
         yield
         return
@@ -230,7 +230,10 @@ def exported(settings: TelemetrySettings, instance: Instance[Any]) -> Iterator[N
     from servers.common import VERSION
 
     tools = (tool.definition.name for tool in instance.sidecar.tools)
-    telemetry = Telemetry(settings, instance.sidecar.name, VERSION, tools)
+    try:
+        telemetry = Telemetry(settings, instance.sidecar.name, VERSION, tools)
+    except ValueError as error:
+        raise SettingsError([f"a setting OTEL_... can't be used: {' '.join(str(error).split())}"]) from None
     telemetry.observe(instance)
     instance.middleware.append(telemetry)
     instance.http_middleware.append(Middleware(TraceContext))

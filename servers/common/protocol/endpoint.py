@@ -7,15 +7,21 @@ JSON-RPC error that says what to do, and what clients in the field write differe
 import asyncio
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
 import anyio
 import pydantic_core
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp_types import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, UNSUPPORTED_PROTOCOL_VERSION
+from mcp_types import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    jsonrpc_message_adapter,
+)
 from mcp_types.version import KNOWN_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
@@ -188,9 +194,11 @@ def _is_zero(parameters: str) -> bool:
 
 
 def check_content_type(headers: Headers) -> None:
-    """Raise Invalid unless the body is said to be JSON in UTF-8."""
+    """Raise Invalid unless the body is said to be JSON in UTF-8, and not compressed."""
     kind, _, parameters = headers.get("content-type", "").lower().partition(";")
     charsets = [value.strip(' "') for name, _, value in (p.partition("=") for p in parameters.split(";")) if name.strip() == "charset"]  # noqa: E501  # fmt: skip
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise Invalid("the body has to be plain JSON: send it without Content-Encoding", 415)
     if kind.strip() != JSON or not set(charsets) <= {"utf-8", "utf8", "us-ascii"}:
         raise Invalid(f"the body has to be JSON in UTF-8: send 'Content-Type: {JSON}'", 415)
 
@@ -243,8 +251,11 @@ def check_message(message: Any) -> None:
     if "id" in message and not is_id(number):
         raise Invalid("the id of a request has to be a string or an integer")
     if "method" not in message:
-        if not {"result", "error"} & message.keys():
-            raise Invalid("a message has to have a method", id=number)
+        try:
+            jsonrpc_message_adapter.validate_python(message, by_name=False)
+        except ValidationError:
+            id = None if {"result", "error"} & message.keys() else number
+            raise Invalid("a message has to have a method, or be a whole response", id=id) from None
     elif not isinstance(message["method"], str):
         raise Invalid("the method has to be a string", id=number)
     elif message.get("params") not in (None, []) and not isinstance(message["params"], dict):
@@ -282,12 +293,10 @@ def rewritten(message: dict[str, Any]) -> bytes | None:
 
 
 def known_line(line: bytes) -> str:
-    """Return a line of standard input, with its message in the form that the SDK knows."""
-    with suppress(Invalid):
-        message = decoded(line)
-        check_message(message)
-        line = rewritten(message) or line
-    return line.decode("utf-8", "replace")
+    """Return a line of standard input, with its message in the form that the SDK knows. Raise Invalid if it has none."""
+    message = decoded(line)
+    check_message(message)
+    return (rewritten(message) or line).decode()
 
 
 def asks_progress(message: Any) -> bool:

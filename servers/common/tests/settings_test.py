@@ -23,6 +23,19 @@ def test_nothing_set_gives_the_defaults() -> None:
     assert settings.allowed_hosts == ()
 
 
+def test_hosts_and_origins_that_match_nothing_are_warned_of() -> None:
+    good = {
+        "MCP_ALLOWED_HOSTS": "*,a.example,a:1,[::1]",
+        "MCP_ALLOWED_ORIGINS": "*,null,https://a:1/,vscode-webview://1",
+    }
+    bad = {"MCP_ALLOWED_HOSTS": "*.example,https://a", "MCP_ALLOWED_ORIGINS": "a.example,https://*.a,https://a/b,\x1b"}
+    for given, count in ((good, 0), (bad, 6)):
+        env = Environment(given)
+        CommonSettings.read(env)
+        env.check()
+        assert len(env.warnings) == count and "\x1b" not in "".join(env.warnings)
+
+
 def test_set_but_empty_is_not_set() -> None:
     env = Environment({"MCP_PORT": "", "MCP_ALLOW_WRITES": " ", "MCP_ALLOWED_HOSTS": ""})
     assert CommonSettings.read(env).port == 9000
@@ -93,6 +106,7 @@ HOSTS = ["localhost", "es.shop.svc.", "10.0.0.1", "::1", "xn--bcher-kva.example"
         *(("flag", text, True) for text in ("true", "1", "Yes", "ON")),
         *(("flag", text, False) for text in ("false", "0", "No", "off")),
         *(("host", text, text) for text in HOSTS),
+        ("host", "[::1]", "::1"),
         ("names", " a, b ,,c", ("a", "b", "c")),
     ],
 )
@@ -101,7 +115,7 @@ def test_what_is_taken(kind: str, text: str, value: object) -> None:
 
 
 NO_HOSTS = ["a..b", ".a", ".", "x" * 64, "ü" * 64, "ü..b", "\u2488.example", ".".join(["x" * 50] * 6)]
-ALONE = "give the host's name alone: scheme, user and port have settings of their own"
+ALONE = "give the host's name alone, unquoted: scheme, user and port have settings of their own"
 NO_HOST = "is not a host name: names have at most 253 characters, and 1 to 63 between dots"
 
 
@@ -113,7 +127,10 @@ NO_HOST = "is not a host name: names have at most 253 characters, and 1 to 63 be
         ("port", "70000", 9000, "70000 is not between 1 and 65535"),
         ("names that restrict", " , ", (), "it names nothing: give it a value, or leave it out"),
         *(("host", text, "localhost", f"'{text[:80]}' {NO_HOST}") for text in NO_HOSTS),
-        *(("host", text, "localhost", ALONE) for text in ("redis:6379", "redis://h", "u@h", "a b")),
+        *(
+            ("host", text, "localhost", ALONE)
+            for text in ("redis:6379", "redis://h", "u@h", "a b", '"h"', "h,g", "h\x1b")
+        ),
     ],
 )
 def test_what_is_wrong_is_told_and_the_default_stays(kind: str, text: str, default: object, said: str) -> None:
@@ -127,9 +144,16 @@ def test_a_secret_never_shows_itself() -> None:
     assert not Secret()
 
 
+def test_a_line_that_tells_a_problem_is_one_line_and_short() -> None:
+    env = Environment({"S": "a\n\x1b[2J" + "x" * 5000})
+    env.port("S", 1, "")
+    (line,) = problems(env)
+    assert line.startswith(r"S: 'a\x0a\x1b[2Jxxx") and len(line) < 1100
+
+
 def test_a_secret_from_a_file_follows_the_file(tmp_path: Path) -> None:
     file = tmp_path / "secret"
-    file.write_text("one\n")
+    file.write_text("\ufeffone\r\n", "utf-8")  # as editors of Windows write it
     secret = Environment({"S_FILE": str(file)}).secret("S", "")
     assert secret.reveal() == "one"
     file.write_text("two")

@@ -19,7 +19,7 @@ def caller(file: TokenFile, token: str) -> Principal:
 
 def test_a_single_token_may_do_all(tmp_path: Path) -> None:
     path = tmp_path / "token"
-    path.write_text("short\n")
+    path.write_text("\ufeffshort\r\n", "utf-8")  # as editors of Windows write it
     found = caller(TokenFile(path, many=False), "short")
     assert found.name == "token" and found.may(READ) and found.may(WRITE)
 
@@ -98,6 +98,7 @@ def test_a_file_that_can_not_be_used_lets_nobody_in_and_tells_no_token(
         (f"a read, {ONE}", "line 1: scopes must be"),
         (f"a/b read {ONE}", "line 1: a name must be unique"),
         (f"a read {ONE}\na read {TWO}", "line 2: a name must be unique"),
+        (f"a read {ONE}\nb write {ONE}", "line 2: another line has the same token"),
         ("a read 0123456789", "line 1: the token is shorter"),
         ("a read pässword-of-sixteen", "line 1: the token is shorter than 16 characters, or is not ASCII"),
         ("a read sha256:9f86d081884c7d659a2f", "line 1: a SHA-256 has 64"),

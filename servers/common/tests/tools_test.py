@@ -6,11 +6,15 @@ from typing import Annotated, Any, Literal, NotRequired
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field
+from mcp import Client
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from servers.common.backend import warnings
+from servers.common.backend import BackendError, warnings
 from servers.common.protocol import tools
+from servers.common.protocol.resources import Resources
+from servers.common.server import Instance, Sidecar
+from servers.common.settings import CommonSettings, Environment
 
 
 class Inner(BaseModel):
@@ -187,3 +191,51 @@ def test_few_unknown_arguments_are_compared_with_known_ones() -> None:
     many = {f"k{number}": number for number in range(1000)}
     values, ignored = anything.check(many | {"indx": "a"})
     assert values == {"index": ""} and len(ignored) == 1001
+
+
+CHECKED: list[str] = []
+
+
+def noted(value: str) -> str:
+    CHECKED.append(value)
+    return value
+
+
+@tools.tool(title="A change", write=True)
+async def change(call: tools.Call[Any], *, end: Annotated[str, AfterValidator(noted)]) -> Answer:
+    """End in one of the ways."""
+    if end == "lost":
+        raise Lost("the connection broke")
+    if end == "wrong":
+        raise tools.ToolError("there is no such thing")
+    return {"title": end}
+
+
+class Lost(BackendError):
+    unknown = True
+
+
+class Nowhere:
+    address = "nowhere"
+
+    async def check(self) -> str:
+        return "Nothing 1"
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome", "said"),
+    [("done", "ok", "done"), ("lost", "error", "may have been done"), ("wrong", "error", "no such thing")],
+)
+async def test_the_arguments_of_a_call_are_checked_once(end: str, outcome: str, said: str) -> None:
+    """Each time they take as much memory again, and nobody sees it."""
+    CHECKED.clear()
+    settings = CommonSettings.read(Environment({"MCP_ALLOW_WRITES": "true"}))
+    sidecar = Sidecar("n", "N", "", lambda env: None, lambda store: Nowhere(), [change], Resources((), ()), ())
+    instance = Instance(sidecar, settings, Nowhere())
+    async with Client(instance.server()) as client:
+        answer = await client.call_tool("change", {"end": end})
+    assert [end] == CHECKED and said in str(answer.content)
+    counted = instance.metrics.registry.get_sample_value("mcp_tool_calls_total", {"tool": "change", "outcome": outcome})
+    assert counted == 1

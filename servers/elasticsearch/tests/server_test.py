@@ -85,7 +85,7 @@ def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
     assert done.stderr.splitlines() == [
         "mcp-elasticsearch: MCP_PORT: 'http' is not a whole number",
         "mcp-elasticsearch: ES_SCHEME: 'ftp' is not one of http, https",
-        "mcp-elasticsearch: ES_HOST: give the host's name alone: scheme, user and port have settings of their own",
+        "mcp-elasticsearch: ES_HOST: give the host's name alone, unquoted: scheme, user and port have settings of their own",
         "mcp-elasticsearch: ES_PORT: 70000 is not between 1 and 65535",
         "mcp-elasticsearch: ES_API_KEY: set it or ES_API_KEY_FILE, not both",
         f"mcp-elasticsearch: ES_API_KEY_FILE: '{empty}' is empty",

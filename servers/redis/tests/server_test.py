@@ -143,3 +143,4 @@ def test_the_log_is_json_and_the_audit_has_no_values(start: Start, redis: Redis)
         ("_OTHER", "forbidden"),
     ]
     assert all(e["duration_ms"] >= 0 for e in entries)
+    assert 'mcp_tool_calls_total{outcome="forbidden",tool="redis_delete"} 1.0' in sidecar.get("/metrics")[1]
