@@ -64,16 +64,12 @@ def test_what_was_found(target: Target, name: str) -> None:
         (200, "application/json", b'{"jsonrpc":"2.0","id":1,"result":{"a":NaN}}'),
         (200, "application/json", b'{"jsonrpc":"2.0","id":1,"result":{'),
         (200, "application/json", b'{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"a"}}'),
-        (
-            200,
-            "application/json",
-            b'{"jsonrpc":"2.0","id":1,"result":{"a":"the server has an internal error (KeyError)"}}',
-        ),
+        (200, "application/json", b'{"jsonrpc":"2.0","id":1,"result":{"a":"the server has an internal error (KeyError)"}}'),
         (400, "text/plain", b"Invalid"),
         (202, "application/json", b""),
         (200, "text/event-stream", b'data: {"jsonrpc":"2.0","method":"notifications/progress"}\n\n'),
     ],
-)
+)  # fmt: skip
 def test_it_sees_a_broken_rule(status: int, kind: str, body: bytes) -> None:
     with pytest.raises(Broken):
         check_answer(message(1, "ping", {}), status, {"content-type": kind}, body)

@@ -320,19 +320,13 @@ def test_what_a_pipeline_makes_of_documents_fits_into_a_heap() -> None:
         ({"char_filter": [{"type": "mapping", "mappings": [r"\u0061\=> => " + "b" * 300]}]}, ""),
         ({"char_filter": [{"type": "mapping", "mappings": [r"\u0061\=> => " + "b" * 303]}]}, "101 times"),
         ({"char_filter": [{"type": "pattern_replace", "pattern": "a", "replacement": "b" * 11}] * 2}, "121 times"),
-        (
-            {"char_filter": {"type": "pattern_replace", "flags": "CASE_INSENSITIVE|COMMENTS", "pattern": "a *"}},
-            "flag x",
-        ),
+        ({"char_filter": {"type": "pattern_replace", "flags": "CASE_INSENSITIVE|COMMENTS", "pattern": "a *"}}, "flag x"),
         ({"char_filter": {"type": "pattern_replace", "flags": "MULTILINE", "pattern": "^x*x*x*y"}}, "tries up to 3 of"),
-        (
-            {"char_filter": [{"type": "pattern_replace", "flags": "LITERAL", "pattern": "a{99}", "replacement": "b"}]},
-            "flag x",
-        ),
+        ({"char_filter": [{"type": "pattern_replace", "flags": "LITERAL", "pattern": "a{99}", "replacement": "b"}]}, "flag x"),
         ({"char_filter": {"type": "pattern_replace", "pattern": "^x*x*x*y"}}, ""),
         ({"tokenizer": {"type": "icu_tokenizer", "rule_files": "x"}}, "would read a file"),
     ],
-)
+)  # fmt: skip
 def test_analyzers(analyzer: Any, reason: str) -> None:
     for part, check in (
         (analyzer, bodies.check_analyzer),

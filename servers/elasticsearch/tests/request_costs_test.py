@@ -38,18 +38,14 @@ def completed(states: int) -> dict[str, Any]:
         (phrase(gram_size=5), phrase(gram_size=6), "'gram_size'"),
         (phrase(size=100), phrase(size="101"), "'size'"),
         (phrase(size=100), phrase(size=-1), "'size'"),
-        (
-            phrase(direct_generator=sizes(10, 10)),
-            phrase(direct_generator=sizes(10, "11")),
-            "20 candidates .*: these have 21",
-        ),
+        (phrase(direct_generator=sizes(10, 10)), phrase(direct_generator=sizes(10, "11")), "20 candidates .*: these have 21"),
         (phrase(direct_generator=[{"field": "t"}] * 4), phrase(direct_generator=[{"field": "t"}] * 5), "these have 25"),
         (term(max_inspections=10, shard_size=100), term(max_inspections=11), "'max_inspections'"),
         (several(10), several(11), "at most 10 suggesters"),
         (completed(10_000), completed(10_001), "'max_determinized_states'"),
         ({"match": {"suggest": "x"}}, phrase(max_errors=12), "'max_errors'"),
     ],
-)
+)  # fmt: skip
 def test_suggestions(allowed: Any, refused: Any, reason: str) -> None:
     check_costs(None, allowed)
     with pytest.raises(ToolError, match=reason):

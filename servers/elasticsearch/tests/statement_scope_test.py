@@ -76,13 +76,7 @@ def test_what_a_statement_reads_is_found_and_replaced(names: list[str], text: st
         (esql, "FROM a METADATA _id, _index | LIMIT 1", "FROM ", "a", " METADATA _id, _index | LIMIT 1"),
         (esql, 'from "a-1", b ,\n"c*" METADATA _id | LIMIT 1', "from ", "a-1,b,c*", " METADATA _id | LIMIT 1"),
         (esql, "FROM a [METADATA _id]", "FROM ", "a", " [METADATA _id]"),
-        (
-            esql,
-            'FROM a | WHERE b == "x | y" | EVAL `c|d` = (1)',
-            "FROM ",
-            "a",
-            ' | WHERE b == "x | y" | EVAL `c|d` = (1)',
-        ),
+        (esql, 'FROM a | WHERE b == "x | y" | EVAL `c|d` = (1)', "FROM ", "a", ' | WHERE b == "x | y" | EVAL `c|d` = (1)'),
         (esql, "show info | keep version", "show info | keep version", "", ""),
         (esql, "ROW a = 1", "ROW a = 1", "", ""),
         (sql, "select a from b where c = ?".replace("?", "'FROM'"), 'select a from "', "b", "\" where c = 'FROM'"),
@@ -90,7 +84,7 @@ def test_what_a_statement_reads_is_found_and_replaced(names: list[str], text: st
         (sql, "SELECT (1) FROM b", 'SELECT (1) FROM "', "b", '"'),
         (sql, " SELECT 1", " SELECT 1", "", ""),
     ],
-)
+)  # fmt: skip
 def test_the_parts_of_a_statement(language: Any, query: str, before: str, indices: str, behind: str) -> None:
     assert language(query) == Statement(before, indices, behind)
     assert language(query).reading("x,y") == before + "x,y" + behind

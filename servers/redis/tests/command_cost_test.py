@@ -177,11 +177,7 @@ async def test_a_weight_that_may_be_more_is_an_estimate(lines: str, sizes: dict[
         ("vsim v ELE e TRUTH", {"m_v": cost.MOST_BYTES}, "this would read .* from 'v'"),
         ("vsim v ELE e EF 50", {"m_v": cost.MOST_BYTES, "n_v": 100}, "this would read .* from 'v'"),
         ("json.type k $..*", {"m_k": cost.MOST_BYTES}, "this would go through .* from 'k'"),
-        (
-            "json.numincrby k $.* 1\njson.toggle k $[1:2]",
-            {"m_k": cost.MOST_BYTES // 2},
-            "this would go through .* from 'k'",
-        ),
+        ("json.numincrby k $.* 1\njson.toggle k $[1:2]", {"m_k": cost.MOST_BYTES // 2}, "this would go through .* from 'k'"),
         ("json.mget k j $.*", {"m_k": cost.MOST_BYTES - 9, "m_j": 9}, "this would go through .* from 'k'"),
         ("del k", {"m_k": cost.MOST_FREED}, "this would free .* from 'k'"),
         ("del k\nset b x", {"m_k": cost.MOST_FREED - 9, "m_b": 9}, "this would free .* from 'k'"),
@@ -198,7 +194,7 @@ async def test_a_weight_that_may_be_more_is_an_estimate(lines: str, sizes: dict[
         ("expire k 0", {"m_k": cost.MOST_FREED}, "this would free .* from 'k'"),
         ("pexpireat k 1700000000000", {"m_k": cost.MOST_FREED}, "this would free .* from 'k'"),
     ],
-)
+)  # fmt: skip
 async def test_a_size_that_is_one_too_many(lines: str, sizes: dict[str, Any], refusal: str) -> None:
     await weighed(lines, **sizes)
     name = max(sizes, key=lambda one: sizes[one])
@@ -407,31 +403,19 @@ async def test_few_commands_of_a_call_answer_names() -> None:
         ("json.mset k $ ..a..b", "json.mset k $ 1 l ..a..b 1", "a JSON path may have"),
         ("json.type k $.a[?(@.b==1)]", "json.type k $.a[?(@==$.b[*])]", "may not read from"),
         ('json.type k $.a[?(@=="$")]', "json.set k $.a[?($.b[?(@>0)])] 1", "may not read from"),
-        (
-            "ts.range t - + COUNT 1 AGGREGATION sum 1",
-            "ts.range t - + COUNT 1 AGGREGATION sum 1 empty",
-            "leave out EMPTY",
-        ),
+        ("ts.range t - + COUNT 1 AGGREGATION sum 1", "ts.range t - + COUNT 1 AGGREGATION sum 1 empty", "leave out EMPTY"),
         ("vsim v ELE e COUNT 10000", "vsim v ELE e COUNT 10001", "count from 0"),
-        (
-            "sscan s 0 COUNT 128 MATCH *" + "n" * 32,
-            "sscan s 0 COUNT 129 MATCH *" + "n" * 32,
-            "give a COUNT of up to 128",
-        ),
+        ("sscan s 0 COUNT 128 MATCH *" + "n" * 32, "sscan s 0 COUNT 129 MATCH *" + "n" * 32, "give a COUNT of up to 128"),
         ("scan 0 COUNT 4096 MATCH aa*b*", "scan 0 COUNT 4096 MATCH aa*bb*", "give a COUNT of up to 2048"),
         ("scan 0 COUNT 1000 MATCH *1111*", "scan 0 COUNT 1000 MATCH *11111*", "give a COUNT of up to 816"),
         ("scan 0 MATCH *:" + "?" * 36, "scan 0 COUNT 1000 MATCH *:" + "?" * 36, "give a COUNT of up to 108"),
         ("scan 0 COUNT 1 MATCH *" + "n" * 40, "scan 0 COUNT 1 MATCH *" + "n" * 41, "after a"),
-        (
-            "ft.spellcheck i " + ",".join("abcdefghij"),
-            "ft.spellcheck i " + ",".join("abcdefghijk"),
-            "give up to 10 words",
-        ),
+        ("ft.spellcheck i " + ",".join("abcdefghij"), "ft.spellcheck i " + ",".join("abcdefghijk"), "give up to 10 words"),
         ("ft.spellcheck i a distance 1", "ft.spellcheck i a distance 2", "leave out DISTANCE"),
         ("ft.dropindex i", "ft.dropindex i dd", "leave out DD"),
         ("scan 0 COUNT 10000 MATCH " + "n" * 999 + "*", "scan 0 COUNT 10000 MATCH n*n", "give a COUNT of up to 4096"),
     ],
-)
+)  # fmt: skip
 def test_arguments_have_limits(fine: str, refused: str, reason: str) -> None:
     cost.check_arguments(planned(fine))
     with pytest.raises(ToolError, match=reason):

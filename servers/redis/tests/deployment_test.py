@@ -499,22 +499,16 @@ async def test_the_connections_to_a_master_of_sentinels_are_bounded() -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        (
-            {"REDIS_SENTINEL_MASTER": "other"},
-            "no sentinel knows a master 'other' that is up: check REDIS_SENTINEL_MASTER",
-        ),
+        ({"REDIS_SENTINEL_MASTER": "other"}, "no sentinel knows a master 'other' that is up: check REDIS_SENTINEL_MASTER"),
         ({"REDIS_SENTINEL_PASSWORD": "canary"}, "a sentinel refuses our login: check REDIS_SENTINEL_PASSWORD"),
         ({"REDIS_SENTINEL_USERNAME": "canary", "REDIS_SENTINEL_PASSWORD": "right"}, "a sentinel refuses our login"),
         ({"REDIS_SENTINEL_PASSWORD": ""}, "a sentinel refuses our login"),
         ({"REDIS_PASSWORD": "canary"}, "refuses our login: check REDIS_PASSWORD"),
-        (
-            {"REDIS_SENTINELS": "127.0.0.1:1"},
-            "(Connect call failed ('127.0.0.1', 1)): try again, or check REDIS_SENTINELS",
-        ),
+        ({"REDIS_SENTINELS": "127.0.0.1:1"}, "(Connect call failed ('127.0.0.1', 1)): try again, or check REDIS_SENTINELS"),
         ({"REDIS_SENTINELS": "canary.invalid:26379"}, "check REDIS_SENTINELS"),
     ],
     ids=str,
-)
+)  # fmt: skip
 async def test_a_wrong_setting_of_sentinels_is_named(wrong: dict[str, str], told: str) -> None:
     with ExitStack() as stack:
         master = stack.enter_context(RedisServer())
