@@ -18,22 +18,14 @@ from tests.benchmark.limits import available
 from tests.benchmark.subjects import subjects
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
-from tools.backends.runfiles import enter_working_directory
 
 PARTS = ("starts", "calls")
-STORES = ("redis", "elasticsearch")
 
 
 def machine(kind: str) -> dict[str, Any]:
     """Return what the numbers were made on, without the machine's name or place."""
-    processor = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.machine(),
-    )
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    processor = models[0].split(":", 1)[1].strip() if models else platform.machine()
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "processor": processor,
@@ -54,11 +46,9 @@ def machine(kind: str) -> dict[str, Any]:
     }
 
 
-def run(
-    parts: Sequence[str], stores: Sequence[str], sizes: measure.Sizes, keep: Callable[[str, list[measure.Row]], None]
-) -> None:
+def run(parts: Sequence[str], sizes: measure.Sizes, keep: Callable[[str, list[measure.Row]], None]) -> None:
     """Measure the parts of each store, and hand over the rows of each part as soon as they are there."""
-    for store in stores:
+    for store in ("redis", "elasticsearch"):
         with tempfile.TemporaryDirectory(prefix="benchmark.") as folder, ExitStack() as opened:
             if store == "redis":
                 redis = opened.enter_context(RedisServer(config={"enable-debug-command": "local"}))
@@ -80,31 +70,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmark", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few minutes")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"comma-separated, of {', '.join(PARTS)}")
-    parser.add_argument("--stores", default=",".join(STORES), help=f"comma-separated, of {', '.join(STORES)}")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        help="folder; default: docs/benchmarks of the workspace for a full run of everything, else none",
-    )
     arguments = parser.parse_args()
-    enter_working_directory()
-    parts, stores = arguments.parts.split(","), arguments.stores.split(",")
-    if unknown := (set(parts) - set(PARTS)) | (set(stores) - set(STORES)):
-        parser.error(f"no such parts or stores: {', '.join(sorted(unknown))}")
-    workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."))
-    whole = not arguments.quick and (set(parts), set(stores)) == (set(PARTS), set(STORES))
-    output = arguments.output or (workspace / "docs/benchmarks" if whole else None)
+    parts = arguments.parts.split(",")
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"no such parts: {', '.join(sorted(unknown))}")
+    page = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), "docs/benchmarks/measured.md")
     results: dict[str, Any] = {}
 
     def keep(part: str, rows: list[measure.Row]) -> None:
         """Keep rows; on disk at once, for a later part may fail."""
         results.setdefault(part, []).extend(rows)
         results["machine"] = machine("quick" if arguments.quick else "full")
-        if output:
-            output.mkdir(parents=True, exist_ok=True)
-            (output / "measured.md").write_text("\n".join(report.sections(results)) + "\n")
+        if not arguments.quick and set(parts) == set(PARTS):
+            page.write_text("\n".join(report.sections(results)) + "\n")
 
-    run(parts, stores, measure.QUICK if arguments.quick else measure.FULL, keep)
+    run(parts, measure.QUICK if arguments.quick else measure.FULL, keep)
     print("\n".join(report.sections(results)))
 
 
