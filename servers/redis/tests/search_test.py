@@ -167,6 +167,8 @@ async def test_an_index_over_every_key_is_out_of_scope(engine: Engine, tmp_path:
 async def test_vectors_are_searched_within_what_a_query_finds(client: Client) -> None:
     asked: dict[str, Any] = {"query": "@title:one", "vector": [1, 0.5, 0], "fields": ["title"]}
     found = await ok(client, "redis_search", index="docs", limit=2, **asked)
+    assert "total" not in found
+    assert len(await pages(client, "redis_search", "documents", index="docs", limit=1, **asked)) == 3
     assert [(d["key"], d["fields"]["title"]) for d in found["documents"]] == [("doc:0", "one 0"), ("doc:2", "one 2")]
     distances = [float(d["fields"]["vector_distance"]) for d in found["documents"]]
     assert distances == sorted(distances) and abs(distances[0]) < 1e-6

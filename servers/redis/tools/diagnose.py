@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from servers.common.globs import matcher
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.format.replies import as_json, info, number, pairs, parts, said
+from servers.redis.policy.command_keys import CONTAINERS, keys_in
 from servers.redis.policy.key_scope import ScopedRedis
 
 Topic = Literal["slowlog", "latency", "clients", "memory", "acl", "config", "commands"]
@@ -49,14 +50,13 @@ async def _slowlog(call: Call[ScopedRedis]) -> Diagnosis:
     entries = [entry for server in await call.backend.each("SLOWLOG", "GET", 1000) for entry in server]
     if call.backend.scope:
         # The commands of others, and who they are, are nothing for a server that may see a part of Redis.
-        entries = [
-            [*entry[:4], b"", b""] for entry in entries if len(entry[3]) > 1 and call.backend.scope.has(entry[3][1])
-        ]
+        scope = call.backend.scope
+        entries = [[*entry[:4], b"", b""] for entry in entries if any(map(scope.has, _keys(entry[3])[:1]))]
     threshold = await _config(call, "slowlog-log-slower-than")
     rows = [
         {
             "command": _command(entry[3]),
-            "key": _key(call, entry[3]),
+            "key": next((said(k)[:100] for k in _keys(entry[3])[:1] if not call.backend.mask.hides(k)), ""),
             "microseconds": entry[2],
             "at": entry[1],
             "client": said(entry[5] or entry[4])[:100],
@@ -78,12 +78,15 @@ def _command(words: list[Any]) -> str:
     return said(words[0]).upper()[:50]
 
 
-def _key(call: Call[ScopedRedis], words: list[Any]) -> str:
-    """Return the first argument, most often the key; other arguments are values."""
-    if len(words) < 2 or not call.backend.scope.has(words[1]) or call.backend.mask.hides(words[1]):
-        return ""
-    shown = len(words[0]) < 20 and _command(words) not in ("EVAL", "AUTH", "CONFIG", "HELLO")
-    return said(words[1])[:100] if shown else ""
+def _keys(words: list[bytes]) -> list[bytes]:
+    """Return the keys of a command of the slow log; none if they are not known. Other arguments are values."""
+    name = _command(words).lower()
+    if name in CONTAINERS:
+        name += f"|{said(words[1]).lower()}"
+    try:
+        return keys_in(name, words) or []
+    except ToolError:
+        return []
 
 
 async def _latency(call: Call[ScopedRedis]) -> Diagnosis:

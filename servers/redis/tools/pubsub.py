@@ -131,11 +131,17 @@ async def _channels(call: Call[ScopedRedis], limit: int) -> Heard:
 
 
 async def _hear(connection: PubSub, database: int, into: asyncio.Queue[dict[str, Any]], *, first: bool) -> None:
-    """Pass messages on. What is published comes from every server of a cluster, and is taken from the first."""
+    """Pass messages on. What is published comes from every server of a cluster, and is taken from the first; and it comes by each
+    channel and glob that matches, and is taken from that which was heard first."""
     own = b"%d" % database
+    by: dict[bytes, bytes | None] = {}
     async for message in connection.listen():
-        if message["type"] in ("message", "pmessage"):
-            of = NOTIFICATION.match(message["channel"])
+        channel = message["channel"]
+        if (
+            message["type"] in ("message", "pmessage")
+            and by.setdefault(channel, message["pattern"]) == message["pattern"]
+        ):
+            of = NOTIFICATION.match(channel)
             # Channels are common to all databases; what they tell of the keys of another one is not for this server.
             if of[1] == own if of else first:
                 await into.put(message)

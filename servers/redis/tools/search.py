@@ -118,7 +118,7 @@ def _field(flat: list[Any]) -> dict[str, Any]:
 
 
 class SearchPage(TypedDict):
-    total: int
+    total: Annotated[NotRequired[int], Field(description="absent with vector")]
     documents: Annotated[list[dict[str, Any]], Field(description="key and fields")]
     cursor: NotRequired[int]
 
@@ -147,7 +147,7 @@ async def redis_search(
     words: list[Any] = ["FT.SEARCH", name]
     if vector:
         field, blob = _vector(about, vector_field, vector)
-        nearest = f"[KNN {cursor + limit} @{field} $vector AS vector_distance]"
+        nearest = f"[KNN {cursor + limit + 1} @{field} $vector AS vector_distance]"
         words += [encode(f"({query})=>{nearest}" if query != "*" else f"*=>{nearest}"), "PARAMS", 2, "vector", blob]
         words += ["SORTBY", *(_order(sort) if sort else ["vector_distance"])]
         if fields is not None:
@@ -165,7 +165,7 @@ async def redis_search(
         sizes = await _sizes(call, keys)
     # Only as many documents are asked for as may be read at once.
     fitting = sum(size <= MOST_BYTES for size in itertools.accumulate(sizes))
-    found: SearchPage = {"total": total, "documents": []}
+    found: SearchPage = {"documents": []} if vector else {"total": total, "documents": []}
     vectors = {str(field.get("attribute")) for field in about["fields"] if str(field.get("type")).upper() == "VECTOR"}
     room = Room(call.max_bytes, rest="redis_search with fields returns some, and redis_read with field one in full")
     if keys and not fitting:
