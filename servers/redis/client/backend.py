@@ -74,12 +74,14 @@ class RedisBackend:
                 await pool.release(await pool.get_connection())
 
         async def asked(*command: str) -> Any:
-            """Return the answer; None where this user may not send the command."""
+            """Return the answer; None where this user may not send the command, or it was renamed."""
             with self._errors:
                 try:
                     return await (await self._deployment.node(None)).checks.execute_command(*command)
-                except NoPermissionError:
-                    return None
+                except ResponseError as error:
+                    if isinstance(error, NoPermissionError) or str(error).startswith("unknown command"):
+                        return None
+                    raise
 
         try:
             await self._twice(connected)

@@ -131,7 +131,8 @@ def _described(words: Sequence[bytes], infos: dict[bytes, list[object]]) -> Comm
     # A container such as CONFIG describes its subcommands from Redis 7 on.
     info = infos.get(second) or infos.get(first)
     if not info:
-        raise ToolError(f"this Redis has no command {said(words[0])[:50]!r}")
+        hint = ": give each word as an item of its own" if b" " in words[0] else ""
+        raise ToolError(f"this Redis has no command {said(words[0])[:50]!r}{hint}")
     # Redis' own name: an operator may have renamed the command.
     name = said(info[0]).lower()
     if name in CONTAINERS and len(words) > 1:

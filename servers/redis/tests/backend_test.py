@@ -308,3 +308,11 @@ async def test_a_transaction_conflicts_with_a_change_of_its_key(redis: Redis, re
         async with backend.transaction(b"n") as transaction:
             answers = await transaction.execute([("INCR", b"n"), ("LPUSH", b"n", b"x"), ("INCR", b"n")])
         assert answers[0] == 2 and str(answers[1]).startswith("WRONGTYPE") and answers[2] == 3
+
+
+async def test_a_redis_without_info_is_ready() -> None:
+    """Operators rename commands, and proxies lack some."""
+    renamed = {f"rename-command {name}": '""' for name in ("INFO", "COMMAND")}
+    with RedisServer(config=renamed) as server:
+        async with connected(server.port) as backend:
+            assert "version unknown" in await backend.check()

@@ -547,6 +547,7 @@ async def test_several_reads_in_one_call(client: Client, redis: Redis) -> None:
     refused = [["GET", "s"], ["SET", "s", "x"]]
     assert "command 2: SET is refused" in await error(client, "redis_command", commands=refused)
     assert "either command or commands" in await error(client, "redis_command")
+    assert "no command 'GET s': give each word" in await error(client, "redis_command", command="GET s")
     redis.sadd("w", *(f"{i:01000}" for i in range(100)))
     assert "bytes, most of them from 'w'" in await error(client, "redis_command", commands=[["SMEMBERS", "w"]] * 200)
 
