@@ -41,6 +41,7 @@ SUBCHARTS = ("application", "elasticsearch", "mcp-server", "mcp-sidecar", "metri
         ("elasticsearch.nodeSets.hot.replicas=2", "roles"),
         ("elasticsearch.nodeSets.hot.roles={master}", "roles"),
         ("redis.livenessProbe.periodSeconds=5", "livenessProbe"),
+        ("redis.podLabels.team=a b", "podLabels"),
         ("global.imageRegistry=https://reg.example", "imageRegistry"),
         ("redis.mcpSidecar.allowedHosts={https://mcp.example}", "allowedHosts"),
         ("redis.mcpSidecar.clusterDomain=cluster.local.", "clusterDomain"),

@@ -6,7 +6,7 @@ admitted like the store, or like the server where there is none.
 {{- define "dox-asdlc.mcp-sidecar.networkPolicy" -}}
 {{- $sidecar := .root.Values.mcpSidecar -}}
 {{- $further := list -}}
-{{- range .root.Values.extraContainers }}{{ range .ports }}{{ $further = append $further (dict "port" .containerPort "protocol" (.protocol | default "TCP")) }}{{ end }}{{ end -}}
+{{- range concat (.root.Values.initContainers | default list) (.root.Values.extraContainers | default list) }}{{ range .ports }}{{ $further = append $further (dict "port" .containerPort "protocol" (.protocol | default "TCP")) }}{{ end }}{{ end -}}
 {{- if and $sidecar.enabled $sidecar.networkPolicy.enabled -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
