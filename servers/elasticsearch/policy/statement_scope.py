@@ -26,10 +26,11 @@ _FROM = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 
-_ESQL_QUOTED = re.compile(r'"(?:[^"\\\r\n]|\\.)*(")?|`(?:[^`]|``)*(`)?')
-_SQL_QUOTED = re.compile(r"""'(?:[^']|'')*(')?|"(?:[^"]|"")*(")?|`(?:[^`]|``)*(`)?""")
-"""What is quoted, and what follows a quote that is not closed: else each further quote would be tried again. A group has the
-closing quote."""
+_COMMENT = r"/\*(?:(?!/\*|\*/)[\s\S])*(\*/)"
+_ESQL_QUOTED = re.compile(rf'"""[^\r\n]*?"""("?"?)|"(?:[^"\\\r\n]|\\.)*(")?|`(?:[^`]|``)*(`)?|//[^\r\n]*()|{_COMMENT}')
+_SQL_QUOTED = re.compile(rf"""'(?:[^']|'')*(')?|"(?:[^"]|"")*(")?|`(?:[^`]|``)*(`)?|--[^\r\n]*()|{_COMMENT}""")
+"""What is quoted or a comment, and what follows a quote that is not closed: else each further quote would be tried again. A group
+has the closing quote."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,8 @@ class Statement:
 
 def esql(query: str) -> Statement:
     """Return a statement of ES|QL, or raise ToolError if it can't be told what it reads."""
-    if '"""' in query:
-        raise _unclear('strings in """; use "')
+    query = _uncommented(query, _ESQL_QUOTED)
     plain = _plain(query, _ESQL_QUOTED)
-    if "//" in plain or "/*" in plain:
-        raise _unclear("comments")
     if re.search(r"\([ \t\r\n]*(?:FROM|TS|ROW)\b", plain, re.IGNORECASE):
         raise _unclear("subqueries")
     first, *rest = plain.split("|")
@@ -74,9 +72,8 @@ def esql(query: str) -> Statement:
 
 def sql(query: str) -> Statement:
     """Return a statement of SQL, or raise ToolError if it can't be told what it reads."""
+    query = _uncommented(query, _SQL_QUOTED)
     plain = _plain(query, _SQL_QUOTED)
-    if "--" in plain or "/*" in plain:
-        raise _unclear("comments")
     if re.search(r"[{};?]", plain):
         raise _unclear("any of { } ; ?")
     if not re.match(r"\s*SELECT\b", plain, re.IGNORECASE):
@@ -99,13 +96,24 @@ _SOURCES = re.compile(
 """Where a statement names what it reads."""
 
 
-def sources(query: str) -> list[str]:
+def sources(language: str, query: str) -> list[str]:
     """Return everything that may be an index's name where a statement of ES|QL or SQL names what it reads."""
-    # A comment may stand between, and what looks like one may be within a string.
-    texts = (query, re.sub(r"/\*.*?\*/|(?://|--)[^\n]*", " ", query, flags=re.DOTALL))
-    return [
-        name for text in texts for part in _SOURCES.findall(text) for name in re.findall(r"[^\s,\"'`:()\[\]]+", part)
-    ]
+    text = _uncommented(query, _ESQL_QUOTED if language == "esql" else _SQL_QUOTED)
+    return [name for part in _SOURCES.findall(text) for name in re.findall(r"[^\s,\"'`:()\[\]]+", part)]
+
+
+def _uncommented(query: str, quoted: re.Pattern[str]) -> str:
+    """Return a statement with blanks in place of comments, to be sent: so there is one reading of them. Raise ToolError for those
+    inside of each other."""
+
+    def blank(part: re.Match[str]) -> str:
+        return re.sub(r"[^\r\n]", " ", part[0]) if part[0][0] in "/-" else part[0]
+
+    if "/*" in quoted.sub(" ", query):
+        raise ToolError(
+            "refused: it can't tell which indices are read by comments that are not closed, or inside of each other"
+        )
+    return quoted.sub(blank, query)
 
 
 def _plain(query: str, quoted: re.Pattern[str]) -> str:

@@ -78,6 +78,7 @@ ESQL = {
         400, "parsing_exception", "Found 1 problem\nline 1:21: Unknown column [pagecount], did you mean [page_count]?"
     ),
     "partial": Answer(200, {"columns": COLUMNS, "values": LIBRARY, "is_partial": True}),
+    "wide": Answer(200, {"columns": COLUMNS[:1] * 300, "values": [["a" * 20] * 300]}),
     "thousand": Answer(200, {"columns": COLUMNS[:1], "values": [["a"]] * 1000}),
     "FROM": Answer(200, {"columns": COLUMNS, "values": LIBRARY}),
 }
@@ -97,8 +98,10 @@ def by_word(answers: Mapping[str, Answer]) -> Callable[[Request], Answer]:
 
 
 def rows(request: Request) -> Answer:
-    shown = LIBRARY[: json.loads(request.body)["fetch_size"]]
-    return Answer(200, {"columns": COLUMNS, "rows": shown, "cursor": "sDXF1ZXJ5"})
+    """A row a page, and an empty last one, as groups may have it."""
+    page = int(json.loads(request.body).get("cursor", 0))
+    more = {"cursor": str(page + 1)} if page < len(LIBRARY) else {}
+    return Answer(200, {"columns": COLUMNS, "rows": LIBRARY[page : page + 1]} | more)
 
 
 ANSWERS: Answers = {
@@ -142,6 +145,8 @@ async def test_esql(asked: Asked) -> None:
     assert await ok(client, "es_query", query=query) == table
     assert json.loads(fake.newest("/_query").body) == {"query": query}
     assert await ok(client, "es_query", query=query, limit=1) == table | {"rows": LIBRARY[:1], "cut": True}
+    wide = await ok(client, "es_query", query="FROM wide")
+    assert len(wide["rows"][0]) < 300 and "were cut: ask for fewer columns" in wide["warnings"][0]
     assert "may hold secrets" in await error(client, "es_query", query="FROM library, .security-7")
     assert "there is no index 'nothing': did you mean" in await error(client, "es_query", query="FROM nothing")
     wrong = await error(client, "es_query", query="FROM library |\n  WHERE year > 1 LIMIT 3")
@@ -153,7 +158,11 @@ async def test_sql_leaves_no_cursor_behind(asked: Asked) -> None:
     fake, client = asked
     found = await ok(client, "es_query", language="sql", query="SELECT * FROM library", limit=1)
     assert found["rows"] == LIBRARY[:1] and found["cut"]
-    assert json.loads(fake.newest("/_sql/close").body) == {"cursor": "sDXF1ZXJ5"}
+    assert json.loads(fake.newest("/_sql/close").body) == {"cursor": "2"}
+    closed = len(fake.requests)
+    found = await ok(client, "es_query", language="sql", query="SELECT * FROM library", limit=2)
+    assert found["rows"] == LIBRARY and "cut" not in found
+    assert not any("close" in request.path for request in fake.requests[closed:])
 
 
 async def test_eql(asked: Asked) -> None:

@@ -20,7 +20,9 @@ from servers.elasticsearch.policy.statement_scope import Statement, esql, source
         'FROM "r:app-1"', 'FROM "app-1" "canary"', 'FROM "app-1""canary"', 'FROM "app-1,canary"', 'FROM "app-1\\", canary',
         'FROM "app-1" | ENRICH p', 'FROM "app-1", (FROM canary)', 'FROM "<app-{now/d}>"', 'FROM ""', 'FROM """app-1"""',
         'FROM"canary"', "FROM `app-1`", "FROM <app-{now/d}>", "TS canary", "METRICS canary", "EXPLAIN [FROM canary]",
-        "FROM app-1 // comment\n, canary", "FROM app-1 /* | */ , canary", 'FROM app-1 | WHERE a == """x"""',
+        "FROM app-1 /* /* */ | ENRICH p */", "FROM app-1 /* x", 'FROM app-1 | WHERE a == """x""" | ENRICH p',
+        'FROM app-1 | WHERE a == """x""" y""" | LIMIT 1', 'FROM app-1 | WHERE a == """\n""" | LIMIT 1',
+        'FROM app-1 | WHERE a == "//" | ENRICH p // "', 'FROM app-1 /* " */ | ENRICH p /* " */',
         'FROM app-1 | WHERE a == "x | LIMIT 1', "FROM app-1 | COMPLETION a WITH b", "FROM app-1 |", "| FROM canary",
         "FROM app-1 canary", "FROM app-1 METADATA _id, canary | LIMIT 1 | | ENRICH p", "FROM\u00a0canary",
         'FROM app-1 | WHERE x == "\\" | ENRICH p', "FROM app-1 | RENAME `a``b` AS c | ENRICH p", "SET a = b; FROM canary",
@@ -39,7 +41,7 @@ def test_esql_that_could_read_anything_is_refused(query: str) -> None:
     [
         "SHOW TABLES", "DESCRIBE canary", "SYS TABLES", "EXPLAIN SELECT 1", "SELECT * FROM app-1, canary",
         "SELECT * FROM a JOIN canary", "SELECT * FROM a join canary", "SELECT * FROM (SELECT * FROM canary)",
-        "SELECT * FROM app-1 -- x", "SELECT * FROM /* x */ canary", "SELECT /* x */ a FROM app-1",
+        "SELECT * FROM app-1 /* /* x */ */", "SELECT * FROM app-1 /* x", "SELECT a -- x\n, b FROM a, canary",
         "SELECT * FROM b\u00fc", 'SELECT * FROM "app-1"x', "SELECT a FROM app-1,canary", "SELECT * FROM r:canary",
         'SELECT * FROM "r:canary"', 'SELECT * FROM r."canary"', "SELECT {fn x} FROM canary",
         "SELECT * FROM app-1; SELECT * FROM canary", "SELECT * FROM FROZEN canary",
@@ -77,12 +79,17 @@ def test_what_a_statement_reads_is_found_and_replaced(names: list[str], text: st
         (esql, 'from "a-1", b ,\n"c*" METADATA _id | LIMIT 1', "from ", "a-1,b,c*", " METADATA _id | LIMIT 1"),
         (esql, "FROM a [METADATA _id]", "FROM ", "a", " [METADATA _id]"),
         (esql, 'FROM a | WHERE b == "x | y" | EVAL `c|d` = (1)', "FROM ", "a", ' | WHERE b == "x | y" | EVAL `c|d` = (1)'),
+        (
+            esql, 'FROM a // "b\n, c /* | */ | GROK d """x\\|"y"""" | LIMIT 1', "FROM ", "a,c",
+            '         | GROK d """x\\|"y"""" | LIMIT 1',
+        ),
         (esql, "show info | keep version", "show info | keep version", "", ""),
         (esql, "ROW a = 1", "ROW a = 1", "", ""),
         (sql, "select a from b where c = ?".replace("?", "'FROM'"), 'select a from "', "b", "\" where c = 'FROM'"),
         (sql, 'SELECT a FROM "b*,c" ORDER BY a', 'SELECT a FROM "', "b*,c", '" ORDER BY a'),
         (sql, "SELECT (1) FROM b", 'SELECT (1) FROM "', "b", '"'),
         (sql, " SELECT 1", " SELECT 1", "", ""),
+        (sql, "SELECT a-- '\nFROM b", 'SELECT a    \nFROM "', "b", '"'),
     ],
 )  # fmt: skip
 def test_the_parts_of_a_statement(language: Any, query: str, before: str, indices: str, behind: str) -> None:
@@ -100,14 +107,21 @@ def test_the_parts_of_a_statement(language: Any, query: str, before: str, indice
         ('SELECT x FROM "a,b" WHERE y = 1 GROUP BY z', {"a", "b"}),
         ("SELECT x FROM a HAVING y", {"a"}),
         ("SELECT x FROM a ORDER BY y LIMIT 1", {"a"}),
-        ("FROM /* | */ a", {"a", "/*"}),
-        ("FROM // |\n a", {"a", "//"}),
-        ("FROM -- |\n a", {"a", "--"}),
+        ("FROM /* | */ a", {"a"}),
+        ("FROM // |\r a", {"a"}),
+        ("SELECT x FROM -- |\n a", {"a"}),
+        ('FROM a | EVAL b = """ "" // """ | LOOKUP JOIN .c ON d', {"a", ".c", "ON", "d"}),
         ("FROM (FROM a), b", {"a", "b"}),
-        ("FROM/* | */.a | LOOKUP JOIN .b ON c", {".a", ".b", "ON", "c", "/*"}),
+        ("FROM/* | */.a | LOOKUP JOIN .b ON c", {".a", ".b", "ON", "c"}),
         ('FROM a | WHERE b RLIKE ".*x" AND c > .5', {"a"}),
         ("ROW a = 1", set()),
     ],
 )
 def test_whatever_may_be_the_name_of_an_index(query: str, names: set[str]) -> None:
-    assert set(sources(query)) == names
+    assert set(sources("sql" if query.startswith("SELECT") else "esql", query)) == names
+
+
+@pytest.mark.parametrize("query", ["FROM a,/* /* */ x */.b", "FROM a /* /* */ | */, .b", "FROM a /* , .b"])
+def test_comments_that_could_hide_a_name_are_refused(query: str) -> None:
+    with pytest.raises(ToolError, match="it can't tell which indices"):
+        sources("esql", query)

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from servers.common.backend import warn
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.common.protocol.truncate import shorten
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
-from servers.elasticsearch.policy.index_names import IndexPattern, near_names, within
+from servers.elasticsearch.policy.index_names import IndexPattern, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.policy.statement_scope import esql, sources, sql
 
@@ -66,13 +67,13 @@ async def es_query(
         if statement.indices:
             query = statement.reading(await within(call.backend, statement.indices))
     else:
-        for name in sources(query):
+        for name in sources(language, query):
             call.backend.scope.refuse_restricted(name)
     try:
-        async with near_names(call.backend):
-            return await (_events(call, query, index, limit) if index else _rows(call, language, query, limit))
+        return await (_events(call, query, index, limit) if index else _rows(call, language, query, limit))
     except ElasticsearchError as error:
-        raise ToolError(f"{error}{_place(query, str(error))}") from None
+        error.args = (f"{error}{_place(query, str(error))}",)
+        raise
 
 
 def _place(query: str, said: str) -> str:
@@ -95,17 +96,23 @@ async def _rows(call: Call[ScopedElasticsearch], language: str, query: str, limi
         # One more than is asked for, so that it is known whether there are more.
         body = {"query": query, "fetch_size": limit + 1, "request_timeout": "20s", "page_timeout": "20s"}
         answer = await call.backend.read("POST", "/_sql", params={"format": "json"}, body=body)
-        values = answer["rows"]
-        if cursor := answer.get("cursor"):
+        values, page = answer["rows"], answer
+        # A page of groups may be short, or the last one be followed by none.
+        while (cursor := page.get("cursor")) and len(values) <= limit:
+            page = await call.backend.read("POST", "/_sql", params={"format": "json"}, body={"cursor": cursor})
+            values += page["rows"]
+        if cursor:
             await call.backend.read("POST", "/_sql/close", body={"cursor": cursor})
     room = Room(call.max_bytes, 1024)
     table: Table = {"columns": [f"{column['name']}: {column['type']}" for column in answer["columns"]], "rows": []}
     table["columns"] = room.fit(table["columns"]) or []
     for row in values:
-        short, _ = shorten(row, EVENT_BYTES)
+        short, lost = shorten(row, EVENT_BYTES)
         if len(table["rows"]) == limit or not room.take(short):
             table["cut"] = True
             break
+        if lost:
+            warn(f"values or last columns of rows longer than {EVENT_BYTES} bytes were cut: ask for fewer columns")
         table["rows"].append(short)
     if language == "esql":
         # The header Warning says so too, where nothing in between takes it away.
@@ -161,5 +168,5 @@ def _eql_notes(answer: dict[str, Any]) -> list[str]:
 
 
 def _event(event: dict[str, Any]) -> dict[str, Any]:
-    source, _ = shorten(event.get("_source", {}), EVENT_BYTES)
-    return {"index": event["_index"], "id": event["_id"], "source": source}
+    source, cut = shorten(event.get("_source", {}), EVENT_BYTES)
+    return {"index": event["_index"], "id": event["_id"], "source": source} | ({"cut": cut} if cut else {})
