@@ -6,7 +6,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -76,6 +76,9 @@ class Sidecar(Generic[S, B]):
     prompts: Sequence[Prompt]
     logins: Logins = ""
     """The logins at the store that a call uses where its token has one (Principal.login)."""
+
+    advising: Callable[[B], AbstractAsyncContextManager[None]] = lambda backend: nullcontext()
+    """Adds advice to the errors of a request, which is done inside this context."""
 
     def chosen(self, settings: CommonSettings) -> dict[str, Tool]:
         """Return the tools that the settings let clients see, by name."""
@@ -373,7 +376,8 @@ class Instance(Generic[B]):
             async with asyncio.timeout_at(end) as timeout:
                 self.deadlines.add(timeout)
                 try:
-                    return await work()
+                    async with self.sidecar.advising(self.backend):
+                        return await work()
                 finally:
                     self.deadlines.discard(timeout)
         except MCPError:

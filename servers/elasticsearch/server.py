@@ -1,6 +1,7 @@
 """The Elasticsearch sidecar, put together."""
 
 from servers.common.server import Sidecar
+from servers.elasticsearch.policy.index_names import near_names
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.prompts import PROMPTS
 from servers.elasticsearch.resources import RESOURCES
@@ -57,4 +58,5 @@ SIDECAR = Sidecar(
     resources=RESOURCES,
     prompts=PROMPTS,
     logins="USER:PASSWORD or API_KEY",
+    advising=near_names,
 )

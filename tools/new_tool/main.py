@@ -74,7 +74,7 @@ from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, tool
 from servers.elasticsearch.client.backend import path
-from servers.elasticsearch.policy.index_names import IndexName, near_names, within
+from servers.elasticsearch.policy.index_names import IndexName, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 
 
@@ -86,8 +86,7 @@ class Answer(TypedDict):
 async def {tool}(call: Call[ScopedElasticsearch], *, index: IndexName) -> Answer:
     """Count the documents of an index. Models read this text: say what the tool does, and when to use it."""
     index = await within(call.backend, index)
-    async with near_names(call.backend):
-        answer = await call.backend.read("GET", path(index, "_count"))
+    answer = await call.backend.read("GET", path(index, "_count"))
     return {{"documents": answer["count"]}}
 ''',
         '''"""{tool} against a real Elasticsearch."""

@@ -512,7 +512,10 @@ class ElasticsearchBackend:
                     error.unknown = answer.status not in (401, 407)
                     raise
                 except ElasticsearchError as error:
-                    if answer.status < 500 or error.type == "unavailable_shards_exception":
+                    if answer.status < 500:
+                        error.args = (f"{error}; nothing was done",)
+                        raise
+                    if error.type == "unavailable_shards_exception":
                         raise
                     raise Uncertain(answer.address, f"answered with HTTP status {answer.status} ({error})") from None
                 # Every answer to a change is an object that says something.

@@ -22,7 +22,7 @@ _ADVICE = {
     "cluster_block_exception": "an operator must lift the block (a full disk makes indices read-only)",
     "circuit_breaking_exception": "Elasticsearch lacks memory for it: ask for less, or try later",
     "es_rejected_execution_exception": "Elasticsearch is overloaded: try again in a while",
-    "index_closed_exception": "the index is closed, and nothing can be read from it",
+    "index_closed_exception": "the index is closed, and nothing can be read or written until it is open",
     "invalid_index_name_exception": "es_indices lists the names",
     "search_context_missing_exception": "the cursor has expired",
     "too_many_buckets_exception": "ask for fewer buckets: a smaller size, a longer interval, or a narrower query",
@@ -142,6 +142,9 @@ def explain(status: int, answer: Any, sent: bytes, opensearch: str = "", path: s
         return BackendError(f"Elasticsearch has no elected master now ({_short(reason)}): try again in a while")
     if status == 403 and type == "security_exception":
         return ElasticsearchError(f"Elasticsearch does not allow this user to do it: {_short(reason)}", type, status)
+    inner = error.get("caused_by")
+    if isinstance(inner, Mapping) and reason == error.get("reason") and (why := str(inner.get("reason"))) not in reason:
+        reason = f"{reason} ({why})"
     words = [_short(reason or type) + _place(cause, sent)]
     lacking = _lacking(path, reason)
     if not lacking and (advice := _advice(type, reason)):
@@ -205,7 +208,11 @@ def _advice(type: str, reason: str) -> str:
     if "to set the [nested] context" in reason:
         return 'name its path, as in [{"lines.price":{"order":"asc","nested":{"path":"lines"}}}]'
     if "Result window is too large" in reason:
-        return "narrow the query, or continue with the cursor"
+        return "ask for at most that many (size, most), or continue with the cursor"
+    if "_source is disabled" in reason:
+        return 'leave out source, and read values in columns: more {"docvalue_fields":["FIELD"]}'
+    if "due to missing shards" in reason:
+        return 'only a first page can do without them: leave out their index, as in "logs-*,-INDEX"; es_health says why'
     if "in [retriever]" in reason or "nknown retriever" in reason:
         return "this cluster has no such retriever (Elasticsearch has them from 8.14 on): use query and knn"
     if "unknown query [query]" in reason:

@@ -3,10 +3,11 @@
 import difflib
 import heapq
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from servers.common.backend import BackendError
 from servers.common.globs import matcher
@@ -27,8 +28,6 @@ IndexName = str
 
 Dsl = dict[str, Any]
 """A part of the query DSL."""
-
-DocumentId = str
 
 Routing = str | None
 """What a document was indexed with in place of its id, to choose its shard: index, id and routing identify it."""
@@ -77,8 +76,7 @@ async def near_names(backend: ScopedElasticsearch) -> AsyncIterator[None]:
 async def near_fields_of(backend: ScopedElasticsearch, index: str) -> AsyncIterator[None]:
     """Adds likely names to the error of a field that is missing or can't be sorted on."""
     try:
-        async with near_names(backend):
-            yield
+        yield
     except ElasticsearchError as error:
         said = str(error)
         if found := re.search(r"Fielddata is disabled on \[([^\]]+)\]", said):
@@ -100,20 +98,19 @@ async def write_target(backend: ScopedElasticsearch, name: str, *, create: bool 
     writable(name)
     if create and not backend.scope:
         return name
-    async with near_names(backend):
-        try:
-            if backend.scope:
-                await _inside(backend, [name])
-            else:
-                await resolve(backend, name, "open")
-        except ElasticsearchError as error:
-            if not (create and error.type == "index_not_found_exception"):
-                raise
+    try:
+        if backend.scope:
+            await _inside(backend, [name])
+        else:
+            await resolve(backend, name, "open")
+    except ElasticsearchError as error:
+        if not (create and error.type == "index_not_found_exception"):
+            raise
     return name
 
 
-LONGEST = 3000
-"""Bytes of names that a request's path may have; Elasticsearch takes lines of 4096."""
+LONGEST, LONGEST_LINE = 3000, 3900
+"""Bytes of names that a request's path may have, and with parameters; Elasticsearch takes lines of 4096."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +151,9 @@ async def within(backend: ScopedElasticsearch, expression: str, expand: str = "o
         backend.scope.refuse_restricted(expression)
         await _check_clusters(backend, expression)
         return expression
-    async with near_names(backend):
-        reached = await inside(backend, expression, expand)
+    reached = await inside(backend, expression, expand)
+    if any(part.startswith("-") for part in expression.split(",")):
+        reached = await _left(backend, expression, expand, reached)
     if not reached:
         raise NothingInside(f"no index that this server may touch matches {expression[:200]!r}: {backend.scope.said}")
     # An alias adds nothing to its indices where these are there themselves.
@@ -163,6 +161,28 @@ async def within(backend: ScopedElasticsearch, expression: str, expand: str = "o
     names = [found.name for found in reached if found.is_index or not there.issuperset(found.members)]
     joined = ",".join(names)
     return joined if len(path(joined)) <= LONGEST else await _by_patterns(backend, expression, reached)
+
+
+async def _left(
+    backend: ScopedElasticsearch, expression: str, expand: str, reached: Sequence[Reached]
+) -> list[Reached]:
+    """Return what an expression leaves of what it reaches: it excludes indices, to which aliases may lead all the same."""
+    there = await _concrete(backend, expression, expand)
+    left: list[Reached] = []
+    for found in reached:
+        members = [name for name in found.members or (found.name,) if name in there]
+        if len(members) == len(found.members or (found.name,)):
+            left.append(found)
+        else:
+            left += [Reached(name, (), found.stream) for name in members]
+    return left
+
+
+async def _concrete(backend: ScopedElasticsearch, expression: str, expand: str) -> Collection[str]:
+    """Return the indices themselves that Elasticsearch takes an expression for."""
+    where = path(expression, "_settings", "index.uuid")
+    found: dict[str, Any] = await backend.read("GET", where, params={"expand_wildcards": expand})
+    return found.keys()
 
 
 async def _check_clusters(backend: ScopedElasticsearch, expression: str) -> None:
@@ -189,9 +209,12 @@ async def inside(backend: ScopedElasticsearch, expression: str, expand: str = "o
         # A colon may be of date math's time zone.
         if ":" in part and not part.lstrip("-").startswith("<"):
             raise backend.scope.outside(part)
-    exact = await _inside(backend, [part for part in parts if not _several(part) and not part.startswith("-")])
-    if not any(map(_several, parts)):
-        return exact
+    # Behind a pattern, - excludes; before, it is of a name.
+    behind = next((at for at, part in enumerate(parts) if _several(part)), len(parts))
+    exact = [part for at, part in enumerate(parts) if not _several(part) and not (at > behind and part.startswith("-"))]
+    found = await _inside(backend, exact)
+    if behind == len(parts):
+        return found
     reached = await resolve(backend, ",".join(parts), expand)
     streams = await _streams(backend) if backend.scope else frozenset()
     return [found for found in reached if _is_inside(backend, found, streams)]
@@ -221,13 +244,21 @@ async def _inside(backend: ScopedElasticsearch, names: Sequence[str]) -> list[Re
 
 
 async def resolve(backend: ScopedElasticsearch, expression: str, expand: str = "all") -> list[Reached]:
-    """Resolve an expression, also outside of MCP_INDEX_PATTERNS; `expand` is what wildcards match."""
+    """Resolve an expression, also outside of MCP_INDEX_PATTERNS; `expand` is what wildcards match. Raise ElasticsearchError for a
+    name of nothing."""
     answer = await backend.read("GET", path("_resolve", "index", expression), params={"expand_wildcards": expand})
-    return [
+    reached = [
         *(Reached(i["name"], (), i.get("data_stream", "")) for i in answer["indices"]),
         *(Reached(a["name"], tuple(a["indices"])) for a in answer["aliases"]),
         *(Reached(s["name"], listed(s.get("backing_indices")), s["name"]) for s in answer["data_streams"]),
     ]
+    there = {"_all", *(found.name for found in reached)}
+    # OpenSearch just leaves out what is not there. Date math and other clusters have other names.
+    if missing := [
+        part for part in expression.split(",") if re.fullmatch(r"[^-<*:][^*:]*", part) and part not in there
+    ]:
+        raise ElasticsearchError(f"no such index [{missing[0]}]", "index_not_found_exception", 404, missing[0])
+    return reached
 
 
 def listed(names: Any) -> tuple[str, ...]:
@@ -276,9 +307,8 @@ async def _by_patterns(backend: ScopedElasticsearch, expression: str, reached: S
     narrowed = ",".join(dict.fromkeys([*parts, *(f"-{name}" for name in sorted(out))]))
     if len(path(narrowed)) > LONGEST:
         raise _too_many(expression, len(reached))
-    # These are the indices themselves, as Elasticsearch resolves it.
-    indices = await backend.read("GET", path(narrowed, "_settings", "index.uuid"), params={"expand_wildcards": "all"})
-    if any(map(outside, indices)) or not {r.name for r in reached if not r.members} <= indices.keys():
+    indices = await _concrete(backend, narrowed, "all")
+    if any(map(outside, indices)) or not {r.name for r in reached if not r.members} <= set(indices):
         raise _too_many(expression, len(reached))
     return narrowed
 
@@ -302,8 +332,7 @@ async def check_bodies(backend: ScopedElasticsearch, *bodies: Any) -> None:
     for name in names:
         if re.search(r'[*?,<>:"\\/| #]|^[-+_]|^$', name):
             raise backend.scope.outside(name)
-    async with near_names(backend):
-        await _inside(backend, names)
+    await _inside(backend, names)
 
 
 _QUERY_WORDS = re.compile('"script|_script"|"wrapper"|"_?index"|"indices"|"indexed_shape"|"template')
@@ -337,11 +366,13 @@ async def may_percolate(backend: ScopedElasticsearch, index: str) -> bool:
 
 
 async def known_fields(backend: ScopedElasticsearch, index: str, *fields: str) -> dict[str, dict[str, Any]]:
-    """Return the fields of an index that match patterns: dotted path to type to what can be done with it (_field_caps)."""
+    """Return the fields of an index that match patterns, or all where these are too long: dotted path to type to what can be done
+    with it (_field_caps)."""
+    where, asked = path(index, "_field_caps"), ",".join(fields)
+    if len(asked) > LONGEST_LINE or len(where) + len(quote(asked)) > LONGEST_LINE:
+        asked = "*"
     answer = await backend.read(
-        "GET",
-        path(index, "_field_caps"),
-        params={"fields": ",".join(fields), "allow_no_indices": "false", "filters": "-metadata"},
+        "GET", where, params={"fields": asked, "allow_no_indices": "false", "filters": "-metadata"}
     )
     return {
         name: {type: caps for type, caps in types.items() if type != "unmapped"}
@@ -360,7 +391,7 @@ async def unknown_fields(backend: ScopedElasticsearch, index: str, *missing: str
         known = [name for name, types in (await known_fields(backend, index, "*")).items() if "object" not in types]
     except (ToolError, BackendError):
         known = []
-    return [f"no field is called {name!r}: {_near_field(name, known)}" for name in missing]
+    return [f"no field is called {name[:200]!r}: {_near_field(name, known)}" for name in missing]
 
 
 async def field_notes(
@@ -372,7 +403,7 @@ async def field_notes(
     if not asked:
         return []
     try:
-        known = await known_fields(backend, index, *asked, *parents(asked))
+        known = await known_fields(backend, index, *with_inner(asked), *parents(asked))
         missing = [name for name in asked if not known.get(name) and not parent_of(known, name, FLATTENED)]
         notes = await unknown_fields(backend, index, *missing[:3]) if missing else []
     except (ToolError, BackendError):
@@ -387,13 +418,20 @@ async def field_notes(
 
 async def nested_paths(backend: ScopedElasticsearch, index: str, names: Iterable[str]) -> dict[str, str]:
     """Return the fields inside nested objects: name to path of the innermost object."""
-    asked = sorted(name for name in names if "." in name)[:50]
+    asked = sorted(names)
     if not asked:
         return {}
-    # The objects above a field are told with the field.
-    known = await known_fields(backend, index, *asked)
+    known = await known_fields(backend, index, *with_inner(asked))
     return {name: path for name in asked if (path := parent_of(known, name, NESTED))}
 
+
+def with_inner(names: Iterable[str]) -> list[str]:
+    """Return patterns for some fields and all in them: objects are told with the fields that they hold."""
+    return [pattern for name in names for pattern in (name, f"{name}.*")]
+
+
+LONGEST_FIELD = 500
+"""Characters of a field's name: one of 20,000 with 10,000 parts would be 100 MB of names."""
 
 NESTED = frozenset({"nested"})
 
@@ -402,13 +440,14 @@ FLATTENED = frozenset({"flattened", "flat_object"})
 
 
 def parents(names: Iterable[str]) -> list[str]:
-    """Return the dotted paths above some fields."""
-    return sorted({name[:at] for name in names for at, char in enumerate(name) if char == "." and at})
+    """Return the dotted paths above some fields, but for those whose name is too long to be one."""
+    short = [name for name in names if len(name) <= LONGEST_FIELD]
+    return sorted({name[:at] for name in short for at, char in enumerate(name) if char == "." and at})
 
 
 def parent_of(known: Mapping[str, Mapping[str, Any]], name: str, types: frozenset[str]) -> str:
-    """Return the longest path above a field, of `known_fields`, that has one of some types; empty if there is none."""
-    found = [path for path in parents([name]) if not types.isdisjoint(known.get(path, ()))]
+    """Return the longest path to a field, of `known_fields`, that has one of some types; empty if there is none."""
+    found = [path for path in [name, *parents([name])] if not types.isdisjoint(known.get(path, ()))]
     return max(found, key=len, default="")
 
 
@@ -445,6 +484,8 @@ async def _meant(backend: ScopedElasticsearch, missing: str) -> str:
         return "es_indices lists them"
     if not names:
         return "this user can't see any index"
+    if missing in names:
+        return "it is an alias or a data stream, and this needs one of its indices, which es_search tells with each hit"
     wanted = missing.strip("*")
     near = similar(wanted, names) or [n for n in sorted(names) if wanted and wanted in n][:5]
     return f"did you mean {' or '.join(near)}? es_indices lists all" if near else "es_indices lists them"

@@ -396,21 +396,29 @@ def _check_processors(value: Any, stored: bool, found: list[_Processor], each: s
             raise ToolError(f"a processor may not change {inner}: the document would go elsewhere")
 
 
+_OF_SEVERAL = frozenset({"combined_fields", "more_like_this", "multi_match", "query_string", "simple_query_string"})
+"""Queries of a list of fields, with their boosts."""
+
+
 def fields_of(query: Any) -> set[str]:
-    """Return the fields that a query names outright, without wildcards."""
+    """Return the fields that a query names outright: only in exists and in lists is * a wildcard."""
     found: set[str] = set()
     if isinstance(query, list):
         return found.union(*map(fields_of, query))
     if not isinstance(query, dict):
         return found
     for key, inner in query.items():
-        if key in LEAVES or key in ("range", "terms"):
+        if key in LEAVES or key in ("intervals", "range", "span_term", "terms"):
             found.update(inner if isinstance(inner, dict) else ())
+        elif key in _OF_SEVERAL and isinstance(inner, dict):
+            fields = inner.get("fields")
+            names = [str(name).partition("^")[0] for name in (fields if isinstance(fields, list) else ())]
+            found.update(name for name in names if "*" not in name)
         elif key == "exists" and isinstance(inner, dict):
-            found.add(str(inner.get("field", "")))
+            found.update({str(inner.get("field", ""))} if "*" not in str(inner.get("field")) else ())
         else:
             found |= fields_of(inner)
-    return {name for name in found - {"", "boost"} if "*" not in name and not name.startswith("_")}
+    return {name for name in found - {"", "boost"} if not name.startswith("_")}
 
 
 def aggregated(aggs: Any) -> set[str]:
@@ -462,7 +470,9 @@ def combined(
     inside: dict[str, list[Any]] = {}
     for field, value in (where or {}).items():
         if value is None:
-            clauses.setdefault("must_not", []).append(_within([{"exists": {"field": field}}], nested.get(field)))
+            there = _within([{"exists": {"field": field}}], nested.get(field))
+            # A value that is not indexed is there all the same.
+            clauses.setdefault("must_not", []).extend([there, {"term": {"_ignored": field}}])
         elif field in nested:
             inside.setdefault(nested[field], []).append(_clause(field, value))
         else:

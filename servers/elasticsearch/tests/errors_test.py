@@ -39,7 +39,7 @@ def test_what_to_do_is_said(status: int, type: str, advice: str) -> None:
 
 def test_a_closed_index_is_no_block_of_an_operator() -> None:
     text = told(403, "cluster_block_exception", "index [a] blocked by: [FORBIDDEN/4/index closed];")
-    assert text.endswith("; the index is closed, and nothing can be read from it")
+    assert text.endswith("; the index is closed, and nothing can be read or written until it is open")
 
 
 @pytest.mark.parametrize("body", [{}, {"message": "Request Too Long"}])
@@ -79,6 +79,8 @@ def test_the_innermost_cause_counts_where_the_root_says_nothing() -> None:
         "caused_by": {"type": "a", "reason": "outer", "caused_by": {"type": "b", "reason": "inner"}},
     }
     assert str(explain(400, {"error": error}, b"")) == "Elasticsearch answered: inner"
+    error = {"type": "m", "reason": "failed to parse", "caused_by": {"type": "i", "reason": "no timestamp"}}
+    assert str(explain(400, {"error": error}, b"")) == "Elasticsearch answered: failed to parse (no timestamp)"
 
 
 def test_a_cluster_without_a_master_is_a_backend_that_is_away() -> None:

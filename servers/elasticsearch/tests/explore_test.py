@@ -126,7 +126,9 @@ async def test_where_the_time_of_a_search_goes(client: Client, es: Node) -> None
     fill(es, "spread", WEATHER, WEATHER_MAPPING, shards=3)
     aggs = {"by": {"terms": {"field": "city.raw"}, "aggs": {"warm": {"avg": {"field": "degrees"}}}}}
     query = {"bool": {"should": [{"wildcard": {"city.raw": "*o*"}}, {"match": {"note": "observation"}}]}}
-    why = await ok(client, "es_explain", index="spread", query=query, aggs=aggs, profile=True)
+    why = await ok(client, "es_explain", index="spread", query=query, aggs=aggs)  # which are looked at only so
+    assert "summary" not in await ok(client, "es_explain", index="spread", query=query)
+    assert "routing is of a document" in await error(client, "es_explain", index="spread", query=query, routing="a")
     times = [row["ms"] for row in why["slowest"]]
     assert why["took_ms"] >= 0 and len(times) >= 2 and times == sorted(times, reverse=True)
     assert any("city.raw" in row["part"] for row in why["slowest"])
@@ -255,7 +257,9 @@ async def test_several_documents_at_once(client: Client, es: Node) -> None:
     assert many["documents"][0]["cut"] == {"text": 5000} and many["left_out"]
     assert len(many["documents"]) + len(many["left_out"]) == 30
     assert "did you mean books" in await error(client, "es_get", index="boks", id=["1", "2"])
-    assert "field reads from one document" in await error(client, "es_get", index="books", id=["1"], field="title")
+    for wrong in ({"id": ["1"], "field": "title"}, {"id": "1", "field": "title", "source": ["pages"]}):
+        assert "field reads one text of one document" in await error(client, "es_get", index="books", **wrong)
+    assert "is not from a result" in await error(client, "es_get", index="books", id="1", cursor="5")
 
 
 async def test_bare_ids_are_exported_of_one_state(client: Client, es: Node) -> None:

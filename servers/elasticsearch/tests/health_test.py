@@ -4,7 +4,7 @@ from typing import Any
 
 from servers.elasticsearch.tools.allocation import in_words, past, watermarks
 from servers.elasticsearch.tools.health import NodeLoad, health_findings
-from servers.elasticsearch.tools.health_sections import hot_threads
+from servers.elasticsearch.tools.health_sections import few, hot_threads
 
 GREEN: dict[str, Any] = {
     "status": "green", "number_of_data_nodes": 3, "unassigned_shards": 0, "initializing_shards": 0,
@@ -45,6 +45,10 @@ def test_the_list_of_findings_is_bounded() -> None:
     nodes: list[NodeLoad] = [{"name": f"n{i}", "heap_percent": 99} for i in range(100)]
     found = health_findings(GREEN, {"indicators": {}}, nodes)
     assert len(found) == 21 and found[-1] == "and 80 more"
+
+
+def test_a_list_that_is_cut_says_how_many_more_there_are() -> None:
+    assert few(["a", "b"]) == ["a", "b"] and few(["a"] * 21) == ["a"] * 20 + ["and 1 more"]
 
 
 def test_a_disk_is_past_a_watermark() -> None:

@@ -196,6 +196,7 @@ async def test_an_index_is_closed_and_opened(client: Client, es: Node) -> None:
     fill(es, "books", {"1": {}})
     assert "closed" in (await ok(client, "es_manage", op="close", name="books"))["done"]
     assert (await ok(client, "es_indices"))["indices"][0]["closed"]
+    assert await ok(client, "es_manage", op="close", name="books") == {"done": "index books was closed already"}
     await ok(client, "es_manage", op="open", name="books")
     assert (await ok(client, "es_search", index="books"))["total"] == 1
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from servers.elasticsearch.tests.conftest import NAMED, READING, WRITING, call, fill, mapped, ready, told
+from servers.elasticsearch.tests.conftest import NAMED, READING, WRITING, Start, call, fill, mapped, ready, told
 from tools.backends.elasticsearch import ElasticsearchNode as Node
 from tools.backends.sidecar import Sidecar
 
@@ -217,6 +217,28 @@ def test_documents_are_written(sidecar: Sidecar, books: Node) -> None:
     assert twice(sidecar, "es_by_query", index="books", query={"term": {"author.name": "Ada"}})["done"] == 2
     books.request("POST", "/books/_refresh")
     assert [hit["_id"] for hit in books.request("GET", "/books/_search")["hits"]["hits"]] == ["2"]
+
+
+def test_what_is_not_there_is_not_made(sidecar: Sidecar, books: Node, start: Start) -> None:
+    """OpenSearch resolves a name that is not there to nothing, without an error."""
+    given: dict[str, Any]
+    for tool, given in (
+        ("es_index", {"index": "boks", "document": {}}),
+        ("es_bulk", {"index": "boks", "operations": [{"document": {}}]}),
+        ("es_delete", {"index": "boks", "id": "1"}),
+        ("es_manage", {"op": "close", "name": "boks"}),
+    ):
+        assert "there is no index 'boks': did you mean books?" in told(sidecar, tool, **given)
+    limited = start(MCP_ALLOW_WRITES="true", MCP_INDEX_PATTERNS="book*")
+    for tool, given in (
+        ("es_index", {"index": "other", "document": {}, "create_index": True}),
+        ("es_define", {"kind": "index", "name": "other", "definition": {}}),
+        ("es_define", {"kind": "index", "name": "books-2", "definition": {"aliases": {"other": {}}}}),
+        ("es_alias", {"changes": [{"op": "add", "index": "books", "alias": "other"}]}),
+        ("es_search", {"index": "other"}),
+    ):
+        assert "'other' is not, and does not lead to, an index" in told(limited, tool, **given)
+    assert [row["index"] for row in done(sidecar, "es_indices")["indices"]] == ["books"]
 
 
 def test_a_copy_drops_and_renames(sidecar: Sidecar, books: Node) -> None:

@@ -328,8 +328,10 @@ def test_the_fields_that_a_query_names() -> None:
             "must_not": [{"term": {"e*": 1}}, {"term": {"_id": 1}}, {"exists": "x"}, {"term": "x"}, {"exists": {}}],
         }
     }
-    assert bodies.fields_of(query) == {"a", "b", "c", "d", "n.c"}
-    assert bodies.fields_of([query, {"prefix": {"f": "x", "_name": "n"}}]) == {"a", "b", "c", "d", "n.c", "f"}
+    assert bodies.fields_of(query) == {"a", "b", "c", "d", "n.c", "e*"}
+    several = {"multi_match": {"query": "x", "fields": ["h^2", "i*"]}, "query_string": {"fields": "x"}}
+    more = [{"prefix": {"f": "x", "_name": "n"}}, {"exists": {"field": "g*"}}, several]
+    assert bodies.fields_of([query, more]) == {"a", "b", "c", "d", "n.c", "e*", "f", "h"}
     assert bodies.fields_of("match") == set()
 
 
@@ -361,6 +363,7 @@ def inside(path: str, said: Any) -> dict[str, Any]:
 WORDS = {"simple_query_string": {"query": "fox", "default_operator": "and", "lenient": True}}
 TERM = {"term": {"a": 1}}
 EXISTS = {"exists": {"field": "a"}}
+IGNORED = {"term": {"_ignored": "a"}}
 
 
 @pytest.mark.parametrize(
@@ -378,8 +381,11 @@ EXISTS = {"exists": {"field": "a"}}
             None, {"a": [1, 2]}, None, {},
             {"filter": [{"bool": {"should": [match("a", 1), match("a", 2)], "minimum_should_match": 1}}]},
         ),
-        (None, {"a": None, "b": None}, None, {}, {"must_not": [EXISTS, {"exists": {"field": "b"}}]}),
-        (None, {"a": None}, None, {"a": "p"}, {"must_not": [inside("p", EXISTS)]}),
+        (
+            None, {"a": None, "b": None}, None, {},
+            {"must_not": [EXISTS, IGNORED, {"exists": {"field": "b"}}, {"term": {"_ignored": "b"}}]},
+        ),
+        (None, {"a": None}, None, {"a": "p"}, {"must_not": [inside("p", EXISTS), IGNORED]}),
         (
             None, {"p.a": 1, "p.b": 2, "q.c": 3, "d": 4}, None, {"p.a": "p", "p.b": "p", "q.c": "q"},
             {"filter": [

@@ -108,7 +108,11 @@ async def test_mapping_is_digested(client: Client, es: Node) -> None:
     fill(es, "books", {}, BOOKS_MAPPING)
     fill(es, "books-old", {}, BOOKS_MAPPING)
     nested = {"type": "nested", "properties": {"b": {"type": "long"}}}
-    fill(es, "strict", {}, {"dynamic": "strict", "properties": {"a": nested}})
+    subs = {n: {"type": "keyword", "ignore_above": n} for n in (9, 256)} | {"en": {"type": "text", "analyzer": "stop"}}
+    words = {"type": "text", "fields": subs}
+    fill(
+        es, "strict", {}, {"dynamic": "strict", "_routing": {"required": True}, "properties": {"a": nested, "c": words}}
+    )
     answer = await ok(client, "es_mapping", index="*")
     assert answer == {
         "mappings": [
@@ -124,7 +128,17 @@ async def test_mapping_is_digested(client: Client, es: Node) -> None:
                     "vector": "dense_vector [dims=3, similarity=cosine]",
                 },
             },
-            {"indices": ["strict"], "count": 1, "dynamic": "strict", "fields": {"a": "nested", "a.b": "long"}},
+            {
+                "indices": ["strict"],
+                "count": 1,
+                "dynamic": "strict",
+                "notes": ["each document has a routing, which is needed to read and to write it"],
+                "fields": {
+                    "a": "nested",
+                    "a.b": "long",
+                    "c": "text +.256: keyword +.9: keyword [ignore_above=9] +.en: text [analyzer=stop]",
+                },
+            },
         ]
     }
     narrowed = await ok(client, "es_mapping", index="books", fields="author*")

@@ -37,6 +37,7 @@ def ids(found: dict[str, Any]) -> list[str]:
         ({"lines.sku": ["B", "C"]}, ["1"]),
         ({"lines.sku": "A", "lines.n": {"gte": 2}}, ["2"]),  # in one and the same line
         ({"lines.sku": None}, ["3"]),
+        ({"lines": None}, ["3"]),
         ({"lines.sku": "A", "state": "done"}, ["2"]),
     ],
 )
@@ -55,6 +56,7 @@ async def test_nested_fields_asked_as_others_are_get_a_note(client: Client, orde
     for arguments in (
         {"query": {"term": {"lines.sku": "A"}}},
         {"query": {"bool": {"must_not": {"exists": {"field": "lines.sku"}}}}},
+        {"query": {"exists": {"field": "lines"}}},
         {"aggs": {"a": {"terms": {"field": "state"}, "aggs": {"b": {"sum": {"field": "lines.n"}}}}}},
     ):
         (note,) = (await ok(client, "es_search", index="orders", **arguments))["notes"]
@@ -68,6 +70,7 @@ async def test_nested_fields_asked_as_others_are_get_a_note(client: Client, orde
 
 
 async def test_a_misspelt_field_is_reported_wherever_it_gives_nothing(client: Client, orders: Node) -> None:
+    fill(orders, "orders-flat", {"1": {"lines": {"sku": "A"}}})
     for arguments in (
         {"aggs": {"a": {"sum": {"field": "stat"}}}},
         {"aggs": {"a": {"cardinality": {"field": "stat"}}}},
@@ -75,10 +78,12 @@ async def test_a_misspelt_field_is_reported_wherever_it_gives_nothing(client: Cl
         {"aggs": {"a": {"filter": {"term": {"stat": "x"}}}}},
         {"where": {"stat": None}},
         {"query": {"bool": {"must_not": {"term": {"stat": "x"}}}}},
+        {"where": {"stat*": "x"}},  # no pattern
         {"where": {"stat": "x"}},
     ):
         (note,) = (await ok(client, "es_search", index="orders", size=0, **arguments))["notes"]
-        assert note == "no field is called 'stat': did you mean state? es_mapping lists all"
+        assert note.replace("*", "") == "no field is called 'stat': did you mean state? es_mapping lists all"
+    assert "notes" not in await ok(client, "es_search", index="orders-flat", where={"lines": None})
     why = await ok(client, "es_explain", index="orders", query={"term": {"stat": "x"}})
     assert why["valid"] and why["notes"] == [note]
     for name, meant in (("state.keyword", "state"), ("sku", "lines.sku")):
@@ -132,22 +137,47 @@ async def test_a_format_of_a_sort_loses_no_hit(client: Client, es: Node, format:
 
 
 @pytest.mark.parametrize("source", [["n"], ["_id"]])
-@pytest.mark.parametrize("sizes", [[10], [6, 10], [10, 3], [4, 40]])
+@pytest.mark.parametrize("sizes", [[10], [6, 10], [10, 3], [4, 40], [40]])
 async def test_pages_go_on_where_the_window_of_an_index_is_small(
     client: Client, es: Node, source: list[str], sizes: list[int]
 ) -> None:
-    """The second page starts at the first hit, as many hits further on as a window may not have."""
-    fill(es, "small", {f"{n:02}": {"n": n} for n in range(40)}, mapped(n="long"), shards=2)
+    """The second page starts at the first hit, as many hits further on as a window may not have. Shards of the index with the
+    small window fail alone."""
+    for index in ("small", "wide"):
+        documents = {f"{n:02}": {"n": n} for n in range(40) if (index == "small") == (n % 3 == 0)}
+        fill(es, index, documents, mapped(n="long"), shards=2)
     es.request("PUT", "/small/_settings", {"index.max_result_window": 10})
     shown: list[str] = []
     cursor: dict[str, Any] = {}
     calls = 0
     while cursor or not calls:
         size = sizes[min(calls, len(sizes) - 1)]
-        page = await ok(client, "es_search", index="small", sort=["n"], source=source, size=size, **cursor)
+        page = await ok(client, "es_search", index="small,wide", sort=["n"], source=source, size=size, **cursor)
+        assert page["total"] == 40 and "notes" not in page
         shown += page.get("ids") or [hit["id"] for hit in page["hits"]]
         cursor, calls = {"cursor": page["cursor"]} if "cursor" in page else {}, calls + 1
     assert shown == [f"{n:02}" for n in range(40)]
+
+
+async def test_a_page_of_many_short_hits_fits_with_its_cursor(client: Client, es: Node) -> None:
+    fill(es, "short", {str(n): {} for n in range(1000)})
+    page: dict[str, Any] = {"cursor": None}
+    shown = 0
+    while "cursor" in page:
+        page = await ok(client, "es_search", index="short", size=1000, cursor=page["cursor"])
+        shown += len(page["hits"])
+    assert shown == page["total"] == 1000
+
+
+async def test_pages_behind_the_first_need_all_shards(client: Client, es: Node) -> None:
+    fill(es, "well", {str(n): {"n": n} for n in range(5)})
+    nowhere = {"index.routing.allocation.require._name": "none", "number_of_replicas": 0}
+    es.request("PUT", "/red?wait_for_active_shards=0", {"settings": nowhere, "mappings": mapped(n="long")})
+    first = await ok(client, "es_search", index="*", size=3)
+    assert len(first["hits"]) == 3 and "1 of 2 shards failed" in first["notes"][0]
+    said = await error(client, "es_search", index="*", size=3, cursor=first["cursor"])
+    assert "missing shards [[red][0]]" in said and 'leave out their index, as in "logs-*,-INDEX"' in said
+    assert len((await ok(client, "es_search", index="*,-red", source=["_id"]))["ids"]) == 5
 
 
 async def test_names_of_fields_and_filters_may_be_those_of_scripts(client: Client, es: Node) -> None:
@@ -192,7 +222,12 @@ async def test_what_ends_a_search_early_and_what_is_named_is_told(client: Client
 
 async def test_a_document_that_is_not_kept_is_not_said_to_be_empty(client: Client, es: Node) -> None:
     fill(es, "unkept", {"1": {"k": "x", "t": "a b"}}, {"_source": {"enabled": False}} | mapped(k="keyword", t="text"))
-    assert (await ok(client, "es_get", index="unkept", id="1")).keys() == {"index", "id", "seq_no", "primary_term"}
+    one = await ok(client, "es_get", index="unkept", id="1")
+    assert one.keys() == {"index", "id", "seq_no", "primary_term", "warnings"} and "not keep" in one["warnings"][0]
+    for tool, given in (("es_get", {"id": ["1", "9"]}), ("es_search", {})):
+        assert (await ok(client, tool, index="unkept", **given))["warnings"] == one["warnings"]
+        assert "warnings" not in await ok(client, tool, index="unkept", source=[], **given)
+    assert "not kept" in (await ok(client, "es_mapping", index="unkept"))["mappings"][0]["notes"][0]
     words = await ok(client, "es_field", index="unkept", field="t")
     assert (words["missing"], words["examples"]) == (0, []) and "notes" not in words
     (several,) = (await ok(client, "es_get", index="unkept", id=["1"]))["documents"]
@@ -212,7 +247,7 @@ async def test_expressions_that_lead_nowhere(client: Client, es: Node) -> None:
     es.request("POST", "/here/_close")
     for tool, given in (("es_field", {"field": "k"}), ("es_explain", {"query": {"match_all": {}}})):
         said = await error(client, tool, index="here", **given)
-        assert said.endswith("; the index is closed, and nothing can be read from it")
+        assert said.endswith("; the index is closed, and nothing can be read or written until it is open")
 
 
 async def test_documents_of_any_width_and_depth_come_back(client: Client, es: Node) -> None:
@@ -228,8 +263,12 @@ async def test_documents_of_any_width_and_depth_come_back(client: Client, es: No
         assert document["cut"] and "n" in document["source"]
     several = await ok(client, "es_get", index="hostile", id=["wide", "deep", "plain"])
     assert [d["source"]["n"] for d in several["documents"]] == [1, 2, 3]
-    found = await ok(client, "es_search", index="hostile", sort=["n"])
-    assert [hit["source"]["n"] for hit in found["hits"]] == [1, 2, 3]
+    page: dict[str, Any] = {"cursor": None}
+    shown = []
+    while "cursor" in page:
+        page = await ok(client, "es_search", index="hostile", sort=["n"], cursor=page["cursor"])
+        shown += [hit["source"]["n"] for hit in page["hits"]]
+    assert shown == [1, 2, 3]
     assert (await ok(client, "es_request", path="/hostile/_doc/deep"))["answer"]["_id"] == "deep"
 
 
@@ -263,6 +302,9 @@ async def test_field_tells_of_values_that_are_not_indexed_or_not_exact(client: C
 
     keyword = await told("k")
     assert (keyword["missing"], keyword["distinct"]) == (1, 1)
+    assert ids(await ok(client, "es_search", index="inexact", where={"k": None})) == ["3"], (
+        "a value that is not indexed"
+    )
     assert "malformed): 1. No query finds" in keyword["notes"][0]
     text = await told("t")
     assert (text["missing"], text["distinct"]) == (2, 0) and "values of t.raw that are not indexed" in text["notes"][0]
@@ -290,7 +332,7 @@ TYPES: dict[str, tuple[dict[str, Any], Any, dict[str, Any]]] = {
     "object": (OBJECT, {"in": "x"}, {"missing": 1, "type": "object"}),
     "flag": ({"type": "boolean"}, True, {"missing": 1, "distinct": 1, "top": [{"value": "true", "docs": 2}]}),
     "address": ({"type": "ip"}, "::1", {"missing": 1, "distinct": 1}),
-    "vector": ({"type": "dense_vector", "dims": 2}, [1, 2], {"missing": 1}),
+    "vector": ({"type": "dense_vector", "dims": 2}, [1, 2], {"missing": 1, "examples": ["[1,2]", "[1,2]"]}),
     "completion": ({"type": "completion"}, "x", {}),
     "lines": (
         {"type": "nested", "properties": {"sku": {"type": "keyword"}}},

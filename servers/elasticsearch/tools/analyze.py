@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.client.backend import path
-from servers.elasticsearch.policy.index_names import IndexName, known_fields, near_names, unknown_fields, within
+from servers.elasticsearch.policy.index_names import IndexName, known_fields, unknown_fields, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 
 
@@ -38,11 +38,10 @@ async def es_analyze(
     if index:
         index = await within(call.backend, index)
     body: dict[str, Any] = {"text": text} | ({"field": field} if field else {"analyzer": analyzer})
-    async with near_names(call.backend):
-        # Elasticsearch takes the default analyzer for a field that is not there.
-        if index and field and not (await known_fields(call.backend, index, field)).get(field):
-            raise ToolError(*await unknown_fields(call.backend, index, field))
-        answer = await call.backend.read("POST", path(*([index] if index else []), "_analyze"), body=body)
+    # Elasticsearch takes the default analyzer for a field that is not there.
+    if index and field and not (await known_fields(call.backend, index, field)).get(field):
+        raise ToolError(*await unknown_fields(call.backend, index, field))
+    answer = await call.backend.read("POST", path(*([index] if index else []), "_analyze"), body=body)
     room = Room(call.max_bytes)
     terms = [token["token"] for token in answer["tokens"]]
     kept = [term for term in terms if room.take(term)]

@@ -14,7 +14,7 @@ from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import Uncertain, of_item
 from servers.elasticsearch.policy.index_names import IndexName, check_documents, writable, write_target
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
-from servers.elasticsearch.tools.documents import CreateIndex, Refresh, check_refresh, refreshing
+from servers.elasticsearch.tools.documents import check_refresh, refreshing
 
 MOST = 10_000
 
@@ -55,8 +55,8 @@ async def es_bulk(
             description='[{"op":"index|create|update|delete","id","document","routing","if_seq_no","if_primary_term"}], or NDJSON'
         ),
     ],
-    refresh: Refresh = False,
-    create_index: CreateIndex = False,
+    refresh: bool = False,
+    create_index: bool = False,
 ) -> Bulk:
     """Write many documents to one index. Each can fail alone: check failed."""
     writable(index)
@@ -111,7 +111,8 @@ async def sent(
         except BackendError as error:
             raise Stopped(str(error) + (doubt if error.unknown else "; none of these operations was done")) from error
         except ToolError as error:
-            raise Stopped(f"{error}; none of these operations was done") from error
+            said = str(error).removesuffix("; nothing was done")
+            raise Stopped(f"{said}; none of these operations was done") from error
         items = answer["items"]
         if not isinstance(items, list) or len(items) != len(chunk) or not all(map(_is_item, items)):
             raise Stopped("the answer is not from Elasticsearch" + doubt)

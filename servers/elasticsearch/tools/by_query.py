@@ -26,8 +26,9 @@ from servers.elasticsearch.policy.index_names import (
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.policy.query_bodies import fields_of, outside_nested
 from servers.elasticsearch.tools.bulk import Stopped, sent
-from servers.elasticsearch.tools.documents import Refresh, check_refresh
+from servers.elasticsearch.tools.documents import check_refresh
 from servers.elasticsearch.tools.reindex import copied
+from servers.elasticsearch.tools.search import partial_notes
 
 CHUNK = 500
 """Documents of one bulk request."""
@@ -69,7 +70,7 @@ async def es_by_query(
     copy_to: Annotated[
         dict[str, Any] | None, Field(description='copy instead, at once: {"index","drop":["a"],"rename":{"old":"new"}}')
     ] = None,
-    refresh: Refresh = False,
+    refresh: bool = False,
 ) -> ByQuery:
     """Delete or change what a query finds, in two calls: the first only shows it. Or copy it, as a task (reindex)."""
     if copy_to is not None:
@@ -153,10 +154,8 @@ async def _matching(
         answer = await call.backend.read(
             "POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body, answers=("hits", "_shards")
         )
-    if answer.get("timed_out") or answer["_shards"].get("failed"):
-        raise ToolError(
-            "not all documents could be read: nothing was done; narrow the query; es_health says what is wrong"
-        )
+    if why := partial_notes(answer):
+        raise ToolError(f"not all documents could be read, so nothing was done: {why[0]}")
     if answer["hits"]["total"]["value"] > most:
         raise ToolError(f"more than {most} documents match: nothing was done; narrow the query, or raise most")
     return sorted(answer["hits"]["hits"], key=lambda hit: (hit["_index"], hit["_id"], hit.get("_routing", "")))
@@ -172,7 +171,8 @@ async def _shown(call: Call[ScopedElasticsearch], hits: list[dict[str, Any]], to
     for raw in answer["docs"]:
         row = {"index": raw["_index"], "id": raw["_id"]}
         if "_source" in raw:
-            row["source"], _ = shorten(raw["_source"], call.max_bytes // (2 * SAMPLE))
+            row["source"], cut = shorten(raw["_source"], call.max_bytes // (2 * SAMPLE))
+            row |= {"cut": cut} if cut else {}
         if "_routing" in raw:
             row["routing"] = raw["_routing"]
         if room.take(row):

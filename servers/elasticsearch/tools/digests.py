@@ -7,13 +7,11 @@ from servers.common.globs import matcher
 from servers.common.protocol.tools import Call, ToolError
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
-from servers.elasticsearch.policy.index_names import NothingInside, listed, near_names, within
+from servers.elasticsearch.policy.index_names import NothingInside, listed, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.tools.health_sections import few
 
 Rows = list[dict[str, Any]]
-
-MOST_NAMED = 20
-"""Users of something that are named."""
 
 _PRIVATE = ("creation_date", "history_uuid", "provided_name", "resize.", "uuid", "version.")
 """Settings that nobody has set."""
@@ -23,8 +21,7 @@ async def _settings(call: Call[ScopedElasticsearch], pattern: str) -> Rows:
     """The settings of indices, as far as they are not the defaults."""
     pattern = await within(call.backend, pattern, "open,closed")
     params = {"flat_settings": "true", "expand_wildcards": "open,closed"}
-    async with near_names(call.backend):
-        answer = await call.backend.read("GET", path(pattern, "_settings"), params=params)
+    answer = await call.backend.read("GET", path(pattern, "_settings"), params=params)
     rows = []
     for name, entry in answer.items():
         named = {key.removeprefix("index."): value for key, value in entry.get("settings", {}).items()}
@@ -73,10 +70,10 @@ async def _component_templates(call: Call[ScopedElasticsearch], pattern: str) ->
         if settings := template.get("settings"):
             row["settings"] = settings
         if mappings := template.get("mappings"):
-            row["fields"] = sorted(mappings.get("properties", {}))[:50]
+            row["fields"] = few(sorted(mappings.get("properties", {})))
         if template.get("aliases"):
             row["aliases"] = sorted(template["aliases"])
-        row["used_by"] = sorted(used.get(name, ()))[:MOST_NAMED]
+        row["used_by"] = few(sorted(used.get(name, ())))
         rows.append(row)
     return rows
 
@@ -101,7 +98,7 @@ async def _pipelines(call: Call[ScopedElasticsearch], pattern: str) -> Rows:
         row = {"name": name, "processors": [next(iter(p), "?") for p in pipeline.get("processors", ())]}
         if pipeline.get("description") and not call.backend.scope:
             row["description"] = str(pipeline["description"])[:300]
-        row["used_by"] = sorted(used.get(name, ()))[:MOST_NAMED]
+        row["used_by"] = few(sorted(used.get(name, ())))
         rows.append(row)
     return rows
 
@@ -119,7 +116,7 @@ async def _lifecycle_policies(call: Call[ScopedElasticsearch], pattern: str) -> 
             phase: {"min_age": said.get("min_age", "0ms"), "actions": said.get("actions", {})}
             for phase, said in entry.get("policy", {}).get("phases", {}).items()
         }
-        rows.append({"name": name, "phases": phases, "used_by": indices[:MOST_NAMED]})
+        rows.append({"name": name, "phases": phases, "used_by": few(indices)})
     return rows
 
 

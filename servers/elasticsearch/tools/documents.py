@@ -1,24 +1,22 @@
 """es_get, es_index and es_delete: single documents. The last two are served only where writes are allowed."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from servers.common.backend import time_left
+from servers.common.backend import time_left, warn
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.common.protocol.truncate import shorten
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import AnswerTooLong, ElasticsearchError, of_item
 from servers.elasticsearch.policy.index_names import (
-    DocumentId,
     IndexName,
     Routing,
     check_documents,
-    near_names,
     no_document,
     routed,
     within,
@@ -26,12 +24,6 @@ from servers.elasticsearch.policy.index_names import (
     write_target,
 )
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
-
-# What these mean is said once, in the server's instructions.
-SeqNo = int | None
-PrimaryTerm = int | None
-Refresh = bool
-CreateIndex = bool
 
 MOST_DOCUMENTS = 200
 
@@ -64,38 +56,38 @@ async def es_get(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexName,
-    id: DocumentId | list[DocumentId],
+    id: str | list[str],
     routing: Routing = None,
     source: list[str] | None = None,
     field: Annotated[str | None, Field(description="read this text in full")] = None,
     cursor: str | None = None,
 ) -> Document:
     """Get documents by id, in their current state. Long values are cut; field reads one in full."""
+    if cursor is not None and (field is None or not cursor.isdigit()):
+        raise ToolError(f"cursor {cursor[:50]!r} is not from a result of this field: start without a cursor")
+    if field is not None and (source is not None or isinstance(id, list)):
+        raise ToolError("field reads one text of one document: give one id, and leave out source")
     index = await within(call.backend, index)
     if isinstance(id, list):
         if not 0 < len(id) <= MOST_DOCUMENTS:
             raise ToolError(f"give 1 to {MOST_DOCUMENTS} ids")
-        if field is not None:
-            raise ToolError("field reads from one document: give one id")
         return await _several(call, index, id, routing, source)
     params = routed(routing)
-    if field is None and source is not None:
+    if source is not None:
         params["_source"] = ",".join(source or ["false"])
-    if cursor is not None and not cursor.isdigit():
-        raise ToolError(f"cursor {cursor[:50]!r} is not from a result: start without a cursor")
-    async with near_names(call.backend):
-        try:
-            answer = await _one(call, path(index, "_doc", id), params, field)
-        except ElasticsearchError as error:
-            if error.status != 404 or error.type:
-                raise
-            raise no_document(id, index, routing) from None
+    try:
+        answer = await _one(call, path(index, "_doc", id), params, field)
+    except ElasticsearchError as error:
+        if error.status != 404 or error.type:
+            raise
+        raise no_document(id, index, routing) from None
     document: Document = {"index": answer["_index"], "id": answer["_id"]}
     if "_routing" in answer:
         document["routing"] = answer["_routing"]
     if "_seq_no" in answer:
         document["seq_no"], document["primary_term"] = answer["_seq_no"], answer["_primary_term"]
     room = Room(call.max_bytes, 512 + size(document))
+    tell_unkept([answer], source)
     if field is None:
         document |= _source(answer, room.left)  # type: ignore[typeddict-item]
         return document
@@ -131,14 +123,14 @@ async def _several(
     while left and read < BATCHES_BYTES and room.left > 256:
         body = {"docs": [{"_id": i} | extra for i in left[:batch]]}
         try:
-            async with near_names(call.backend):
-                answer = await call.backend.read("POST", path(index, "_mget"), body=body, answers=("docs",))
+            answer = await call.backend.read("POST", path(index, "_mget"), body=body, answers=("docs",))
         except AnswerTooLong as error:
             read += BATCH_BYTES
             if batch == 1:
                 await _add(call, index, [{"_id": left.pop(0), "too_long": str(error)}], result, room, most)
             batch = 1
             continue
+        tell_unkept([doc for doc in answer["docs"] if doc.get("found")], source)
         read += (length := _length(answer["docs"]))
         left, batch = left[batch:], max(min(batch, len(left)) * BATCH_BYTES // length, 1)
         await _add(call, index, answer["docs"], result, room, most)
@@ -180,6 +172,15 @@ async def _add(
             result.setdefault("left_out", []).append(raw["_id"])
 
 
+def tell_unkept(docs: Iterable[Mapping[str, Any]], source: Any) -> None:
+    """Warn of documents that were asked for whole or in part, but that their index does not keep."""
+    if source not in ([], False) and any("_source" not in doc for doc in docs):
+        warn(
+            "an index does not keep its documents (_source is disabled), so only values in columns can be read: es_search with "
+            'more {"docvalue_fields":["FIELD"]}'
+        )
+
+
 def _source(raw: Mapping[str, Any], most: int) -> dict[str, Any]:
     """Return what a document holds, and what was cut; nothing if its index does not keep it, or it was not asked for."""
     if "_source" not in raw:
@@ -188,19 +189,19 @@ def _source(raw: Mapping[str, Any], most: int) -> dict[str, Any]:
     return {"source": source, "cut": cut} if cut else {"source": source}
 
 
-def values_at(value: Any, path: str) -> Iterator[Any]:
-    """The values at a dotted path, in order: through objects, arrays, and names that have dots themselves."""
+def values_at(value: Any, path: str, *, lists: bool = False) -> Iterator[Any]:
+    """The values at a dotted path, in order: through objects, arrays, and names that have dots themselves. With `lists`, what is
+    in a list at its end is one value."""
     left = [(value, path)]
     while left:
         value, path = left.pop()
-        if isinstance(value, list):
+        if isinstance(value, list) and (path or not lists):
             left += [(item, path) for item in reversed(value)]
         elif not path:
             yield value
         elif isinstance(value, dict):
-            found = [
-                (inner, path[len(name) + 1 :]) for name, inner in value.items() if f"{path}.".startswith(f"{name}.")
-            ]
+            dotted = f"{path}."
+            found = [(inner, path[len(name) + 1 :]) for name, inner in value.items() if dotted.startswith(f"{name}.")]
             left += reversed(found)
 
 
@@ -230,15 +231,15 @@ async def es_index(
     *,
     index: IndexName,
     document: dict[str, Any],
-    id: DocumentId | None = None,
+    id: str | None = None,
     op: Annotated[
         Literal["index", "create", "update"], Field(description="index: replace; create: only a new id; update: merge")
     ] = "index",
     routing: Routing = None,
-    if_seq_no: SeqNo = None,
-    if_primary_term: PrimaryTerm = None,
-    refresh: Refresh = False,
-    create_index: CreateIndex = False,
+    if_seq_no: int | None = None,
+    if_primary_term: int | None = None,
+    refresh: bool = False,
+    create_index: bool = False,
 ) -> Indexed:
     """Add, replace or update one document."""
     writable(index)
@@ -259,11 +260,10 @@ async def es_index(
         method, place = "PUT", path(index, "_doc", id)
     if op == "create":
         params["op_type"] = "create"
-    async with near_names(call.backend):
-        try:
-            answer = await call.backend.write(method, place, params=params, body=body, answers=_WRITTEN)
-        except ElasticsearchError as error:
-            raise _conflict(error, index, id, op) from None
+    try:
+        answer = await call.backend.write(method, place, params=params, body=body, answers=_WRITTEN)
+    except ElasticsearchError as error:
+        raise _conflict(error, index, id, op) from None
     return {
         "index": answer["_index"],
         "id": answer["_id"],
@@ -284,11 +284,11 @@ async def es_delete(
     call: Call[ScopedElasticsearch],
     *,
     index: IndexName,
-    id: DocumentId,
+    id: str,
     routing: Routing = None,
-    if_seq_no: SeqNo = None,
-    if_primary_term: PrimaryTerm = None,
-    refresh: Refresh = False,
+    if_seq_no: int | None = None,
+    if_primary_term: int | None = None,
+    refresh: bool = False,
 ) -> DocumentDeleted:
     """Delete one document by its id."""
     writable(index)

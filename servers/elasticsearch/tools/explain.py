@@ -10,14 +10,12 @@ from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
 from servers.elasticsearch.policy.index_names import (
-    DocumentId,
     Dsl,
     IndexName,
     Routing,
     check_bodies,
     field_notes,
     near_fields_of,
-    near_names,
     no_document,
     routed,
     within,
@@ -63,11 +61,13 @@ async def es_explain(
     index: IndexName,
     query: Dsl,
     aggs: Dsl | None = None,
-    id: DocumentId | list[DocumentId] | None = None,
+    id: str | list[str] | None = None,
     routing: Routing = None,
     profile: bool = False,
 ) -> Why:
     """Say whether a query is valid and what it means; ids: why they match or not; profile: what is slow."""
+    if routing is not None and id is None:
+        raise ToolError("routing is of a document: give its id, too")
     await check_bodies(call.backend, query, {"aggs": aggs})
     index = await within(call.backend, index)
     why = await _validated(call, index, query)
@@ -82,7 +82,7 @@ async def es_explain(
         why["documents"] = await _documents(call, room, index, query, id, routing)
     elif id is not None:
         why |= await _document(call, room, index, query, id, routing)  # type: ignore[typeddict-item]
-    if profile:
+    if profile or aggs:
         profiled = await _profiled(call, room, index, query, aggs)
         if notes := why.get("notes", []) + profiled.pop("notes"):
             why["notes"] = notes
@@ -91,18 +91,17 @@ async def es_explain(
 
 
 async def _validated(call: Call[ScopedElasticsearch], index: str, query: dict[str, Any]) -> Why:
-    async with near_names(call.backend):
-        try:
-            answer = await call.backend.read(
-                "POST",
-                path(index, "_validate", "query"),
-                params={"explain": "true", "allow_no_indices": "false"},
-                body={"query": query},
-            )
-        except ElasticsearchError as refusal:
-            if refusal.status != 400:
-                raise
-            return {"valid": False, "error": str(refusal)}
+    try:
+        answer = await call.backend.read(
+            "POST",
+            path(index, "_validate", "query"),
+            params={"explain": "true", "allow_no_indices": "false"},
+            body={"query": query},
+        )
+    except ElasticsearchError as refusal:
+        if refusal.status != 400:
+            raise
+        return {"valid": False, "error": str(refusal)}
     said = answer.get("explanations", [])
     if not answer["valid"]:
         errors = dict.fromkeys(str(e["error"]) for e in said if e.get("error")) or [str(answer.get("error", "invalid"))]

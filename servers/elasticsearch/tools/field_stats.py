@@ -17,7 +17,6 @@ from servers.elasticsearch.policy.index_names import (
     aggregatable,
     check_bodies,
     known_fields,
-    near_names,
     parent_of,
     parents,
     unknown_fields,
@@ -85,8 +84,7 @@ async def es_field(
         raise ToolError(f"top is 1 to {MOST_TOP}, sample 1 to {MOST_SAMPLED} documents")
     await check_bodies(call.backend, query)
     index = await within(call.backend, index)
-    async with near_names(call.backend):
-        fields = await known_fields(call.backend, index, field, f"{field}.*", *parents([field]))
+    fields = await known_fields(call.backend, index, field, f"{field}.*", *parents([field]))
     types = set(fields.get(field, {}))
     counted: str | None
     if not types and parent_of(fields, field, FLATTENED):
@@ -96,7 +94,7 @@ async def es_field(
         raise ToolError(*await unknown_fields(call.backend, index, field))
     else:
         counted = _countable(fields, field)
-    nested = field if "nested" in types else parent_of(fields, field, NESTED)
+    nested = parent_of(fields, field, NESTED)
     # What is neither indexed nor in columns, no query finds.
     found = bool(counted) or not types - {"object", "nested"} or any(c["searchable"] for c in fields[field].values())
     aggs = _aggregations(fields, counted, top)
@@ -155,8 +153,7 @@ async def _asked(
         "track_total_hits": False,
         "aggs": {"sample": {"sampler": {"shard_size": sample}, "aggs": {**beside, **aggs}}},
     }
-    async with near_names(call.backend):
-        return await call.backend.read("POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body)
+    return await call.backend.read("POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body)
 
 
 def _there(field: str, nested: str) -> dict[str, Any]:
@@ -184,9 +181,10 @@ async def _examples(
 
 
 def _value(hit: Mapping[str, Any], field: str) -> Any:
-    """Return a value of a field; of several, the first."""
+    """Return the value of a field: a list if it has several, which may be a point or a vector."""
     parts = (hit.get("_source", {}), hit.get("fields", {}))
-    return next((value for part in parts for value in values_at(part, field) if value is not None), None)
+    found = next((value for part in parts for value in values_at(part, field, lists=True) if value is not None), None)
+    return found[0] if isinstance(found, list) and len(found) == 1 else found
 
 
 def _aggregations(fields: Mapping[str, Mapping[str, Any]], counted: str | None, top: int) -> dict[str, Any]:
@@ -252,4 +250,4 @@ def _range(sampled: Mapping[str, Any]) -> dict[str, Any]:
 
 def _short(value: Any) -> Any:
     text = to_json(value) if isinstance(value, dict | list) else value
-    return text[:300] if isinstance(text, str) else text
+    return f"{text[:300]}..." if isinstance(text, str) and len(text) > 300 else text

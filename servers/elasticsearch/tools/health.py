@@ -14,7 +14,7 @@ from servers.elasticsearch.client.errors import UNAVAILABLE, ElasticsearchError
 from servers.elasticsearch.policy.index_names import NothingInside, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.allocation import past, unassigned, watermarks
-from servers.elasticsearch.tools.health_sections import HIDDEN, SECTIONS, About, optional
+from servers.elasticsearch.tools.health_sections import HIDDEN, SECTIONS, About, few, optional
 from servers.elasticsearch.tools.indices import summaries
 
 MOST_NODES = 50
@@ -129,7 +129,7 @@ async def _told(call: Call[ScopedElasticsearch], answer: Health, about: list[Abo
             lines = [line async for line in SECTIONS[name](call)]
         except ToolError as error:
             lines = [str(error)]
-        told[name] = [line for line in lines if room.take(line)]
+        told[name] = room.kept(few(lines), f"lines of {name}")
     return told
 
 
@@ -144,7 +144,7 @@ async def _seen(call: Call[ScopedElasticsearch], refusal: ElasticsearchError) ->
     ill = [f"{row['index']} is {row['health']}" for row in rows if row.get("health", "green") != "green"]
     docs = sum(row.get("docs", 0) for row in rows)
     told = f"the state of the cluster can't be read here ({refusal}): these are the {len(rows)} indices that this user sees"
-    return {"status": worst, "findings": [told, f"they have {docs} documents", *ill[:MOST_FINDINGS]]}
+    return {"status": worst, "findings": [told, f"they have {docs} documents", *few(ill)]}
 
 
 def _node(stats: Mapping[str, Any]) -> NodeLoad:

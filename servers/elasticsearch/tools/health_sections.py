@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from servers.common.protocol.tools import Call, ToolError
@@ -11,7 +11,7 @@ from servers.elasticsearch.policy.index_names import within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 
 MOST = 20
-"""Lines of a section."""
+"""Lines of a section, or names in a list."""
 
 About = Literal["tasks", "pending_tasks", "hot_threads", "ilm", "snapshots", "pipelines"]
 
@@ -19,6 +19,11 @@ Lines = AsyncIterator[str]
 
 HIDDEN = frozenset({"hot_threads", "pipelines"})
 """Sections that would show indices outside MCP_INDEX_PATTERNS."""
+
+
+def few(names: Sequence[str]) -> list[str]:
+    """Return the first names or lines, and how many more there are."""
+    return [*names[:MOST], *([f"and {len(names) - MOST} more"] if len(names) > MOST else [])]
 
 
 async def optional(call: Call[ScopedElasticsearch], path: str, **params: str) -> Mapping[str, Any]:
@@ -33,9 +38,7 @@ async def optional(call: Call[ScopedElasticsearch], path: str, **params: str) ->
 async def _tasks(call: Call[ScopedElasticsearch]) -> Lines:
     answer = await call.backend.read("GET", "/_tasks", params={"detailed": "true", "group_by": "parents"})
     tasks = sorted(answer["tasks"].values(), key=lambda task: -task["running_time_in_nanos"])
-    for task in [t for t in tasks if not t["action"].startswith("cluster:monitor/") and t["type"] != "persistent"][
-        :MOST
-    ]:
+    for task in [t for t in tasks if not t["action"].startswith("cluster:monitor/") and t["type"] != "persistent"]:
         # What it is doing may name any index.
         what = "" if call.backend.scope else " ".join(str(task.get("description", "")).split())[:300]
         state = (
@@ -50,7 +53,7 @@ async def _tasks(call: Call[ScopedElasticsearch]) -> Lines:
 
 
 async def _pending(call: Call[ScopedElasticsearch]) -> Lines:
-    for task in (await call.backend.read("GET", "/_cluster/pending_tasks"))["tasks"][:MOST]:
+    for task in (await call.backend.read("GET", "/_cluster/pending_tasks"))["tasks"]:
         what = "a change" if call.backend.scope else str(task["source"])[:300]
         doing = "is under way" if task.get("executing") else "waits"
         yield f"{what} {doing} for {task['time_in_queue_millis'] / 1000:.1f} s ({task['priority']})"
@@ -58,7 +61,7 @@ async def _pending(call: Call[ScopedElasticsearch]) -> Lines:
 
 async def _hot_threads(call: Call[ScopedElasticsearch]) -> Lines:
     text = await call.backend.read("GET", "/_nodes/hot_threads", params={"threads": "3"})
-    for line in hot_threads(text if isinstance(text, str) else "")[:MOST]:
+    for line in hot_threads(text if isinstance(text, str) else ""):
         yield line
 
 
@@ -93,7 +96,7 @@ async def _ilm(call: Call[ScopedElasticsearch]) -> Lines:
     answer = await optional(
         call, path(await within(call.backend, "*", "all"), "_ilm", "explain"), only_errors="true", only_managed="true"
     )
-    for name, index in list(answer.get("indices", {}).items())[:MOST]:
+    for name, index in answer.get("indices", {}).items():
         reason = index.get("step_info", {}).get("reason") or index.get("step_info")
         yield (
             f"{name}: policy {index.get('policy')}, phase {index.get('phase')}, action {index.get('action')}: "
@@ -133,7 +136,7 @@ async def _snapshots(call: Call[ScopedElasticsearch]) -> Lines:
 async def _pipelines(call: Call[ScopedElasticsearch]) -> Lines:
     definitions = await optional(call, "/_ingest/pipeline")
     stats = await optional(call, "/_nodes/stats/ingest", filter_path="nodes.*.ingest.pipelines")
-    for line in pipelines(definitions, stats)[:MOST]:
+    for line in pipelines(definitions, stats):
         yield line
 
 

@@ -16,7 +16,6 @@ from servers.elasticsearch.policy.index_names import (
     IndexName,
     check_bodies,
     listed,
-    near_names,
     within,
     writable,
     write_target,
@@ -206,8 +205,7 @@ async def _like(call: Call[ScopedElasticsearch], definition: dict[str, Any]) -> 
     if not isinstance(other, str):
         raise ToolError("like must be the name of one index; nothing was done")
     reached = await within(call.backend, other, "open,closed")
-    async with near_names(call.backend):
-        found = await call.backend.read("GET", path(reached))
+    found = await call.backend.read("GET", path(reached))
     if len(found) != 1:
         raise ToolError(f"{other[:100]!r} leads to {len(found)} indices: like must name one; nothing was done")
     ((_, source),) = found.items()
@@ -312,8 +310,7 @@ async def es_alias(
             extra = {"filter": change.filter, "is_write_index": change.is_write_index}
             action |= {name: value for name, value in extra.items() if value is not None}
         actions.append({change.op: action})
-    async with near_names(call.backend):
-        await call.backend.write("POST", "/_aliases", body={"actions": actions})
+    await call.backend.write("POST", "/_aliases", body={"actions": actions})
     names = list(dict.fromkeys(change.alias for change in parsed))
     try:
         found = {name: sorted(await call.backend.find(path("_alias", name)) or ()) for name in names[:20]}

@@ -14,10 +14,10 @@ from servers.common.globs import matcher
 from servers.common.protocol.tools import Call, Room, ToolError, size, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import UNAVAILABLE, ElasticsearchError
-from servers.elasticsearch.policy.index_names import LONGEST, IndexPattern, inside, known_fields, near_names, within
+from servers.elasticsearch.policy.index_names import LONGEST, IndexPattern, inside, known_fields, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.digests import DIGESTS
-from servers.elasticsearch.tools.health_sections import optional
+from servers.elasticsearch.tools.health_sections import few, optional
 
 
 class IndexSummary(TypedDict):
@@ -68,7 +68,7 @@ async def es_indices(
         rows.sort(key=lambda row: -row.get(order, 0))
     answer = _page(call, "indices", rows, "index", limit, cursor)
     if cursor is None and (streams := await _data_streams(call, pattern, hidden, brief=True)):
-        answer["data_streams"] = streams[:20]
+        answer["data_streams"] = Room(1500, 0).kept(streams, "data streams (kind data_streams lists all)")
     return answer
 
 
@@ -99,15 +99,14 @@ async def summaries(
     async def resolve() -> Any:
         return await call.backend.read("GET", path("_resolve", "index", pattern), params={"expand_wildcards": expand})
 
-    async with near_names(call.backend):
-        try:
-            rows, resolved = await asyncio.gather(
-                call.backend.read("GET", path("_cat", "indices", pattern), params=params), resolve()
-            )
-        except ElasticsearchError as error:
-            if error.status not in UNAVAILABLE - {400, 404} or health:
-                raise
-            return await _counted(call, pattern, (await resolve())["indices"])
+    try:
+        rows, resolved = await asyncio.gather(
+            call.backend.read("GET", path("_cat", "indices", pattern), params=params), resolve()
+        )
+    except ElasticsearchError as error:
+        if error.status not in UNAVAILABLE - {400, 404} or health:
+            raise
+        return await _counted(call, pattern, (await resolve())["indices"])
     aliases = {entry["name"]: set(entry.get("aliases", ())) for entry in resolved["indices"]}
     # An alias that was asked for is told apart from the indices that it leads to.
     for entry in resolved["aliases"]:
@@ -131,7 +130,7 @@ async def _counted(
         if entry["name"] in docs:
             row["docs"] = docs[entry["name"]]
         if entry.get("aliases"):
-            row["aliases"] = list(entry["aliases"])[:20]
+            row["aliases"] = few(entry["aliases"])
         if "closed" in entry.get("attributes", ()):
             row["closed"] = True
         rows.append(row)
@@ -142,8 +141,7 @@ async def _data_streams(
     call: Call[ScopedElasticsearch], pattern: str, hidden: bool, brief: bool = False
 ) -> list[dict[str, Any]]:
     """Data streams: name and number of indices; if not brief what else is known of them, where the cluster has x-pack."""
-    async with near_names(call.backend):
-        found = [f for f in await inside(call.backend, pattern, "all" if hidden else "open") if f.stream == f.name]
+    found = [f for f in await inside(call.backend, pattern, "all" if hidden else "open") if f.stream == f.name]
     rows: dict[str, dict[str, Any]] = {f.name: {"name": f.name, "indices": len(f.members)} for f in found}
     if rows and not brief:
         names = ",".join(rows) if len(",".join(rows)) <= LONGEST else pattern
@@ -171,7 +169,7 @@ def _index(row: Mapping[str, str | None], aliases: list[str]) -> IndexSummary:
     if row.get("health"):
         index["health"] = row["health"] or ""
     if aliases:
-        index["aliases"] = aliases[:20]
+        index["aliases"] = few(aliases)
     if row.get("status") == "close":
         index["closed"] = True
     return index
@@ -181,6 +179,7 @@ class MappingGroup(TypedDict):
     indices: Annotated[list[str], Field(description="with this mapping, 20 at most")]
     count: Annotated[int, Field(description="number of indices")]
     dynamic: Annotated[NotRequired[str], Field(description="how unknown fields are handled, if not the default way")]
+    notes: Annotated[NotRequired[list[str]], Field(description="how documents are kept, if not the default way")]
     fields: Annotated[
         NotRequired[dict[str, str]],
         Field(description="dotted path to type; +.x: sub-field; [..]: parameters that affect queries"),
@@ -223,6 +222,8 @@ async def es_mapping(
         group: MappingGroup = {"indices": names[:20], "count": len(names)}
         if "dynamic" in mapping:
             group["dynamic"] = str(mapping["dynamic"])
+        if notes := [note for (part, key, value), note in _KEPT.items() if mapping.get(part, {}).get(key) == value]:
+            group["notes"] = notes
         if full:
             if fields != "*":
                 raise ToolError("fields works only without full: leave out one of them")
@@ -261,18 +262,16 @@ async def _mappings(call: Call[ScopedElasticsearch], index: str) -> dict[str, An
     """The mappings of indices, as Elasticsearch answers."""
     index = await within(call.backend, index, "open,closed,hidden")
     params = {"allow_no_indices": "false", "expand_wildcards": "open,closed,hidden"}
-    async with near_names(call.backend):
-        try:
-            answer: dict[str, Any] = await call.backend.read("GET", path(index, "_mapping"), params=params)
-        except ElasticsearchError as error:
-            if error.status != 403:
-                raise
-            # Who may read but not see the mapping knows its fields from what searches are told.
-            fields = {
-                name: {"type": " | ".join(types)}
-                for name, types in (await known_fields(call.backend, index, "*")).items()
-            }
-            answer = {index: {"mappings": {"properties": {n: f for n, f in fields.items() if f["type"] != "object"}}}}
+    try:
+        answer: dict[str, Any] = await call.backend.read("GET", path(index, "_mapping"), params=params)
+    except ElasticsearchError as error:
+        if error.status != 403:
+            raise
+        # Who may read but not see the mapping knows its fields from what searches are told.
+        fields = {
+            name: {"type": " | ".join(types)} for name, types in (await known_fields(call.backend, index, "*")).items()
+        }
+        answer = {index: {"mappings": {"properties": {n: f for n, f in fields.items() if f["type"] != "object"}}}}
     return answer
 
 
@@ -305,8 +304,16 @@ def _united(answer: Mapping[str, Any]) -> dict[str, str]:
     return {field: " | ".join(found) for field, found in types.items()}
 
 
+_KEPT = {
+    ("_routing", "required", True): "each document has a routing, which is needed to read and to write it",
+    ("_source", "enabled", False): "documents are not kept (_source is disabled): only values in columns can be read",
+    ("_source", "mode", "synthetic"): "_source is synthetic: lists in documents may be sorted, and without duplicates",
+}
+"""What a mapping says of whole documents, and what that means."""
+
 _TELLING = (
     "format", "analyzer", "search_analyzer", "normalizer", "dims", "similarity", "path", "scaling_factor", "null_value",
+    "ignore_above",
 )  # fmt: skip
 """Parameters that change what a query of the field means."""
 
@@ -330,12 +337,17 @@ def _paths(field: str, described: str) -> list[str]:
 
 
 def _describe(field: Mapping[str, Any], type: str) -> str:
-    details = [f"{key}={field[key]}" for key in _TELLING if key in field]
+    # What every text of a dynamic mapping has is not worth its space.
+    details = [
+        f"{key}={field[key]}" for key in _TELLING if key in field and f"{key}={field[key]}" != "ignore_above=256"
+    ]
     if field.get("index") is False:
         details.append("not indexed")
     if field.get("doc_values") is False:
         details.append("no sort or aggregation")
     if field.get("enabled") is False:
         details.append("not parsed")
-    subs = "".join(f" +.{name}: {sub.get('type', '?')}" for name, sub in field.get("fields", {}).items())
+    subs = "".join(
+        f" +.{name}: {_describe(sub, sub.get('type', '?'))}" for name, sub in field.get("fields", {}).items()
+    )
     return type + (f" [{', '.join(details)}]" if details else "") + subs

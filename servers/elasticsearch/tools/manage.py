@@ -8,9 +8,10 @@ from typing_extensions import TypedDict
 from servers.common.protocol.tools import Call, ToolError, fingerprint, to_json, tool
 from servers.elasticsearch.client.backend import path
 from servers.elasticsearch.client.errors import ElasticsearchError
-from servers.elasticsearch.policy.index_names import listed, near_names, resolve, writable, write_target
+from servers.elasticsearch.policy.index_names import listed, resolve, writable, write_target
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.documents import waiting
+from servers.elasticsearch.tools.health_sections import few
 from servers.elasticsearch.tools.index_admin import PLACES, SHARED, late
 from servers.elasticsearch.tools.reindex import cancelled, progress
 
@@ -50,6 +51,8 @@ async def es_manage(
         await _check_kind(call.backend, kind, name)
     if op != "delete":
         answer = await call.backend.write("POST", path(name, f"_{op}"), params=waiting())
+        if op == "close" and not answer.get("indices", True):
+            return {"done": f"index {name} was closed already"}
         done = "closed: open makes it readable again" if op == "close" else "open"
         return {"done": f"index {name} is {done}{late(answer)}"}
     found = await (_described(call, kind, name) if kind in ("index", "data_stream") else _definition(call, kind, name))
@@ -70,8 +73,7 @@ async def _check_kind(backend: ScopedElasticsearch, kind: str, name: str) -> Non
     """Raise ToolError where there is no such index or data stream, it is outside, or the name is of something else."""
     if backend.scope:
         await write_target(backend, name)
-    async with near_names(backend):
-        (found,) = await resolve(backend, name)
+    (found,) = await resolve(backend, name)
     actual = "data_stream" if found.stream == found.name else "index" if found.is_index else "alias"
     if actual != kind:
         leads = f", and leads to {', '.join(found.members[:5])}" if found.members else ""
@@ -100,7 +102,7 @@ async def _described(call: Call[ScopedElasticsearch], kind: str, name: str) -> d
     if kind == "index":
         answer = await call.backend.read("GET", path(name, "_alias"))
         if names := sorted({alias for entry in answer.values() for alias in entry.get("aliases", {})}):
-            found["aliases"] = names[:20]
+            found["aliases"] = few(names)
     return found
 
 

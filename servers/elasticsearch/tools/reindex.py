@@ -15,7 +15,7 @@ from servers.common.backend import BackendError, time_left
 from servers.common.protocol.tools import Call, ToolError
 from servers.elasticsearch.client.backend import check_fields, path
 from servers.elasticsearch.client.errors import ElasticsearchError, of_item
-from servers.elasticsearch.policy.index_names import check_bodies, may_percolate, near_names, within, write_target
+from servers.elasticsearch.policy.index_names import check_bodies, may_percolate, within, write_target
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.policy.query_bodies import check_pipeline
 
@@ -63,10 +63,9 @@ async def copied(
     if pipeline:
         body["dest"]["pipeline"] = pipeline
     try:
-        async with near_names(call.backend):
-            answer = await call.backend.write(
-                "POST", "/_reindex", params={"wait_for_completion": "false"}, body=body, answers=("task",)
-            )
+        answer = await call.backend.write(
+            "POST", "/_reindex", params={"wait_for_completion": "false"}, body=body, answers=("task",)
+        )
     except ElasticsearchError:
         await _forget(call, pipeline)
         raise

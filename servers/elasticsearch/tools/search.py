@@ -43,6 +43,7 @@ from servers.elasticsearch.policy.index_names import (
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.policy.query_bodies import aggregated, combined, fields_of, outside_nested
 from servers.elasticsearch.policy.request_costs import entries
+from servers.elasticsearch.tools.documents import tell_unkept
 
 KEEP_ALIVE = "5m"
 """How long a point in time waits for the next page."""
@@ -65,7 +66,7 @@ HIGHLIGHTED = 1_000_000
 
 class Hit(TypedDict):
     id: str
-    index: Annotated[NotRequired[str], Field(description="present if several indices were searched")]
+    index: Annotated[NotRequired[str], Field(description="present if it is not the one that was asked for")]
     routing: NotRequired[str]
     score: NotRequired[float]
     matched_queries: Annotated[NotRequired[list[str]], Field(description="the named ones (_name)")]
@@ -159,13 +160,13 @@ async def es_search(
         body.setdefault("sort", [])  # any order will do
     async with near_fields_of(call.backend, reached):
         if in_one_state:
-            found = _found(call, await _go_on(call.backend, reached, page, body), page, size, body)
+            found = _found(call, reached, await _go_on(call.backend, reached, page, body), page, size, body)
         else:
             # Counting all matches costs; it is worth it for who asks for nothing else.
             body["track_total_hits"] = size == 0 or COUNTED
             params = {"allow_no_indices": "false", "preference": page.fingerprint}
-            answer = call.backend.read("POST", path(reached, "_search"), params=params, body=body)
-            found = _found(call, await answer, page, size, body)
+            answer = _within_window(call.backend, path(reached, "_search"), params, body)
+            found = _found(call, reached, await answer, page, size, body)
     if in_one_state and "cursor" not in found:
         await _close(call.backend, page)
     notes = found.get("notes", [])
@@ -212,7 +213,8 @@ def _checked(also: list[Dsl]) -> list[dict[str, Any]]:
 async def _answered(call: Call[ScopedElasticsearch], arguments: dict[str, Any]) -> Mapping[str, Any]:
     """The result of a search, or its error: others may succeed."""
     try:
-        return await es_search.function(call, **arguments)
+        async with near_names(call.backend):
+            return await es_search.function(call, **arguments)
     except ToolError as error:
         return {"error": call.told(str(error))}
 
@@ -353,11 +355,8 @@ def _fingerprint(index: str, body: Dsl) -> str:
 async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body: Dsl) -> Any:
     first = page.pit is None
     if page.pit is None:
-        async with near_names(backend):
-            point = path(index, "_search", "point_in_time") if backend.opensearch else path(index, "_pit")
-            opened = await backend.read(
-                "POST", point, params={"keep_alive": KEEP_ALIVE, "preference": page.fingerprint}
-            )
+        point = path(index, "_search", "point_in_time") if backend.opensearch else path(index, "_pit")
+        opened = await backend.read("POST", point, params={"keep_alive": KEEP_ALIVE, "preference": page.fingerprint})
         page.pit = opened["pit_id" if backend.opensearch else "id"]
     # Those that the first page has shown are left out. Pages are of 1000 hits at the most, which is within the window.
     body["size"] += len(page.marks)
@@ -371,7 +370,7 @@ async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body:
         body["sort"] = [*body.get("sort", ["_score"]), {"_shard_doc": "asc"}]
     body |= {"pit": {"id": page.pit, "keep_alive": KEEP_ALIVE}, "track_total_hits": COUNTED}
     try:
-        answer = await _within_window(backend, body)
+        answer = await _within_window(backend, "/_search", {}, body)
         while _passed_over(answer, page, body):
             del answer  # one at a time is in memory
             answer = await backend.read("POST", "/_search", body=body)
@@ -384,17 +383,24 @@ async def _go_on(backend: ScopedElasticsearch, index: str, page: HitsPage, body:
         raise
 
 
-async def _within_window(backend: ScopedElasticsearch, body: Dsl) -> Any:
+async def _within_window(backend: ScopedElasticsearch, path: str, params: dict[str, str], body: Dsl) -> Any:
     """Search for a page, and for a shorter one if an index has a smaller window (max_result_window)."""
-    try:
-        return await backend.read("POST", "/_search", body=body)
-    except ElasticsearchError as error:
-        window = re.search(r"from \+ size must be less than or equal to: \[(\d+)\]", str(error))
-        # Pages of OpenSearch do not go on behind a hit.
-        if not window or backend.opensearch or not 0 < int(window[1]) < body["size"]:
-            raise
-        body["size"] = int(window[1])
-        return await backend.read("POST", "/_search", body=body)
+    # What has one page, and pages of OpenSearch, do not go on behind a hit.
+    whole = backend.opensearch or not body.keys().isdisjoint(_ONE_PAGE)
+    while True:
+        answer: Any = None
+        try:
+            answer = await backend.read("POST", path, params=params, body=body)
+            said = to_json(answer.get("_shards"))
+        except ElasticsearchError as error:
+            failed, said = error, str(error)
+        window = re.search(r"from \+ size must be less than or equal to: \[(\d+)\]", said)
+        if window and not whole and 0 < int(window[1]) < body["size"]:
+            body["size"] = int(window[1])
+        elif answer is None:
+            raise failed
+        else:
+            return answer
 
 
 def _passed_over(answer: Any, page: HitsPage, body: Dsl) -> bool:
@@ -426,9 +432,12 @@ _BESIDE_HITS = {
 """Parts of an answer that come whole or not at all: what they are called, and what to ask for in place of too much."""
 
 
-def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: int, body: Dsl) -> SearchHits:
+def _found(
+    call: Call[ScopedElasticsearch], index: str, answer: Any, page: HitsPage, most: int, body: Dsl
+) -> SearchHits:
     """Return what an answer holds, as far as it fits. Nothing is waited for, so that one answer at a time is in memory."""
     hits, marks = answer["hits"]["hits"], page.marks
+    tell_unkept(hits, body.get("_source"))
     known = frozenset(marks)
     unseen = [at for at, hit in enumerate(hits) if not known or mark(hit) not in known]
     total = answer["hits"].get("total", {"value": len(hits), "relation": "gte"})
@@ -445,8 +454,14 @@ def _found(call: Call[ScopedElasticsearch], answer: Any, page: HitsPage, most: i
                 raise ToolError(f"the {name} have {length} bytes, more than fit: ask for {fewer}")
             found[part] = answer[part]  # type: ignore[literal-required]
             room.take(answer[part])
-    several = len({hit["_index"] for hit in hits}) > 1
-    found["hits"] = _fitted([_hit(hits[at], several) for at in unseen[:most]], room)
+    # Bare ids are short as long as they are of one index.
+    several = len({hit["_index"] for hit in hits}) > 1 or (
+        body.get("_source") is not False and any(hit["_index"] != index for hit in hits)
+    )
+    # The first page's cursor names its hits, in base64.
+    found["hits"] = _fitted(
+        [_hit(hits[at], several) for at in unseen[:most]], room, 0 if page.pit else MARK * 4 // 3 + 1
+    )
     shown = len(found["hits"])
     passed = hits if shown == len(unseen) else hits[: unseen[shown - 1] + 1]
     page.pit = answer.get("pit_id", page.pit)
@@ -489,24 +504,27 @@ def _inner(hits: Any) -> dict[str, Any]:
     return {"total": total["value"], **bound, "hits": [_hit(hit, False) for hit in hits["hits"]]}
 
 
-def _fitted(hits: list[Hit], room: Room) -> list[Hit]:
-    """Return as many hits as fit, at least one, with long values cut."""
+def _fitted(hits: list[Hit], room: Room, beside: int) -> list[Hit]:
+    """Return as many hits as fit, at least one, with long values cut. Each needs `beside` bytes elsewhere, too."""
     fitted: list[Hit] = []
     for hit in hits:
         if "source" in hit:
             most = room.left if len(hits) == 1 else min(HIT_BYTES, room.left)
             source = hit.pop("source")
-            if "inner_hits" in hit:
-                hit["inner_hits"], _ = shorten(hit["inner_hits"], max(most // 2, 256))
-            if "fields" in hit:
-                hit["fields"], _ = shorten(hit["fields"], max(most // 2, 256))
-            hit["source"], cut = shorten(source, max(most - size(hit) - 64, 256))
+            cut: dict[str, int] = {}
+            for part in ("inner_hits", "fields"):
+                if part in hit:
+                    hit[part], lost = shorten(hit[part], max(most // 2, 256))
+                    cut |= {f"{part}.{path}": length for path, length in lost.items()}
+            hit["source"], lost = shorten(source, max(most - size(hit) - 64, 256))
+            cut |= lost
             if cut:
                 hit["cut"] = cut
         shown = room.fit(hit)
         if shown is None and fitted:
             break
         fitted.append(shown or hit)
+        room.left -= beside
     return fitted
 
 
