@@ -1,7 +1,7 @@
 "Rules for Helm charts: helm_chart, helm_template_test, helm_lint_test."
 
 load("@aspect_bazel_lib//lib:diff_test.bzl", "diff_test")
-load("@aspect_bazel_lib//lib:write_source_files.bzl", "write_source_file")
+load("//bazel:goldens.bzl", "golden_file")
 load(":chart.bzl", _helm_chart = "helm_chart")
 load(":template.bzl", "helm_template", _helm_lint_test = "helm_lint_test")
 
@@ -40,14 +40,10 @@ def helm_template_test(name, chart, golden = None, base = None, **kwargs):
             file2 = golden,
         )
     else:
-        write_source_file(
+        golden_file(
             name = name + "_golden",
-            diff_args = ["--unified"],
             in_file = ":%s_differences" % name,
             out_file = "goldens/%s.diff" % name,
-            suggested_update_target = "//tools:update_goldens",
-            verbosity = "short",
-            visibility = ["//visibility:public"],
         )
 
 def helm_example(name, version):

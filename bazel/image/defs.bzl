@@ -1,7 +1,7 @@
 "mcp_image: the one macro behind //servers/*:image, :load, :tar and :push."
 
 load("@rules_oci//oci:defs.bzl", "oci_image", "oci_image_index", "oci_load", "oci_push")
-load("@rules_python//python:py_binary.bzl", "py_binary")
+load("//bazel:programs.bzl", "py_program")
 load("//bazel:version.bzl", "VERSION")
 load("//bazel/sbom:defs.bzl", "image_sbom")
 load(":layers.bzl", "image_layer")
@@ -161,12 +161,10 @@ def server_image(name, entrypoint, layers, repository, sbom, title, description,
         remote_tags = [VERSION, "latest"],
         visibility = visibility,
     )
-    py_binary(
+    py_program(
         name = "sign",
-        srcs = ["//tools/release:sign.py"],
-        data = [":index"],
-        env = {"INDEX": "$(rlocationpath :index)"},
         main = "//tools/release:sign.py",
+        programs = {"INDEX": ":index"},
         visibility = visibility,
         deps = ["//tools/release:lib"],
     )

@@ -6,31 +6,25 @@
 
 load(":repository.bzl", "npm_repository")
 
+_NODE = {"node": "node-linux-{arch}/bin/node"}
+
+# By repository: where its package.json and package-lock.json are, its programs, and whether an image has them.
+_REPOSITORIES = {
+    "npm": ("//bazel/npm:", _NODE, False),
+    "npm_claude_code": ("//bazel/npm:claude_code/", {"claude": "@anthropic-ai/claude-code-linux-{arch}/claude"}, False),
+    "npm_clients": ("//bazel/npm:clients/", {}, False),
+    "npm_targets": ("//examples/targets:", _NODE, True),
+}
+
 def _npm_impl(ctx):
-    npm_repository(
-        name = "npm",
-        lock = Label("//bazel/npm:package-lock.json"),
-        manifest = Label("//bazel/npm:package.json"),
-        programs = {"node": "node-linux-{arch}/bin/node"},
-    )
-    npm_repository(
-        name = "npm_claude_code",
-        lock = Label("//bazel/npm:claude_code/package-lock.json"),
-        manifest = Label("//bazel/npm:claude_code/package.json"),
-        programs = {"claude": "@anthropic-ai/claude-code-linux-{arch}/claude"},
-    )
-    npm_repository(
-        name = "npm_clients",
-        lock = Label("//bazel/npm:clients/package-lock.json"),
-        manifest = Label("//bazel/npm:clients/package.json"),
-    )
-    npm_repository(
-        name = "npm_targets",
-        images = True,
-        lock = Label("//examples/targets:package-lock.json"),
-        manifest = Label("//examples/targets:package.json"),
-        programs = {"node": "node-linux-{arch}/bin/node"},
-    )
+    for name, (place, programs, images) in _REPOSITORIES.items():
+        npm_repository(
+            name = name,
+            images = images,
+            lock = Label(place + "package-lock.json"),
+            manifest = Label(place + "package.json"),
+            programs = programs,
+        )
     return ctx.extension_metadata(reproducible = True)
 
 npm = module_extension(implementation = _npm_impl)

@@ -19,10 +19,11 @@ def py_pytest_test(name, srcs = None, deps = [], data = [], env = {}, programs =
     Args:
         name: of the target
         srcs: test files and what they import from beside them; NAME.py by default
-        deps: libraries beside pytest and anyio's plugin
+        deps: libraries beside pytest, anyio's plugin and //tools/backends
         data: further files
         env: further variables
-        programs: labels of files by the variables that name them: each is data and in the environment
+        programs: labels of files by the variables that name them: each is data and in the environment. Those of
+            Elasticsearch bring the library that starts it.
         source_tree: whether the test reads the source tree, which it finds by the link to WORKSPACE in its folder
         **kwargs: further attributes of py_test: size, tags, shard_count ...
     """
@@ -37,6 +38,7 @@ def py_pytest_test(name, srcs = None, deps = [], data = [], env = {}, programs =
         args = kwargs.pop("args", []) + ["$(rootpath %s)" % src for src in srcs if src.endswith("_test.py")],
         data = data + programs.values(),
         env = env | locations(programs) if programs else env,
-        deps = deps + ["//bazel/python:pytest_main", "//:pyproject"],
+        deps = deps + ["//bazel/python:pytest_main", "//tools/backends", "//:pyproject"] +
+               (["//tools/backends:elasticsearch"] if "//bazel/elasticsearch:node" in programs.values() else []),
         **kwargs
     )

@@ -20,9 +20,5 @@ def server_contract_test(name, package, store):
             "IMAGE": package + ":image_amd64",
             "SBOM": package + ":sbom_amd64.spdx.json",
         },
-        deps = [
-            ":lib",
-            "@pypi//mcp",
-            "@pypi//prometheus_client",
-        ] + (["//tools/backends:elasticsearch"] if store == "elasticsearch" else []),
+        deps = [":lib", "@pypi//mcp", "@pypi//prometheus_client"],
     )

@@ -17,8 +17,8 @@ PAGES = sorted(
 )
 COMMANDS = documented(TREE, PAGES)
 
-OF_MACROS = {"image", "image_amd64", "image_arm64", "index", "load", "push", "sbom_amd64", "sbom_arm64", "sign", "tar"}
-"""Targets that mcp_image makes."""
+OF_MACROS = re.compile(r"(image|sbom)(_amd64|_arm64)?|index|load|push|sign|tar|wheel")
+"""Targets that mcp_image makes, and mcp_server."""
 
 FLAGS_OF_OTHERS = {"//servers/redis:push": ["--repository"], "//servers/elasticsearch:push": ["--repository"]}
 """Programs of upstream's rules."""
@@ -63,9 +63,10 @@ def test_its_targets_are_there(command: Command) -> None:
         folder, name = target(label)
         assert (folder / "BUILD.bazel").is_file(), f"there is no package of {label}"
         build = (folder / "BUILD.bazel").read_text()
-        made = f'name = "{name}"' in build or ("mcp_image(" in build and name in OF_MACROS)
-        # A test of a list comprehension has its name in the list.
-        assert made or f'"{name}"' in build, f"{folder.name}/BUILD.bazel has no target {name}"
+        made = f'name = "{name}"' in build or (re.search(r"mcp_(image|server)\(", build) and OF_MACROS.fullmatch(name))
+        # A list comprehension has its names in a list, or finds the files of tests.
+        found = f'"{name}"' in build or (name.endswith("_test") and (folder / f"{name}.py").exists())
+        assert made or found, f"{folder.name}/BUILD.bazel has no target {name}"
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.flags], ids=ids)
@@ -75,7 +76,7 @@ def test_its_flags_are_there(command: Command) -> None:
         assert set(command.flags) <= set(FLAGS_OF_OTHERS[label])
         return
     folder, name = target(actual(label))
-    folder = TREE / "tools/release" if name in OF_MACROS else folder
+    folder = TREE / "tools/release" if OF_MACROS.fullmatch(name) else folder
     known = "\n".join(file.read_text() for file in [*folder.glob("*.py"), *folder.glob("*.sh")])
     assert not [flag for flag in command.flags if not re.search(rf"[\"'\s]{re.escape(flag)}\b", known)]
 
