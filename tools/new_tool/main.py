@@ -1,10 +1,11 @@
 """bazel run //tools:new_tool -- --server redis NAME: create the skeleton of a tool, with a test that passes.
 
-It writes `tools/NAME.py` and `tests/NAME_test.py` of the server, and adds the tool to `server.py`, to the list in
-`tests/conftest.py`, and to the BUILD file of the tests.
+It writes `tools/NAME.py` and `tests/NAME_test.py` of the server, and adds the tool to `server.py` and to the list in
+`tests/conftest.py`.
 """
 
 import argparse
+import keyword
 import os
 import re
 import sys
@@ -142,14 +143,18 @@ def create(tree: Path, server: str, tool: str) -> list[Path]:
     """
     kind = SERVERS[server]
     name = tool.removeprefix(kind.prefix)
-    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or name == tool:
-        raise Refused(f"{tool!r}: a tool of {server} is called {kind.prefix}NAME, in lower-case letters, digits and _")
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or name == tool or keyword.iskeyword(name):
+        raise Refused(
+            f"{tool!r}: a tool of {server} is called {kind.prefix}NAME, in lower-case letters, digits and _, and NAME is no "
+            "keyword of Python"
+        )
     folder = Path("servers", server)
     module, test = folder / f"tools/{name}.py", folder / f"tests/{name}_test.py"
-    entry, listing, build = folder / "server.py", folder / "tests/conftest.py", folder / "tests/BUILD.bazel"
+    entry, listing = folder / "server.py", folder / "tests/conftest.py"
     text = (tree / entry).read_text()
-    if (tree / module).exists() or (tree / test).exists() or re.search(rf"\b{tool}\b", text):
-        raise Refused(f"{tool} is there already: see {module} and {entry}")
+    taken = [str(file) for file in (module, test) if (tree / file).exists()]
+    if taken or re.search(rf"\b{tool}\b", text):
+        raise Refused(f"{tool} is taken: see {', '.join(taken or [str(entry)])}")
     text = insert(text, r"^    \],$", f"        {tool},\n", entry)
     text = insert(text, r"^SIDECAR = ", f"from servers.{server}.tools.{name} import {tool}\n", entry)
     imports = sorted(re.findall(r"^from servers\..*\n", text, re.MULTILINE))
@@ -158,8 +163,7 @@ def create(tree: Path, server: str, tool: str) -> list[Path]:
         module: kind.tool.format(tool=tool),
         test: kind.test.format(tool=tool),
         entry: before + "".join(imports) + after,
-        listing: insert((tree / listing).read_text(), r"(?<=^READING = \[)", f'"{tool}", ', listing),
-        build: insert((tree / build).read_text(), r'^    "tools_test",$', f'    "{name}_test",\n', build),
+        listing: insert((tree / listing).read_text(), r"(?<=^READING = \[)", f'"{tool}",\n           ', listing),
     }
     for file, content in changed.items():
         (tree / file).write_text(content)

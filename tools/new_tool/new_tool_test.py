@@ -26,8 +26,9 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("server", "tool"), [("redis", "redis_idle"), ("elasticsearch", "es_shard_sizes")])
 def test_the_new_test_passes(server: str, tool: str, tree: Path) -> None:
-    module, test, *_ = create(tree, server, tool)
+    module, test, *others = create(tree, server, tool)
     assert module.name == tool.partition("_")[2] + ".py"
+    assert all(len(line) <= 130 for file in others for line in (tree / file).read_text().splitlines()), "as ruff allows"
     env = {k: v for k, v in os.environ.items() if not k.startswith(("TEST_", "XML_"))}
     # Runfiles are found from the files in the runfiles only, and the copy is elsewhere.
     env |= {name: str(program(name)) for name in ("ELASTICSEARCH_HOME", "ELASTICSEARCH_NODE", "REDIS_SERVER")}
@@ -36,11 +37,10 @@ def test_the_new_test_passes(server: str, tool: str, tree: Path) -> None:
     chosen = "it_answers or refused or test_the_list_of_tools"
     done = ran(sys.executable, "bazel/python/pytest_main.py", *files, "-k", chosen, cwd=tree, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f'"{test.stem}",' in (tree / f"servers/{server}/tests/BUILD.bazel").read_text()
 
 
 @pytest.mark.parametrize(
-    "name", ["idle", "redis_", "redis_Idle", "es_idle", "redis_info", "redis_publish", "redis_../x"]
+    "name", ["idle", "redis_", "redis_Idle", "es_idle", "redis_info", "redis_publish", "redis_../x", "redis_import"]
 )
 def test_a_name_that_does_not_fit_or_is_taken_is_refused(name: str, tree: Path) -> None:
     before = {path: path.read_bytes() for path in sorted(tree.rglob("*")) if path.is_file()}
