@@ -1,8 +1,9 @@
 """What drivers in Python share: they read cases, do their steps in order, and print what the client saw.
 
 Standard input is a line of JSON, a list of cases. A case says where the server is, and its steps: what to `do`, and with what.
-Standard output is a line of JSON for each step, with what the client `saw`, or the words of the error that ended the case. The
-step `wait` reads a line before it goes on: the server is restarted meanwhile.
+Standard output is a line of JSON for each step, with what the client `saw`, or the words of the error that ended the case. What
+it saw is a result as the protocol has it, or what an agent shows of it: the test reads both. The step `wait` reads a line before
+it goes on: the server is restarted meanwhile.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ async def wait() -> str:
 class Steps:
     """Steps that are made of calls of tools. A client has `call`, with a callback for progress."""
 
-    call: Callable[..., Awaitable[dict[str, Any]]]
+    call: Callable[..., Awaitable[Any]]
 
     async def progress(self, tool: str, arguments: dict[str, Any]) -> int:
         seen: list[float] = []
@@ -65,28 +66,26 @@ class Asking(Steps):
 
     ask: Callable[..., Awaitable[Any]]
 
-    async def listed(self, method: str, part: str, name: str) -> list[str]:
-        found = await self.ask(method)
-        return [str(one[name]) for one in (found if isinstance(found, list) else found[part])]
+    async def tools(self) -> Any:
+        return await self.ask("tools/list")
 
-    async def tools(self) -> list[str]:
-        return await self.listed("tools/list", "tools", "name")
+    async def resources(self) -> Any:
+        return await self.ask("resources/list")
 
-    async def resources(self) -> list[str]:
-        return await self.listed("resources/list", "resources", "uri")
+    async def templates(self) -> Any:
+        return await self.ask("resources/templates/list")
 
-    async def templates(self) -> list[str]:
-        return await self.listed("resources/templates/list", "resourceTemplates", "uriTemplate")
+    async def prompts(self) -> Any:
+        return await self.ask("prompts/list")
 
-    async def prompts(self) -> list[str]:
-        return await self.listed("prompts/list", "prompts", "name")
+    async def resource(self, uri: str) -> Any:
+        return await self.ask("resources/read", uri)
 
-    async def resource(self, uri: str) -> str:
-        found = await self.ask("resources/read", uri)
-        return str((found if isinstance(found, list) else found["contents"])[0]["text"])
+    async def prompt(self, name: str, arguments: dict[str, str]) -> Any:
+        return await self.ask("prompts/get", name, arguments)
 
-    async def prompt(self, name: str, arguments: dict[str, str]) -> str:
-        return str((await self.ask("prompts/get", name, arguments))["messages"][0]["content"]["text"])
+    async def call(self, tool: str, arguments: dict[str, Any], progress: Any = None) -> Any:
+        return await self.ask("tools/call", tool, arguments, **({"progress_callback": progress} if progress else {}))
 
 
 METHODS = {
@@ -107,12 +106,6 @@ class Named(Asking):
         if isinstance(found, list):
             return [one.model_dump(mode="json", by_alias=True) for one in found]
         return found.model_dump(mode="json", by_alias=True)
-
-    async def call(self, tool: str, arguments: dict[str, Any], progress: Any = None) -> dict[str, Any]:
-        more = {"progress_callback": progress} if progress else {}
-        found = await self.ask("tools/call", tool, arguments, **more)
-        text = found["content"][0]["text"]
-        return {"error": found.get("isError") or False, "text": text, "structured": found.get("structuredContent")}
 
 
 async def run(connect: Callable[[dict[str, Any]], AbstractAsyncContextManager[Any]]) -> None:

@@ -51,11 +51,6 @@ class Inspector(Asking):
         release = self.inspector("--version").stdout.strip()
         return {"client": release, "protocol": hello["protocolVersion"], "server": hello["serverInfo"]["name"]}
 
-    async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        found = await self.ask("tools/call", tool, arguments)
-        text = found["content"][0]["text"]
-        return {"error": found.get("isError", False), "text": text, "structured": found.get("structuredContent")}
-
 
 def _text(value: Any) -> str:
     """Return an argument as a person types it: text as it is, another value as JSON."""

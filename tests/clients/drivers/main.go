@@ -71,68 +71,35 @@ func release() string {
 	return ""
 }
 
-func names[T any](items []T, name func(T) string) []string {
-	found := []string{}
-	for _, item := range items {
-		found = append(found, name(item))
-	}
-	return found
-}
-
-// pick takes what a step shows from a result, unless there is an error.
-func pick[T any](show func(T) any) func(T, error) (any, error) {
-	return func(found T, err error) (any, error) {
-		if err != nil {
-			return nil, err
-		}
-		return show(found), nil
-	}
-}
-
 func call(ctx context.Context, session *mcp.ClientSession, s step, progress bool) (any, error) {
 	params := &mcp.CallToolParams{Name: s.Tool, Arguments: s.Arguments}
 	if progress {
 		params.SetProgressToken(s.Do)
 	}
-	return pick(func(found *mcp.CallToolResult) any {
-		text := found.Content[0].(*mcp.TextContent).Text
-		return map[string]any{"error": found.IsError, "text": text, "structured": found.StructuredContent}
-	})(session.CallTool(ctx, params))
+	return session.CallTool(ctx, params)
 }
 
 func do(session *mcp.ClientSession, s step, progress chan any) (any, error) {
 	switch s.Do {
 	case "tools":
-		return pick(func(found *mcp.ListToolsResult) any {
-			return names(found.Tools, func(one *mcp.Tool) string { return one.Name })
-		})(session.ListTools(ctx, nil))
+		return session.ListTools(ctx, nil)
 	case "call":
 		return call(ctx, session, s, false)
 	case "resources":
-		return pick(func(found *mcp.ListResourcesResult) any {
-			return names(found.Resources, func(one *mcp.Resource) string { return one.URI })
-		})(session.ListResources(ctx, nil))
+		return session.ListResources(ctx, nil)
 	case "templates":
-		return pick(func(found *mcp.ListResourceTemplatesResult) any {
-			return names(found.ResourceTemplates, func(one *mcp.ResourceTemplate) string { return one.URITemplate })
-		})(session.ListResourceTemplates(ctx, nil))
+		return session.ListResourceTemplates(ctx, nil)
 	case "resource":
-		return pick(func(found *mcp.ReadResourceResult) any {
-			return found.Contents[0].Text
-		})(session.ReadResource(ctx, &mcp.ReadResourceParams{URI: s.URI}))
+		return session.ReadResource(ctx, &mcp.ReadResourceParams{URI: s.URI})
 	case "prompts":
-		return pick(func(found *mcp.ListPromptsResult) any {
-			return names(found.Prompts, func(one *mcp.Prompt) string { return one.Name })
-		})(session.ListPrompts(ctx, nil))
+		return session.ListPrompts(ctx, nil)
 	case "prompt":
-		return pick(func(found *mcp.GetPromptResult) any {
-			return found.Messages[0].Content.(*mcp.TextContent).Text
-		})(session.GetPrompt(ctx, &mcp.GetPromptParams{Name: s.Name}))
+		return session.GetPrompt(ctx, &mcp.GetPromptParams{Name: s.Name})
 	case "completion":
-		return pick(func(found *mcp.CompleteResult) any { return found.Completion.Values })(session.Complete(ctx, &mcp.CompleteParams{
+		return session.Complete(ctx, &mcp.CompleteParams{
 			Ref:      &mcp.CompleteReference{Type: "ref/resource", URI: s.URI},
 			Argument: mcp.CompleteParamsArgument{Name: s.Argument, Value: s.Value},
-		}))
+		})
 	case "progress":
 		if _, err := call(ctx, session, s, true); err != nil {
 			return nil, err

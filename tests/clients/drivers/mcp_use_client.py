@@ -8,7 +8,6 @@ from typing import Any
 
 from mcp_use import MCPClient
 from mcp_use.logging import Logger
-from pydantic import AnyUrl
 
 from tests.clients.drivers.driver import Named, run
 
@@ -16,9 +15,6 @@ from tests.clients.drivers.driver import Named, run
 class Driver(Named):
     async def connect(self) -> dict[str, Any]:
         return {"client": version("mcp-use"), "protocol": None, "server": None}
-
-    async def resource(self, uri: str) -> str:
-        return str((await self.client.read_resource(AnyUrl(uri))).contents[0].text)
 
 
 @asynccontextmanager

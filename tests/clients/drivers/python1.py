@@ -19,10 +19,9 @@ class Client(Named):
         hello = await self.client.initialize()
         return {"client": version("mcp"), "protocol": hello.protocolVersion, "server": hello.serverInfo.name}
 
-    async def completion(self, uri: str, argument: str, value: str) -> list[str]:
+    async def completion(self, uri: str, argument: str, value: str) -> Any:
         template = mcp.types.ResourceTemplateReference(type="ref/resource", uri=uri)
-        found = await self.ask("completion/complete", template, {"name": argument, "value": value})
-        return found["completion"]["values"]
+        return await self.ask("completion/complete", template, {"name": argument, "value": value})
 
 
 @asynccontextmanager

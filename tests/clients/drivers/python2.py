@@ -22,10 +22,9 @@ class Driver(Named):
         server = self.client.server_info
         return {"client": version("mcp"), "protocol": self.client.protocol_version, "server": server and server.name}
 
-    async def completion(self, uri: str, argument: str, value: str) -> list[str]:
+    async def completion(self, uri: str, argument: str, value: str) -> Any:
         template = ResourceTemplateReference(uri=uri)
-        found = await self.ask("completion/complete", template, {"name": argument, "value": value})
-        return list(found["completion"]["values"])
+        return await self.ask("completion/complete", template, {"name": argument, "value": value})
 
 
 @asynccontextmanager

@@ -42,12 +42,8 @@ function open({ version = old ? "2025-11-25" : MODERN, url, headers, command, ar
       set?.(value);
     };
   }
-  const request = (tool, given, options) =>
+  const call = ({ tool, arguments: given }, options) =>
     client.callTool({ name: tool, arguments: given }, ...(old ? [types.CallToolResultSchema] : []), options);
-  const call = async ({ tool, arguments: given }, options) => {
-    const found = await request(tool, given, options);
-    return { error: found.isError ?? false, text: found.content[0].text, structured: found.structuredContent ?? null };
-  };
   return {
     client,
     async connect() {
@@ -55,17 +51,15 @@ function open({ version = old ? "2025-11-25" : MODERN, url, headers, command, ar
       const protocol = modern ? client.getNegotiatedProtocolVersion() : negotiated;
       return { client: number, protocol, server: client.getServerVersion()?.name };
     },
-    tools: async () => (await client.listTools()).tools.map((tool) => tool.name),
+    tools: () => client.listTools(),
     call,
-    resources: async () => (await client.listResources()).resources.map((one) => one.uri),
-    templates: async () => (await client.listResourceTemplates()).resourceTemplates.map((one) => one.uriTemplate),
-    resource: async ({ uri }) => (await client.readResource({ uri })).contents[0].text,
-    prompts: async () => (await client.listPrompts()).prompts.map((one) => one.name),
-    prompt: async (wanted) => (await client.getPrompt(wanted)).messages[0].content.text,
-    async completion({ uri, argument, value }) {
-      const asked = { ref: { type: "ref/resource", uri }, argument: { name: argument, value } };
-      return (await client.complete(asked)).completion.values;
-    },
+    resources: () => client.listResources(),
+    templates: () => client.listResourceTemplates(),
+    resource: ({ uri }) => client.readResource({ uri }),
+    prompts: () => client.listPrompts(),
+    prompt: (wanted) => client.getPrompt(wanted),
+    completion: ({ uri, argument, value }) =>
+      client.complete({ ref: { type: "ref/resource", uri }, argument: { name: argument, value } }),
     async progress(wanted) {
       let seen = 0;
       await call(wanted, { onprogress: () => seen++ });

@@ -75,23 +75,13 @@ async fn run_step(session: &Session, step: &Value, progress: &mut mpsc::Unbounde
             let server = hello.server_info.as_ref().map(|server| &server.name);
             json!({"client": Implementation::from_build_env().version, "protocol": hello.protocol_version, "server": server})
         }
-        "tools" => session.list_all_tools().await?.into_iter().map(|one| one.name).collect(),
-        "call" => {
-            let found = session.call_tool(tool_of(step)).await?;
-            let shown = found.content.first().and_then(|block| block.as_text()).map(|block| &block.text);
-            json!({"error": found.is_error, "text": shown, "structured": found.structured_content})
-        }
-        "resources" => session.list_all_resources().await?.into_iter().map(|one| one.uri.clone()).collect(),
-        "templates" => session.list_all_resource_templates().await?.into_iter().map(|one| one.uri_template.clone()).collect(),
-        "resource" => {
-            let found = session.read_resource(ReadResourceRequestParams::new(text(step, "uri"))).await?;
-            json!(found.contents)[0]["text"].take()
-        }
-        "prompts" => session.list_all_prompts().await?.into_iter().map(|one| one.name).collect(),
-        "prompt" => {
-            let found = session.get_prompt(GetPromptRequestParams::new(text(step, "name"))).await?;
-            json!(found.messages)[0]["content"]["text"].take()
-        }
+        "tools" => json!(session.list_all_tools().await?),
+        "call" => json!(session.call_tool(tool_of(step)).await?),
+        "resources" => json!(session.list_all_resources().await?),
+        "templates" => json!(session.list_all_resource_templates().await?),
+        "resource" => json!(session.read_resource(ReadResourceRequestParams::new(text(step, "uri"))).await?),
+        "prompts" => json!(session.list_all_prompts().await?),
+        "prompt" => json!(session.get_prompt(GetPromptRequestParams::new(text(step, "name"))).await?),
         "completion" => {
             let (uri, argument, value) = (text(step, "uri"), text(step, "argument"), text(step, "value"));
             session.complete_resource_simple(uri, argument, value).await?.into()
