@@ -89,6 +89,8 @@ ORCHESTRATOR = "orchestrator.enabled=true"
          "redis.mcpSidecar.keyPrefixes"),
         ((SIDECAR, "redis.mcpSidecar.allowWrites=true", "redis.mcpSidecar.extraEnv[0].name=MCP_ALLOW_WRITES"),
          "redis.mcpSidecar.allowWrites"),
+        ((SIDECAR, "redis.mcpSidecar.authToken.existingSecret=s", "redis.mcpSidecar.extraEnv[0].name=MCP_AUTH_TOKEN_FILE"),
+         "redis.mcpSidecar.authToken.existingSecret would be ignored: redis.mcpSidecar.extraEnv has MCP_AUTH_TOKEN_FILE"),
         (("redis.persistence.existingClaim=c", "redis.persistence.storageClass=fast"), "redis.persistence.storageClass"),
         ((LOGIN, "global.elasticsearch.auth.username=me"), "global.elasticsearch.auth.username"),
         ((LOGIN, r"elasticsearch.config.xpack\.security\.enabled=false"), "global.elasticsearch.auth.existingSecret"),
@@ -403,7 +405,8 @@ def test_what_is_beside_a_server_stays_reachable_and_is_tested_where_it_runs(cha
     policy = {"enabled": True, "from": [{"podSelector": {}}]} | ({} if alone else {"storeFromAll": True})
     pod = {"imagePullSecrets": [{"name": "mine"}], "nodeSelector": {"a": "b"}, "priorityClassName": "high"}
     beside = {"extraContainers": [{"name": "beside", "ports": [{"containerPort": 9121}]}]}
-    server, policed = {"enabled": True}, {"enabled": True, "networkPolicy": policy}
+    server, projected = {"enabled": True}, {"name": "mine", "projected": {"sources": [{"secret": {"name": "s"}}]}}
+    policed = {"enabled": True, "networkPolicy": policy, "extraVolumes": [projected]}
     values: dict[str, Any] = {
         "redis": {"mcpSidecar": policed, **beside},
         "elasticsearch": {"mcpSidecar": server, **pod},
@@ -415,6 +418,9 @@ def test_what_is_beside_a_server_stays_reachable_and_is_tested_where_it_runs(cha
     found = objects(chart.template_values(values))
     rule = found["NetworkPolicy", "mcp-redis" if alone else "redis-mcp"]["spec"]["ingress"][0]
     assert {"port": 9121, "protocol": "TCP"} in rule["ports"]
+    workload = found[("Deployment", "mcp-redis") if alone else ("StatefulSet", "redis")]
+    (volume,) = (v for v in workload["spec"]["template"]["spec"]["volumes"] if v["name"] == "mine")
+    assert ("optional" in volume["projected"]["sources"][0]["secret"]) is not alone, "a store starts without it"
     spec = found["Pod", "mcp-test"]["spec"]
     assert spec | pod | {"imagePullSecrets": [{"name": "all"}, {"name": "mine"}]} == spec
 

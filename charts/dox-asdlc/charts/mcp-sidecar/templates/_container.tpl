@@ -69,10 +69,12 @@ templates where they are left out.
 {{- end -}}
 {{- include "dox-asdlc.checkUnused" (dict "value" (printf "%s.tmp" $value) "section" $sidecar.tmp "switch" "enabled" "defaults" (dict "sizeLimit" "16Mi")) -}}
 {{- /* A variable of the user's takes the place of the chart's, which is made from a value. */ -}}
-{{- $settings := dict "allowWrites" "^MCP_ALLOW_WRITES$" "logLevel" "^MCP_LOG_LEVEL$" "tools" "^MCP_TOOLS$" "toolsExcept" "^MCP_TOOLS_EXCEPT$" "keyPrefixes" "^MCP_KEY_PREFIXES$" "indexPatterns" "^MCP_INDEX_PATTERNS$" "rateLimitPerMinute" "^MCP_RATE_LIMIT_PER_MINUTE$" "allowedHosts" "^MCP_ALLOWED_HOSTS$" -}}
+{{- $settings := dict "allowWrites" "^MCP_ALLOW_WRITES$" "logLevel" "^MCP_LOG_LEVEL$" "tools" "^MCP_TOOLS$" "toolsExcept" "^MCP_TOOLS_EXCEPT$" "keyPrefixes" "^MCP_KEY_PREFIXES$" "indexPatterns" "^MCP_INDEX_PATTERNS$" "rateLimitPerMinute" "^MCP_RATE_LIMIT_PER_MINUTE$" "allowedHosts" "^MCP_ALLOWED_HOSTS$" "authToken.existingSecret" "^MCP_AUTH_TOKENS?(_FILE)?$" "oauth.issuer" "^MCP_OAUTH_(ISSUER|RESOURCE|JWKS_URL)$" -}}
 {{- range $key, $name := $settings -}}
-{{- $given := has (get $sidecar $key | toString) (list "" "false" "0" "[]") | not -}}
-{{- include "dox-asdlc.refuse" (list (and $given (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" $sidecar "name" $name))) (printf "%s.%s would be ignored: %s.extraEnv has %s" $value $key $value (trimAll "^$" $name))) -}}
+{{- $set := $sidecar -}}
+{{- range splitList "." $key }}{{ $set = get $set . }}{{ end -}}
+{{- $instead := include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" $sidecar "name" $name) -}}
+{{- include "dox-asdlc.refuse" (list (and $instead (not (has (toString $set) (list "" "false" "0" "[]")))) (printf "%s.%s would be ignored: %s.extraEnv has %s" $value $key $value $instead)) -}}
 {{- end -}}
 {{- with $sidecar.networkPolicy -}}
 {{- include "dox-asdlc.refuse" (list (and (not .enabled) (or .from .storeFrom .storeFromAll)) (printf "%s.networkPolicy has from, storeFrom or storeFromAll, and would be ignored: set %s.networkPolicy.enabled=true" $value $value)) -}}
@@ -227,7 +229,11 @@ ConfigMap that is not there would keep the whole pod from starting. Beside a sto
 {{- range $own | fromYamlArray }}{{ $others = append $others .name }}{{ end -}}
 {{- include "dox-asdlc.distinct" (dict "value" (printf "%s and %s.extraVolumes" $path .Chart.Name) "key" "name" "entries" $mine "own" $others "said" "is that of a volume of the store and of one of its sidecar") -}}
 {{- if not .ServerPath -}}
-{{- range $volume := $mine }}{{ range list "secret" "configMap" }}{{ with get $volume . }}{{ $_ := set . "optional" (dig "optional" true .) }}{{ end }}{{ end }}{{ end -}}
+{{- range $volume := $mine -}}
+{{- range $source := concat (list $volume) (dig "projected" "sources" list $volume) -}}
+{{- range list "secret" "configMap" }}{{ with get $source . }}{{ $_ := set . "optional" (dig "optional" true .) }}{{ end }}{{ end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- with concat (fromYamlArray $own) $mine }}{{ toYaml . }}{{ end -}}
 {{- else -}}

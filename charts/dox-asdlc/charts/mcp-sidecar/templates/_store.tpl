@@ -93,9 +93,9 @@ or a login in extraEnv takes the place of that one.
       key: {{ .auth.existingSecretKey | quote }}
 {{- end -}}
 
-{{/* Whether extraEnv has a name that matches, from {sidecar, name}. */}}
+{{/* The name in extraEnv that matches, if any, from {sidecar, name}. */}}
 {{- define "dox-asdlc.mcp-sidecar.hasEnv" -}}
 {{- range .sidecar.extraEnv -}}
-{{- if regexMatch $.name .name -}}true{{- end -}}
+{{- if regexMatch $.name .name -}}{{ .name }}{{- end -}}
 {{- end -}}
 {{- end -}}
