@@ -136,14 +136,11 @@ async def _hear(connection: PubSub, database: int, into: asyncio.Queue[dict[str,
     own = b"%d" % database
     by: dict[bytes, bytes | None] = {}
     async for message in connection.listen():
-        channel = message["channel"]
-        if (
-            message["type"] in ("message", "pmessage")
-            and by.setdefault(channel, message["pattern"]) == message["pattern"]
-        ):
+        if message["type"] in ("message", "pmessage"):
+            channel, pattern = message["channel"], message["pattern"]
             of = NOTIFICATION.match(channel)
             # Channels are common to all databases; what they tell of the keys of another one is not for this server.
-            if of[1] == own if of else first:
+            if (of[1] == own if of else first) and by.setdefault(channel, pattern) == pattern:
                 await into.put(message)
 
 
