@@ -87,6 +87,8 @@ def _kinds(schema: Schema) -> list[str]:
 def fit(value: Any, schema: Schema) -> Any:
     """Convert a value to the form that its schema requires. Return it unchanged if that is not clear, or if it is too large."""
     kinds = _kinds(schema)
+    if set(kinds) >= _ANY:
+        return value  # the tool knows of what form it has to be, and of what its items
     if isinstance(value, str):
         value = _from_text(value, schema, kinds)
     elif _is_number(value) and "string" in kinds and not {"integer", "number"} & set(kinds):
@@ -133,10 +135,8 @@ def _all_fit(values: Iterable[Any], schema: Schema) -> list[Any]:
 
 
 def _from_text(text: str, schema: Schema, kinds: Sequence[str]) -> Any:
-    """Parse a text as a JSON list or object, if the schema accepts one, and not any JSON value."""
+    """Parse a text as a JSON list or object, if the schema accepts one."""
     start = text.lstrip()[:1]
-    if set(kinds) >= _ANY:
-        return text
     lists_of_objects = "string" not in kinds and any("object" in _kinds(o.get("items", {})) for o in _options(schema))
     if (start == "[" and "array" in kinds) or (start == "{" and ("object" in kinds or lists_of_objects)):
         try:

@@ -168,6 +168,8 @@ async def test_vectors_are_searched_within_what_a_query_finds(client: Client) ->
     asked: dict[str, Any] = {"query": "@title:one", "vector": [1, 0.5, 0], "fields": ["title"]}
     found = await ok(client, "redis_search", index="docs", limit=2, **asked)
     assert "total" not in found
+    by_title = await ok(client, "redis_search", index="docs", limit=2, sort="title desc", **asked)
+    assert [d["key"] for d in by_title["documents"]] == ["doc:2", "doc:0"], "of the two nearest"
     assert len(await pages(client, "redis_search", "documents", index="docs", limit=1, **asked)) == 3
     assert [(d["key"], d["fields"]["title"]) for d in found["documents"]] == [("doc:0", "one 0"), ("doc:2", "one 2")]
     distances = [float(d["fields"]["vector_distance"]) for d in found["documents"]]
@@ -180,6 +182,8 @@ async def test_vectors_are_searched_within_what_a_query_finds(client: Client) ->
     ("tool", "arguments", "said"),
     [
         ("redis_search", {"vector": [1, 2]}, "3 dimensions, and 2 values"),
+        ("redis_search", {"vector": []}, "at least 1 item"),
+        ("redis_search", {"vector": [1, 2, 1e39]}, "too big for FLOAT32"),
         ("redis_search", {"vector": [1, 2, 3], "vector_field": "title"}, "which has v"),
         *(("redis_search", {"sort": sort}, "sort has to be") for sort in ("title desc LIMIT 0 1", "title up", " ")),
         # Steps never take the limit for their own.
@@ -218,7 +222,7 @@ async def test_an_index_is_created_over_hashes_and_json(client: Client) -> None:
 
 
 async def test_json_is_written_and_read_by_path(client: Client) -> None:
-    document = {"a": [1, 2], "b": {"c": "x"}, "big": 2**60}
+    document = {"a": [1, 2], "b": {"c": "x"}, "big": 2**60, "texts": ['{"a":1}', "[1]"]}
     await ok(client, "redis_write", key="doc", type="json", value=document)
     read = await ok(client, "redis_read", key="doc")
     assert json.loads(read["value"]) == document and read["type"] == "ReJSON-RL"
@@ -239,7 +243,8 @@ async def test_json_is_written_and_read_by_path(client: Client) -> None:
     assert (await ok(client, "redis_scan", type="json"))["keys"][0]["type"] == "ReJSON-RL"
     (many,) = (await ok(client, "redis_read_many", keys=["doc"]))["keys"]
     assert json.loads(many["value"])["b"] == {"c": "y"}
-    await ok(client, "redis_write", key="doc", type="json", value=["x" * 100_000])
+    await ok(client, "redis_write", key="doc", type="json", value=['{"a":1}', "[1]", "x" * 100_000])
+    assert (await ok(client, "redis_read", key="doc", field="$[0,1]"))["value"] == r'["{\"a\":1}","[1]"]'
     (many,) = (await ok(client, "redis_read_many", keys=["doc"]))["keys"]
     assert many["too_big"] and "value" not in many
     await ok(client, "redis_write", key="n", value="no HyperLogLog")

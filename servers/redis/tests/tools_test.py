@@ -174,7 +174,8 @@ async def test_write_each_type_and_read_it_back(client: Client, redis: Redis) ->
     assert redis.hgetall("h") == {b"a": b"\xff\x00", b"n": b"5", b"x": b"1.5"}
     await ok(client, "redis_write", key="l", type="list", value=["b", "c"])
     await ok(client, "redis_write", key="l", type="list", value=["a"], prepend=True)
-    assert redis.lrange("l", 0, -1) == [b"a", b"b", b"c"]
+    await ok(client, "redis_write", key="l", type="list", value=['{"job":1}', "[1]"])
+    assert redis.lrange("l", 0, -1) == [b"a", b"b", b"c", b'{"job":1}', b"[1]"]
     await ok(client, "redis_write", key="set", type="set", value=["x", "y"])
     assert redis.smembers("set") == {b"x", b"y"}
     await ok(client, "redis_write", key="z", type="zset", value={"m": 1.5, "far": "inf", "text": "-2.5e-3"})

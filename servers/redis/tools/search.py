@@ -131,7 +131,7 @@ async def redis_search(
     query: Annotated[str, Field(max_length=10_000, description="e.g. @title:hello @year:[2020 +inf] @tag:{a|b}")] = "*",
     vector: Annotated[
         list[float] | None,
-        Field(max_length=32_768, description="find its nearest neighbours among the query's matches"),
+        Field(min_length=1, max_length=32_768, description="find its nearest neighbours among the query's matches"),
     ] = None,
     vector_field: Annotated[str | None, Field(description="default: the only one")] = None,
     fields: Annotated[
@@ -147,7 +147,8 @@ async def redis_search(
     words: list[Any] = ["FT.SEARCH", name]
     if vector:
         field, blob = _vector(about, vector_field, vector)
-        nearest = f"[KNN {cursor + limit + 1} @{field} $vector AS vector_distance]"
+        # One more tells whether there are more; sorted by a field, it would take the place of a nearer one.
+        nearest = f"[KNN {cursor + limit + (not sort)} @{field} $vector AS vector_distance]"
         words += [encode(f"({query})=>{nearest}" if query != "*" else f"*=>{nearest}"), "PARAMS", 2, "vector", blob]
         words += ["SORTBY", *(_order(sort) if sort else ["vector_distance"])]
         if fields is not None:
@@ -226,7 +227,10 @@ def _vector(index: SearchIndex, wanted: str | None, values: list[float]) -> tupl
         raise ToolError(f"{name} has {dimension} dimensions, and {len(values)} values were given")
     if kind not in ELEMENTS:
         raise ToolError(f"elements of type {kind} are not supported: {', '.join(ELEMENTS)}")
-    return name, struct.pack(f"<{len(values)}{ELEMENTS[kind]}", *values)
+    try:
+        return name, struct.pack(f"<{len(values)}{ELEMENTS[kind]}", *values)
+    except OverflowError:
+        raise ToolError(f"a number of the vector is too big for {kind}") from None
 
 
 class Aggregated(TypedDict):
