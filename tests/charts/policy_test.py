@@ -71,7 +71,7 @@ def test_claim_templates_are_as_the_api_gives_them_back(name: str) -> None:
 
 @each
 def test_selectors_select_the_pods_they_are_for(name: str) -> None:
-    labels = [m["spec"]["template"]["metadata"]["labels"] for m in RENDERED[name] if "template" in m.get("spec", {})]
+    pods = [m["spec"]["template"]["metadata"]["labels"] for m in RENDERED[name] if "template" in m.get("spec", {})]
     for manifest in RENDERED[name]:
         spec = manifest.get("spec", {})
         if manifest["kind"] == "Service":
@@ -82,8 +82,14 @@ def test_selectors_select_the_pods_they_are_for(name: str) -> None:
             selector = spec["podSelector"]["matchLabels"]
         else:
             continue
-        assert sum(selector.items() <= pod.items() for pod in labels) == 1, manifest["metadata"]["name"]
-        assert selector["app.kubernetes.io/part-of"] == "dox-asdlc", "a chart beside this one may have a redis as well"
+        assert sum(selector.items() <= pod.items() for pod in pods) == 1, manifest["metadata"]["name"]
+        if "template" in spec:  # what can't change, so that an upgrade of an older release would be refused
+            claims = [claim["metadata"]["labels"] for claim in spec.get("volumeClaimTemplates", [])]
+            fixed = {f"app.kubernetes.io/{key}" for key in ("name", "instance", "component")}
+            assert all(set(labels) <= fixed for labels in (selector, *claims))
+        else:
+            told = "a chart beside this one may have a redis as well"
+            assert selector["app.kubernetes.io/part-of"] == "dox-asdlc", told
 
 
 @each

@@ -10,17 +10,21 @@
 {{- $name -}}
 {{- end -}}
 
-{{/* Labels that select the pods of a chart; they can't change once a release is installed. A chart beside this one, of the same
-release, may have a `redis` as well. */}}
+{{/* Labels by which StatefulSets and Deployments select their pods: they can't change once a release is installed. */}}
 {{- define "dox-asdlc.selectorLabels" -}}
-app.kubernetes.io/part-of: dox-asdlc
 app.kubernetes.io/name: {{ .Chart.Name | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
+{{/* Labels by which all else selects the pods of a chart: another chart of the same release may have a `redis` as well. */}}
+{{- define "dox-asdlc.podLabels" -}}
+{{ include "dox-asdlc.selectorLabels" . }}
+app.kubernetes.io/part-of: dox-asdlc
+{{- end -}}
+
 {{/* Labels of all objects. */}}
 {{- define "dox-asdlc.labels" -}}
-{{ include "dox-asdlc.selectorLabels" . }}
+{{ include "dox-asdlc.podLabels" . }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | replace "+" "_" | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") | quote }}
@@ -35,7 +39,7 @@ labels:
 
 {{/* Labels and annotations of the pods, from {root, selector, annotations}: those of the chart, podLabels and podAnnotations. */}}
 {{- define "dox-asdlc.podMetadata" -}}
-{{- $labels := .selector | default (include "dox-asdlc.selectorLabels" .root) | fromYaml -}}
+{{- $labels := .selector | default (include "dox-asdlc.podLabels" .root) | fromYaml -}}
 {{- $annotations := .annotations | default dict -}}
 {{- range $value, $own := dict "podLabels" $labels "podAnnotations" $annotations -}}
 {{- range $key, $_ := index $.root.Values $value -}}

@@ -62,7 +62,7 @@ topologySpreadConstraints:
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels:
-        {{- include "dox-asdlc.selectorLabels" $ | nindent 8 }}
+        {{- include "dox-asdlc.podLabels" $ | nindent 8 }}
   {{- end }}
 {{- end }}
 securityContext:

@@ -14,6 +14,6 @@ spec:
   unhealthyPodEvictionPolicy: {{ .Values.podDisruptionBudget.unhealthyPodEvictionPolicy | default (ternary "AlwaysAllow" "IfHealthyBudget" $single) }}
   selector:
     matchLabels:
-      {{- include "dox-asdlc.selectorLabels" . | nindent 6 }}
+      {{- include "dox-asdlc.podLabels" . | nindent 6 }}
 {{- end -}}
 {{- end -}}

@@ -21,7 +21,7 @@ spec:
   publishNotReadyAddresses: true
   {{- end }}
   selector:
-    {{- .selector | default (include "dox-asdlc.selectorLabels" .root) | nindent 4 }}
+    {{- .selector | default (include "dox-asdlc.podLabels" .root) | nindent 4 }}
   ports:
     - name: {{ .portName }}
       port: {{ .port }}

@@ -18,7 +18,7 @@ metadata:
 spec:
   podSelector:
     matchLabels:
-      {{- include "dox-asdlc.selectorLabels" .root | nindent 6 }}
+      {{- include "dox-asdlc.podLabels" .root | nindent 6 }}
   policyTypes:
     - Ingress
   {{- if or .ports $sidecar.networkPolicy.from $sidecar.prometheus.enabled }}

@@ -3,6 +3,11 @@
 app.kubernetes.io/component: {{ .component | quote }}
 {{- end -}}
 
+{{- define "dox-asdlc.metrics.podLabels" -}}
+{{ include "dox-asdlc.podLabels" .root }}
+app.kubernetes.io/component: {{ .component | quote }}
+{{- end -}}
+
 {{- define "dox-asdlc.metrics.labels" -}}
 {{ include "dox-asdlc.labels" .root }}
 app.kubernetes.io/component: {{ .component | quote }}
