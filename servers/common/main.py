@@ -79,9 +79,9 @@ def run(sidecar: Any, transport: str = "http") -> None:
         logging.shutdown()
         os._exit(0)
 
-    if transport == "http":
-        _check_port(sidecar.name, settings, auth.request_seconds)
     try:
+        if transport == "http":
+            _listen(settings, auth.request_seconds).close()  # so that a port in use is told of at once
         asyncio.run(serve())
     except KeyboardInterrupt:
         pass
@@ -119,31 +119,26 @@ def _transport(sidecar: Any, env: Environment, default: str) -> str:
     return str(parser.parse_args().transport)
 
 
-def _listen(settings: CommonSettings, unread_seconds: int) -> socket.socket:
-    """Return a socket bound to the host and port of the settings, or raise OSError. The kernel closes a connection whose client
-    reads nothing for `unread_seconds`."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the socket says TCP; with it a kept connection's answers wait 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Accepted connections inherit it. asyncio reads what is there at once, up to 256 KiB for each of many connections.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted connections inherit it (RFC 5482)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unread_seconds * 1000)
+def _listen(settings: CommonSettings, unread_seconds: int, backlog: int = 0) -> socket.socket:
+    """Return a socket bound to the host and port of the settings, or raise SettingsError. With a backlog, it listens. The kernel
+    closes a connection whose client reads nothing for `unread_seconds`."""
     try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        # asyncio turns Nagle's algorithm off only where the socket says TCP; with it a kept connection's answers wait 40 ms.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted connections inherit it. asyncio reads what is there at once, up to 256 KiB for each of many connections.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted connections inherit it (RFC 5482)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unread_seconds * 1000)
         listener.bind((settings.host, settings.port))
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def _check_port(name: str, settings: CommonSettings, unread_seconds: int) -> None:
-    try:
-        _listen(settings, unread_seconds).close()
+        if backlog:
+            listener.listen(backlog)
     except OSError as error:
         reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be listened on: {error.strerror or error}"
-        _refuse(name, [f"{settings.host}:{settings.port} {reason}: set MCP_HOST or MCP_PORT to another"])
+        where = f"{settings.host}:{settings.port}"
+        raise SettingsError([f"{where} {reason}: set MCP_HOST or MCP_PORT to another"]) from None
+    return listener
 
 
 async def _http(instance: Any, auth: AuthSettings) -> None:
@@ -155,6 +150,8 @@ async def _http(instance: Any, auth: AuthSettings) -> None:
     from servers.common.http.tls import RotatingContext
 
     settings = instance.settings
+    connections = 8 * auth.max_connections  # /mcp has a bound of its own below this: probes are still answered
+    listener = _listen(settings, auth.request_seconds, connections)
     tls = auth.tls and RotatingContext(auth.tls)
 
     def stop(number: int) -> None:
@@ -168,8 +165,8 @@ async def _http(instance: Any, auth: AuthSettings) -> None:
         http=HttpProtocol,
         ws="none",
         ssl_context_factory=(lambda config, default: tls) if tls else None,
-        backlog=8 * auth.max_connections,  # asyncio accepts as many at once
-        limit_concurrency=8 * auth.max_connections,  # /mcp has a bound of its own below this: probes are still answered
+        backlog=connections,  # asyncio accepts as many at once
+        limit_concurrency=connections,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(GRACE) + 1,
         proxy_headers=False,  # never trust X-Forwarded-*
@@ -191,7 +188,7 @@ async def _http(instance: Any, auth: AuthSettings) -> None:
     )
     imported()
     server = uvicorn.server.Server(config)
-    await server.serve(sockets=[_listen(settings, auth.request_seconds)])
+    await server.serve(sockets=[listener])
     logger.info("stopped")
 
 

@@ -14,6 +14,7 @@ import pytest
 from redis import Redis
 
 from tests.faults.cases import TIMES
+from tools.backends.process import StartError
 from tools.backends.redis import RedisServer
 from tools.backends.sidecar import HEADERS, Sidecar, message
 
@@ -89,6 +90,29 @@ def test_a_clock_that_jumps_changes_no_call(server: RedisServer, redis: Redis, t
         assert len(years) > 1, "the clock did jump: the log tells the wall clock's time"
         running.signal(signal.SIGTERM)
         assert running.wait(60) == 0
+
+
+TAKEN = """
+import asyncio, os, socket
+held, run = socket.socket(), asyncio.run
+held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def late(main):
+    held.bind(("127.0.0.1", int(os.environ["MCP_PORT"])))
+    held.listen()
+    run(main)
+asyncio.run = late
+"""
+"""Another socket listens on the port after the server has looked at it, and before it listens itself."""
+
+
+def test_a_port_that_is_taken_meanwhile_is_told_in_a_line(server: RedisServer, tmp_path: Path) -> None:
+    running = sidecar(server, tmp_path, TAKEN)
+    with pytest.raises(StartError, match="exit code 2"), running:
+        pass
+    assert (
+        running.log.read_text()
+        == f"mcp-redis: 127.0.0.1:{running.port} is in use: set MCP_HOST or MCP_PORT to another\n"
+    )
 
 
 HANGING = """
