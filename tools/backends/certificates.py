@@ -5,6 +5,7 @@ import ssl
 from pathlib import Path
 
 import trustme
+from cryptography.hazmat.primitives import serialization
 
 
 class Authority:
@@ -28,6 +29,20 @@ class Authority:
         certificate.write_bytes(b"".join(pem.bytes() for pem in (*issued.cert_chain_pems, self._ca.cert_pem)))
         issued.private_key_pem.write_to_path(key)
         return certificate, key
+
+
+def encrypted(key: Path, password: str) -> Path:
+    """Write a key in PEM again, encrypted with a password. Return the new file."""
+    loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+    file = key.with_suffix(".encrypted")
+    file.write_bytes(
+        loaded.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(password.encode()),
+        )
+    )
+    return file
 
 
 def fingerprint(file: Path) -> str:

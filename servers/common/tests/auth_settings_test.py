@@ -3,16 +3,10 @@
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
 from servers.common.http.auth_settings import AuthSettings, is_safe
 from servers.common.settings import Environment
-from tools.backends.certificates import Authority
+from tools.backends.certificates import Authority, encrypted
 
 OAUTH = {
     "MCP_OAUTH_ISSUER": "https://issuer.example",
@@ -94,11 +88,7 @@ def test_token_files_are_looked_at_at_start(tmp_path: Path) -> None:
 
 def test_tls_needs_both_files(tmp_path: Path) -> None:
     certificate, key = Authority(tmp_path).issue("server")
-    encrypted = load_pem_private_key(key.read_bytes(), None).private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"canary")
-    )
-    key.write_bytes(encrypted)
-    _, problems = read({"MCP_TLS_CERT_FILE": str(certificate), "MCP_TLS_KEY_FILE": str(key)})
+    _, problems = read({"MCP_TLS_CERT_FILE": str(certificate), "MCP_TLS_KEY_FILE": str(encrypted(key, "canary"))})
     assert problems == ["MCP_TLS_KEY_FILE: the key is encrypted: give one without a password"]
     file = tmp_path / "x.pem"
     file.write_text("x")

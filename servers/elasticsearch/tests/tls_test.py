@@ -7,11 +7,10 @@ import ssl
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 
 from servers.elasticsearch.tests.conftest import CANARY, Start, call, ready, told
 from servers.elasticsearch.tests.fakes import NOTHING, FakeNode, Guarded
-from tools.backends.certificates import Authority, fingerprint
+from tools.backends.certificates import Authority, encrypted, fingerprint
 from tools.backends.elasticsearch import ElasticsearchNode as Node
 from tools.backends.sidecar import refused
 from tools.backends.tls_proxy import TlsProxy
@@ -129,20 +128,6 @@ def test_a_client_certificate(start: Start, node: Node, tmp_path: Path) -> None:
         sidecar.wait_until(lambda: "refuses the TLS connection" in ready(sidecar))
         assert "check ES_CLIENT_CERT_FILE" in ready(sidecar)
         assert not fake.requests
-
-
-def encrypted(key: Path, password: str) -> Path:
-    """Write a key again, encrypted."""
-    loaded = serialization.load_pem_private_key(key.read_bytes(), None)
-    file = key.with_suffix(".encrypted")
-    file.write_bytes(
-        loaded.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.BestAvailableEncryption(password.encode()),
-        )
-    )
-    return file
 
 
 def test_an_encrypted_client_key(start: Start, node: Node, tmp_path: Path) -> None:
