@@ -207,7 +207,7 @@ class Environment:
         def parse(text: str) -> str:
             text = text.removeprefix("[").removesuffix("]")
             # An IPv6 address has two colons at the least.
-            if text.count(":") == 1 or not re.fullmatch(r"[\w.:%-]+", text):
+            if text.count(":") == 1 or not re.fullmatch(r"[\w.:%,-]+", text):
                 raise ValueError(
                     "give the host's name alone, unquoted: scheme, user and port have settings of their own"
                 )
