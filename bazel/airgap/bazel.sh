@@ -20,7 +20,9 @@ export BAZELW_ENTER=$launcher
 
 # Real modules have a server of their own: it sees other folders, and neither way fetches again what the other has.
 way=${BAZELW_RC:+$(basename "$BAZELW_RC" .bazelrc)}
-startup=(--install_base=/usr/share/bazel --trust_install_base --output_user_root="$BAZELW_CACHE_DIR/bazel${way:+-$way}")
+# What `run` starts outside finds Bazel's own files, which programs of the real modules read, by this path of the root.
+base=${way:+$root}/usr/share/bazel
+startup=(--install_base="$base" --trust_install_base --output_user_root="$BAZELW_CACHE_DIR/bazel${way:+-$way}")
 flags=("common --disk_cache=$BAZELW_CACHE_DIR/disk --experimental_disk_cache_gc_max_size=20G")
 [[ -n ${BAZELW_RC:-} ]] || flags+=("common --config=airgap")
 
