@@ -13,19 +13,22 @@ NAME = "mcpServer"
 WIDTH = 120
 
 
-def optional(schema: Any, complete: bool = False) -> Any:
-    """A copy of a schema whose objects may leave out any key, unless it is `complete`.
+def optional(schema: Any, known: dict[str, Any], complete: bool = False) -> Any:
+    """A copy of a schema whose objects may leave out any key, unless it is `complete`. The parent has what is `known`.
 
     Entries of lists are: Helm merges mappings alone.
     """
     if isinstance(schema, list):
-        return [optional(inner, complete) for inner in schema]
+        return [optional(inner, known, complete) for inner in schema]
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
-        return {"$ref": schema["$ref"].replace("#", f"#/$defs/{NAME}", 1)}
+        name = schema["$ref"].rpartition("/")[2]
+        return {"$ref": f"#/$defs/{name}" if name in known else f"#/$defs/{NAME}/$defs/{name}"}
     return {
-        key: optional(inner, complete or key == "items")
+        key: {"$ref": f"#/$defs/pod/properties/{key}"}
+        if inner == known["pod"]["properties"].get(key) and "$ref" not in inner
+        else optional(inner, known, complete or key == "items")
         for key, inner in schema.items()
         if complete or key != "required"
     }
@@ -47,7 +50,9 @@ def with_servers(folder: Path) -> dict[str, Any]:
     server["properties"]["server"] = container
     for schema in (server, container):
         del schema["$schema"], schema["properties"]["global"], schema["properties"]["common"]
-    return {**parent, "$defs": {**parent["$defs"], NAME: {"$defs": optional(definitions), **optional(server)}}}
+    known = {name: meant for name, meant in parent["$defs"].items() if definitions.get(name, meant) == meant}
+    own = {name: meant for name, meant in definitions.items() if name not in known}
+    return {**parent, "$defs": {**parent["$defs"], NAME: {"$defs": optional(own, known), **optional(server, known)}}}
 
 
 def written(value: Any, indent: int = 0, used: int = 0, named: bool | None = False) -> str:
