@@ -335,3 +335,21 @@ def test_an_http_proxy(start: Start, node: Node, tmp_path: Path, tls: bool) -> N
         assert not call(sidecar, "es_health")["isError"]
         place = f"127.0.0.1:{behind.port if tls else node.port}"
         assert ("CONNECT" if tls else "GET", place) in proxy.served and {where for _, where in proxy.served} == {place}
+
+
+def test_opensearch_is_told_by_its_name(start: Start) -> None:
+    # The root of OpenSearch 2.11.1, and the words with which it refuses a parameter that it does not know.
+    root = {"version": {"distribution": "opensearch", "number": "2.11.1"}, "tagline": "The OpenSearch Project"}
+    strange = failure(400, "illegal_argument_exception", "request [/a/_search] contains unrecognized parameter: [x]")
+    with FakeNode(searches(strange, Answer(200, root)), product=False) as fake:
+        sidecar = start(ES_PORT=str(fake.port))
+        assert "OpenSearch 2.11.1" in ready(sidecar)
+        text = told(sidecar, "es_search", index="a")
+        assert "this cluster is OpenSearch 2.11.1, which lacks parts of Elasticsearch's API" in text
+        tools = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})[1]["result"]["tools"]
+        assert "es_query" not in [tool["name"] for tool in tools]
+        assert count(fake, "_xpack") == 0
+        told(sidecar, "es_field", index="a", field="b")
+        assert count(fake, "_field_caps") > count(fake, "filters=") == 0, "a parameter that it refuses"
+        sent = {(r.headers["accept"], r.headers.get("content-type", "application/json")) for r in fake.requests}
+        assert sent == {("application/json", "application/json")}, "it knows no other"
