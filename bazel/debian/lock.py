@@ -113,9 +113,7 @@ def lock(config: dict[str, Any], mirror: str, security_mirror: str) -> dict[str,
             for name, names in config["sets"].items():
                 closure = apt.closure(names, set(config["left_out"]))
                 if sets.setdefault(name, sorted(closure)) != sorted(closure):
-                    raise LockError(
-                        f"set {name} has other packages on {architecture}: {sorted(closure)}, not {sets[name]}"
-                    )
+                    raise LockError(f"set {name} has other packages on {architecture}: {sorted(closure)}, not {sets[name]}")
                 found |= closure
         packages += found.values()
     return {

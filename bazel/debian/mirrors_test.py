@@ -36,9 +36,7 @@ Components: main
 
 
 def mirrors(etc: Path, *args: str, **env: str) -> list[str]:
-    done = ran(
-        "bazel/debian/mirrors.sh", *(args or ["debian"]), env={"PATH": os.environ["PATH"], "BAZELW_ETC": str(etc)} | env
-    )
+    done = ran("bazel/debian/mirrors.sh", *(args or ["debian"]), env={"PATH": os.environ["PATH"], "BAZELW_ETC": str(etc)} | env)
     assert done.stderr == ""
     assert done.returncode == 0
     return done.stdout.split()
@@ -47,9 +45,7 @@ def mirrors(etc: Path, *args: str, **env: str) -> list[str]:
 def no_mirror(etc: Path, archive: str = "debian") -> str:
     """Return the one line that says what to do, on a machine without apt."""
     machine = Machine(Path(tempfile.mkdtemp(dir=etc)), ("awk", "bash", "env", "grep", "sed", "tr", "uname"))
-    done = ran(
-        "bazel/debian/mirrors.sh", archive, "20261124T000000Z", env={"PATH": str(machine.bin), "BAZELW_ETC": str(etc)}
-    )
+    done = ran("bazel/debian/mirrors.sh", archive, "20261124T000000Z", env={"PATH": str(machine.bin), "BAZELW_ETC": str(etc)})
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     return line
@@ -97,9 +93,7 @@ def test_another_system_is_told_what_to_set(etc: Path, release: str | None, syst
         (etc / "os-release").unlink()
     (etc / "apt/sources.list").write_text("deb http://ubuntu.example/ubuntu noble main\n")
     line = no_mirror(etc)
-    assert line.startswith(
-        f"this machine ({system}) has no mirror of the archive debian in its settings: set DEBIAN_MIRROR to "
-    )
+    assert line.startswith(f"this machine ({system}) has no mirror of the archive debian in its settings: set DEBIAN_MIRROR to ")
     assert "DEBIAN_SNAPSHOT" in line
     assert "set DEBIAN_SECURITY_MIRROR to " in no_mirror(etc, "debian-security")
     assert mirrors(etc, DEBIAN_MIRROR="http://a.example") == ["http://a.example"]
@@ -107,9 +101,7 @@ def test_another_system_is_told_what_to_set(etc: Path, release: str | None, syst
 
 def test_a_debian_without_configuration_is_told_what_to_set(etc: Path) -> None:
     (etc / "os-release").write_text('ID=debian\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n')
-    assert no_mirror(etc).startswith(
-        "this machine (Debian GNU/Linux 12 (bookworm)) has no mirror of the archive debian "
-    )
+    assert no_mirror(etc).startswith("this machine (Debian GNU/Linux 12 (bookworm)) has no mirror of the archive debian ")
 
 
 def test_a_question_without_a_package_is_answered_in_silence(etc: Path) -> None:
@@ -133,6 +125,4 @@ def test_the_snapshot_archive_that_apt_names(etc: Path, tmp_path: Path) -> None:
     apt_config.chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
     assert mirrors(etc, "debian", "20261124T000000Z", PATH=path) == ["https://old.example/debian/20261124T000000Z"]
-    assert mirrors(etc, "debian-security", "20261124T000000Z", PATH=path) == [
-        "https://old.example/sec/20261124T000000Z"
-    ]
+    assert mirrors(etc, "debian-security", "20261124T000000Z", PATH=path) == ["https://old.example/sec/20261124T000000Z"]

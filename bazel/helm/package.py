@@ -47,12 +47,8 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="the chart's folder; what files are relative to")
     parser.add_argument("--version", required=True)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument(
-        "--library", type=Path, action="append", default=[], help="file of a library chart, below charts/"
-    )
-    parser.add_argument(
-        "--file", nargs=2, action="append", default=[], help="path in the chart, and the file to put there"
-    )
+    parser.add_argument("--library", type=Path, action="append", default=[], help="file of a library chart, below charts/")
+    parser.add_argument("--file", nargs=2, action="append", default=[], help="path in the chart, and the file to put there")
     parser.add_argument("files", type=Path, nargs="+")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:

@@ -225,9 +225,7 @@ def bytecode(source: tuple[str, bytes, bool]) -> bytes:
         sys.intern(text)
     try:
         # By the source's name, wherever the bytecode lies: tracebacks are read beside the sources.
-        code = compile(
-            without_docstrings(ast.parse(data)) if undocumented else data, "/" + path, "exec", dont_inherit=True
-        )
+        code = compile(without_docstrings(ast.parse(data)) if undocumented else data, "/" + path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return b""
     return bytes(_code_to_hash_pyc(code, source_hash(data), checked=False))

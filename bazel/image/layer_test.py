@@ -92,9 +92,7 @@ def inputs(folder: Path, mtime: int, bytecode: str = "beside") -> dict[str, Any]
         {"usr/bin/tool": (0o4755, b"\x7fELF"), "usr/lib/z.py": (0o600, b"A = 'a b c d'\n"), "usr/x": (0o777, "lib")},
         mtime,
     )
-    whl = wheel(
-        folder / "w-1.0-py3-none-any.whl", {"w/__init__.py": "def f(x):\n    return x\n", "w/m.py": "Z = {1, 2}\n"}
-    )
+    whl = wheel(folder / "w-1.0-py3-none-any.whl", {"w/__init__.py": "def f(x):\n    return x\n", "w/m.py": "Z = {1, 2}\n"})
     source = folder / "mine.py"
     source.write_text("import os\n")
     for file in folder.iterdir():

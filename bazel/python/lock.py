@@ -86,9 +86,7 @@ def lock(folder: Path, upgrade: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="lock_wheels", description="Renews bazel/python/requirements*.txt.")
-    parser.add_argument(
-        "--upgrade", action="store_true", help="take the newest versions that fit, not those locked now"
-    )
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit, not those locked now")
     upgrade = parser.parse_args().upgrade
     try:
         lock(Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), "bazel/python"), upgrade)

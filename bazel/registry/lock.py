@@ -71,9 +71,7 @@ def main() -> None:
         help="address of the central registry or of a copy, https:// or file://; default: BAZELW_REGISTRY",
     )
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    parser.add_argument(
-        "--date", default=today, help="the day of the registry's state, such as 2026-08-22; default: today"
-    )
+    parser.add_argument("--date", default=today, help="the day of the registry's state, such as 2026-08-22; default: today")
     given = parser.parse_args()
     if not given.registry:
         parser.error("give --registry ADDRESS: bazel.build/external/registry names the central one")

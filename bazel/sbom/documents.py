@@ -141,7 +141,5 @@ def _component(package: Package, kind: ComponentType) -> Component:
         supplier=OrganizationalEntity(name=package.supplier) if package.supplier else None,
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=package.sha256)] if package.sha256 else [],
         licenses=[] if expression == NOASSERTION else [LicenseExpression(expression)],
-        external_references=[ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(homepage))]
-        if homepage
-        else [],
+        external_references=[ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(homepage))] if homepage else [],
     )

@@ -86,9 +86,7 @@ def debian(package: str, copyright_file: str) -> Licence:
         if None in ids or re.search(r"\bwith\b|,\s*\w+\s*,", synopsis):
             # An exception, or a name of the package's own: told in the file's words.
             name = reference(f"debian-{package}-{synopsis}")
-            references[name] = (
-                licence.text or texts.get(synopsis) or f"{synopsis}: see /usr/share/doc/{package}/copyright"
-            )
+            references[name] = licence.text or texts.get(synopsis) or f"{synopsis}: see /usr/share/doc/{package}/copyright"
             expressions.add(name)
         else:
             operators = [word.strip(" ,").upper() for word in words[1::2]]

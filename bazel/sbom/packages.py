@@ -102,9 +102,7 @@ def debian_packages(debs: Iterable[Path], lock: dict[str, Any], architecture: st
     for sha256, fields in read.items():
         entry = locked[sha256]
         if (fields["Package"], fields["Version"]) != (entry["name"], entry["version"]):
-            raise SbomError(
-                f"{entry['path']} is {fields['Package']} {fields['Version']}: bazel/debian/lock.json is wrong"
-            )
+            raise SbomError(f"{entry['path']} is {fields['Package']} {fields['Version']}: bazel/debian/lock.json is wrong")
         match = re.fullmatch(r"(\S+)(?: \((\S+)\))?", fields.get("Source") or fields["Package"])
         assert match
         source, source_version = match[1], match[2] or fields["Version"]
@@ -122,9 +120,7 @@ def debian_packages(debs: Iterable[Path], lock: dict[str, Any], architecture: st
                 fields["Package"],
                 fields["Version"],
                 purl.to_string(),
-                licences.debian(fields["Package"], text)
-                if text
-                else Licence(_LEFT_OUT.get(source, licences.NOASSERTION), {}),
+                licences.debian(fields["Package"], text) if text else Licence(_LEFT_OUT.get(source, licences.NOASSERTION), {}),
                 sha256,
                 fields.get("Maintainer", ""),
                 fields.get("Homepage", ""),
@@ -165,9 +161,7 @@ def wheels(files: Iterable[Path], requirements: str, held: Container[str]) -> li
             label.strip().lower(): url.strip()
             for label, _, url in (entry.partition(",") for entry in metadata.get_all("Project-URL", []))
         }
-        homepage = (
-            metadata.get("Home-page") or urls.get("homepage") or urls.get("source") or urls.get("repository") or ""
-        )
+        homepage = metadata.get("Home-page") or urls.get("homepage") or urls.get("source") or urls.get("repository") or ""
         packages.append(
             Package(
                 metadata["Name"],
@@ -219,9 +213,7 @@ def npm(bundled: list[dict[str, str]], lock: dict[str, Any], node: str) -> list[
         purl = PackageURL("npm", namespace or None, last, version).to_string()
         licence = Licence(entry.get("license", licences.NOASSERTION), {})
         packages.append(
-            Package(
-                name, version, purl, licence, homepage=entry.get("homepage", ""), summary=entry.get("description", "")
-            )
+            Package(name, version, purl, licence, homepage=entry.get("homepage", ""), summary=entry.get("description", ""))
         )
     return packages
 

@@ -100,9 +100,7 @@ def _transport(sidecar: Any, env: Environment, default: str) -> str:
     import argparse
 
     width = max(len(name) for name, _, _ in env.described)
-    lines = [
-        f"  {name:{width}}  {meaning}{f' [{preset}]' if preset else ''}" for name, preset, meaning in env.described
-    ]
+    lines = [f"  {name:{width}}  {meaning}{f' [{preset}]' if preset else ''}" for name, preset, meaning in env.described]
     parser = argparse.ArgumentParser(
         prog=sidecar.name,
         description=f"{sidecar.title}: an MCP server.",

@@ -39,9 +39,7 @@ def memory_limit(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/se
     # Each line has a number, controllers and a path (cgroups(7)). Memory is limited by the only group of version 2, or by that of
     # version 1 for it, which is in the folder `memory`.
     lines = own.read_text().splitlines() if own.exists() else []
-    groups = {
-        Path(line.split(":", 2)[2].strip("/")) for line in lines if re.match(r"0::|\d+:([^:]*,)?memory[,:]", line)
-    }
+    groups = {Path(line.split(":", 2)[2].strip("/")) for line in lines if re.match(r"0::|\d+:([^:]*,)?memory[,:]", line)}
     found = []
     for group in {Path()}.union(groups, *(group.parents for group in groups)):
         for file in (root / group / "memory.max", root / "memory" / group / "memory.limit_in_bytes"):

@@ -164,9 +164,7 @@ class Instance(Generic[B]):
             version=VERSION,
             title=self.sidecar.title,
             # They are the same for all clients and as long as this runs, so only the settings count.
-            instructions=Mentions([t.name for t in self.sidecar.tools], self._tools.__contains__).told(
-                self.sidecar.instructions
-            ),
+            instructions=Mentions([t.name for t in self.sidecar.tools], self._tools.__contains__).told(self.sidecar.instructions),
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
             on_list_resources=self.sidecar.resources.listing,
@@ -232,9 +230,7 @@ class Instance(Generic[B]):
         if tool.write and not principal.may(WRITE):
             principal.missing = WRITE
             self._audit(params.name, "forbidden")
-            raise MCPError(
-                mcp_types.INVALID_REQUEST, f"{params.name} changes data: it needs a token with scope {WRITE}"
-            )
+            raise MCPError(mcp_types.INVALID_REQUEST, f"{params.name} changes data: it needs a token with scope {WRITE}")
         if tool.destructive and self.settings.confirm != "never":
             try:
                 if question := await self._confirmed(ctx, params, tool):
@@ -324,9 +320,7 @@ class Instance(Generic[B]):
     def _call(self, ctx: Any) -> Call[B]:
         return Call(self.backend, self.settings.max_result_bytes, ctx.session.report_progress, self._mentions.told)
 
-    async def _counted(
-        self, name: str, work: Callable[[], Awaitable[T]], changes: Callable[[], bool] = lambda: False
-    ) -> T:
+    async def _counted(self, name: str, work: Callable[[], Awaitable[T]], changes: Callable[[], bool] = lambda: False) -> T:
         """Do the work of a request, which may be one that `changes` something, within the limits, and count it. Raise _Failed if
         it could not be done."""
         if self._under_way >= self.settings.max_concurrent_calls:
@@ -390,8 +384,7 @@ class Instance(Generic[B]):
         except TimeoutError as error:
             if self._stop_at is not None:
                 raise _Failed(
-                    "the server is stopping, so it ended the call: connect again and repeat it"
-                    + (DOUBT if changes() else "")
+                    "the server is stopping, so it ended the call: connect again and repeat it" + (DOUBT if changes() else "")
                 ) from error
             self.monitor.doubt()
             raise _Failed(
@@ -401,21 +394,15 @@ class Instance(Generic[B]):
         except Exception as error:
             if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
                 # Only a client's own escape in its JSON can bring one.
-                raise _Failed(
-                    "an argument has half of a surrogate pair, which is not a character: leave it out"
-                ) from error
+                raise _Failed("an argument has half of a surrogate pair, which is not a character: leave it out") from error
             # A bug of ours: the log has the place; values stay out of it, and of the answer.
             logger.error("a tool failed", extra={"tool": name, "error": type(error).__name__, "place": _place(error)})
             raise _Failed(f"the server has an internal error ({type(error).__name__}); its log says where") from error
 
-    async def _read_resource(
-        self, ctx: Any, params: mcp_types.ReadResourceRequestParams
-    ) -> mcp_types.ReadResourceResult:
+    async def _read_resource(self, ctx: Any, params: mcp_types.ReadResourceRequestParams) -> mcp_types.ReadResourceResult:
         read = self.sidecar.resources.find(params.uri)
         if read is None:
-            raise MCPError(
-                mcp_types.INVALID_PARAMS, f"there is no resource {params.uri[:200]!r}", {"uri": params.uri[:200]}
-            )
+            raise MCPError(mcp_types.INVALID_PARAMS, f"there is no resource {params.uri[:200]!r}", {"uri": params.uri[:200]})
 
         async def work() -> mcp_types.ReadResourceResult:
             warnings.set([])
@@ -439,9 +426,7 @@ class Instance(Generic[B]):
                 values = await self._counted(
                     "completion/complete", lambda: template.complete(self._call(ctx), params.argument.value)
                 )
-        completion = mcp_types.Completion(
-            values=list(values[:MOST_COMPLETIONS]), has_more=len(values) > MOST_COMPLETIONS
-        )
+        completion = mcp_types.Completion(values=list(values[:MOST_COMPLETIONS]), has_more=len(values) > MOST_COMPLETIONS)
         return mcp_types.CompleteResult(completion=completion)
 
     async def _list_prompts(self, ctx: Any, params: Any) -> mcp_types.ListPromptsResult:

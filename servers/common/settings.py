@@ -87,9 +87,7 @@ def check_host(name: str) -> None:
         text = ""
     labels = text.removesuffix(".").split(".")
     if len(text) > 254 or not all(0 < len(label) < 64 for label in labels):
-        raise ValueError(
-            f"'{name[:80]}' is not a host name: names have at most 253 characters, and 1 to 63 between dots"
-        )
+        raise ValueError(f"'{name[:80]}' is not a host name: names have at most 253 characters, and 1 to 63 between dots")
 
 
 _LINKS = tuple(
@@ -169,9 +167,7 @@ class Environment:
     def text(self, name: str, default: str, meaning: str, *, restricts: bool = False) -> str:
         return self._read(name, default, meaning, str, restricts=restricts)
 
-    def choice(
-        self, name: str, default: str, choices: tuple[str, ...], meaning: str, *, restricts: bool = False
-    ) -> str:
+    def choice(self, name: str, default: str, choices: tuple[str, ...], meaning: str, *, restricts: bool = False) -> str:
         def parse(text: str) -> str:
             if text.lower() not in choices:
                 raise ValueError(f"'{text}' is not one of {', '.join(choices)}")
@@ -208,9 +204,7 @@ class Environment:
             text = text.removeprefix("[").removesuffix("]")
             # An IPv6 address has two colons at the least.
             if text.count(":") == 1 or not re.fullmatch(r"[\w.:%,-]+", text):
-                raise ValueError(
-                    "give the host's name alone, unquoted: scheme, user and port have settings of their own"
-                )
+                raise ValueError("give the host's name alone, unquoted: scheme, user and port have settings of their own")
             check_host(text)
             return text
 
@@ -327,9 +321,7 @@ class CommonSettings:
                 "MCP_ALLOWED_ORIGINS",
                 "further browser origins to accept besides localhost, comma-separated; * for all",
             ),
-            log_level=env.choice(
-                "MCP_LOG_LEVEL", "info", ("debug", "info", "warning", "error"), "least severe log level"
-            ),
+            log_level=env.choice("MCP_LOG_LEVEL", "info", ("debug", "info", "warning", "error"), "least severe log level"),
             max_result_bytes=env.number(
                 "MCP_MAX_RESULT_BYTES",
                 RESULT_BYTES,
@@ -365,7 +357,5 @@ class CommonSettings:
         ):
             for value in given:
                 if not re.fullmatch(form, value):
-                    env.warnings.append(
-                        f"{name}: '{plain(value)}' matches nothing: write it as {example}, or * for all"
-                    )
+                    env.warnings.append(f"{name}: '{plain(value)}' matches nothing: write it as {example}, or * for all")
         return settings

@@ -26,9 +26,7 @@ async def _complete(call: Call[ScopedElasticsearch], typed: str) -> Sequence[str
 
 
 RESOURCES = Resources(
-    fixed=[
-        Resource("es://cluster", "State of the cluster", "The cluster's state and what is wrong", es_health.function)
-    ],
+    fixed=[Resource("es://cluster", "State of the cluster", "The cluster's state and what is wrong", es_health.function)],
     templates=[
         Template(
             "es://index/",

@@ -84,9 +84,7 @@ class ElasticsearchSettings:
             "ES_CLIENT_CERT_FILE": self.client_certificate,
         }
         if not any(url.startswith("https:") for url in self.urls):
-            env.problems += [
-                f"{name}: it has an effect only with ES_SCHEME=https" for name, value in given.items() if value
-            ]
+            env.problems += [f"{name}: it has an effect only with ES_SCHEME=https" for name, value in given.items() if value]
         if self.ca_file and self.ca_fingerprint:
             env.problems.append("ES_CA_FINGERPRINT: set it or ES_CA_FILE, not both")
         if env.together("ES_CLIENT_CERT_FILE", self.client_certificate, "ES_CLIENT_KEY_FILE", self.client_key):
@@ -196,12 +194,7 @@ def _proxy(env: Environment) -> str:
     try:
         parts = urlsplit(text)
         check_host(parts.hostname or "")
-        if (
-            parts.scheme in SCHEMES
-            and parts.port
-            and not re.search(r"[\s\\]", text)
-            and text.endswith(f":{parts.port}")
-        ):
+        if parts.scheme in SCHEMES and parts.port and not re.search(r"[\s\\]", text) and text.endswith(f":{parts.port}"):
             return text
     except ValueError:
         pass

@@ -167,9 +167,7 @@ class RedisSettings:
             username=username,
             password=password,
             tls=tls if encrypted else None,
-            sentinels=_addresses(
-                env, "REDIS_SENTINELS", env.names("REDIS_SENTINELS", "sentinels as host:port, comma-separated")
-            ),
+            sentinels=_addresses(env, "REDIS_SENTINELS", env.names("REDIS_SENTINELS", "sentinels as host:port, comma-separated")),
             sentinel_master=env.text("REDIS_SENTINEL_MASTER", "mymaster", "name of the master that sentinels watch"),
             sentinel_username=env.text("REDIS_SENTINEL_USERNAME", "", "ACL user at the sentinels"),
             sentinel_password=env.secret("REDIS_SENTINEL_PASSWORD", "the password of sentinels"),
@@ -272,11 +270,7 @@ def _prefixes(env: Environment) -> tuple[str, ...]:
             return ()
         if prefix.endswith("*"):
             start = prefix.rstrip("*")
-            instead = (
-                f"for all keys that begin with {start!r}, write it without *"
-                if start
-                else "for all keys, write * alone"
-            )
+            instead = f"for all keys that begin with {start!r}, write it without *" if start else "for all keys, write * alone"
             env.warnings.append(f"MCP_KEY_PREFIXES: {prefix!r} matches only names with that *: {instead}")
     return prefixes
 

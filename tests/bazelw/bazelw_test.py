@@ -114,9 +114,7 @@ def test_a_bazel_without_a_registry_gives_way_says_why_and_is_not_asked_again_at
     assert first.stderr.endswith(f"bazelw: Bazel does not get its modules: {UNREACHABLE}\n{BY_HAND}")
     second = machine.run("build", "//...")
     assert second.stdout == "airgap rc= build //...\n"
-    assert second.stderr == (
-        f"bazelw: Bazel does not get its modules: {UNREACHABLE} (asked within the last hour)\n{BY_HAND}"
-    )
+    assert second.stderr == (f"bazelw: Bazel does not get its modules: {UNREACHABLE} (asked within the last hour)\n{BY_HAND}")
     assert machine.asked() == 1
     answer = Path(machine.env["BAZELW_CACHE_DIR"], "connected.no")
     old = answer.stat().st_mtime - 3700

@@ -40,9 +40,7 @@ def table(rows: Sequence[Row], columns: dict[str, str]) -> list[str]:
         "|" + "|".join("---:" if k in numbers else "---" for k in columns) + "|",
     ]
     for row in rows:
-        cells = (
-            "" if row.get(key) is None else f"{row[key]:,}" if key in numbers else str(row[key]) for key in columns
-        )
+        cells = ("" if row.get(key) is None else f"{row[key]:,}" if key in numbers else str(row[key]) for key in columns)
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 

@@ -100,9 +100,7 @@ def image(store: str, folder: Path) -> Subject:
     return Subject(f"mcp/{store}", "ours", store, PROTOCOLS, command, "/ready")
 
 
-def _other(
-    name: str, kind: str, store: str, protocols: Sequence[str], folder: Path, ready: str, variable: str
-) -> Subject:
+def _other(name: str, kind: str, store: str, protocols: Sequence[str], folder: Path, ready: str, variable: str) -> Subject:
     def command(port: int, store_port: int) -> tuple[list[str], dict[str, str]]:
         kept = {key: os.environ[key] for key in ("HOME", "PATH", "RUNFILES_DIR", "LIBSTDCXX") if key in os.environ}
         address = {"ELASTICSEARCH_HOSTS": f"http://127.0.0.1:{store_port}", "PEER_STORE": str(store_port)}

@@ -71,9 +71,7 @@ class Pods:
         *shell, script = container["args"]
         assert ENTRYPOINT in script
         env = {variable["name"]: self._value(variable, ordinal) for variable in container["env"]}
-        subprocess.run(
-            [*shell, script.replace(ENTRYPOINT, str(recorder))], env={"PATH": "/usr/bin:/bin", **env}, check=True
-        )
+        subprocess.run([*shell, script.replace(ENTRYPOINT, str(recorder))], env={"PATH": "/usr/bin:/bin", **env}, check=True)
         lines = (line.partition("=") for line in record.read_text().split("\0") if line)
         return {name: value for name, _, value in lines}
 
@@ -138,9 +136,7 @@ class Pods:
         return self.nodes[ordinal].request(method, path, body)
 
     def uuid(self, ordinal: int) -> str:
-        return str(
-            self.ask(ordinal, "GET", "/_cluster/state/metadata?filter_path=cluster_uuid&local=true")["cluster_uuid"]
-        )
+        return str(self.ask(ordinal, "GET", "/_cluster/state/metadata?filter_path=cluster_uuid&local=true")["cluster_uuid"])
 
     def write(self, text: str) -> None:
         self.ask(0, "PUT", "/docs/_doc/1?refresh=true", {"text": text})
@@ -204,9 +200,7 @@ def test_from_one_to_three_with_the_first_away_and_back_to_one(pods: Pods) -> No
     pods.apply(1)
     assert pods.template == template
     pods.stop(1, 2)
-    pods.wait(
-        "the first is a cluster of its own", lambda: pods.ask(0, "GET", "/_cluster/health")["number_of_nodes"] == 1
-    )
+    pods.wait("the first is a cluster of its own", lambda: pods.ask(0, "GET", "/_cluster/health")["number_of_nodes"] == 1)
     pods.undo_drain()
     pods.stop(0)
     pods.start(0)

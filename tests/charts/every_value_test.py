@@ -131,9 +131,7 @@ def merged(values: Values, path: tuple[str, ...], value: Any) -> Values:
 
 def base(section: str) -> Values:
     """Values that install what a section is of, and make each of its values count."""
-    others = {
-        name: {"enabled": False} for name in ("redis", "elasticsearch", "metrics", "orchestrator", "workers", "hitl-ui")
-    }
+    others = {name: {"enabled": False} for name in ("redis", "elasticsearch", "metrics", "orchestrator", "workers", "hitl-ui")}
     if section == "mcpServerDefaults":
         return {**others, **SHARED, section: ON[section], "mcpServers": {"a": {}}}
     if section in ON:

@@ -156,8 +156,7 @@ def violations(pod: Manifest, container: Manifest) -> list[str]:
         "seccompProfile": (effective("seccompProfile") or {}).get("type") in ("RuntimeDefault", "Localhost"),
         "hostPort": not any("hostPort" in port for port in container.get("ports", [])),
         "volumes": all(
-            set(v) - {"name"}
-            <= {"configMap", "emptyDir", "secret", "persistentVolumeClaim", "projected", "downwardAPI"}
+            set(v) - {"name"} <= {"configMap", "emptyDir", "secret", "persistentVolumeClaim", "projected", "downwardAPI"}
             for v in pod.get("volumes", [])
         ),
     }
@@ -264,9 +263,5 @@ def test_redis_and_its_sidecar_take_the_password_from_one_secret() -> None:
 
 
 def test_minikube_never_pulls_our_images() -> None:
-    found = {
-        c["image"]: c["imagePullPolicy"]
-        for _, _, c in containers(RENDERED["minikube"])
-        if c["image"].startswith("mcp/")
-    }
+    found = {c["image"]: c["imagePullPolicy"] for _, _, c in containers(RENDERED["minikube"]) if c["image"].startswith("mcp/")}
     assert found == dict.fromkeys(["mcp/redis:latest", "mcp/elasticsearch:latest", "mcp/demo:latest"], "Never")

@@ -48,9 +48,7 @@ def rendered(chart: Chart, tmp_path: Path) -> Path:
 def told(scanner: str, *words: str) -> Any:
     """The JSON that a scanner writes; its exit code says whether it found something."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return json.loads(
-        subprocess.run([program(scanner), *words], env=own, text=True, stdout=subprocess.PIPE, check=False).stdout
-    )
+    return json.loads(subprocess.run([program(scanner), *words], env=own, text=True, stdout=subprocess.PIPE, check=False).stdout)
 
 
 def kube_score(file: Path) -> Findings:

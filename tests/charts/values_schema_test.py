@@ -183,9 +183,7 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         (("enabled=false",), "enabled=false"),
     ],
 )  # fmt: skip
-def test_what_can_not_work_together_is_refused_with_what_to_set(
-    chart: Chart, settings: tuple[str, ...], said: str
-) -> None:
+def test_what_can_not_work_together_is_refused_with_what_to_set(chart: Chart, settings: tuple[str, ...], said: str) -> None:
     done = chart.template(*settings)
     assert done.returncode != 0 and done.stdout == ""
     assert said in done.stderr.partition("execution error")[2]
@@ -362,9 +360,7 @@ def test_what_teams_add_comes_into_the_pod(chart: Chart, section: str) -> None:
         del given["enabled"]
         given |= POD | {"store": {"kind": "redis", "host": "r"}} | BESIDE
     if section == "metrics":
-        given |= {
-            "vmagent": {"remoteWrite": ["https://metrics.example/api/v1/write"], "extraArgs": ["-loggerLevel=WARN"]}
-        }
+        given |= {"vmagent": {"remoteWrite": ["https://metrics.example/api/v1/write"], "extraArgs": ["-loggerLevel=WARN"]}}
     if section in ("redis", "elasticsearch", "metrics"):
         given["persistence"] = CLAIM
     values = {section: given, "mcpServers": {"a": {}} if section == "mcpServerDefaults" else {}}
@@ -523,9 +519,7 @@ def test_an_mcp_server_has_what_is_set_of_it_over_the_defaults(chart: Chart) -> 
 
 
 def test_metrics_go_to_a_store_of_theirs_alone(chart: Chart) -> None:
-    text = output(
-        chart.template("metrics.victoriaMetrics.enabled=false", "metrics.vmagent.remoteWrite={https://theirs}")
-    )
+    text = output(chart.template("metrics.victoriaMetrics.enabled=false", "metrics.vmagent.remoteWrite={https://theirs}"))
     assert "victoria-metrics" not in text and "metrics-store" not in text
     assert text.count("-remoteWrite.url=") == text.count("-remoteWrite.url=https://theirs") == 1
 
@@ -539,9 +533,7 @@ def test_metrics_go_to_a_store_of_theirs_alone(chart: Chart) -> None:
         (("global.ipFamilies={IPv4}", "global.ipFamilyPolicy=SingleStack"), False),
     ],
 )
-def test_all_services_and_servers_follow_the_ip_families(
-    chart: Chart, settings: tuple[str, ...], listens: bool
-) -> None:
+def test_all_services_and_servers_follow_the_ip_families(chart: Chart, settings: tuple[str, ...], listens: bool) -> None:
     found = objects(chart.template(SIDECAR, ORCHESTRATOR, *SERVER, *settings)).values()
     services = [m["spec"] for m in found if m["kind"] == "Service"]
     assert len(services) > 8 and all({"ipFamilies", "ipFamilyPolicy"} & spec.keys() for spec in services)
@@ -555,9 +547,7 @@ def test_all_services_and_servers_follow_the_ip_families(
     assert servers == ["::" if listens else None] * 2
 
 
-@pytest.mark.parametrize(
-    ("version", "accepted"), [("1.27.9", False), ("1.9.0", False), ("1.28.0", True), ("1.40.0", True)]
-)
+@pytest.mark.parametrize(("version", "accepted"), [("1.27.9", False), ("1.9.0", False), ("1.28.0", True), ("1.40.0", True)])
 def test_an_old_kubernetes_is_refused(chart: Chart, version: str, accepted: bool) -> None:
     done = chart.helm("template", "dox", str(chart.folder), "--kube-version", version)
     assert (done.returncode == 0) is accepted

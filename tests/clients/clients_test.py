@@ -24,8 +24,7 @@ TOKEN = "t0ken-of-the-clients-test"
 Steps = dict[str, dict[str, Any]]
 
 COMMON: Steps = {
-    step: {}
-    for step in ("connect", "tools", "nested", "error", "large", "resources", "templates", "resource", "prompts")
+    step: {} for step in ("connect", "tools", "nested", "error", "large", "resources", "templates", "resource", "prompts")
 }
 STEPS: dict[str, Steps] = {
     "redis": COMMON | {

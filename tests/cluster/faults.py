@@ -96,9 +96,7 @@ def steal_the_port(scene: Scene) -> None:
     )  # fmt: skip
     wait_until(
         f"{name} waits for the port",
-        lambda: (
-            scene.pod.container_id(name) and "waiting" in scene.kube.run("logs", scene.store.pod, f"--container={name}")
-        ),
+        lambda: scene.pod.container_id(name) and "waiting" in scene.kube.run("logs", scene.store.pod, f"--container={name}"),
         lambda: scene.pod,
     )
     kill(scene)

@@ -146,9 +146,7 @@ class Client:
     def connect(self, host: str, port: int, times: int = 1) -> str:
         return str(self._kube.call("client", "connect", host=host, port=port, times=times))
 
-    def send(
-        self, host: str, port: int, path: str, method: str = "GET", body: str = "", **more: Any
-    ) -> tuple[int, str]:
+    def send(self, host: str, port: int, path: str, method: str = "GET", body: str = "", **more: Any) -> tuple[int, str]:
         """Status and body; status 0 where nobody answers."""
         answer = self._kube.call("client", "send", host=host, port=port, path=path, method=method, body=body, **more)
         return answer["status"], answer["body"]

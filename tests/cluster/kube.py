@@ -29,9 +29,7 @@ class KubeError(Exception):
     """kubectl's own words on what it could not do."""
 
 
-def wait_until(
-    what: str, found: Callable[[], T | None], state: Callable[[], object] = lambda: "", pause: float = 0.5
-) -> T:
+def wait_until(what: str, found: Callable[[], T | None], state: Callable[[], object] = lambda: "", pause: float = 0.5) -> T:
     """Wait until `found` returns something true, and return that. A TimeoutError has the `state`."""
     end = time.monotonic() + PATIENCE
     while not (value := found()):
@@ -98,9 +96,7 @@ class Pod:
 
     def reasons(self, container: str) -> set[str]:
         """Why a container waits, or ended this time or the last."""
-        ended = [
-            state[kind] for state in self._states(container) for kind in ("waiting", "terminated") if kind in state
-        ]
+        ended = [state[kind] for state in self._states(container) for kind in ("waiting", "terminated") if kind in state]
         return {str(state.get("reason", "")) for state in ended}
 
     def exit_codes(self, container: str) -> set[int]:

@@ -109,10 +109,7 @@ def test_a_port_that_is_taken_meanwhile_is_told_in_a_line(server: RedisServer, t
     running = sidecar(server, tmp_path, TAKEN)
     with pytest.raises(StartError, match="exit code 2"), running:
         pass
-    assert (
-        running.log.read_text()
-        == f"mcp-redis: 127.0.0.1:{running.port} is in use: set MCP_HOST or MCP_PORT to another\n"
-    )
+    assert running.log.read_text() == f"mcp-redis: 127.0.0.1:{running.port} is in use: set MCP_HOST or MCP_PORT to another\n"
 
 
 HANGING = """

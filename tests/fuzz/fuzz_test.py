@@ -31,9 +31,7 @@ def test_whatever_is_sent_the_answer_is_one_and_nothing_grows(target: Target) ->
 FOUND: dict[str, Post | Raw] = {
     # What the fuzzer found in earlier releases, by what is wrong with it.
     "an origin that is no URL": replace(message(1, "ping", {}), headers={"Origin": "http://[", "Host": "localhost"}),
-    "half a surrogate pair, Redis": message(
-        1, "tools/call", {"name": "redis_profile", "arguments": {"pattern": "\ud800"}}
-    ),
+    "half a surrogate pair, Redis": message(1, "tools/call", {"name": "redis_profile", "arguments": {"pattern": "\ud800"}}),
     "half a surrogate pair, Elasticsearch": message(
         1, "tools/call", {"name": "es_search", "arguments": {"index": "books", "query": {"match": {"title": "\ud800"}}}}
     ),

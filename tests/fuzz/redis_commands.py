@@ -87,9 +87,7 @@ def made(seed: int, count: int) -> Iterator[list[str]]:
         words = [f"{INSIDE}{word}" if word in keys else word for word in chance.choice(templates)]
         for _ in range(chance.choice((0, 1, 1, 2, 3, 5))):
             at = chance.randrange(1, len(words) + 1)
-            word = chance.choice(
-                (chance.choice(outside), chance.choice(outside), chance.choice(inside), chance.choice(OPTIONS))
-            )
+            word = chance.choice((chance.choice(outside), chance.choice(outside), chance.choice(inside), chance.choice(OPTIONS)))
             match chance.randrange(5):
                 case 0:
                     words.insert(at, word)

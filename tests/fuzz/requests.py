@@ -114,9 +114,7 @@ def message(id: Any, method: str, params: dict[str, Any], version: str = NEW, pr
 def calls(tools: Mapping[str, Tool], words: Words) -> Strategy:
     def call(name: str) -> Strategy:
         return st.builds(
-            lambda id, given, version, progress: message(
-                id, "tools/call", {"name": name, "arguments": given}, version, progress
-            ),
+            lambda id, given, version, progress: message(id, "tools/call", {"name": name, "arguments": given}, version, progress),
             _IDS,
             arguments(tools[name].definition, words),
             st.sampled_from(VERSIONS),
@@ -129,9 +127,7 @@ def calls(tools: Mapping[str, Tool], words: Words) -> Strategy:
 def messages() -> Strategy:
     """JSON-RPC messages of every method there is, and of some that there are not; right, nearly right, and wild."""
     right = st.builds(
-        lambda id, method, params, version: message(
-            id, method, params if isinstance(params, dict) else {}, version, False
-        ),
+        lambda id, method, params, version: message(id, method, params if isinstance(params, dict) else {}, version, False),
         _IDS,
         st.sampled_from(METHODS).filter(_sendable),
         _PARAMS,
@@ -264,8 +260,7 @@ _BYTES = (
     b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 30,
     b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
-    b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n"
-    + b"x" * 9_999,
+    b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 9_999,
 )
 
 

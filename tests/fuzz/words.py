@@ -19,9 +19,7 @@ KEYS = ("string", "number", "bytes", "json", "hash", "list", "set", "zset", "geo
 def fill_redis(redis: Redis) -> None:
     """A key of each type."""
     redis.flushall()
-    redis.mset(
-        {"string": "text \u00e9", "number": "41", "bytes": b"\x00\xff\x80", "json": json.dumps({"a": [1, None]})}
-    )
+    redis.mset({"string": "text \u00e9", "number": "41", "bytes": b"\x00\xff\x80", "json": json.dumps({"a": [1, None]})})
     redis.set("user:1:password", "hidden")
     redis.hset("hash", mapping={f"field{i}": str(i) for i in range(40)})
     redis.rpush("list", *range(40))
@@ -91,16 +89,12 @@ def redis_words() -> Words:
         "command": st.one_of(command, st.sampled_from(_COMMANDS)),
         "commands": st.lists(command, max_size=4),
         "pattern": st.sampled_from(["*", "s*", "[a-", "\\", "user:*", "h?sh", "***", "nothing"]),
-        "cursor": st.sampled_from(
-            ["0", "-", "17", "1-1", "1:0", "0:17", "99999999999999999999", "a", "5", "-1", "1-1-1"]
-        ),
+        "cursor": st.sampled_from(["0", "-", "17", "1-1", "1:0", "0:17", "99999999999999999999", "a", "5", "-1", "1-1-1"]),
         "group": st.sampled_from(["group", "none"]),
         "field": st.sampled_from(["field1", "none", ""]),
         "seconds": st.sampled_from([0.001, 0.002, 0.003, 0, -1, 26, 1e-300]),
         "listen": st.lists(pick(["channel", "c*", "", "[", "a" * 300]), max_size=3),
-        "value": st.one_of(
-            STRINGS, ANYTHING, st.dictionaries(STRINGS, STRINGS, max_size=3), st.lists(STRINGS, max_size=3)
-        ),
+        "value": st.one_of(STRINGS, ANYTHING, st.dictionaries(STRINGS, STRINGS, max_size=3), st.lists(STRINGS, max_size=3)),
         "if_version": st.sampled_from(["", "0", "absent", "a" * 40]),
         "if_versions": st.dictionaries(key, st.sampled_from(["", "absent", "a" * 40]), max_size=1),
         "sample": st.sampled_from([100, 1000, 99]),
@@ -223,13 +217,9 @@ def elasticsearch_words() -> Words:
             {"field": field, "query_vector": st.one_of(st.just([1, 0, 0]), st.lists(NUMBERS, max_size=4))},
             optional={"k": NUMBERS, "num_candidates": NUMBERS},
         ),
-        "aggs": st.dictionaries(
-            STRINGS, st.builds(lambda name, f: {name: {"field": f}}, aggregation, field), max_size=2
-        ),
+        "aggs": st.dictionaries(STRINGS, st.builds(lambda name, f: {name: {"field": f}}, aggregation, field), max_size=2),
         "sort": st.lists(st.one_of(field, st.dictionaries(field, st.sampled_from(["asc", "desc", "up"]), max_size=1))),
-        "id": st.one_of(
-            st.sampled_from(["1", "99", "..", "a/b", ""]), st.lists(st.sampled_from(["1", "2"]), max_size=3)
-        ),
+        "id": st.one_of(st.sampled_from(["1", "99", "..", "a/b", ""]), st.lists(st.sampled_from(["1", "2"]), max_size=3)),
         "path": st.sampled_from(_PATHS),
         "cursor": st.sampled_from(["0", "10", "", "a", "eyJhIjoxfQ==", "eyJhIjoxfQ", "W10=", "-1"]),
         "operations": st.one_of(st.lists(operation, max_size=4), STRINGS),

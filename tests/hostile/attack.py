@@ -56,9 +56,7 @@ runpy.run_module("MODULE", run_name="__main__", alter_sys=True)
 """
 """Runs a server on an event loop whose selector (asyncio documents both) tells the CPU seconds of turns over 50 ms."""
 
-FAULT = re.compile(
-    r"the server has an internal error|can't be reached|does not answer|broke the connection|refuses our login"
-)
+FAULT = re.compile(r"the server has an internal error|can't be reached|does not answer|broke the connection|refuses our login")
 """What no answer may say here: the store is well, and nothing may fail inside."""
 
 BUSY = re.compile(r"are under way|use all of this server's memory|try again in")
@@ -274,9 +272,7 @@ class Attack:
                     self.report.tripped += 1
                 else:
                     self.report.failed_neighbours.append(f"{told!r} after {time.monotonic() - began:.0f} s ({state})")
-            self.report.neighbour.setdefault("idle" if state == "idle" else "loaded", []).append(
-                time.monotonic() - began
-            )
+            self.report.neighbour.setdefault("idle" if state == "idle" else "loaded", []).append(time.monotonic() - began)
 
     def alone(self, seconds: float = float("inf")) -> None:
         """Ask each case once, one after the other, for so many seconds at the most."""
@@ -322,9 +318,7 @@ class Attack:
                 began = time.monotonic()
                 kind, said = ask(connection, case)
                 with lock:
-                    self.report.seconds[self._state] = max(
-                        time.monotonic() - began, self.report.seconds.get(self._state, 0)
-                    )
+                    self.report.seconds[self._state] = max(time.monotonic() - began, self.report.seconds.get(self._state, 0))
                     outcomes[kind] += 1
                     if kind == "fault":
                         self.report.faults[f"{clients} clients: {case.name}: {said[:300]}"] += 1

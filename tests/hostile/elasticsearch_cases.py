@@ -58,9 +58,7 @@ def documents() -> Iterator[tuple[str, str]]:
     yield "exponent", '{"n2":1e999}'
 
 
-def index(
-    node: ElasticsearchNode, name: str, mappings: Mapping[str, Any], aliases: Any = None, **settings: object
-) -> None:
+def index(node: ElasticsearchNode, name: str, mappings: Mapping[str, Any], aliases: Any = None, **settings: object) -> None:
     shards = {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": "-1"}
     body = {
         "mappings": mappings,

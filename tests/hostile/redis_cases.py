@@ -79,9 +79,7 @@ FILL: dict[str, str] = {
         "redis.call('xadd', K, '1-1', 'f', 'x') for i = 1, 3000 do redis.call('xgroup', 'create', K, i .. "
         "string.rep('g', 4096), 0) end"
     ),
-    "x:more-groups": (
-        "redis.call('xadd', K, '1-1', 'f', 'x') for i = 1, 20000 do redis.call('xgroup', 'create', K, i, 0) end"
-    ),
+    "x:more-groups": ("redis.call('xadd', K, '1-1', 'f', 'x') for i = 1, 20000 do redis.call('xgroup', 'create', K, i, 0) end"),
     "x:consumers": (
         "redis.call('xadd', K, '1-1', 'f', 'x') redis.call('xgroup', 'create', K, 'g', 0) for i = 1, 3000 do "
         "redis.call('xgroup', 'createconsumer', K, 'g', i .. string.rep('c', 4096)) end"
@@ -119,15 +117,9 @@ def fill(port: int, *, names: int = 300) -> None:
         client.eval("local K = KEYS[1] " + code, 1, key)
     for name in NAMES:
         client.set(name, "x")
-    client.eval(
-        "for i = 1, tonumber(ARGV[1]) do redis.call('set', 'long:' .. i .. string.rep('n', 65536), 'x') end", 0, names
-    )
-    client.eval(
-        "for i = 1, 20 do for j = 1, 20 do redis.call('rpush', 'tokens:' .. i, string.rep('eyJ-', 2000)) end end", 0
-    )
-    client.eval(
-        "for i = 1, 30 do for j = 1, 20 do redis.call('rpush', 'lists:' .. i, string.rep('x', 2097152 / 20)) end end", 0
-    )
+    client.eval("for i = 1, tonumber(ARGV[1]) do redis.call('set', 'long:' .. i .. string.rep('n', 65536), 'x') end", 0, names)
+    client.eval("for i = 1, 20 do for j = 1, 20 do redis.call('rpush', 'tokens:' .. i, string.rep('eyJ-', 2000)) end end", 0)
+    client.eval("for i = 1, 30 do for j = 1, 20 do redis.call('rpush', 'lists:' .. i, string.rep('x', 2097152 / 20)) end end", 0)
     client.eval("for i = 1, 20 do redis.call('hset', 'hashes:' .. i, 'f', string.rep(i, 1048576), 'g', 'x') end", 0)
     # Reads of other clients leave long lines in these.
     client.config_set("slowlog-log-slower-than", 0)

@@ -57,9 +57,7 @@ def attacked(
             neighbour = redis_cases.neighbour(redis.port)
         else:
             # Elasticsearch asks its default collector to collect before it refuses requests.
-            node = opened.enter_context(
-                ElasticsearchNode(settings=elasticsearch_cases.SETTINGS, heap="1g", collector="G1")
-            )
+            node = opened.enter_context(ElasticsearchNode(settings=elasticsearch_cases.SETTINGS, heap="1g", collector="G1"))
             elasticsearch_cases.fill(node, **more)
             cases, env["ES_PORT"] = elasticsearch_cases.cases(node), str(node.port)
             neighbour = elasticsearch_cases.neighbour(node)
@@ -127,12 +125,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="of each crowd")
     parser.add_argument("--clients", type=int, nargs="*", default=FULL, help="sizes of the crowds, after one alone")
     parser.add_argument("--indices", type=int, default=5000, help="of Elasticsearch, as many as get made in 10 minutes")
-    parser.add_argument(
-        "--only", default="", help="a regular expression: cases whose names it does not match are left out"
-    )
-    parser.add_argument(
-        "--write", action="store_true", help="the figures into docs/benchmarks/hostile.md of the workspace"
-    )
+    parser.add_argument("--only", default="", help="a regular expression: cases whose names it does not match are left out")
+    parser.add_argument("--write", action="store_true", help="the figures into docs/benchmarks/hostile.md of the workspace")
     arguments = parser.parse_args()
     if not available():
         print("no control groups can be made here: memory is the peak of the resident set, and CPU is not limited")

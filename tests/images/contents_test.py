@@ -41,9 +41,7 @@ def test_the_configuration(unpacked: Unpacked) -> None:
 def test_no_shell_and_no_package_manager(unpacked: Unpacked) -> None:
     names = {Path(member.name).name for member in members(unpacked.image) if not member.isdir()}
     assert not names & (SHELLS | MANAGERS)
-    programs = {
-        m.name for m in members(unpacked.image) if Path(m.name).parent.name in ("bin", "sbin") and not m.isdir()
-    }
+    programs = {m.name for m in members(unpacked.image) if Path(m.name).parent.name in ("bin", "sbin") and not m.isdir()}
     assert programs == {"usr/bin/python3.11"}
 
 

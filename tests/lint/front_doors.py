@@ -82,17 +82,11 @@ class Module(ast.NodeVisitor):
                         for target in statement.targets:
                             yield from bound(target)
                             if "__slots__" in bound(target):
-                                yield from (
-                                    str(c.value) for c in ast.walk(statement.value) if isinstance(c, ast.Constant)
-                                )
+                                yield from (str(c.value) for c in ast.walk(statement.value) if isinstance(c, ast.Constant))
                     elif isinstance(statement, ast.AnnAssign):
                         yield from bound(statement.target)
                 for inner in ast.walk(node):
-                    if (
-                        isinstance(inner, ast.Attribute)
-                        and isinstance(inner.ctx, ast.Store)
-                        and dotted(inner.value) in OWN
-                    ):
+                    if isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store) and dotted(inner.value) in OWN:
                         yield inner.attr
 
     def _report(self, node: ast.AST, rule: str) -> None:
@@ -154,12 +148,7 @@ class Module(ast.NodeVisitor):
                 self._report(node, f"uses the private attribute {attribute.value}")
         if isinstance(node.func, ast.Attribute) and node.func.attr in MAPPING_SETTERS:
             owner = node.func.value
-            if (
-                isinstance(owner, ast.Call)
-                and dotted(owner.func) == "vars"
-                and owner.args
-                and self._of_others(owner.args[0])
-            ):
+            if isinstance(owner, ast.Call) and dotted(owner.func) == "vars" and owner.args and self._of_others(owner.args[0]):
                 self._report(node, f"changes the names of {dotted(owner.args[0])}, which is imported")
             elif dotted(owner).endswith((".__dict__", ".model_config")) and self._of_others(owner):
                 self._report(node, f"changes {dotted(owner)}, which is imported")

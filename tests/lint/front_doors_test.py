@@ -57,9 +57,7 @@ def overridden() -> Iterator[str]:
     for path in sources(tree):
         if path.stem == "__main__":
             continue
-        loaded = importlib.import_module(
-            ".".join(path.relative_to(tree).with_suffix("").parts).removesuffix(".__init__")
-        )
+        loaded = importlib.import_module(".".join(path.relative_to(tree).with_suffix("").parts).removesuffix(".__init__"))
         for _, own in inspect.getmembers(loaded, inspect.isclass):
             if own.__module__ != loaded.__name__:
                 continue
@@ -67,9 +65,7 @@ def overridden() -> Iterator[str]:
                 if base.__module__.partition(".")[0] in ("servers", "builtins", "typing", "abc", "enum", "pydantic"):
                     continue
                 shared = vars(own).keys() & vars(base).keys()
-                yield from (
-                    f"{loaded.__name__}.{own.__name__}.{n}" for n in shared if private(n) and n not in BY_PYTHON
-                )
+                yield from (f"{loaded.__name__}.{own.__name__}.{n}" for n in shared if private(n) and n not in BY_PYTHON)
 
 
 def test_no_class_overrides_a_private_name_of_a_library() -> None:

@@ -98,9 +98,7 @@ def tried(workspace: Path, module: str, arguments: argparse.Namespace) -> Counte
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="mutation", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = argparse.ArgumentParser(prog="mutation", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--module", action="append", help="the path of one; without it all")
     parser.add_argument("--sample", type=int, help="so many mutants of a module beside the first of each function")
     parser.add_argument("--seed", type=int, default=1, help="of the choice of these")

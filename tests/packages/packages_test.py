@@ -103,9 +103,7 @@ def test_a_wheel_says_what_it_is_and_requires(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["common", *SERVERS])
 def test_a_wheel_requires_all_that_its_sources_import(name: str) -> None:
-    required = {
-        re.split(r"[\[<>=!~]", line)[0].replace("-", "_") for line in metadata(name).get_all("Requires-Dist", [])
-    }
+    required = {re.split(r"[\[<>=!~]", line)[0].replace("-", "_") for line in metadata(name).get_all("Requires-Dist", [])}
     imported = set()
     with zipfile.ZipFile(wheel(name)) as archive:
         for member in members(name):
@@ -189,8 +187,6 @@ def test_the_registrys_entry_leads_to_the_wheel(name: str) -> None:
     assert entry["name"] == f"io.github.dox-asdlc/mcp-{name}"
     assert len(entry["description"]) <= 100
     described = {variable["name"]: variable for variable in package["environmentVariables"]}
-    assert {v for v, d in described.items() if d["isSecret"]} == {
-        v for v in described if v.endswith(("_PASSWORD", "_API_KEY"))
-    }
+    assert {v for v, d in described.items() if d["isSecret"]} == {v for v in described if v.endswith(("_PASSWORD", "_API_KEY"))}
     listed = ran(sys.executable, "-m", f"servers.{name}", "--help", check=True, env=dict(os.environ)).stdout
     assert not [variable for variable in described if f"  {variable} " not in listed]

@@ -14,9 +14,7 @@ from tests.protocol.schemas import of
 
 ALL = {tool.name: tool for sidecar in (REDIS, ELASTICSEARCH) for tool in sidecar.tools}
 ARGUMENTS = [
-    pytest.param(tool, name, id=f"{tool.name}-{name}")
-    for tool in ALL.values()
-    for name in tool.input_schema["properties"]
+    pytest.param(tool, name, id=f"{tool.name}-{name}") for tool in ALL.values() for name in tool.input_schema["properties"]
 ]
 
 

@@ -164,9 +164,7 @@ def test_bad_requests_are_refused_and_the_server_goes_on(
     assert server.get("/health")[0] == 200
 
 
-@pytest.mark.parametrize(
-    "id", ["0", "-1", "1", '"1"', '""', '"\\u0000"', '"\u00fc"', f"{2**53 + 1}", f"{2**63}", "1.0"]
-)
+@pytest.mark.parametrize("id", ["0", "-1", "1", '"1"', '""', '"\\u0000"', '"\u00fc"', f"{2**53 + 1}", f"{2**63}", "1.0"])
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
 def test_every_legal_id_comes_back(server: Server, id: str, accept: str) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
@@ -344,9 +342,7 @@ def test_nothing_is_declared_as_changing_that_never_does(server: Server) -> None
     assert {"tools", "prompts", "resources"} <= found.keys()
 
 
-def test_tools_tell_claude_code_of_results_longer_than_by_default(
-    stores: Stores, server: Server, tmp_path: Path
-) -> None:
+def test_tools_tell_claude_code_of_results_longer_than_by_default(stores: Stores, server: Server, tmp_path: Path) -> None:
     assert not [tool for tool in tools(server) if "_meta" in tool]
     with Server("redis", stores["redis"] | {"MCP_MAX_RESULT_BYTES": "100000"}, tmp_path) as longer:
         longer.wait_until_ready()
@@ -479,9 +475,7 @@ def _waiting(pipe: IO[bytes]) -> int:
 
 # Several that are in the middle of a few requests: what fails then hangs on which of the SDK's tasks is told first.
 @pytest.mark.parametrize("unread", [0, 20, *[5] * 6])
-def test_standard_input_takes_what_http_takes_and_sigterm_ends_it(
-    stores: dict[str, dict[str, str]], unread: int
-) -> None:
+def test_standard_input_takes_what_http_takes_and_sigterm_ends_it(stores: dict[str, dict[str, str]], unread: int) -> None:
     parameters = stdio("redis", stores["redis"])
     process = subprocess.Popen(
         [parameters.command, *parameters.args],

@@ -110,9 +110,7 @@ async def test_in_the_background_connected_to_and_stopped(env: dict[str, str], b
 def running(env: dict[str, str], base: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A quickstart in the foreground whose services are all up."""
     with log.open("wb") as output:
-        child = subprocess.Popen(
-            [program("QUICKSTART"), "--port-base", str(base)], env=env, stdout=output, stderr=output
-        )
+        child = subprocess.Popen([program("QUICKSTART"), "--port-base", str(base)], env=env, stdout=output, stderr=output)
     try:
         end = time.monotonic() + 180
         while "all services are up" not in log.read_text():
@@ -140,8 +138,7 @@ def test_a_port_in_use_says_which_and_by_whom(env: dict[str, str], base: int) ->
         done = quickstart(env, "--port-base", str(base))
     assert done.returncode == 1
     assert done.stderr == (
-        f"quickstart: port {base + 1} is in use by python3 (pid {os.getpid()}): "
-        "stop it, or choose other ports with --port-base\n"
+        f"quickstart: port {base + 1} is in use by python3 (pid {os.getpid()}): stop it, or choose other ports with --port-base\n"
     )
 
 

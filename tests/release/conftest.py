@@ -59,18 +59,12 @@ def locked_registry(tmp_path: Path) -> Iterator[DockerRegistry]:
 
 def get(registry: DockerRegistry, path: str) -> bytes:
     accepted = {"Accept": f"{oci.MANIFEST}, {oci.INDEX}"}
-    with urllib.request.urlopen(
-        urllib.request.Request(f"http://{registry.name}/v2/{path}", headers=accepted)
-    ) as answer:
+    with urllib.request.urlopen(urllib.request.Request(f"http://{registry.name}/v2/{path}", headers=accepted)) as answer:
         return bytes(answer.read())
 
 
-def release(
-    tree: Tree, registry: str, *arguments: str, env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def release(tree: Tree, registry: str, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Runs the program on artifacts that are built, as `bazel run //tools:release` would."""
     own = {"BUILD_WORKSPACE_DIRECTORY": str(tree.folder), "HOME": str(tree.folder.parent)}
     words = [f"--registry={registry}", f"--artifacts={program('ARTIFACTS')}", f"--version={VERSION}", *arguments]
-    return ran(
-        sys.executable, "-m", "tools.release.main", *words, env={**os.environ, **own, **(env or {})}, timeout=300
-    )
+    return ran(sys.executable, "-m", "tools.release.main", *words, env={**os.environ, **own, **(env or {})}, timeout=300)

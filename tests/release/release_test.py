@@ -43,9 +43,7 @@ def referrers(registry: DockerRegistry, repository: str, digest: str) -> dict[st
     return found
 
 
-def test_all_of_it_is_there_and_a_second_run_changes_nothing(
-    tree: Tree, registry: DockerRegistry, tmp_path: Path
-) -> None:
+def test_all_of_it_is_there_and_a_second_run_changes_nothing(tree: Tree, registry: DockerRegistry, tmp_path: Path) -> None:
     artifacts = program("ARTIFACTS")
     done = release(tree, registry.name)
     assert done.returncode == 0, done.stderr
@@ -98,14 +96,10 @@ def test_all_of_it_is_there_and_a_second_run_changes_nothing(
     rendered = ran(program("HELM"), "template", package, "--set", ",".join(settings), env=env, check=True).stdout
     for image, count in (("redis", 3), ("elasticsearch", 1)):  # the pod of helm test has the first
         digest = oci.top(artifacts / "images" / image).digest
-        assert rendered.count(f'image: "{registry.name}/mcp/{image}@{digest}"') == count, (
-            "what it installs can be pulled"
-        )
+        assert rendered.count(f'image: "{registry.name}/mcp/{image}@{digest}"') == count, "what it installs can be pulled"
     settings += ["redis.mcpSidecar.image.tag=1.2.3", "mcpServers.cache.server.image.tag=1.2.3"]
     rendered = ran(program("HELM"), "template", package, "--set", ",".join(settings), env=env, check=True).stdout
-    assert rendered.count(f'image: "{registry.name}/mcp/redis:1.2.3"') == 3, (
-        "a tag takes the place of the release's digest"
-    )
+    assert rendered.count(f'image: "{registry.name}/mcp/redis:1.2.3"') == 3, "a tag takes the place of the release's digest"
     with tarfile.open(package) as archive:
         file = archive.extractfile("dox-asdlc/Chart.yaml")
         assert file
@@ -113,9 +107,7 @@ def test_all_of_it_is_there_and_a_second_run_changes_nothing(
     assert (parsed["version"], parsed["appVersion"]) == (VERSION, VERSION)
 
     before, files = registry.content(), {f.name: f.read_bytes() for f in dist.iterdir()}
-    assert len(files) == 4 * len(IMAGES) + len(IMAGES) + 2 + 3, (
-        "SBOMs, provenance, chart and its, notes, digests, checksums"
-    )
+    assert len(files) == 4 * len(IMAGES) + len(IMAGES) + 2 + 3, "SBOMs, provenance, chart and its, notes, digests, checksums"
     for line in files["SHA256SUMS"].decode().splitlines():
         sha256, name = line.split("  ")
         assert hashlib.sha256(files[name]).hexdigest() == sha256
@@ -141,9 +133,7 @@ def test_a_tag_that_is_another_thing_is_refused_before_anything_is_pushed(tree: 
     for arguments in ((), ("--dry-run",)):
         done = release(tree, registry.name, *arguments)
         assert done.returncode == 1
-        assert done.stderr.startswith(
-            f"release: {registry.name}/mcp/redis:{VERSION} is there as {oci.top(layout).digest}"
-        )
+        assert done.stderr.startswith(f"release: {registry.name}/mcp/redis:{VERSION} is there as {oci.top(layout).digest}")
         assert len(done.stderr.splitlines()) == 1
     assert registry.content() == before
     assert not (tree.folder / "dist").exists()
@@ -168,9 +158,7 @@ def test_a_dry_run_pushes_nothing(tree: Tree, registry: DockerRegistry) -> None:
     assert registry.content() == {}
 
 
-def test_a_login_by_environment_never_on_a_command_line(
-    tree: Tree, locked_registry: DockerRegistry, tmp_path: Path
-) -> None:
+def test_a_login_by_environment_never_on_a_command_line(tree: Tree, locked_registry: DockerRegistry, tmp_path: Path) -> None:
     name = locked_registry.name
     refused = release(tree, name)
     assert refused.returncode == 1

@@ -80,9 +80,7 @@ def test_a_signature_and_an_attestation_that_cosign_and_cryptography_verify(
     attested = ran(COSIGN, "verify-attestation", "--type=slsaprovenance1", *verify, wanted, env=env)
     assert attested.returncode == 0, attested.stderr
     statement = json.loads(base64.b64decode(json.loads(attested.stdout.splitlines()[-1])["payload"]))
-    assert (
-        statement["predicate"]["buildDefinition"]["externalParameters"]["source"]["digest"]["gitCommit"] == tree.commit
-    )
+    assert statement["predicate"]["buildDefinition"]["externalParameters"]["source"]["digest"]["gitCommit"] == tree.commit
 
     # The same without cosign: the simple signing payload, signed by ECDSA over P-256 with SHA-256.
     (layer,) = json.loads(get(registry, f"mcp/redis/manifests/{digest.replace(':', '-')}.sig"))["layers"]

@@ -117,9 +117,7 @@ def test_scopes_hold_in_the_newest_protocol_as_well(start: Start, tmp_path: Path
     file.write_text(f"dashboard read {READER}\n")
     sidecar = start(MCP_AUTH_TOKENS_FILE=str(file))
     more = {"Authorization": f"Bearer {READER}", "MCP_Protocol_Version": NEW}
-    status, _, answer = ask(
-        sidecar.url + "/mcp", message("tools/list", _meta=who_asks()), **more, Mcp_Method="tools/list"
-    )
+    status, _, answer = ask(sidecar.url + "/mcp", message("tools/list", _meta=who_asks()), **more, Mcp_Method="tools/list")
     assert status == 200 and "redis_delete" not in names(answer)
     assert answer["result"].get("cacheScope", "private") == "private", "what one may see is not for all"
     call = write()
@@ -352,9 +350,7 @@ def test_clients_that_come_while_the_server_is_busy_need_not_come_again(start: S
 @pytest.mark.parametrize("sent", [b"", POST, POST + b"Content-Length: 99999999\r\n\r\n"], ids=["no", "half", "refused"])
 def test_a_connection_without_a_whole_request_is_closed(redis: RedisServer, tmp_path: Path, sent: bytes) -> None:
     sidecar = Sidecar("servers.redis", {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port)}, tmp_path)
-    short = (
-        "import servers.common.main as main; main.KEEP_ALIVE = 1; from servers.common.startup import serve; serve('{}')"
-    )
+    short = "import servers.common.main as main; main.KEEP_ALIVE = 1; from servers.common.startup import serve; serve('{}')"
     sidecar.command = [sys.executable, "-c", short.format("servers.redis.server")]
     with sidecar, trickle(sidecar, sent) as connection:
 

@@ -46,11 +46,7 @@ def uses() -> dict[str, Use]:
     for file, tree in sources():
         module = importlib.import_module(".".join(file.with_suffix("").parts).removesuffix(".__init__"))
         for node in ast.walk(tree):
-            if (
-                not isinstance(node, ast.Call)
-                or not isinstance(node.func, ast.Attribute)
-                or node.func.attr not in METHODS
-            ):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr not in METHODS:
                 continue
             place, owner = f"{file}:{node.lineno}", node.func.value
             if isinstance(owner, ast.Name) and owner.id == "re":

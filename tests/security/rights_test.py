@@ -46,9 +46,7 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "redis_command_docs": [{"command": "get"}],
     "redis_info": [{}],
     "redis_pubsub": [{}, {"listen": ["c"], "seconds": 0.1}, {"listen": ["c*"], "seconds": 0.1}],
-    "redis_diagnose": [
-        {"topic": topic} for topic in ("slowlog", "latency", "clients", "memory", "acl", "config", "commands")
-    ],
+    "redis_diagnose": [{"topic": topic} for topic in ("slowlog", "latency", "clients", "memory", "acl", "config", "commands")],
     "redis_write": [
         {"key": "string", "value": "v"},
         {"key": "hash", "value": {"f": "v"}, "type": "hash", "ttl_s": 1000},

@@ -185,9 +185,7 @@ def test_the_images_hold_no_secret(name: str) -> None:
     for layer in image.layers:
         with tarfile.open(layer.path) as archive:
             for member in archive:
-                assert not re.search(
-                    r"(^|/)(\.env|\.netrc|\.npmrc|\.pypirc|pip\.conf|id_[a-z0-9]+|.*\.key)$", member.name
-                )
+                assert not re.search(r"(^|/)(\.env|\.netrc|\.npmrc|\.pypirc|pip\.conf|id_[a-z0-9]+|.*\.key)$", member.name)
                 if member.isfile():
                     file = archive.extractfile(member)
                     assert file

@@ -60,9 +60,7 @@ def test_both_list_what_the_image_holds_and_no_more(described: Described) -> Non
 
 def test_every_file_of_a_wheel_belongs_to_one_that_is_listed(described: Described) -> None:
     names = {canonicalize_name(component["name"]) for component in described.cyclonedx["components"]}
-    folders = {
-        path.split("/")[5] for path, _ in described.files(r"usr/local/lib/python3\.11/dist-packages/.*\.(pyc?|so)")
-    }
+    folders = {path.split("/")[5] for path, _ in described.files(r"usr/local/lib/python3\.11/dist-packages/.*\.(pyc?|so)")}
     # What a wheel is called and what it is imported as, where these differ by more than case and dashes.
     imported = {
         "_cffi_backend": "cffi",
@@ -87,16 +85,12 @@ def test_they_are_about_this_very_image(described: Described) -> None:
 
 
 def test_every_package_has_a_licence_and_the_checksum_of_the_locks(described: Described) -> None:
-    locked = {
-        (p["name"], p["version"]): p["sha256"] for p in LOCK["packages"] if p["architecture"] == described.architecture
-    }
+    locked = {(p["name"], p["version"]): p["sha256"] for p in LOCK["packages"] if p["architecture"] == described.architecture}
     wheels = set(re.findall(r"[0-9a-f]{64}", Path("bazel/python/requirements_linux.txt").read_text()))
     for component in described.cyclonedx["components"]:
         assert component["licenses"], component["name"]
         if component["purl"].startswith("pkg:deb/"):
-            assert component["hashes"] == [
-                {"alg": "SHA-256", "content": locked[component["name"], component["version"]]}
-            ]
+            assert component["hashes"] == [{"alg": "SHA-256", "content": locked[component["name"], component["version"]]}]
         elif component["purl"].startswith("pkg:pypi/"):
             assert component["hashes"][0]["content"] in wheels
     assert [p["name"] for p in described.spdx["packages"] if p["licenseDeclared"] == "NOASSERTION"] == []

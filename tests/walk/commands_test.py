@@ -12,8 +12,7 @@ TREE = Path("WORKSPACE").resolve().parent
 
 KNOWN = rules(TREE / "tests/walk/not_here.toml")
 PAGES = sorted(
-    str(path.relative_to(TREE))
-    for path in [TREE / "README.md", TREE / "CONTRIBUTING.md", *(TREE / "docs").rglob("*.md")]
+    str(path.relative_to(TREE)) for path in [TREE / "README.md", TREE / "CONTRIBUTING.md", *(TREE / "docs").rglob("*.md")]
 )
 COMMANDS = documented(TREE, PAGES)
 

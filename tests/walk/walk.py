@@ -67,9 +67,7 @@ class Machine:
         if BUNDLE.exists():
             self.copy(BUNDLE.resolve(), str(BUNDLE))
             self.env["SSL_CERT_FILE"] = str(BUNDLE)
-        listed = subprocess.run(
-            ["git", "ls-files", "-z"], cwd=self.workspace, text=True, capture_output=True, check=True
-        )
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=self.workspace, text=True, capture_output=True, check=True)
         for name in listed.stdout.split("\0"):
             if name and (self.workspace / name).exists():
                 self.copy(self.workspace / name, f"{WORKSPACE}/{name}")
@@ -103,9 +101,7 @@ class Machine:
 
 def walked(workspace: Path, only: str, without: str) -> tuple[list[Command], list[tuple[Command, str]]]:
     """The commands to run, each once, and those left out with the reason."""
-    listed = subprocess.run(
-        ["git", "ls-files", "*.md"], cwd=workspace, text=True, capture_output=True, check=True
-    ).stdout.split()
+    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=workspace, text=True, capture_output=True, check=True).stdout.split()
     pages = [*FIRST, *sorted(page for page in listed if page.startswith("docs/") and page not in FIRST)]
     known = rules(workspace / "tests/walk/not_here.toml")
     run: dict[str, Command] = {}

@@ -36,9 +36,7 @@ class HttpProxy(LocalServer):
             do_CONNECT = do_GET = do_POST = do_PUT = forward
 
             def _head(self, path: str, query: str) -> bytes:
-                fields = {
-                    n: v for n, v in self.headers.items() if n.lower() not in ("proxy-authorization", "connection")
-                }
+                fields = {n: v for n, v in self.headers.items() if n.lower() not in ("proxy-authorization", "connection")}
                 lines = [f"{self.command} {path}{'?' + query if query else ''} HTTP/1.1", "Connection: close"]
                 lines += [f"{name}: {value}" for name, value in fields.items()]
                 return "\r\n".join([*lines, "", ""]).encode() + self.body()

@@ -36,15 +36,11 @@ class Cluster:
         self.servers = [stack.enter_context(RedisServer(config=config | {"cluster-port": bus})) for bus in buses]
         self.nodes = [stack.enter_context(Redis("127.0.0.1", s.port, decode_responses=True)) for s in self.servers]
         for index, node in enumerate(self.nodes):
-            node.execute_command(
-                "CLUSTER", "ADDSLOTSRANGE", index * 5461, SLOTS - 1 if index == 2 else index * 5461 + 5460
-            )
+            node.execute_command("CLUSTER", "ADDSLOTSRANGE", index * 5461, SLOTS - 1 if index == 2 else index * 5461 + 5460)
             node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
         for server, bus in zip(self.servers[1:], buses[1:], strict=True):
             self.nodes[0].execute_command("CLUSTER", "MEET", "127.0.0.1", server.port, bus)
-        wait_until(
-            lambda: all("cluster_state:ok" in self.info(n) and "cluster_size:3" in self.info(n) for n in self.nodes)
-        )
+        wait_until(lambda: all("cluster_state:ok" in self.info(n) and "cluster_size:3" in self.info(n) for n in self.nodes))
         self.ids = [str(node.execute_command("CLUSTER", "MYID")) for node in self.nodes]
         self.client = stack.enter_context(RedisCluster("127.0.0.1", self.servers[0].port))
 

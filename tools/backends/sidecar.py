@@ -83,14 +83,10 @@ class Sidecar(Process):
         """Status and body of a GET; status 0 when nobody answers."""
         return self._send(urllib.request.Request(self.url + path, headers=dict(headers or {})))
 
-    def post(
-        self, message: Any, headers: Mapping[str, str] | None = None, identity: Identity | None = None
-    ) -> tuple[int, Any]:
+    def post(self, message: Any, headers: Mapping[str, str] | None = None, identity: Identity | None = None) -> tuple[int, Any]:
         """Status and JSON of a POST of a JSON-RPC message to /mcp."""
         body = message if isinstance(message, bytes) else json.dumps(message).encode()
-        status, text = self._send(
-            urllib.request.Request(self.url + "/mcp", body, HEADERS | dict(headers or {})), identity
-        )
+        status, text = self._send(urllib.request.Request(self.url + "/mcp", body, HEADERS | dict(headers or {})), identity)
         try:
             return status, json.loads(text)
         except ValueError:

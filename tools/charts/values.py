@@ -116,9 +116,7 @@ def dependencies(folder: Path) -> Iterator[tuple[str, str]]:
             yield dependency["name"], dependency.get("alias", dependency["name"])
 
 
-def placed(
-    folder: Path, charts: Path, section: str = "", trees: tuple[Any, ...] = ()
-) -> Iterator[tuple[str, str, Any]]:
+def placed(folder: Path, charts: Path, section: str = "", trees: tuple[Any, ...] = ()) -> Iterator[tuple[str, str, Any]]:
     """Subcharts and theirs by name, with the dotted path of each section and the values that charts above give it."""
     trees = (*trees, yaml.safe_load((folder / "values.yaml").read_text()))
     for name, key in dependencies(folder):

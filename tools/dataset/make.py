@@ -46,9 +46,7 @@ def document(package: Packages) -> dict[str, Any]:
 def main() -> None:
     stanzas = Packages.iter_paragraphs(dump(), use_apt_pkg=False)
     chosen = {
-        s["Package"]: document(s)
-        for s in stanzas
-        if s.get("Section") in SECTIONS and s.get("Description") and s.get("Size")
+        s["Package"]: document(s) for s in stanzas if s.get("Section") in SECTIONS and s.get("Description") and s.get("Size")
     }
     names = sorted(chosen)
     # By columns it takes a seventh less.

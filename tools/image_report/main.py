@@ -29,9 +29,7 @@ def sizes(name: str, image: Image) -> Iterator[str]:
         label = layer.created_by.removeprefix("bazel build ")
         files = sum(not member.isdir() for member in layer.members)
         yield f"| {label} | {mib(layer.packed_bytes)} | {mib(layer.unpacked_bytes)} | {files} |"
-    packed, unpacked = (
-        sum(getattr(layer, f"{kind}_bytes") for layer in image.layers) for kind in ("packed", "unpacked")
-    )
+    packed, unpacked = (sum(getattr(layer, f"{kind}_bytes") for layer in image.layers) for kind in ("packed", "unpacked"))
     yield f"| **all** | **{mib(packed)}** | **{mib(unpacked)}** | |\n"
 
 

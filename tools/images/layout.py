@@ -49,9 +49,7 @@ class Image:
     def layers(self) -> list[Layer]:
         """The layers, lowest first."""
         return [
-            Layer(
-                descriptor["digest"], self._blobs / descriptor["digest"].removeprefix("sha256:"), history["created_by"]
-            )
+            Layer(descriptor["digest"], self._blobs / descriptor["digest"].removeprefix("sha256:"), history["created_by"])
             for descriptor, history in zip(self.manifest["layers"], self.config["history"], strict=True)
         ]
 

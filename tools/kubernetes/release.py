@@ -23,9 +23,7 @@ def helm(cluster: Cluster, *words: str) -> str:
     if done.returncode:
         reason = done.stderr.strip().removeprefix("Error: ")
         if "release: not found" in reason or "has no deployed releases" in reason:
-            reason = (
-                f"release {RELEASE} is not installed in namespace {NAMESPACE}: bazel run //tools:quickstart -- --reset"
-            )
+            reason = f"release {RELEASE} is not installed in namespace {NAMESPACE}: bazel run //tools:quickstart -- --reset"
         raise ClusterError(reason)
     return done.stdout
 
@@ -107,11 +105,7 @@ def wait(cluster: Cluster, output: TextIO) -> None:
         if done:
             return
         if time.monotonic() > end:
-            late = [
-                f"{name} ({ready}, {state})"
-                for name, ready, state, _ in pods(cluster)
-                if len(set(ready.split("/"))) > 1
-            ]
+            late = [f"{name} ({ready}, {state})" for name, ready, state, _ in pods(cluster) if len(set(ready.split("/"))) > 1]
             raise ClusterError(
                 f"not ready within {TIMEOUT} s: {', '.join(late)}: see kubectl describe pod --namespace {NAMESPACE}"
             )

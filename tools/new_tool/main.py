@@ -181,9 +181,7 @@ def main() -> None:
         sys.exit(f"new_tool: {error}")
     for file in files:
         print(f"new_tool: {file}")
-    print(
-        f"new_tool: now run `./bazelw test //servers/{given.server}/tests:{Path(files[1]).stem}`; see CONTRIBUTING.md"
-    )
+    print(f"new_tool: now run `./bazelw test //servers/{given.server}/tests:{Path(files[1]).stem}`; see CONTRIBUTING.md")
 
 
 if __name__ == "__main__":

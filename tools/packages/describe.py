@@ -138,9 +138,7 @@ class Described:
                 },
             },
             "tools": [
-                {"name": t.definition.name, "description": t.definition.title or ""}
-                for t in self.sidecar.tools
-                if not t.write
+                {"name": t.definition.name, "description": t.definition.title or ""} for t in self.sidecar.tools if not t.write
             ],
             # Those that change data are listed only where the user allows it.
             "tools_generated": True,

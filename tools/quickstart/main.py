@@ -41,14 +41,10 @@ def options() -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--detach", action="store_true", help="go on in the background; --stop ends it")
     what.add_argument("--stop", action="store_true", help="end the quickstart in the background")
-    what.add_argument(
-        "--reset", action="store_true", help="install the chart, or bring it back to what it was, in Kubernetes"
-    )
+    what.add_argument("--reset", action="store_true", help="install the chart, or bring it back to what it was, in Kubernetes")
     what.add_argument("--local", action="store_true", help="run here, whatever kubectl's context is")
     what.add_argument("--check", action="store_true", help="start on free ports, call a tool of each server, stop")
-    parser.add_argument(
-        "--port-base", type=int, default=9000, metavar="N", help="use the ports from N to N+3 (default: 9000)"
-    )
+    parser.add_argument("--port-base", type=int, default=9000, metavar="N", help="use the ports from N to N+3 (default: 9000)")
     parser.add_argument("--allow-writes", action="store_true", help="give the servers the tools that change data")
     parser.add_argument("--loader", metavar="COMMAND", help=f"in Kubernetes: {LOADER_HELP}")
     parser.add_argument(
@@ -111,9 +107,7 @@ def detach(given: argparse.Namespace) -> None:
     command += ["--allow-writes"] if given.allow_writes else []
     env = os.environ | {"PYTHONPATH": import_path()}
     with log.open("wb") as output:
-        child = subprocess.Popen(
-            command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
+        child = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
     state.save(state.Running(child.pid, state.started_at(child.pid), base))
     shown = 0
     while READY not in (text := log.read_text()):

@@ -45,9 +45,7 @@ class Stack(ExitStack):
         elasticsearch = {"ES_HOST": "127.0.0.1", "ES_PORT": str(self.ports.elasticsearch)}
         self._serve("redis", self.ports.redis_mcp, redis, folder)
         self._serve("elasticsearch", self.ports.elasticsearch_mcp, elasticsearch, folder)
-        for process, port in zip(
-            self.processes[-2:], (self.ports.redis_mcp, self.ports.elasticsearch_mcp), strict=True
-        ):
+        for process, port in zip(self.processes[-2:], (self.ports.redis_mcp, self.ports.elasticsearch_mcp), strict=True):
             process.wait_until(lambda port=port: answers(f"http://127.0.0.1:{port}/ready"))  # type: ignore[misc]
 
     def _add(self, process: Process) -> None:

@@ -13,9 +13,7 @@ def environment() -> dict[str, str]:
     return {n: v for n, v in os.environ.items() if not n.startswith(("RUNFILES_", "BUILD_", "PYTHON"))}
 
 
-def bazel(
-    tree: Path, arguments: Sequence[str], env: Mapping[str, str] | None = None, wrapper: Sequence[str] = ()
-) -> None:
+def bazel(tree: Path, arguments: Sequence[str], env: Mapping[str, str] | None = None, wrapper: Sequence[str] = ()) -> None:
     """Run the tree's own ./bazelw, in `environment()` if not in another; what it says goes to standard error.
 
     ReleaseError if it fails.

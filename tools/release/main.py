@@ -52,9 +52,7 @@ def release(given: argparse.Namespace, workspace: Path) -> None:
             build.bazel(clean.folder, ["clean", "--expunge"])
 
 
-def _publish(
-    given: argparse.Namespace, workspace: Path, registry: Registry, tree: Tree, clean: Tree, artifacts: Path
-) -> None:
+def _publish(given: argparse.Namespace, workspace: Path, registry: Registry, tree: Tree, clean: Tree, artifacts: Path) -> None:
     if given.dry_run:
         check_tags(artifacts, registry, given.version)
         print(f"{given.version} of {tree.commit} can be pushed to {registry.name}")

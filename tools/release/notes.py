@@ -19,9 +19,7 @@ def changes(tree: Tree, version: str) -> str:
             body = re.sub(r"^\[[^\]]+\]: .*$", "", body, flags=re.M).strip()
             if re.match(rf"\[?v?{re.escape(heading)}\]?(\s|$)", title, re.I) and body:
                 return body
-    raise ReleaseError(
-        f"CHANGELOG.md says nothing of {version}, and nothing under Unreleased: write down what users notice"
-    )
+    raise ReleaseError(f"CHANGELOG.md says nothing of {version}, and nothing under Unreleased: write down what users notice")
 
 
 def notes(tree: Tree, version: str, registry: str, published: Published) -> str:

@@ -51,9 +51,7 @@ class Registry:
                 f"{self.host} does not let us in: log in with docker or podman (DOCKER_CONFIG names the folder of config.json), "
                 "or set REGISTRY_USERNAME and REGISTRY_PASSWORD"
             )
-        if re.search(
-            r"connection refused|no such host|i/o timeout|network is unreachable|server misbehaving|EOF$", output
-        ):
+        if re.search(r"connection refused|no such host|i/o timeout|network is unreachable|server misbehaving|EOF$", output):
             return ReleaseError(f"{self.host} can't be reached: {last.rsplit(': ', 2)[-2]}: {last.rsplit(': ', 1)[-1]}")
         if "server gave HTTP response to HTTPS client" in output:
             return ReleaseError(f"{self.host} speaks plain HTTP: add --plain-http if that is what you want")

@@ -19,26 +19,16 @@ def main() -> None:
         description="Signs the image as it is built here, in the repository it was pushed to, with a key of cosign's.",
         epilog="cosign reads the key's password from COSIGN_PASSWORD or asks for it; logins are docker's own.",
     )
-    parser.add_argument(
-        "--repository", required=True, help="where the image is, such as registry.example/team/mcp/redis"
-    )
-    parser.add_argument(
-        "--key", required=True, help="what cosign takes: a file, env://VARIABLE, or a key service's URI"
-    )
+    parser.add_argument("--repository", required=True, help="where the image is, such as registry.example/team/mcp/redis")
+    parser.add_argument("--key", required=True, help="what cosign takes: a file, env://VARIABLE, or a key service's URI")
     parser.add_argument("--digest", help="sign this digest in place of the one that is built here: sha256:...")
-    parser.add_argument(
-        "--provenance", type=Path, help="attest this statement too: NAME.provenance.json of the release"
-    )
-    parser.add_argument(
-        "--transparency-log", action="store_true", help="enter the signature into the public log of Sigstore"
-    )
+    parser.add_argument("--provenance", type=Path, help="attest this statement too: NAME.provenance.json of the release")
+    parser.add_argument("--transparency-log", action="store_true", help="enter the signature into the public log of Sigstore")
     parser.add_argument("--plain-http", action="store_true", help="speak HTTP without TLS to the registry")
     given = parser.parse_args()
     cosign = shutil.which("cosign")
     if not cosign:
-        sys.exit(
-            "sign: cosign is not on PATH: install it (https://docs.sigstore.dev/cosign/system_config/installation/)"
-        )
+        sys.exit("sign: cosign is not on PATH: install it (https://docs.sigstore.dev/cosign/system_config/installation/)")
     reference = f"{given.repository}@{given.digest or oci.top(program('INDEX')).digest}"
     flags = ["--key", given.key, "--yes", f"--tlog-upload={str(given.transparency_log).lower()}"]
     flags += ["--allow-http-registry"] if given.plain_http else []

@@ -38,9 +38,7 @@ def stamp(package: bytes, registry: str, digests: dict[str, str]) -> bytes:
             if member.name in FILES:
                 text, count = IMAGE.subn(named, data.decode())
                 if count != FILES[member.name]:
-                    raise ReleaseError(
-                        f"{member.name} of the chart names {count} images: change tools/release/stamp.py"
-                    )
+                    raise ReleaseError(f"{member.name} of the chart names {count} images: change tools/release/stamp.py")
                 seen.add(member.name)
                 data = text.encode()
                 member.size = len(data)

@@ -75,9 +75,7 @@ class Tree:
 
 def check_version(version: str) -> None:
     if not SEMVER.fullmatch(version):
-        raise ReleaseError(
-            f"--version is '{version}': give a semantic version such as 1.2.3 or 1.2.3-rc.1, without v and +"
-        )
+        raise ReleaseError(f"--version is '{version}': give a semantic version such as 1.2.3 or 1.2.3-rc.1, without v and +")
 
 
 def stamp(folder: Path, version: str) -> None:

@@ -29,10 +29,7 @@ def page(sidecar: Sidecar[Any, Any]) -> Iterator[str]:
     yield from ("", "The instructions that a client passes to its model:", "", f"> {sidecar.instructions}", "")
     yield from table(
         ("tool", "what it is for", "changes data"),
-        [
-            (f"[`{t.definition.name}`](#{t.definition.name})", t.definition.title, "yes" if t.write else "")
-            for t in tools
-        ],
+        [(f"[`{t.definition.name}`](#{t.definition.name})", t.definition.title, "yes" if t.write else "") for t in tools],
     )
     for tool in tools:
         yield from _tool(tool)
@@ -74,8 +71,7 @@ def _tool(tool: Tool) -> Iterator[str]:
             ],
         )
     fields = [
-        f"`{name}` ({': '.join([kind(part), *filter(None, [part.get('description')])])})"
-        for name, part in tool.results.items()
+        f"`{name}` ({': '.join([kind(part), *filter(None, [part.get('description')])])})" for name, part in tool.results.items()
     ]
     yield from ("", f"Result: {', '.join(fields)}" if fields else "Result:")
 

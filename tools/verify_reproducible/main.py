@@ -80,9 +80,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         tree = Tree(Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ".")))
-        print(
-            f"verify_reproducible: commit {tree.commit}; changes that are not committed are not built", file=sys.stderr
-        )
+        print(f"verify_reproducible: commit {tree.commit}; changes that are not committed are not built", file=sys.stderr)
         with tempfile.TemporaryDirectory(prefix="reproducible.") as temporary:
             base = Path(temporary)
             # A copy, for work in the checkout goes on while this builds.

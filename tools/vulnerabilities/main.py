@@ -33,9 +33,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         default="high",
         help="default: high; unknown counts as critical",
     )
-    parser.add_argument(
-        "--ignore", action="append", default=[], metavar="ID", help="an id or alias that was looked into"
-    )
+    parser.add_argument("--ignore", action="append", default=[], metavar="ID", help="an id or alias that was looked into")
     parser.add_argument("--json", action="store_true", help="a JSON array in place of the table")
     return parser.parse_args(arguments)
 

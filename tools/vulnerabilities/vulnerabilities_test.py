@@ -32,9 +32,7 @@ STARLETTE: dict[str, Any] = {
             "database_specific": {"source": "https://github.com/github/advisory-database/..."},
         }
     ],
-    "references": [
-        {"type": "WEB", "url": "https://github.com/encode/starlette/security/advisories/GHSA-2c2j-9gv5-cj73"}
-    ],
+    "references": [{"type": "WEB", "url": "https://github.com/encode/starlette/security/advisories/GHSA-2c2j-9gv5-cj73"}],
     "database_specific": {"severity": "MODERATE", "cwe_ids": ["CWE-770"]},
 }
 OPENSSL: dict[str, Any] = {

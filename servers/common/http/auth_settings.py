@@ -158,9 +158,7 @@ def _check_tokens(env: Environment, path: Path, many: bool, logins: Logins) -> N
 
 
 def _tls(env: Environment) -> TlsFiles | None:
-    certificate = env.file(
-        "MCP_TLS_CERT_FILE", "this server's certificate, PEM; with it all paths are HTTPS", restricts=True
-    )
+    certificate = env.file("MCP_TLS_CERT_FILE", "this server's certificate, PEM; with it all paths are HTTPS", restricts=True)
     key = env.file("MCP_TLS_KEY_FILE", "its private key, PEM")
     authorities = env.certificates(
         "MCP_TLS_CLIENT_CA_FILE", "CA certificates for the client certificates that /mcp requires, PEM", restricts=True
@@ -180,9 +178,7 @@ def _tls(env: Environment) -> TlsFiles | None:
 
 
 def _oauth(env: Environment) -> OAuthSettings | None:
-    resource = env.text(
-        "MCP_OAUTH_RESOURCE", "", "this server's URL as clients use it; tokens must name it as audience"
-    )
+    resource = env.text("MCP_OAUTH_RESOURCE", "", "this server's URL as clients use it; tokens must name it as audience")
     url = env.text("MCP_OAUTH_JWKS_URL", "", "URL of the issuer's keys; https, or on this machine")
     file = env.file("MCP_OAUTH_JWKS_FILE", "file with the issuer's keys, instead of the URL")
     issuer = env.text(
@@ -191,12 +187,8 @@ def _oauth(env: Environment) -> OAuthSettings | None:
         "issuer of the OAuth access tokens that clients must send, exactly as tokens name it",
         restricts=not (resource or url or file),  # with one of them, an absent issuer is a problem anyway
     )
-    algorithms = env.names(
-        "MCP_OAUTH_ALGORITHMS", "accepted signatures, comma-separated; default RS256,PS256,ES256,EdDSA"
-    )
-    types = env.names(
-        "MCP_OAUTH_TOKEN_TYPES", "accepted typ headers of tokens, comma-separated; default at+jwt (RFC 9068)"
-    )
+    algorithms = env.names("MCP_OAUTH_ALGORITHMS", "accepted signatures, comma-separated; default RS256,PS256,ES256,EdDSA")
+    types = env.names("MCP_OAUTH_TOKEN_TYPES", "accepted typ headers of tokens, comma-separated; default at+jwt (RFC 9068)")
     ca_file = env.certificates("MCP_OAUTH_CA_FILE", "CA certificates for the issuer, PEM; default: the system's")
     if not issuer:
         if resource or url or file or algorithms or types or ca_file:
@@ -207,9 +199,7 @@ def _oauth(env: Environment) -> OAuthSettings | None:
     if bool(url) == bool(file):
         env.problems.append("MCP_OAUTH_JWKS_URL, MCP_OAUTH_JWKS_FILE: set one of them")
     elif url and not is_safe(url):
-        env.problems.append(
-            "MCP_OAUTH_JWKS_URL: an https URL is needed, otherwise anyone on the network path could forge tokens"
-        )
+        env.problems.append("MCP_OAUTH_JWKS_URL: an https URL is needed, otherwise anyone on the network path could forge tokens")
     if unknown := [name for name in algorithms if name not in ALGORITHMS]:
         env.problems.append(f"MCP_OAUTH_ALGORITHMS: '{unknown[0]}' is not one of {', '.join(ALGORITHMS)}")
     return OAuthSettings(

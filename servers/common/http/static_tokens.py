@@ -72,9 +72,7 @@ def several(text: str, *, logins: Logins = "") -> list[Token]:
             raise TokensError(f"line {number} is not NAME SCOPES TOKEN{f' [{logins}]' if logins else ''}")
         name, scopes, token = words[:3]
         if not _NAME.fullmatch(name) or name in (t.name for t in found):
-            raise TokensError(
-                f"line {number}: a name must be unique, and have at most 64 letters, digits, '.', '_' and '-'"
-            )
+            raise TokensError(f"line {number}: a name must be unique, and have at most 64 letters, digits, '.', '_' and '-'")
         if not set(scopes.split(",")) <= set(_SCOPES):
             raise TokensError(f"line {number}: scopes must be read, write, or read,write")
         match = _DIGEST.fullmatch(token)

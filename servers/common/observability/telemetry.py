@@ -127,9 +127,7 @@ class Telemetry:
             def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
                 return super().export([told(span) for span in spans])
 
-        provider = TracerProvider(
-            resource=resource, shutdown_on_exit=False, span_limits=SpanLimits(max_attribute_length=LONGEST)
-        )
+        provider = TracerProvider(resource=resource, shutdown_on_exit=False, span_limits=SpanLimits(max_attribute_length=LONGEST))
         provider.add_span_processor(BatchSpanProcessor(Told()))
         return provider
 
@@ -185,9 +183,7 @@ class Telemetry:
             return [Observation(int(counted("mcp_tool_calls_under_way") or 0))]
 
         self._meter.create_observable_gauge("mcp.sidecar.backend.up", [up], "1", "1 while the store serves, else 0.")
-        self._meter.create_observable_gauge(
-            "mcp.sidecar.calls.under_way", [under_way], "{call}", "Tool calls under way."
-        )
+        self._meter.create_observable_gauge("mcp.sidecar.calls.under_way", [under_way], "{call}", "Tool calls under way.")
 
     async def __call__(self, ctx: Any, call_next: Any) -> Any:
         """The MCP SDK's middleware that measures each message."""

@@ -127,8 +127,7 @@ def _all_fit(values: Iterable[Any], schema: Schema) -> list[Any]:
     texts, numbers = "string" in kinds, not kinds.isdisjoint({"integer", "number"})
     return [
         value
-        if (isinstance(value, str) and texts and value.lstrip()[:1] not in ("[", "{"))
-        or (numbers and _is_number(value))
+        if (isinstance(value, str) and texts and value.lstrip()[:1] not in ("[", "{")) or (numbers and _is_number(value))
         else fit(value, schema)
         for value in values
     ]

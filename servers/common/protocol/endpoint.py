@@ -54,9 +54,7 @@ def error_body(message: str, code: int, data: Any = None, id: Any = None) -> dic
 class Invalid(Exception):
     """A request that is not MCP over streamable HTTP. The message is for the client."""
 
-    def __init__(
-        self, message: str, status: int = 400, code: int = INVALID_REQUEST, data: Any = None, id: Any = None
-    ) -> None:
+    def __init__(self, message: str, status: int = 400, code: int = INVALID_REQUEST, data: Any = None, id: Any = None) -> None:
         super().__init__(message)
         self.status, self.code, self.data, self.id = status, code, data, id
 

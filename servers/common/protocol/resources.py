@@ -129,9 +129,7 @@ class Listeners(Generic[B]):
 
     _handlers: set[ListenHandler] = field(default_factory=set)
 
-    async def listen(
-        self, ctx: Any, params: mcp_types.SubscriptionsListenRequestParams
-    ) -> mcp_types.SubscriptionsListenResult:
+    async def listen(self, ctx: Any, params: mcp_types.SubscriptionsListenRequestParams) -> mcp_types.SubscriptionsListenResult:
         """Serve one listener until it goes away; acknowledge only what can be watched."""
         if len(self._handlers) >= self.most:
             raise MCPError(

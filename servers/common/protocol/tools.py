@@ -157,9 +157,7 @@ class Tool:
             input_schema=self.input_schema,
             output_schema={
                 "type": "object",
-                "properties": {
-                    name: {k: part[k] for k in part if k != "description"} for name, part in self.results.items()
-                },
+                "properties": {name: {k: part[k] for k in part if k != "description"} for name, part in self.results.items()},
             },
             annotations=mcp_types.ToolAnnotations(
                 read_only_hint=not self.write,
@@ -370,9 +368,7 @@ def result(content: bytes, integers: Collection[str] = ()) -> mcp_types.CallTool
         structured |= {name: int(structured[name]) for name in integers if name in structured}
     else:
         structured = orjson.loads(content)
-    return mcp_types.CallToolResult(
-        content=[mcp_types.TextContent(type="text", text=text)], structured_content=structured
-    )
+    return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=text)], structured_content=structured)
 
 
 def failure(message: str) -> mcp_types.CallToolResult:

@@ -108,9 +108,7 @@ class _Copy:
         # The room to tell that something is missing is given back where nothing is.
         if not self._take(note := 2 + path.length + _NOTE):
             return _ABSENT
-        members: Iterable[tuple[Any, Any]] = (
-            value.items() if isinstance(value, dict) else enumerate(value[: self._array])
-        )
+        members: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else enumerate(value[: self._array])
         copy: dict[Any, Any] = {}
         for name, inner in members if level < DEEPEST else ():
             need = size(name) + 2 if isinstance(name, str) else 1

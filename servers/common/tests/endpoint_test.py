@@ -58,11 +58,7 @@ def test_what_a_client_accepts(values: list[str], found: tuple[bool, bool]) -> N
     assert accepted(Headers(raw=[(b"accept", value.encode()) for value in values])) == found
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.floats() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.text(), c)
-    )
-)
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.text(), c)))
 def test_what_is_no_message_is_refused_in_words(message: Any) -> None:
     with pytest.raises(Invalid):
         check_message(message)

@@ -129,9 +129,7 @@ def test_size_is_that_of_the_text(value: Any) -> None:
     assert tools.size(value) == len(text.encode("utf-8", "surrogatepass"))
 
 
-@pytest.mark.parametrize(
-    "long", ["x" * 5000, {"a": "x" * 5000}, [["x" * 300] * 20], {"x" * 300 + str(n): n for n in range(20)}]
-)
+@pytest.mark.parametrize("long", ["x" * 5000, {"a": "x" * 5000}, [["x" * 300] * 20], {"x" * 300 + str(n): n for n in range(20)}])
 @pytest.mark.parametrize("place", [0, 1])
 def test_an_item_that_no_result_has_room_for_is_cut_and_the_others_stay(long: Any, place: int) -> None:
     warnings.set([])

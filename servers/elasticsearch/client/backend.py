@@ -148,9 +148,7 @@ class ApiRequest:
     content_type: str
 
     @classmethod
-    def of(
-        cls, method: str, path: str, params: Mapping[str, str] | None, body: Json | Sequence[Json] | None
-    ) -> ApiRequest:
+    def of(cls, method: str, path: str, params: Mapping[str, str] | None, body: Json | Sequence[Json] | None) -> ApiRequest:
         """Make a request; a sequence of bodies is sent as NDJSON. Raise ToolError if the path would not arrive as it is, or is
         too long, or a pattern has too many wildcards."""
         if not _PATH.fullmatch(path):
@@ -161,9 +159,7 @@ class ApiRequest:
             check_wildcards(value.replace(".", ",") if name == "filter_path" else value)
         target = f"{path}?{urlencode(params, quote_via=quote)}" if params else path
         if len(target) > LONGEST_TARGET:
-            raise ToolError(
-                f"the request's path and parameters have {len(target)} characters: give shorter or fewer names"
-            )
+            raise ToolError(f"the request's path and parameters have {len(target)} characters: give shorter or fewer names")
         if body is None:
             return cls(method, target, None, "")
         if isinstance(body, Mapping):
@@ -310,9 +306,7 @@ class ElasticsearchBackend:
             return await self._identity_otherwise(node)
         version = info.get("version", {}) if isinstance(info, dict) else {}
         if "number" not in version:
-            raise BackendError(
-                f"what answers at {address(node.config)} is not Elasticsearch: check ES_HOST and ES_PORT"
-            )
+            raise BackendError(f"what answers at {address(node.config)} is not Elasticsearch: check ES_HOST and ES_PORT")
         product = "OpenSearch" if version.get("distribution") == "opensearch" else "Elasticsearch"
         return NodeIdentity(product, str(version["number"]), info.get("cluster_uuid", ""))
 
@@ -598,9 +592,7 @@ class ElasticsearchBackend:
             if answer.success and (answer.headers.get("content-type") or "").startswith("text/plain"):
                 return answer.content.decode("utf-8", "replace")  # hot threads have no JSON
             if answer.success:
-                raise BackendError(
-                    f"what answers at {answer.address} is not Elasticsearch: check ES_HOST, ES_PORT and ES_SCHEME"
-                )
+                raise BackendError(f"what answers at {answer.address} is not Elasticsearch: check ES_HOST, ES_PORT and ES_SCHEME")
             raise BackendError(
                 f"{answer.address} answers with HTTP status {answer.status}, and not as Elasticsearch does: "
                 "try again, or check ES_HOST, ES_PORT and any proxy in between"
@@ -642,9 +634,7 @@ def _away(failures: Sequence[Exception]) -> BackendError:
     """Return the one error of all nodes."""
     told = {f.address: f"{f.address} {f.said}" for f in failures if isinstance(f, NodeFailure)}
     if len(told) > 1 and all(isinstance(failure, NodeFailure) for failure in failures):
-        return BackendError(
-            f"no Elasticsearch node is available: {_some(list(told.values()))}: try again, or check ES_HOSTS"
-        )
+        return BackendError(f"no Elasticsearch node is available: {_some(list(told.values()))}: try again, or check ES_HOSTS")
     # What a node itself says tells more than that others are away.
     failure = min(failures, key=lambda failure: isinstance(failure, NodeFailure))
     return failure if isinstance(failure, BackendError) else BackendError(str(failure))

@@ -26,9 +26,7 @@ KNOWN = 1000
 DEFAULT_HITS = 10
 """Hits of a search that does not say how many."""
 
-_SEARCH = re.compile(
-    r"(.*)/(_search|_count|_query|_sql|_eql/search|_rank_eval|_terms_enum|_validate/query|_explain/.*)"
-)
+_SEARCH = re.compile(r"(.*)/(_search|_count|_query|_sql|_eql/search|_rank_eval|_terms_enum|_validate/query|_explain/.*)")
 _BY_ID = re.compile(r"(.*/(_doc|_source|_termvectors))/.*")
 _WAITING = re.compile(r".*/(_pit|hot_threads|point_in_time)")
 """Requests whose answers are short but take long."""
@@ -110,9 +108,7 @@ class HeapLoad:
         return UNKNOWN if known is None else known * many
 
     @asynccontextmanager
-    async def hold(
-        self, path: str, params: Mapping[str, str], body: Mapping[str, Any]
-    ) -> AsyncIterator[Callable[[int], None]]:
+    async def hold(self, path: str, params: Mapping[str, str], body: Mapping[str, Any]) -> AsyncIterator[Callable[[int], None]]:
         """Reserve a request's share of Elasticsearch's heap inside this context. The path is without its query; without a body,
         it is empty.
 

@@ -237,12 +237,9 @@ class _Expression:
             after = _loop(part, _ANY, rest, part.low * once.least)
             return replace(after, power=max(after.power, once.power + 1), ways=_few(after.ways + once.ways))
         # Java counts repeats of the same length, and calls itself for others. A character may be two of Java's.
-        if len(branches) > 1 or not all(
-            isinstance(p.what, int) and p.low == p.high and p.what < 1 << 128 for p in branches[0]
-        ):
+        if len(branches) > 1 or not all(isinstance(p.what, int) and p.low == p.high and p.what < 1 << 128 for p in branches[0]):
             raise self.refused(
-                "repeats a group (...)* whose length varies: a long text uses up Elasticsearch's stack. Write (...)*+ or "
-                "(...)++"
+                "repeats a group (...)* whose length varies: a long text uses up Elasticsearch's stack. Write (...)*+ or (...)++"
             )
         return _loop(part, once.first, rest, part.low * once.least)
 
@@ -325,10 +322,7 @@ def growth(pattern: str, replacement: str) -> float:
                 "one of them"
             )
         inner = (
-            most(part.what, lost or part.kept)
-            for branch in group.branches
-            for part in branch
-            if isinstance(part.what, _Group)
+            most(part.what, lost or part.kept) for branch in group.branches for part in branch if isinstance(part.what, _Group)
         )
         return named[group.number] + max(inner, default=0)
 

@@ -50,9 +50,7 @@ def writable(name: str) -> str:
     if name in ("", "_all") or any(c in name for c in '*?,<>:"\\/| #'):
         raise ToolError(f"{name!r} is not the exact name of one index: nothing was done; es_indices lists names")
     if name.startswith((".", "_", "-", "+")):
-        raise ToolError(
-            f"{name!r} can't be written to: names that begin with a dot are Elasticsearch's own; nothing was done"
-        )
+        raise ToolError(f"{name!r} can't be written to: names that begin with a dot are Elasticsearch's own; nothing was done")
     return name
 
 
@@ -144,9 +142,7 @@ async def within(backend: ScopedElasticsearch, expression: str, expand: str = "o
     if not expression.strip(","):
         raise ToolError("index is empty: es_indices lists names; * means all")
     if wrong := [name for name in expression.split(",") if name.startswith("_") and name != "_all"]:
-        raise ToolError(
-            f"{wrong[0][:200]!r} is not the name of an index, because it begins with _: es_indices lists names"
-        )
+        raise ToolError(f"{wrong[0][:200]!r} is not the name of an index, because it begins with _: es_indices lists names")
     if not backend.scope:
         backend.scope.refuse_restricted(expression)
         await _check_clusters(backend, expression)
@@ -163,9 +159,7 @@ async def within(backend: ScopedElasticsearch, expression: str, expand: str = "o
     return joined if len(path(joined)) <= LONGEST else await _by_patterns(backend, expression, reached)
 
 
-async def _left(
-    backend: ScopedElasticsearch, expression: str, expand: str, reached: Sequence[Reached]
-) -> list[Reached]:
+async def _left(backend: ScopedElasticsearch, expression: str, expand: str, reached: Sequence[Reached]) -> list[Reached]:
     """Return what an expression leaves of what it reaches: it excludes indices, to which aliases may lead all the same."""
     there = await _concrete(backend, expression, expand)
     left: list[Reached] = []
@@ -254,9 +248,7 @@ async def resolve(backend: ScopedElasticsearch, expression: str, expand: str = "
     ]
     there = {"_all", *(found.name for found in reached)}
     # OpenSearch just leaves out what is not there. Date math and other clusters have other names.
-    if missing := [
-        part for part in expression.split(",") if re.fullmatch(r"[^-<*:][^*:]*", part) and part not in there
-    ]:
+    if missing := [part for part in expression.split(",") if re.fullmatch(r"[^-<*:][^*:]*", part) and part not in there]:
         raise ElasticsearchError(f"no such index [{missing[0]}]", "index_not_found_exception", 404, missing[0])
     return reached
 
@@ -301,9 +293,7 @@ async def _by_patterns(backend: ScopedElasticsearch, expression: str, reached: S
         return not backend.scope.has(name) and name not in streams
 
     # An alias with a name inside may lead out. Indices that come meanwhile are inside.
-    out = {
-        name for f in found if not _is_inside(backend, f, streams) for name in (f.members or (f.name,)) if outside(name)
-    }
+    out = {name for f in found if not _is_inside(backend, f, streams) for name in (f.members or (f.name,)) if outside(name)}
     narrowed = ",".join(dict.fromkeys([*parts, *(f"-{name}" for name in sorted(out))]))
     if len(path(narrowed)) > LONGEST:
         raise _too_many(expression, len(reached))
@@ -371,9 +361,7 @@ async def known_fields(backend: ScopedElasticsearch, index: str, *fields: str) -
     where, asked = path(index, "_field_caps"), ",".join(fields)
     if len(asked) > LONGEST_LINE or len(where) + len(quote(asked)) > LONGEST_LINE:
         asked = "*"
-    answer = await backend.read(
-        "GET", where, params={"fields": asked, "allow_no_indices": "false", "filters": "-metadata"}
-    )
+    answer = await backend.read("GET", where, params={"fields": asked, "allow_no_indices": "false", "filters": "-metadata"})
     return {
         name: {type: caps for type, caps in types.items() if type != "unmapped"}
         for name, types in answer.get("fields", {}).items()
@@ -394,9 +382,7 @@ async def unknown_fields(backend: ScopedElasticsearch, index: str, *missing: str
     return [f"no field is called {name[:200]!r}: {_near_field(name, known)}" for name in missing]
 
 
-async def field_notes(
-    backend: ScopedElasticsearch, index: str, names: Iterable[str], outside: Iterable[str] = ()
-) -> list[str]:
+async def field_notes(backend: ScopedElasticsearch, index: str, names: Iterable[str], outside: Iterable[str] = ()) -> list[str]:
     """Return a sentence for each field that no index has, or that is queried in a way that finds nothing. `outside` are fields
     that are asked outside of nested queries and aggregations."""
     asked = sorted(names)[:20]

@@ -74,9 +74,7 @@ class IndexScope:
 
     def outside(self, name: str) -> ToolError:
         """Return the refusal of a name; the same whether or not there is such an index."""
-        return ToolError(
-            f"{name[:200]!r} is not, and does not lead to, an index that this server may touch: {self.said}"
-        )
+        return ToolError(f"{name[:200]!r} is not, and does not lead to, an index that this server may touch: {self.said}")
 
     @property
     def said(self) -> str:
@@ -121,16 +119,12 @@ def indices_in(body: Any, parent: str = "", *, limited: bool = True) -> Iterator
         yield from indices_in(*body.values(), *body, limited=limited)
         return
     for key, value in body.items():
-        if limited and (
-            key in ("pit", "enrich") or (key == "pipeline" and isinstance(value, dict) and "name" in value)
-        ):
+        if limited and (key in ("pit", "enrich") or (key == "pipeline" and isinstance(value, dict) and "name" in value)):
             raise ToolError(f"{key!r} is refused where MCP_INDEX_PATTERNS limits this server: it may lead to any index")
         if key in ("_index", "index", "indices", "target_index"):
             for name in value if isinstance(value, list) else [value]:
                 if isinstance(name, bool | int | float):
-                    raise ToolError(
-                        f"{key!r} has to be text: Elasticsearch would take {name!r} for the name of an index"
-                    )
+                    raise ToolError(f"{key!r} has to be text: Elasticsearch would take {name!r} for the name of an index")
                 if isinstance(name, str):
                     yield name
         elif key == "indices_boost":

@@ -52,9 +52,7 @@ def check_settings(settings: dict[str, Any]) -> None:
     for name, value in settings.items():
         key = name.removeprefix("index.")
         if key in MOST and value is not None and not 0 <= number(value) <= MOST[key]:
-            raise ToolError(
-                f"{key} may be at most {MOST[key]} here, because more could overload a node; nothing was done"
-            )
+            raise ToolError(f"{key} may be at most {MOST[key]} here, because more could overload a node; nothing was done")
         if found := _PART.fullmatch(key):
             parts.setdefault((found[1], found[2]), {})[found[3]] = value
     check_expressions(list(parts.values()))
@@ -68,9 +66,7 @@ def check_settings(settings: dict[str, Any]) -> None:
         part = parts.get(place, {})
         named = [(used.rstrip("s"), name.strip()) for used in _USED for name in _listed(part.get(used))]
         if named and depth > MOST_NAMED:
-            raise ToolError(
-                f"analyzers name filters that name others, more than {MOST_NAMED} in a row; nothing was done"
-            )
+            raise ToolError(f"analyzers name filters that name others, more than {MOST_NAMED} in a row; nothing was done")
         inner = (growth(other, depth + 1) for other in named)
         grown[place] = check_growth(itertools.chain([growth_of(part or place[1])], inner))
         return grown[place]

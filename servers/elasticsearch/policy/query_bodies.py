@@ -12,9 +12,7 @@ from servers.elasticsearch.client.heap_load import AT_ONCE
 from servers.elasticsearch.policy.expressions import growth, steps
 from servers.elasticsearch.policy.request_costs import LEAVES, characters, check_costs, entries, number
 
-_SCRIPTED = frozenset(
-    {"_script", "bucket_selector", "moving_fn", "script", "script_fields", "script_score", "scripted_metric"}
-)
+_SCRIPTED = frozenset({"_script", "bucket_selector", "moving_fn", "script", "script_fields", "script_score", "scripted_metric"})
 """What has a script, beside all that ends in _script."""
 
 _SCRIPT_PARTS = frozenset({"source", "inline", "id", "stored", "file", "lang", "params", "options", "script"})
@@ -115,9 +113,7 @@ def refuse_files(value: Any) -> None:
     """Raise ToolError where a part of an analyzer names a file of the node."""
     for key, *_ in entries(value):
         if key.endswith("_path") or key.rpartition(".")[2].lower() in _FILES:
-            raise ToolError(
-                f"{key[:100]!r} would read a file of Elasticsearch's node: give the words or rules themselves"
-            )
+            raise ToolError(f"{key[:100]!r} would read a file of Elasticsearch's node: give the words or rules themselves")
 
 
 _PROCESSORS = frozenset(
@@ -282,9 +278,7 @@ def _grown(processors: list[_Processor], *, copies: bool = True) -> float:
             factor += sum(len(str(options.get(side, "<"))) for side in ("prefix", "suffix"))
         own = f"{options.get(copied)}.".startswith("_ingest._value.")
         if each and source and not own and (factor > 1 or "copy_from" in options):
-            raise ToolError(
-                f"{kind} in a foreach would work on {source[:100]!r} for each value: let it read _ingest._value"
-            )
+            raise ToolError(f"{kind} in a foreach would work on {source[:100]!r} for each value: let it read _ingest._value")
         if not source and each and "value" in options:
             source, factor = each, len(to_json(options["value"]))  # it is there once for each value
         if not source:
@@ -334,9 +328,7 @@ def check_pipeline(pipeline: Any, *, stored: bool = False, docs: Any = None) -> 
     """
     if not isinstance(pipeline, dict):
         raise ToolError("a pipeline is an object with processors")
-    if unknown := sorted(
-        pipeline.keys() - {"_meta", "deprecated", "description", "on_failure", "processors", "version"}
-    ):
+    if unknown := sorted(pipeline.keys() - {"_meta", "deprecated", "description", "on_failure", "processors", "version"}):
         raise ToolError(f"{unknown[0][:100]!r} is not a known part of a pipeline")
     found: list[_Processor] = []
     for part in ("processors", "on_failure"):
@@ -352,9 +344,7 @@ def check_pipeline(pipeline: Any, *, stored: bool = False, docs: Any = None) -> 
         # An answer may show each document after each processor.
         held = (len(to_json(docs)) + len(to_json(pipeline)) * len(docs)) * math.ceil(grown) * max(len(found), 1)
         if held > AT_ONCE:
-            raise ToolError(
-                f"the documents could need {held // 2**20} MiB in the pipeline: give fewer documents or processors"
-            )
+            raise ToolError(f"the documents could need {held // 2**20} MiB in the pipeline: give fewer documents or processors")
 
 
 _IDENTITY = re.compile(r"(?<![\w.-])_(?:index|id|routing|source\.)|%\{[*&]")
@@ -495,9 +485,7 @@ def _within(clauses: list[Any], path: str | None) -> dict[str, Any]:
 def _clause(field: str, value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         if not value or not value.keys() <= BOUNDS:
-            raise ToolError(
-                f'where {field!r}: bounds are gte, gt, lte and lt, as {{"gte":"now-1d"}}; query takes others'
-            )
+            raise ToolError(f'where {field!r}: bounds are gte, gt, lte and lt, as {{"gte":"now-1d"}}; query takes others')
         return {"range": {field: value}}
     if isinstance(value, list):
         if not value or any(isinstance(item, dict | list) or item is None for item in value):

@@ -93,17 +93,13 @@ def check_depth(value: Any) -> None:
             if isinstance(inner, (dict, list))
         ]
     if level:
-        raise ToolError(
-            f"lists and objects may be at most {DEEPEST} levels deep: Elasticsearch refuses deeper queries as well"
-        )
+        raise ToolError(f"lists and objects may be at most {DEEPEST} levels deep: Elasticsearch refuses deeper queries as well")
 
 
 def entries(value: Any, outer: Container[str] = ()) -> Iterator[Entry]:
     """Yield each key of the objects in a value, at any depth, and in which of the keys `outer` it is. Generators inside of each
     other would pass on each entry of a deep value level by level, which keeps others waiting."""
-    left: list[tuple[Iterator[tuple[str | None, Any]], str, frozenset[str]]] = [
-        (iter([(None, value)]), "", frozenset())
-    ]
+    left: list[tuple[Iterator[tuple[str | None, Any]], str, frozenset[str]]] = [(iter([(None, value)]), "", frozenset())]
     while left:
         inside, parent, found = left[-1]
         for key, inner in inside:
@@ -190,9 +186,7 @@ def _check_suggesters(suggest: dict[str, Any]) -> None:
         raise ToolError(f"suggest takes at most {MOST_SUGGESTERS} suggesters: send the others in another request")
     for key, inner, *_ in entries(suggest):
         if key in _MOST_OF_SUGGESTERS and not 0 <= number(inner) <= _MOST_OF_SUGGESTERS[key]:
-            raise ToolError(
-                f"{key!r} of suggest is at most {_MOST_OF_SUGGESTERS[key]}: more could keep Elasticsearch busy"
-            )
+            raise ToolError(f"{key!r} of suggest is at most {_MOST_OF_SUGGESTERS[key]}: more could keep Elasticsearch busy")
         # Less than 1 is a share of the words, of which there may be as many as token_limit says.
         if key == "max_errors" and not (0 <= number(inner) <= MOST_ERRORS / 10 or 1 <= number(inner) <= MOST_ERRORS):
             raise ToolError(

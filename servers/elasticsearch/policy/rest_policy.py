@@ -276,12 +276,7 @@ def endpoint(method: str, path: str) -> RestEndpoint:
     """Return the endpoint of a request by GET or POST, with the path as in the reference. Raise ToolError if it does not only
     read."""
     parts = tuple(part for part in path.split("/") if part)
-    if (
-        not path.startswith("/")
-        or "//" in path
-        or any(part in (".", "..") for part in parts)
-        or re.search(r"[?#%\\\s]", path)
-    ):
+    if not path.startswith("/") or "//" in path or any(part in (".", "..") for part in parts) or re.search(r"[?#%\\\s]", path):
         raise ToolError(f"{path[:200]!r} is not a path such as /my-index/_stats: parameters go into params")
     plain = "/" + "/".join(parts)
     for pattern, expression in _compiled(method):

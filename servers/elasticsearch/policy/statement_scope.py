@@ -110,9 +110,7 @@ def _uncommented(query: str, quoted: re.Pattern[str]) -> str:
         return re.sub(r"[^\r\n]", " ", part[0]) if part[0][0] in "/-" else part[0]
 
     if "/*" in quoted.sub(" ", query):
-        raise ToolError(
-            "refused: it can't tell which indices are read by comments that are not closed, or inside of each other"
-        )
+        raise ToolError("refused: it can't tell which indices are read by comments that are not closed, or inside of each other")
     return quoted.sub(blank, query)
 
 
@@ -129,6 +127,4 @@ def _plain(query: str, quoted: re.Pattern[str]) -> str:
 
 
 def _unclear(what: str) -> ToolError:
-    return ToolError(
-        f"refused: MCP_INDEX_PATTERNS limits this server, and it can't tell which indices are read by {what}"
-    )
+    return ToolError(f"refused: MCP_INDEX_PATTERNS limits this server, and it can't tell which indices are read by {what}")

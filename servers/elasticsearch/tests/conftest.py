@@ -116,9 +116,7 @@ def fill(node: Node, index: str, documents: Mapping[str, Any], mapping: Any = No
 
 def mapped(**fields: Any) -> dict[str, Any]:
     """Return a mapping of fields: for each its type, or its whole definition."""
-    return {
-        "properties": {name: {"type": field} if isinstance(field, str) else field for name, field in fields.items()}
-    }
+    return {"properties": {name: {"type": field} if isinstance(field, str) else field for name, field in fields.items()}}
 
 
 BOOKS = {

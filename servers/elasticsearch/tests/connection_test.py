@@ -176,9 +176,7 @@ def test_checks_never_wait_for_calls(start: Start) -> None:
 
 def test_retry_after_is_kept_and_not_waited_for_in_vain(start: Start) -> None:
     waits = iter(["1", "Wed, 21 Oct 2015 07:28:00 GMT"])
-    with FakeNode(
-        searches(lambda _: refusal(503, Retry_After=after) if (after := next(waits, "")) else NOTHING)
-    ) as fake:
+    with FakeNode(searches(lambda _: refusal(503, Retry_After=after) if (after := next(waits, "")) else NOTHING)) as fake:
         assert not call(start(ES_PORT=str(fake.port)), "es_search", index="a")["isError"]
         assert count(fake, "_search") == 3
     with FakeNode(searches(refusal(429, Retry_After="3600"))) as fake:
@@ -207,9 +205,7 @@ def test_a_write_goes_past_a_dead_node_and_is_never_sent_twice(start: Start) -> 
 
 
 def test_what_is_too_long_for_a_proxy_was_not_done(start: Start) -> None:
-    with FakeNode(
-        answering({"_bulk": Answer(413, b"<html>Too Large", "text/html"), "_resolve": resolved("a")})
-    ) as fake:
+    with FakeNode(answering({"_bulk": Answer(413, b"<html>Too Large", "text/html"), "_resolve": resolved("a")})) as fake:
         sidecar = start(ES_PORT=str(fake.port), MCP_ALLOW_WRITES="true")
         text = told(sidecar, "es_bulk", index="a", operations=[{"document": {}}])
     assert "proxy in between (HTTP status 413): send less; none of these operations was done" in text

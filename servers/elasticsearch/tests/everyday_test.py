@@ -196,11 +196,7 @@ EDGES = {"type": "edge_ngram", "min_gram": 1, "max_gram": 20}
 )
 def test_analyzers(analyzer: Any) -> None:
     check_analyzer(analyzer, "The quick brown fox " * 10)
-    named = {
-        kind: {f"n{n}": part for n, part in enumerate(parts)}
-        for kind, parts in analyzer.items()
-        if isinstance(parts, list)
-    }
+    named = {kind: {f"n{n}": part for n, part in enumerate(parts)} for kind, parts in analyzer.items() if isinstance(parts, list)}
     named["analyzer"] = {"a": {kind: list(parts) for kind, parts in named.items()}}
     check_settings(flat({"analysis": named, "max_ngram_diff": 30, "max_result_window": 100_000}))
 

@@ -90,9 +90,7 @@ def test_how_long_a_text_can_get(pattern: str, replacement: str, wanted: float) 
     assert growth(pattern, replacement) == pytest.approx(wanted)
 
 
-@pytest.mark.parametrize(
-    "pattern", ["(?=(.*))", "(?<=(a))", "(?!(a))", "(?<!b(a))", "(a.*)?+", "((a.*))*+", "(?>(a.*)|)"]
-)
+@pytest.mark.parametrize("pattern", ["(?=(.*))", "(?<=(a))", "(?!(a))", "(?<!b(a))", "(a.*)?+", "((a.*))*+", "(?>(a.*)|)"])
 def test_a_group_that_looks_ahead_gives_nothing_to_a_replacement(pattern: str) -> None:
     assert growth(pattern, "b") == 2
     with pytest.raises(ToolError, match=r"its replacement has a \$"):

@@ -79,9 +79,7 @@ class Guarded:
 class FakeNode(LocalServer):
     """An HTTP server on a loopback port that answers by a function; `requests` holds what was asked, names in lower case."""
 
-    def __init__(
-        self, answer: Callable[[Request], Answer], tls: ssl.SSLContext | None = None, *, product: bool = True
-    ) -> None:
+    def __init__(self, answer: Callable[[Request], Answer], tls: ssl.SSLContext | None = None, *, product: bool = True) -> None:
         """
         Args:
             answer: gives the answer to a request

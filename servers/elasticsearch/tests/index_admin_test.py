@@ -77,9 +77,7 @@ async def test_a_template_holds_for_new_indices(client: Client, es: Node) -> Non
         ("index", "UPPER", {}, "must be lowercase"),
     ],
 )  # fmt: skip
-async def test_what_can_not_be_defined(
-    client: Client, es: Node, kind: str, name: str, definition: Any, reason: str
-) -> None:
+async def test_what_can_not_be_defined(client: Client, es: Node, kind: str, name: str, definition: Any, reason: str) -> None:
     assert reason in await error(client, "es_define", kind=kind, name=name, definition=definition)
     assert es.request("GET", "/_cat/indices?format=json") == []
 

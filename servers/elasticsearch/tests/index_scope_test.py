@@ -213,9 +213,7 @@ def lookups(name: Any) -> dict[str, Any]:
         "percolate": {"percolate": {"field": "tag", "index": name, "id": "1"}},
         "geo_shape": shape,
         "shape": {"shape": {"place": {"indexed_shape": {"id": "1", "index": name}}}},
-        "nested deep": {
-            "bool": {"must_not": [{"constant_score": {"filter": {"nested": {"path": "n", "query": terms}}}}]}
-        },
+        "nested deep": {"bool": {"must_not": [{"constant_score": {"filter": {"nested": {"path": "n", "query": terms}}}}]}},
         "function": {"function_score": {"functions": [{"filter": shape, "weight": 2}]}},
         "pinned": {"pinned": {"docs": [{"_index": name, "_id": "1"}], "organic": {"match_all": {}}}},
     }
@@ -595,6 +593,4 @@ def test_an_index_is_inside_by_any_pattern() -> None:
 def test_a_pattern_that_is_written_as_a_prefix_is_warned_of() -> None:
     env = Environment({"MCP_INDEX_PATTERNS": "logs-,app,in-*"})
     ElasticsearchSettings.read(env)
-    assert env.warnings == [
-        "MCP_INDEX_PATTERNS: 'logs-' is one whole name: for all indices that begin with it, write 'logs-*'"
-    ]
+    assert env.warnings == ["MCP_INDEX_PATTERNS: 'logs-' is one whole name: for all indices that begin with it, write 'logs-*'"]

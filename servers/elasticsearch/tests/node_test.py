@@ -146,8 +146,7 @@ async def test_a_header_that_comes_several_times_is_a_list() -> None:
         (CHUNKED + chunked(*[b"a" * 65536] * (wire.MAX_ANSWER_BYTES // 65536 + 1)), AnswerTooLong, "too long"),
         (b"HTTP/1.0 200 OK\r\n\r\n" + b"a" * (wire.MAX_ANSWER_BYTES + 1), AnswerTooLong, "too long"),
         (
-            b"HTTP/1.1 500 a\r\nContent-Length: %d\r\n\r\n%b"
-            % (wire.MAX_ERROR_BYTES + 1, b"a" * (wire.MAX_ERROR_BYTES + 1)),
+            b"HTTP/1.1 500 a\r\nContent-Length: %d\r\n\r\n%b" % (wire.MAX_ERROR_BYTES + 1, b"a" * (wire.MAX_ERROR_BYTES + 1)),
             AnswerTooLong,
             "more than 1048576",
         ),

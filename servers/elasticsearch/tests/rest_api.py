@@ -54,11 +54,7 @@ def specification() -> set[tuple[str, str]]:
 def _keys(nodes: list[ast.AST], name: str) -> Iterator[str]:
     for node in nodes:
         target = node.targets[0] if isinstance(node, ast.Assign) else None
-        if (
-            isinstance(target, ast.Subscript)
-            and isinstance(target.slice, ast.Constant)
-            and ast.unparse(target.value) == name
-        ):
+        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant) and ast.unparse(target.value) == name:
             yield str(target.slice.value)
 
 

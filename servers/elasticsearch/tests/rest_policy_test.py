@@ -36,9 +36,7 @@ def test_what_is_allowed_under_patterns_of_indices_is_about_those_or_about_none(
 
 
 def test_nothing_that_changes_or_tells_secrets_is_allowed() -> None:
-    words = (
-        "_bulk _close _open _delete _update _reindex _rollover _clear _flush _refresh _forcemerge _restore _start _stop"
-    )
+    words = "_bulk _close _open _delete _update _reindex _rollover _clear _flush _refresh _forcemerge _restore _start _stop"
     for method, path in specification():
         if (
             method in ("PUT", "DELETE", "PATCH")

@@ -110,9 +110,7 @@ async def test_mapping_is_digested(client: Client, es: Node) -> None:
     nested = {"type": "nested", "properties": {"b": {"type": "long"}}}
     subs = {n: {"type": "keyword", "ignore_above": n} for n in (9, 256)} | {"en": {"type": "text", "analyzer": "stop"}}
     words = {"type": "text", "fields": subs}
-    fill(
-        es, "strict", {}, {"dynamic": "strict", "_routing": {"required": True}, "properties": {"a": nested, "c": words}}
-    )
+    fill(es, "strict", {}, {"dynamic": "strict", "_routing": {"required": True}, "properties": {"a": nested, "c": words}})
     answer = await ok(client, "es_mapping", index="*")
     assert answer == {
         "mappings": [
@@ -381,9 +379,7 @@ async def test_a_misspelled_index_is_not_made(client: Client, es: Node) -> None:
     assert [i["index"] for i in (await ok(client, "es_indices"))["indices"]] == ["books", "boooks"]
 
 
-@pytest.mark.parametrize(
-    "index", ["*", "_all", "book*", "books,other", "-books", ".internal", "<books>", "books/_doc/2?", ".."]
-)
+@pytest.mark.parametrize("index", ["*", "_all", "book*", "books,other", "-books", ".internal", "<books>", "books/_doc/2?", ".."])
 async def test_writes_are_to_one_index_by_its_name(client: Client, es: Node, index: str) -> None:
     fill(es, "books", BOOKS)
     fill(es, ".internal", {})

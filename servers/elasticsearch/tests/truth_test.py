@@ -191,9 +191,7 @@ async def test_names_of_fields_and_filters_may_be_those_of_scripts(client: Clien
             {"intervals": {name: interval}}, {"span_term": {name: "a"}}, {"span_term": {name: {"value": "a", "boost": 2}}},
             {"terms": {name: ["a"], "boost": 2, "_name": name}},
         ):  # fmt: skip
-            found = await ok(
-                client, "es_search", index="named", query=query, sort=[{name: "asc"}, {name: {"order": "desc"}}]
-            )
+            found = await ok(client, "es_search", index="named", query=query, sort=[{name: "asc"}, {name: {"order": "desc"}}])
             assert ids(found) == ["1"]
         aggs: Any = {
             "f": {"filters": {"filters": {name: {"term": {name: "a"}}}}},
@@ -302,9 +300,7 @@ async def test_field_tells_of_values_that_are_not_indexed_or_not_exact(client: C
 
     keyword = await told("k")
     assert (keyword["missing"], keyword["distinct"]) == (1, 1)
-    assert ids(await ok(client, "es_search", index="inexact", where={"k": None})) == ["3"], (
-        "a value that is not indexed"
-    )
+    assert ids(await ok(client, "es_search", index="inexact", where={"k": None})) == ["3"], "a value that is not indexed"
     assert "malformed): 1. No query finds" in keyword["notes"][0]
     text = await told("t")
     assert (text["missing"], text["distinct"]) == (2, 0) and "values of t.raw that are not indexed" in text["notes"][0]

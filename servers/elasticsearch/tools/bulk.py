@@ -74,9 +74,7 @@ async def es_bulk(
     except Stopped as stopped:
         if not items:
             raise
-        return {"stopped": f"{stopped}; continue with operation {len(items)}"} | _told(
-            items, rows, Room(call.max_bytes, 2000)
-        )
+        return {"stopped": f"{stopped}; continue with operation {len(items)}"} | _told(items, rows, Room(call.max_bytes, 2000))
     return _told(items, rows, Room(call.max_bytes))
 
 
@@ -99,9 +97,7 @@ async def sent(
         try:
             # What was done before can be told only within the call's time.
             async with asyncio.timeout(max(time_left() - 1, 0.1) if start else None):
-                answer = await call.backend.write(
-                    "POST", where, params=refreshing(refresh), body=lines, answers=("items",)
-                )
+                answer = await call.backend.write("POST", where, params=refreshing(refresh), body=lines, answers=("items",))
         except TimeoutError:
             if not start:
                 raise

@@ -106,9 +106,7 @@ async def es_by_query(
     except Stopped as stopped:
         if not told:
             raise
-        result["stopped"] = (
-            f"{stopped}; {told} of {len(hits)} documents were sent before: to continue, call without confirm"
-        )
+        result["stopped"] = f"{stopped}; {told} of {len(hits)} documents were sent before: to continue, call without confirm"
     if not result["conflicts"]:
         del result["conflicts"]
     if not result["failures"]:
@@ -141,9 +139,7 @@ def _count(result: ByQuery, item: Mapping[str, Any], room: Room) -> None:
             result["failed"].append(row)
 
 
-async def _matching(
-    call: Call[ScopedElasticsearch], index: str, query: dict[str, Any], most: int
-) -> list[dict[str, Any]]:
+async def _matching(call: Call[ScopedElasticsearch], index: str, query: dict[str, Any], most: int) -> list[dict[str, Any]]:
     """Return the documents that match, without their sources, in an order that stays. Raise ToolError if there are too many, or
     not all could be read."""
     body = {

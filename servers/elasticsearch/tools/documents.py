@@ -147,9 +147,7 @@ def _length(docs: list[Any]) -> int:
         return BATCH_BYTES
 
 
-async def _add(
-    call: Call[ScopedElasticsearch], index: str, docs: list[Any], result: Document, room: Room, most: int
-) -> None:
+async def _add(call: Call[ScopedElasticsearch], index: str, docs: list[Any], result: Document, room: Room, most: int) -> None:
     """Add documents of an answer to a result, each with `most` bytes of its source."""
     for raw in docs:
         row: dict[str, Any] = {"id": raw["_id"]}

@@ -117,9 +117,7 @@ async def _document(
     call: Call[ScopedElasticsearch], room: Room, index: str, query: dict[str, Any], id: str, routing: str | None
 ) -> dict[str, Any]:
     try:
-        answer = await call.backend.read(
-            "POST", path(index, "_explain", id), params=routed(routing), body={"query": query}
-        )
+        answer = await call.backend.read("POST", path(index, "_explain", id), params=routed(routing), body={"query": query})
     except ElasticsearchError as refusal:
         if refusal.status != 404 or refusal.type:
             raise
@@ -161,13 +159,9 @@ def _lines(explanation: Mapping[str, Any], level: int = 0) -> Iterator[str]:
 async def _profiled(
     call: Call[ScopedElasticsearch], room: Room, index: str, query: dict[str, Any], aggs: dict[str, Any] | None
 ) -> dict[str, Any]:
-    body = {"query": query, "size": 10, "_source": False, "profile": True, "timeout": "20s"} | (
-        {"aggs": aggs} if aggs else {}
-    )
+    body = {"query": query, "size": 10, "_source": False, "profile": True, "timeout": "20s"} | ({"aggs": aggs} if aggs else {})
     async with near_fields_of(call.backend, index):
-        answer = await call.backend.read(
-            "POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body
-        )
+        answer = await call.backend.read("POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body)
     shards = answer.get("profile", {}).get("shards", [])
     rows = sorted((row for shard in shards for row in _rows(shard)), key=lambda row: -row["ms"])
     summary = [line for line in profile_summary(shards, rows) if room.take(line)]
@@ -213,9 +207,7 @@ def profile_summary(shards: Sequence[Mapping[str, Any]], rows: Sequence[Slow]) -
     if not whole:
         return ["nothing was measured: Elasticsearch could skip every shard"]
     phases = {name: sum(_spent(shard)[name] for shard in shards) / whole for name in _spent(shards[0])}
-    shares = [
-        f"{name} {share:.0%}" for name, share in sorted(phases.items(), key=lambda item: -item[1]) if share >= 0.005
-    ]
+    shares = [f"{name} {share:.0%}" for name, share in sorted(phases.items(), key=lambda item: -item[1]) if share >= 0.005]
     lines = [f"{whole / 1e6:.3g} ms on {len(shards)} shards: {', '.join(shares)}"]
     worst = rows[0]
     share = worst["ms"] * 1e6 / whole
@@ -224,9 +216,7 @@ def profile_summary(shards: Sequence[Mapping[str, Any]], rows: Sequence[Slow]) -
     time, slowest = max(spent, key=lambda item: item[0])
     if len(shards) > 1 and time * len(shards) > 2 * whole:
         name, number = _place(slowest)
-        lines.append(
-            f"shard {number} of {name} takes {time / whole:.0%} alone: its data is larger, or its node is slower"
-        )
+        lines.append(f"shard {number} of {name} takes {time / whole:.0%} alone: its data is larger, or its node is slower")
     return lines
 
 

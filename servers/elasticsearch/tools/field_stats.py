@@ -26,9 +26,7 @@ from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
 from servers.elasticsearch.tools.documents import values_at
 from servers.elasticsearch.tools.search import partial_notes
 
-NUMBERS = frozenset(
-    {"byte", "double", "float", "half_float", "integer", "long", "scaled_float", "short", "unsigned_long"}
-)
+NUMBERS = frozenset({"byte", "double", "float", "half_float", "integer", "long", "scaled_float", "short", "unsigned_long"})
 
 DATES = frozenset({"date", "date_nanos"})
 
@@ -165,9 +163,7 @@ def _there(field: str, nested: str) -> dict[str, Any]:
     return {"bool": {"should": [there, {"term": {"_ignored": field}}]}}
 
 
-async def _examples(
-    call: Call[ScopedElasticsearch], index: str, queries: list[dict[str, Any]], field: str
-) -> Iterator[Any]:
+async def _examples(call: Call[ScopedElasticsearch], index: str, queries: list[dict[str, Any]], field: str) -> Iterator[Any]:
     """Return values of documents that match some queries."""
     # A sub-field, an alias and a copy are not in the source.
     body = {"query": {"bool": {"filter": queries}}, "size": EXAMPLES, "_source": [field], "fields": [field]}
@@ -208,14 +204,11 @@ def _count(profile: FieldStats, counts: Mapping[str, Any], notes: list[str], roo
     if profile["distinct"] > EXACT // 10:
         notes.append("distinct is an estimate")
     rows: list[Top] = [
-        {"value": bucket.get("key_as_string", bucket["key"]), "docs": bucket["doc_count"]}
-        for bucket in counts["top"]["buckets"]
+        {"value": bucket.get("key_as_string", bucket["key"]), "docs": bucket["doc_count"]} for bucket in counts["top"]["buckets"]
     ]
     profile["top"] = [row for row in rows if room.take(row)]
     if error := counts["top"].get("doc_count_error_upper_bound"):
-        notes.append(
-            f"the counts in top may be too low by up to {error}, because each shard gave only its own most frequent"
-        )
+        notes.append(f"the counts in top may be too low by up to {error}, because each shard gave only its own most frequent")
     if "range" in counts and counts["range"]["count"]:
         profile["range"] = _range(counts)
         if any(isinstance(value, float) and abs(value) >= 2**53 for value in profile["range"].values()):

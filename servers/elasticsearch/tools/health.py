@@ -199,9 +199,7 @@ def health_findings(
         if node["heap_percent"] >= HEAP_PERCENT:
             found.append(f"node {node['name']} uses {node['heap_percent']}% of its heap: requests may soon be refused")
         if node.get("cpu_percent", 0) >= CPU_PERCENT:
-            found.append(
-                f"the machine of node {node['name']} uses {node['cpu_percent']}% of its CPU: requests are slow"
-            )
+            found.append(f"the machine of node {node['name']} uses {node['cpu_percent']}% of its CPU: requests are slow")
         if "disk_free_bytes" in node:
             found += _disk(node, marks or {})
     if len(found) > MOST_FINDINGS:
@@ -221,7 +219,5 @@ def _disk(node: NodeLoad, marks: Mapping[str, str]) -> list[str]:
     for name, effect in _PAST.items():
         if name in marks and past(marks[name], node["disk_total_bytes"], free):
             mark = f"{name.replace('_', ' ')} watermark of {marks[name].partition('/')[0]}"
-            return [
-                f"node {node['name']} has {percent}% of its disk free, past the {mark}: {effect}; free disk or add a node"
-            ]
+            return [f"node {node['name']} has {percent}% of its disk free, past the {mark}: {effect}; free disk or add a node"]
     return []

@@ -41,9 +41,7 @@ async def _tasks(call: Call[ScopedElasticsearch]) -> Lines:
     for task in [t for t in tasks if not t["action"].startswith("cluster:monitor/") and t["type"] != "persistent"]:
         # What it is doing may name any index.
         what = "" if call.backend.scope else " ".join(str(task.get("description", "")).split())[:300]
-        state = (
-            ", is being cancelled" if task.get("cancelled") else "" if task["cancellable"] else ", can't be cancelled"
-        )
+        state = ", is being cancelled" if task.get("cancelled") else "" if task["cancellable"] else ", can't be cancelled"
         words = f"{task['running_time_in_nanos'] / 1e9:.1f} s: {task['action']}, {task['node']}:{task['id']}{state}"
         status = task.get("status")
         if isinstance(status, dict) and isinstance(total := status.get("total"), int):  # of reindex and the like
@@ -77,11 +75,7 @@ def hot_threads(text: str) -> list[str]:
         elif thread := re.match(r"\s+([\d.]+)% .*(?:cpu|wait|block|mem).* usage by thread '([^']*)'", line):
             found.append(f"{node}: {float(thread[1]):.0f}% {re.sub(r'^elasticsearch', '', thread[2])}")
             calls = 0
-        elif (
-            found
-            and calls < 3
-            and (place := re.match(r"\s+(?:\S+/)?(org\.(?:elasticsearch|apache\.lucene)\.\S+)\(", line))
-        ):
+        elif found and calls < 3 and (place := re.match(r"\s+(?:\S+/)?(org\.(?:elasticsearch|apache\.lucene)\.\S+)\(", line)):
             found[-1] += f"{' in' if not calls else ' <-'} {'.'.join(place[1].split('.')[-2:])}"
             calls += 1
     return found
@@ -127,9 +121,7 @@ async def _snapshots(call: Call[ScopedElasticsearch]) -> Lines:
         success, failed = policy.get("last_success", {}), policy.get("last_failure", {})
         words = f"policy {name}: last success {success.get('time_string') or success.get('time') or 'never'}"
         if failed.get("time", 0) > success.get("time", 0):
-            words += (
-                f"; failed since, {'' if call.backend.scope else ' '.join(str(failed.get('details')).split())[:300]}"
-            )
+            words += f"; failed since, {'' if call.backend.scope else ' '.join(str(failed.get('details')).split())[:300]}"
         yield words.rstrip(", ")
 
 

@@ -26,9 +26,7 @@ from servers.elasticsearch.policy.query_bodies import check_pipeline, refuse_scr
 from servers.elasticsearch.policy.request_costs import check_depth, entries
 from servers.elasticsearch.tools.documents import waiting
 
-Kind = Literal[
-    "index", "mapping", "settings", "data_stream", "template", "component_template", "pipeline", "lifecycle_policy"
-]
+Kind = Literal["index", "mapping", "settings", "data_stream", "template", "component_template", "pipeline", "lifecycle_policy"]
 
 _PARTS = {
     "index": {"settings", "mappings", "aliases", "like"},
@@ -69,9 +67,7 @@ SETTINGS = frozenset(
 )  # fmt: skip
 """Settings of an index that can be changed at any time, and lose or hide no data."""
 
-_COPIED = re.compile(
-    r"analysis|codec|mapping|mode|number_of_replicas|number_of_shards|refresh_interval|similarity|sort"
-)
+_COPIED = re.compile(r"analysis|codec|mapping|mode|number_of_replicas|number_of_shards|refresh_interval|similarity|sort")
 """Settings that an index takes over from one that it is to be like."""
 
 
@@ -104,9 +100,7 @@ async def es_define(
             f"{unknown[0][:100]!r} is not a part of {'an' if kind == 'index' else 'a'} {kind}: it has {known}; nothing was done"
         )
     if kind in SHARED and call.backend.scope:
-        raise ToolError(
-            f"a {kind} would work on indices that MCP_INDEX_PATTERNS keeps from this server: nothing was done"
-        )
+        raise ToolError(f"a {kind} would work on indices that MCP_INDEX_PATTERNS keeps from this server: nothing was done")
     template = definition.get("template")
     for part in (definition, template if isinstance(template, dict) else {}):
         check_settings(flat(part.get("settings")))
@@ -144,9 +138,7 @@ async def es_define(
     if kind in ("pipeline", "lifecycle_policy"):
         if await call.backend.find(where) is not None:  # Elasticsearch would replace it
             raise ToolError(f"there is a {kind} {name!r} already: nothing was done; it can be deleted first")
-        await call.backend.write(
-            "PUT", where, body={"policy": definition} if kind == "lifecycle_policy" else definition
-        )
+        await call.backend.write("PUT", where, body={"policy": definition} if kind == "lifecycle_policy" else definition)
         return {"done": f"{kind} {name} was created"}
     await call.backend.write("PUT", where, params={"create": "true"}, body=definition)
     return {"done": f"{kind} {name} was created; it applies to indices created from now on"}
@@ -167,9 +159,7 @@ async def _set(call: Call[ScopedElasticsearch], name: str, definition: dict[str,
     check_settings(given)
     await write_target(call.backend, name)
     before = await call.backend.read("GET", path(name, "_settings"), params={"flat_settings": "true"})
-    await call.backend.write(
-        "PUT", path(name, "_settings"), body={f"index.{key}": value for key, value in given.items()}
-    )
+    await call.backend.write("PUT", path(name, "_settings"), body={f"index.{key}": value for key, value in given.items()})
     was = [
         f"{index}: " + ", ".join(f"{key} {entry['settings'].get(f'index.{key}', 'not set')}" for key in sorted(given))
         for index, entry in sorted(before.items())[:5]
@@ -234,9 +224,7 @@ def _check_patterns(backend: ScopedElasticsearch, definition: dict[str, Any]) ->
     patterns = definition.get("index_patterns")
     for pattern in (listed(patterns) if isinstance(patterns, str | list) else ()) or [""]:
         if not isinstance(pattern, str) or not pattern.strip("*") or pattern.startswith((".", "_")):
-            raise ToolError(
-                "index_patterns must name indices, but not all of them or Elasticsearch's own; nothing was done"
-            )
+            raise ToolError("index_patterns must name indices, but not all of them or Elasticsearch's own; nothing was done")
         if not backend.scope.has(pattern):
             raise backend.scope.outside(pattern)
 

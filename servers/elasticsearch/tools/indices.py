@@ -72,9 +72,7 @@ async def es_indices(
     return answer
 
 
-def _page(
-    call: Call[ScopedElasticsearch], kind: str, rows: list[Any], key: str, limit: int, cursor: str | None
-) -> Indices:
+def _page(call: Call[ScopedElasticsearch], kind: str, rows: list[Any], key: str, limit: int, cursor: str | None) -> Indices:
     """Return the rows behind the one that the cursor names."""
     start = 0
     if cursor is not None:
@@ -88,9 +86,7 @@ def _page(
     return answer
 
 
-async def summaries(
-    call: Call[ScopedElasticsearch], pattern: str, expand: str, health: str | None = None
-) -> list[IndexSummary]:
+async def summaries(call: Call[ScopedElasticsearch], pattern: str, expand: str, health: str | None = None) -> list[IndexSummary]:
     """Return indices by name. A user without the right to statistics gets names, and documents as a search counts them."""
     pattern = await within(call.backend, pattern, expand)
     params = {"format": "json", "bytes": "b", "h": "index,health,status,docs.count,store.size,pri,rep", "s": "index"}
@@ -115,9 +111,7 @@ async def summaries(
     return [_index(row, sorted(aliases.get(row["index"], ()))) for row in rows]
 
 
-async def _counted(
-    call: Call[ScopedElasticsearch], pattern: str, resolved: list[Mapping[str, Any]]
-) -> list[IndexSummary]:
+async def _counted(call: Call[ScopedElasticsearch], pattern: str, resolved: list[Mapping[str, Any]]) -> list[IndexSummary]:
     """Indices by their names, with the documents that a search finds in them."""
     body = {"size": 0, "aggs": {"docs": {"terms": {"field": "_index", "size": 10_000}}}}
     docs: dict[str, int] = {}
@@ -137,9 +131,7 @@ async def _counted(
     return rows
 
 
-async def _data_streams(
-    call: Call[ScopedElasticsearch], pattern: str, hidden: bool, brief: bool = False
-) -> list[dict[str, Any]]:
+async def _data_streams(call: Call[ScopedElasticsearch], pattern: str, hidden: bool, brief: bool = False) -> list[dict[str, Any]]:
     """Data streams: name and number of indices; if not brief what else is known of them, where the cluster has x-pack."""
     found = [f for f in await inside(call.backend, pattern, "all" if hidden else "open") if f.stream == f.name]
     rows: dict[str, dict[str, Any]] = {f.name: {"name": f.name, "indices": len(f.members)} for f in found}
@@ -190,9 +182,7 @@ class MappingGroup(TypedDict):
 
 class Mappings(TypedDict):
     mappings: NotRequired[list[MappingGroup]]
-    difference: Annotated[
-        NotRequired[dict[str, Any]], Field(description="with compare; two types: of index and compare")
-    ]
+    difference: Annotated[NotRequired[dict[str, Any]], Field(description="with compare; two types: of index and compare")]
     left_out: Annotated[NotRequired[int], Field(description="groups that did not fit")]
 
 
@@ -268,9 +258,7 @@ async def _mappings(call: Call[ScopedElasticsearch], index: str) -> dict[str, An
         if error.status != 403:
             raise
         # Who may read but not see the mapping knows its fields from what searches are told.
-        fields = {
-            name: {"type": " | ".join(types)} for name, types in (await known_fields(call.backend, index, "*")).items()
-        }
+        fields = {name: {"type": " | ".join(types)} for name, types in (await known_fields(call.backend, index, "*")).items()}
         answer = {index: {"mappings": {"properties": {n: f for n, f in fields.items() if f["type"] != "object"}}}}
     return answer
 
@@ -338,16 +326,12 @@ def _paths(field: str, described: str) -> list[str]:
 
 def _describe(field: Mapping[str, Any], type: str) -> str:
     # What every text of a dynamic mapping has is not worth its space.
-    details = [
-        f"{key}={field[key]}" for key in _TELLING if key in field and f"{key}={field[key]}" != "ignore_above=256"
-    ]
+    details = [f"{key}={field[key]}" for key in _TELLING if key in field and f"{key}={field[key]}" != "ignore_above=256"]
     if field.get("index") is False:
         details.append("not indexed")
     if field.get("doc_values") is False:
         details.append("no sort or aggregation")
     if field.get("enabled") is False:
         details.append("not parsed")
-    subs = "".join(
-        f" +.{name}: {_describe(sub, sub.get('type', '?'))}" for name, sub in field.get("fields", {}).items()
-    )
+    subs = "".join(f" +.{name}: {_describe(sub, sub.get('type', '?'))}" for name, sub in field.get("fields", {}).items())
     return type + (f" [{', '.join(details)}]" if details else "") + subs

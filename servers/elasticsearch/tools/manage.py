@@ -29,9 +29,7 @@ class Managed(TypedDict):
     title="Delete, close, open, tasks",
     write=True,
     destructive=True,
-    dry_run=lambda arguments: (
-        arguments["op"] == "task" or (arguments["op"] == "delete" and arguments["confirm"] is None)
-    ),
+    dry_run=lambda arguments: arguments["op"] == "task" or (arguments["op"] == "delete" and arguments["confirm"] is None),
 )
 async def es_manage(
     call: Call[ScopedElasticsearch],

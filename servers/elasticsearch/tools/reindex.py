@@ -87,12 +87,8 @@ async def copied(
 async def _renaming(call: Call[ScopedElasticsearch], rename: Mapping[str, str]) -> str:
     """Make a pipeline that renames fields, and return its name."""
     if wrong := [name for pair in rename.items() for name in pair if not isinstance(name, str) or not _is_field(name)]:
-        raise ToolError(
-            f"rename maps fields to new names, and {str(wrong[0])[:100]!r} is not a field's name; nothing was done"
-        )
-    processors = [
-        {"rename": {"field": old, "target_field": new, "ignore_missing": True}} for old, new in rename.items()
-    ]
+        raise ToolError(f"rename maps fields to new names, and {str(wrong[0])[:100]!r} is not a field's name; nothing was done")
+    processors = [{"rename": {"field": old, "target_field": new, "ignore_missing": True}} for old, new in rename.items()]
     pipeline = {
         "description": "Made for one reindex by an MCP server; can be deleted when it ended",
         "processors": processors,
@@ -120,9 +116,7 @@ def _opened(call: Call[ScopedElasticsearch], task: str) -> tuple[str, str]:
     has begun where MCP_INDEX_PATTERNS limits it."""
     found = _TASK.fullmatch(call.backend.scope.opened(task) or "")
     if not found:
-        told = (
-            ": with MCP_INDEX_PATTERNS, this server shows only tasks that it has started" if call.backend.scope else ""
-        )
+        told = ": with MCP_INDEX_PATTERNS, this server shows only tasks that it has started" if call.backend.scope else ""
         raise ToolError(f"{task[:100]!r} is not the id of a task{told}; es_health lists tasks")
     return found[1], found[2] or ""
 
@@ -163,11 +157,7 @@ async def cancelled(call: Call[ScopedElasticsearch], task: str) -> dict[str, Any
     answer = await call.backend.write("POST", path("_tasks", name, "_cancel"))
     failures = [*answer.get("node_failures", []), *answer.get("task_failures", [])]
     if failures or not answer.get("nodes"):
-        reason = (
-            of_item(failures[0].get("caused_by") or failures[0].get("reason") or failures[0])
-            if failures
-            else "it has ended"
-        )
+        reason = of_item(failures[0].get("caused_by") or failures[0].get("reason") or failures[0]) if failures else "it has ended"
         raise ToolError(f"task {name} can't be cancelled: {reason}")
     with suppress(ToolError, BackendError):
         return await progress(call, task)

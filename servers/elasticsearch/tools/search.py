@@ -107,9 +107,7 @@ async def es_search(
     query: Dsl | None = None,
     knn: Dsl | None = None,
     aggs: Dsl | None = None,
-    sort: Annotated[
-        list[dict[str, Any] | str] | None, Field(description='e.g. [{"date":"desc"}]; default: score')
-    ] = None,
+    sort: Annotated[list[dict[str, Any] | str] | None, Field(description='e.g. [{"date":"desc"}]; default: score')] = None,
     source: Annotated[
         list[str] | None, Field(description='fields to return, * allowed; []: none; ["_id"]: bare ids, up to 10000')
     ] = None,
@@ -118,9 +116,7 @@ async def es_search(
     timeout_s: Annotated[int, Field(ge=1)] = 10,
     more: Annotated[
         Dsl | None,
-        Field(
-            description="parts of the body: collapse, suggest, runtime_mappings, retriever, rescore, min_score, fields"
-        ),
+        Field(description="parts of the body: collapse, suggest, runtime_mappings, retriever, rescore, min_score, fields"),
     ] = None,
     also: Annotated[list[Dsl], Field(description='further searches, e.g. {"index":"b","size":0}')] = [],  # noqa: B006
     cursor: str | None = None,
@@ -135,9 +131,7 @@ async def es_search(
     # Who wants ids wants all of them: pages are of one state from the first on.
     steady = ids and size > 0 and more.keys().isdisjoint(_ONE_PAGE)
     if size > MOST_HITS and not steady:
-        raise ToolError(
-            f'size may be at most {MOST_HITS}: continue with the cursor (for bare ids, source ["_id"], up to 10000)'
-        )
+        raise ToolError(f'size may be at most {MOST_HITS}: continue with the cursor (for bare ids, source ["_id"], up to 10000)')
     await check_bodies(call.backend, query, knn, {"aggs": aggs, "sort": sort}, more)
     reached = await within(call.backend, index)
     given = query
@@ -327,9 +321,7 @@ class HitsPage:
         if not well:
             raise ToolError(f"cursor {cursor[:50]!r} is not from a result: start without a cursor")
         if given != fingerprint:
-            raise ToolError(
-                "the cursor belongs to another search: repeat all arguments unchanged, or start without a cursor"
-            )
+            raise ToolError("the cursor belongs to another search: repeat all arguments unchanged, or start without a cursor")
         return cls(fingerprint, offset, pit, after, shown)
 
     @property
@@ -432,9 +424,7 @@ _BESIDE_HITS = {
 """Parts of an answer that come whole or not at all: what they are called, and what to ask for in place of too much."""
 
 
-def _found(
-    call: Call[ScopedElasticsearch], index: str, answer: Any, page: HitsPage, most: int, body: Dsl
-) -> SearchHits:
+def _found(call: Call[ScopedElasticsearch], index: str, answer: Any, page: HitsPage, most: int, body: Dsl) -> SearchHits:
     """Return what an answer holds, as far as it fits. Nothing is waited for, so that one answer at a time is in memory."""
     hits, marks = answer["hits"]["hits"], page.marks
     tell_unkept(hits, body.get("_source"))
@@ -459,17 +449,13 @@ def _found(
         body.get("_source") is not False and any(hit["_index"] != index for hit in hits)
     )
     # The first page's cursor names its hits, in base64.
-    found["hits"] = _fitted(
-        [_hit(hits[at], several) for at in unseen[:most]], room, 0 if page.pit else MARK * 4 // 3 + 1
-    )
+    found["hits"] = _fitted([_hit(hits[at], several) for at in unseen[:most]], room, 0 if page.pit else MARK * 4 // 3 + 1)
     shown = len(found["hits"])
     passed = hits if shown == len(unseen) else hits[: unseen[shown - 1] + 1]
     page.pit = answer.get("pit_id", page.pit)
     end = (0 if page.after is None else page.offset) + len(passed)
     # Without a total (it was not counted any further) a full page may have one behind it.
-    more = len(passed) < len(hits) or (
-        len(hits) == body["size"] and (end < total["value"] or total["relation"] == "gte")
-    )
+    more = len(passed) < len(hits) or (len(hits) == body["size"] and (end < total["value"] or total["relation"] == "gte"))
     if call.backend.opensearch and end >= WINDOW and (end < total["value"] or total["relation"] == "gte"):
         last = f"there is more, but pages of OpenSearch end at {WINDOW} hits: narrow the query, for example by a range"
         found["notes"] = [*found.get("notes", []), last]
@@ -537,9 +523,7 @@ def partial_notes(answer: Any) -> list[str]:
             "narrow the query or raise timeout_s"
         )
     if answer.get("terminated_early"):
-        notes.append(
-            "terminate_after ended the search: hits, total and aggregations may cover only what was found until then"
-        )
+        notes.append("terminate_after ended the search: hits, total and aggregations may cover only what was found until then")
     shards = answer.get("_shards", {})
     if shards.get("failed"):
         reason = (shards.get("failures") or [{}])[0].get("reason", {})

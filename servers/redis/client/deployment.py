@@ -205,9 +205,7 @@ Connect = Callable[..., Redis]
 """Makes a client over a pool: connect(pool_class, **options_of_the_pool)."""
 
 
-def _node(
-    host: str, port: int, connect: Connect, waiting: type[ConnectionPool], refusing: type[ConnectionPool]
-) -> RedisNode:
+def _node(host: str, port: int, connect: Connect, waiting: type[ConnectionPool], refusing: type[ConnectionPool]) -> RedisNode:
     """Return a server. One waits for a free connection in the pool `waiting`; the pool `refusing` raises MaxConnectionsError at
     once."""
     node = RedisNode(
@@ -230,9 +228,7 @@ def _server(settings: RedisSettings, host: str, port: int, database: int = 0) ->
         address = {"path": settings.socket, "connection_class": UnixDomainSocketConnection, **_EACH}
 
     def connect(pool: type[ConnectionPool], **of_pool: Any) -> Redis:
-        return Redis.from_pool(
-            pool(db=database, **address, **_options(settings.username, settings.password), **of_pool)
-        )
+        return Redis.from_pool(pool(db=database, **address, **_options(settings.username, settings.password), **of_pool))
 
     return _node(host, port, connect, BlockingConnectionPool, ConnectionPool)
 
@@ -375,13 +371,9 @@ class ClusterDeployment(Deployment):
             found = RedisCluster(
                 self._settings.host,
                 self._settings.port,
-                startup_nodes=[ClusterNode(node.host, node.port) for node in self._map.get_nodes()]
-                if self._map
-                else [],
+                startup_nodes=[ClusterNode(node.host, node.port) for node in self._map.get_nodes()] if self._map else [],
                 require_full_coverage=False,
-                **_options(self._settings.username, self._settings.password)
-                | _KEPT_ALIVE
-                | {"socket_timeout": CONNECT_TIMEOUT},
+                **_options(self._settings.username, self._settings.password) | _KEPT_ALIVE | {"socket_timeout": CONNECT_TIMEOUT},
                 **_of_topology(self._settings.tls),
             )
             # Not found.initialize(): it also asks the node of the first slot for its commands, and that node may be away.

@@ -111,9 +111,7 @@ class RedisErrors:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if isinstance(error, RedisError | RedisClusterException | OSError):
             raise self.translate(error) from None
 
@@ -122,12 +120,8 @@ class RedisErrors:
         address = self._address
         if isinstance(error, ToolError | BackendError):
             return error
-        if isinstance(error, WatchError) and not isinstance(
-            error.__context__, RedisConnectionError | RedisTimeoutError
-        ):
-            return Conflict(
-                "another client changed the key at the same time, and nothing was done: read it and try again"
-            )
+        if isinstance(error, WatchError) and not isinstance(error.__context__, RedisConnectionError | RedisTimeoutError):
+            return Conflict("another client changed the key at the same time, and nothing was done: read it and try again")
         if isinstance(error, AnswerTooLong):
             return AnswerGivenUp(str(error)) if self._sent else ToolError(str(error))
         if isinstance(error, RedisClusterException):
@@ -145,9 +139,7 @@ class RedisErrors:
                 return ours(text.replace("{address}", address))
         if isinstance(error, ResponseError):
             if words(error) == _WRONG_TYPE:
-                return ToolError(
-                    "the key holds a value of another type (WRONGTYPE): redis_scan shows the types of keys"
-                )
+                return ToolError("the key holds a value of another type (WRONGTYPE): redis_scan shows the types of keys")
             return ToolError(_BY_CODE.get(code(error), "Redis answered: {words}").replace("{words}", words(error)))
         return self._of_connection(error)
 
@@ -178,9 +170,7 @@ class RedisErrors:
         if isinstance(error, RedisConnectionError) and error.status_code:
             return BackendError(f"{who} refuses our connection: {str(error)[:100]}")
         if isinstance(error, InvalidResponse):
-            return ConnectionLost(
-                f"what answers at {address} does not speak Redis' protocol: {advice}", unknown=unknown
-            )
+            return ConnectionLost(f"what answers at {address} does not speak Redis' protocol: {advice}", unknown=unknown)
         if isinstance(error, NoMaster):
             return ConnectionLost(f"Redis at {address} can't be found: {error}", unknown=unknown)
         reason = next((cause for cause in _chain(error) if isinstance(cause, OSError)), error)

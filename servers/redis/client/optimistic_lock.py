@@ -26,9 +26,7 @@ async def check_versions(transaction: Transaction, versions: Mapping[bytes, str]
     for name, wanted in versions.items():
         memory = await transaction.read("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)
         if isinstance(memory, int) and memory > MOST:
-            raise ToolError(
-                f"{show_key(name)!r} has {memory} bytes now, too many for a version check: nothing was done"
-            )
+            raise ToolError(f"{show_key(name)!r} has {memory} bytes now, too many for a version check: nothing was done")
         now = version(await transaction.read("DUMP", name))
         if now != wanted:
             raise ToolError(

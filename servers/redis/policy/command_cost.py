@@ -288,9 +288,7 @@ async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> Weigh
 
 
 def _too_many() -> ToolError:
-    return ToolError(
-        f"a call may name at most {MOST_PROBES} keys or fields whose sizes must be asked for: do it in parts"
-    )
+    return ToolError(f"a call may name at most {MOST_PROBES} keys or fields whose sizes must be asked for: do it in parts")
 
 
 async def _check_paths(backend: ScopedRedis, commands: Sequence[Planned]) -> None:
@@ -331,9 +329,7 @@ class _Sum:
         big = any(self._size(key) > SMALL_KEY for c in commands if c.name in _NAMING for key in c.keys)
         if len(naming) > (most := 1 if big else MOST_NAMING):
             shown = naming[0].replace("|", " ").upper()
-            raise ToolError(
-                f"a call may have at most {most} commands like {shown}, whose answers can be long: do it in parts"
-            )
+            raise ToolError(f"a call may have at most {most} commands like {shown}, whose answers can be long: do it in parts")
         self._estimated = bool(naming)
         grown: dict[bytes, int] = {}
         freed = Counter[bytes]()
@@ -402,9 +398,7 @@ class _Sum:
         """Bytes of a sorted set that a command removes."""
         length, removed = self._sizes["ZCARD", key], self._sizes[_removed(command)]
         if command.name == "zremrangebyrank":
-            start, end = (
-                rank + length if rank < 0 else rank for rank in (_number(word) or 0 for word in command.words[2:4])
-            )
+            start, end = (rank + length if rank < 0 else rank for rank in (_number(word) or 0 for word in command.words[2:4]))
             removed = min(end, length - 1) - max(start, 0) + 1
         return self._size(key) * max(removed, 0) // max(length, 1)
 
@@ -415,9 +409,7 @@ class _Sum:
     def _change(self, command: Planned) -> None:
         """Count what a writing command adds to the keys that it names."""
         if command.name in _WORKING or command.name in _MOVING:
-            self._added[command.keys[-1 if command.name in ("copy", *_MOVING) else 0]] += sum(
-                map(self._size, set(command.keys))
-            )
+            self._added[command.keys[-1 if command.name in ("copy", *_MOVING) else 0]] += sum(map(self._size, set(command.keys)))
         sent = sum(map(len, command.words))
         for key in set(command.keys):
             self._added[key] += sent
@@ -524,9 +516,7 @@ def _options(words: Sequence[bytes], *names: bytes) -> list[int]:
 def _is_exhaustive(words: Sequence[bytes]) -> bool:
     """Return whether VSIM looks at all elements, or at as many as it takes."""
     upper = [word.upper() for word in words]
-    return b"TRUTH" in upper or any(
-        word == b"FILTER-EF" and not (_number(value) or 0) for word, value in pairwise(upper)
-    )
+    return b"TRUTH" in upper or any(word == b"FILTER-EF" and not (_number(value) or 0) for word, value in pairwise(upper))
 
 
 def _reach(command: Planned) -> int:
@@ -658,9 +648,7 @@ def check_arguments(command: Planned) -> None:
     for pattern in _patterns(command):
         check_glob(pattern)
         if (10 if count is None else count) > (most := MORE_MATCHED * matched_at_once(pattern)):
-            raise ToolError(
-                f"with this pattern, give a COUNT of up to {most}: comparing it with names takes Redis long"
-            )
+            raise ToolError(f"with this pattern, give a COUNT of up to {most}: comparing it with names takes Redis long")
     if command.name == "ft.spellcheck":
         distances = {value for word, value in pairwise(words) if word.upper() == b"DISTANCE"}
         if len(_WORD.findall(words[2])) > MOST_SPELLED or distances - {b"1"}:

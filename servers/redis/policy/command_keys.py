@@ -133,9 +133,7 @@ FINDERS: dict[str, Finder] = {
     **dict.fromkeys(names("json.mset ts.madd"), partial(_from, 1, step=3)),
     **dict.fromkeys(names("lmpop sintercard zdiff zinter zintercard zmpop zunion"), partial(_counted, 1)),
     **dict.fromkeys(names("blmpop bzmpop"), partial(_counted, 2)),
-    **dict.fromkeys(
-        names("cms.merge tdigest.merge zdiffstore zinterstore zunionstore"), partial(_counted, 2, destination=True)
-    ),
+    **dict.fromkeys(names("cms.merge tdigest.merge zdiffstore zinterstore zunionstore"), partial(_counted, 2, destination=True)),
     "msetex": partial(_counted, 1, step=2),
     "bitop": partial(_from, 2),
     "copy": _copied,

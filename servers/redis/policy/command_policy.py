@@ -141,9 +141,7 @@ def _described(words: Sequence[bytes], infos: dict[bytes, list[object]]) -> Comm
     return CommandSpec(name, int(said(info[1])), frozenset(flags), bool(info[3]) or "movablekeys" in flags)
 
 
-async def plan(
-    backend: ScopedRedis, commands: Sequence[Sequence[bytes]], *, writing: bool
-) -> tuple[list[Planned], Weight]:
+async def plan(backend: ScopedRedis, commands: Sequence[Sequence[bytes]], *, writing: bool) -> tuple[list[Planned], Weight]:
     """Check commands, given as words, before they are sent: what they are, which keys they touch, what they cost. `writing` is as
     of `CommandSpec.refuse`. Return the commands, and the bytes of this process that their answers may take together.
 
@@ -161,9 +159,7 @@ async def plan(
             if keys is None and backend.scope:
                 raise ToolError("this server does not know which keys it touches")
             if not keys and backend.scope and command.name != "time":
-                raise ToolError(
-                    f"it may reach any key, and this server may touch only keys that begin with {backend.scope.said}"
-                )
+                raise ToolError(f"it may reach any key, and this server may touch only keys that begin with {backend.scope.said}")
         except ToolError as error:
             raise _placed(error, command, index, len(commands)) from None
         if command.keys and (keys is None or backend.scope):

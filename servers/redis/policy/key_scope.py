@@ -45,9 +45,7 @@ class KeyScope:
         """Raise ToolError for a name outside of the prefixes."""
         for name in names:
             if not self.has(name):
-                raise ToolError(
-                    f"{show_name(name)!r} is outside of what this server may touch: keys that begin with {self.said}"
-                )
+                raise ToolError(f"{show_name(name)!r} is outside of what this server may touch: keys that begin with {self.said}")
 
     @property
     def said(self) -> str:

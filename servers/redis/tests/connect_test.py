@@ -113,9 +113,7 @@ def test_a_restriction_that_names_nothing_stops_the_start(name: str, values: lis
 
 def test_a_prefix_that_is_written_as_a_glob_is_warned_of_at_the_start(start: Start) -> None:
     sidecar = start(MCP_KEY_PREFIXES="app:*,*,a*b")
-    assert [
-        line["msg"] for line in sidecar.logs() if line["level"] == "warning" and "MCP_KEY_PREFIXES" in line["msg"]
-    ] == [
+    assert [line["msg"] for line in sidecar.logs() if line["level"] == "warning" and "MCP_KEY_PREFIXES" in line["msg"]] == [
         "MCP_KEY_PREFIXES: 'app:*' matches only names with that *: for all keys that begin with 'app:', write it without *",
         "MCP_KEY_PREFIXES: '*' matches only names with that *: for all keys, write * alone",
     ]

@@ -391,9 +391,7 @@ async def test_keys_of_a_node_that_has_joined_are_found(monkeypatch: pytest.Monk
             assert (await backend.scan(server, position, "COUNT", 10))[0] > 0
             fourth = stack.enter_context(fourth_server(cluster))
             for node in (fourth, *cluster.nodes):
-                node.execute_command(
-                    "CLUSTER", "SETSLOT", cluster.slot("k"), "NODE", fourth.execute_command("CLUSTER MYID")
-                )
+                node.execute_command("CLUSTER", "SETSLOT", cluster.slot("k"), "NODE", fourth.execute_command("CLUSTER MYID"))
             wait_until(lambda: fourth.set("k", "1"))
             assert sorted(await backend.each("DBSIZE")) == [0, 0, 0, 1]
             with pytest.raises(ToolError, match="the servers of this Redis have changed: start without a cursor"):

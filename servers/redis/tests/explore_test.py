@@ -132,15 +132,11 @@ async def test_what_a_user_may_not_ask_about_is_not_left_out_in_silence(redis: R
             ("redis_stream", {}, 1),
         ):
             told = await ok(client, tool, **arguments)
-            rows = next(
-                told[part] for part in ("keys", "groups", "counts", "streams") if isinstance(told.get(part), list)
-            )
+            rows = next(told[part] for part in ("keys", "groups", "counts", "streams") if isinstance(told.get(part), list))
             assert len(rows) == found and "were left out, for Redis answered: NOPERM" in told["warnings"][0], told
     async with Client(start(REDIS_USERNAME="fewer", REDIS_PASSWORD="pw").url + "/mcp") as client:
         told = await ok(client, "redis_scan", pattern="app:*")
-        assert len(told["keys"]) == 2 and told["warnings"][0].startswith(
-            "TTLs were left out, for Redis answered: NOPERM"
-        )
+        assert len(told["keys"]) == 2 and told["warnings"][0].startswith("TTLs were left out, for Redis answered: NOPERM")
 
 
 async def test_a_bitmap(client: Client, redis: Redis) -> None:

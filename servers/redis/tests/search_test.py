@@ -119,9 +119,7 @@ async def test_documents_are_grouped(client: Client) -> None:
         "rows": [{"genre": "sf", "n": "3"}], "cut": True
     }  # fmt: skip
     second = [*steps, "LIMIT", "1", "1"]
-    assert await ok(client, "redis_aggregate", index="books", steps=second) == {
-        "rows": [{"genre": "fantasy", "n": "2"}]
-    }
+    assert await ok(client, "redis_aggregate", index="books", steps=second) == {"rows": [{"genre": "fantasy", "n": "2"}]}
     second += ["GROUPBY", "0", "REDUCE", "COUNT", "0", "AS", "rows"]
     assert await ok(client, "redis_aggregate", index="books", steps=second) == {"rows": [{"rows": "1"}]}
 

@@ -36,8 +36,7 @@ async def redis_delete(
     for answer in answers:
         if isinstance(answer, Exception):
             raise ToolError(
-                f"{sum(a == 1 for a in answers)} of {len(names)} keys were deleted; for another: "
-                f"{answer}{doubt(answer)}"
+                f"{sum(a == 1 for a in answers)} of {len(names)} keys were deleted; for another: {answer}{doubt(answer)}"
             )
     missing = [show_key(name) for name, answer in zip(names, answers, strict=True) if not answer]
     told = Room(call.max_bytes).kept(missing)
@@ -54,9 +53,7 @@ class Matched(TypedDict):
     deleted: NotRequired[int]
 
 
-@tool(
-    title="Delete keys by pattern", write=True, destructive=True, dry_run=lambda arguments: arguments["confirm"] is None
-)
+@tool(title="Delete keys by pattern", write=True, destructive=True, dry_run=lambda arguments: arguments["confirm"] is None)
 async def redis_delete_matching(
     call: Call[ScopedRedis],
     *,

@@ -195,13 +195,10 @@ async def _settings(call: Call[ScopedRedis], patterns: list[str]) -> Diagnosis:
     found = {name: [server.get(name, b"") for server in servers] for server in servers for name in server}
     chosen = {pattern: set(filter(match, found)) for pattern, match in matches.items()}
     if missing := [pattern[:100] for pattern, names in chosen.items() if not names]:
-        raise ToolError(
-            f"this Redis has no setting {', '.join(map(repr, missing))}: topic config without settings has all"
-        )
+        raise ToolError(f"this Redis has no setting {', '.join(map(repr, missing))}: topic config without settings has all")
     return {
         "rows": [
-            {"name": name}
-            | _value(["(masked)" if v and SECRET_SETTINGS.search(name) else said(v)[:200] for v in values])
+            {"name": name} | _value(["(masked)" if v and SECRET_SETTINGS.search(name) else said(v)[:200] for v in values])
             for name, values in sorted(found.items())
             if any(name in names for names in chosen.values())
         ]

@@ -130,9 +130,7 @@ def _databases(servers: Sequence[Mapping[str, str]]) -> list[Database]:
         for name, value in fields.items():
             if name.startswith("db") and name[2:].isdigit():
                 of = parts(value)
-                row = found.setdefault(
-                    int(name[2:]), {"db": int(name[2:]), "keys": 0, "expiring": 0, "average_ttl_ms": 0}
-                )
+                row = found.setdefault(int(name[2:]), {"db": int(name[2:]), "keys": 0, "expiring": 0, "average_ttl_ms": 0})
                 row["keys"] += number(of, "keys")
                 row["expiring"] += number(of, "expires")
                 row["average_ttl_ms"] = max(row["average_ttl_ms"], number(of, "avg_ttl"))
@@ -152,9 +150,7 @@ def info_findings(fields: Mapping[str, str]) -> list[str]:
     if number(fields, "evicted_keys"):
         found.append(f"{fields['evicted_keys']} keys were evicted since the start: memory is too small for the data")
     if _real(fields, "mem_fragmentation_ratio") > 1.5 and used > 100_000_000:
-        found.append(
-            f"fragmentation is {fields['mem_fragmentation_ratio']}: much of the process's memory holds no data"
-        )
+        found.append(f"fragmentation is {fields['mem_fragmentation_ratio']}: much of the process's memory holds no data")
     if fields.get("rdb_last_bgsave_status") == "err":
         found.append("the last snapshot failed (rdb_last_bgsave_status err): by default Redis then refuses writes")
     if fields.get("aof_enabled") == "1" and fields.get("aof_last_write_status") == "err":
@@ -162,9 +158,7 @@ def info_findings(fields: Mapping[str, str]) -> list[str]:
     if fields.get("role") == "slave" and fields.get("master_link_status") == "down":
         found.append("this replica has lost its master: what it serves may be old")
     if number(fields, "rejected_connections"):
-        found.append(
-            f"{fields['rejected_connections']} connections were refused since the start: maxclients is reached at times"
-        )
+        found.append(f"{fields['rejected_connections']} connections were refused since the start: maxclients is reached at times")
     if number(fields, "blocked_clients") > 100:
         found.append(f"{fields['blocked_clients']} clients wait in blocking commands")
     if fields.get("loading") == "1":

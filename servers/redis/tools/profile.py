@@ -117,8 +117,7 @@ async def _add(
 ) -> None:
     """Count keys in their groups, and note the milliseconds that those have to live which expire."""
     commands = (
-        (("TYPE", name), ("MEMORY", "USAGE", name, "SAMPLES", 5), ("PTTL", name), ("OBJECT", "IDLETIME", name))
-        for name in names
+        (("TYPE", name), ("MEMORY", "USAGE", name, "SAMPLES", 5), ("PTTL", name), ("OBJECT", "IDLETIME", name)) for name in names
     )
     answers = await call.backend.read_many(list(itertools.chain.from_iterable(commands)))
     warn_of_refusals(answers[1::4])

@@ -31,9 +31,7 @@ NOTIFICATION = re.compile(rb"__key(?:space|event)@(\d+)__:")
 
 
 class Heard(TypedDict):
-    channels: Annotated[
-        NotRequired[list[dict[str, Any]]], Field(description="active channels, with numbers of subscribers")
-    ]
+    channels: Annotated[NotRequired[list[dict[str, Any]]], Field(description="active channels, with numbers of subscribers")]
     messages: NotRequired[list[dict[str, Any]]]
     cut: Annotated[NotRequired[bool], Field(description="there were more")]
     ended: Annotated[NotRequired[str], Field(description="why it ended before its time")]
@@ -43,9 +41,7 @@ class Heard(TypedDict):
 async def redis_pubsub(
     call: Call[ScopedRedis],
     *,
-    listen: Annotated[
-        list[str], Field(max_length=50, description="channels or globs; absent: list active channels")
-    ] = [],  # noqa: B006 - pydantic copies it
+    listen: Annotated[list[str], Field(max_length=50, description="channels or globs; absent: list active channels")] = [],  # noqa: B006 - pydantic copies it
     seconds: Annotated[float, Field(ge=0.1, le=25)] = 5,
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
 ) -> Heard:
@@ -73,9 +69,7 @@ async def redis_pubsub(
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _subscribed(
-    backend: ScopedRedis, stack: AsyncExitStack, names: list[bytes], globs: list[bytes]
-) -> list[PubSub]:
+async def _subscribed(backend: ScopedRedis, stack: AsyncExitStack, names: list[bytes], globs: list[bytes]) -> list[PubSub]:
     """Return connections that listen: to one server, or to each of a cluster that is there if it may tell of its own keys."""
     found: list[PubSub] = []
     failures: list[BackendError] = []
@@ -115,12 +109,7 @@ def _may_notify(name: bytes) -> bool:
 
 
 async def _channels(call: Call[ScopedRedis], limit: int) -> Heard:
-    found = {
-        name
-        for server in await call.backend.each("PUBSUB", "CHANNELS")
-        for name in server
-        if call.backend.scope.has(name)
-    }
+    found = {name for server in await call.backend.each("PUBSUB", "CHANNELS") for name in server if call.backend.scope.has(name)}
     names = sorted(found)[:limit]
     counts: dict[bytes, int] = {}
     for flat in await call.backend.each("PUBSUB", "NUMSUB", *names):

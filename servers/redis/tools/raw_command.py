@@ -14,9 +14,7 @@ from servers.redis.policy.command_cost import Planned
 from servers.redis.policy.command_policy import describe, plan
 from servers.redis.policy.key_scope import ScopedRedis
 
-Words = Annotated[
-    list[Word], Field(min_length=1, max_length=1000, description='name and arguments, e.g. ["ZRANGE","k","0","9"]')
-]
+Words = Annotated[list[Word], Field(min_length=1, max_length=1000, description='name and arguments, e.g. ["ZRANGE","k","0","9"]')]
 
 
 class CommandReply(TypedDict):
@@ -97,9 +95,7 @@ async def _of_cluster(backend: ScopedRedis, planned: Planned) -> Any:
     if planned.name == "randomkey":
         keys = [key for key in await backend.each("RANDOMKEY") if key is not None]
         return random.choice(keys) if keys else None
-    raise ToolError(
-        f"{planned.name.upper()} would cover one server of the cluster only: use redis_scan, which covers all"
-    )
+    raise ToolError(f"{planned.name.upper()} would cover one server of the cluster only: use redis_scan, which covers all")
 
 
 class Docs(TypedDict):

@@ -86,9 +86,7 @@ class KeyContent(TypedDict):
     ttl_s: NotRequired[int]
     encoding: str
     value: Annotated[NotRequired[Value], Field(description="a string, or the requested field")]
-    items: Annotated[
-        NotRequired[list[Value | int]], Field(description="elements of a list or set, or positions of set bits")
-    ]
+    items: Annotated[NotRequired[list[Value | int]], Field(description="elements of a list or set, or positions of set bits")]
     fields: NotRequired[list[FieldValue]]
     members: Annotated[NotRequired[list[ScoredMember]], Field(description="by score")]
     entries: Annotated[NotRequired[list[Entry]], Field(description="of a stream or time series")]
@@ -137,9 +135,7 @@ async def redis_read(
     if field is not None and kind not in ("hash", "ReJSON-RL", "vectorset"):
         raise ToolError(f"{key!r} is a {kind}: field is for hashes, JSON documents and vector sets")
     if reverse and kind not in _REVERSIBLE:
-        raise ToolError(
-            f"{key!r} is a {kind}, which has no order: reverse is for lists, sorted sets, streams and time series"
-        )
+        raise ToolError(f"{key!r} is a {kind}, which has no order: reverse is for lists, sorted sets, streams and time series")
     if (start is not None or end is not None) and kind not in ("zset", "stream", "TSDB-TYPE"):
         raise ToolError(
             f"{key!r} is a {kind}: start and end are for sorted sets (scores), streams (ids) and time series (milliseconds)"
@@ -172,9 +168,7 @@ async def redis_read(
 
 
 def _gone(name: bytes) -> ToolError:
-    return ToolError(
-        f"there is no key {show_name(name)!r}: find keys with redis_scan; names are exact, and case matters"
-    )
+    return ToolError(f"there is no key {show_name(name)!r}: find keys with redis_scan; names are exact, and case matters")
 
 
 async def _version(call: Call[ScopedRedis], name: bytes) -> str:
@@ -240,9 +234,7 @@ class _ReadWindow:
 
 async def _string(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
     async with hold(COPIES * page.room):
-        length, part = await _answers(
-            call, ("STRLEN", name), ("GETRANGE", name, page.offset, page.offset + page.room - 1)
-        )
+        length, part = await _answers(call, ("STRLEN", name), ("GETRANGE", name, page.offset, page.offset + page.room - 1))
         answer = {"length": length} | _slice(part, page, length)
     if part.startswith(b"HYLL") and page.offset == 0:
         # Only Redis can tell one from a text that begins alike. It stores the count of one key, but not that of several.
@@ -327,9 +319,7 @@ async def _hash(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
 async def _hash_field(call: Call[ScopedRedis], name: bytes, page: _ReadWindow, field: bytes) -> dict[str, Any]:
     bytes_ = await call.backend.read("HSTRLEN", name, field)
     if bytes_ > MOST_BYTES:
-        raise ToolError(
-            f"the field has {bytes_} bytes: Redis returns only whole fields, and {MOST_BYTES} bytes are allowed"
-        )
+        raise ToolError(f"the field has {bytes_} bytes: Redis returns only whole fields, and {MOST_BYTES} bytes are allowed")
     async with hold(COPIES * bytes_):
         value = await call.backend.read("HGET", name, field)
         if value is None:
@@ -384,9 +374,7 @@ def _fields(flat: Any, page: _ReadWindow) -> Iterator[Any]:
 
 async def _set(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
     length = await call.backend.read("SCARD", name)
-    members = await _scanned(
-        call, "SSCAN", name, page, length, "items", lambda found: [page.shown(member) for member in found]
-    )
+    members = await _scanned(call, "SSCAN", name, page, length, "items", lambda found: [page.shown(member) for member in found])
     return {"length": length} | members
 
 
@@ -433,9 +421,7 @@ async def _list(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
         answer: dict[str, Any] = {"length": length, "items": kept}
         repeats = length != before_length and len(set(before)) < len(before)
         if digest and (digest_of(*before) != digest or repeats):
-            answer["about"] = {
-                "changed": "the list was changed between two pages: elements may be missing or appear twice"
-            }
+            answer["about"] = {"changed": "the list was changed between two pages: elements may be missing or appear twice"}
         if kept and offset + len(kept) < length:
             told = raw[: known + len(kept)][-min(WINDOW, page.most(length)) :]
             answer["cursor"] = f"{offset + len(kept)}.{len(told)}.{length}-{digest_of(*told)}"
@@ -507,9 +493,7 @@ async def _stream(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> di
             entries.append(row)
             if not whole:
                 told = skip + len(row["fields"])
-                answer["about"] = {
-                    "cut": f"entry {row['id']} has {skip + len(flat) // 2} fields, {told} are read so far"
-                }
+                answer["about"] = {"cut": f"entry {row['id']} has {skip + len(flat) // 2} fields, {told} are read so far"}
                 return answer | {"cursor": f"{row['id']}+{told}"}
         return answer | {"cursor": entries[-1]["id"]} if len(entries) < len(raw) else answer
 
@@ -527,9 +511,7 @@ async def _json(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict
         (found,) = await call.backend.read_many([("JSON.DEBUG", "MEMORY", name, *path)])
         memory = sum(found) if isinstance(found, list) else found if isinstance(found, int) else memory
     if memory > MOST_BYTES:
-        raise ToolError(
-            f"this has {memory} bytes, and {MOST_BYTES} are allowed: read a part of it, with a path as field"
-        )
+        raise ToolError(f"this has {memory} bytes, and {MOST_BYTES} are allowed: read a part of it, with a path as field")
     async with hold(COPIES * memory):
         raw = await call.backend.read("JSON.GET", name, *path)
         if raw is None:

@@ -73,19 +73,14 @@ async def redis_read_many(
     call: Call[ScopedRedis],
     *,
     keys: Annotated[list[str], Field(min_length=1, max_length=200)],
-    fields: Annotated[
-        list[str] | None, Field(min_length=1, max_length=20, description="of hashes, only these fields")
-    ] = None,
+    fields: Annotated[list[str] | None, Field(min_length=1, max_length=20, description="of hashes, only these fields")] = None,
     values: Annotated[bool, Field(description="false: metadata only")] = True,
 ) -> Many:
     """Read up to 200 keys at once: type, memory, TTL, idle time and the start of each value."""
     names = [call.backend.scope.key(key) for key in keys]
     chosen = [parse_key(field) for field in fields or ()]
     answers = iter(await call.backend.read_many([command for name in names for command in _about(name)]))
-    asked = [
-        _asked(key, name, [next(answers) for _ in range(1 + len(_ABOUT))])
-        for key, name in zip(keys, names, strict=True)
-    ]
+    asked = [_asked(key, name, [next(answers) for _ in range(1 + len(_ABOUT))]) for key, name in zip(keys, names, strict=True)]
     if values:
         await _plan(call, asked, chosen)
     room = Room(call.max_bytes, rest="redis_read with its key shows it in full")
@@ -212,9 +207,7 @@ def _about(name: bytes) -> list[tuple[Any, ...]]:
     return [("TYPE", name), *((*before, name, *after) for _, before, after in _ABOUT)]
 
 
-def _shown(
-    call: Call[ScopedRedis], name: bytes, kind: str, value: Any, too_long: list[tuple[bytes, Any]]
-) -> dict[str, Any]:
+def _shown(call: Call[ScopedRedis], name: bytes, kind: str, value: Any, too_long: list[tuple[bytes, Any]]) -> dict[str, Any]:
     hides = call.backend.mask.hides
     if isinstance(value, Exception):
         return {"error": words(value)}

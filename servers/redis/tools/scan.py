@@ -90,9 +90,7 @@ class Cursor:
         """Go on with SCAN (words are those behind its cursor) for SCAN_STEPS steps, and give the names of keys in scope that each
         finds. The client is told of the progress, in words of `told`."""
         for step in range(SCAN_STEPS):
-            self.server, self.position, names = await call.backend.scan(
-                self.server, self.position, *words, "COUNT", SCAN_COUNT
-            )
+            self.server, self.position, names = await call.backend.scan(self.server, self.position, *words, "COUNT", SCAN_COUNT)
             yield short(filter(call.backend.scope.has, names))
             if self.server < 0:
                 break
@@ -223,9 +221,7 @@ def _count(wanted: int, looked_at: int, had: int) -> int:
     return min(max(wanted * looked_at * 3 // (4 * had), 1), SCAN_COUNT) if had else SCAN_COUNT
 
 
-TOO_LONG = (
-    "a key was left out whose name is longer than a result may be: ask the operator to raise MCP_MAX_RESULT_BYTES"
-)
+TOO_LONG = "a key was left out whose name is longer than a result may be: ask the operator to raise MCP_MAX_RESULT_BYTES"
 
 SPARE = 1000
 """Keys that are kept beside those asked for, as some may be deleted before they are shown."""
@@ -282,11 +278,7 @@ async def _measured(
     if ttl_below_s is not None:
         ttls = await call.backend.read_many([("PTTL", name) for name in names])
         warn_of_refusals(ttls)
-        names = [
-            name
-            for name, ttl in zip(names, ttls, strict=True)
-            if isinstance(ttl, int) and 0 <= ttl < ttl_below_s * 1000
-        ]
+        names = [name for name, ttl in zip(names, ttls, strict=True) if isinstance(ttl, int) and 0 <= ttl < ttl_below_s * 1000]
     answers = await call.backend.read_many([(*command, name) for name in names])
     warn_of_refusals(answers)
     return [
@@ -296,9 +288,7 @@ async def _measured(
     ]
 
 
-async def _in_turn(
-    call: Call[ScopedRedis], top: list[tuple[int, bytes]], limit: int
-) -> AsyncIterator[tuple[int, Key | None]]:
+async def _in_turn(call: Call[ScopedRedis], top: list[tuple[int, bytes]], limit: int) -> AsyncIterator[tuple[int, Key | None]]:
     """Describe keys with what was measured of them, no more at once than are wanted: most keys are still there."""
     for start in range(0, len(top), limit):
         part = top[start : start + limit]

@@ -134,9 +134,7 @@ async def redis_search(
         Field(min_length=1, max_length=32_768, description="find its nearest neighbours among the query's matches"),
     ] = None,
     vector_field: Annotated[str | None, Field(description="default: the only one")] = None,
-    fields: Annotated[
-        list[str] | None, Field(min_length=1, max_length=100, description="to return; default: all")
-    ] = None,
+    fields: Annotated[list[str] | None, Field(min_length=1, max_length=100, description="to return; default: all")] = None,
     sort: Annotated[str | None, Field(description="FIELD or FIELD desc")] = None,
     limit: Annotated[int, Field(ge=1, le=1000)] = 10,
     cursor: Annotated[int, Field(ge=0, le=1_000_000)] = 0,
@@ -203,8 +201,7 @@ def _order(sort: str) -> list[bytes]:
 def _fields(call: Call[ScopedRedis], flat: list[Any], vectors: Container[str] = ()) -> dict[str, Any]:
     """Return the fields of a document or row, whose names and values come in turn."""
     return as_object(
-        (name, _shown(call, said(name), value, said(name) in vectors))
-        for name, value in zip(flat[::2], flat[1::2], strict=False)
+        (name, _shown(call, said(name), value, said(name) in vectors)) for name, value in zip(flat[::2], flat[1::2], strict=False)
     )
 
 

@@ -71,16 +71,12 @@ async def redis_stream(
         with contextlib.suppress(ToolError):
             async with hold(COPIES_OF_STREAM * ends, estimated=True):
                 about = pairs(await call.backend.read("XINFO", "STREAM", name))
-                state["stream"] = {
-                    field: as_json(value) for field, value in about.items() if not isinstance(value, list)
-                }
+                state["stream"] = {field: as_json(value) for field, value in about.items() if not isinstance(value, list)}
                 for end in ("first", "last"):
                     if entry := about.get(f"{end}-entry"):
                         state["stream"][f"{end}-id"] = said(entry[0])
     if (many := state["stream"].get("groups", 0)) > MOST_GROUPS:
-        raise ToolError(
-            f"{key!r} has {many} groups, and up to {MOST_GROUPS} can be listed: delete unused ones (XGROUP DESTROY)"
-        )
+        raise ToolError(f"{key!r} has {many} groups, and up to {MOST_GROUPS} can be listed: delete unused ones (XGROUP DESTROY)")
     if group is None:
         groups = await call.backend.read("XINFO", "GROUPS", name)
         state["groups"] = Room(call.max_bytes, 1024).kept(map(_row, groups), "groups")
@@ -108,9 +104,7 @@ async def _overview(call: Call[ScopedRedis], pattern: str, limit: int, cursor: s
     words = ("MATCH", call.backend.scope.pattern(pattern), "TYPE", "stream")
     rows: list[dict[str, Any]] = []
     async for names in at.steps(call, *words, told=lambda: f"{len(rows)} streams"):
-        answers = await call.backend.read_many(
-            [c for name in names for c in (("XLEN", name), ("XINFO", "GROUPS", name))]
-        )
+        answers = await call.backend.read_many([c for name in names for c in (("XLEN", name), ("XINFO", "GROUPS", name))])
         for name, length, groups in zip(names, answers[::2], answers[1::2], strict=True):
             if length:  # else it may be gone, of which XINFO answers with an error
                 warn_of_refusals((length, groups), "streams")
@@ -130,6 +124,4 @@ async def _overview(call: Call[ScopedRedis], pattern: str, limit: int, cursor: s
 
 
 def _row(flat: Any) -> dict[str, Any]:
-    return {
-        field: show_name(value) if isinstance(value, bytes) else as_json(value) for field, value in pairs(flat).items()
-    }
+    return {field: show_name(value) if isinstance(value, bytes) else as_json(value) for field, value in pairs(flat).items()}

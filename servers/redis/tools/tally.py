@@ -34,9 +34,7 @@ VALUE_BYTES = 200
 
 class Tallied(TypedDict):
     hashes: Annotated[int, Field(description="number of hashes counted")]
-    counts: Annotated[
-        list[dict[str, int | str]], Field(description="value and number of hashes with it, most frequent first")
-    ]
+    counts: Annotated[list[dict[str, int | str]], Field(description="value and number of hashes with it, most frequent first")]
     without: Annotated[int, Field(description="hashes without the field")]
     sample: Annotated[list[str], Field(description="keys of some of the hashes counted")]
     left_out: Annotated[NotRequired[int], Field(description="number of further values")]
@@ -49,9 +47,7 @@ async def redis_tally(
     *,
     pattern: Pattern,
     field: str,
-    where: Annotated[
-        dict[str, str] | None, Field(max_length=10, description="count only hashes with these field values")
-    ] = None,
+    where: Annotated[dict[str, str] | None, Field(max_length=10, description="count only hashes with these field values")] = None,
     limit: Annotated[int, Field(ge=1, le=1000, description="values to return")] = 100,
     cursor: str = "0",
 ) -> Tallied:

@@ -28,12 +28,8 @@ ATTEMPTS = 30
 
 class Done(TypedDict):
     replies: Annotated[list[Any], Field(description="one per command; {error} if Redis refused it")]
-    failed: Annotated[
-        NotRequired[int], Field(description="number of commands that Redis refused; the others were done")
-    ]
-    left_out: Annotated[
-        NotRequired[int], Field(description="number of replies that did not fit; their commands were sent, too")
-    ]
+    failed: Annotated[NotRequired[int], Field(description="number of commands that Redis refused; the others were done")]
+    left_out: Annotated[NotRequired[int], Field(description="number of replies that did not fit; their commands were sent, too")]
 
 
 @tool(title="Transaction", write=True, destructive=True, idempotent=False)
@@ -48,9 +44,7 @@ async def redis_transaction(
             description='e.g. [["HINCRBY","k","n","1"],["EXPIRE","k","60"]]; base64:... for bytes',
         ),
     ],
-    if_versions: Annotated[
-        dict[str, str] | None, Field(description="key to version; nothing is done if one has changed")
-    ] = None,
+    if_versions: Annotated[dict[str, str] | None, Field(description="key to version; nothing is done if one has changed")] = None,
 ) -> Done:
     """Send commands as one MULTI, e.g. INCR, HDEL, ZREM, RENAME, EXPIRE, JSON.SET, XACK, XGROUP, XTRIM. Scripts, and commands that Redis flags as dangerous or administrative, are refused."""  # noqa: E501
     backend = call.backend
@@ -62,9 +56,7 @@ async def redis_transaction(
     try:
         backend.check_slots(keys)
     except ToolError as error:
-        raise ToolError(
-            f"{error}; redis_delete deletes keys of any slots, and redis_write writes them one by one"
-        ) from None
+        raise ToolError(f"{error}; redis_delete deletes keys of any slots, and redis_write writes them one by one") from None
     words = [command.words for command in planned]
 
     async def conditional() -> list[Any]:
@@ -95,6 +87,4 @@ async def retried(work: Callable[[], Awaitable[T]]) -> T:
             return await work()
         except Conflict:
             await asyncio.sleep(random.uniform(0, 0.005 * (attempt + 1)))
-    raise ToolError(
-        f"other clients changed the key during each of {ATTEMPTS} attempts, and nothing was done: try again later"
-    )
+    raise ToolError(f"other clients changed the key during each of {ATTEMPTS} attempts, and nothing was done: try again later")

@@ -44,9 +44,7 @@ class Written(TypedDict):
     key: str
     type: str
     created: Annotated[bool, Field(description="the key is new")]
-    length: Annotated[
-        NotRequired[int], Field(description="bytes of a string, else number of elements, after the write")
-    ]
+    length: Annotated[NotRequired[int], Field(description="bytes of a string, else number of elements, after the write")]
     id: Annotated[NotRequired[str], Field(description="id of the stream entry")]
 
 
@@ -102,9 +100,7 @@ async def redis_write(
         command[1] = path
     name = call.backend.scope.key(key)
     if path != "$":
-        await check_cost(
-            call.backend, [Planned("json.set", (b"JSON.SET", name, encode(path), command[2]), (name,), False)]
-        )
+        await check_cost(call.backend, [Planned("json.set", (b"JSON.SET", name, encode(path), command[2]), (name,), False)])
     kept: list[bytes] = []
     """Fields whose TTLs stay, which HSET would end."""
     if field_ttl_s is not None:

@@ -73,9 +73,7 @@ async def strands(url: str, tool: str, arguments: dict[str, Any]) -> AsyncIterat
                     "stopReason": "end_turn",
                     "metrics": {"latencyMs": 1},
                 }
-                stub.add_response(
-                    "converse", end | {"usage": dict.fromkeys(("inputTokens", "outputTokens", "totalTokens"), 1)}
-                )
+                stub.add_response("converse", end | {"usage": dict.fromkeys(("inputTokens", "outputTokens", "totalTokens"), 1)})
                 specs = [{key: spec[key] for key in ("name", "description", "inputSchema")} for spec in found.values()]
                 bedrock.converse(modelId="model", toolConfig={"tools": [{"toolSpec": spec} for spec in specs]})
             tools = {name: spec["inputSchema"]["json"] for name, spec in found.items()}

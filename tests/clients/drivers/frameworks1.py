@@ -23,9 +23,7 @@ async def autogen(url: str, tool: str, arguments: dict[str, Any]) -> AsyncIterat
 
 
 async def langchain(url: str, tool: str, arguments: dict[str, Any]) -> AsyncIterator[Seen]:
-    found = {
-        one.name: one for one in await load_mcp_tools(None, connection={"transport": "streamable_http", "url": url})
-    }
+    found = {one.name: one for one in await load_mcp_tools(None, connection={"transport": "streamable_http", "url": url})}
     tools = {name: convert_to_openai_tool(one)["function"]["parameters"] for name, one in found.items()}
     yield Seen("langchain-mcp-adapters", "", tools, await found[tool].ainvoke(arguments))
 

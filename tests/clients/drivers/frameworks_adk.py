@@ -27,9 +27,7 @@ async def adk(url: str, tool: str, arguments: dict[str, Any]) -> AsyncIterator[S
             yield LlmResponse(content=types.Content(role="model", parts=[part]), usage_metadata=usage)
 
     toolset = McpToolset(connection_params=StreamableHTTPConnectionParams(url=url))
-    await InMemoryRunner(LlmAgent(name="agent", model=Model(model="script"), tools=[toolset])).run_debug(
-        "hi", quiet=True
-    )
+    await InMemoryRunner(LlmAgent(name="agent", model=Model(model="script"), tools=[toolset])).run_debug("hi", quiet=True)
     await toolset.close()
     yield seen
 

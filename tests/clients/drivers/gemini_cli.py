@@ -14,9 +14,7 @@ class Gemini(Model):
 
     def answer(self, request: dict[str, Any]) -> Iterator[str]:
         said = [part for content in request["contents"] for part in content["parts"]]
-        found = {
-            part["functionResponse"]["id"]: part["functionResponse"] for part in said if "functionResponse" in part
-        }
+        found = {part["functionResponse"]["id"]: part["functionResponse"] for part in said if "functionResponse" in part}
         parts: list[dict[str, Any]] = [{"text": "done"}]
         if not found:
             self.tools = [one["name"] for tool in request["tools"] for one in tool["functionDeclarations"]]
@@ -70,9 +68,7 @@ class GeminiCli(Agent):
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         found = self.model.results[self.left.pop(0)]["response"]
-        text = found.get("error") or found["output"].removeprefix("<untrusted_context>").removesuffix(
-            "</untrusted_context>"
-        )
+        text = found.get("error") or found["output"].removeprefix("<untrusted_context>").removesuffix("</untrusted_context>")
         return {"error": "error" in found, "text": text, "structured": None}
 
     async def resources(self) -> list[str]:

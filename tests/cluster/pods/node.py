@@ -45,13 +45,9 @@ def processes(container: str) -> list[dict[str, Any]]:
     """User ids, state, start and command line of a container's processes."""
     found = []
     for pid in pids(container):
-        status = dict(
-            line.split(":\t", 1) for line in (PROC / str(pid) / "status").read_text().splitlines() if ":\t" in line
-        )
+        status = dict(line.split(":\t", 1) for line in (PROC / str(pid) / "status").read_text().splitlines() if ":\t" in line)
         command = (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-        found.append(
-            {"uids": status["Uid"].split(), "state": status["State"][0], "started": started(pid), "command": command}
-        )
+        found.append({"uids": status["Uid"].split(), "state": status["State"][0], "started": started(pid), "command": command})
     return found
 
 

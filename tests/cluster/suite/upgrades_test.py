@@ -166,9 +166,7 @@ def before_last(release: Release) -> str:
 def test_a_new_image_or_setting(release: Release, make: Make) -> None:
     release.apply(ONLY_STORES, "2/2")
     # The same image by another name: to the cluster it is another.
-    other: Values = {
-        store.chart: {"mcpSidecar": {"image": {"repository": f"docker.io/mcp/{store.chart}"}}} for store in STORES
-    }
+    other: Values = {store.chart: {"mcpSidecar": {"image": {"repository": f"docker.io/mcp/{store.chart}"}}} for store in STORES}
     check_replaced(make("another image", lambda: release.upgrade(merge(ONLY_STORES, other)), "2/2"))
 
 

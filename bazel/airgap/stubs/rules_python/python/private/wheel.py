@@ -58,9 +58,7 @@ def requirement(line: str) -> str:
     """Return a requirements line as it stands in METADATA. SystemExit on a marker or a URL: this stand-in writes neither."""
     match = _REQUIREMENT.fullmatch(line)
     if not match:
-        sys.exit(
-            f"py_wheel: can't write the requirement '{line}': name, extras and versions only, in the air-gapped way"
-        )
+        sys.exit(f"py_wheel: can't write the requirement '{line}': name, extras and versions only, in the air-gapped way")
     name, extras, versions = match.groups(default="")
     return f"{name}{extras}{','.join(sorted(v.strip() for v in versions.split(',')))}"
 

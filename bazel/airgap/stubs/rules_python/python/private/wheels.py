@@ -89,9 +89,7 @@ def requires(folder: Path, extras: set[str], env: dict[str, str]) -> set[str]:
     names = set()
     for text in email.parser.HeaderParser().parsestr(metadata.read_text("utf-8")).get_all("Requires-Dist", []):
         requirement = Requirement(text)
-        if not requirement.marker or any(
-            requirement.marker.evaluate(env | {"extra": extra}) for extra in {"", *extras}
-        ):
+        if not requirement.marker or any(requirement.marker.evaluate(env | {"extra": extra}) for extra in {"", *extras}):
             names.add(canonicalize_name(requirement.name))
     return names
 
@@ -125,9 +123,7 @@ def main(lock: str, version: str, *pip_args: str) -> None:
                 folder.name: {
                     "whl": file,
                     "deps": sorted(
-                        folder_name(d)
-                        for d in requires(folder, wanted_extras.get(name, set()), env)
-                        if d in wheels and d != name
+                        folder_name(d) for d in requires(folder, wanted_extras.get(name, set()), env) if d in wheels and d != name
                     ),
                 }
                 for name, (folder, file) in wheels.items()
