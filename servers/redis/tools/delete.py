@@ -21,7 +21,7 @@ SAMPLE = 20
 class DeletedKeys(TypedDict):
     deleted: int
     missing: Annotated[list[str], Field(description="keys that did not exist")]
-    left_out: Annotated[NotRequired[int], Field(description="number of further keys that did not exist")]
+    left_out: Annotated[NotRequired[int], Field(description="further keys that did not exist")]
 
 
 @tool(title="Delete keys", write=True, destructive=True)

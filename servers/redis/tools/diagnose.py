@@ -21,7 +21,7 @@ class Diagnosis(TypedDict):
     advice: Annotated[NotRequired[str], Field(description="from Redis itself")]
     summary: NotRequired[dict[str, Any]]
     rows: NotRequired[list[dict[str, Any]]]
-    left_out: Annotated[NotRequired[int], Field(description="number of further rows")]
+    left_out: Annotated[NotRequired[int], Field(description="further rows")]
 
 
 @tool(title="Diagnose")

@@ -50,7 +50,7 @@ class Info(TypedDict):
     persistence: str
     replicas: int
     databases: Annotated[NotRequired[list[Database]], Field(description="absent where prefixes limit this server")]
-    nodes: Annotated[NotRequired[list[Node]], Field(description="masters of the cluster")]
+    nodes: NotRequired[list[Node]]
     findings: Annotated[list[str], Field(description="what looks wrong, and why")]
 
 

@@ -21,7 +21,7 @@ class CommandReply(TypedDict):
     reply: NotRequired[Any]
     replies: Annotated[NotRequired[list[Any]], Field(description="one per command; {error} if Redis refused it")]
     cut: Annotated[NotRequired[bool], Field(description="a reply was cut")]
-    left_out: Annotated[NotRequired[int], Field(description="number of replies that did not fit")]
+    left_out: Annotated[NotRequired[int], Field(description="replies that did not fit")]
 
 
 @tool(title="Read-only command")

@@ -67,7 +67,7 @@ class Key(TypedDict):
 
 class KeyPage(TypedDict):
     keys: list[Key]
-    left_out: Annotated[NotRequired[int], Field(description="with order or ttl_below_s: further keys, beyond limit")]
+    left_out: Annotated[NotRequired[int], Field(description="with order or ttl_below_s: further keys")]
     cursor: Annotated[NotRequired[str], Field(description="there may be more keys: call again with it")]
 
 

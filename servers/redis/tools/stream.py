@@ -33,7 +33,7 @@ class StreamState(TypedDict):
     groups: NotRequired[list[dict[str, Any]]]
     consumers: NotRequired[list[dict[str, Any]]]
     pending: Annotated[NotRequired[list[dict[str, Any]]], Field(description="oldest first")]
-    left_out: Annotated[NotRequired[int], Field(description="number of further streams")]
+    left_out: Annotated[NotRequired[int], Field(description="further streams")]
     cursor: NotRequired[str]
 
 

@@ -33,11 +33,11 @@ VALUE_BYTES = 200
 
 
 class Tallied(TypedDict):
-    hashes: Annotated[int, Field(description="number of hashes counted")]
+    hashes: Annotated[int, Field(description="hashes counted")]
     counts: Annotated[list[dict[str, int | str]], Field(description="value and number of hashes with it, most frequent first")]
     without: Annotated[int, Field(description="hashes without the field")]
     sample: Annotated[list[str], Field(description="keys of some of the hashes counted")]
-    left_out: Annotated[NotRequired[int], Field(description="number of further values")]
+    left_out: Annotated[NotRequired[int], Field(description="further values")]
     cursor: Annotated[NotRequired[str], Field(description="there are more keys: call again with it and add the counts")]
 
 

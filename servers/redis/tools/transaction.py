@@ -28,8 +28,8 @@ ATTEMPTS = 30
 
 class Done(TypedDict):
     replies: Annotated[list[Any], Field(description="one per command; {error} if Redis refused it")]
-    failed: Annotated[NotRequired[int], Field(description="number of commands that Redis refused; the others were done")]
-    left_out: Annotated[NotRequired[int], Field(description="number of replies that did not fit; their commands were sent, too")]
+    failed: Annotated[NotRequired[int], Field(description="commands that Redis refused; the others were done")]
+    left_out: Annotated[NotRequired[int], Field(description="replies that did not fit; their commands were sent, too")]
 
 
 @tool(title="Transaction", write=True, destructive=True, idempotent=False)
