@@ -28,7 +28,7 @@ class DeletedKeys(TypedDict):
 async def redis_delete(
     call: Call[ScopedRedis],
     *,
-    keys: Annotated[list[str], Field(min_length=1, max_length=1000, description="exact names, no patterns")],
+    keys: Annotated[list[str], Field(min_length=1, max_length=1000)],
 ) -> DeletedKeys:
     """Delete keys by exact name. This can't be undone: read them first."""
     names = list(dict.fromkeys(call.backend.scope.key(key) for key in keys))

@@ -14,7 +14,7 @@ from servers.redis.policy.command_cost import Planned
 from servers.redis.policy.command_policy import describe, plan
 from servers.redis.policy.key_scope import ScopedRedis
 
-Words = Annotated[list[Word], Field(min_length=1, max_length=1000, description='name and arguments, e.g. ["ZRANGE","k","0","9"]')]
+Words = Annotated[list[Word], Field(min_length=1, max_length=1000, description='e.g. ["ZRANGE","k","0","9"]')]
 
 
 class CommandReply(TypedDict):

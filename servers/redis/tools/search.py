@@ -327,7 +327,7 @@ async def redis_create_index(
     call: Call[ScopedRedis],
     *,
     index: str,
-    prefixes: Annotated[list[str], Field(min_length=1, max_length=50, description="index keys with these prefixes")],
+    prefixes: Annotated[list[str], Field(min_length=1, max_length=50)],
     fields: Annotated[
         dict[str, str],
         Field(

@@ -46,7 +46,7 @@ async def redis_transaction(
     ],
     if_versions: Annotated[dict[str, str] | None, Field(description="key to version; nothing is done if one has changed")] = None,
 ) -> Done:
-    """Send commands as one MULTI, e.g. INCR, HDEL, ZREM, RENAME, EXPIRE, JSON.SET, XACK, XGROUP, XTRIM. Scripts, and commands that Redis flags as dangerous or administrative, are refused."""  # noqa: E501
+    """Send commands as one MULTI, e.g. INCR, HDEL, ZREM, EXPIRE, JSON.SET, XACK, XGROUP. Scripts, and commands that Redis flags as dangerous or administrative, are refused."""  # noqa: E501
     backend = call.backend
     versions = {backend.scope.key(key): version for key, version in (if_versions or {}).items()}
     planned, weight = await plan(backend, [[parse_key(word) for word in command] for command in commands], writing=True)
