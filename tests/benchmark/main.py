@@ -19,7 +19,7 @@ from tests.benchmark.subjects import subjects
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
 
-PARTS = ("starts", "calls")
+PARTS = ("starts", "memory", "calls")
 
 
 def machine(kind: str) -> dict[str, Any]:

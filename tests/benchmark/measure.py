@@ -23,6 +23,7 @@ from tests.benchmark.load import (
 from tests.benchmark.subjects import Subject, call, running
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
+from tools.backends.sidecar import NEW
 
 Row = dict[str, Any]
 
@@ -45,11 +46,13 @@ class Sizes:
     """Calls of one load, at most."""
     seconds: float
     """Seconds of one load, at most."""
+    memory_calls: int
+    """Small reads after which memory is measured again."""
     clients: Sequence[int] = (1, 8, 64)
 
 
-FULL = Sizes(starts=5, limited_starts=3, rounds=5, calls=4000, seconds=1.5)
-QUICK = replace(FULL, starts=2, limited_starts=1, rounds=2, calls=1000, seconds=0.4)
+FULL = Sizes(starts=5, limited_starts=3, rounds=5, calls=4000, seconds=1.5, memory_calls=10_000)
+QUICK = replace(FULL, starts=2, limited_starts=1, rounds=2, calls=1000, seconds=0.4, memory_calls=500)
 
 
 def fill_redis(server: RedisServer) -> None:
@@ -300,4 +303,29 @@ def _rows(contenders: Sequence[Contender], what: Row) -> list[Row]:
                 if kind == "store" and against:
                     row["over_store_ms"] = round(row["p50_ms"] - against.merged().quantile(0.5) * 1000, 2)
         rows.append(row)
+    return rows
+
+
+def memory(servers: Sequence[Subject], store_port: int, folder: Path, sizes: Sizes) -> list[Row]:
+    """Measure memory idle, and after small reads of 8 clients."""
+    rows = []
+    for subject in servers:
+        with running(subject, store_port, folder) as server:
+            tool, arguments = TOOLS[subject.kind, subject.store]["small read"]
+            request = call(tool, arguments, NEW if NEW in subject.protocols else subject.protocols[0])
+            time.sleep(2)
+            for made in (0, sizes.memory_calls):
+                if made:
+                    load(server.port, request, SMALL.encode(), 8, made, 3600)
+                used = server.memory()
+                rows.append(
+                    {
+                        "store": servers[0].store,
+                        "server": subject.name,
+                        "kind": subject.kind,
+                        "calls": made,
+                        "rss_mib": round(server.resident(), 1),
+                        "working_mib": None if used is None else round(used, 1),
+                    }
+                )
     return rows

@@ -24,6 +24,7 @@ START_COLUMNS = {
     "server": "server", "limits": "limits", "turns": "turns", "cpu_s": "CPU to ready, s", "cpu_of_bare": "of the bare server's",
     "ready_s": "ready, s", "rss_mib": "RSS, MiB", "working_mib": "working set, MiB",
 }  # fmt: skip
+MEMORY_COLUMNS = {"server": "server", "calls": "after calls", "rss_mib": "RSS, MiB", "working_mib": "working set, MiB"}
 CALL_COLUMNS = {
     "server": "server", "protocol": "protocol", "work": "work", "clients": "clients", "per_s": "calls/s", "p50_ms": "p50, ms",
     "p99_ms": "p99, ms", "cpu_ms": "CPU a call, ms", "answer_bytes": "bytes of an answer", "of_peer": "of the peer's",
@@ -87,6 +88,9 @@ def sections(results: dict[str, Any]) -> Iterator[str]:
     if rows := results.get("starts"):
         yield "\n## Start\n\nMedians of turns; the ratio is the median of each turn's. Memory two seconds after ready.\n"
         yield from table(rows, START_COLUMNS)
+    if rows := results.get("memory"):
+        yield "\n## Memory\n\nSmall reads by 8 clients.\n"
+        yield from table(rows, MEMORY_COLUMNS)
     if rows := results.get("calls"):
         yield "\n## Calls\n"
         yield "Clients with one call under way each. Ratios of calls a second are medians of each round's, against the same"
