@@ -347,8 +347,8 @@ async def _big_fields(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -
             else {"field": page.shown(field), "value": {"text": "", "bytes": length}}
             for field, length in zip(part, sizes, strict=False)
         ]
+        await _add_ttls(call, name, part, rows)
         kept = _kept(rows, page)
-        await _add_ttls(call, name, part[: len(kept)], kept)
         more = first + len(kept) < len(names)
     return {"fields": kept} | ({"cursor": f"field-{first + len(kept)}"} if more else {})
 
