@@ -241,6 +241,10 @@ async def test_json_is_written_and_read_by_path(client: Client) -> None:
     assert (await ok(client, "redis_scan", type="json"))["keys"][0]["type"] == "ReJSON-RL"
     (many,) = (await ok(client, "redis_read_many", keys=["doc"]))["keys"]
     assert json.loads(many["value"])["b"] == {"c": "y"}
+    for hidden in ({"api_key": 1}, [{"n": {"a\\": "b", "api_key": 1}}]):
+        await ok(client, "redis_write", key="doc", type="json", value=hidden)
+        (many,) = (await ok(client, "redis_read_many", keys=["doc"]))["keys"]
+        assert many["masked"] and "value" not in many and "api_key" in (await ok(client, "redis_read", key="doc"))["value"]
     await ok(client, "redis_write", key="doc", type="json", value=['{"a":1}', "[1]", "x" * 100_000])
     assert (await ok(client, "redis_read", key="doc", field="$[0,1]"))["value"] == r'["{\"a\":1}","[1]"]'
     (many,) = (await ok(client, "redis_read_many", keys=["doc"]))["keys"]

@@ -1,5 +1,6 @@
 """redis_read_many: several keys at once, in short."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NotRequired
@@ -64,6 +65,9 @@ _PEEK: dict[str, Callable[[bytes, int], tuple[Any, ...]]] = {
 SMALL = 64 * 1024
 """Bytes of memory of a key whose first elements are read without a look at their size."""
 
+_MEMBER = re.compile(rb'"((?:[^"\\]|\\.)*)":')
+"""The name of a member in JSON."""
+
 BATCH_BYTES = 2 * 1024 * 1024
 """Bytes of this process that the answers for keys that are read together may take."""
 
@@ -95,7 +99,7 @@ async def redis_read_many(
                 if one.commands:
                     short = _short(call, one, short, [next(replies) for _ in one.commands])
                 elif values and one.kind in _PEEK:
-                    short["too_big"] = True
+                    short |= {"too_big": True} if one.memory else {"error": "its size is not known, so it was not read"}
                 if (shown := room.fit(short)) is None:
                     return {"keys": found, "left_out": len(keys) - len(found)}
                 found.append(shown)  # type: ignore[arg-type]
@@ -212,7 +216,9 @@ def _shown(call: Call[ScopedRedis], name: bytes, kind: str, value: Any, too_long
     if isinstance(value, Exception):
         return {"error": words(value)}
     if kind in ("string", "ReJSON-RL"):
-        return {"masked": True} if hides(name, value=value) else {"value": show(value, SHORT)}
+        # A document that is cut is no JSON any more: it is masked as a whole.
+        members = _MEMBER.findall(value[:SHORT]) if kind != "string" else ()
+        return {"masked": True} if hides(name, *members, value=value) else {"value": show(value, SHORT)}
     if hides(name):
         return {"masked": True}
 
