@@ -14,8 +14,9 @@ from servers.common.protocol.tools import Call
 from servers.common.settings import Environment
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.settings import RedisSettings
-from servers.redis.tests.conftest import error, ok, pages
+from servers.redis.tests.conftest import connected, error, ok, pages
 from servers.redis.tools.read import redis_read
+from servers.redis.tools.read_many import redis_read_many
 from tools.backends.redis_wheels import other_redis
 from tools.backends.sidecar import Sidecar
 
@@ -54,8 +55,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture
 async def client(engine: Engine) -> AsyncIterator[Client]:
-    async with Client(engine[1].url + "/mcp") as connected:
-        yield connected
+    async with Client(engine[1].url + "/mcp") as client:
+        yield client
 
 
 async def test_its_tools_are_listed_and_an_index_is_described(client: Client) -> None:
@@ -219,7 +220,7 @@ async def test_an_index_is_created_over_hashes_and_json(client: Client) -> None:
     assert found == {"total": 1, "documents": [{"key": "j:1", "fields": {"$": '{"a":{"b":7}}'}}]}
 
 
-async def test_json_is_written_and_read_by_path(client: Client) -> None:
+async def test_json_is_written_and_read_by_path(client: Client, engine: Engine) -> None:
     document = {"a": [1, 2], "b": {"c": "x"}, "big": 2**60, "texts": ['{"a":1}', "[1]"]}
     await ok(client, "redis_write", key="doc", type="json", value=document)
     read = await ok(client, "redis_read", key="doc")
@@ -249,6 +250,11 @@ async def test_json_is_written_and_read_by_path(client: Client) -> None:
     assert (await ok(client, "redis_read", key="doc", field="$[0,1]"))["value"] == r'["{\"a\":1}","[1]"]'
     (many,) = (await ok(client, "redis_read_many", keys=["doc"]))["keys"]
     assert many["too_big"] and "value" not in many
+    engine[0].acl_setuser("few", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all", "-memory"])
+    port = engine[0].connection_pool.connection_kwargs["port"]
+    async with connected(port, REDIS_USERNAME="few", REDIS_PASSWORD="pw") as backend:
+        many = (await redis_read_many.function(Call(backend, 4096), keys=["doc"]))["keys"][0]
+        assert "size is not known" in many["error"] and "value" not in many
     await ok(client, "redis_write", key="n", value="no HyperLogLog")
     assert "WRONGTYPE Key is not" in await error(client, "redis_command", command=["PFCOUNT", "n"])
 
