@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from servers.common.http.tls import no_password
+from servers.common.http.tls import EncryptedKey, no_password
 from servers.common.protocol.tools import ToolError
 from servers.common.settings import Environment, Secret, check_host
 from servers.redis.format.key_encoding import parse_key
@@ -104,8 +104,7 @@ class ClientTls:
     key: Path | None
 
     def context(self) -> ssl.SSLContext:
-        """Return a context of the files as they are now. Raise OSError (ssl.SSLError is one) if a file can't be read or used, and
-        ValueError if the key is encrypted."""
+        """Return a context of the files as they are now; OSError (ssl.SSLError is one) if a file can't be read or used."""
         context = ssl.create_default_context(cafile=self.ca_file)
         if self.certificate:
             context.load_cert_chain(self.certificate, self.key, no_password)
@@ -241,11 +240,13 @@ def _tls(env: Environment) -> ClientTls:
     if env.together("REDIS_CLIENT_CERT_FILE", tls.certificate, "REDIS_CLIENT_KEY_FILE", tls.key):
         try:
             tls.context()
+        except EncryptedKey as error:
+            env.problems.append(f"REDIS_CLIENT_KEY_FILE: {error}")
         except ssl.SSLError as error:
             mismatch = error.reason == "KEY_VALUES_MISMATCH"
             said = "the key is not that of REDIS_CLIENT_CERT_FILE" if mismatch else "the file holds no key in PEM"
             env.problems.append(f"REDIS_CLIENT_KEY_FILE: {said}")
-        except (OSError, ValueError) as error:
+        except OSError as error:
             env.problems.append(f"REDIS_CLIENT_KEY_FILE: {error}")
     return tls
 

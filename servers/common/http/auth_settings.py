@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from servers.common.http.principal import SCOPES, Logins
-from servers.common.http.tls import TlsFiles
+from servers.common.http.tls import EncryptedKey, TlsFiles
 from servers.common.settings import Environment
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -170,7 +170,7 @@ def _tls(env: Environment) -> TlsFiles | None:
     files = TlsFiles(certificate, key, authorities)
     try:
         files.context()
-    except ValueError as error:
+    except EncryptedKey as error:
         env.problems.append(f"MCP_TLS_KEY_FILE: {error}")
     except OSError:  # ssl.SSLError is one
         env.problems.append("MCP_TLS_CERT_FILE, MCP_TLS_KEY_FILE: they are not a certificate and its key in PEM")

@@ -21,9 +21,16 @@ def file_stamp(*files: Path | None) -> tuple[Any, ...]:
     return tuple((s.st_ino, s.st_mtime_ns, s.st_size) for s in (file.stat() for file in files if file))
 
 
+class EncryptedKey(ssl.SSLError):
+    """A private key can't be used without a password."""
+
+    def __init__(self) -> None:
+        super().__init__(ssl.SSL_ERROR_SSL, "the key is encrypted: give one without a password")
+
+
 def no_password() -> str:
-    """Raise ValueError: an encrypted key can't be used. Without this, OpenSSL would ask for its password on the terminal."""
-    raise ValueError("the key is encrypted: give one without a password")
+    """Raise EncryptedKey. Without this, OpenSSL would ask for the password on the terminal."""
+    raise EncryptedKey
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,7 @@ class TlsFiles:
     """Certificates that sign those of clients; None where clients need no certificate."""
 
     def context(self) -> ssl.SSLContext:
-        """Return a context of the files as they are now. Raise OSError (ssl.SSLError is one) if a file can't be read or used, and
-        ValueError if the key is encrypted.
+        """Return a context of the files as they are now; OSError (ssl.SSLError is one) if a file can't be read or used.
 
         A client may present no certificate, because probes have none. Access control refuses such a client at /mcp.
         """
@@ -54,21 +60,21 @@ class NewestContext:
     """The TLS context of files that may be replaced. While new files are unusable, the old context stays."""
 
     def __init__(self, make: Callable[[], ssl.SSLContext], *files: Path | None) -> None:
-        """Make contexts of files by a function, which raises OSError or ValueError if one can't be read or used."""
+        """Make contexts of files by a function, which raises OSError if one can't be read or used."""
         self._make, self._files = make, files
         self._stamp: tuple[Any, ...] | None = None
         self._context: ssl.SSLContext | None = None
         self._problem = ""
 
     def get(self) -> ssl.SSLContext:
-        """Return the context of what the files hold now, the same object until they change. Raise OSError or ValueError if they
-        have been unusable since the first call."""
+        """Return the context of what the files hold now, the same object until they change. Raise OSError if they have been
+        unusable since the first call."""
         try:
             stamp = file_stamp(*self._files)
             if self._context is None or stamp != self._stamp:
                 self._context, self._stamp = self._make(), stamp
             self._problem = ""
-        except (OSError, ValueError) as error:
+        except OSError as error:
             # During a rotation the certificate and the key may not fit together. The next connection tries again.
             if self._context is None:
                 raise

@@ -436,9 +436,11 @@ def _now() -> float:
 
 
 def _of_topology(tls: ClientTls | None) -> dict[str, Any]:
-    """TLS as RedisCluster takes it. It is made anew each time that the topology is learned, and so reads the files again."""
+    """TLS as RedisCluster takes it. It is made anew each time that the topology is learned, and so reads the files again. Raise
+    OSError if they can't be used: of an encrypted key, RedisCluster would ask for the password on the terminal."""
     if tls is None:
         return {}
+    tls.context()
     files = {"ssl_ca_certs": tls.ca_file, "ssl_certfile": tls.certificate, "ssl_keyfile": tls.key}
     return {"ssl": True} | {name: str(file) for name, file in files.items() if file}
 

@@ -14,7 +14,7 @@ from servers.common.backend import BackendError
 from servers.common.settings import Environment
 from servers.redis.settings import RedisSettings, RedisUrl
 from servers.redis.tests.conftest import Start, connected, ok
-from tools.backends.certificates import Authority
+from tools.backends.certificates import Authority, encrypted
 from tools.backends.process import free_port
 from tools.backends.redis import RedisServer
 from tools.backends.sidecar import message
@@ -197,6 +197,18 @@ async def test_client_certificates_are_shown_and_rotated_ones_taken_up(tmp_path:
     assert problems == ["REDIS_CLIENT_KEY_FILE: the file holds no key in PEM"]
     _, problems = read(REDIS_TLS="true", REDIS_CLIENT_CERT_FILE=str(shown))
     assert problems == ["REDIS_CLIENT_CERT_FILE: set REDIS_CLIENT_KEY_FILE as well"]
+
+
+@pytest.mark.parametrize("mode", ["standalone", "cluster"])
+async def test_a_key_that_is_encrypted_is_refused(tmp_path: Path, mode: str) -> None:
+    shown, key = Authority(tmp_path).issue("client")
+    files = {"REDIS_CLIENT_CERT_FILE": str(shown), "REDIS_CLIENT_KEY_FILE": str(key)}
+    async with connected(free_port(), REDIS_TLS="true", REDIS_MODE=mode, **files) as backend:
+        encrypted(key, "canary").rename(key)
+        with pytest.raises(BackendError, match="the key is encrypted: give one without a password"):
+            await backend.check()
+    _, problems = read(REDIS_TLS="true", **files)
+    assert problems == ["REDIS_CLIENT_KEY_FILE: the key is encrypted: give one without a password"]
 
 
 async def test_sentinels_with_tls_a_user_and_a_password_that_is_rotated(tmp_path: Path) -> None:
