@@ -246,7 +246,7 @@ def check_message(message: Any) -> None:
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         raise Invalid('a message is a JSON object with "jsonrpc": "2.0"')
     number = message.get("id")
-    if "id" in message and not is_id(number):
+    if "id" in message and not is_id(number) and (number is not None or "method" in message):  # of errors it may be null
         raise Invalid("the id of a request has to be a string or an integer")
     if "method" not in message:
         try:

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from servers.common.protocol.endpoint import Invalid, accepted, asks_progress, check_message, decoded, rewritten
+from servers.common.protocol.endpoint import (
+    Invalid,
+    accepted,
+    asks_progress,
+    check_message,
+    decoded,
+    error_body,
+    rewritten,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +70,10 @@ def test_what_a_client_accepts(values: list[str], found: tuple[bool, bool]) -> N
 def test_what_is_no_message_is_refused_in_words(message: Any) -> None:
     with pytest.raises(Invalid):
         check_message(message)
+
+
+def test_an_error_may_be_of_an_unknown_request() -> None:
+    check_message(error_body("what?", -32700))
 
 
 @pytest.mark.parametrize(
