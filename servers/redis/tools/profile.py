@@ -120,7 +120,8 @@ async def _add(
         (("TYPE", name), ("MEMORY", "USAGE", name, "SAMPLES", 5), ("PTTL", name), ("OBJECT", "IDLETIME", name)) for name in names
     )
     answers = await call.backend.read_many(list(itertools.chain.from_iterable(commands)))
-    warn_of_refusals(answers[1::4])
+    for part, what in enumerate(("types", "keys", "TTLs")):
+        warn_of_refusals(answers[part::4], what)
     for name, kind, memory, ttl, idle in zip(names, *(answers[part::4] for part in range(4)), strict=True):
         if not isinstance(memory, int):
             continue  # expired since, or no right to ask
@@ -130,7 +131,8 @@ async def _add(
         }  # fmt: skip
         group = groups.setdefault(of, empty)
         group["keys"] += 1
-        group["types"][said(kind)] = group["types"].get(said(kind), 0) + 1
+        if isinstance(kind, bytes):
+            group["types"][said(kind)] = group["types"].get(said(kind), 0) + 1
         group["memory_bytes"] += memory
         if memory > group["biggest_bytes"]:
             group["biggest"], group["biggest_bytes"] = show_name(name), memory
