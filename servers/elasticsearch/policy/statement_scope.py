@@ -50,7 +50,7 @@ def esql(query: str) -> Statement:
     """Return a statement of ES|QL, or raise ToolError if it can't be told what it reads."""
     query = _uncommented(query, _ESQL_QUOTED)
     plain = _plain(query, _ESQL_QUOTED)
-    if re.search(r"\([ \t\r\n]*(?:FROM|TS|ROW)\b", plain, re.IGNORECASE):
+    if _SUBQUERY.search(plain):
         raise _unclear("subqueries")
     first, *rest = plain.split("|")
     for piece in (first, *rest):
@@ -90,21 +90,34 @@ def sql(query: str) -> Statement:
     return Statement(query[: table.start()] + ' "', table[1] or table[2], '"' + query[table.end() :])
 
 
-_SOURCES = re.compile(
-    r"\b(?:FROM|JOIN|METRICS|TS)\b((?:(?!\b(?:FROM|GROUP|HAVING|JOIN|LIMIT|ORDER|WHERE)\b)[^|])*)", re.IGNORECASE
-)
-"""Where a statement names what it reads."""
+_SUBQUERY = re.compile(r"\([ \t\r\n]*(?:FROM|TS|ROW)\b", re.IGNORECASE)
+
+_ESQL_BEGIN = re.compile(r"\s*(?:FROM|METRICS|TS)\b[^|]*", re.IGNORECASE)
+_ESQL_SOURCES = re.compile(r"\b(?:FROM|JOIN|METRICS|TS)\b([^|]*)", re.IGNORECASE)
+_SQL_SOURCES = re.compile(r"(?is)\b(?:FROM|JOIN)\b((?:(?!\b(?:FROM|GROUP|HAVING|JOIN|LIMIT|ORDER|WHERE)\b).)*)")
+"""Where a statement names what it reads, once what is quoted is blank: a name may have words and | in it."""
 
 
 def sources(language: str, query: str) -> list[str]:
-    """Return everything that may be an index's name where a statement of ES|QL or SQL names what it reads."""
-    text = _uncommented(query, _ESQL_QUOTED if language == "esql" else _SQL_QUOTED)
-    return [name for part in _SOURCES.findall(text) for name in re.findall(r"[^\s,\"'`:()\[\]]+", part)]
+    """Return everything that may be an index's name where a statement of ES|QL or SQL names what it reads. Raise ToolError for
+    quotes that some versions of ES|QL take for parts of names: a comment or | between them would be read in two ways."""
+    quoted = _ESQL_QUOTED if language == "esql" else _SQL_QUOTED
+    text = _uncommented(query, quoted)
+    plain = quoted.sub(lambda part: " " * len(part[0]), text)
+    spans = [found.span(1) for found in (_ESQL_SOURCES if language == "esql" else _SQL_SOURCES).finditer(plain)]
+    if language == "esql":
+        if (begin := _ESQL_BEGIN.match(plain)) and any(
+            re.search(r"[\s|]|/[/*]", part[0]) for part in quoted.finditer(text, 0, begin.end())
+        ):
+            raise ToolError("refused: the quotes behind FROM have blanks, | or comments, which no index's name has")
+        if _SUBQUERY.search(plain):
+            spans = [(0, len(text))]
+    return [name for start, end in spans for name in re.findall(r"[^\s,\"'`:()\[\]]+", text[start:end])]
 
 
 def _uncommented(query: str, quoted: re.Pattern[str]) -> str:
-    """Return a statement with blanks in place of comments, to be sent: so there is one reading of them. Raise ToolError for those
-    inside of each other."""
+    """Return a statement with blanks in place of comments: where it is sent, there is one reading of them. Raise ToolError for
+    those inside of each other."""
 
     def blank(part: re.Match[str]) -> str:
         return re.sub(r"[^\r\n]", " ", part[0]) if part[0][0] in "/-" else part[0]

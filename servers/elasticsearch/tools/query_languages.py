@@ -64,8 +64,7 @@ async def es_query(
         index = await within(call.backend, index)
     elif call.backend.scope:
         statement = esql(query) if language == "esql" else sql(query)
-        if statement.indices:
-            query = statement.reading(await within(call.backend, statement.indices))
+        query = statement.reading(await within(call.backend, statement.indices) if statement.indices else "")
     else:
         for name in sources(language, query):
             call.backend.scope.refuse_restricted(name)
