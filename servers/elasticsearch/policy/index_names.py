@@ -160,15 +160,19 @@ async def within(backend: ScopedElasticsearch, expression: str, expand: str = "o
 
 
 async def _left(backend: ScopedElasticsearch, expression: str, expand: str, reached: Sequence[Reached]) -> list[Reached]:
-    """Return what an expression leaves of what it reaches: it excludes indices, to which aliases may lead all the same."""
+    """Return what an expression leaves of what it reaches: it excludes indices, to which aliases may lead all the same. Raise
+    ToolError for an alias that it leaves a part of, and that nothing but its filter stands for."""
     there = await _concrete(backend, expression, expand)
+    itself = {name for found in reached if found.is_index for name in (found.name, *found.members)}
     left: list[Reached] = []
     for found in reached:
         members = [name for name in found.members or (found.name,) if name in there]
         if len(members) == len(found.members or (found.name,)):
             left.append(found)
-        else:
+        elif found.is_index:
             left += [Reached(name, (), found.stream) for name in members]
+        elif not itself.issuperset(members):
+            raise ToolError(f"{expression[:200]!r} leaves a part of the alias {found.name!r}: name the indices in its place")
     return left
 
 
@@ -247,8 +251,10 @@ async def resolve(backend: ScopedElasticsearch, expression: str, expand: str = "
         *(Reached(s["name"], listed(s.get("backing_indices")), s["name"]) for s in answer["data_streams"]),
     ]
     there = {"_all", *(found.name for found in reached)}
-    # OpenSearch just leaves out what is not there. Date math and other clusters have other names.
-    if missing := [part for part in expression.split(",") if re.fullmatch(r"[^-<*:][^*:]*", part) and part not in there]:
+    parts = expression.split(",")
+    # OpenSearch just leaves out what is not there. Date math and other clusters have other names, and - excludes names.
+    named = [part for part in parts if re.fullmatch(r"[^<*:][^*:]*", part)]
+    if not any(part.startswith("-") for part in parts) and (missing := [part for part in named if part not in there]):
         raise ElasticsearchError(f"no such index [{missing[0]}]", "index_not_found_exception", 404, missing[0])
     return reached
 

@@ -80,11 +80,12 @@ class Told(ScopedElasticsearch):
 
     def resolved(self, expression: str) -> dict[str, Any]:
         parts = expression.split(",")
-        names = {name for name in [*self.indices, *STREAMS, *ALIASES] if matches(name, parts)}
+        there = [*self.indices, *STREAMS, *ALIASES]
+        names = {name for name in there if matches(name, parts)}
         names -= {part[1:] for part in parts if part.startswith("-")}
         for part in parts:
             excludes = part.startswith("-") and any("*" in other for other in parts)
-            if not (any(c in part for c in "*<") or excludes or part == "_all" or part in names or self.lenient):
+            if not (any(c in part for c in "*<") or excludes or part == "_all" or part in there or self.lenient):
                 raise missing(part)
         return {
             "indices": [{"name": n} | ({"data_stream": s} if s else {}) for n, s in self.indices.items() if n in names],
@@ -122,6 +123,7 @@ OTHER = ElasticsearchError("no", "security_exception", 403)
         ("shop,app-1", "app-1"),
         ("*,-app-1", "app-2,app-logs"),  # not by an alias either
         ("app-l*,-.ds-other", "app-logs"),
+        ("app-1,app-*,-app-1", "app-2,app-logs"),
         ("<app-{now/d}>,app-1", "app-1"),
         ("<app-{now/d{yyyy|+12:00}}>,app-1", "app-1"),
         ("app-1,,", "app-1"),

@@ -355,12 +355,18 @@ async def test_wildcards_match_only_what_is_inside(client: Client) -> None:
     assert "index that this server may touch" in text
 
 
-async def test_aliases_within_keep_their_filters(client: Client) -> None:
-    kept = (("shop", 1), ("app-few", 0), ("app-f*", 0), ("app-few,app-2", 1), ("sho*", 1))
-    # What is left out comes back by no alias.
-    for index, total in (*kept, ("*,-app-1", 2), ("sho*,app*,-app-1", 1), ("app*,-app-f*", 1)):
-        found = await client.call_tool("es_search", {"index": index, "size": 0})
-        assert found.structured_content and found.structured_content["total"] == total, index
+async def test_aliases_within_keep_their_filters(client: Client, cluster: Node) -> None:
+    kept = (("app-2", 1), ("shop", 1), ("app-few", 0), ("app-f*", 0), ("app-few,app-2", 1), ("sho*", 1))
+    cluster.request("PUT", "/app-1,app-2/_alias/app-pair", {"filter": {"term": {"tag": "blue"}}})
+    try:
+        # What is left out comes back by no alias.
+        for index, total in (*kept, ("*,-app-1", 2), ("sho*,app*,-app-1", 1), ("app*,-app-f*", 1), ("app-p*", 0)):
+            found = await client.call_tool("es_search", {"index": index})
+            assert found.structured_content and found.structured_content["total"] == total, index
+            assert all(("index" in hit) == (index != "app-2") for hit in found.structured_content["hits"]), index
+        assert "a part of the alias 'app-pair'" in (await said(client, "es_search", {"index": "app-p*,-app-1"}))[1]
+    finally:
+        cluster.request("DELETE", "/app-1,app-2/_alias/app-pair")
 
 
 async def test_suggestions_completions_and_resources_stay_inside(client: Client) -> None:

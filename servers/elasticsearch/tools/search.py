@@ -135,7 +135,9 @@ async def es_search(
     await check_bodies(call.backend, query, knn, {"aggs": aggs, "sort": sort}, more)
     reached = await within(call.backend, index)
     given = query
-    query = combined(text, where, query, await nested_paths(call.backend, reached, where or ()))
+    # Only these may be in nested objects, or be some: others cost no request.
+    nestable = [field for field, value in (where or {}).items() if "." in field or value is None]
+    query = combined(text, where, query, await nested_paths(call.backend, reached, nestable))
     # An empty list would mean all.
     wanted = False if ids else source or (None if source is None else False)
     asked = {"query": query, "knn": knn, "sort": _exact(sort or []) or None, "_source": wanted}
@@ -152,15 +154,17 @@ async def es_search(
     in_one_state = steady or not page.first
     if steady:
         body.setdefault("sort", [])  # any order will do
+    # Bare ids are short as long as they are of one index.
+    named = None if ids else index
     async with near_fields_of(call.backend, reached):
         if in_one_state:
-            found = _found(call, reached, await _go_on(call.backend, reached, page, body), page, size, body)
+            found = _found(call, named, await _go_on(call.backend, reached, page, body), page, size, body)
         else:
             # Counting all matches costs; it is worth it for who asks for nothing else.
             body["track_total_hits"] = size == 0 or COUNTED
             params = {"allow_no_indices": "false", "preference": page.fingerprint}
             answer = _within_window(call.backend, path(reached, "_search"), params, body)
-            found = _found(call, reached, await answer, page, size, body)
+            found = _found(call, named, await answer, page, size, body)
     if in_one_state and "cursor" not in found:
         await _close(call.backend, page)
     notes = found.get("notes", [])
@@ -424,8 +428,9 @@ _BESIDE_HITS = {
 """Parts of an answer that come whole or not at all: what they are called, and what to ask for in place of too much."""
 
 
-def _found(call: Call[ScopedElasticsearch], index: str, answer: Any, page: HitsPage, most: int, body: Dsl) -> SearchHits:
-    """Return what an answer holds, as far as it fits. Nothing is waited for, so that one answer at a time is in memory."""
+def _found(call: Call[ScopedElasticsearch], index: str | None, answer: Any, page: HitsPage, most: int, body: Dsl) -> SearchHits:
+    """Return what an answer holds, as far as it fits. Hits do not name their index if all are of `index`, or of one where that is
+    None. Nothing is waited for, so that one answer at a time is in memory."""
     hits, marks = answer["hits"]["hits"], page.marks
     tell_unkept(hits, body.get("_source"))
     known = frozenset(marks)
@@ -444,10 +449,8 @@ def _found(call: Call[ScopedElasticsearch], index: str, answer: Any, page: HitsP
                 raise ToolError(f"the {name} have {length} bytes, more than fit: ask for {fewer}")
             found[part] = answer[part]  # type: ignore[literal-required]
             room.take(answer[part])
-    # Bare ids are short as long as they are of one index.
-    several = len({hit["_index"] for hit in hits}) > 1 or (
-        body.get("_source") is not False and any(hit["_index"] != index for hit in hits)
-    )
+    names = {hit["_index"] for hit in hits}
+    several = len(names) > 1 or (index is not None and names != {index})
     # The first page's cursor names its hits, in base64.
     found["hits"] = _fitted([_hit(hits[at], several) for at in unseen[:most]], room, 0 if page.pit else MARK * 4 // 3 + 1)
     shown = len(found["hits"])
