@@ -143,7 +143,7 @@ def explain(status: int, answer: Any, sent: bytes, opensearch: str = "", path: s
     if status == 403 and type == "security_exception":
         return ElasticsearchError(f"Elasticsearch does not allow this user to do it: {_short(reason)}", type, status)
     inner = error.get("caused_by")
-    if isinstance(inner, Mapping) and reason == error.get("reason") and (why := str(inner.get("reason"))) not in reason:
+    if isinstance(inner, Mapping) and reason == error.get("reason") and (why := str(inner.get("reason") or "")) not in reason:
         reason = f"{reason} ({why})"
     words = [_short(reason or type) + _place(cause, sent)]
     lacking = _lacking(path, reason)
@@ -158,7 +158,7 @@ def of_item(error: Any) -> str:
     if not isinstance(error, Mapping):
         return _short(error)
     cause = error.get("caused_by")
-    inner = f" ({cause.get('reason')})" if isinstance(cause, Mapping) else ""
+    inner = f" ({why})" if isinstance(cause, Mapping) and (why := cause.get("reason")) else ""
     return _short(f"{error.get('type')}: {error.get('reason')}{inner}")
 
 

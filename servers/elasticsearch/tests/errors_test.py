@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from servers.common.backend import BackendError
-from servers.elasticsearch.client.errors import ElasticsearchError, explain
+from servers.elasticsearch.client.errors import ElasticsearchError, explain, of_item
 
 
 def answer(status: int, type: str, reason: str | None, **more: Any) -> dict[str, Any]:
@@ -79,8 +79,10 @@ def test_the_innermost_cause_counts_where_the_root_says_nothing() -> None:
         "caused_by": {"type": "a", "reason": "outer", "caused_by": {"type": "b", "reason": "inner"}},
     }
     assert str(explain(400, {"error": error}, b"")) == "Elasticsearch answered: inner"
-    error = {"type": "m", "reason": "failed to parse", "caused_by": {"type": "i", "reason": "no timestamp"}}
-    assert str(explain(400, {"error": error}, b"")) == "Elasticsearch answered: failed to parse (no timestamp)"
+    for why, inner in (("no timestamp", " (no timestamp)"), (None, "")):
+        error = {"type": "m", "reason": "failed to parse", "caused_by": {"type": "i", "reason": why}}
+        assert str(explain(400, {"error": error}, b"")) == f"Elasticsearch answered: failed to parse{inner}"
+        assert of_item(error) == f"m: failed to parse{inner}"
 
 
 def test_a_cluster_without_a_master_is_a_backend_that_is_away() -> None:

@@ -151,7 +151,7 @@ async def _matching(call: Call[ScopedElasticsearch], index: str, query: dict[str
             "POST", path(index, "_search"), params={"allow_no_indices": "false"}, body=body, answers=("hits", "_shards")
         )
     if why := partial_notes(answer):
-        raise ToolError(f"not all documents could be read, so nothing was done: {why[0]}")
+        raise ToolError(f"not all documents could be read, so nothing was done: {why[0].removesuffix(' or raise timeout_s')}")
     if answer["hits"]["total"]["value"] > most:
         raise ToolError(f"more than {most} documents match: nothing was done; narrow the query, or raise most")
     return sorted(answer["hits"]["hits"], key=lambda hit: (hit["_index"], hit["_id"], hit.get("_routing", "")))
