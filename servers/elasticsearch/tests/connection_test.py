@@ -340,8 +340,9 @@ def test_opensearch_is_told_by_its_name(start: Start) -> None:
     with FakeNode(searches(strange, Answer(200, root)), product=False) as fake:
         sidecar = start(ES_PORT=str(fake.port))
         assert "OpenSearch 2.11.1" in ready(sidecar)
-        text = told(sidecar, "es_search", index="a")
+        text = told(sidecar, "es_search", index="a", where={"b": 1})
         assert "this cluster is OpenSearch 2.11.1, which lacks parts of Elasticsearch's API" in text
+        assert count(fake, "_field_caps") == 0, "no field that may be nested"
         tools = sidecar.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})[1]["result"]["tools"]
         assert "es_query" not in [tool["name"] for tool in tools]
         assert count(fake, "_xpack") == 0
