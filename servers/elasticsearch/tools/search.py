@@ -429,8 +429,8 @@ _BESIDE_HITS = {
 
 
 def _found(call: Call[ScopedElasticsearch], index: str | None, answer: Any, page: HitsPage, most: int, body: Dsl) -> SearchHits:
-    """Return what an answer holds, as far as it fits. Hits do not name their index if all are of `index`, or of one where that is
-    None. Nothing is waited for, so that one answer at a time is in memory."""
+    """Return what an answer holds, as far as it fits. Hits do not name their index if all are of `index`; if no `index` is given,
+    if all are of one. Nothing is waited for, so that one answer at a time is in memory."""
     hits, marks = answer["hits"]["hits"], page.marks
     tell_unkept(hits, body.get("_source"))
     known = frozenset(marks)
