@@ -71,10 +71,7 @@ class Hit(TypedDict):
     score: NotRequired[float]
     matched_queries: Annotated[NotRequired[list[str]], Field(description="the named ones (_name)")]
     source: NotRequired[dict[str, Any]]
-    cut: Annotated[
-        NotRequired[dict[str, int]],
-        Field(description="values cut in source, with their full lengths; es_get reads them"),
-    ]
+    cut: Annotated[NotRequired[dict[str, int]], Field(description="values cut, with their full lengths; es_get reads them")]
     highlight: NotRequired[dict[str, list[str]]]
     fields: NotRequired[dict[str, list[Any]]]
     inner_hits: Annotated[NotRequired[dict[str, Any]], Field(description="of collapse and nested queries")]
