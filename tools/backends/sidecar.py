@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bazel.python.import_path import import_path
 from tools.backends.process import Process, free_port, ran
 
 Identity = tuple[Path, Path]
@@ -64,7 +65,7 @@ class Sidecar(Process):
             module,
             [sys.executable, "-m", module],
             Path(folder or tempfile.mkdtemp(prefix="sidecar.")) / f"{module}-{self.port}.log",
-            kept | {"MCP_HOST": "127.0.0.1", "MCP_PORT": str(self.port)} | dict(env),
+            kept | {"PYTHONPATH": import_path(), "MCP_HOST": "127.0.0.1", "MCP_PORT": str(self.port)} | dict(env),
         )
 
     @property
