@@ -25,8 +25,6 @@ HEAP_PERCENT = 85
 
 CPU_PERCENT = 90
 
-MOST_FINDINGS = 20
-
 
 class NodeLoad(TypedDict):
     name: str
@@ -202,9 +200,7 @@ def health_findings(
             found.append(f"the machine of node {node['name']} uses {node['cpu_percent']}% of its CPU: requests are slow")
         if "disk_free_bytes" in node:
             found += _disk(node, marks or {})
-    if len(found) > MOST_FINDINGS:
-        found[MOST_FINDINGS:] = [f"and {len(found) - MOST_FINDINGS} more"]
-    return found
+    return few(found)
 
 
 _PAST = {
