@@ -119,6 +119,20 @@ class _Server(Server[Any]):
         return found
 
 
+Listing = Callable[[Any, mcp_types.PaginatedRequestParams | None], Awaitable[T]]
+
+
+def _one_page(listing: Listing[T]) -> Listing[T]:
+    """Return a listing that refuses a cursor: it gives none, so none is valid (MCP, pagination)."""
+
+    async def listed(ctx: Any, params: mcp_types.PaginatedRequestParams | None) -> T:
+        if params and params.cursor:
+            raise MCPError(mcp_types.INVALID_PARAMS, "there is no such cursor: this list has one page, so leave the cursor out")
+        return await listing(ctx, params)
+
+    return listed
+
+
 class _Failed(Exception):
     """A request that can't be answered; the message is for the client."""
 
@@ -165,14 +179,14 @@ class Instance(Generic[B]):
             title=self.sidecar.title,
             # They are the same for all clients and as long as this runs, so only the settings count.
             instructions=Mentions([t.name for t in self.sidecar.tools], self._tools.__contains__).told(self.sidecar.instructions),
-            on_list_tools=self._list_tools,
+            on_list_tools=_one_page(self._list_tools),
             on_call_tool=self._call_tool,
-            on_list_resources=self.sidecar.resources.listing,
-            on_list_resource_templates=self.sidecar.resources.templates_listing,
+            on_list_resources=_one_page(self.sidecar.resources.listing),
+            on_list_resource_templates=_one_page(self.sidecar.resources.templates_listing),
             on_read_resource=self._read_resource,
             on_completion=self._complete,
             on_subscriptions_listen=self.listeners.listen if self.listeners.watch else None,
-            on_list_prompts=self._list_prompts,
+            on_list_prompts=_one_page(self._list_prompts),
             on_get_prompt=self._get_prompt,
             get_tool_input_schema=lambda name: t.mirrored_schema if (t := self._tools.get(name)) else None,
         )

@@ -340,6 +340,9 @@ def test_nothing_is_declared_as_changing_that_never_does(server: Server) -> None
     found = answer["result"]["capabilities"]
     assert not [name for name, part in found.items() if part.get("listChanged")]
     assert {"tools", "prompts", "resources"} <= found.keys()
+    for method in ("tools/list", "prompts/list", "resources/list", "resources/templates/list"):
+        assert server.post(request(method, {"cursor": "2"}))[1]["error"]["code"] == -32602
+        assert server.post(request(method, {"cursor": ""}))[1]["result"]
 
 
 def test_tools_tell_claude_code_of_results_longer_than_by_default(stores: Stores, server: Server, tmp_path: Path) -> None:
