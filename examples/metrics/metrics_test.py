@@ -38,7 +38,7 @@ def running(image: Image, folder: Path) -> Iterator[Server]:
     with victoria_metrics.process(), Server(image, folder / "root", folder, victoria_metrics.settings) as server:
         lines = "".join(f'jobs_done_total{{job="worker",kind="k{n}"}} {n}\n' for n in range(1000)).encode()
         for path, body in (("/api/v1/import/prometheus", lines), ("/internal/force_flush", None)):
-            with urllib.request.urlopen(url + path, body, timeout=60) as answer:
+            with urllib.request.urlopen(url + path, body, timeout=600) as answer:
                 assert answer.status in (200, 204)
         yield server
 

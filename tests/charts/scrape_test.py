@@ -77,7 +77,7 @@ def target_of(config: Path, folder: Path) -> dict[str, Any]:
 
     def known() -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/targets", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/targets", timeout=600) as answer:
                 found[:] = json.load(answer)["data"]["activeTargets"]
         except OSError:
             return False

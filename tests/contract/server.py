@@ -33,7 +33,7 @@ class Answer:
     def __init__(self, url: str, body: bytes | None, headers: Mapping[str, str], method: str | None) -> None:
         request = urllib.request.Request(url, body, dict(headers), method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=600) as answer:
                 self.status, self.headers, self.body = int(answer.status), answer.headers, answer.read().decode()
         except urllib.error.HTTPError as error:
             self.status, self.headers, self.body = error.code, error.headers, error.read().decode()

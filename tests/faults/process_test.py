@@ -143,7 +143,7 @@ def test_sigterm_under_load_loses_no_answer(server: RedisServer, redis: Redis, t
                 name = f"{worker}.{turn}"
                 arguments = {"commands": [["RPUSH", "done", name]]}
                 body = json.dumps(message("tools/call", name="redis_transaction", arguments=arguments))
-                connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
+                connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=600)
                 try:
                     connection.request("POST", "/mcp", body, HEADERS)
                     result = json.loads(connection.getresponse().read())["result"]

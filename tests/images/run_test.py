@@ -155,6 +155,6 @@ asyncio.run(main())
 
 def test_help_tells_the_settings(server: Unpacked) -> None:
     command, env = command_line(server.image, server.root, {}, [*server.image.command, "--help"])
-    done = ran(*command, env=env | {"PATH": os.environ["PATH"]}, timeout=60)
+    done = ran(*command, env=env | {"PATH": os.environ["PATH"]}, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "MCP_ALLOW_WRITES" in done.stdout

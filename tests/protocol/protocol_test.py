@@ -167,7 +167,7 @@ def test_bad_requests_are_refused_and_the_server_goes_on(
 @pytest.mark.parametrize("id", ["0", "-1", "1", '"1"', '""', '"\\u0000"', '"\u00fc"', f"{2**53 + 1}", f"{2**63}", "1.0"])
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
 def test_every_legal_id_comes_back(server: Server, id: str, accept: str) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
     body = f'{{"jsonrpc":"2.0","id":{id},"method":"ping"}}'.encode()
     connection.request("POST", "/mcp", body, {"Content-Type": "application/json", "Accept": accept})
     text = connection.getresponse().read().decode()
@@ -214,7 +214,7 @@ def test_there_are_no_sessions_to_get_or_delete(server: Server, method: str, pat
 def test_probes_are_answered_beside_300_idle_clients(server: Server) -> None:
     with ExitStack() as stack:
         for _ in range(300):
-            connection = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)))
+            connection = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)))
             connection.request("GET", "/mcp", headers={"Accept": "text/event-stream"})
             answer = connection.getresponse()
             assert answer.read() and answer.status == 405
@@ -262,7 +262,7 @@ def ask(
     server: Server, message: Any, sent: dict[str, str], method: str = "POST", path: str = "/mcp"
 ) -> tuple[int, email.message.Message, str]:
     """Status, headers and body of an answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
     try:
         connection.request(method, path, message and json.dumps(message), {"Content-Type": "application/json"} | sent)
         answer = connection.getresponse()

@@ -54,7 +54,7 @@ def ask(url: str, body: Any = None, **headers: str) -> tuple[int, Any, Any]:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, HEADERS | {k.replace("_", "-"): v for k, v in headers.items()})
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             return answer.status, answer.headers, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, error.headers, json.load(error)

@@ -76,7 +76,7 @@ def provoke(sidecar: Sidecar, token: str, tools: list[dict[str, Any]]) -> None:
         b"GARBAGE " + CANARY.encode() + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\nAuthorization" + CANARY.encode() + b"\r\n\r\n",
     ):
-        with socket.create_connection(("127.0.0.1", sidecar.port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", sidecar.port), timeout=600) as connection:
             connection.sendall(request)
             clean("the answer to garbage", connection.recv(10_000))
 

@@ -94,7 +94,7 @@ def test_sources_and_bytecode_are_the_same(both: dict[str, Files]) -> None:
 
 
 def status(url: str) -> object:
-    with urllib.request.urlopen(url + "/health", timeout=30) as answer:
+    with urllib.request.urlopen(url + "/health", timeout=600) as answer:
         return json.load(answer)["status"]
 
 

@@ -106,7 +106,7 @@ class ElasticsearchNode(Process):
             headers["Content-Type"] = "application/x-ndjson" if ndjson else "application/json"
             data = body.encode() if ndjson else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 

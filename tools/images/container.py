@@ -57,11 +57,11 @@ def command_line(
 def python(
     image: Image, root: Path, code: str, *options: str, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run Python code with the image's interpreter and these options, as `command_line` has it, for a minute at most."""
+    """Run Python code with the image's interpreter and these options, as `command_line` has it, for ten minutes at most."""
     command, environment = command_line(image, root, env or {}, [image.command[0], "-P", *options, "-c", code])
     # bubblewrap itself is found on the PATH of this process.
     environment["PATH"] = os.environ["PATH"]
-    return ran(*command, env=environment, timeout=60)
+    return ran(*command, env=environment, timeout=600)
 
 
 class Container(Process):

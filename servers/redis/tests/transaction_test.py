@@ -174,9 +174,9 @@ async def test_a_message_is_published(client: Client, redis: Redis) -> None:
     assert await ok(client, "redis_publish", channel="c", message="nobody hears") == {"received_by": 0}
     with redis.pubsub() as listener:
         listener.subscribe("c")
-        assert listener.get_message(timeout=2)
+        assert listener.get_message(timeout=60)
         assert await ok(client, "redis_publish", channel="c", message="/w==", base64=True) == {"received_by": 1}
-        assert (listener.get_message(timeout=2) or {})["data"] == b"\xff"
+        assert (listener.get_message(timeout=60) or {})["data"] == b"\xff"
 
 
 async def test_a_pattern_is_deleted_after_a_dry_run(client: Client, redis: Redis) -> None:

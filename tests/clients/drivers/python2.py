@@ -32,7 +32,7 @@ async def connect(case: dict[str, Any]) -> AsyncIterator[Driver]:
     chosen = case.get("version", MODERN)
     if chosen != MODERN:  # it offers its newest version of before; a client of its time offers its own
         vars(mcp.client.session)["LATEST_HANDSHAKE_VERSION"] = chosen
-    async with AsyncClient(headers=case.get("headers"), timeout=60) as http:
+    async with AsyncClient(headers=case.get("headers"), timeout=600) as http:
         server: Any
         if "url" in case:
             server = streamable_http_client(case["url"], http_client=http)
