@@ -40,7 +40,7 @@ def message(method: str, **params: Any) -> dict[str, Any]:
 def refused(module: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run a server with settings that end it at once, and with no others."""
     kept = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
-    return ran(sys.executable, "-m", module, env=kept | env, timeout=120)
+    return ran(sys.executable, "-m", module, env=kept | env, timeout=600)
 
 
 class Sidecar(Process):
@@ -103,7 +103,7 @@ class Sidecar(Process):
         if context and identity:
             context.load_cert_chain(*identity)
         try:
-            with urllib.request.urlopen(request, timeout=40, context=context) as answer:
+            with urllib.request.urlopen(request, timeout=600, context=context) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
