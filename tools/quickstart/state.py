@@ -64,7 +64,7 @@ def forget(port_base: int) -> None:
         _file(port_base).unlink()
 
 
-def stop(running: Running, timeout: float = 30) -> bool:
+def stop(running: Running, timeout: float = 300) -> bool:
     """Asks it to end, and waits; False when it has not ended in time."""
     os.kill(running.pid, signal.SIGTERM)
     end = time.monotonic() + timeout
