@@ -134,7 +134,7 @@ def stop(given: argparse.Namespace) -> None:
         state.forget(given.port_base)
         sys.exit(f"quickstart: none is running in the background on ports from {given.port_base}")
     if not state.stop(running):
-        sys.exit(f"quickstart: process {running.pid} has not ended within 30 s")
+        sys.exit(f"quickstart: process {running.pid} has not ended within five minutes")
     print(f"quickstart: stopped (pid {running.pid})")
 
 
