@@ -1,10 +1,5 @@
 "What is rendered to golden files."
 
-_STORES = [
-    "elasticsearch",
-    "redis",
-]
-
 _APPLICATIONS_ON = [name + ".enabled=true" for name in ("hitl-ui", "orchestrator", "workers")]
 
 _SIDECARS = [
@@ -23,13 +18,10 @@ def _both(setting):
 # Name of a golden to what --set is given.
 _OVER_DEFAULTS = {
     "monitoring_operator": [
-        "monitoring.rules.enabled=true",
-        "monitoring.rules.kind=PrometheusRule",
-        "monitoring.rules.labels.release=prometheus",
         "monitoring.podMonitor.enabled=true",
         "monitoring.podMonitor.labels.release=prometheus",
     ],
-    "only_applications": _APPLICATIONS_ON + [other + ".enabled=false" for other in _STORES + ["metrics"]] + [
+    "only_applications": _APPLICATIONS_ON + [other + ".enabled=false" for other in ("elasticsearch", "metrics", "redis")] + [
         "global.redis.host=redis.example",
         "global.elasticsearch.host=elasticsearch.example",
     ],
@@ -39,9 +31,6 @@ _OVER_DEFAULTS = {
         "metrics.persistence.enabled=false",
         "redis.persistence.enabled=false",
     ],
-} | {
-    "only_" + store: ["%s.enabled=false" % other for other in _STORES + ["metrics"] if other != store]
-    for store in _STORES + ["metrics"]
 }
 
 # The same, with both sidecars on.
@@ -77,10 +66,6 @@ _OVER_SIDECARS = {
         "mcpServers.search.store.host=elasticsearch.example",
         "mcpServers.search.store.kind=elasticsearch",
     ],
-    "metrics_tls": _both("tls.existingSecret=mcp-tls") + _both("prometheus.enabled=true") + [
-        "metrics.vmagent.tls.existingSecret=mcp-tls",
-        "metrics.vmagent.tls.serverName=mcp.example.com",
-    ],
     "monitoring": _both("prometheus.enabled=true") + [
         "monitoring.dashboard.enabled=true",
         "monitoring.rules.enabled=true",
@@ -93,7 +78,11 @@ _OVER_SIDECARS = {
                            _both("networkPolicy.storeFrom[0].podSelector.matchLabels.role=indexer") +
                            _both("networkPolicy.from[0].namespaceSelector.matchLabels.mcp-clients=yes"),
     "tls": _both("tls.existingSecret=mcp-tls") + _both("tls.clientCAKey=ca.crt") + _both("probes.type=http") +
-           _both("authToken.existingSecret=mcp-tokens") + _both("authToken.several=true"),
+           _both("authToken.existingSecret=mcp-tokens") + _both("authToken.several=true") +
+           _both("prometheus.enabled=true") + [
+        "metrics.vmagent.tls.existingSecret=mcp-tls",
+        "metrics.vmagent.tls.serverName=mcp.example.com",
+    ],
 }
 
 # The same, with the applications as well.
@@ -138,13 +127,11 @@ _OVER_APPLICATIONS = {
         "global.redis.tls.existingSecret=redis-tls",
         "redis.acl.existingSecret=redis-users",
     ],
-    "prometheus_off": ["orchestrator.prometheus.enabled=false", "workers.prometheus.enabled=false"],
 }
 
 # Name of a golden to the render that it is compared with, where another one is more like it.
 _BASES = {
     "encrypted": "passwords_applications",
-    "metrics_tls": "monitoring",
     "only_applications": "applications",
     "own_login": "passwords_applications",
     "tls": "http_probes",

@@ -89,10 +89,16 @@ def read(chart: str = "") -> Schema:
     document, root = file(chart and f"charts/{chart}"), file("")
     made: Schema = resolved(document, document)
     shared = resolved(root["$defs"]["pod"], root)["properties"]
-    for key, described in made["properties"].items():
-        if chart and described.keys() <= {"required"}:
-            made["properties"][key] = shared[key] | described
-    return made
+
+    def complete(section: Schema) -> Schema:
+        for key, described in section["properties"].items():
+            if chart and described.keys() <= {"required"}:
+                section["properties"][key] = shared.get(key, {}) | described
+            elif "required" in described:
+                complete(described)
+        return section
+
+    return complete(made)
 
 
 def schema_of(section: str) -> Schema:

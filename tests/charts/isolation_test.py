@@ -69,3 +69,10 @@ def test_on_changes_nothing_of_the_store_but_by_addition(chart: Chart) -> None:
     assert any(block.startswith("  StatefulSet/redis\n") for block in of_the_store)
     lines = [line for block in of_the_store for line in block.splitlines()]
     assert [line for line in lines if line.startswith("-") or " -> " in line] == []
+
+
+def test_a_sidecar_without_its_store_is_told(chart: Chart) -> None:
+    done = chart.helm(
+        "install", "dox", str(chart.folder), "--dry-run=client", "--set", "redis.mcpSidecar.enabled=true,redis.enabled=false"
+    )
+    assert "redis.mcpSidecar.enabled=true has no effect: redis.enabled is false" in output(done)

@@ -182,7 +182,9 @@ def test_a_sidecar_alone_holds_to_the_restricted_standard(name: str) -> None:
 
 @each
 def test_pods_share_no_processes_and_only_vmagent_has_a_token(name: str) -> None:
+    accounts = {m["metadata"]["name"] for m in RENDERED[name] if m["kind"] == "ServiceAccount"}
     for what, pod in pods(RENDERED[name]):
+        assert pod.get("serviceAccountName") in {None, *accounts}, f"{what}: no pod starts without its account"
         assert not pod.get("shareProcessNamespace"), what
         assert pod["automountServiceAccountToken"] is (what == "Deployment/vmagent"), what
 

@@ -91,6 +91,10 @@ ORCHESTRATOR = "orchestrator.enabled=true"
          "redis.mcpSidecar.allowWrites"),
         ((SIDECAR, "redis.mcpSidecar.authToken.existingSecret=s", "redis.mcpSidecar.extraEnv[0].name=MCP_AUTH_TOKEN_FILE"),
          "redis.mcpSidecar.authToken.existingSecret would be ignored: redis.mcpSidecar.extraEnv has MCP_AUTH_TOKEN_FILE"),
+        ((SIDECAR, "redis.mcpSidecar.tls.existingSecret=s", "redis.mcpSidecar.extraEnv[0].name=MCP_TLS_KEY_FILE"),
+         "redis.mcpSidecar.tls.existingSecret would be ignored: redis.mcpSidecar.extraEnv has MCP_TLS_KEY_FILE"),
+        ((SIDECAR, "redis.mcpSidecar.tls.existingSecret=s", "redis.mcpSidecar.tls.clientCAKey=ca.crt",
+          "redis.mcpSidecar.extraEnv[0].name=MCP_TLS_CLIENT_CA_FILE"), "redis.mcpSidecar.tls.clientCAKey"),
         (("redis.persistence.existingClaim=c", "redis.persistence.storageClass=fast"), "redis.persistence.storageClass"),
         ((LOGIN, "global.elasticsearch.auth.username=me"), "global.elasticsearch.auth.username"),
         ((LOGIN, r"elasticsearch.config.xpack\.security\.enabled=false"), "global.elasticsearch.auth.existingSecret"),
@@ -203,6 +207,7 @@ def test_what_can_not_work_together_is_refused_with_what_to_set(chart: Chart, se
         (*SERVER, "mcpServers.a.ingress.enabled=true", "mcpServers.a.ingress.host=h", "mcpServers.a.server.allowWrites=true",
          "mcpServers.a.server.extraEnv[0].name=MCP_AUTH_TOKEN"),
         (*TWO, "mcpServerDefaults.ingress.enabled=true", "mcpServers.a.ingress.host=x", "mcpServers.b.ingress.host=y"),
+        (*SERVER, "mcpServers.a-mcp.store.kind=redis", "mcpServers.a-mcp.store.host=r"),
         (ORCHESTRATOR, "redis.enabled=false", "orchestrator.stores.redis.enabled=false"),
         ("redis.image.repository=localhost:5000/redis",),
     ],
@@ -314,10 +319,29 @@ def test_an_address_of_the_users_is_the_only_one(
     assert [name for name in gone if f"name: {name}\n" in text] == []
 
 
+def test_https_and_oauth_that_variables_turn_on_are_known(chart: Chart) -> None:
+    variables = ["MCP_TLS_CERT_FILE", "MCP_TLS_KEY_FILE", "MCP_OAUTH_ISSUER", "MCP_OAUTH_RESOURCE", "MCP_OAUTH_JWKS_FILE"]
+    extra = [{"name": name, "value": "x"} for name in variables]
+    server = {"extraEnv": extra, "probes": {"type": "http"}, "prometheus": {"enabled": True}}
+    route = {"enabled": True, "parentRefs": [{"name": "g"}]}
+    a = {"store": {"kind": "redis", "host": "h"}, "server": server, "ingress": {"enabled": True, "host": "h"}, "httpRoute": route}
+    found = objects(chart.template_values({"mcpServers": {"a": a}}))
+    pod = found["Deployment", "mcp-a"]["spec"]["template"]
+    assert pod["spec"]["containers"][0]["livenessProbe"]["httpGet"]["scheme"] == "HTTPS"
+    assert pod["metadata"]["annotations"]["prometheus.io/scheme"] == "https"
+    assert found["Pod", "mcp-test"]["spec"]["containers"][0]["command"][3:] == ["https://mcp-a:9000/ready"]
+    (ingress,), (rule,) = (found[kind, "mcp-a"]["spec"]["rules"] for kind in ("Ingress", "HTTPRoute"))
+    paths = ["/mcp", "/.well-known/oauth-protected-resource"]
+    assert [entry["path"] for entry in ingress["http"]["paths"]] == paths
+    assert [match["path"]["value"] for match in rule["matches"]] == paths
+
+
 def test_a_set_of_nodes_joins_the_first_one_and_never_forms_a_cluster(chart: Chart) -> None:
     sets = {"hot": {"roles": ["data_hot"], "persistence": {"size": "100Gi"}}}
-    found = objects(chart.template_values({"elasticsearch": {"replicas": 3, "drainedTo": 3, "nodeSets": sets}}))
+    given = {"replicas": 3, "drainedTo": 3, "nodeSets": sets, "serviceAccount": {"create": True}}
+    found = objects(chart.template_values({"elasticsearch": given}))
     spec = found["StatefulSet", "knowledge-store-hot"]["spec"]
+    assert ("ServiceAccount", spec["template"]["spec"]["serviceAccountName"]) in found
     (container,) = spec["template"]["spec"]["containers"]
     env = {v["name"]: v.get("value") for v in container["env"]}
     assert env["node.roles"] == "data_hot" and env["discovery.seed_hosts"] == "knowledge-store-headless"

@@ -165,11 +165,11 @@ def shared(charts: Path, subcharts: dict[str, dict[str, Any]]) -> Iterator[str]:
         own = yaml.safe_load((charts / subchart / "values.yaml").read_text())
         keys = json.loads((charts / subchart / "values.schema.json").read_text())["properties"].keys() - own.keys()
         takes |= dict.fromkeys(sections, keys)
-    values = documented((charts / "common/values.yaml").read_text())
+    values = [value for value in documented((charts / "common/values.yaml").read_text()) if not value.section]
     takers = {section: keys for section, keys in takes.items() if any(value.path in keys for value in values)}
     yield from heading([f"Also in {', '.join(takers)}"], {})
     for value in values:
-        without = [f"`{section}`" for section, keys in takers.items() if value.path not in keys]
+        without = [f"`{section}`" for section, keys in takers.items() if value.path.partition(".")[0] not in keys]
         yield row(value.path, {"": value.default}, value.comment + f" Not in {', '.join(without)}." * bool(without))
 
 

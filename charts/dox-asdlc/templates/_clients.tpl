@@ -11,17 +11,15 @@ kind, and the Service; the path of the server's values, and those; where its pod
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- range $key, $given := .Values.mcpServers -}}
-{{- if not (kindIs "invalid" $given) -}}
-{{- $values := deepCopy $.Values.mcpServerDefaults -}}
-{{- include "dox-asdlc.overlay" (dict "over" $given "onto" $values) -}}
-{{- $context := dict "Values" (merge (dict "global" $.Values.global) $values) "Chart" (dict "Name" (printf "mcp-%s" $key)) -}}
-{{- $clients = append $clients (dict "store" $key "kind" $values.store.kind "service" (include "dox-asdlc.fullname" $context) "value" (printf "mcpServers.%s.server" $key) "server" $values.server "pod" (pick $values "imagePullSecrets" "nodeSelector" "priorityClassName" "tolerations")) -}}
-{{- end -}}
+{{- $servers := dict -}}
+{{- include "dox-asdlc.servers" (dict "root" . "into" $servers) -}}
+{{- range $key, $context := $servers -}}
+{{- $values := $context.Values -}}
+{{- $clients = append $clients (dict "store" $key "kind" $values.store.kind "service" (include "dox-asdlc.fullname" $context) "value" $context.ServerPath "server" $values.server "pod" (pick $values "imagePullSecrets" "nodeSelector" "priorityClassName" "tolerations")) -}}
 {{- end -}}
 {{- range $client := $clients -}}
 {{- $_ := set $client "image" (include "dox-asdlc.mcp-sidecar.image" (dict "root" $ "image" .server.image "kind" .kind)) -}}
-{{- $_ := set $client "scheme" (empty .server.tls.existingSecret | ternary "http" "https") -}}
+{{- $_ := set $client "scheme" (include "dox-asdlc.mcp-sidecar.https" .server | default "http") -}}
 {{- end -}}
 {{- toYaml $clients -}}
 {{- end -}}

@@ -10,10 +10,16 @@
 {{- $name -}}
 {{- end -}}
 
-{{/* Labels by which StatefulSets and Deployments select their pods: they can't change once a release is installed. */}}
+{{/*
+Labels by which StatefulSets and Deployments select their pods: they can't change once a release is installed. A chart with several
+workloads has a context for each, with its Component.
+*/}}
 {{- define "dox-asdlc.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- with .Component }}
+app.kubernetes.io/component: {{ . | quote }}
+{{- end }}
 {{- end -}}
 
 {{/* Labels by which all else selects the pods of a chart: another chart of the same release may have a `redis` as well. */}}
@@ -37,9 +43,9 @@ labels:
   {{- include "dox-asdlc.labels" . | nindent 2 }}
 {{- end -}}
 
-{{/* Labels and annotations of the pods, from {root, selector, annotations}: those of the chart, podLabels and podAnnotations. */}}
+{{/* Labels and annotations of the pods, from {root, annotations}: those of the chart, podLabels and podAnnotations. */}}
 {{- define "dox-asdlc.podMetadata" -}}
-{{- $labels := .selector | default (include "dox-asdlc.podLabels" .root) | fromYaml -}}
+{{- $labels := include "dox-asdlc.podLabels" .root | fromYaml -}}
 {{- $annotations := .annotations | default dict -}}
 {{- range $value, $own := dict "podLabels" $labels "podAnnotations" $annotations -}}
 {{- range $key, $_ := index $.root.Values $value -}}

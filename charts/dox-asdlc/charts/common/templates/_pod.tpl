@@ -48,7 +48,7 @@ imagePullSecrets:
 {{ include "dox-asdlc.fields" (dict "values" .Values "keys" (list "priorityClassName" "nodeSelector" "tolerations" "affinity" "initContainers")) }}
 {{- with .Values.serviceAccount }}
 {{- if or .create .name }}
-serviceAccountName: {{ .name | default (include "dox-asdlc.fullname" $) | quote }}
+serviceAccountName: {{ .name | default $.Main | default (include "dox-asdlc.fullname" $) | quote }}
 {{- end }}
 {{- end }}
 {{- if .Values.topologySpreadConstraints }}

@@ -1,6 +1,6 @@
 {{/*
-A Service with one port, from {root, name, port, portName, labels, selector, annotations, headless}. Labels and selector are YAML,
-by default those of the chart. A headless one names pods, and lets them find each other before they are ready.
+A Service with one port, from {root, name, port, portName, labels, annotations, headless, fields, ports}. Labels, by default those of
+the chart, and further fields and ports are YAML. A headless one names pods, and lets them find each other before they are ready.
 */}}
 {{- define "dox-asdlc.service" -}}
 apiVersion: v1
@@ -20,11 +20,13 @@ spec:
   clusterIP: None
   publishNotReadyAddresses: true
   {{- end }}
+  {{- with .fields }}{{ . | nindent 2 }}{{ end }}
   selector:
-    {{- .selector | default (include "dox-asdlc.podLabels" .root) | nindent 4 }}
+    {{- include "dox-asdlc.podLabels" .root | nindent 4 }}
   ports:
     - name: {{ .portName }}
       port: {{ .port }}
       targetPort: {{ .portName }}
       protocol: TCP
+    {{- with .ports }}{{ . | nindent 4 }}{{ end }}
 {{- end -}}

@@ -73,6 +73,11 @@ spec:
           averageUtilization: {{ .targetCPUUtilizationPercentage | int }}
 {{- end }}
 {{- end }}
+{{- /* Not /metrics, /health and /ready, which ask for no token. OAuth clients learn of the issuer by RFC 9728. */}}
+{{- $paths := list "/mcp" }}
+{{- if or $server.oauth.issuer (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" $server "name" "^MCP_OAUTH_ISSUER$")) }}
+{{- $paths = append $paths "/.well-known/oauth-protected-resource" }}
+{{- end }}
 {{- with .Values.ingress }}
 {{- if .enabled }}
 ---
@@ -98,16 +103,14 @@ spec:
     - host: {{ .host | quote }}
       http:
         paths:
-          # Not /metrics, /health and /ready, which ask for no token.
-          - path: /mcp
+          {{- range $paths }}
+          - path: {{ . }}
             pathType: Prefix
             backend:
               service:
                 name: {{ $name | quote }}
                 port:
                   name: mcp
-          {{- with include "dox-asdlc.mcp-server.metadataPath" $ }}
-          {{- . | nindent 10 }}
           {{- end }}
 {{- end }}
 {{- end }}
@@ -127,32 +130,16 @@ spec:
   {{- end }}
   rules:
     - matches:
+        {{- range $paths }}
         - path:
             type: PathPrefix
-            value: /mcp
-        {{- if $server.oauth.issuer }}
-        - path:
-            type: PathPrefix
-            value: /.well-known/oauth-protected-resource
+            value: {{ . }}
         {{- end }}
       backendRefs:
         - name: {{ $name | quote }}
           port: {{ $server.port }}
 {{- end }}
 {{- end }}
-{{- end -}}
-
-{{/* Where OAuth clients learn of the issuer (RFC 9728). */}}
-{{- define "dox-asdlc.mcp-server.metadataPath" -}}
-{{- if .Values.mcpSidecar.oauth.issuer -}}
-- path: /.well-known/oauth-protected-resource
-  pathType: Prefix
-  backend:
-    service:
-      name: {{ include "dox-asdlc.fullname" . | quote }}
-      port:
-        name: mcp
-{{- end -}}
 {{- end -}}
 
 {{/* Refuses values that can't work, or that would be ignored. */}}

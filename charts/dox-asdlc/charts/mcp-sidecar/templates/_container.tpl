@@ -48,6 +48,11 @@ templates where they are left out.
 {{- include "dox-asdlc.image" (dict "root" .root "image" $image) -}}
 {{- end -}}
 
+{{/* The word https where the server, from its values, has a certificate; empty where it speaks HTTP. */}}
+{{- define "dox-asdlc.mcp-sidecar.https" -}}
+{{- if or .tls.existingSecret (include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" . "name" "^MCP_TLS_CERT_FILE$")) }}https{{ end -}}
+{{- end -}}
+
 {{/* Path of the library's values, for messages. */}}
 {{- define "dox-asdlc.mcp-sidecar.path" -}}
 {{- .ServerPath | default (printf "%s.mcpSidecar" .Chart.Name) -}}
@@ -69,7 +74,7 @@ templates where they are left out.
 {{- end -}}
 {{- include "dox-asdlc.checkUnused" (dict "value" (printf "%s.tmp" $value) "section" $sidecar.tmp "switch" "enabled" "defaults" (dict "sizeLimit" "16Mi")) -}}
 {{- /* A variable of the user's takes the place of the chart's, which is made from a value. */ -}}
-{{- $settings := dict "allowWrites" "^MCP_ALLOW_WRITES$" "logLevel" "^MCP_LOG_LEVEL$" "tools" "^MCP_TOOLS$" "toolsExcept" "^MCP_TOOLS_EXCEPT$" "keyPrefixes" "^MCP_KEY_PREFIXES$" "indexPatterns" "^MCP_INDEX_PATTERNS$" "rateLimitPerMinute" "^MCP_RATE_LIMIT_PER_MINUTE$" "allowedHosts" "^MCP_ALLOWED_HOSTS$" "authToken.existingSecret" "^MCP_AUTH_TOKENS?(_FILE)?$" "oauth.issuer" "^MCP_OAUTH_(ISSUER|RESOURCE|JWKS_URL)$" -}}
+{{- $settings := dict "allowWrites" "^MCP_ALLOW_WRITES$" "logLevel" "^MCP_LOG_LEVEL$" "tools" "^MCP_TOOLS$" "toolsExcept" "^MCP_TOOLS_EXCEPT$" "keyPrefixes" "^MCP_KEY_PREFIXES$" "indexPatterns" "^MCP_INDEX_PATTERNS$" "rateLimitPerMinute" "^MCP_RATE_LIMIT_PER_MINUTE$" "allowedHosts" "^MCP_ALLOWED_HOSTS$" "authToken.existingSecret" "^MCP_AUTH_TOKENS?(_FILE)?$" "oauth.issuer" "^MCP_OAUTH_(ISSUER|RESOURCE|JWKS_URL)$" "tls.existingSecret" "^MCP_TLS_(CERT|KEY)_FILE$" "tls.clientCAKey" "^MCP_TLS_CLIENT_CA_FILE$" -}}
 {{- range $key, $name := $settings -}}
 {{- $set := $sidecar -}}
 {{- range splitList "." $key }}{{ $set = get $set . }}{{ end -}}
@@ -178,8 +183,8 @@ templates where they are left out.
 httpGet:
   path: /health
   port: {{ .sidecar.port }}
-  {{- if .sidecar.tls.existingSecret }}
-  scheme: HTTPS
+  {{- with include "dox-asdlc.mcp-sidecar.https" .sidecar }}
+  scheme: {{ upper . }}
   {{- end }}
 {{- else -}}
 tcpSocket:
@@ -274,8 +279,7 @@ ConfigMap that is not there would keep the whole pod from starting. Beside a sto
 {{- define "dox-asdlc.mcp-sidecar.annotations" -}}
 {{- $sidecar := .Values.mcpSidecar -}}
 {{- if $sidecar.enabled -}}
-{{- $scheme := empty $sidecar.tls.existingSecret | ternary "" "https" -}}
-{{- include "dox-asdlc.prometheusAnnotations" (dict "enabled" $sidecar.prometheus.enabled "port" $sidecar.port "path" "/metrics" "scheme" $scheme) -}}
+{{- include "dox-asdlc.prometheusAnnotations" (dict "enabled" $sidecar.prometheus.enabled "port" $sidecar.port "path" "/metrics" "scheme" (include "dox-asdlc.mcp-sidecar.https" $sidecar)) -}}
 {{- end -}}
 {{- end -}}
 
