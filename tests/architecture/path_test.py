@@ -20,13 +20,13 @@ LONGEST_PATH = 12
 @pytest.fixture(scope="module")
 def redis() -> Iterator[dict[str, str]]:
     with RedisServer() as server:
-        yield {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port)}
+        yield server.address
 
 
 @pytest.fixture(scope="module")
 def elasticsearch() -> Iterator[dict[str, str]]:
     with ElasticsearchNode() as node:
-        yield {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port)}
+        yield node.address
 
 
 def documented(server: str, title: str) -> list[str]:
@@ -50,7 +50,6 @@ async def test_the_modules_of_a_call_are_those_of_the_document(
     record = tmp_path / "record"
     env = {"TRACED": f"servers.{server}", "RECORD": str(record), "MCP_WATCHDOG_SECONDS": "0"}
     with Sidecar("tests.architecture.traced", env | request.getfixturevalue(server), tmp_path) as sidecar:
-        sidecar.wait_until_ready()
         async with Client(sidecar.url + "/mcp") as client:
             await client.call_tool(tool, arguments)  # the first call also imports and builds
             sidecar.signal(signal.SIGUSR1)

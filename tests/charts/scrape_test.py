@@ -32,7 +32,7 @@ def sidecar(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> I
     env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(free_port())}
     env |= {f"MCP_TLS_{name}_FILE": str(file) for name, file in tls.items()}
     folder = tmp_path_factory.mktemp("sidecar")
-    with Sidecar("servers.redis", env, folder, authority=authority.file) as found:
+    with Sidecar("servers.redis", env, folder, authority=authority.file, ready=False) as found:
         yield found
 
 
@@ -118,6 +118,6 @@ def test_certificates_are_verified_unless_told_otherwise(
 
 def test_without_tls_a_sidecar_is_scraped_over_http(chart: Chart, authority: Authority, tmp_path: Path) -> None:
     env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(free_port())}
-    with Sidecar("servers.redis", env, tmp_path) as plain:
+    with Sidecar("servers.redis", env, tmp_path, ready=False) as plain:
         target = scraped(chart, tmp_path, authority, plain.port, *SCRAPED)
     assert target["scrapeUrl"].startswith("http://") and target["health"] == "up"

@@ -67,10 +67,7 @@ class Stores:
         token = folder / "token"
         token.write_text(TOKEN)
         writes = {"MCP_ALLOW_WRITES": "true"}
-        self.settings = {
-            "redis": writes | {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port)},
-            "elasticsearch": writes | {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port)},
-        }
+        self.settings = {"redis": writes | redis.address, "elasticsearch": writes | node.address}
         self.open = {name: Sidecar(f"servers.{name}", env, folder) for name, env in self.settings.items()}
         self.closed = {
             name: Sidecar(f"servers.{name}", env | {"MCP_AUTH_TOKEN_FILE": str(token)}, folder)
@@ -89,8 +86,6 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
         try:
             for server in servers:
                 server.start()
-            for server in servers:
-                server.wait_until_ready()
             made.open["redis"].call("redis_write", key="large", type="string", value="0123456789" * 10_000)
             yield made
         finally:
@@ -242,7 +237,6 @@ def test_a_client_does_all(
                 if step == "restart":
                     server.stop()
                     server.start()
-                    server.wait_until_ready()
                     driver.go_on()
                 elif step == "cancelled":
                     # The server has ended the call, and not only the client its waiting.

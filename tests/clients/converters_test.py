@@ -30,15 +30,13 @@ OWN = ("Failed to discover OAuth", "Failed to configure mTLS")
 
 @pytest.fixture(scope="module", params=CALLS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Sidecar]]:
-    store: Any = RedisServer() if request.param == "redis" else ElasticsearchNode()
+    store: RedisServer | ElasticsearchNode = RedisServer() if request.param == "redis" else ElasticsearchNode()
     with store:
-        name = "REDIS" if request.param == "redis" else "ES"
-        if name == "ES":
+        if isinstance(store, ElasticsearchNode):
             for number in range(3):
                 store.request("PUT", f"/orders/_doc/{number}?refresh=true", {"n": number})
-        env = {f"{name}_HOST": "127.0.0.1", f"{name}_PORT": str(store.port), "MCP_ALLOW_WRITES": "true"}
+        env = store.address | {"MCP_ALLOW_WRITES": "true"}
         with Sidecar(f"servers.{request.param}", env, tmp_path_factory.mktemp("server")) as running:
-            running.wait_until_ready()
             yield request.param, running
 
 

@@ -73,14 +73,10 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Both real servers, with a store that is there."""
     with RedisServer() as redis, ElasticsearchNode() as node:
         folder = tmp_path_factory.mktemp("servers")
-        of_redis = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port)}
-        of_elasticsearch = {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port)}
         with (
-            Sidecar("servers.redis", of_redis, folder) as one,
-            Sidecar("servers.elasticsearch", of_elasticsearch, folder) as other,
+            Sidecar("servers.redis", redis.address, folder) as one,
+            Sidecar("servers.elasticsearch", node.address, folder) as other,
         ):
-            one.wait_until_ready()
-            other.wait_until_ready()
             yield {"redis": one.url, "elasticsearch": other.url}
 
 

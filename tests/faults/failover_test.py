@@ -82,7 +82,6 @@ def test_sentinels_promote_a_replica(tmp_path: Path) -> None:
         wait_until(lambda: asked.sentinel_masters()["mymaster"]["num-slaves"] == 1)
         env = {"REDIS_MODE": "sentinel", "REDIS_SENTINELS": f"127.0.0.1:{sentinel.port}", "MCP_ALLOW_WRITES": "true"}
         sidecar = stack.enter_context(Sidecar("servers.redis", env, tmp_path))
-        sidecar.wait_until_ready()
         load = Load(sidecar, "redis_transaction", push("done"))
         with load.running():
             wait_until(lambda: follower.llen("done") > 50)
@@ -97,9 +96,8 @@ def test_sentinels_promote_a_replica(tmp_path: Path) -> None:
 def test_a_slot_of_a_cluster_moves(tmp_path: Path) -> None:
     with ExitStack() as stack:
         cluster = Cluster(stack)
-        env = {"REDIS_MODE": "cluster", "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(cluster.servers[0].port)}
-        sidecar = stack.enter_context(Sidecar("servers.redis", env | {"MCP_ALLOW_WRITES": "true"}, tmp_path))
-        sidecar.wait_until_ready()
+        env = cluster.servers[0].address | {"REDIS_MODE": "cluster", "MCP_ALLOW_WRITES": "true"}
+        sidecar = stack.enter_context(Sidecar("servers.redis", env, tmp_path))
         cluster.client.rpush("moving", "first")
         load = Load(sidecar, "redis_transaction", push("moving"))
         with load.running():
@@ -115,9 +113,7 @@ def test_a_slot_of_a_cluster_moves(tmp_path: Path) -> None:
 def test_elasticsearch_starts_anew(tmp_path: Path) -> None:
     with ElasticsearchNode() as node:
         node.request("PUT", "/books", {"settings": {"number_of_shards": 1, "number_of_replicas": 0}})
-        env = {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port), "MCP_ALLOW_WRITES": "true"}
-        with Sidecar("servers.elasticsearch", env, tmp_path) as sidecar:
-            sidecar.wait_until_ready()
+        with Sidecar("servers.elasticsearch", node.address | {"MCP_ALLOW_WRITES": "true"}, tmp_path) as sidecar:
             load = Load(sidecar, "es_index", lambda name: {"index": "books", "document": {"name": name}})
             with load.running():
                 sidecar.wait_until(lambda: len(load.good) > 50)
@@ -138,9 +134,7 @@ def test_elasticsearch_takes_no_writes_when_its_disk_is_full(tmp_path: Path) -> 
     with ElasticsearchNode() as node:
         node.request("PUT", "/books", {"settings": {"number_of_shards": 1, "number_of_replicas": 0}})
         node.request("PUT", "/books/_settings", {"index.blocks.read_only_allow_delete": True})
-        env = {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port), "MCP_ALLOW_WRITES": "true"}
-        with Sidecar("servers.elasticsearch", env, tmp_path) as sidecar:
-            sidecar.wait_until_ready()
+        with Sidecar("servers.elasticsearch", node.address | {"MCP_ALLOW_WRITES": "true"}, tmp_path) as sidecar:
             for _ in range(5):
                 answer = sidecar.call("es_index", index="books", document={})
                 assert answer["isError"] and "full disk" in answer["content"][0]["text"], answer

@@ -32,10 +32,9 @@ def redis(server: RedisServer) -> Iterator[Redis]:
         yield client
 
 
-def sidecar(server: RedisServer, folder: Path, before: str = "", **env: str) -> Sidecar:
+def sidecar(server: RedisServer, folder: Path, before: str = "", *, ready: bool = True, **env: str) -> Sidecar:
     """Return a sidecar that may write. `before` is Python that runs in its process first."""
-    settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port), "MCP_ALLOW_WRITES": "true"}
-    running = Sidecar("servers.redis", settings | env, folder)
+    running = Sidecar("servers.redis", server.address | {"MCP_ALLOW_WRITES": "true"} | env, folder, ready=ready)
     if before:
         code = f"{before}\nimport runpy, sys\nsys.argv = ['mcp-redis']\nrunpy.run_module('servers.redis', run_name='__main__')"
         running.command = [sys.executable, "-c", code]
@@ -46,7 +45,6 @@ def test_file_descriptors_run_out_and_come_back(server: RedisServer, redis: Redi
     redis.set("k", "v")
     limit = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))"
     with sidecar(server, tmp_path, limit) as running:
-        running.wait_until_ready()
         for _ in range(3):
             # More clients than there are descriptors; the kernel accepts them all the same.
             idle = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(120)]
@@ -73,7 +71,6 @@ signal.signal(signal.SIGUSR1, jump)
 def test_a_clock_that_jumps_changes_no_call(server: RedisServer, redis: Redis, tmp_path: Path) -> None:
     redis.set("k", "v")
     with sidecar(server, tmp_path, JUMPING, MCP_CALL_TIMEOUT_SECONDS="20") as running:
-        running.wait_until_ready()
         for _ in range(4):
             answers: list[dict[str, Any]] = []
             # A call is under way when the clock jumps: it is neither given up nor left waiting.
@@ -121,7 +118,6 @@ signal.signal(signal.SIGUSR1, lambda number, frame: time.sleep(3600))
 
 def test_a_hung_event_loop_ends_the_process(server: RedisServer, tmp_path: Path) -> None:
     with sidecar(server, tmp_path, HANGING, MCP_WATCHDOG_SECONDS="1") as running:
-        running.wait_until_ready()
         running.signal(signal.SIGUSR1)
         assert running.wait(120) == 1
         log = running.log.read_text()
@@ -133,7 +129,6 @@ def test_sigterm_under_load_loses_no_answer(server: RedisServer, redis: Redis, t
     """What was done was answered, and what was answered was done, once."""
     answered: list[str] = []
     with sidecar(server, tmp_path) as running:
-        running.wait_until_ready()
         stop = threading.Event()
 
         def load(worker: int) -> None:
@@ -171,7 +166,7 @@ def test_sigterm_under_load_loses_no_answer(server: RedisServer, redis: Redis, t
 
 def test_sigterm_ends_a_process_that_waits_for_a_name_server(server: RedisServer, tmp_path: Path) -> None:
     never = "import socket, threading\nsocket.getaddrinfo = lambda *words, **more: threading.Event().wait()"
-    with sidecar(server, tmp_path, never, REDIS_HOST="store.example", MCP_HOST="127.0.0.1") as running:
+    with sidecar(server, tmp_path, never, ready=False, REDIS_HOST="store.example", MCP_HOST="127.0.0.1") as running:
         running.wait_until(lambda: "did not answer in time" in running.get("/ready")[1])
         running.signal(signal.SIGTERM)
         assert running.wait(60) == 0
@@ -184,7 +179,6 @@ def test_a_store_that_can_not_save_takes_no_writes_and_says_so(tmp_path: Path) -
         Redis("127.0.0.1", server.port, decode_responses=True) as redis,
         sidecar(server, tmp_path) as running,
     ):
-        running.wait_until_ready()
         redis.set("k", "v")
         # A folder that is not empty can't be replaced by the snapshot.
         in_the_way = Path(redis.config_get("dir")["dir"]) / "dump.rdb"

@@ -26,7 +26,6 @@ class Store(ABC):
         self.proxy = stack.enter_context(Proxy(port, flood))
         env = {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(self.proxy.port), "MCP_ALLOW_WRITES": "true"}
         self.sidecar = stack.enter_context(Sidecar(f"servers.{server}", env, folder))
-        self.sidecar.wait_until_ready()
 
     @abstractmethod
     def put(self, name: str) -> None:

@@ -88,7 +88,6 @@ class Target(ABC):
             self.sidecar = Sidecar(self.module, env, folder)
             self.sidecar.command[1:] = ["-m", "tests.fuzz.observed", self.module, str(self._told)]
             self._stack.enter_context(self.sidecar)
-            self.sidecar.wait_until_ready()
             self.fill()
             self._before = self.snapshot()
             self._connection = http.client.HTTPConnection("127.0.0.1", self.sidecar.port, timeout=PATIENCE)
@@ -259,7 +258,7 @@ class RedisTarget(Target):
         config = {"enable-debug-command": "yes", "maxmemory": "200mb", "maxmemory-policy": "allkeys-random"}
         self._server = stack.enter_context(RedisServer(config=config))
         self._redis = stack.enter_context(Redis("127.0.0.1", self._server.port, decode_responses=True))
-        return {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(self._server.port)}
+        return self._server.address
 
     def fill(self) -> None:
         words.fill_redis(self._redis)
@@ -281,7 +280,7 @@ class ElasticsearchTarget(Target):
     def _start(self, stack: ExitStack) -> dict[str, str]:
         # Few shards are allowed, so that what is created stays little.
         self._node = stack.enter_context(ElasticsearchNode(settings={"cluster.max_shards_per_node": 40}))
-        return {"ES_HOST": "127.0.0.1", "ES_PORT": str(self._node.port)}
+        return self._node.address
 
     def fill(self) -> None:
         words.fill_elasticsearch(self._node)

@@ -85,8 +85,6 @@ class Report:
     outcomes: dict[int, Counter[str]] = field(default_factory=dict)
     """By number of clients: ok, refused, busy, late, and faults."""
     faults: Counter[str] = field(default_factory=Counter)
-    refusals: dict[str, str] = field(default_factory=dict)
-    """By case: what it said to the one client."""
     turns: dict[str, float] = field(default_factory=dict)
     """By case asked alone, or by number of clients: CPU seconds of the longest turn of the event loop."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -293,8 +291,6 @@ class Attack:
             outcomes[kind] += 1
             if kind == "fault":
                 self.report.faults[f"{case.name}: {said[:300]}"] += 1
-            elif kind != "ok":
-                self.report.refusals[case.name] = said
             if not self.server.running:
                 self.report.faults[f"ENDED {self.server.exit_code} by {case.name}"] += 1
                 return

@@ -37,10 +37,7 @@ CALLS = {"redis": "redis_info", "elasticsearch": "es_health"}
 @pytest.fixture(scope="session")
 def stores() -> Iterator[Stores]:
     with RedisServer() as redis, ElasticsearchNode() as node:
-        yield {
-            "redis": {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port)},
-            "elasticsearch": {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port)},
-        }
+        yield {"redis": redis.address, "elasticsearch": node.address}
 
 
 class Server(Sidecar):
@@ -49,7 +46,6 @@ class Server(Sidecar):
     def __init__(self, name: str, env: dict[str, str], folder: Path) -> None:
         super().__init__(f"servers.{name}", {"MCP_ALLOW_WRITES": "true"} | env, folder)
         self.tool = CALLS[name]
-        self.mcp_name = f"mcp-{name}"
         self.confirm = "never"
 
 
@@ -61,7 +57,6 @@ class Server(Sidecar):
 def server(request: Any, stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     name, lazy = request.param
     with Server(name, stores[name] | {"MCP_LAZY_IMPORTS": lazy}, tmp_path_factory.mktemp("server")) as running:
-        running.wait_until_ready()
         yield running
 
 
@@ -348,7 +343,6 @@ def test_nothing_is_declared_as_changing_that_never_does(server: Server) -> None
 def test_tools_tell_claude_code_of_results_longer_than_by_default(stores: Stores, server: Server, tmp_path: Path) -> None:
     assert not [tool for tool in tools(server) if "_meta" in tool]
     with Server("redis", stores["redis"] | {"MCP_MAX_RESULT_BYTES": "100000"}, tmp_path) as longer:
-        longer.wait_until_ready()
         assert {tool["_meta"]["anthropic/maxResultSizeChars"] for tool in tools(longer)} == {100_000}
 
 
@@ -364,7 +358,6 @@ async def test_the_first_list_has_no_tool_that_the_store_lacks(stores: Stores, n
 def test_the_operator_chooses_tools(stores: Stores, tmp_path: Path) -> None:
     chosen = {"MCP_TOOLS": "redis_read*, redis_delete*,redis_info", "MCP_TOOLS_EXCEPT": "redis_delete_matching"}
     with Server("redis", stores["redis"] | chosen, tmp_path) as server:
-        server.wait_until_ready()
         assert {t["name"] for t in tools(server)} == {"redis_info", "redis_read", "redis_read_many", "redis_delete"}
         _, answer = server.post(request("tools/call", {"name": "redis_scan", "arguments": {}}))
         assert answer["error"]["code"] == -32602 and "MCP_TOOLS" in answer["error"]["message"]
@@ -385,7 +378,6 @@ def test_nothing_names_a_tool_that_is_not_listed(stores: Stores, name: str, tmp_
     """Refusals, notes, descriptions, instructions and prompts do not, nor what is read beside tools."""
     tool, calls = REFUSED[name]
     with Server(name, stores[name] | {"MCP_TOOLS": tool}, tmp_path) as server:
-        server.wait_until_ready()
         told: list[Any] = [server.call(tool, **given) for given in calls]
         told += [server.post(request(method))[1] for method in ("tools/list", "prompts/list", "resources/list")]
         told.append(server.post(request("initialize", HELLO))[1])
@@ -414,7 +406,6 @@ def test_a_choice_that_can_not_be_stops_the_start(chosen: dict[str, str], words:
 def asking(request: Any, stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     env = stores["redis"] | {"MCP_CONFIRM": request.param}
     with Server("redis", env, tmp_path_factory.mktemp("server")) as server:
-        server.wait_until_ready()
         server.confirm = request.param
         yield server
 

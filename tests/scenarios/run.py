@@ -121,7 +121,6 @@ async def measure(store: Store, folder: Path) -> Session:
     with store.start() as (port, load, look):
         load()
         with Sidecar(store.server, store.settings(port) | {"MCP_ALLOW_WRITES": "true"}, folder) as sidecar:
-            sidecar.wait_until_ready()
             async with Client(sidecar.url + "/mcp") as client:
                 return await session(client, store.questions, look)
 

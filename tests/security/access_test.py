@@ -37,10 +37,8 @@ def start(redis: RedisServer, tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def start_sidecar(authority: Path | None = None, **env: str) -> Sidecar:
-            settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port), "MCP_ALLOW_WRITES": "true"} | env
-            sidecar = stack.enter_context(Sidecar("servers.redis", settings, tmp_path, authority=authority))
-            sidecar.wait_until_ready()
-            return sidecar
+            settings = redis.address | {"MCP_ALLOW_WRITES": "true"} | env
+            return stack.enter_context(Sidecar("servers.redis", settings, tmp_path, authority=authority))
 
         yield start_sidecar
 
@@ -349,7 +347,7 @@ def test_clients_that_come_while_the_server_is_busy_need_not_come_again(start: S
 
 @pytest.mark.parametrize("sent", [b"", POST, POST + b"Content-Length: 99999999\r\n\r\n"], ids=["no", "half", "refused"])
 def test_a_connection_without_a_whole_request_is_closed(redis: RedisServer, tmp_path: Path, sent: bytes) -> None:
-    sidecar = Sidecar("servers.redis", {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis.port)}, tmp_path)
+    sidecar = Sidecar("servers.redis", redis.address, tmp_path)
     short = "import servers.common.main as main; main.KEEP_ALIVE = 1; from servers.common.startup import serve; serve('{}')"
     sidecar.command = [sys.executable, "-c", short.format("servers.redis.server")]
     with sidecar, trickle(sidecar, sent) as connection:

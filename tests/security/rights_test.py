@@ -69,10 +69,13 @@ def serving(folder: Path, mode: str, **config: Any) -> Iterator[tuple[Sidecar, R
             redis.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             server.wait_until(lambda: b"cluster_state:ok" in redis.execute_command("CLUSTER", "INFO"))
         allow(redis, "+cluster|slots")
-        env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port), "REDIS_MODE": mode}
-        env |= {"REDIS_USERNAME": "mcp", "REDIS_PASSWORD": "password", "MCP_ALLOW_WRITES": "true"}
+        env = server.address | {
+            "REDIS_MODE": mode,
+            "REDIS_USERNAME": "mcp",
+            "REDIS_PASSWORD": "password",
+            "MCP_ALLOW_WRITES": "true",
+        }
         with Sidecar("servers.redis", env, folder) as sidecar:
-            sidecar.wait_until_ready()
             yield sidecar, redis
 
 

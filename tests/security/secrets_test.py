@@ -91,9 +91,7 @@ def look(sidecar: Sidecar) -> None:
 
 def test_redis(tmp_path: Path) -> None:
     with RedisServer(password=canary("redis")) as server, ExitStack() as stack:
-        base = {
-            "REDIS_HOST": "127.0.0.1",
-            "REDIS_PORT": str(server.port),
+        base = server.address | {
             "REDIS_SENTINEL_PASSWORD_FILE": secret(tmp_path, "sentinel"),
             "MCP_AUTH_TOKENS_FILE": secret(tmp_path, "tokens", f"reader read,write {canary('reader')}"),
             "MCP_ALLOW_WRITES": "true",
@@ -109,7 +107,7 @@ def test_redis(tmp_path: Path) -> None:
         ]
         for password in (canary("redis"), canary("wrong")):
             file = secret(tmp_path, "password", password)
-            sidecar = stack.enter_context(Sidecar("servers.redis", base | {"REDIS_PASSWORD_FILE": file}, tmp_path))
+            sidecar = stack.enter_context(Sidecar("servers.redis", base | {"REDIS_PASSWORD_FILE": file}, tmp_path, ready=False))
             wanted = '"state":"up"' if password == canary("redis") else "refuses our login"
             sidecar.wait_until(lambda s=sidecar, w=wanted: w in s.get("/health")[1])  # type: ignore[misc]
             provoke(sidecar, canary("reader"), calls)
@@ -142,7 +140,7 @@ def test_elasticsearch(tmp_path: Path, way: str) -> None:
             "ES_HOST": "127.0.0.1", "ES_PORT": str(server.port), "MCP_AUTH_TOKEN_FILE": secret(tmp_path, "token"),
             "MCP_ALLOW_WRITES": "true", "MCP_LOG_LEVEL": "debug",
         }  # fmt: skip
-        with Sidecar("servers.elasticsearch", env | login[way], tmp_path) as sidecar:
+        with Sidecar("servers.elasticsearch", env | login[way], tmp_path, ready=False) as sidecar:
             calls = [
                 {"name": "es_health", "arguments": {}},
                 {"name": "es_search", "arguments": {"index": "a"}},

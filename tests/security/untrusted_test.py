@@ -50,7 +50,6 @@ def node() -> Iterator[ElasticsearchNode]:
 @contextmanager
 def serving(module: str, env: dict[str, str], folder: Path) -> Iterator[tuple[Sidecar, Call]]:
     with Sidecar(module, {"MCP_ALLOW_WRITES": "true"} | env, folder) as sidecar:
-        sidecar.wait_until_ready()
 
         def call(tool: str, **arguments: Any) -> dict[str, Any]:
             result = ask(sidecar, "tools/call", name=tool, arguments=arguments)
@@ -104,8 +103,10 @@ def logged(sidecar: Sidecar) -> None:
 
 
 def test_redis(redis_server: RedisServer, tmp_path: Path) -> None:
-    env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis_server.port)}
-    with serving("servers.redis", env, tmp_path) as (sidecar, call), Redis("127.0.0.1", redis_server.port) as client:
+    with (
+        serving("servers.redis", redis_server.address, tmp_path) as (sidecar, call),
+        Redis("127.0.0.1", redis_server.port) as client,
+    ):
         before = told(sidecar)
         for name, text in CORPUS.items():
             text += MARKER
@@ -139,8 +140,7 @@ def test_redis(redis_server: RedisServer, tmp_path: Path) -> None:
 
 
 def test_elasticsearch(node: ElasticsearchNode, tmp_path: Path) -> None:
-    env = {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port)}
-    with serving("servers.elasticsearch", env, tmp_path) as (sidecar, call):
+    with serving("servers.elasticsearch", node.address, tmp_path) as (sidecar, call):
         before = told(sidecar)
         for name, text in CORPUS.items():
             text += MARKER

@@ -35,8 +35,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def sidecar(redis_server: RedisServer, folder: Path, **env: str) -> Sidecar:
-    settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis_server.port)}
-    return Sidecar("servers.redis", settings | env, folder)
+    return Sidecar("servers.redis", redis_server.address | env, folder)
 
 
 def send(running: Sidecar, method: str, params: Any, *, new: bool, meta: Any = None, **headers: str) -> Any:
@@ -56,7 +55,6 @@ def read(key: str) -> dict[str, Any]:
 @pytest.mark.parametrize("new", [True, False], ids=["2026-07-28", "2025-06-18"])
 def test_a_call_is_a_span_in_a_trace(redis_server: RedisServer, receiver: Receiver, tmp_path: Path, new: bool) -> None:
     with sidecar(redis_server, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
-        running.wait_until_ready()
         send(running, "tools/call", read(CANARY), new=new, meta={"traceparent": TRACEPARENT, "tracestate": "a=b"})
         send(running, "tools/call", read(CANARY), new=new, traceparent=TRACEPARENT, tracestate="a=b")
         send(running, "tools/call", read("none"), new=new)
@@ -83,7 +81,6 @@ def test_a_call_is_a_span_in_a_trace(redis_server: RedisServer, receiver: Receiv
 def test_a_trace_that_is_no_text_hinders_no_call(redis_server: RedisServer, tmp_path: Path) -> None:
     values: list[Any] = [5, True, None, [], {}, "\0"]
     with sidecar(redis_server, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}") as running:
-        running.wait_until_ready()
         for name, value in itertools.product(("traceparent", "tracestate", "baggage"), values):
             meta = {"traceparent": TRACEPARENT, name: value}
             status, answer = send(running, "tools/call", read(CANARY), new=False, meta=meta)
@@ -97,7 +94,6 @@ def _hex(value: Any) -> str:
 def test_metrics_are_counted_and_sent_at_the_end(redis_server: RedisServer, receiver: Receiver, tmp_path: Path) -> None:
     settings = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": receiver.url + "/v1/metrics", "OTEL_SERVICE_NAME": "mine"}
     with sidecar(redis_server, tmp_path, **settings) as running:
-        running.wait_until_ready()
         for key in (CANARY, CANARY, "none"):
             send(running, "tools/call", read(key), new=True)
         send(running, "tools/call", {"name": CANARY, "arguments": {}}, new=False)
@@ -120,7 +116,6 @@ def test_metrics_are_counted_and_sent_at_the_end(redis_server: RedisServer, rece
 def test_nothing_of_clients_or_stores_is_told(redis_server: RedisServer, receiver: Receiver, tmp_path: Path) -> None:
     settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_EXPORTER_OTLP_HEADERS": f"api-key={CANARY}"}
     with sidecar(redis_server, tmp_path, **settings) as running:
-        running.wait_until_ready()
         for new in (True, False):
             send(running, "tools/call", read(CANARY), new=new)
             send(running, "tools/call", {"name": CANARY, "arguments": {CANARY: CANARY}}, new=new)
@@ -151,7 +146,6 @@ def test_the_spans_of_elasticsearchs_client_are_part_of_a_call(receiver: Receive
             "OTEL_PYTHON_INSTRUMENTATION_ELASTICSEARCH_CAPTURE_SEARCH_QUERY": "raw",
         }
         with Sidecar("servers.elasticsearch", settings, tmp_path) as running:
-            running.wait_until_ready()
             for index in (CANARY, f"{CANARY}-missing"):
                 arguments = {"index": index, "query": {"term": {CANARY: CANARY}}}
                 send(running, "tools/call", {"name": "es_search", "arguments": arguments}, new=True)
@@ -175,7 +169,6 @@ def test_the_spans_of_elasticsearchs_client_are_part_of_a_call(receiver: Receive
 def test_off(redis_server: RedisServer, receiver: Receiver, tmp_path: Path, settings: dict[str, str]) -> None:
     endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url} if settings else {}
     with sidecar(redis_server, tmp_path, MCP_WATCHDOG_SECONDS="0", **endpoint, **settings) as running:
-        running.wait_until_ready()
         send(running, "tools/call", read(CANARY), new=True)
         threads = list(Path(f"/proc/{running.pid}/task").iterdir())
         assert len(threads) == 1, "none that exports"
@@ -187,7 +180,6 @@ def test_off(redis_server: RedisServer, receiver: Receiver, tmp_path: Path, sett
 def test_a_receiver_that_is_away_changes_no_answer(redis_server: RedisServer, tmp_path: Path) -> None:
     settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}", "OTEL_BSP_SCHEDULE_DELAY": "10"}
     with sidecar(redis_server, tmp_path, **settings) as running:
-        running.wait_until_ready()
         for _ in range(20):
             status, answer = send(running, "tools/call", read(CANARY), new=True)
             assert status == 200 and answer["result"]["structuredContent"]["value"] == CANARY

@@ -77,6 +77,11 @@ class ElasticsearchNode(Process):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def address(self) -> dict[str, str]:
+        """Settings of a sidecar that tell it where this is."""
+        return {"ES_HOST": "127.0.0.1", "ES_PORT": str(self.port)}
+
     def start(self) -> None:
         """Start it and wait until the cluster serves. If it does not, end it; the StartError has the end of its log."""
         try:

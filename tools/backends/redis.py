@@ -64,6 +64,11 @@ class RedisServer(Process):
         except OSError:
             return False
 
+    @property
+    def address(self) -> dict[str, str]:
+        """Settings of a sidecar that tell it where this is."""
+        return {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(self.port)}
+
     @contextmanager
     def silent(self) -> Iterator[None]:
         """Stop its process inside this context: it accepts connections and requests, and answers nothing."""

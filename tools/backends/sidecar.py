@@ -53,12 +53,16 @@ class Sidecar(Process):
         folder: Path | None = None,
         port: int | None = None,
         authority: Path | None = None,
+        *,
+        ready: bool = True,
     ) -> None:
         """Run servers.redis or servers.elasticsearch on a port, or any, with its settings in `env`. Its log goes to a folder.
 
-        `authority` gave it the certificate that its settings name, and it is asked over HTTPS.
+        `authority` gave it the certificate that its settings name, and it is asked over HTTPS. Its start ends when its store
+        serves; without `ready`, when it answers.
         """
         self.authority = authority
+        self._ready = ready
         self.port = port or free_port()
         kept = {k: v for k, v in os.environ.items() if k.startswith("PYTHON") or k in ("PATH", "HOME", "RUNFILES_DIR")}
         super().__init__(
@@ -74,7 +78,7 @@ class Sidecar(Process):
 
     def start(self) -> None:
         super().start()
-        self.wait_until(lambda: self.get("/health")[0] == 200)
+        self.wait_until(lambda: self.get("/ready" if self._ready else "/health")[0] == 200)
 
     def wait_until_ready(self) -> None:
         """Waits until its store serves."""

@@ -51,10 +51,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
             if env.keys().isdisjoint({"ES_PORT", "ES_HOSTS", "ES_CLOUD_ID"}):
                 env["ES_PORT"] = str(request.getfixturevalue("node").port)
             settings = {"ES_HOST": "127.0.0.1"} | env
-            sidecar = stack.enter_context(Sidecar("servers.elasticsearch", settings, tmp_path))
-            if ready:
-                sidecar.wait_until_ready()
-            return sidecar
+            return stack.enter_context(Sidecar("servers.elasticsearch", settings, tmp_path, ready=ready))
 
         yield start_sidecar
 
@@ -64,7 +61,6 @@ def sidecar(request: pytest.FixtureRequest, node: Node, tmp_path_factory: pytest
     """A sidecar for all tests of a module, with the module's SETTINGS."""
     env = {"ES_HOST": "127.0.0.1", "ES_PORT": str(node.port), "MCP_MAX_RESULT_BYTES": str(LIMIT)}
     with Sidecar("servers.elasticsearch", env | request.module.SETTINGS, tmp_path_factory.mktemp("sidecar")) as running:
-        running.wait_until_ready()
         yield running
 
 

@@ -56,7 +56,6 @@ def test_no_answers_take_more_than_the_chart_allows(tmp_path: Path) -> None:
     with FakeNode(answer) as fake:
         env = SETTINGS | {"ES_HOST": "127.0.0.1", "ES_PORT": str(fake.port)}
         with Sidecar("servers.elasticsearch", env, tmp_path) as sidecar, ThreadPoolExecutor(CALLS) as threads:
-            sidecar.wait_until_ready()
             idle = sidecar.status("VmHWM")
             for name in answers:
 

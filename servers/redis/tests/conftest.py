@@ -53,11 +53,7 @@ def start(redis_server: RedisServer, tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def start_sidecar(*, ready: bool = True, **env: str) -> Sidecar:
-            settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis_server.port)} | env
-            sidecar = stack.enter_context(Sidecar("servers.redis", settings, tmp_path))
-            if ready:
-                sidecar.wait_until_ready()
-            return sidecar
+            return stack.enter_context(Sidecar("servers.redis", redis_server.address | env, tmp_path, ready=ready))
 
         yield start_sidecar
 
@@ -67,9 +63,8 @@ def sidecar(
     request: pytest.FixtureRequest, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Sidecar]:
     """A sidecar for all tests of a module, with the module's SETTINGS."""
-    env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis_server.port)} | request.module.SETTINGS
+    env = redis_server.address | request.module.SETTINGS
     with Sidecar("servers.redis", env, tmp_path_factory.mktemp("sidecar")) as running:
-        running.wait_until_ready()
         yield running
 
 

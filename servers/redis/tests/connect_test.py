@@ -133,8 +133,7 @@ async def test_a_url_and_a_unix_socket_lead_to_redis_and_hide_the_password(start
                 settings = Environment(env)
                 found = RedisSettings.read(settings)
                 assert not settings.problems and CANARY not in repr(found) and ENCODED not in repr(found)
-        sidecar = start(ready=False, REDIS_HOST="", REDIS_PORT="", REDIS_URL_FILE=str(urls))
-        sidecar.wait_until_ready()
+        sidecar = start(REDIS_HOST="", REDIS_PORT="", REDIS_URL_FILE=str(urls))
 
         def fails() -> bool:
             return bool(sidecar.call("redis_command", command=["DBSIZE"])["isError"])

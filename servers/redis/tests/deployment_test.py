@@ -38,7 +38,6 @@ def other(request: pytest.FixtureRequest, folder: Path) -> Iterator[tuple[Redis,
     with other_redis(request.param) as server:
         env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port), "MCP_ALLOW_WRITES": "true"}
         with Sidecar("servers.redis", env, folder) as sidecar:
-            sidecar.wait_until_ready()
             yield Redis("127.0.0.1", server.port), sidecar, version
 
 
@@ -182,9 +181,8 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def cluster_sidecar(cluster: Cluster, folder: Path) -> Iterator[Sidecar]:
-    env = {"REDIS_MODE": "cluster", "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(cluster.servers[0].port)}
-    with Sidecar("servers.redis", env | {"MCP_ALLOW_WRITES": "true"}, folder) as sidecar:
-        sidecar.wait_until_ready()
+    env = cluster.servers[0].address | {"REDIS_MODE": "cluster", "MCP_ALLOW_WRITES": "true"}
+    with Sidecar("servers.redis", env, folder) as sidecar:
         yield sidecar
 
 

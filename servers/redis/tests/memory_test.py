@@ -52,7 +52,6 @@ def test_no_value_takes_more_than_the_chart_allows(tmp_path: Path) -> None:
         redis.eval("for i = 1, 200 do redis.call('set', i .. string.rep('n', 65536), 'x') end", 0)
         env = SETTINGS | {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port)}
         with Sidecar("servers.redis", env, tmp_path) as sidecar, ThreadPoolExecutor(CALLS) as threads:
-            sidecar.wait_until_ready()
             idle = sidecar.status("VmHWM")
             for name, (tool, arguments) in ASKED.items():
                 for result in threads.map(lambda _: sidecar.call(tool, **arguments), range(CALLS)):  # noqa: B023

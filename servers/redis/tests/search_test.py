@@ -49,7 +49,6 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             redis.hset(f"doc:{number}", mapping={"title": f"one {number}", "v": struct.pack("<3f", *vector)})
         env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port), "MCP_ALLOW_WRITES": "true"}
         with Sidecar("servers.redis", env, tmp_path_factory.mktemp("sidecar")) as sidecar:
-            sidecar.wait_until_ready()
             yield redis, sidecar
 
 
@@ -143,7 +142,6 @@ async def test_an_index_over_every_key_is_out_of_scope(engine: Engine, tmp_path:
     port = str(engine[0].connection_pool.connection_kwargs["port"])
     env = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": port, "MCP_KEY_PREFIXES": "app:", "MCP_ALLOW_WRITES": "true"}
     with Sidecar("servers.redis", env, tmp_path) as sidecar:
-        sidecar.wait_until_ready()
         async with Client(sidecar.url + "/mcp") as client:
             for tool, arguments in (
                 ("redis_indexes", {"index": "every"}),

@@ -7,7 +7,6 @@ import traceback
 import warnings
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from typing import Any
 
 
@@ -21,7 +20,6 @@ class Seen:
     """The schema of each tool's arguments, as a model is shown it."""
     called: Any = None
     """What came of the call; None where the library calls nothing."""
-    release: str = ""
     said: list[str] = field(default_factory=list)
     """Its warnings."""
 
@@ -47,7 +45,6 @@ async def run(libraries: list[Callable[..., AsyncIterator[Seen]]]) -> None:
             warnings.simplefilter("always", UserWarning)
             try:
                 async for seen in library(**told):
-                    seen.release = version(seen.library if seen.library != "pydantic-ai" else "pydantic-ai-slim")
                     seen.said = kept.said + [str(one.message) for one in warned]
                     print(json.dumps(asdict(seen), default=str), flush=True)
             except Exception:
