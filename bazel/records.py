@@ -1,12 +1,27 @@
-"""What programs that write locks share: JSON with one record on each line, so that a changed record is one changed line."""
+"""What programs that write locks share, as JSON with one record on each line, so that a changed record is one changed line."""
 
+import argparse
 import json
+import os
 import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 
 class LockError(Exception):
     """The lock can't be made or does not hold; the message says what to do."""
+
+
+def renew(program: str, renewed: Callable[[Path], Iterable[str]]) -> None:
+    """Run a program without arguments that renews locks: `renewed` gets the source tree, and returns what to tell."""
+    argparse.ArgumentParser(prog=program, description=(renewed.__doc__ or "").strip()).parse_args()
+    try:
+        for line in renewed(Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."))):
+            print(f"{program}: {line}")
+    except LockError as error:
+        sys.exit(f"{program}: {error}")
 
 
 def ran(*command: str, otherwise: str, **how: Any) -> subprocess.CompletedProcess[str]:

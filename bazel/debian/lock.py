@@ -5,20 +5,17 @@ used. A lock names files relative to the archive (the field Filename) and never 
 decided when they are fetched.
 """
 
-import argparse
 import datetime
-import os
 import subprocess
-import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from debian.deb822 import Packages
+from debian.deb822 import Packages, Release
 
-from bazel.records import LockError, dumps, ran
+from bazel.records import LockError, dumps, ran, renew
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -58,7 +55,7 @@ class Apt:
     """apt for one architecture, in a state folder of its own."""
 
     def __init__(self, folder: Path, suite: str, architecture: str, mirror: str, security_mirror: str) -> None:
-        self.architecture = architecture
+        self.architecture, self.lists = architecture, folder / "state/lists"
         for name in ("state/lists/partial", "cache/archives/partial", "etc"):
             (folder / name).mkdir(parents=True)
         (folder / "status").touch()
@@ -88,6 +85,14 @@ class Apt:
             raise LockError(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1]}")
         return done.stdout
 
+    def index(self, suite: str) -> Package:
+        """The list of all packages of Debian itself, a file of its archive like any other."""
+        (file,) = self.lists.glob(f"*_dists_{suite}_InRelease")
+        release, name = Release(file.read_text()), f"main/binary-{self.architecture}/Packages.xz"
+        (entry,) = (entry for entry in release["SHA256"] if entry["name"] == name)
+        path, size = f"dists/{suite}/{name}", int(entry["size"])
+        return Package("Packages", release["Version"], self.architecture, "debian", path, entry["sha256"], size, ())
+
     def show(self, names: Iterable[str]) -> list[Package]:
         """Return apt's candidates of these names, or raise LockError if one is not a package."""
         shown = self.run("apt-cache", "show", "--no-all-versions", *names)
@@ -105,6 +110,7 @@ class Apt:
 def lock(config: dict[str, Any], mirror: str, security_mirror: str) -> dict[str, Any]:
     """The content of lock.json for the content of packages.toml."""
     packages: list[Package] = []
+    indices: list[Package] = []
     sets: dict[str, list[str]] = {}
     for architecture in config["architectures"]:
         with tempfile.TemporaryDirectory(prefix="lock_debs.") as folder:
@@ -115,11 +121,13 @@ def lock(config: dict[str, Any], mirror: str, security_mirror: str) -> dict[str,
                 if sets.setdefault(name, sorted(closure)) != sorted(closure):
                     raise LockError(f"set {name} has other packages on {architecture}: {sorted(closure)}, not {sets[name]}")
                 found |= closure
+            indices.append(apt.index(config["suite"]))
         packages += found.values()
     return {
         "snapshot": datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT000000Z"),
         "suite": config["suite"],
         "sets": sets,
+        "index": indices[0].locked(),
         "packages": [p.locked() for p in sorted(packages)],
     }
 
@@ -133,18 +141,13 @@ def mirror_of(workspace: Path, archive: str) -> str:
     return done.stdout.split()[0]
 
 
-def main() -> None:
-    argparse.ArgumentParser(prog="lock_debs", description=(__doc__ or "").splitlines()[0]).parse_args()
-    workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."))
-    folder = workspace / "bazel/debian"
-    try:
-        config = tomllib.loads((folder / "packages.toml").read_text())
-        content = lock(config, mirror_of(workspace, "debian"), mirror_of(workspace, "debian-security"))
-    except LockError as error:
-        sys.exit(f"lock_debs: {error}")
-    (folder / "lock.json").write_text(dumps(content, 2) + "\n")
-    print(f"lock_debs: {len(content['packages'])} packages locked in bazel/debian/lock.json")
+def renewed(tree: Path) -> Iterator[str]:
+    """Renew lock.json from packages.toml: which file of Debian's archive each package is, for each architecture."""
+    config = tomllib.loads((tree / "bazel/debian/packages.toml").read_text())
+    content = lock(config, mirror_of(tree, "debian"), mirror_of(tree, "debian-security"))
+    (tree / "bazel/debian/lock.json").write_text(dumps(content, 2) + "\n")
+    yield f"{len(content['packages'])} packages locked in bazel/debian/lock.json"
 
 
 if __name__ == "__main__":
-    main()
+    renew("lock_debs", renewed)

@@ -4,18 +4,15 @@ Maven resolves the artifacts, from wherever its settings on this machine say. A 
 root and never a repository.
 """
 
-import argparse
 import hashlib
-import os
-import sys
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
-from bazel.records import LockError, dumps, ran
+from bazel.records import LockError, dumps, ran, renew
 
 LOCKS = {
     "artifacts.toml": "lock.json",
@@ -96,18 +93,14 @@ def lock(config: Mapping[str, Any], resolve: Callable[[Sequence[str]], list[Jar]
     return {"product": config["product"], "version": config["version"], "modules": config["modules"], "sets": sets}
 
 
-def main() -> None:
-    argparse.ArgumentParser(prog="lock_elasticsearch", description=(__doc__ or "").splitlines()[0]).parse_args()
-    folder = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ".")) / "bazel/elasticsearch"
+def renewed(tree: Path) -> Iterator[str]:
+    """Renew each lock of jars from its list of artifacts."""
+    folder = tree / "bazel/elasticsearch"
     for source, target in LOCKS.items():
-        try:
-            content = lock(tomllib.loads((folder / source).read_text()))
-        except LockError as error:
-            sys.exit(f"lock_elasticsearch: {source}: {error}")
+        content = lock(tomllib.loads((folder / source).read_text()))
         (folder / target).write_text(dumps(content, 3) + "\n")
-        jars = sum(map(len, content["sets"].values()))
-        print(f"lock_elasticsearch: {jars} jars locked in bazel/elasticsearch/{target}")
+        yield f"{sum(map(len, content['sets'].values()))} jars locked in bazel/elasticsearch/{target}"
 
 
 if __name__ == "__main__":
-    main()
+    renew("lock_elasticsearch", renewed)

@@ -4,16 +4,13 @@ npm resolves them, from wherever its settings on this machine say. The lock is n
 no address: a package's `resolved`, which npm does not need, and who funds it are left out.
 """
 
-import argparse
 import json
-import os
-import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bazel.records import LockError, dumps, ran
+from bazel.records import LockError, dumps, ran, renew
 
 FOLDERS = ("bazel/npm", "bazel/npm/claude_code", "bazel/npm/clients", "examples/targets")
 """What tests run, and a server."""
@@ -72,17 +69,13 @@ def lock(manifest: str, resolve: Callable[[str], dict[str, Any]] = resolve) -> s
     return dumps(reduced(resolve(manifest)), 2) + "\n"
 
 
-def main() -> None:
-    argparse.ArgumentParser(prog="lock_npm", description=(__doc__ or "").splitlines()[0]).parse_args()
+def renewed(tree: Path) -> Iterator[str]:
+    """Renew each package-lock.json from its package.json."""
     for folder in FOLDERS:
-        path = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), folder)
-        try:
-            content = lock((path / "package.json").read_text())
-        except LockError as error:
-            sys.exit(f"lock_npm: {folder}: {error}")
-        (path / "package-lock.json").write_text(content)
-        print(f"lock_npm: {content.count('integrity')} packages locked in {folder}/package-lock.json")
+        content = lock((tree / folder / "package.json").read_text())
+        (tree / folder / "package-lock.json").write_text(content)
+        yield f"{content.count('integrity')} packages locked in {folder}/package-lock.json"
 
 
 if __name__ == "__main__":
-    main()
+    renew("lock_npm", renewed)

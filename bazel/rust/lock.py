@@ -3,15 +3,13 @@
 cargo resolves them, from wherever its configuration on this machine says. The lock is not cargo's own, which names the registry.
 """
 
-import argparse
-import os
-import sys
 import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bazel.records import LockError, dumps, ran
+from bazel.records import LockError, dumps, ran, renew
 
 MANIFEST = "tests/clients/drivers/rust/Cargo.toml"
 LOCK = "bazel/rust/lock.json"
@@ -37,16 +35,12 @@ def resolve(manifest: str) -> dict[str, Any]:
         return tomllib.loads(Path(folder, "Cargo.lock").read_text())
 
 
-def main() -> None:
-    argparse.ArgumentParser(prog="lock_crates", description=(__doc__ or "").splitlines()[0]).parse_args()
-    workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."))
-    try:
-        crates = reduced(resolve((workspace / MANIFEST).read_text()))
-    except LockError as error:
-        sys.exit(f"lock_crates: {error}")
-    (workspace / LOCK).write_text(dumps(crates, 1) + "\n")
-    print(f"lock_crates: {len(crates)} crates locked in {LOCK}")
+def renewed(tree: Path) -> Iterator[str]:
+    """Renew the lock of crates from the Cargo.toml of the tests' client."""
+    crates = reduced(resolve((tree / MANIFEST).read_text()))
+    (tree / LOCK).write_text(dumps(crates, 1) + "\n")
+    yield f"{len(crates)} crates locked in {LOCK}"
 
 
 if __name__ == "__main__":
-    main()
+    renew("lock_crates", renewed)
