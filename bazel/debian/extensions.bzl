@@ -40,7 +40,9 @@ _ROOTS = {
 def _debian_impl(ctx):
     lock = json.decode(ctx.read(_LOCK))
     targets = {}
-    for package in lock["packages"]:
+
+    # The list of all packages is fetched as a package is: `@debian//amd64:Packages`.
+    for package in lock["packages"] + [lock["index"]]:
         repository = "debian_%s_%s" % (package["architecture"], package["name"].replace("+", "p"))
         debian_package(name = repository, package = json.encode(package), snapshot = lock["snapshot"])
         targets["%s/%s" % (package["architecture"], package["name"])] = "@%s//:package.deb" % repository
