@@ -61,14 +61,10 @@ def test_a_wheel_has_upstreams_bytes(tmp_path: Path, mtime: int) -> None:
     assert hashlib.sha256((tmp_path / "a.whl").read_bytes()).hexdigest() == UPSTREAM
 
 
-def test_a_wheel_without_what_may_be_left_out(tmp_path: Path) -> None:
-    write(tmp_path, SPEC | {"requires_file": None, "description": None, "entry_points": None, "distinfo": {}})
+def test_a_wheel_without_programs(tmp_path: Path) -> None:
+    write(tmp_path, SPEC | {"entry_points": None})
     with zipfile.ZipFile(tmp_path / "a.whl") as archive:
-        info = [name for name in archive.namelist() if "dist-info" in name]
-        assert info == [f"a_wheel-1.2.dist-info/{name}" for name in ("WHEEL", "METADATA", "RECORD")]
-        metadata = archive.read(info[1]).decode()
-    assert "Requires-Dist" not in metadata
-    assert metadata.endswith("Version: 1.2\n\nUNKNOWN\n")
+        assert not [name for name in archive.namelist() if name.endswith("entry_points.txt")]
 
 
 @pytest.mark.parametrize("line", ["leaf; sys_platform == 'win32'", "leaf @ https://example.com/leaf.whl"])

@@ -7,7 +7,7 @@ _LAUNCHER = """#!/bin/sh
 set -eu
 buildifier=$(readlink -f "{buildifier}")
 if [ -n "${{BUILD_WORKSPACE_DIRECTORY:-}}" ]; then cd "$BUILD_WORKSPACE_DIRECTORY"; else cd "$(dirname "$(readlink -f "{workspace}")")"; fi
-set -- -mode={mode} -lint={lint_mode} {warnings}
+set -- -mode={mode} -lint={lint_mode}
 find . -type f \\( -name '*.bzl' -o -name BUILD.bazel -o -name BUILD -o -name MODULE.bazel -o -name WORKSPACE \\) {excludes} -print |
   sort | xargs "$buildifier" "$@" || {{
     echo "buildifier: run 'bazel run //:buildifier' to format; warnings above are for you to mend" >&2; exit 1; }}
@@ -16,9 +16,8 @@ find . -type f \\( -name '*.bzl' -o -name BUILD.bazel -o -name BUILD -o -name MO
 _ATTRS = {
     "exclude_patterns": attr.string_list(doc = "Patterns of find's -path, such as ./.git/*."),
     "lint_mode": attr.string(default = "off", values = ["off", "warn", "fix"]),
-    "lint_warnings": attr.string_list(doc = "Warnings to enable (+name) or disable (-name)."),
     "mode": attr.string(default = "fix", values = ["check", "diff", "fix"]),
-    "no_sandbox": attr.bool(doc = "Must be True for the test: it reads the source tree."),
+    "no_sandbox": attr.bool(doc = "As the test always is, for it reads the source tree."),
     "workspace": attr.label(allow_single_file = True, doc = "A file at the root of the workspace."),
     "_buildifier": attr.label(allow_single_file = True, cfg = "exec", default = "@buildifier_binary//:buildifier"),
 }
@@ -30,7 +29,6 @@ def _impl(ctx):
         excludes = " ".join(["! -path '%s'" % p for p in ctx.attr.exclude_patterns]),
         lint_mode = ctx.attr.lint_mode,
         mode = ctx.attr.mode,
-        warnings = "-warnings=" + ",".join(ctx.attr.lint_warnings) if ctx.attr.lint_warnings else "",
         workspace = ctx.file.workspace.short_path if ctx.file.workspace else "",
     ))
     files = [ctx.file._buildifier] + ([ctx.file.workspace] if ctx.file.workspace else [])
@@ -40,8 +38,6 @@ buildifier = rule(implementation = _impl, attrs = _ATTRS, executable = True)
 
 _buildifier_test = rule(implementation = _impl, attrs = _ATTRS, test = True)
 
-def buildifier_test(name, no_sandbox = False, tags = [], **kwargs):
+def buildifier_test(name, **kwargs):
     """A test that the whole source tree is formatted and free of lint warnings; upstream can also check some `srcs`."""
-    if not no_sandbox:
-        fail("buildifier_prebuilt stand-in: buildifier_test needs no_sandbox = True (it checks the whole tree)")
-    _buildifier_test(name = name, no_sandbox = no_sandbox, tags = tags + ["external", "no-cache", "no-sandbox"], **kwargs)
+    _buildifier_test(name = name, tags = ["external", "no-cache", "no-sandbox"], **kwargs)

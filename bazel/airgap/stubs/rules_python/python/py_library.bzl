@@ -1,7 +1,3 @@
 "py_library of Bazel itself."
 
-load("//python/private:attributes.bzl", "checked")
-
-def py_library(name, **kwargs):
-    "As upstream's; see there."
-    native.py_library(name = name, **checked("py_library", kwargs))  # buildifier: disable=native-py
+py_library = native.py_library  # buildifier: disable=native-py

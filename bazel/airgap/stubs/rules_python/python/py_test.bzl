@@ -1,7 +1,3 @@
 "py_test of Bazel itself."
 
-load("//python/private:attributes.bzl", "checked")
-
-def py_test(name, **kwargs):
-    "As upstream's; see there."
-    native.py_test(name = name, **checked("py_test", kwargs))  # buildifier: disable=native-py
+py_test = native.py_test  # buildifier: disable=native-py

@@ -6,29 +6,22 @@ runfiles=${RUNFILES_DIR:-}
 if [[ -z $runfiles ]]; then
   if [[ -d $0.runfiles ]]; then runfiles=$0.runfiles; else runfiles=$(cd .. && pwd); fi
 fi
-export RUNFILES_DIR=$runfiles
-if command -v crane >/dev/null; then crane=(crane)
-elif [[ -n ${BAZELW_ENTER:-} ]]; then crane=("$BAZELW_ENTER" crane)
-else echo "push: crane is not on PATH: install it, or start this with ./bazelw run" >&2; exit 1; fi
 
-repository='' tags=() flags=() arguments=()
+repository='' tags=() flags=()
 while [[ $# -gt 0 ]]; do
   case $1 in
-    --allow-nondistributable-artifacts | --insecure | -v | --verbose) flags+=("$1"); shift ;;
-    --platform) flags+=("$1" "$2"); shift 2 ;;
     -t | --tag) tags+=("$2"); shift 2 ;;
     --tag=*) tags+=("${1#--tag=}"); shift ;;
     -r | --repository) repository=$2; shift 2 ;;
     --repository=*) repository=${1#--repository=}; shift ;;
-    *) arguments+=("$1"); shift ;;
+    *) flags+=("$1"); shift ;;
   esac
 done
 [[ -n $repository ]] || { echo "ERROR: repository not set. Please pass --repository flag." >&2; exit 1; }
 
+crane() { bash "$runfiles/{{crane}}" "$@" ${flags[@]+"${flags[@]}"}; }
 image=$(readlink -f "$runfiles/{{image}}")
 digest=$(grep -o 'sha256:[0-9a-f]*' "$image/index.json" | head -n 1)
-"${crane[@]}" push ${flags[@]+"${flags[@]}"} "$image" "$repository@$digest" ${arguments[@]+"${arguments[@]}"}
+crane push "$image" "$repository@$digest"
 mapfile -t -O "${#tags[@]}" tags < <(tr ' ' '\n' <"$runfiles/{{tags}}")
-for tag in ${tags[@]+"${tags[@]}"}; do
-  [[ -z $tag ]] || "${crane[@]}" tag ${flags[@]+"${flags[@]}"} "$repository@$digest" "$tag"
-done
+for tag in ${tags[@]+"${tags[@]}"}; do [[ -z $tag ]] || crane tag "$repository@$digest" "$tag"; done

@@ -37,14 +37,15 @@ oci_load = rule(
 )
 
 def _push_impl(ctx):
-    substitutions = {"{{image}}": _path(ctx.file.image), "{{tags}}": _path(ctx.file.remote_tags)}
-    return _launcher(ctx, substitutions, [ctx.file.image, ctx.file.remote_tags])
+    files = {"{{crane}}": ctx.file._crane, "{{image}}": ctx.file.image, "{{tags}}": ctx.file.remote_tags}
+    return _launcher(ctx, {name: _path(file) for name, file in files.items()}, files.values())
 
 oci_push = rule(
     implementation = _push_impl,
     attrs = {
         "image": attr.label(allow_single_file = True, mandatory = True),
         "remote_tags": attr.label(allow_single_file = True, mandatory = True),
+        "_crane": attr.label(default = "//oci/private:crane.sh", allow_single_file = True),
         "_template": attr.label(default = "//oci/private:push.sh.tpl", allow_single_file = True),
     },
     executable = True,

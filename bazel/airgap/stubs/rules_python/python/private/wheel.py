@@ -4,8 +4,8 @@ SPEC has
     name, version        of the wheel, normalised as its file name needs them
     files                {path in the wheel: file}
     metadata             lines of METADATA above Requires-Dist
-    requires_file        a file with requirements, a line each; None for none
-    description          file with the long description; None for none
+    requires_file        a file with requirements, a line each
+    description          file with the long description
     entry_points         text of entry_points.txt; None for none
     distinfo             {path in .dist-info: file}
 Format: https://packaging.python.org/en/latest/specifications/binary-distribution-format/
@@ -63,8 +63,8 @@ def requirement(line: str) -> str:
     return f"{name}{extras}{','.join(sorted(v.strip() for v in versions.split(',')))}"
 
 
-def requirements(file: str | None) -> list[str]:
-    lines = (line.partition("#")[0].strip() for line in (Path(file).read_text().splitlines() if file else []))
+def requirements(file: str) -> list[str]:
+    lines = (line.partition("#")[0].strip() for line in Path(file).read_text().splitlines())
     return [requirement(line) for line in lines if line and not line.startswith("-")]
 
 
@@ -77,8 +77,8 @@ def write(spec: dict[str, Any], output: str) -> None:
         archive.add_text(f"{info}/WHEEL", kind)
         required = (f"Requires-Dist: {r}" for r in requirements(spec["requires_file"]))
         lines = [*spec["metadata"], *required, f"Version: {spec['version']}", "", ""]
-        description = Path(spec["description"]).read_text("utf-8") if spec["description"] else ""
-        archive.add_text(f"{info}/METADATA", "\n".join(lines) + (description or "UNKNOWN") + "\n")
+        description = Path(spec["description"]).read_text("utf-8")
+        archive.add_text(f"{info}/METADATA", "\n".join(lines) + description + "\n")
         if spec["entry_points"]:
             archive.add_file(f"{info}/entry_points.txt", spec["entry_points"].encode())
         for path, file in sorted(spec["distinfo"].items()):
