@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bazel.image.elf import SHF_ALLOC, SHT_NOBITS, SHT_SYMTAB, Section, stripped
+from bazel.image.elf import SHF_ALLOC, SHT_NOBITS, SHT_SYMTAB, sections, stripped
 from tools.backends.process import ran
 
 PT_LOAD = 1
@@ -21,12 +21,6 @@ def library() -> Path:
     assert package and package.submodule_search_locations
     (found,) = Path(package.submodule_search_locations[0], "hazmat/bindings").glob("_rust*.so")
     return found
-
-
-def sections(data: bytes) -> list[Section]:
-    (table,) = struct.unpack_from("<Q", data, 40)
-    (count,) = struct.unpack_from("<H", data, 60)
-    return [Section(*struct.unpack_from("<IIQQQQIIQQ", data, table + i * 64)) for i in range(count)]
 
 
 def segments(data: bytes) -> list[tuple[int, ...]]:

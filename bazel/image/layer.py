@@ -30,6 +30,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import deflate
+from debian.arfile import ArError
+from debian.debfile import DebFile
 
 from bazel.image.elf import stripped
 
@@ -79,14 +81,11 @@ class Layer:
 
     def add_deb(self, deb: Path) -> None:
         try:
-            members = ar(deb.read_bytes())
-        except ValueError as error:
-            raise LayerError(f"{deb}: {error}") from None
-        control = next((data for name, data in members.items() if name.startswith("control.tar")), None)
-        content = next((data for name, data in members.items() if name.startswith("data.tar")), None)
-        if control is None or content is None:
-            raise LayerError(f"{deb} is no Debian package")
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            package = DebFile(deb)
+        except ArError as error:
+            raise LayerError(f"{deb} is no Debian package: {error}") from None
+        with package:
+            archive = package.data.tgz()
             for member in archive:
                 path = posixpath.normpath(member.name)
                 if path == "." or member.isdir() or not self.wanted(path):
@@ -98,13 +97,9 @@ class Layer:
                     if file is None:
                         raise LayerError(f"{deb}: /{path} is neither file, link nor directory")
                     self.add_file(path, file.read(), bool(member.mode & 0o111))
-        with tarfile.open(fileobj=io.BytesIO(control)) as archive:
-            file = archive.extractfile("./control")
-            assert file
-            text = file.read()
-        # Where scanners of images without dpkg look for it.
-        name = next(line[9:] for line in text.decode().splitlines() if line.startswith("Package: "))
-        self.add_file(f"var/lib/dpkg/status.d/{name}", text)
+            # Where scanners of images without dpkg look for it.
+            text = package.control.get_file("control").read()
+            self.add_file(f"var/lib/dpkg/status.d/{package.debcontrol()['Package']}", text)
 
     def add_wheel(self, wheel: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
@@ -165,19 +160,6 @@ class Layer:
         # libdeflate, which packs tighter than zlib, with no name and no time in the header (RFC 1952). Its level 12 takes
         # 1.6 times as long, for 0.1 % less.
         output.write_bytes(deflate.gzip_compress(content.getvalue(), 10))
-
-
-def ar(data: bytes) -> dict[str, bytes]:
-    """The members of an ar archive by name (deb(5): no long names)."""
-    if not data.startswith(b"!<arch>\n"):
-        raise ValueError("not an ar archive")
-    members, position = {}, 8
-    while position + 60 <= len(data):
-        header = data[position : position + 60]
-        size = int(header[48:58])
-        members[header[:16].decode().strip().rstrip("/")] = data[position + 60 : position + 60 + size]
-        position += 60 + size + size % 2
-    return members
 
 
 def each_alone(function: Callable[[T], bytes], arguments: Iterable[T]) -> list[bytes]:

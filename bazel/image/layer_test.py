@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tools.backends.process import ran
+
 LAYER = Path("bazel/image/layer.py").resolve()
 SITE = "usr/local/lib/python3.11/dist-packages"
 
@@ -54,13 +56,8 @@ def wheel(file: Path, members: dict[str, str]) -> Path:
 def run(folder: Path, spec: dict[str, Any], **how: Any) -> subprocess.CompletedProcess[str]:
     (folder / "spec.json").write_text(json.dumps(spec))
     path = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
-    return subprocess.run(
-        [sys.executable, LAYER, folder / "spec.json", folder / "layer.tar.gz"],
-        text=True,
-        capture_output=True,
-        check=False,
-        **how | {"env": dict(os.environ) | how.get("env", {}) | {"PYTHONPATH": path}},
-    )
+    how |= {"env": dict(os.environ) | how.get("env", {}) | {"PYTHONPATH": path}}
+    return ran(sys.executable, LAYER, folder / "spec.json", folder / "layer.tar.gz", **how)
 
 
 def layer(folder: Path, spec: dict[str, Any]) -> dict[str, tarfile.TarInfo]:
@@ -81,7 +78,7 @@ def unpacked(folder: Path, spec: dict[str, Any]) -> Path:
 def python(site: Path, code: str) -> subprocess.CompletedProcess[str]:
     """Runs code that finds modules in a folder."""
     env = dict(os.environ) | {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run([sys.executable, "-c", code], env=env, text=True, capture_output=True, check=False)
+    return ran(sys.executable, "-c", code, env=env)
 
 
 def inputs(folder: Path, mtime: int, bytecode: str = "beside") -> dict[str, Any]:
@@ -251,4 +248,4 @@ def test_what_is_no_package_is_refused(tmp_path: Path) -> None:
     (tmp_path / "no.deb").write_text("<html>")
     done = run(tmp_path, {"debs": [str(tmp_path / "no.deb")]})
     assert done.returncode == 1
-    assert done.stderr == f"layer: {tmp_path}/no.deb: not an ar archive\n"
+    assert done.stderr == f"layer: {tmp_path}/no.deb is no Debian package: Unable to find global header\n"

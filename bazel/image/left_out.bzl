@@ -59,7 +59,7 @@ WHEELS = ["*.pyi", "*/py.typed", "*.c", "*.pyx", "*.pxd"] + _all(folder = "*/dis
     "attributes and metrics that nothing of ours tells of": ["opentelemetry/semconv/_incubating/*", "opentelemetry/proto_json/profiles/*", "opentelemetry/proto_json/collector/profiles/*"],
     "for tests and type checkers": ["anyio/pytest_plugin.py", "click/testing.py", "pydantic/mypy.py", "starlette/testclient.py"],
     "for another event loop": ["anyio/_backends/_trio.py"],
-    "what can't be imported here: for Windows and macOS": ["click/_winconsole.py"],
+    "what can't be imported here: for Windows and macOS, or with the library of C++": ["click/_winconsole.py", "frozenlist/_frozenlist.*.so"],
     "and what needs the above or jinja2": ["mcp/server/apps.py", "mcp/server/fastmcp*", "prometheus_client/aiohttp/*", "starlette/templating.py"],
     "pydantic's first version": ["pydantic/v1/*"],
     "failover between whole databases": ["redis/asyncio/multidb/*", "redis/multidb/*"],

@@ -7,6 +7,7 @@ of a program in another language go_modules, or npm_packages, npm_lock (files) a
 import json
 import logging
 import sys
+from datetime import datetime
 from pathlib import Path
 
 from bazel.sbom import documents, packages
@@ -15,7 +16,7 @@ from bazel.sbom import documents, packages
 def main(spec_file: str, spdx: str, cyclonedx: str) -> None:
     logging.getLogger("debian").setLevel(logging.ERROR)  # it tells of every formal fault of a copyright file
     spec = json.loads(Path(spec_file).read_text())
-    lock = packages.read_lock(Path(spec["debian_lock"]))
+    lock = json.loads(Path(spec["debian_lock"]).read_text())
     try:
         found = packages.debian_packages([Path(f) for f in spec["debs"]], lock, spec["architecture"])
         held = packages.members(Path(f) for f in spec["layers"])
@@ -35,7 +36,7 @@ def main(spec_file: str, spdx: str, cyclonedx: str) -> None:
         spec["architecture"],
         spec["version"],
         Path(spec["digest"]).read_text().strip(),
-        packages.created(lock),
+        datetime.fromisoformat(lock["snapshot"]),  # a build's own time would make each build another
     )
     for output, document in ((spdx, documents.spdx), (cyclonedx, documents.cyclonedx)):
         Path(output).write_text(document(image, found) + "\n")

@@ -2,21 +2,19 @@
 
 import email.parser
 import hashlib
-import io
-import json
 import posixpath
 import re
 import tarfile
 import zipfile
 from collections.abc import Container, Iterable
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from debian.debfile import DebFile
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
-from bazel.image.layer import SITE, ar
+from bazel.image.layer import SITE
 from bazel.sbom import licences
 from bazel.sbom.licences import Licence
 
@@ -44,16 +42,10 @@ class Package(NamedTuple):
 
 def _deb(path: Path) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     """Control fields, copyright files by path, and links of documentation folders and files by path."""
-    members = ar(path.read_bytes())
-    control = next(data for name, data in members.items() if name.startswith("control.tar"))
-    content = next(data for name, data in members.items() if name.startswith("data.tar"))
-    with tarfile.open(fileobj=io.BytesIO(control)) as archive:
-        file = archive.extractfile("./control")
-        assert file
-        fields = dict(email.parser.Parser().parsestr(file.read().decode()))
     files: dict[str, str] = {}
     links: dict[str, str] = {}
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+    with DebFile(path) as package:
+        archive = package.data.tgz()
         for member in archive:
             name = posixpath.normpath(member.name)
             if not name.startswith("usr/share/doc/"):
@@ -62,7 +54,7 @@ def _deb(path: Path) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
                 links[name] = posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname))
             elif name.endswith("/copyright") and (text := archive.extractfile(member)):
                 files[name] = text.read().decode("utf-8", "replace")
-    return fields, files, links
+        return dict(package.debcontrol()), files, links
 
 
 def _copyright(package: str, files: dict[str, str], links: dict[str, str]) -> str | None:
@@ -223,12 +215,3 @@ def ours(version: str, source: str) -> Package:
     namespace, name = source.rstrip("/").split("/")[-2:]
     purl = PackageURL("github", namespace, name, version).to_string()
     return Package(name, version, purl, Licence("Apache-2.0", {}), homepage=source, summary="The servers' own sources")
-
-
-def created(lock: dict[str, Any]) -> datetime:
-    """The documents' time: that of the lock, for a build's own time would make each build another."""
-    return datetime.fromisoformat(lock["snapshot"])
-
-
-def read_lock(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text()))
