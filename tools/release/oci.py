@@ -31,6 +31,11 @@ def digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
+def blob(layout: Path, digest: str) -> Path:
+    """The file of a layout with this digest."""
+    return layout / "blobs" / digest.replace(":", "/")
+
+
 def top(layout: Path) -> Descriptor:
     """The one manifest or index of a layout."""
     (entry,) = json.loads((layout / "index.json").read_text())["manifests"]
@@ -39,7 +44,7 @@ def top(layout: Path) -> Descriptor:
 
 def images(layout: Path) -> list[Descriptor]:
     """The images in the index of a layout, one an architecture."""
-    index = json.loads((layout / "blobs" / top(layout).digest.replace(":", "/")).read_text())
+    index = json.loads(blob(layout, top(layout).digest).read_text())
     return [
         Descriptor(entry["mediaType"], entry["digest"], entry["size"], entry["platform"]["architecture"])
         for entry in index["manifests"]

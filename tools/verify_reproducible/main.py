@@ -100,7 +100,7 @@ def main() -> None:
     except ReleaseError as error:
         sys.exit(f"verify_reproducible: {error}")
     if different:
-        sys.exit("verify_reproducible: the second build is another:\n" + "\n".join(different))
+        sys.exit("\n".join(["verify_reproducible: the builds differ in, at first:", *different[:20]]))
     print("verify_reproducible: both builds are the same, byte by byte")
 
 
