@@ -1,13 +1,13 @@
 "helm_chart: a chart as a package."
 
-load(":toolchain.bzl", "MAJOR", "TOOLCHAIN", "helm_of")
+HELM = attr.label(allow_single_file = True, cfg = "exec", default = "@helm4//:helm", doc = "Helm: @helm3//:helm or @helm4//:helm.")
 
 HelmChartInfo = provider("A packaged chart.", fields = {"name": "its name, as in Chart.yaml", "version": "its version"})
 
 def _helm_chart_impl(ctx):
     package = ctx.actions.declare_file("%s-%s.tgz" % (ctx.label.name, ctx.attr.version))
     args = ctx.actions.args()
-    args.add("--helm", helm_of(ctx))
+    args.add("--helm", ctx.file.helm)
     args.add("--root", ctx.label.package)
     args.add("--version", ctx.attr.version)
     args.add("--output", package)
@@ -27,7 +27,7 @@ def _helm_chart_impl(ctx):
         mnemonic = "HelmPackage",
         outputs = [package],
         progress_message = "Packaging chart %{label}",
-        tools = [helm_of(ctx)],
+        tools = [ctx.file.helm],
     )
     return [
         DefaultInfo(files = depset([package])),
@@ -45,7 +45,7 @@ of the chart's sources, in their dependencies on each other as well.""",
             allow_files = True,
             doc = "Further files, such as a generated README.md, and their paths in the chart.",
         ),
-        "helm": MAJOR,
+        "helm": HELM,
         "libraries": attr.label_list(
             allow_files = True,
             doc = "Files of library charts of another package, each below a folder charts/; they come into this chart's charts/.",
@@ -54,5 +54,4 @@ of the chart's sources, in their dependencies on each other as well.""",
         "version": attr.string(mandatory = True, doc = "Semantic version 2 of the package."),
         "_package": attr.label(default = "//bazel/helm:package", executable = True, cfg = "exec"),
     },
-    toolchains = [TOOLCHAIN],
 )

@@ -21,7 +21,7 @@ def helm_template_test(name, chart, golden = None, base = None, **kwargs):
         chart: a helm_chart
         golden: path in this package of another test's golden file, which this one must show as well
         base: label of the other render
-        **kwargs: of helm_template: values, set, helm (3 or 4)
+        **kwargs: of helm_template: values, set, helm
     """
     helm_template(name = name + "_rendered", chart = chart, **kwargs)
     native.genrule(

@@ -1,7 +1,6 @@
 "helm_template: what a chart renders to; helm_lint_test: what `helm lint --strict` says of it."
 
-load(":chart.bzl", "HelmChartInfo")
-load(":toolchain.bzl", "MAJOR", "TOOLCHAIN", "helm_of")
+load(":chart.bzl", "HELM", "HelmChartInfo")
 
 _CHART = attr.label(allow_single_file = [".tgz"], mandatory = True, providers = [HelmChartInfo], doc = "A helm_chart.")
 _VALUES = attr.label_list(allow_files = [".yaml"], doc = "Values files, the last one wins.")
@@ -12,7 +11,7 @@ _HOMES = 'export HELM_CACHE_HOME="$PWD/.helm" HELM_CONFIG_HOME="$PWD/.helm" HELM
 def _helm_template_impl(ctx):
     rendered = ctx.actions.declare_file(ctx.label.name + ".yaml")
     args = ctx.actions.args()
-    args.add_all([helm_of(ctx), "template", "dox", ctx.file.chart, "--namespace", "dox-asdlc"])
+    args.add_all([ctx.file.helm, "template", "dox", ctx.file.chart, "--namespace", "dox-asdlc"])
     args.add_all(ctx.files.values, before_each = "--values")
     args.add_all(ctx.attr.set, before_each = "--set")
     ctx.actions.run_shell(
@@ -22,7 +21,7 @@ def _helm_template_impl(ctx):
         mnemonic = "HelmTemplate",
         outputs = [rendered],
         progress_message = "Rendering %{label}",
-        tools = [helm_of(ctx)],
+        tools = [ctx.file.helm],
     )
     return [DefaultInfo(files = depset([rendered]))]
 
@@ -31,15 +30,14 @@ helm_template = rule(
     doc = "NAME.yaml: what `helm template` makes of a chart.",
     attrs = {
         "chart": _CHART,
-        "helm": MAJOR,
+        "helm": HELM,
         "set": attr.string_list(doc = "KEY=VALUE, as --set takes it."),
         "values": _VALUES,
     },
-    toolchains = [TOOLCHAIN],
 )
 
 def _helm_lint_test_impl(ctx):
-    words = [helm_of(ctx).short_path, "lint", "--strict", ctx.file.chart.short_path]
+    words = [ctx.file.helm.short_path, "lint", "--strict", ctx.file.chart.short_path]
     words += ["--values=" + file.short_path for file in ctx.files.values]
 
     # Files of other repositories lie beside this one's.
@@ -54,7 +52,7 @@ def _helm_lint_test_impl(ctx):
     )
     return [DefaultInfo(
         executable = script,
-        runfiles = ctx.runfiles([helm_of(ctx), ctx.file.chart] + ctx.files.values),
+        runfiles = ctx.runfiles([ctx.file.helm, ctx.file.chart] + ctx.files.values),
     )]
 
 helm_lint_test = rule(
@@ -62,9 +60,8 @@ helm_lint_test = rule(
     doc = "Passes when `helm lint --strict` finds nothing.",
     attrs = {
         "chart": _CHART,
-        "helm": MAJOR,
+        "helm": HELM,
         "values": _VALUES,
     },
     test = True,
-    toolchains = [TOOLCHAIN],
 )
