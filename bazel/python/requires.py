@@ -9,38 +9,33 @@ import re
 import sys
 from pathlib import Path
 
-LOCKED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?==([^;#\s\\]+)", re.M)
-"""A requirement of a lock: its name, its extras, its version."""
-
-RELEASE = re.compile(r"\d+(?:\.\d+)*")
-
-
-def normal(name: str) -> str:
-    """Return a name as https://packaging.python.org/en/latest/specifications/name-normalization/ has it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 
-def versions(text: str) -> dict[str, tuple[str, str]]:
-    """Return the extras, such as `[async]`, and the version of each requirement in a lock's text, by normalised name."""
-    return {normal(name): (extras, version) for name, extras, version in LOCKED.findall(text)}
+def locked(text: str) -> dict[str, Requirement]:
+    """Return the requirements of a lock's text, each at its version, by normalised name."""
+    lines = (line.split(" ")[0] for line in text.splitlines() if re.match(r"\w", line))
+    return {canonicalize_name(found.name): found for found in map(Requirement, lines)}
 
 
-def compatible(version: str) -> str:
-    """Return the specifier of a version and its patch releases: `~=1.2.0` for 1.2, since `~=1.2` would allow 1.3."""
-    release = RELEASE.match(version)
-    if not release:
-        raise SystemExit(f"requires: the locked version {version} is not of the kind 1.2.3: lock one that is (PEP 440)")
-    missing = max(0, 2 - release[0].count("."))
-    return f"~={release[0]}{'.0' * missing}{version[release.end() :]}"
+def version(found: Requirement) -> str:
+    return str(found.specifier).removeprefix("==")
 
 
-def requirement(name: str, lock: dict[str, tuple[str, str]]) -> str:
-    """Return the requirement of a wheel with the lock's extras. SystemExit if the lock has no version with numbers of it."""
-    name = normal(name)
-    if name not in lock:
+def requirement(name: str, lock: dict[str, Requirement]) -> str:
+    """Return the requirement of a wheel, with the lock's extras. SystemExit if the lock has no such wheel.
+
+    A version and its patch releases are `~=1.2.0` for 1.2, since `~=1.2` would allow 1.3.
+    """
+    if canonicalize_name(name) not in lock:
         sys.exit(f"requires: the lock has no wheel {name}: name one that it has, or add it to requirements.in")
-    extras, version = lock[name]
-    return name + extras + compatible(version)
+    found = lock[canonicalize_name(name)]
+    release = ".".join(map(str, Version(version(found)).release))
+    missing = ".0" * max(0, 2 - release.count("."))
+    extras = f"[{','.join(sorted(found.extras))}]" if found.extras else ""
+    return f"{canonicalize_name(name)}{extras}~={release}{missing}{version(found).removeprefix(release)}"
 
 
 def main() -> None:
@@ -51,8 +46,8 @@ def main() -> None:
     parser.add_argument("--also", action="append", default=[], help="a further line, as it is")
     parser.add_argument("names", nargs="*")
     given = parser.parse_args()
-    lock = versions(given.lock.read_text())
-    lines = [f"{name}=={version}" for name, (_, version) in lock.items()] if given.all else []
+    lock = locked(given.lock.read_text())
+    lines = [f"{name}=={version(found)}" for name, found in lock.items()] if given.all else []
     lines += [requirement(name, lock) for name in given.names]
     given.output.write_text("".join(f"{line}\n" for line in sorted(lines + given.also)))
 

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.release.conftest import VERSION, get, release
-from tests.release.docker_registry import PASSWORD, USERNAME, DockerRegistry
+from tests.release.conftest import PASSWORD, USERNAME, VERSION, DockerRegistry, get, release
 from tools.backends.process import free_port, ran
 from tools.backends.runfiles import program
 from tools.release import notes, oci

@@ -11,8 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.release.conftest import VERSION, get, release
-from tests.release.docker_registry import DockerRegistry
+from tests.release.conftest import VERSION, DockerRegistry, get, release
 from tools.backends.process import ran
 from tools.backends.runfiles import program
 from tools.release import oci

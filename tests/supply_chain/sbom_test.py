@@ -3,9 +3,13 @@
 import email.parser
 import json
 import re
+import tarfile
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
@@ -13,9 +17,43 @@ from packaging.utils import canonicalize_name
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
-from tests.supply_chain.conftest import Described
+from tools.backends.runfiles import program
+from tools.images.layout import Image
 
 LOCK = json.loads(Path("bazel/debian/lock.json").read_text())
+
+
+class Described:
+    """An image and its SBOMs."""
+
+    def __init__(self, server: str, architecture: str) -> None:
+        variable = f"{server}_SBOM_{architecture}".upper()
+        self.server, self.architecture = server, architecture
+        self.image = Image(program(f"{server}_IMAGE_{architecture}".upper()))
+        self.spdx_file, self.cyclonedx_file = program(f"{variable}_SPDX"), program(f"{variable}_CYCLONEDX")
+
+    def files(self, pattern: str) -> Iterator[tuple[str, bytes]]:
+        """Path and content of the image's files that match a regular expression."""
+        for layer in self.image.layers:
+            with tarfile.open(layer.path) as archive:
+                for member in archive:
+                    if member.isfile() and re.fullmatch(pattern, member.name):
+                        file = archive.extractfile(member)
+                        assert file
+                        yield member.name, file.read()
+
+    @property
+    def spdx(self) -> dict[str, Any]:
+        return dict(json.loads(self.spdx_file.read_text()))
+
+    @property
+    def cyclonedx(self) -> dict[str, Any]:
+        return dict(json.loads(self.cyclonedx_file.read_text()))
+
+
+@pytest.fixture(scope="session", params=[(s, a) for s in ("elasticsearch", "redis") for a in ("amd64", "arm64")], ids="-".join)
+def described(request: pytest.FixtureRequest) -> Described:
+    return Described(*request.param)
 
 
 def held(described: Described) -> set[tuple[str, str, str]]:

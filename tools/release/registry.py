@@ -4,12 +4,12 @@ import base64
 import json
 import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tools.backends.process import ran
 from tools.release.errors import ReleaseError
 
 _NAME = re.compile(r"[a-zA-Z0-9.-]+(?::\d+)?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
@@ -26,21 +26,13 @@ class Registry:
         self.name = name
         # As crane does by itself: a registry on this machine has no certificate.
         plain_http = plain_http or host.split(":")[0] in ("localhost", "127.0.0.1")
-        self._crane = [str(crane)]
-        self._flags = ["--insecure"] if plain_http else []
-        self._helm = [str(helm), "push"]
-        self._helm_flags = ["--plain-http"] if plain_http else []
+        self._crane, self._flags = crane, ["--insecure"] if plain_http else []
+        self._helm, self._helm_flags = helm, ["--plain-http"] if plain_http else []
         self._env = dict(env)
 
     @property
     def host(self) -> str:
         return self.name.split("/")[0]
-
-    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        try:
-            return subprocess.run(command, env=self._env, text=True, capture_output=True, check=False)
-        except OSError as error:
-            raise ReleaseError(f"{command[0]} can't be started: {error.strerror}") from None
 
     def _told(self, output: str) -> ReleaseError:
         """Return what a client said, in one line that says what to do."""
@@ -59,14 +51,14 @@ class Registry:
 
     def crane(self, *arguments: str) -> str:
         """Return the output of a crane command, or raise ReleaseError."""
-        done = self._run([*self._crane, *arguments, *self._flags])
+        done = ran(self._crane, *arguments, *self._flags, env=self._env)
         if done.returncode:
             raise self._told(done.stderr)
         return done.stdout
 
     def digest(self, reference: str) -> str | None:
         """Return the digest of a REPOSITORY:TAG or REPOSITORY@DIGEST below the registry's name, or None if it does not exist."""
-        done = self._run([*self._crane, "digest", f"{self.name}/{reference}", *self._flags])
+        done = ran(self._crane, "digest", f"{self.name}/{reference}", *self._flags, env=self._env)
         if done.returncode == 0:
             return done.stdout.strip()
         if re.search(r"MANIFEST_UNKNOWN|NAME_UNKNOWN|\b404\b", done.stderr):
@@ -93,7 +85,7 @@ class Registry:
 
     def push_chart(self, package: Path, folder: str) -> None:
         """Pushes a chart below a folder of the registry. Helm takes the package's time of change into the manifest."""
-        done = self._run([*self._helm, str(package), f"oci://{self.name}/{folder}", *self._helm_flags])
+        done = ran(self._helm, "push", package, f"oci://{self.name}/{folder}", *self._helm_flags, env=self._env)
         if done.returncode:
             raise self._told(done.stderr)
 

@@ -18,10 +18,7 @@ SEMVER = re.compile(
 )
 """Semantic version 2.0.0 without build metadata, which neither tags of images nor Python's versions could carry."""
 
-_VERSIONS = {
-    "bazel/version.bzl": re.compile(r'^(VERSION = )"[^"]+"', re.M),
-    "servers/common/__init__.py": re.compile(r'^(VERSION = )"[^"]+"', re.M),
-}
+_VERSIONS = ("bazel/version.bzl", "servers/common/__init__.py")
 """Where a tree has its version; charts, labels and packages take it from there."""
 
 
@@ -80,9 +77,9 @@ def check_version(version: str) -> None:
 
 def stamp(folder: Path, version: str) -> None:
     """Put a version into a tree. ReleaseError: a file that has it is not as expected."""
-    for name, pattern in _VERSIONS.items():
+    for name in _VERSIONS:
         file = folder / name
-        text, count = pattern.subn(rf'\g<1>"{version}"', file.read_text())
+        text, count = re.subn(r'^(VERSION = )"[^"]+"', rf'\g<1>"{version}"', file.read_text(), flags=re.M)
         if count != 1:
             raise ReleaseError(f"{name} has {count} lines with the version, where one is expected")
         file.write_text(text)

@@ -51,17 +51,9 @@ def components(sboms: list[Path]) -> list[osv.Component]:
 
 
 def as_json(finding: osv.Finding) -> dict[str, Any]:
-    return {
-        "id": finding.id,
-        "aliases": list(finding.aliases),
-        "severity": finding.severity,
-        "ecosystem": finding.component.ecosystem,
-        "package": finding.component.package,
-        "source": finding.component.name,
-        "version": finding.component.version,
-        "fixed": list(finding.fixed),
-        "summary": finding.summary,
-    }
+    found = finding._asdict()
+    component: osv.Component = found.pop("component")
+    return found | component._asdict()
 
 
 def table(findings: list[osv.Finding]) -> str:

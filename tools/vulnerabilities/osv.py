@@ -28,7 +28,7 @@ class Component(NamedTuple):
     """A package as OSV names it."""
 
     ecosystem: str  # Debian:12 or PyPI
-    name: str  # of Debian's source package, or the normalised name on PyPI
+    source: str  # name of Debian's source package, or the normalised name on PyPI
     version: str
     package: str  # the package in the image
 
@@ -124,17 +124,16 @@ def _in_range(events: list[dict[str, str]], ecosystem: str, version: str) -> boo
     return affected
 
 
-def _same_package(affected: dict[str, Any], wanted: Component) -> bool:
+def _package(affected: dict[str, Any]) -> tuple[str, str]:
+    """Return ecosystem and name of the package that an entry of `affected` is about, as a Component has them."""
     package = affected.get("package") or {}
     ecosystem, name = str(package.get("ecosystem", "")), str(package.get("name", ""))
-    if wanted.ecosystem == "PyPI":
-        return ecosystem == "PyPI" and canonicalize_name(name) == wanted.name
-    return ecosystem == wanted.ecosystem and name == wanted.name
+    return ecosystem, canonicalize_name(name) if ecosystem == "PyPI" else name
 
 
 def affects(affected: dict[str, Any], wanted: Component) -> bool:
     """Return whether an entry of `affected` is about a version of a component, or raise ValueError for a malformed version."""
-    if not _same_package(affected, wanted):
+    if _package(affected) != (wanted.ecosystem, wanted.source):
         return False
     if wanted.version in (affected.get("versions") or []):
         return True
@@ -175,18 +174,17 @@ def _fixed(affected: dict[str, Any]) -> tuple[str, ...]:
 def findings(database: Iterable[dict[str, Any]], components: Sequence[Component]) -> list[Finding]:
     """Return what a database knows of components, the worst first, without withdrawn records. DatabaseError: it has a malformed
     record, or none at all of an ecosystem of the components, so that nothing can be said of these."""
-    by_name: dict[str, list[Component]] = {}
+    by_package: dict[tuple[str, str], list[Component]] = {}
     for each in components:
-        by_name.setdefault(each.name, []).append(each)
+        by_package.setdefault((each.ecosystem, each.source), []).append(each)
     unseen = {each.ecosystem for each in components}
     found: dict[tuple[str, Component], Finding] = {}
     for record in database:
         try:
             for affected in record.get("affected") or []:
-                package = affected.get("package") or {}
-                unseen.discard(package.get("ecosystem"))
-                name = str(package.get("name", ""))
-                for wanted in by_name.get(name) or by_name.get(canonicalize_name(name), []):
+                package = _package(affected)
+                unseen.discard(package[0])
+                for wanted in by_package.get(package, []):
                     if not record.get("withdrawn") and affects(affected, wanted):
                         aliases = tuple(sorted({*(record.get("aliases") or []), *(record.get("upstream") or [])}))
                         text = record.get("summary") or str(record.get("details", "")).strip().partition("\n")[0]
