@@ -1,6 +1,6 @@
 """A newcomer's walk: runs every command of the README and the documentation on a bare Debian, in the order of the pages.
 
-    ./bazelw run //tests/walk -- [--only REGEX] [--without REGEX] [--cache FOLDER] [--keep]
+    ./bazelw run //tests/walk -- [--only REGEX] [--cache FOLDER] [--keep]
 
 The machine is a root file system of Debian 12 with nothing but its essential packages (mmdebstrap --variant=minbase), a copy
 of the files that Git knows, and empty caches; processes and mounts are its own (bubblewrap), the network is not. Of this
@@ -99,7 +99,7 @@ class Machine:
         return [int(code) for code in codes.read_text().split()] if codes.exists() else []
 
 
-def walked(workspace: Path, only: str, without: str) -> tuple[list[Command], list[tuple[Command, str]]]:
+def walked(workspace: Path, only: str) -> tuple[list[Command], list[tuple[Command, str]]]:
     """The commands to run, each once, and those left out with the reason."""
     listed = subprocess.run(["git", "ls-files", "*.md"], cwd=workspace, text=True, capture_output=True, check=True).stdout.split()
     pages = [*FIRST, *sorted(page for page in listed if page.startswith("docs/") and page not in FIRST)]
@@ -107,11 +107,7 @@ def walked(workspace: Path, only: str, without: str) -> tuple[list[Command], lis
     run: dict[str, Command] = {}
     left: list[tuple[Command, str]] = []
     for command in documented(workspace, pages):
-        why = reason(command, known)
-        if not why and only and not re.search(only, command.text):
-            why = "--only"
-        if not why and without and re.search(without, command.text):
-            why = "--without"
+        why = reason(command, known) or (None if re.search(only, command.text) else "--only")
         if why:
             left.append((command, why))
         else:
@@ -130,8 +126,6 @@ def unavailable() -> str | None:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="walk", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", default="", metavar="REGEX", help="run only the commands that it is found in")
-    parser.add_argument("--without", default="", metavar="REGEX", help="leave out the commands that it is found in")
-    parser.add_argument("--folder", type=Path, help="where to make the root (default: a temporary folder)")
     parser.add_argument(
         "--cache",
         type=Path,
@@ -144,10 +138,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(why)
         return UNAVAILABLE
     workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."))
-    run, left = walked(workspace, given.only, given.without)
+    run, left = walked(workspace, given.only)
     for command, why in left:
         say(f"left out: {command.page}:{command.line}: {command.text} ({why})")
-    root = Path(tempfile.mkdtemp(prefix="walk.", dir=given.folder))
+    root = Path(tempfile.mkdtemp(prefix="walk."))
     failed = run
     try:
         machine = Machine(root, workspace, given.cache)

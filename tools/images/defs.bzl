@@ -8,10 +8,7 @@ _PACKAGES = {
 
 # REDIS_IMAGE is for the target platform, REDIS_IMAGE_AMD64 and REDIS_IMAGE_ARM64 are for those.
 ALL_IMAGES = {
-    "%s_IMAGE%s" % (
-        server.upper(),
-        suffix.upper(),
-    ): "%s:image%s" % (package, suffix)
+    "%s_IMAGE%s" % (server.upper(), suffix.upper()): "%s:image%s" % (package, suffix)
     for server, package in _PACKAGES.items()
     for suffix in ("", "_amd64", "_arm64")
 }
@@ -20,11 +17,7 @@ IMAGES = {name: label for name, label in ALL_IMAGES.items() if name.endswith("_I
 
 # REDIS_SBOM_AMD64_SPDX and the like.
 SBOMS = {
-    "%s_SBOM_%s_%s" % (
-        server.upper(),
-        architecture.upper(),
-        name,
-    ): "%s:sbom_%s.%s.json" % (package, architecture, form)
+    "%s_SBOM_%s_%s" % (server.upper(), architecture.upper(), name): "%s:sbom_%s.%s.json" % (package, architecture, form)
     for server, package in _PACKAGES.items()
     for architecture in ("amd64", "arm64")
     for name, form in (("CYCLONEDX", "cdx"), ("SPDX", "spdx"))

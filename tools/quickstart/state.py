@@ -5,8 +5,8 @@ import json
 import os
 import signal
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
 def folder() -> Path:
@@ -24,8 +24,7 @@ def started_at(pid: int) -> str:
     return "" if fields[0] == "Z" else fields[19]
 
 
-@dataclass(frozen=True)
-class Running:
+class Running(NamedTuple):
     """A quickstart in the background."""
 
     pid: int
@@ -47,7 +46,7 @@ def log_file(port_base: int) -> Path:
 
 def save(running: Running) -> None:
     folder().mkdir(parents=True, exist_ok=True)
-    _file(running.port_base).write_text(json.dumps(asdict(running)) + "\n")
+    _file(running.port_base).write_text(json.dumps(running._asdict()) + "\n")
 
 
 def load(port_base: int) -> Running | None:
