@@ -40,9 +40,7 @@ _ROOTS = {
 def _debian_impl(ctx):
     lock = json.decode(ctx.read(_LOCK))
     targets = {}
-
-    # The list of all packages is fetched as a package is: `@debian//amd64:Packages`.
-    for package in lock["packages"] + [lock["index"]]:
+    for package in lock["packages"]:
         repository = "debian_%s_%s" % (package["architecture"], package["name"].replace("+", "p"))
         debian_package(name = repository, package = json.encode(package), snapshot = lock["snapshot"])
         targets["%s/%s" % (package["architecture"], package["name"])] = "@%s//:package.deb" % repository

@@ -48,7 +48,6 @@ def test_the_lock_is_whole_and_names_no_mirror() -> None:
     names = {(p["architecture"], p["name"]) for p in lock["packages"]}
     assert len(names) == len(lock["packages"])
     assert set(lock["sets"]) == set(config["sets"])
-    assert re.fullmatch(r"dists/bookworm/main/binary-amd64/Packages.xz [0-9a-f]{64}", "{path} {sha256}".format(**lock["index"]))
     for architecture in config["architectures"]:
         for name, members in lock["sets"].items():
             assert set(config["sets"][name]) <= set(members)

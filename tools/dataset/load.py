@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from elasticsearch import Elasticsearch, helpers
 from redis import Redis
 
 from tools.dataset import shop
+from tools.dataset.packages import packages
 
-PACKAGES = Path(__file__).with_name("packages.json")
 INDEX = "packages-v1"
 ALIAS = "packages"
 
@@ -35,17 +34,6 @@ MAPPING: dict[str, Any] = {
 STREAM, GROUP = "jobs:index", "workers"
 JOBS, DONE, IN_WORK = 500, 420, 30
 """Jobs in the stream, how many of them are done, and how many a worker has taken and not finished."""
-
-
-def packages() -> list[dict[str, Any]]:
-    """Return packages of Debian 12 in the order of their names (see README.md).
-
-    Each has name, version, section, priority, architecture, maintainer (str), description (str, one line), homepage (str, may
-    be absent), depends (list of str), tags (list of str), installed_kib and download_bytes (int). The sections database,
-    httpd and web alone have homepage, depends and tags.
-    """
-    found: list[dict[str, Any]] = json.loads(PACKAGES.read_text())
-    return found
 
 
 def load_elasticsearch(port: int) -> int:
@@ -88,7 +76,7 @@ def load_redis(port: int) -> int:
     """
     with Redis("127.0.0.1", port) as client:
         client.flushdb()
-        everything = packages()
+        everything = list(packages())
         with client.pipeline(transaction=False) as pipeline:
             for package in everything:
                 flat = {k: v if isinstance(v, str | int) else ",".join(v) for k, v in package.items()}

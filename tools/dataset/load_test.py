@@ -6,11 +6,12 @@ from redis import Redis
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.redis import RedisServer
 from tools.dataset import shop
-from tools.dataset.load import DONE, IN_WORK, JOBS, load_elasticsearch, load_redis, packages
+from tools.dataset.load import DONE, IN_WORK, JOBS, load_elasticsearch, load_redis
+from tools.dataset.packages import packages
 
 
 def test_packages_are_complete() -> None:
-    found = packages()
+    found = list(packages())
     assert len(found) > 3000
     assert [p["name"] for p in found] == sorted({p["name"] for p in found})
     assert all(p["version"] and p["description"] and p["download_bytes"] > 0 for p in found)
@@ -23,7 +24,7 @@ def test_redis_holds_a_queue_in_all_its_states() -> None:
         assert client.hget("package:nginx", "section") == b"httpd"
         (group,) = client.xinfo_groups("jobs:index")
         assert (client.xlen("jobs:index"), group["pending"], group["lag"]) == (JOBS, IN_WORK, JOBS - DONE - IN_WORK)
-        assert client.zcard("packages:by_size") == len(packages())
+        assert client.zcard("packages:by_size") == len(list(packages()))
         assert 0 < client.ttl("cache:largest") <= 86_400
         kinds = {client.type(key) for key in client.scan_iter(count=1000)}
         assert kinds == {b"hash", b"set", b"zset", b"stream", b"list", b"string"}
@@ -32,7 +33,7 @@ def test_redis_holds_a_queue_in_all_its_states() -> None:
 def test_elasticsearch_answers_on_every_kind_of_field() -> None:
     with ElasticsearchNode() as node, Elasticsearch(f"http://127.0.0.1:{node.port}") as client:
         count = load_elasticsearch(node.port)
-        assert count == len(packages()) + len(list(shop.events())) + len(list(shop.orders()))
+        assert count == len(list(packages())) + len(list(shop.events())) + len(list(shop.orders()))
         assert load_elasticsearch(node.port) == count == client.count(index="packages,logs-*,orders")["count"]
         found = client.search(index="packages", query={"match": {"description": "http server"}})
         assert found["hits"]["total"]["value"] > 20

@@ -1,17 +1,22 @@
-"""Make the data set of Debian's list of its packages: make.py PACKAGES_XZ OUTPUT."""
+"""Makes packages.json.xz anew from the package index that apt has on this machine (Debian 12, after `apt-get update`)."""
 
 import json
 import lzma
+import os
 import re
-import sys
+import subprocess
 from pathlib import Path
 from typing import Any
 
 from debian.deb822 import Packages
 
-SECTIONS = re.compile("^Section: (admin|database|editors|httpd|mail|net|news|shells|vcs|web)$", re.M)
+SECTIONS = {"admin", "database", "editors", "mail", "net", "news", "shells", "vcs", "web", "httpd"}
 DETAILED = {"database", "httpd", "web"}
-"""Sections whose packages have dependencies, tags and homepages."""
+"""Sections whose packages have dependencies, tags and homepages. With those of all, the file would be half as large again."""
+
+
+def dump() -> str:
+    return subprocess.run(["apt-cache", "dumpavail"], capture_output=True, text=True, check=True).stdout
 
 
 def document(package: Packages) -> dict[str, Any]:
@@ -19,16 +24,16 @@ def document(package: Packages) -> dict[str, Any]:
         "name": package["Package"],
         "version": package["Version"],
         "section": package["Section"],
-        "priority": package["Priority"],
+        "priority": package.get("Priority", "optional"),
         "architecture": package["Architecture"],
         # The name without the address.
-        "maintainer": re.sub(r"\s*<.*", "", package["Maintainer"]),
+        "maintainer": re.sub(r"\s*<.*", "", package.get("Maintainer", "")),
         # Of texts of several lines, the first.
-        "description": package["Description"].partition("\n")[0],
+        "description": package.get("Description", "").partition("\n")[0],
         "depends": [],
         "tags": [],
-        "installed_kib": int(package["Installed-Size"]),
-        "download_bytes": int(package["Size"]),
+        "installed_kib": int(package.get("Installed-Size", 0)),
+        "download_bytes": int(package.get("Size", 0)),
     }
     if package["Section"] in DETAILED:
         made["depends"] = sorted({first["name"] for first, *_ in package.relations["depends"] or ()})
@@ -38,12 +43,20 @@ def document(package: Packages) -> dict[str, Any]:
     return made
 
 
-def main(index: str, output: str) -> None:
-    stanzas = lzma.decompress(Path(index).read_bytes()).decode().split("\n\n")
-    chosen = "\n\n".join(stanza for stanza in stanzas if SECTIONS.search(stanza))
-    made = map(document, Packages.iter_paragraphs(chosen, use_apt_pkg=False))
-    Path(output).write_text(json.dumps(sorted(made, key=lambda package: str(package["name"]))))
+def main() -> None:
+    stanzas = Packages.iter_paragraphs(dump(), use_apt_pkg=False)
+    chosen = {
+        s["Package"]: document(s) for s in stanzas if s.get("Section") in SECTIONS and s.get("Description") and s.get("Size")
+    }
+    names = sorted(chosen)
+    # By columns it takes a seventh less.
+    all_fields = sorted({field for found in chosen.values() for field in found})
+    columns = {field: [chosen[name].get(field) for name in names] for field in all_fields}
+    text = json.dumps(columns, ensure_ascii=False, separators=(",", ":"))
+    target = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), "tools/dataset/packages.json.xz")
+    target.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
+    print(f"{len(chosen)} packages, {target.stat().st_size} bytes")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
