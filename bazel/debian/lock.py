@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from debian.deb822 import Packages, Release
+from debian.deb822 import Packages
 
 from bazel.records import LockError, dumps, ran, renew
 
@@ -55,7 +55,7 @@ class Apt:
     """apt for one architecture, in a state folder of its own."""
 
     def __init__(self, folder: Path, suite: str, architecture: str, mirror: str, security_mirror: str) -> None:
-        self.architecture, self.lists = architecture, folder / "state/lists"
+        self.architecture = architecture
         for name in ("state/lists/partial", "cache/archives/partial", "etc"):
             (folder / name).mkdir(parents=True)
         (folder / "status").touch()
@@ -85,14 +85,6 @@ class Apt:
             raise LockError(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1]}")
         return done.stdout
 
-    def index(self, suite: str) -> Package:
-        """The list of all packages of Debian itself, a file of its archive like any other."""
-        (file,) = self.lists.glob(f"*_dists_{suite}_InRelease")
-        release, name = Release(file.read_text()), f"main/binary-{self.architecture}/Packages.xz"
-        (entry,) = (entry for entry in release["SHA256"] if entry["name"] == name)
-        path, size = f"dists/{suite}/{name}", int(entry["size"])
-        return Package("Packages", release["Version"], self.architecture, "debian", path, entry["sha256"], size, ())
-
     def show(self, names: Iterable[str]) -> list[Package]:
         """Return apt's candidates of these names, or raise LockError if one is not a package."""
         shown = self.run("apt-cache", "show", "--no-all-versions", *names)
@@ -110,7 +102,6 @@ class Apt:
 def lock(config: dict[str, Any], mirror: str, security_mirror: str) -> dict[str, Any]:
     """The content of lock.json for the content of packages.toml."""
     packages: list[Package] = []
-    indices: list[Package] = []
     sets: dict[str, list[str]] = {}
     for architecture in config["architectures"]:
         with tempfile.TemporaryDirectory(prefix="lock_debs.") as folder:
@@ -121,13 +112,11 @@ def lock(config: dict[str, Any], mirror: str, security_mirror: str) -> dict[str,
                 if sets.setdefault(name, sorted(closure)) != sorted(closure):
                     raise LockError(f"set {name} has other packages on {architecture}: {sorted(closure)}, not {sets[name]}")
                 found |= closure
-            indices.append(apt.index(config["suite"]))
         packages += found.values()
     return {
         "snapshot": datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT000000Z"),
         "suite": config["suite"],
         "sets": sets,
-        "index": indices[0].locked(),
         "packages": [p.locked() for p in sorted(packages)],
     }
 
