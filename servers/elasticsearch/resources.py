@@ -6,7 +6,7 @@ from typing import Any
 from servers.common.protocol.resources import Resource, Resources, Template
 from servers.common.protocol.tools import Call, ToolError
 from servers.elasticsearch.policy.index_names import inside
-from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.policy.index_scope import ScopedElasticsearch, is_restricted
 from servers.elasticsearch.tools.health import es_health
 from servers.elasticsearch.tools.indices import es_mapping
 
@@ -16,13 +16,14 @@ async def _mapping(call: Call[ScopedElasticsearch], name: str) -> Mapping[str, A
 
 
 async def _complete(call: Call[ScopedElasticsearch], typed: str) -> Sequence[str]:
-    """Names of indices, aliases and data streams that go on from what was typed."""
+    """Names of indices, aliases and data streams that go on from what was typed, but for those that are refused."""
     if any(c in typed for c in '*?,<>"\\/| '):
         return []  # no name has these
     try:
-        return sorted(found.name for found in await inside(call.backend, f"{typed}*"))
+        found = await inside(call.backend, f"{typed}*", "open,closed")
     except ToolError:
         return []
+    return sorted(one.name for one in found if call.backend.scope or not is_restricted(one.name))
 
 
 RESOURCES = Resources(

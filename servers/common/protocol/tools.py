@@ -10,6 +10,7 @@ import re
 import types
 import typing
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Generic, TypeVar
@@ -229,13 +230,14 @@ def problems(error: ValidationError, schema: Mapping[str, Any]) -> str:
 
 
 def encoded(value: Any) -> bytes:
-    """Encode a tool's value as compact JSON in UTF-8; NaN and infinities become null. Half of a surrogate pair is a
-    pydantic_core.PydanticSerializationError."""
-    try:
-        return orjson.dumps(value, option=_EXACTLY)
-    except TypeError:
-        # pydantic's is slower, and takes more: integers over 64 bits, keys and values of other types.
-        return pydantic_core.to_json(value, inf_nan_mode="null", fallback=str)
+    """Encode a tool's value as compact JSON in UTF-8; infinities, as 1e400 is when it is read, become texts. Half of a surrogate
+    pair is a pydantic_core.PydanticSerializationError."""
+    with suppress(TypeError):
+        text = orjson.dumps(value, option=_EXACTLY)
+        if b"null" not in text:  # which may stand for an infinity
+            return text
+    # pydantic's is slower, and takes more: integers over 64 bits, keys and values of other types.
+    return pydantic_core.to_json(value, inf_nan_mode="strings", fallback=str)
 
 
 _EXACTLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS

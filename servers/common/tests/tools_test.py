@@ -153,6 +153,8 @@ def test_a_result_is_given_as_structure_and_text_and_is_bounded() -> None:
     answer = tools.result(tools.result_json({"a": "é"}, 100))
     assert answer.structured_content == {"a": "é"}
     assert getattr(answer.content[0], "text", None) == '{"a":"é"}'
+    numbers = tools.from_json(b'{"a":[1e400,-1e400,1e300,null]}')
+    assert tools.result_json(numbers, 100) == b'{"a":["Infinity","-Infinity",1e+300,null]}'
     with pytest.raises(tools.TooLong, match="108 bytes, more than the 100 allowed"):
         tools.result_json({"a": "x" * 100}, 100)
 

@@ -205,7 +205,7 @@ async def inside(backend: ScopedElasticsearch, expression: str, expand: str = "o
     parts = [part for part in expression.split(",") if part] or ["*"]
     for part in parts:
         # A colon may be of date math's time zone.
-        if ":" in part and not part.lstrip("-").startswith("<"):
+        if backend.scope and ":" in part and not part.lstrip("-").startswith("<"):
             raise backend.scope.outside(part)
     # Behind a pattern, - excludes; before, it is of a name.
     behind = next((at for at, part in enumerate(parts) if _several(part)), len(parts))
@@ -244,13 +244,14 @@ async def _inside(backend: ScopedElasticsearch, names: Sequence[str]) -> list[Re
 async def resolve(backend: ScopedElasticsearch, expression: str, expand: str = "all") -> list[Reached]:
     """Resolve an expression, also outside of MCP_INDEX_PATTERNS; `expand` is what wildcards match. Raise ElasticsearchError for a
     name of nothing."""
+    expression = ",".join("*" if part == "_all" else part for part in expression.split(","))  # OpenSearch knows no _all here
     answer = await backend.read("GET", path("_resolve", "index", expression), params={"expand_wildcards": expand})
     reached = [
         *(Reached(i["name"], (), i.get("data_stream", "")) for i in answer["indices"]),
         *(Reached(a["name"], tuple(a["indices"])) for a in answer["aliases"]),
         *(Reached(s["name"], listed(s.get("backing_indices")), s["name"]) for s in answer["data_streams"]),
     ]
-    there = {"_all", *(found.name for found in reached)}
+    there = {found.name for found in reached}
     parts = expression.split(",")
     # OpenSearch just leaves out what is not there. Date math and other clusters have other names, and - excludes names.
     named = [part for part in parts if re.fullmatch(r"[^<*:][^*:]*", part)]

@@ -98,16 +98,16 @@ class IndexScope:
         return hmac.new(key, text.encode(), "blake2s").hexdigest()[:16]
 
 
-_OF_FIELDS = LEAVES | {"exists", "range", "sort", "terms"}
-"""What has names of fields for keys. Whatever leads to an index has more keys beside."""
+_OF_NAMES = LEAVES | {"after", "buckets_path", "exists", "order", "range", "sort", "span_term", "terms"}
+"""What has names of fields or aggregations for keys. Whatever leads to an index has more keys beside."""
 
 
 def indices_in(body: Any, parent: str = "", *, limited: bool = True) -> Iterator[str]:
     """The indices that a request's body names: terms lookup, more_like_this, percolate, indexed_shape, lookup fields, documents
     of a multi-get, boosts of indices and the like. A part whose indices can't be told is a ToolError.
 
-    A field that is called index is told from these by the query that it is the only key of. `limited` refuses also what may lead
-    to any index.
+    A field that is called index is told from these by the query that it is the only key of, or by its list of values. `limited`
+    refuses also what may lead to any index.
     """
     if isinstance(body, list):
         for item in body:
@@ -115,14 +115,13 @@ def indices_in(body: Any, parent: str = "", *, limited: bool = True) -> Iterator
         return
     if not isinstance(body, dict):
         return
-    if len(body) == 1 and parent in _OF_FIELDS:
-        yield from indices_in(*body.values(), *body, limited=limited)
-        return
+    alone = len(body) == 1 and parent in _OF_NAMES
     for key, value in body.items():
-        if limited and (key in ("pit", "enrich") or (key == "pipeline" and isinstance(value, dict) and "name" in value)):
+        if limited and key == "pit" and isinstance(value, dict) and "id" in value:
             raise ToolError(f"{key!r} is refused where MCP_INDEX_PATTERNS limits this server: it may lead to any index")
         if key in ("_index", "index", "indices", "target_index"):
-            for name in value if isinstance(value, list) else [value]:
+            named = alone or (parent == "terms" and isinstance(value, list))
+            for name in () if named else value if isinstance(value, list) else [value]:
                 if isinstance(name, bool | int | float):
                     raise ToolError(f"{key!r} has to be text: Elasticsearch would take {name!r} for the name of an index")
                 if isinstance(name, str):
@@ -130,7 +129,7 @@ def indices_in(body: Any, parent: str = "", *, limited: bool = True) -> Iterator
         elif key == "indices_boost":
             for boosted in value if isinstance(value, list) else [value]:
                 yield from boosted if isinstance(boosted, dict) else ()
-        elif key == "indexed_shape" and isinstance(value, dict):
+        elif key == "indexed_shape" and isinstance(value, dict) and "id" in value:
             yield str(value.get("index", "shapes"))  # as Elasticsearch has it by default
         yield from indices_in(value, key, limited=limited)
 

@@ -18,7 +18,7 @@ _SCRIPTED = frozenset({"_script", "bucket_selector", "moving_fn", "script", "scr
 _SCRIPT_PARTS = frozenset({"source", "inline", "id", "stored", "file", "lang", "params", "options", "script"})
 """The parts of a script, old names included (Script.java of Elasticsearch)."""
 
-_NAMES = frozenset({"aggregations", "aggs", "fields", "properties"})
+_NAMES = frozenset({"aggregations", "aggs", "fields", "properties", "runtime_mappings", "suggest"})
 """Members whose keys are names that a user chose."""
 
 _FILES = frozenset({"rulefiles", "rule_files", "user_dictionary"})
@@ -87,8 +87,11 @@ def refuse_scripts(value: Any, parent: str = "", *, read: bool = False) -> None:
     for key, inner in value.items():
         if (key in _SCRIPTED or key.endswith("_script")) and not _is_name(key, inner, parent, len(value) == 1):
             raise ToolError(f"{key!r}: scripts are not allowed here; use queries and aggregations without scripts")
-        if key == "wrapper" and isinstance(inner, dict) and "query" in inner:
-            raise ToolError("'wrapper' hides a query from checks: give the query itself")
+        if key == "wrapper" and isinstance(inner, dict) and inner.keys() == {"query"}:  # with more it is of a field
+            raise ToolError(
+                "'wrapper' hides a query from checks: give the query itself, or for a field of this name "
+                '{"match":{"wrapper":"TEXT"}}'
+            )
         if (
             key in ("collate", "template", "template_id", "templates")
             and (

@@ -16,7 +16,6 @@ from typing import Any
 from servers.common.protocol.tools import ToolError
 from servers.elasticsearch.client.heap_load import hits
 from servers.elasticsearch.policy.query_bodies import check_analyzer, check_pipeline
-from servers.elasticsearch.policy.request_costs import check_depth
 
 _GET = """
     /
@@ -205,10 +204,9 @@ class RestEndpoint:
         return bool(_CLOSED.fullmatch(self.pattern))
 
     def check_body(self, method: str, body: Mapping[str, Any] | None) -> None:
-        """Raise ToolError for a body, or a part of it, that is not known. How deep it is has been checked, but for `docs`."""
+        """Raise ToolError for a body, or a part of it, that is not known. How deep it is has been checked."""
         if body is None:
             return
-        check_depth(body.get("docs"))
         if method == "GET":
             raise ToolError("body is refused: GET takes no body; use params")
         pattern = self.pattern.replace("/{index}", "")

@@ -160,6 +160,7 @@ async def test_indices_by_size_and_health_and_templates(client: Client, es: Node
     finally:
         es.request("DELETE", "/_index_template/logs")
     assert await ok(client, "es_indices", kind="data_streams") == {"total": 0, "data_streams": []}
+    assert "no such remote cluster: [far]" in await error(client, "es_indices", kind="data_streams", pattern="far:*")
     assert "are for kind indices" in await error(client, "es_indices", kind="templates", order="bytes")
 
 
@@ -210,6 +211,9 @@ async def test_requests_that_do_not_only_read(client: Client, es: Node) -> None:
 
 async def test_resources_and_their_completion(client: Client, es: Node) -> None:
     es.request("PUT", "/books/_alias/bookshelf")
+    for index in ("bookends", ".own"):
+        es.request("PUT", f"/{index}")
+    es.request("POST", "/bookends/_close")
     assert [r.uri for r in (await client.list_resources()).resources] == ["es://cluster"]
     (template,) = (await client.list_resource_templates()).resource_templates
     assert template.uri_template == "es://index/{name}/mapping"
@@ -230,8 +234,8 @@ async def test_resources_and_their_completion(client: Client, es: Node) -> None:
         with pytest.raises(MCPError, match=reason):
             await client.read_resource(uri)
     ref = ResourceTemplateReference(uri=template.uri_template)
-    assert (await client.complete(ref, {"name": "name", "value": "bo"})).completion.values == ["books", "bookshelf"]
-    assert (await client.complete(ref, {"name": "name", "value": "*"})).completion.values == []
+    for typed, names in (("bo", ["bookends", "books", "bookshelf"]), ("w", ["weather"]), (".", []), ("*", [])):
+        assert (await client.complete(ref, {"name": "name", "value": typed})).completion.values == names
 
 
 async def test_prompts_name_tools_that_are_there(client: Client) -> None:
@@ -244,7 +248,10 @@ async def test_prompts_name_tools_that_are_there(client: Client) -> None:
         assert isinstance(message.content, TextContent)
         named = set(re.findall(r"\bes_\w+", message.content.text))
         assert named and named <= listed
-    assert "books" in str(await client.get_prompt("explore_index", {"index": "books"}))
+    for length in (1, 10_000):
+        assert "x" * length + "." in str(await client.get_prompt("explore_index", {"index": "x" * length}))
+    with pytest.raises(MCPError, match="argument 'index' has 10001 characters, more than 10000"):
+        await client.get_prompt("explore_index", {"index": "x" * 10_001})
 
 
 async def test_several_documents_at_once(client: Client, es: Node) -> None:

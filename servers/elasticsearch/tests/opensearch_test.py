@@ -238,6 +238,7 @@ def test_what_is_not_there_is_not_made(sidecar: Sidecar, books: Node, start: Sta
         ("es_search", {"index": "other"}),
     ):
         assert "'other' is not, and does not lead to, an index" in told(limited, tool, **given)
+    assert done(limited, "es_search", index="_all")["total"] == 3
     assert [row["index"] for row in done(sidecar, "es_indices")["indices"]] == ["books"]
 
 

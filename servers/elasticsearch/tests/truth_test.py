@@ -202,6 +202,18 @@ async def test_names_of_fields_and_filters_may_be_those_of_scripts(client: Clien
         assert found["aggregations"]["c"]["after_key"] == {name: "a"}
 
 
+async def test_a_cluster_that_is_away_is_told(client: Client, es: Node) -> None:
+    fill(es, "here", {"1": {"k": 1}})
+    away = {"cluster.remote.away.seeds": ["127.0.0.1:1"], "cluster.remote.away.skip_unavailable": True}
+    es.request("PUT", "/_cluster/settings", {"persistent": away})
+    try:
+        found = await ok(client, "es_search", index="here,away:*", size=0)
+    finally:
+        es.request("PUT", "/_cluster/settings", {"persistent": dict.fromkeys(away)})
+    said = "1 of 2 clusters did not answer, and their documents are missing here: away"
+    assert (found["total"], found["notes"]) == (1, [said])
+
+
 async def test_what_ends_a_search_early_and_what_is_named_is_told(client: Client, es: Node) -> None:
     fill(es, "few", {str(n): {"k": f"k{n % 2}"} for n in range(6)}, mapped(k="keyword"))
     all_of_them = {"terms": {"k": ["k0", "k1"]}}
@@ -210,10 +222,16 @@ async def test_what_ends_a_search_early_and_what_is_named_is_told(client: Client
     named = {"bool": {"should": [{"term": {"k": {"value": f"k{n}", "_name": f"is {n}"}}} for n in range(2)]}}
     hits = (await ok(client, "es_search", index="few", query=named))["hits"]
     assert {hit["id"]: hit["matched_queries"] for hit in hits} == {str(n): [f"is {n % 2}"] for n in range(6)}
-    groups = {"collapse": {"field": "k", "inner_hits": {"name": "all", "size": 1}}}
+    inner: dict[str, Any] = {"name": "all", "size": 1}
+    groups = {"collapse": {"field": "k", "inner_hits": inner}}
     found = await ok(client, "es_search", index="few", size=2, source=[], more=groups)
     assert [hit["inner_hits"]["all"]["total"] for hit in found["hits"]] == [3, 3]
     assert "there may be more hits" in found["notes"][0], "there are six, in two groups"
+    fill(es, "one", {"1": {"k": "k0"}}, mapped(k="keyword"))
+    inner["size"] = 9
+    (first, _) = (await ok(client, "es_search", index="few,one", source=[], more=groups, sort=[{"k": "asc"}]))["hits"]
+    hits = first["inner_hits"]["all"]["hits"]
+    assert {hit.get("index", first["index"]) for hit in hits} == {"few", "one"} and not all("index" in hit for hit in hits)
     own = {"runtime_mappings": {"own": {"type": "keyword"}}}
     assert "notes" not in await ok(client, "es_search", index="few", more=own, aggs={"a": {"terms": {"field": "own"}}})
 

@@ -10,6 +10,7 @@ from servers.common.protocol.truncate import shorten
 from servers.elasticsearch.client.backend import path as joined
 from servers.elasticsearch.policy.index_names import check_bodies, within
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch
+from servers.elasticsearch.policy.request_costs import check_depth
 from servers.elasticsearch.policy.rest_policy import check_parameters, endpoint
 
 
@@ -34,7 +35,9 @@ async def es_request(
     if wrong := [name for name, value in given.items() if not isinstance(value, str | int | float)]:
         raise ToolError(f"params: {wrong[0][:100]!r} has to be text, a number, true or false; data goes into body")
     # Documents that a pipeline is tried on are data, whatever their fields are called.
-    asked = {key: part for key, part in (body or {}).items() if key != "docs" or "_ingest" not in found.parts}
+    data = (body or {}).get("docs") if "_ingest" in found.parts else None
+    check_depth(data)
+    asked = {key: part for key, part in (body or {}).items() if part is not data}
     told = {"text": given.get("suggest_text"), "term": {"size": given.get("suggest_size")}}
     await check_bodies(call.backend, asked, {"query_string": {"query": given.get("q", "")}, "suggest": told})
     found.check_body(method, body)

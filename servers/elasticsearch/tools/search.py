@@ -480,14 +480,15 @@ def _hit(raw: Any, several: bool) -> Hit:
         if key in raw:
             hit[key.lstrip("_")] = raw[key]  # type: ignore[literal-required]
     if "inner_hits" in raw:
-        hit["inner_hits"] = {name: _inner(inner["hits"]) for name, inner in raw["inner_hits"].items()}
+        hit["inner_hits"] = {name: _inner(inner["hits"], raw["_index"]) for name, inner in raw["inner_hits"].items()}
     return hit
 
 
-def _inner(hits: Any) -> dict[str, Any]:
+def _inner(hits: Any, index: str) -> dict[str, Any]:
+    """Return inner hits; those of a collapse may be of other indices than the hit that has them."""
     total = hits["total"]
     bound = {"at_least": True} if total["relation"] == "gte" else {}
-    return {"total": total["value"], **bound, "hits": [_hit(hit, False) for hit in hits["hits"]]}
+    return {"total": total["value"], **bound, "hits": [_hit(hit, hit["_index"] != index) for hit in hits["hits"]]}
 
 
 def _fitted(hits: list[Hit], room: Room, beside: int) -> list[Hit]:
@@ -515,7 +516,7 @@ def _fitted(hits: list[Hit], room: Room, beside: int) -> list[Hit]:
 
 
 def partial_notes(answer: Any) -> list[str]:
-    """Sentences on what an answer to a search lacks: its time was up, or shards failed."""
+    """Sentences on what an answer to a search lacks: its time was up, or shards failed, or clusters did not answer."""
     notes = []
     if answer.get("timed_out"):
         notes.append(
@@ -530,5 +531,12 @@ def partial_notes(answer: Any) -> list[str]:
         notes.append(
             f"{shards['failed']} of {shards['total']} shards failed, and their documents are missing here: "
             f"{str(reason.get('reason') or reason.get('type') or 'no reason')[:300]}"
+        )
+    clusters = answer.get("_clusters", {})
+    if clusters.get("skipped"):  # those with skip_unavailable, of which OpenSearch tells no names
+        away = [name for name, told in clusters.get("details", {}).items() if told["status"] == "skipped"]
+        notes.append(
+            f"{clusters['skipped']} of {clusters['total']} clusters did not answer, and their documents are missing here"
+            f"{': ' if away else ''}{', '.join(away)[:300]}"
         )
     return notes
