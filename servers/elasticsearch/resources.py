@@ -12,6 +12,8 @@ from servers.elasticsearch.tools.indices import es_mapping
 
 
 async def _mapping(call: Call[ScopedElasticsearch], name: str) -> Mapping[str, Any]:
+    if not name:
+        raise ToolError("there is no resource of an empty name: name an index")
     return await es_mapping.function(call, index=name)
 
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
-from urllib.parse import unquote
 
 from redis.asyncio.client import PubSub
 from redis.exceptions import NoPermissionError, RedisError
@@ -19,8 +18,6 @@ from servers.redis.tools.profile import redis_profile
 from servers.redis.tools.pubsub import notifications
 from servers.redis.tools.read import redis_read
 from servers.redis.tools.scan import SCAN_COUNT
-
-PREFIX = "redis://key/"
 
 SAMPLE = 1000
 """Keys that redis://keyspace looks at."""
@@ -46,6 +43,8 @@ async def _complete(call: Call[ScopedRedis], typed: str) -> Sequence[str]:
         begin = parse_key(typed)
     except ToolError:
         return []
+    if len(begin) > LONGEST_NAME:
+        return []
     pattern = literal(begin) + b"*"
     names: set[bytes] = set()
     server, position = 0, 0
@@ -55,6 +54,9 @@ async def _complete(call: Call[ScopedRedis], typed: str) -> Sequence[str]:
         if server < 0 or len(names) > 100:
             break
     return Room(call.max_bytes).kept(show_key(name) for name in sorted(names) if len(name) <= LONGEST_NAME)
+
+
+KEY = Template("redis://key/", "name", "Key", "A key's type, TTL and the first page of its value", _key, _complete)
 
 
 @asynccontextmanager
@@ -88,9 +90,9 @@ async def _readable(backend: ScopedRedis, uris: Sequence[str]) -> dict[bytes, st
     """Return the keys of URIs that may be read, and their URIs."""
     keys: dict[bytes, str] = {}
     for uri in uris:
-        if uri.startswith(PREFIX):
+        if (name := KEY.name_in(uri)) is not None:
             with suppress(ToolError):
-                keys[backend.scope.key(unquote(uri.removeprefix(PREFIX)))] = uri
+                keys[backend.scope.key(name)] = uri
     kinds = await backend.read_many([("TYPE", key) for key in keys])
     return {key: uri for (key, uri), kind in zip(keys.items(), kinds, strict=True) if not isinstance(kind, Exception)}
 
@@ -125,6 +127,6 @@ RESOURCES = Resources(
         Resource("redis://info", "State of Redis", "The state of Redis and what looks wrong", redis_info.function),
         Resource("redis://keyspace", "Keyspace", "Groups of keys by prefix, from a sample", _keyspace),
     ],
-    templates=[Template(PREFIX, "name", "Key", "A key's type, TTL and the first page of its value", _key, _complete)],
+    templates=[KEY],
     watch=_watch,
 )

@@ -13,8 +13,11 @@ from servers.common.protocol.tools import ToolError
 from servers.common.settings import Environment, Secret, check_host
 from servers.redis.format.key_encoding import parse_key
 
-SECRET = r"(?i)(^|[^a-z])(passw(or)?d|passphrase|secret|token|api[-_]?key|credentials?|private[-_]?key|auth)([^a-z]|$)"
-"""Names of keys and fields that by default are taken to hold secrets."""
+SECRET = (
+    r"(?i)(^|[^a-z]|(?-i:[a-z](?=[A-Z])))(passw(or)?d|passphrase|secret|token|api[-_]?key|credentials?|private[-_]?key|auth)"
+    r"([^a-z]|$|(?-i:(?<=[a-z])(?=[A-Z])))"
+)
+"""Names of keys and fields that by default are taken to hold secrets: user_token, accessToken, but not tokenizer."""
 
 MODES = ("standalone", "sentinel", "cluster")
 

@@ -55,11 +55,12 @@ class Template(Generic[B]):
     def uri_template(self) -> str:
         return f"{self.prefix}{{{self.variable}}}{self.suffix}"
 
-    def name_in(self, uri: str) -> str:
-        """Return the name in a URI; empty if the URI is not one of these."""
-        if not uri.startswith(self.prefix) or not uri.endswith(self.suffix):
-            return ""
-        return unquote(uri.removeprefix(self.prefix).removesuffix(self.suffix))
+    def name_in(self, uri: str) -> str | None:
+        """Return the name in a URI; None if the URI is not one of these. Bytes that are not UTF-8 become lone surrogates."""
+        after = uri.removeprefix(self.prefix)
+        if after == uri or not after.endswith(self.suffix):
+            return None
+        return unquote(after.removesuffix(self.suffix), errors="surrogateescape")
 
 
 Watch = Callable[[B, Sequence[str], Changed], AbstractAsyncContextManager[Sequence[str]]]
@@ -80,7 +81,7 @@ class Resources(Generic[B]):
             if resource.uri == uri:
                 return resource.read
         for template in self.templates:
-            if name := template.name_in(uri):
+            if (name := template.name_in(uri)) is not None:
                 read = template.read
                 return lambda call: read(call, name)
         return None

@@ -97,7 +97,7 @@ class RedisBackend:
         except ToolError as error:
             raise BackendError(f"Redis at {self.address}: {error}") from None
         if said_of_server is None:
-            return "Redis, version unknown: this user may not run INFO"
+            return "Redis, version unknown: INFO is disabled, renamed, or not for this user"
         name = "Valkey" if "valkey_version" in fields else fields.get("server_name", "redis").capitalize()
         return f"{name} {fields.get('valkey_version') or fields.get('redis_version', 'of unknown version')}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
@@ -39,8 +40,11 @@ CROSS_SLOT = "in a cluster, keys used together must be in one slot: give them a 
 SLOT_MOVES = "the key's slot is moving from one node of the cluster to another: try again in a second"
 
 _TOLD: dict[type[Exception], tuple[type[BackendError | ToolError], str]] = {
-    BusyLoadingError: (BackendError, "Redis at {address} is still loading its data: try again in a while"),
-    MasterDownError: (BackendError, "Redis at {address} is a replica that has lost its master: try again in a while"),
+    BusyLoadingError: (BackendError, "Redis at {address} is still loading its data, so nothing was done: try again in a while"),
+    MasterDownError: (
+        BackendError,
+        "Redis at {address} is a replica that has lost its master, so nothing was done: try again in a while",
+    ),
     ClusterDownError: (
         BackendError,
         "the cluster of {address} is down: redis-cli --cluster check shows which slots are not served",
@@ -65,6 +69,8 @@ _BY_CODE = {
     "NOREPLICAS": "Redis has too few replicas that keep up (NOREPLICAS, min-replicas-to-write), and nothing was done: try again "
     "in a while",
 }
+
+_UNKNOWN = re.compile(r"unknown command ['`](.{1,50}?)['`]", re.IGNORECASE)
 
 _WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 """What Redis says of a command for another type of key. Of a part of a value, modules say something else with this code."""
@@ -120,8 +126,10 @@ class RedisErrors:
         address = self._address
         if isinstance(error, ToolError | BackendError):
             return error
-        if isinstance(error, WatchError) and not isinstance(error.__context__, RedisConnectionError | RedisTimeoutError):
-            return Conflict("another client changed the key at the same time, and nothing was done: read it and try again")
+        if isinstance(error, WatchError):
+            if not isinstance(error.__context__, RedisConnectionError | RedisTimeoutError):
+                return Conflict("another client changed the key at the same time, and nothing was done: read it and try again")
+            error = error.__context__
         if isinstance(error, AnswerTooLong):
             return AnswerGivenUp(str(error)) if self._sent else ToolError(str(error))
         if isinstance(error, RedisClusterException):
@@ -140,6 +148,11 @@ class RedisErrors:
         if isinstance(error, ResponseError):
             if words(error) == _WRONG_TYPE:
                 return ToolError("the key holds a value of another type (WRONGTYPE): redis_scan shows the types of keys")
+            if lacks := _UNKNOWN.match(words(error)):
+                return ToolError(
+                    f"this Redis has no command {lacks[1]}, so nothing was done: its version lacks it, or its configuration "
+                    "disables or renames it"
+                )
             return ToolError(_BY_CODE.get(code(error), "Redis answered: {words}").replace("{words}", words(error)))
         return self._of_connection(error)
 

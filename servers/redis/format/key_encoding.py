@@ -91,7 +91,7 @@ def encode(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise ToolError("the text has half of a surrogate pair, which is not a character: give it as base64") from None
+        raise ToolError("the text is not UTF-8, as it has half of a surrogate pair or single bytes: give it as base64") from None
 
 
 def show(value: bytes, limit: int) -> Any:

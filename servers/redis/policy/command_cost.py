@@ -127,6 +127,9 @@ _SKETCHES = {
 _MANY_PLACES = (b"*", b"..", b",", b"?", b":")
 """What a JSON path that finds more than one place has one of."""
 
+_UNASKED = re.compile("no permissions to run|^unknown command", re.IGNORECASE)
+"""How Redis refuses to tell a size, whatever the key."""
+
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*(")?|\'(?:[^\'\\]|\\.)*(\')?', re.DOTALL)
 """A text in a JSON path, to the path's end where it has none; a group has its last quote."""
 
@@ -282,7 +285,10 @@ async def check_cost(backend: ScopedRedis, commands: Sequence[Planned]) -> Weigh
         if len(probes) > MOST_PROBES:
             raise _too_many()
     found = await backend.read_many(list(probes))
-    # A key that is not there has no size; where this user may not ask, the command itself is refused as well.
+    for answer in found:
+        if isinstance(answer, Exception) and _UNASKED.search(str(answer)):
+            raise ToolError(f"the size of what it reads is not known: {backend.translated().translate(answer)}")
+    # A key that is not there, or that this user may not touch, has no size.
     sizes = {probe: _size(probe, answer) for probe, answer in zip(probes, found, strict=True)}
     return _Sum(sizes).add_up(commands, answers)
 

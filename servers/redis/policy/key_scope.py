@@ -21,6 +21,10 @@ A token starts where no other of its characters precedes it, and its repetitions
 """
 
 
+_TEXTS = re.compile(rb'"((?:[^"\\]|\\.)*+)(?:"(\s*+:)?)?', re.DOTALL)
+"""Texts in JSON, the last of which may be cut. The name of a member has a colon behind it."""
+
+
 class KeyScope:
     """The prefixes of MCP_KEY_PREFIXES; without any, all keys."""
 
@@ -65,14 +69,15 @@ class ValueMask:
     """Which values are left out of listings. A value that is asked for by its own name is shown."""
 
     def __init__(self, pattern: str = SECRET) -> None:
-        self._names = re.compile(pattern) if pattern else None
+        self._names = re.compile(pattern)
 
     def hides(self, *names: bytes, value: bytes = b"") -> bool:
-        """Return whether a value looks like a secret, by the names that lead to it or by itself."""
-        if self._names is None:
-            return False
-        return any(self._names.search(name[:LONGEST_NAME].decode("utf-8", "replace")) for name in names) or bool(
-            SECRET_VALUE.search(value[:4096])
+        """Return whether a value looks like a secret: by the names that lead to it, by those of members of JSON in it, or by
+        itself."""
+        start = value[:4096]
+        members = [name for name, colon in _TEXTS.findall(start) if colon]
+        return any(self._names.search(name[:LONGEST_NAME].decode("utf-8", "replace")) for name in (*names, *members)) or bool(
+            SECRET_VALUE.search(start)
         )
 
 

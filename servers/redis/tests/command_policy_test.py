@@ -211,7 +211,7 @@ async def test_the_keys_that_redis_finds(redis_server: RedisServer) -> None:
 
 
 async def test_an_acl_user_of_few_rights_is_served_what_it_may(start: Start, redis: Redis) -> None:
-    rights = "on >reader-password ~app:* +@read +@connection +info +command|info -randomkey"
+    rights = "on >reader-password ~app:* +@read +@connection +info +command|info -randomkey -memory"
     redis.execute_command("ACL", "SETUSER", "reader", *rights.split())
     redis.mset({"app:1": "1", "other": "2"})
     sidecar = start(REDIS_USERNAME="reader", REDIS_PASSWORD="reader-password", MCP_ALLOW_WRITES="true")
@@ -223,6 +223,7 @@ async def test_an_acl_user_of_few_rights_is_served_what_it_may(start: Start, red
             ("redis_write", {"key": "app:2", "value": "x"}),
             ("redis_diagnose", {"topic": "slowlog"}),
             ("redis_command", {"command": ["RANDOMKEY"]}),
+            ("redis_command", {"command": ["LRANGE", "app:list", "0", "-1"]}),  # whose size is not known
         ):
             said = await error(client, tool, **arguments)
             assert "not allow" in said or "no permissions" in said.lower(), (tool, said)
@@ -250,7 +251,7 @@ async def test_a_user_of_few_rights_is_ready(start: Start, redis: Redis, rights:
     redis.set("k", "v")
     sidecar = start(REDIS_USERNAME="plain", REDIS_PASSWORD="plain-password")
     status, body = sidecar.get("/ready")
-    assert status == 200 and "may not run INFO" in body
+    assert status == 200 and "version unknown: INFO is" in body
     async with Client(sidecar.url + "/mcp") as client:
         if reads:
             assert (await ok(client, "redis_read", key="k"))["value"] == "v"
@@ -259,6 +260,27 @@ async def test_a_user_of_few_rights_is_ready(start: Start, redis: Redis, rights:
         else:
             assert "NOPERM" in await error(client, "redis_read", key="k")
         assert "NOPERM" in await error(client, "redis_info")
+
+
+async def test_commands_that_the_configuration_disables_or_renames(start: Start) -> None:
+    names = {"CONFIG": "hidden-name", "UNLINK": '""', "MEMORY": '""', "INFO": '""'}
+    config = {f"rename-command {name}": other for name, other in names.items()} | {"slowlog-log-slower-than": 0}
+    with RedisServer(config=config) as server, Redis("127.0.0.1", server.port) as redis:
+        redis.execute_command("hidden-name", "GET", "x")
+        redis.rpush("list", "v")
+        sidecar = start(REDIS_PORT=str(server.port), MCP_ALLOW_WRITES="true")
+        assert "version unknown: INFO is" in sidecar.get("/ready")[1]
+        async with Client(sidecar.url + "/mcp") as client:
+            for tool, arguments, name in (
+                ("redis_delete", {"keys": ["list"]}, "UNLINK"),
+                ("redis_command", {"command": ["LRANGE", "list", "0", "-1"]}, "MEMORY"),
+                ("redis_diagnose", {"topic": "config"}, "CONFIG"),
+            ):
+                refusal = await error(client, tool, **arguments)
+                assert f"this Redis has no command {name}, so nothing was done" in refusal
+            slow = await ok(client, "redis_diagnose", topic="slowlog", limit=500)
+        assert "CONFIG" in slow["summary"]["commands"] and "hidden-name" not in str(slow).lower()
+        assert ("RPUSH", "list") in {(row["command"], row["key"]) for row in slow["rows"]}
 
 
 async def test_a_database_that_is_not_for_a_user_or_not_there_is_named_as_the_cause(start: Start, redis: Redis) -> None:

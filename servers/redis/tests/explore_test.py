@@ -91,14 +91,17 @@ async def test_what_looks_like_a_secret_is_masked_in_lists_and_read_by_its_name(
     redis.rpush("list", "plain", jwt)
     redis.xadd("x", {"token": "t-9", "event": "login"})
     redis.set("authors", "Lem")
-    names = ["db_password", "note", "user:1", "list", "x", "authors"]
+    redis.set("session", '{"user":1,"accessToken":"t-9"}')
+    redis.zadd("z", {jwt: 1, '{"token":1}': 2, "plain": 3})
+    names = ["db_password", "note", "user:1", "list", "x", "authors", "session", "z"]
     keys = {key["key"]: key for key in (await ok(client, "redis_read_many", keys=names))["keys"]}
     assert keys["db_password"]["masked"] and "value" not in keys["db_password"]
     assert keys["note"]["masked"] and "value" not in keys["note"]
     assert keys["user:1"]["value"] == {"name": "Ada", "api_key": "(masked)", "bio": "(masked)"}
     assert keys["list"]["value"] == ["plain", "(masked)"]
     assert keys["x"]["value"][0]["fields"] == {"token": "(masked)", "event": "login"}
-    assert keys["authors"]["value"] == "Lem"
+    assert keys["authors"]["value"] == "Lem" and keys["session"]["masked"]
+    assert keys["z"]["value"] == {"(masked)": "1", "(masked) #2": "2", "plain": "3"}
     assert (await ok(client, "redis_read", key="db_password"))["value"] == "hunter2"
 
 

@@ -153,6 +153,11 @@ async def test_resources_and_completions_stay_inside(client: Client) -> None:
         (b"secretary", b"", False),
         (b"key", b"-----BEGIN RSA PRIVATE KEY-----\nMII", True),
         (b"key", b"AKIAIOSFODNN7EXAMPLE", True),
+        (b"accessToken", b"", True),
+        (b"tokenValue", b"", True),
+        (b"Tokenizer", b"", False),
+        (b"key", b'[{"a\\"": ":", "apiKey" :1}]', True),
+        (b"key", b'{"a":"token","b":["auth", "secret"], "c":"\\"token\\":', False),
         (b"key", b"just text", False),
         (b"\xff\xfe", b"\xff", False),
         (b"x" * 4000 + b":password", b"", True),
@@ -206,7 +211,7 @@ def test_the_settings_give_the_scope_and_the_mask() -> None:
 
 
 def test_a_mask_of_ones_own_and_none() -> None:
-    assert not ValueMask("").hides(b"password", value=b"AKIAIOSFODNN7EXAMPLE")
+    assert ValueMask("^$").hides(value=b"AKIAIOSFODNN7EXAMPLE") and not ValueMask("^$").hides(b"password")
     assert ValueMask("^customer:").hides(b"customer:1") and not ValueMask("^customer:").hides(b"password")
     assert ValueMask().hides(b"user:1", b"token") and not ValueMask().hides(b"user:1", b"name")
 

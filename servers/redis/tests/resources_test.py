@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from mcp import Client, MCPError
@@ -47,12 +48,32 @@ async def test_resources_are_listed_and_read(client: Client, redis: Redis) -> No
     assert content["fields"] == [{"field": "name", "value": "Ada"}]
 
 
-@pytest.mark.parametrize("uri", ["redis://nothing", "redis://key/", "file:///etc/passwd", "redis://key/missing"])
-async def test_a_resource_that_is_not_there_is_an_error(client: Client, uri: str) -> None:
-    with pytest.raises(MCPError) as caught:
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("redis://nothing", "no resource"),
+        ("redis://key", "no resource"),
+        ("file:///etc/passwd", "no resource"),
+        ("redis://key/missing", "there is no key 'missing'"),
+        ("redis://key/", "there is no key ''"),
+        ("redis://key/%FF", "give it as base64"),
+        ("redis://key/base64:%", "not base64"),
+        ("redis://key/" + "x" * 4097, "too long"),
+    ],
+)
+async def test_a_resource_that_is_not_there_is_an_error(client: Client, redis: Redis, uri: str, reason: str) -> None:
+    redis.set("\ufffd", "v")
+    with pytest.raises(MCPError, match=reason) as caught:
         await client.read_resource(uri)
     assert caught.value.error.code == -32602
-    assert "no resource" in str(caught.value) or "there is no key 'missing'" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [b"", b"\xff", b"base64:x", b"a b/c?d#e%2F", "é\u202e".encode(), b"x" * 4096])
+async def test_keys_of_any_name_are_completed_and_read(client: Client, redis: Redis, name: bytes) -> None:
+    redis.set(name, "v")
+    (shown,) = (await client.complete(KEY, {"name": "name", "value": ""})).completion.values
+    assert (await client.complete(KEY, {"name": "name", "value": shown})).completion.values == [shown]
+    assert (await read(client, "redis://key/" + quote(shown, safe="")))["value"] == "v"
 
 
 async def test_names_of_keys_are_completed(client: Client, redis: Redis) -> None:
@@ -63,7 +84,7 @@ async def test_names_of_keys_are_completed(client: Client, redis: Redis) -> None
 
     assert await complete("user:") == ["user:1", "user:2"]
     assert await complete("us*") == ["us*r"], "what was typed is no glob"
-    assert await complete("nothing") == []
+    assert await complete("nothing") == [] and await complete("u" * 5000) == []
     assert len(await complete("")) == 4
     redis.mset({f"many:{i}": "" for i in range(500)})
     completion = (await client.complete(KEY, {"name": "name", "value": "many:"})).completion

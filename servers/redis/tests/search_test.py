@@ -167,6 +167,10 @@ async def test_vectors_are_searched_within_what_a_query_finds(client: Client) ->
     assert "total" not in found
     by_title = await ok(client, "redis_search", index="docs", limit=2, sort="title desc", **asked)
     assert [d["key"] for d in by_title["documents"]] == ["doc:2", "doc:0"], "of the two nearest"
+    assert "2 nearest" in by_title["warnings"][0]
+    rest = await ok(client, "redis_search", index="docs", limit=2, cursor=1, sort="title desc", **asked)
+    assert [d["key"] for d in rest["documents"]] == ["doc:0"], "the second page of the two nearest"
+    assert "warnings" not in await ok(client, "redis_search", index="docs", limit=4, sort="title", **asked)
     assert len(await pages(client, "redis_search", "documents", index="docs", limit=1, **asked)) == 3
     assert [(d["key"], d["fields"]["title"]) for d in found["documents"]] == [("doc:0", "one 0"), ("doc:2", "one 2")]
     distances = [float(d["fields"]["vector_distance"]) for d in found["documents"]]
@@ -218,6 +222,30 @@ async def test_an_index_is_created_over_hashes_and_json(client: Client) -> None:
     assert found == {"total": 1, "documents": [{"key": "j:1", "fields": {"$": '{"a":{"b":7}}'}}]}
 
 
+async def test_what_looks_like_a_secret_is_masked_under_any_name(client: Client) -> None:
+    fields = {"$.apiKey": "AS k TAG", "$.n": "AS n NUMERIC"}
+    await ok(client, "redis_create_index", index="s", prefixes=["s:"], fields=fields, on="JSON")
+    await ok(client, "redis_write", key="s:1", type="json", value={"apiKey": "x-1", "n": 1, "bio": "AKIAIOSFODNN7EXAMPLE"})
+    for wanted in (None, ["k"], ["$"], ["$.apiKey"], ["$.apiKey", "AS", "n"], ["$.bio", "AS", "b"]):
+        (document,) = (await ok(client, "redis_search", index="s", fields=wanted))["documents"]
+        assert set(document["fields"].values()) == {"(masked)"}, wanted
+    shown = {"documents": [{"key": "s:1", "fields": {"n": "1"}}], "total": 1}
+    assert await ok(client, "redis_search", index="s", fields=["n"]) == shown
+    listed = ["GROUPBY", "0", "REDUCE", "TOLIST", "1", "@bio", "AS", "all"]
+    rows = (await ok(client, "redis_aggregate", index="s", steps=["LOAD", "3", "$.bio", "AS", "bio", *listed]))["rows"]
+    assert rows == [{"all": ["(masked)"]}]
+    for steps in (
+        ["LOAD", "3", "$.apiKey", "AS", "x"],
+        ["LOAD", "3", "@$.apiKey", "AS", "x"],
+        ["GROUPBY", "1", "@k"],
+        ["APPLY", "upper(@k)", "AS", "x"],
+        ["LOAD", "1", "@apiKey"],
+    ):
+        assert "looks like the name of a secret" in await error(client, "redis_aggregate", index="s", steps=steps)
+    text = ["LOAD", "1", "@n", "FILTER", "@n != 'auth'"]
+    assert (await ok(client, "redis_aggregate", index="s", steps=text))["rows"] == [{"n": "1"}]
+
+
 async def test_json_is_written_and_read_by_path(client: Client, engine: Engine) -> None:
     document = {"a": [1, 2], "b": {"c": "x"}, "big": 2**60, "texts": ['{"a":1}', "[1]"]}
     await ok(client, "redis_write", key="doc", type="json", value=document)
@@ -236,6 +264,9 @@ async def test_json_is_written_and_read_by_path(client: Client, engine: Engine) 
     assert "nothing was written" in await error(client, "redis_write", key="doc", type="json", path="$.x.y.z", value=1)
     assert "nothing was written" in await error(client, "redis_write", key="absent", type="json", path="$.x", value=1)
     assert "nothing was written" in await error(client, "redis_write", key="book:0", type="json", value=1)
+    for broken in ("{bad", " [1, 2", '{"a":1} and more'):
+        refusal = await error(client, "redis_write", key="doc", type="json", value=broken)
+        assert "nothing was written" in refusal and "is not JSON" in refusal
     assert "without base64" in await error(client, "redis_write", key="doc", type="json", value="YQ==", base64=True)
     assert (await ok(client, "redis_scan", type="json"))["keys"][0]["type"] == "ReJSON-RL"
     (many,) = (await ok(client, "redis_read_many", keys=["doc"]))["keys"]

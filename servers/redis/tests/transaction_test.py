@@ -11,8 +11,9 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from servers.redis.format.key_encoding import digest_of
-from servers.redis.tests.conftest import error, ok, until
+from servers.redis.tests.conftest import Start, error, ok, until
 from tools.backends.process import free_port
+from tools.backends.redis import RedisServer
 from tools.backends.sidecar import Sidecar
 
 SETTINGS = {"MCP_ALLOW_WRITES": "true"}
@@ -256,17 +257,41 @@ async def test_a_replica_says_where_to_write(client: Client, redis: Redis) -> No
     redis.set("s", "v")
     redis.replicaof("127.0.0.1", free_port())
     try:
-        for tool, arguments in (
-            ("redis_write", {"key": "s", "value": "x"}),
-            ("redis_write", {"key": "s", "value": "x", "ttl_s": 5}),
-            ("redis_transaction", {"commands": [["INCR", "n"]]}),
-            ("redis_delete", {"keys": ["s"]}),
-            ("redis_delete_matching", {"pattern": "s*", "confirm": digest_of(b"s")}),
-        ):
+        for tool, arguments in CHANGES:
             assert "connect to its master" in await error(client, tool, **arguments)
+        redis.config_set("replica-serve-stale-data", "no")
+        for tool, arguments in CHANGES:
+            assert "nothing was done" in await error(client, tool, **arguments)
+        assert "has lost its master, so nothing was done" in await error(client, "redis_read", key="s")
     finally:
         redis.replicaof("NO", "ONE")
     assert redis.get("s") == b"v"
+
+
+CHANGES: list[tuple[str, dict[str, Any]]] = [
+    ("redis_write", {"key": "s", "value": "x"}),
+    ("redis_write", {"key": "s", "value": "x", "ttl_s": 5}),
+    ("redis_transaction", {"commands": [["INCR", "n"]]}),
+    ("redis_delete", {"keys": ["s"]}),
+    ("redis_delete_matching", {"pattern": "s*", "confirm": digest_of(b"s")}),
+]
+
+
+async def test_a_redis_that_loads_its_data_says_that_nothing_was_done(start: Start) -> None:
+    config = {"enable-debug-command": "yes", "loading-process-events-interval-bytes": 1024, "rdbcompression": "no"}
+    with RedisServer(config=config) as server, Redis("127.0.0.1", server.port) as redis:
+        redis.mset({f"k{number}": b"x" * 1000 for number in range(5000)} | {"s": "v"})
+        sidecar = start(REDIS_PORT=str(server.port), MCP_ALLOW_WRITES="true")
+        redis.config_set("key-load-delay", 20_000)
+        loading = asyncio.create_task(asyncio.to_thread(redis.execute_command, "DEBUG", "RELOAD"))
+        with Redis("127.0.0.1", server.port) as other:
+            await until(lambda: bool(other.info("persistence")["loading"]))
+            async with Client(sidecar.url + "/mcp") as client:
+                for tool, arguments in (*CHANGES, ("redis_read", {"key": "s"})):
+                    assert "is still loading its data, so nothing was done" in await error(client, tool, **arguments)
+            other.config_set("key-load-delay", 0)
+        await loading
+        assert redis.get("s") == b"v" and not redis.exists("n")
 
 
 def _forever(redis: Redis) -> None:

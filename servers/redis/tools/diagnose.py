@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
@@ -48,6 +49,7 @@ async def redis_diagnose(
 
 async def _slowlog(call: Call[ScopedRedis]) -> Diagnosis:
     entries = [entry for server in await call.backend.each("SLOWLOG", "GET", 1000) for entry in server]
+    await _name(call, [entry[3] for entry in entries])
     if call.backend.scope:
         # The commands of others, and who they are, are nothing for a server that may see a part of Redis.
         scope = call.backend.scope
@@ -72,6 +74,18 @@ async def _slowlog(call: Call[ScopedRedis]) -> Diagnosis:
         },
         "rows": rows,
     }
+
+
+async def _name(call: Call[ScopedRedis], commands: list[list[bytes]]) -> None:
+    """Give commands their own names again: one that the configuration renames may be a secret. Where this user may not ask for
+    names, they stay."""
+    known: dict[bytes, bytes] = {}
+    if typed := list({words[0].lower() for words in commands}):
+        with suppress(ToolError):
+            infos = await call.backend.read("COMMAND", "INFO", *typed)
+            known = {word: info[0] for word, info in zip(typed, infos, strict=True) if info}
+    for words in commands:
+        words[0] = known.get(words[0].lower(), words[0])
 
 
 def _command(words: list[Any]) -> str:

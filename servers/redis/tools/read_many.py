@@ -1,6 +1,5 @@
 """redis_read_many: several keys at once, in short."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NotRequired
@@ -64,9 +63,6 @@ _PEEK: dict[str, Callable[[bytes, int], tuple[Any, ...]]] = {
 
 SMALL = 64 * 1024
 """Bytes of memory of a key whose first elements are read without a look at their size."""
-
-_MEMBER = re.compile(rb'"((?:[^"\\]|\\.)*)":')
-"""The name of a member in JSON."""
 
 BATCH_BYTES = 2 * 1024 * 1024
 """Bytes of this process that the answers for keys that are read together may take."""
@@ -216,9 +212,7 @@ def _shown(call: Call[ScopedRedis], name: bytes, kind: str, value: Any, too_long
     if isinstance(value, Exception):
         return {"error": words(value)}
     if kind in ("string", "ReJSON-RL"):
-        # A document that is cut is no JSON any more: it is masked as a whole.
-        members = _MEMBER.findall(value[:SHORT]) if kind != "string" else ()
-        return {"masked": True} if hides(name, *members, value=value) else {"value": show(value, SHORT)}
+        return {"masked": True} if hides(name, value=value) else {"value": show(value, SHORT)}
     if hides(name):
         return {"masked": True}
 
@@ -230,7 +224,8 @@ def _shown(call: Call[ScopedRedis], name: bytes, kind: str, value: Any, too_long
     if kind == "hash":
         return {"value": fields(value[1], ELEMENTS)}
     if kind == "zset":
-        return {"value": as_object(zip(value[::2], map(said, value[1::2]), strict=True))}
+        members = (b"(masked)" if hides(value=member) else member for member in value[::2])
+        return {"value": as_object(zip(members, map(said, value[1::2]), strict=True))}
     if kind == "stream":
         return {"value": [{"id": said(identifier), "fields": fields(flat)} for identifier, flat in value]}
     return {"value": ["(masked)" if hides(value=item) else show(item, 128) for item in value]}

@@ -4,9 +4,9 @@ Served where Redis has it: Redis 8, Redis Stack, or the RediSearch module.
 """
 
 import itertools
+import re
 import struct
 import sys
-from collections.abc import Container
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
@@ -141,12 +141,13 @@ async def redis_search(
 ) -> SearchPage:
     """Search by text, tag, number, place, vector, or several of these at once (FT.SEARCH)."""
     name = encode(index)
-    about = await _index(call, name)
+    known = _known(await _index(call, name))
     words: list[Any] = ["FT.SEARCH", name]
     if vector:
-        field, blob = _vector(about, vector_field, vector)
-        # One more tells whether there are more; sorted by a field, it would take the place of a nearer one.
-        nearest = f"[KNN {cursor + limit + (not sort)} @{field} $vector AS vector_distance]"
+        field, blob = _vector(known, vector_field, vector)
+        # One more tells whether there are more. Sorted by a field, it would take the place of a nearer one: then the pages are
+        # of the nearest `limit`.
+        nearest = f"[KNN {limit if sort else cursor + limit + 1} @{field} $vector AS vector_distance]"
         words += [encode(f"({query})=>{nearest}" if query != "*" else f"*=>{nearest}"), "PARAMS", 2, "vector", blob]
         words += ["SORTBY", *(_order(sort) if sort else ["vector_distance"])]
         if fields is not None:
@@ -165,19 +166,23 @@ async def redis_search(
     # Only as many documents are asked for as may be read at once.
     fitting = sum(size <= MOST_BYTES for size in itertools.accumulate(sizes))
     found: SearchPage = {"documents": []} if vector else {"total": total, "documents": []}
-    vectors = {str(field.get("attribute")) for field in about["fields"] if str(field.get("type")).upper() == "VECTOR"}
+    for path, word, alias in zip(fields or (), (fields or ())[1:], (fields or ())[2:], strict=False):
+        if word.upper() == "AS":
+            known[alias] = {"identifier": path}
     room = Room(call.max_bytes, rest="redis_search with fields returns some, and redis_read with field one in full")
     if keys and not fitting:
         found["documents"] = [{"key": show_name(keys[0], LONGEST_NAME), "too_big": True, "bytes": sizes[0]}]
     async with hold(COPIES * sum(sizes[:fitting]), estimated=True):
         rest = (await call.backend.read(*words, "LIMIT", cursor, fitting, at=name))[1:] if fitting else []
         for key, flat in zip(rest[::2], rest[1::2], strict=False):
-            document = {"key": show_name(key, LONGEST_NAME), "fields": _fields(call, flat or [], vectors)}
+            document = {"key": show_name(key, LONGEST_NAME), "fields": _fields(call, flat or [], known)}
             if (shown := room.fit(document)) is None:
                 break
             found["documents"].append(shown)
     if cursor + len(found["documents"]) < total and found["documents"]:
         found["cursor"] = cursor + len(found["documents"])
+    elif vector and sort and total == limit:
+        warn(f"these are the {limit} nearest, sorted: a higher limit takes in more")
     return found
 
 
@@ -198,27 +203,45 @@ def _order(sort: str) -> list[bytes]:
     return [encode(field), *(encode(word) for word in direction)]
 
 
-def _fields(call: Call[ScopedRedis], flat: list[Any], vectors: Container[str] = ()) -> dict[str, Any]:
+Known = dict[str, dict[str, Any]]
+"""Fields of an index, by their names in queries."""
+
+
+def _known(index: SearchIndex) -> Known:
+    return {str(field.get("attribute")): field for field in index["fields"]}
+
+
+def _fields(call: Call[ScopedRedis], flat: list[Any], known: Known) -> dict[str, Any]:
     """Return the fields of a document or row, whose names and values come in turn."""
-    return as_object(
-        (name, _shown(call, said(name), value, said(name) in vectors)) for name, value in zip(flat[::2], flat[1::2], strict=False)
-    )
+    named = zip(flat[::2], flat[1::2], strict=False)
+    return as_object((name, _shown(call, value, said(name), known.get(said(name), {}))) for name, value in named)
 
 
-def _shown(call: Call[ScopedRedis], field: str, value: Any, vector: bool) -> Any:
-    if vector and isinstance(value, bytes):
+def _shown(call: Call[ScopedRedis], value: Any, name: str, field: dict[str, Any]) -> Any:
+    if isinstance(value, list):
+        return [_shown(call, item, name, field) for item in value]
+    if not isinstance(value, bytes):
+        return as_json(value)
+    if _is_vector(field):
         return f"(vector of {len(value)} bytes)"
-    if isinstance(value, bytes) and call.backend.mask.hides(field.encode(), value=value):
-        return "(masked)"
-    return show(value, VALUE_BYTES) if isinstance(value, bytes) else as_json(value)
+    return "(masked)" if _hides(call, name, field, value) else show(value, VALUE_BYTES)
 
 
-def _vector(index: SearchIndex, wanted: str | None, values: list[float]) -> tuple[str, bytes]:
+def _hides(call: Call[ScopedRedis], name: str, field: dict[str, Any], value: bytes = b"") -> bool:
+    """Return whether a value looks like a secret, by its name in the query, by that in the document, or by itself."""
+    return call.backend.mask.hides(encode(name), encode(str(field.get("identifier", ""))), value=value)
+
+
+def _is_vector(field: dict[str, Any]) -> bool:
+    return str(field.get("type")).upper() == "VECTOR"
+
+
+def _vector(known: Known, wanted: str | None, values: list[float]) -> tuple[str, bytes]:
     """Return the name of a vector field, and the bytes of a vector of its type."""
-    known = {str(f.get("attribute")): f for f in index["fields"] if str(f.get("type")).upper() == "VECTOR"}
-    name = wanted if wanted or len(known) != 1 else next(iter(known))
-    if name not in known:
-        raise ToolError(f"vector_field has to be a vector field of the index, which has {', '.join(known) or 'none'}")
+    vectors = [name for name, field in known.items() if _is_vector(field)]
+    name = wanted if wanted or len(vectors) != 1 else vectors[0]
+    if name not in vectors:
+        raise ToolError(f"vector_field has to be a vector field of the index, which has {', '.join(vectors) or 'none'}")
     dimension, kind = int(known[name].get("dim", 0)), str(known[name].get("data_type", "FLOAT32")).upper()
     if dimension and len(values) != dimension:
         raise ToolError(f"{name} has {dimension} dimensions, and {len(values)} values were given")
@@ -253,14 +276,17 @@ async def redis_aggregate(
     """Group, count, average and sort what a query finds (FT.AGGREGATE)."""
     offset, count = _check_steps(steps)
     name = encode(index)
-    await _index(call, name)
+    known = _known(await _index(call, name))
+    for named in itertools.chain.from_iterable(map(_PROPERTY.findall, steps)):
+        if named[0] not in "\"'" and _hides(call, named, known.get(named, {})):
+            raise ToolError(f"{named!r} looks like the name of a secret: its values are not listed")
     words = [encode(query), *(encode(step) for step in steps), "LIMIT", offset, min(count, limit + 1)]
     room = Room(call.max_bytes, rest="load fewer fields")
     rows: list[dict[str, Any]] = []
     async with hold(COPIES * limit * VALUE_BYTES, estimated=True):
         _, *found = await call.backend.read("FT.AGGREGATE", name, *words, at=name)
         for flat in found:
-            row = room.fit(_fields(call, flat))
+            row = room.fit(_fields(call, flat, known))
             if len(rows) == limit or row is None:
                 return {"rows": rows, "cut": True}
             rows.append(row)
@@ -274,6 +300,9 @@ _STEPS = {
     "APPLY": 1, "AS": 1, "DIALECT": 1, "FILTER": 1, "LIMIT": 2, "MAX": 1, "SCORER": 1, "ADDSCORES": 0, "VERBATIM": 0,
 }  # fmt: skip
 """The others that are taken, and how many words follow each."""
+
+_PROPERTY = re.compile(r"""^@?\$.*|[^\s,()@"'=!<>+*/%^|&]+|"[^"]*"|'[^']*'""", re.DOTALL)
+"""What a step of FT.AGGREGATE names, a path of JSON in full; and texts, with their quotation marks."""
 
 MOST_REPEATED = 32
 """Times that APPLY and FILTER may repeat a value in one string: a format of a format of it doubles with each."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
+from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from servers.common.protocol.arguments import fit
@@ -280,7 +281,7 @@ _PAIRS = {"type": "object", "additionalProperties": {"type": "string"}, "maxProp
 _LIST = {"type": "array", "items": {"type": "string"}, "maxItems": MOST_ELEMENTS}
 _SHAPES: dict[str, dict[str, Any]] = {
     "hash": _PAIRS, "list": _LIST, "set": _LIST, "zset": {"type": "object"}, "stream": _PAIRS,
-    "vectorset": {"type": "object"}, "json": {"anyOf": [{"type": t} for t in ("object", "array", "string", "number")]},
+    "vectorset": {"type": "object"},
 }  # fmt: skip
 """The JSON Schema of value by type, where it is not any value. An object or array may be given as JSON text."""
 
@@ -301,6 +302,14 @@ def _scores(value: Any, parsed: Parse) -> list[list[Any]]:
 
 
 def _json(value: Any, parsed: Parse) -> list[list[Any]]:
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            value = from_json(value)
+        except ValueError as error:
+            raise ToolError(
+                f"nothing was written: value begins as a JSON object or array does, and is not JSON ({error}): mend it; "
+                "redis_transaction with JSON.SET writes a text that begins so"
+            ) from None
     return [["JSON.SET", "$", encode(to_json(value))]]
 
 
