@@ -42,11 +42,14 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "names": ("redis_command", {"commands": [["SCAN", "0", "COUNT", "10000"]] * 10}),
     "entry": ("redis_stream", {"key": "stream"}),
     "profile": ("redis_profile", {}),
+    "channels": ("redis_pubsub", {}),
 }
 
 
 def test_no_value_takes_more_than_the_chart_allows(tmp_path: Path) -> None:
-    with RedisServer() as server, Redis(port=server.port, socket_timeout=None) as redis:
+    config = {"client-output-buffer-limit": "pubsub 0 0 0"}
+    with RedisServer(config=config) as server, Redis(port=server.port, socket_timeout=None) as redis, redis.pubsub() as names:
+        names.subscribe(*(f"{number}{'n' * 65536}" for number in range(500)))
         for key, code in KEYS.items():
             redis.eval(f"local K = KEYS[1] {code}", 1, key)
         redis.eval("for i = 1, 200 do redis.call('set', i .. string.rep('n', 65536), 'x') end", 0)
@@ -61,6 +64,14 @@ def test_no_value_takes_more_than_the_chart_allows(tmp_path: Path) -> None:
                         said in text for said in ("ask for", "try again", "no answer within")
                     ), (name, text)
                 assert sidecar.status("VmHWM") - idle < MOST, name
+            listening = [threads.submit(sidecar.call, "redis_pubsub", listen=["c"], seconds=25) for _ in range(4)]
+            sidecar.wait_until(lambda: redis.pubsub_numsub("c") == [(b"c", 4)])
+            redis.publish("c", "first")
+            redis.publish("c", b"x" * 62914560)
+            for call in listening:
+                heard = call.result()["structuredContent"]
+                assert [message["message"] for message in heard["messages"]] == ["first"] and "too long" in heard["ended"]
+            assert sidecar.status("VmHWM") - idle < MOST
             tool, arguments = ASKED["entry"]
             groups = sidecar.call(tool, **arguments)["structuredContent"]["groups"]
             assert [group["name"] for group in groups] == ["g"]

@@ -10,8 +10,10 @@ from redis.asyncio.client import PubSub
 from typing_extensions import TypedDict
 
 from servers.common.backend import BackendError, time_left, warn
+from servers.common.memory_budget import hold
 from servers.common.protocol.tools import Call, Room, ToolError, tool
 from servers.redis.client.errors import warn_of
+from servers.redis.client.memory_guard import AnswerTooLong
 from servers.redis.format.globs import check_glob
 from servers.redis.format.key_encoding import parse, show, show_key
 from servers.redis.policy.key_scope import ScopedRedis
@@ -47,7 +49,8 @@ async def redis_pubsub(
 ) -> Heard:
     """List active pub/sub channels, or listen to some for a while. Redis does not keep earlier messages."""
     if not listen:
-        return await _channels(call, limit)
+        async with hold(0, estimated=True):  # names of channels are of any length
+            return await _channels(call, limit)
     names = [call.backend.scope.key(name) for name in listen]
     globs = [name for name in names if GLOB & set(name)]
     for glob in globs:
@@ -124,13 +127,16 @@ async def _hear(connection: PubSub, database: int, into: asyncio.Queue[dict[str,
     channel and glob that matches, and is taken from that which was heard first."""
     own = b"%d" % database
     by: dict[bytes, bytes | None] = {}
-    async for message in connection.listen():
-        if message["type"] in ("message", "pmessage"):
-            channel, pattern = message["channel"], message["pattern"]
-            of = NOTIFICATION.match(channel)
-            # Channels are common to all databases; what they tell of the keys of another one is not for this server.
-            if (of[1] == own if of else first) and by.setdefault(channel, pattern) == pattern:
-                await into.put(message)
+    try:
+        async for message in connection.listen():
+            if message["type"] in ("message", "pmessage"):
+                channel, pattern = message["channel"], message["pattern"]
+                of = NOTIFICATION.match(channel)
+                # Channels are common to all databases; what they tell of the keys of another one is not for this server.
+                if (of[1] == own if of else first) and by.setdefault(channel, pattern) == pattern:
+                    await into.put(message)
+    except AnswerTooLong:
+        raise ToolError("a message is too long to be read, so listening ended with it") from None
 
 
 async def _collect(
@@ -155,7 +161,7 @@ async def _collect(
                 try:
                     with call.backend.translated():
                         ended.result()
-                except BackendError as error:
+                except (BackendError, ToolError) as error:
                     if not messages:
                         raise
                     return {"messages": messages, "ended": str(error)}
