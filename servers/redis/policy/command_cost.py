@@ -205,11 +205,6 @@ def memory_usage(key: bytes) -> Probe:
     return ("MEMORY", "USAGE", key, "SAMPLES", SAMPLES)
 
 
-def _json_memory(key: bytes, path: bytes) -> Probe:
-    """Return the command that tells the bytes of each part of a JSON document that a path finds."""
-    return ("JSON.DEBUG", "MEMORY", key, path)
-
-
 def _size(probe: Probe, answer: Any) -> int:
     """Read the answer to a probe: a number, or one for each part that a path finds."""
     if isinstance(answer, list):
@@ -443,7 +438,7 @@ def _answer(command: Planned) -> _Answer:
     """Return what decides how long the answer is."""
     name, words, keys = command.name, command.words, command.keys
     if name in ("json.get", "json.mget", "json.objkeys", "json.resp"):
-        return _Answer([_json_memory(key, path) for key in keys for path in _paths(command) or (b"$",)])
+        return _Answer([("JSON.DEBUG", "MEMORY", key, path) for key in keys for path in _paths(command) or (b"$",)])
     if name in _STRINGS or (name == "set" and b"GET" in (word.upper() for word in words[3:])):
         return _Answer([("STRLEN", key) for key in keys])
     if name in _FIELDS:

@@ -38,6 +38,7 @@ from servers.redis.policy.command_cost import (
     SMALL_KEY,
     check_json_path,
     finds_many,
+    memory_usage,
 )
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import SCAN_STEPS, Cursor, scanned
@@ -120,7 +121,7 @@ async def redis_read(
     """Read a key of any type in pages; JSON, vector sets, bitmaps, geo and time series too. Long elements are cut."""
     name = call.backend.scope.key(key)
     kind_raw, ttl, encoding, memory = await call.backend.read_many(
-        [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name), ("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)]
+        [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name), memory_usage(name)]
     )
     if isinstance(kind_raw, Exception):
         raise call.backend.translated().translate(kind_raw)
@@ -147,7 +148,7 @@ async def redis_read(
     if (left := seconds(ttl)) is not None:
         content["ttl_s"] = left
     if version:
-        content["version"] = await _version(call, name)
+        content["version"] = await _version(call, name, memory)
     page = _ReadWindow(
         limit=limit,
         cursor=cursor,
@@ -171,8 +172,7 @@ def _gone(name: bytes) -> ToolError:
     return ToolError(f"there is no key {show_name(name)!r}: find keys with redis_scan; names are exact, and case matters")
 
 
-async def _version(call: Call[ScopedRedis], name: bytes) -> str:
-    size = await call.backend.read("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)
+async def _version(call: Call[ScopedRedis], name: bytes, size: Any) -> str:
     if isinstance(size, int) and size > versions.MOST:
         raise ToolError(f"the key has {size} bytes, too many for a version: read it without version")
     async with hold(COPIES * versions.MOST if isinstance(size, int) else 0):
@@ -294,19 +294,17 @@ def _slice(part: bytes, page: _ReadWindow, length: int) -> dict[str, Any]:
     return answer
 
 
-_TTL = {"ttl_s": 10**9}
-"""What the TTL of a field takes of a page."""
-
-
 async def _hash(call: Call[ScopedRedis], name: bytes, page: _ReadWindow) -> dict[str, Any]:
     length = await call.backend.read("HLEN", name)
     if page.field is not None:
         return {"length": length} | await _hash_field(call, name, page, parse_key(page.field))
     if page.memory > SMALL_KEY and length <= SAMPLES:
         return {"length": length} | await _big_fields(call, name, page)
-    answer = await _scanned(
-        call, "HSCAN", name, page, length, "fields", partial(_named_fields, page=page), lambda pair: pair[1] | _TTL
-    )
+
+    def named(flat: list[bytes]) -> list[tuple[bytes, Any]]:
+        return list(zip(flat[::2], _fields(flat, page), strict=True))
+
+    answer = await _scanned(call, "HSCAN", name, page, length, "fields", named, lambda pair: pair[1] | {"ttl_s": 10**9})
     names, answer["fields"] = [field for field, _ in answer["fields"]], [row for _, row in answer["fields"]]
     if length and "cursor" not in answer and page.cursor == "0":
         # HLEN counts fields that have expired and are not yet removed.
@@ -360,11 +358,6 @@ async def _add_ttls(call: Call[ScopedRedis], name: bytes, names: list[bytes], ro
         for row, ttl in zip(rows, ttls, strict=True):
             if ttl >= 0:
                 row["ttl_s"] = ttl
-
-
-def _named_fields(flat: Any, page: _ReadWindow) -> list[tuple[bytes, Any]]:
-    """Return fields, given as names and values in turn, by their names."""
-    return list(zip(flat[::2], _fields(flat, page), strict=True))
 
 
 def _fields(flat: Any, page: _ReadWindow) -> Iterator[Any]:

@@ -17,7 +17,6 @@ from servers.redis.client.optimistic_lock import check_versions
 from servers.redis.format.key_encoding import KeyName, encode, parse, parse_vector, show_key, show_name
 from servers.redis.format.replies import said, words
 from servers.redis.policy.command_cost import Planned, check_cost
-from servers.redis.policy.command_policy import describe
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import LENGTHS
 from servers.redis.tools.transaction import retried
@@ -107,10 +106,6 @@ async def redis_write(
     if field_ttl_s is not None:
         if type != "hash":
             raise ToolError("field_ttl_s is for hashes")
-        try:
-            await describe(call.backend, [[b"HEXPIRE"]])
-        except ToolError:
-            raise ToolError("fields expire from Redis 7.4 and Valkey 9 on: nothing was written") from None
         how = ["HEXPIRE", field_ttl_s] if field_ttl_s else ["HPERSIST"]
         fields = command[1::2]
         commands.append([*how, "FIELDS", len(fields), *fields])
