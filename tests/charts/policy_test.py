@@ -61,6 +61,29 @@ def test_names_are_given_once(name: str) -> None:
     assert len(names) == len(set(names))
 
 
+REFERENCES = {
+    "backendRefs": "Service", "configMap": "ConfigMap", "configMapKeyRef": "ConfigMap", "roleRef": "Role",
+    "scaleTargetRef": "Deployment", "service": "Service", "serviceAccountName": "ServiceAccount", "serviceName": "Service",
+    "subjects": "ServiceAccount",
+}  # fmt: skip
+"""Fields that name objects of a kind."""
+
+
+def references(manifest: Any) -> Iterator[tuple[str, str]]:
+    for key, value in manifest.items() if isinstance(manifest, dict) else ():
+        for entry in value if isinstance(value, list) else [value]:
+            if key in REFERENCES:
+                yield REFERENCES[key], entry["name"] if isinstance(entry, dict) else entry
+            yield from references(entry)
+
+
+@each
+def test_what_an_object_names_is_there(name: str) -> None:
+    """A pod whose service account is not there never starts."""
+    there = {(m["kind"], m["metadata"]["name"]) for m in RENDERED[name]}
+    assert {found for manifest in RENDERED[name] for found in references(manifest)} <= there
+
+
 @each
 def test_claim_templates_are_as_the_api_gives_them_back(name: str) -> None:
     """Otherwise Argo CD shows a difference for ever."""
@@ -182,9 +205,7 @@ def test_a_sidecar_alone_holds_to_the_restricted_standard(name: str) -> None:
 
 @each
 def test_pods_share_no_processes_and_only_vmagent_has_a_token(name: str) -> None:
-    accounts = {m["metadata"]["name"] for m in RENDERED[name] if m["kind"] == "ServiceAccount"}
     for what, pod in pods(RENDERED[name]):
-        assert pod.get("serviceAccountName") in {None, *accounts}, f"{what}: no pod starts without its account"
         assert not pod.get("shareProcessNamespace"), what
         assert pod["automountServiceAccountToken"] is (what == "Deployment/vmagent"), what
 

@@ -27,6 +27,7 @@ SUBCHARTS = ("application", "elasticsearch", "mcp-server", "mcp-sidecar", "metri
         ("redis.mcpSidecar.image.digest=latest", "digest"),
         ("redis.mcpSidecar.resources.limits.memory=lots", "memory"),
         ("redis.mcpSidecar.extraEnv[0].value=x", "extraEnv"),
+        ("redis.extraEnv[0].name=A,redis.extraEnv[0].value=x,redis.extraEnv[0].valueFrom.fieldRef.fieldPath=y", "extraEnv"),
         ("elasticsearch.heapSize=lots", "heapSize"),
         ("orchestrator.prometheus.path=metrics", "path"),
         ("metrics.vmagent.scrapeInterval=often", "scrapeInterval"),
@@ -151,6 +152,9 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         (("redis.fullnameOverride=metrics-store",), "metrics.fullnameOverride"),
         (("metrics.vmagent.fullnameOverride=redis-headless",), "redis.fullnameOverride"),
         ((r"redis.podLabels.app\.kubernetes\.io/name=x",), "redis.podLabels"),
+        ((*SERVER, r"mcpServers.a.podLabels.app\.kubernetes\.io/name=x"), "mcpServers.a.podLabels"),
+        (("elasticsearch.nodeSets.hot.roles={data}", r"elasticsearch.nodeSets.hot.podLabels.app\.kubernetes\.io/name=x"),
+         "elasticsearch.nodeSets.hot.podLabels"),
         ((SIDECAR, "redis.mcpSidecar.tls.existingSecret=s", "redis.extraVolumes[0].name=mcp-tls",
           "redis.extraVolumes[0].emptyDir.medium="), "redis.extraVolumes"),
         (("redis.extraEnv[0].name=A", "redis.extraEnv[1].name=A"), "redis.extraEnv"),
@@ -160,6 +164,8 @@ ORCHESTRATOR = "orchestrator.enabled=true"
          "redis.mcpSidecar.extraVolumes"),
         ((SIDECAR, "redis.mcpSidecar.extraVolumes[0].name=data", "redis.mcpSidecar.extraVolumes[0].emptyDir.medium="),
          "redis.mcpSidecar.extraVolumes"),
+        ((SIDECAR, "redis.mcpSidecar.extraVolumeMounts[0].name=data", "redis.mcpSidecar.extraVolumeMounts[0].mountPath=/x"),
+         "redis.mcpSidecar.extraVolumeMounts"),
         # Data.
         ((LOGIN, "elasticsearch.replicas=3"), "elasticsearch.transportTls.existingSecret"),
         ((LOGIN, "elasticsearch.replicas=3", r"elasticsearch.config.xpack\.security\.transport\.ssl\.enabled=false"),
@@ -202,6 +208,8 @@ def test_what_can_not_work_together_is_refused_with_what_to_set(chart: Chart, se
         (r"elasticsearch.config.discovery\.type=single-node",),
         ("elasticsearch.image.tag=7.17.29", "elasticsearch.readinessPort=0"),
         (r"elasticsearch.config.node\.roles={master,data}",),
+        ("elasticsearch.extraEnv[0].name=node.roles", "elasticsearch.extraEnv[0].value=master",
+         "elasticsearch.nodeSets.hot.roles={data}"),
         ("redis.resources.limits.cpu=0.5", "metrics.victoriaMetrics.retentionPeriod=3"),
         ("global.defaultStorageClass=fast", "global.env.name=production"),
         (*SERVER, "mcpServers.a.ingress.enabled=true", "mcpServers.a.ingress.host=h", "mcpServers.a.server.allowWrites=true",
@@ -339,7 +347,8 @@ def test_https_and_oauth_that_variables_turn_on_are_known(chart: Chart) -> None:
 def test_a_set_of_nodes_joins_the_first_one_and_never_forms_a_cluster(chart: Chart) -> None:
     sets = {"hot": {"roles": ["data_hot"], "persistence": {"size": "100Gi"}}}
     given = {"replicas": 3, "drainedTo": 3, "nodeSets": sets, "serviceAccount": {"create": True}}
-    found = objects(chart.template_values({"elasticsearch": given}))
+    masters = {"config": {"node.roles": ["master"]}}
+    found = objects(chart.template_values({"elasticsearch": given | masters}))
     spec = found["StatefulSet", "knowledge-store-hot"]["spec"]
     assert ("ServiceAccount", spec["template"]["spec"]["serviceAccountName"]) in found
     (container,) = spec["template"]["spec"]["containers"]
@@ -349,6 +358,7 @@ def test_a_set_of_nodes_joins_the_first_one_and_never_forms_a_cluster(chart: Cha
     assert "args" not in container and "INITIAL_MASTER_NODES" not in env and "POD_NAME" not in env
     assert spec["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] == "100Gi"
     first = found["StatefulSet", "knowledge-store"]["spec"]
+    assert {"name": "node.roles", "value": "master"} in first["template"]["spec"]["containers"][0]["env"]
     labels = spec["template"]["metadata"]["labels"]
     budget = found["PodDisruptionBudget", "knowledge-store-hot"]["spec"]
     selected = [owner["selector"]["matchLabels"].items() <= labels.items() for owner in (first, spec, budget)]

@@ -7,7 +7,7 @@
 {{- include "dox-asdlc.overlay" (dict "over" $given "onto" $values) -}}
 {{- $values = merge (dict "global" $root.Values.global "mcpSidecar" $values.server) $values -}}
 {{- $chart := dict "Name" (printf "mcp-%s" $key) "Version" $root.Chart.Version "AppVersion" $root.Chart.AppVersion -}}
-{{- $_ := set $.into $key (dict "Values" $values "Chart" $chart "Release" $root.Release "ServerPath" (printf "mcpServers.%s.server" $key)) -}}
+{{- $_ := set $.into $key (dict "Values" $values "Chart" $chart "Release" $root.Release "Path" (printf "mcpServers.%s" $key) "ServerPath" (printf "mcpServers.%s.server" $key)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -55,7 +55,7 @@ volumeClaimTemplates:
 Refuses values that would be ignored, or that the API refuses once the StatefulSet is there, from {root}.
 */}}
 {{- define "dox-asdlc.checkClaims" -}}
-{{- $chart := .root.Chart.Name -}}
+{{- $chart := include "dox-asdlc.path" .root -}}
 {{- $name := include "dox-asdlc.fullname" .root -}}
 {{- $new := .root.Values.persistence -}}
 {{- include "dox-asdlc.refuse" (list (and $new.existingClaim (not $new.enabled)) (printf "%s.persistence.existingClaim is set, and %s.persistence.enabled is false: it would be ignored" $chart $chart)) -}}

@@ -1,3 +1,8 @@
+{{/* Path of a chart's values, for messages. */}}
+{{- define "dox-asdlc.path" -}}
+{{- .Path | default .Chart.Name -}}
+{{- end -}}
+
 {{/* The name of a chart's objects, which is also its host name for others in the namespace. */}}
 {{- define "dox-asdlc.fullname" -}}
 {{- include "dox-asdlc.prefixed" (dict "root" . "name" (.Values.fullnameOverride | default .Chart.Name)) -}}
@@ -6,7 +11,7 @@
 {{/* A name with global.namePrefix before it. Pods' names and those of further Services are longer by up to 11 characters. */}}
 {{- define "dox-asdlc.prefixed" -}}
 {{- $name := printf "%s%s" ((.root.Values.global | default dict).namePrefix | default "") .name -}}
-{{- include "dox-asdlc.refuse" (list (gt (len $name) 52) (printf "%s: the name %q is longer than 52 characters: shorten global.namePrefix or fullnameOverride" .root.Chart.Name $name)) -}}
+{{- include "dox-asdlc.refuse" (list (gt (len $name) 52) (printf "%s: the name %q is longer than 52 characters: shorten global.namePrefix or fullnameOverride" (include "dox-asdlc.path" .root) $name)) -}}
 {{- $name -}}
 {{- end -}}
 
@@ -49,7 +54,7 @@ labels:
 {{- $annotations := .annotations | default dict -}}
 {{- range $value, $own := dict "podLabels" $labels "podAnnotations" $annotations -}}
 {{- range $key, $_ := index $.root.Values $value -}}
-{{- include "dox-asdlc.refuse" (list (hasKey $own $key) (printf "%s.%s can't have %s: the chart sets it" $.root.Chart.Name $value $key)) -}}
+{{- include "dox-asdlc.refuse" (list (hasKey $own $key) (printf "%s.%s can't have %s: the chart sets it" (include "dox-asdlc.path" $.root) $value $key)) -}}
 {{- end -}}
 {{- end -}}
 labels:
@@ -70,7 +75,7 @@ global.imageRegistry comes before a repository that names no registry.
 {{- if .image.digest -}}
 {{ .image.repository }}@{{ .image.digest }}
 {{- else -}}
-{{- include "dox-asdlc.refuse" (list (not .image.tag) (printf "%s: the image %s has neither a tag nor a digest" .root.Chart.Name .image.repository)) -}}
+{{- include "dox-asdlc.refuse" (list (not .image.tag) (printf "%s: the image %s has neither a tag nor a digest" (include "dox-asdlc.path" .root) .image.repository)) -}}
 {{ .image.repository }}:{{ .image.tag }}
 {{- end -}}
 {{- end -}}

@@ -34,14 +34,15 @@ securityContext:
 
 {{/* Where pods may run, and as whom: what all charts take alike from their values. Replicas are spread over nodes and zones; one alone is as well, so that more of them do not change it. */}}
 {{- define "dox-asdlc.placement" -}}
+{{- $path := include "dox-asdlc.path" . -}}
 {{- $containers := concat (.Values.initContainers | default list) (.Values.extraContainers | default list) -}}
-{{- include "dox-asdlc.distinct" (dict "value" (printf "%s.initContainers and extraContainers" .Chart.Name) "key" "name" "entries" $containers "own" (list .Chart.Name "elasticsearch" "mcp-sidecar" "mcp-server")) -}}
+{{- include "dox-asdlc.distinct" (dict "value" (printf "%s.initContainers and extraContainers" $path) "key" "name" "entries" $containers "own" (list .Chart.Name "elasticsearch" "mcp-sidecar" "mcp-server")) -}}
 {{- $constraints := list -}}
 {{- range .Values.topologySpreadConstraints }}{{ $constraints = append $constraints (dict "pair" (printf "%s %s" .topologyKey .whenUnsatisfiable)) }}{{ end -}}
-{{- include "dox-asdlc.distinct" (dict "value" (printf "%s.topologySpreadConstraints" .Chart.Name) "key" "pair" "entries" $constraints) -}}
+{{- include "dox-asdlc.distinct" (dict "value" (printf "%s.topologySpreadConstraints" $path) "key" "pair" "entries" $constraints) -}}
 {{- $secrets := (.Values.global | default dict).imagePullSecrets | default list -}}
 {{- include "dox-asdlc.distinct" (dict "value" "global.imagePullSecrets" "key" "name" "entries" $secrets) -}}
-{{- with include "dox-asdlc.merge" (dict "own" (toYaml $secrets) "extra" .Values.imagePullSecrets "key" "name" "value" (printf "%s.imagePullSecrets" .Chart.Name)) }}
+{{- with include "dox-asdlc.merge" (dict "own" (toYaml $secrets) "extra" .Values.imagePullSecrets "key" "name" "value" (printf "%s.imagePullSecrets" $path)) }}
 imagePullSecrets:
   {{- . | nindent 2 }}
 {{- end }}
@@ -135,7 +136,8 @@ metadata:
   {{- end }}
 automountServiceAccountToken: false
 {{- else if .annotations -}}
-{{- fail (printf "%s.serviceAccount.annotations would be ignored: set %s.serviceAccount.create=true" $.Chart.Name $.Chart.Name) -}}
+{{- $path := include "dox-asdlc.path" $ -}}
+{{- fail (printf "%s.serviceAccount.annotations would be ignored: set %s.serviceAccount.create=true" $path $path) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -1,6 +1,6 @@
 {{/*
-The objects of an MCP server of its own, from a context {Values, Chart, Release, ServerPath}: the values of this library with those
-of the server as Values.mcpSidecar, and the path of the latter for messages.
+The objects of an MCP server of its own, from a context {Values, Chart, Release, Path, ServerPath}: the values of this library with
+those of the server as Values.mcpSidecar, and the paths of both for messages.
 */}}
 {{- define "dox-asdlc.mcp-server" -}}
 {{- include "dox-asdlc.mcp-server.check" . -}}
@@ -144,7 +144,7 @@ spec:
 
 {{/* Refuses values that can't work, or that would be ignored. */}}
 {{- define "dox-asdlc.mcp-server.check" -}}
-{{- $path := trimSuffix ".server" .ServerPath -}}
+{{- $path := .Path -}}
 {{- $store := .Values.store -}}
 {{- include "dox-asdlc.refuse" (list (not .Values.mcpSidecar.enabled) (printf "%s.server.enabled=false: take %s out, or set it to null" $path $path)) -}}
 {{- include "dox-asdlc.refuse" (list (not $store.kind) (printf "%s.store.kind: set redis or elasticsearch" $path)) -}}

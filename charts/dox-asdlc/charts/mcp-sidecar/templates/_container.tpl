@@ -233,6 +233,11 @@ ConfigMap that is not there would keep the whole pod from starting. Beside a sto
 {{- $others := empty (.Values.persistence | default dict).enabled | ternary list (list "data") -}}
 {{- range $own | fromYamlArray }}{{ $others = append $others .name }}{{ end -}}
 {{- include "dox-asdlc.distinct" (dict "value" (printf "%s and %s.extraVolumes" $path .Chart.Name) "key" "name" "entries" $mine "own" $others "said" "is that of a volume of the store and of one of its sidecar") -}}
+{{- $mounted := list -}}
+{{- range concat $mine (.Values.extraVolumes | default list) }}{{ $mounted = append $mounted .name }}{{ end -}}
+{{- range $sidecar.extraVolumeMounts -}}
+{{- include "dox-asdlc.refuse" (list (not (has .name $mounted)) (printf "%sMounts: the volume %s is not one of %s, and those of the store are its own" (trimSuffix "s" $path) .name $path)) -}}
+{{- end -}}
 {{- if not .ServerPath -}}
 {{- range $volume := $mine -}}
 {{- range $source := concat (list $volume) (dig "projected" "sources" list $volume) -}}
