@@ -1,7 +1,6 @@
 """The resources es://cluster and es://index/{name}/mapping."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from servers.common.protocol.resources import Resource, Resources, Template
 from servers.common.protocol.tools import Call, ToolError
@@ -9,12 +8,6 @@ from servers.elasticsearch.policy.index_names import inside
 from servers.elasticsearch.policy.index_scope import ScopedElasticsearch, is_restricted
 from servers.elasticsearch.tools.health import es_health
 from servers.elasticsearch.tools.indices import es_mapping
-
-
-async def _mapping(call: Call[ScopedElasticsearch], name: str) -> Mapping[str, Any]:
-    if not name:
-        raise ToolError("there is no resource of an empty name: name an index")
-    return await es_mapping.function(call, index=name)
 
 
 async def _complete(call: Call[ScopedElasticsearch], typed: str) -> Sequence[str]:
@@ -36,7 +29,7 @@ RESOURCES = Resources(
             "name",
             "Fields of an index",
             "The fields of an index and their types",
-            _mapping,
+            lambda call, name: es_mapping.function(call, index=name),
             _complete,
             "/mapping",
         )

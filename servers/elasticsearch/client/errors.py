@@ -31,14 +31,11 @@ _ADVICE = {
     "no_shard_available_action_exception": "a shard is not available: es_health says which and why",
 }
 
-_STRANGE = re.compile(
-    r"unrecognized parameter|no handler found|incorrect HTTP method|unknown (key|query|field)|invalid index name \[_",
-    re.I,
-)
-"""OpenSearch's words for what it does not know; a path of an API is the name of an index to it."""
-
 _NO_API = re.compile(r"no handler found|incorrect HTTP method|invalid index name \[_", re.I)
 """Words for a path that is no API of a distribution: it may be taken for the name of an index."""
+
+_STRANGE = re.compile(rf"unrecognized parameter|unknown (key|query|field)|{_NO_API.pattern}", re.I)
+"""OpenSearch's words for what it does not know."""
 
 
 class NodeFailure(elastic_transport.ConnectionError):

@@ -44,14 +44,12 @@ def no_document(id: str, index: str, routing: str | None) -> ToolError:
     return ToolError(f"there is no document {id!r} in {index!r} ({told}): find ids with es_search")
 
 
-def writable(name: str) -> str:
-    """Return the name of one index that may be written to. Raise ToolError if it could mean several, or
-    is Elasticsearch's own."""
+def writable(name: str) -> None:
+    """Raise ToolError for a name that may not be written to: it could mean several indices, or is Elasticsearch's own."""
     if name in ("", "_all") or any(c in name for c in '*?,<>:"\\/| #'):
         raise ToolError(f"{name!r} is not the exact name of one index: nothing was done; es_indices lists names")
     if name.startswith((".", "_", "-", "+")):
         raise ToolError(f"{name!r} can't be written to: names that begin with a dot are Elasticsearch's own; nothing was done")
-    return name
 
 
 @asynccontextmanager
@@ -88,23 +86,19 @@ async def near_fields_of(backend: ScopedElasticsearch, index: str) -> AsyncItera
         raise
 
 
-async def write_target(backend: ScopedElasticsearch, name: str, *, create: bool = False) -> str:
-    """Return the name of one index, alias or data stream that may be written to, or raise ToolError.
+async def write_target(backend: ScopedElasticsearch, name: str, *, create: bool = False) -> None:
+    """Raise ToolError for a name of an index, alias or data stream that may not be written to.
 
     Unless `create`, it has to be there: a write would make one of a misspelled name.
     """
     writable(name)
     if create and not backend.scope:
-        return name
+        return
     try:
-        if backend.scope:
-            await _inside(backend, [name])
-        else:
-            await resolve(backend, name, "open")
+        await _inside(backend, [name])
     except ElasticsearchError as error:
         if not (create and error.type == "index_not_found_exception"):
             raise
-    return name
 
 
 LONGEST, LONGEST_LINE = 3000, 3900

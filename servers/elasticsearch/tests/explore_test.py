@@ -227,7 +227,7 @@ async def test_resources_and_their_completion(client: Client, es: Node) -> None:
     assert (await read("es://index/books/mapping"))["mappings"][0]["fields"]["pages"] == "integer"
     for uri, reason in (
         ("es://index/books", "there is no resource"),
-        ("es://index//mapping", "there is no resource"),
+        ("es://index//mapping", "index is empty"),
         ("es://index/boks/mapping", "did you mean books"),
         ("es://index/..%2F_security/mapping", "names that begin with a dot are Elasticsearch's own"),
     ):

@@ -134,8 +134,12 @@ HOT_THREADS = """\
 
 
 def test_hot_threads_are_a_line_each() -> None:
-    assert hot_threads(HOT_THREADS) == [
-        "node-0: 85% [node-0][search][T#4] in Operations.det <- WildcardQueryBuilder.doToQuery <- SearchService.execute",
-        "node-1: 3% [node-1][management][T#1]",
-    ]
+    assert (
+        hot_threads(HOT_THREADS)
+        == hot_threads(HOT_THREADS.replace("elasticsearch", "opensearch"))
+        == [
+            "node-0: 85% [node-0][search][T#4] in Operations.det <- WildcardQueryBuilder.doToQuery <- SearchService.execute",
+            "node-1: 3% [node-1][management][T#1]",
+        ]
+    )
     assert hot_threads("") == []

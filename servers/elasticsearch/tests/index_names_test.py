@@ -209,14 +209,14 @@ def test_a_name_that_could_mean_several_is_not_written_to(name: str) -> None:
 def test_a_name_of_elasticsearchs_own_is_not_written_to(name: str) -> None:
     with pytest.raises(ToolError, match=r"can't be written to.*nothing was done"):
         policy.writable(name)
-    assert policy.writable("a.b_c-d+e") == "a.b_c-d+e"
+    policy.writable("a.b_c-d+e")
 
 
 async def test_what_is_written_to_is_there_and_inside() -> None:
     for patterns in ("app-*", ""):
         told = Told(patterns)
-        assert await policy.write_target(told, "app-1") == "app-1"
-        assert await policy.write_target(told, "app-new", create=True) == "app-new"
+        await policy.write_target(told, "app-1")
+        await policy.write_target(told, "app-new", create=True)
         # OpenSearch says nothing of it.
         for told.lenient in (False, True):
             with pytest.raises(ElasticsearchError, match="no such index \\[app-new\\]"):
@@ -234,7 +234,7 @@ async def test_what_is_written_to_is_there_and_inside() -> None:
         await policy.write_target(told, "app-1", create=True)
     told = Told("")
     await policy.write_target(told, "app-1")
-    assert told.asked == ["GET /_resolve/index/app-1 expand_wildcards=open"]
+    assert told.asked == ["GET /_resolve/index/app-1 expand_wildcards=all"]
 
 
 @pytest.mark.parametrize(

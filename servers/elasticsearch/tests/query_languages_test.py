@@ -113,8 +113,10 @@ ANSWERS: Answers = {
     "/_nodes/stats/ingest": Answer(200, INGEST),
     "/_ilm/status": Answer(200, {"operation_mode": "RUNNING"}),
     "/*/_ilm/explain": Answer(200, ILM),
+    **{f"/_snapshot/{name}/_all": Answer(200, {"snapshots": []}) for name in "abc"},
     "/_snapshot/nightly/_all": Answer(200, {"snapshots": [SNAPSHOT], "total": 1, "remaining": 0}),
-    "/_snapshot": Answer(200, {"nightly": {"type": "fs"}}),
+    "/_snapshot/lost/_all": failure(500, "repository_exception", "[lost] could not read repository data"),
+    "/_snapshot": Answer(200, {name: {"type": "fs"} for name in ("nightly", "lost", *"abcd")}),
     "/_slm/policy": Answer(200, SLM),
     "/_cluster/health": Answer(200, HEALTH),
     "/_cluster/pending_tasks": Answer(200, {"tasks": [PENDING]}),
@@ -215,6 +217,8 @@ async def test_sections_of_health_and_an_answer_in_text(asked: Asked) -> None:
         ],
         "snapshots": [
             "nightly: snap-1 PARTIAL, 2024-01-01T01:30:00, 9 of 10 shards",
+            "lost: Elasticsearch answered: [lost] could not read repository data",
+            "and 1 more repositories",
             "policy daily: last success 2024-01-01T01:30:00.000Z; failed since, repository is read-only",
         ],
         "pipelines": [

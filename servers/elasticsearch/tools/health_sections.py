@@ -73,9 +73,9 @@ def hot_threads(text: str) -> list[str]:
         if name := re.match(r"::: \{([^}]*)\}", line):
             node = name[1]
         elif thread := re.match(r"\s+([\d.]+)% .*(?:cpu|wait|block|mem).* usage by thread '([^']*)'", line):
-            found.append(f"{node}: {float(thread[1]):.0f}% {re.sub(r'^elasticsearch', '', thread[2])}")
+            found.append(f"{node}: {float(thread[1]):.0f}% {re.sub(r'^(elastic|open)search', '', thread[2])}")
             calls = 0
-        elif found and calls < 3 and (place := re.match(r"\s+(?:\S+/)?(org\.(?:elasticsearch|apache\.lucene)\.\S+)\(", line)):
+        elif found and calls < 3 and (place := re.match(r"\s+(?:\S+/)?(org\.(?:\w+search|apache\.lucene)\.\S+)\(", line)):
             found[-1] += f"{' in' if not calls else ' <-'} {'.'.join(place[1].split('.')[-2:])}"
             calls += 1
     return found
@@ -99,24 +99,24 @@ async def _ilm(call: Call[ScopedElasticsearch]) -> Lines:
 
 
 async def _snapshots(call: Call[ScopedElasticsearch]) -> Lines:
-    repositories = await optional(call, "/_snapshot")
+    repositories = list(await call.backend.read("GET", "/_snapshot"))
     if not repositories:
         yield "there is no snapshot repository, so there are no snapshots"
-    for repository in list(repositories)[:5]:
-        params = {
-            "size": "5",
-            "sort": "start_time",
-            "order": "desc",
-            "index_names": "false",
-            "ignore_unavailable": "true",
-        }
-        answer = await optional(call, path("_snapshot", repository, "_all"), **params)
+    params = {"size": "5", "sort": "start_time", "order": "desc", "index_names": "false", "ignore_unavailable": "true"}
+    for repository in repositories[:5]:
+        try:
+            answer = await call.backend.read("GET", path("_snapshot", repository, "_all"), params=params)
+        except ToolError as error:  # it can't be reached, or may not be read
+            yield f"{repository}: {error}"
+            continue
         for snapshot in answer.get("snapshots", ()):
             shards = snapshot.get("shards", {})
             yield (
                 f"{repository}: {snapshot['snapshot']} {snapshot.get('state')}, {str(snapshot.get('start_time'))[:19]}, "
                 f"{shards.get('successful', '?')} of {shards.get('total', '?')} shards"
             )
+    if len(repositories) > 5:
+        yield f"and {len(repositories) - 5} more repositories"
     for name, policy in (await optional(call, "/_slm/policy")).items():
         success, failed = policy.get("last_success", {}), policy.get("last_failure", {})
         words = f"policy {name}: last success {success.get('time_string') or success.get('time') or 'never'}"
@@ -126,8 +126,9 @@ async def _snapshots(call: Call[ScopedElasticsearch]) -> Lines:
 
 
 async def _pipelines(call: Call[ScopedElasticsearch]) -> Lines:
-    definitions = await optional(call, "/_ingest/pipeline")
-    stats = await optional(call, "/_nodes/stats/ingest", filter_path="nodes.*.ingest.pipelines")
+    definitions = await call.backend.find("/_ingest/pipeline") or {}
+    params = {"filter_path": "nodes.*.ingest.pipelines"}
+    stats = await call.backend.read("GET", "/_nodes/stats/ingest", params=params)
     for line in pipelines(definitions, stats):
         yield line
 

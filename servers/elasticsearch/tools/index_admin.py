@@ -198,10 +198,9 @@ async def _like(call: Call[ScopedElasticsearch], definition: dict[str, Any]) -> 
     found = await call.backend.read("GET", path(reached))
     if len(found) != 1:
         raise ToolError(f"{other[:100]!r} leads to {len(found)} indices: like must name one; nothing was done")
-    ((_, source),) = found.items()
-    settings = {
-        key: value for key, value in source["settings"]["index"].items() if _COPIED.fullmatch(key)
-    }  # as flat names would not tell a list from its items
+    (source,) = found.values()
+    # As flat names would not tell a list from its items.
+    settings = {key: value for key, value in source["settings"]["index"].items() if _COPIED.fullmatch(key)}
     given = {key.removeprefix("index."): v for key, v in flat(definition.get("settings") or {}).items()}
     nested = flat({key: value for key, value in settings.items() if key != "analysis"})
     kept = {"analysis": settings["analysis"]} if "analysis" in settings else {}
