@@ -16,26 +16,20 @@ import ast
 import fnmatch
 import io
 import json
-import os
+import marshal
 import posixpath
 import sys
 import tarfile
-import traceback
 import zipfile
-from collections import deque
-from collections.abc import Callable, Iterable
-from importlib._bootstrap_external import _code_to_hash_pyc  # type: ignore[attr-defined]
-from importlib.util import source_hash
+from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import deflate
 from debian.arfile import ArError
 from debian.debfile import DebFile
 
 from bazel.image.elf import stripped
-
-T = TypeVar("T")
 
 SITE = "usr/local/lib/python3.11/dist-packages"
 CA_SOURCES = "usr/share/ca-certificates/mozilla/"
@@ -128,12 +122,11 @@ class Layer:
 
         `instead`: it takes the source's place (PEP 3147) and has no docstrings, except where a glob of `readers` matches.
         """
-        sources = [
-            (path, e.data, instead and not any(fnmatch.fnmatchcase(path, pattern) for pattern in readers))
-            for path, e in sorted(self.entries.items())
-            if path.endswith(".py") and e.kind == tarfile.REGTYPE
-        ]
-        for (path, _, alone), data in zip(sources, each_alone(bytecode, sources), strict=True):
+        for path, entry in sorted(self.entries.items()):
+            if not path.endswith(".py") or entry.kind != tarfile.REGTYPE:
+                continue
+            alone = instead and not any(fnmatch.fnmatchcase(path, pattern) for pattern in readers)
+            data = bytecode(path, entry.data, alone)
             folder, name = posixpath.split(path)
             if data and alone:
                 del self.entries[path]
@@ -162,46 +155,11 @@ class Layer:
         output.write_bytes(deflate.gzip_compress(content.getvalue(), 10))
 
 
-def each_alone(function: Callable[[T], bytes], arguments: Iterable[T]) -> list[bytes]:
-    """Return what a function makes of each argument, in a process for each, as many at once as there are processors.
-
-    All are forked from the same state. multiprocessing.Pool would fork while other threads of this process go on.
-    """
-    running: deque[tuple[int, int]] = deque()
-    found: list[bytes] = []
-
-    def await_oldest() -> None:
-        child, reading = running.popleft()
-        with open(reading, "rb") as pipe:
-            found.append(pipe.read())
-        if os.waitpid(child, 0)[1]:
-            raise RuntimeError("a process that makes bytecode failed: what it said is above")
-
-    for argument in arguments:
-        if len(running) == (os.cpu_count() or 1):
-            await_oldest()
-        reading, writing = os.pipe()
-        if not (child := os.fork()):
-            try:
-                with open(writing, "wb") as pipe:
-                    pipe.write(function(argument))
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
-        os.close(writing)
-        running.append((child, reading))
-    while running:
-        await_oldest()
-    return found
-
-
-def bytecode(source: tuple[str, bytes, bool]) -> bytes:
+def bytecode(path: str, data: bytes, undocumented: bool) -> bytes:
     """Return a .pyc, PEP 552 with an unchecked hash, of a path in the image, its content, and whether docstrings go.
 
-    It is empty for a source that this Python can't compile (a template). Other code that this process compiled may change it.
+    It is empty for a source that this Python can't compile (a template).
     """
-    path, data, undocumented = source
     # Python has each text of at most one character once. Bytecode tells whether it is interned, which other code may have done.
     for text in ("", *map(chr, range(256))):
         sys.intern(text)
@@ -210,7 +168,7 @@ def bytecode(source: tuple[str, bytes, bool]) -> bytes:
         code = compile(without_docstrings(ast.parse(data)) if undocumented else data, "/" + path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return b""
-    return bytes(_code_to_hash_pyc(code, source_hash(data), checked=False))
+    return MAGIC_NUMBER + b"\1\0\0\0" + source_hash(data) + marshal.dumps(code)
 
 
 def without_docstrings(tree: ast.Module) -> ast.Module:
