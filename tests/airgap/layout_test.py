@@ -17,16 +17,10 @@ def layout(*arguments: str | Path) -> None:
 
 
 def image(folder: Path, name: str) -> Path:
-    vector = vectors.VECTORS[name]
-    arguments: list[str | Path] = ["--platform", vector["platform"]]
-    for layer in vector["layers"]:
-        arguments += ["--layer", folder / layer, f"//layers:{layer}"]
-    for part in vectors.FILES:
-        if part in vector:
-            arguments += [f"--{part}", folder / f"{name}.{part}.txt"]
-    if "user" in vector:
-        arguments += ["--user", vector["user"]]
-    layout("image", *arguments, folder / name, folder / f"{name}.digest")
+    spec = {"entrypoint": [], "env": [], "exposed_ports": [], "labels": {}, "user": ""} | vectors.VECTORS[name]
+    spec["layers"] = [[str(folder / layer), f"//layers:{layer}"] for layer in spec["layers"]]
+    (folder / f"{name}.json").write_text(json.dumps(spec))
+    layout("image", folder / name, folder / f"{name}.digest", folder / f"{name}.json")
     return folder / name
 
 
@@ -47,16 +41,12 @@ def test_an_image_has_upstreams_digest(folder: Path, name: str) -> None:
 
 
 def test_an_index_has_upstreams_digest(folder: Path) -> None:
-    arguments: list[str | Path] = []
-    for member in vectors.INDEX_OF:
-        arguments += ["--image", image(folder, member)]
-    layout("index", *arguments, folder / "index", folder / "index.digest")
+    layout("index", folder / "index", folder / "index.digest", *(image(folder, member) for member in vectors.INDEX_OF))
     assert (folder / "index.digest").read_text().strip() == vectors.INDEX_DIGEST
 
 
 def test_an_archive_names_config_layers_and_tags(folder: Path) -> None:
-    (folder / "tags").write_text("mcp/redis:latest\nmcp/redis:1")
-    layout("archive", image(folder, "packed"), folder / "tags", folder / "archive.tar")
+    layout("archive", image(folder, "packed"), folder / "archive.tar", "mcp/redis:latest", "mcp/redis:1")
     with tarfile.open(folder / "archive.tar") as archive:
         table = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]
         assert table[0]["RepoTags"] == ["mcp/redis:latest", "mcp/redis:1"]

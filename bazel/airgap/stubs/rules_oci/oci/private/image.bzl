@@ -5,10 +5,9 @@ _LAYOUT = attr.label(default = "//oci/private:layout", executable = True, cfg = 
 def _write(ctx, command, inputs, args):
     layout = ctx.actions.declare_directory(ctx.label.name)
     digest = ctx.actions.declare_file(ctx.label.name + ".json.sha256")
-    args.add_all([layout.path, digest])
     ctx.actions.run(
         executable = ctx.executable._layout,
-        arguments = [command, args],
+        arguments = [command, layout.path, digest.path, args],
         inputs = inputs,
         mnemonic = "OCIImage" if command == "image" else "OCIIndex",
         outputs = [layout, digest],
@@ -17,34 +16,30 @@ def _write(ctx, command, inputs, args):
     return [DefaultInfo(files = depset([layout])), OutputGroupInfo(digest = depset([digest]))]
 
 def _image_impl(ctx):
-    if not ctx.attr.os or not ctx.attr.architecture:
-        fail("'os' and 'architecture' are mandatory when 'base' is unspecified.")
+    spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
+    ctx.actions.write(spec, json.encode({
+        "entrypoint": ctx.attr.entrypoint,
+        "env": ["%s=%s" % pair for pair in ctx.attr.env.items()],
+        "exposed_ports": ctx.attr.exposed_ports,
+        "labels": ctx.attr.labels,
+        # With the label as Bazel writes it: it stands in the image's history.
+        "layers": [[tar.path, str(tar.owner).removeprefix("@@")] for tar in ctx.files.tars],
+        "platform": {"architecture": ctx.attr.architecture, "os": ctx.attr.os},
+        "user": ctx.attr.user,
+    }))
     args = ctx.actions.args()
-    args.add("--platform", json.encode({"architecture": ctx.attr.architecture, "os": ctx.attr.os}))
-    inputs = list(ctx.files.tars)
-    for tar in ctx.files.tars:
-        args.add("--layer", tar)
-
-        # The label as Bazel writes it: it stands in the image's history.
-        args.add(tar.owner)
-    for name in ("entrypoint", "exposed_ports", "env", "labels"):
-        file = getattr(ctx.file, name)
-        if file:
-            args.add("--" + name, file)
-            inputs.append(file)
-    if ctx.attr.user:
-        args.add("--user", ctx.attr.user)
-    return _write(ctx, "image", inputs, args)
+    args.add(spec)
+    return _write(ctx, "image", [spec] + ctx.files.tars, args)
 
 oci_image = rule(
     implementation = _image_impl,
     attrs = {
-        "architecture": attr.string(),
-        "entrypoint": attr.label(allow_single_file = True),
-        "env": attr.label(allow_single_file = True),
-        "exposed_ports": attr.label(allow_single_file = True),
-        "labels": attr.label(allow_single_file = True),
-        "os": attr.string(),
+        "architecture": attr.string(mandatory = True),
+        "entrypoint": attr.string_list(),
+        "env": attr.string_dict(),
+        "exposed_ports": attr.string_list(),
+        "labels": attr.string_dict(),
+        "os": attr.string(mandatory = True),
         "tars": attr.label_list(allow_files = [".tar", ".tar.gz", ".tgz"]),
         "user": attr.string(),
         "_layout": _LAYOUT,
@@ -53,7 +48,7 @@ oci_image = rule(
 
 def _index_impl(ctx):
     args = ctx.actions.args()
-    args.add_all(ctx.files.images, before_each = "--image", expand_directories = False)
+    args.add_all(ctx.files.images, expand_directories = False)
     return _write(ctx, "index", ctx.files.images, args)
 
 oci_image_index = rule(

@@ -1,14 +1,13 @@
 """Writes OCI layouts, byte for byte as rules_oci 2.3.0 writes them with jq and regctl.
 
-layout.py image --platform JSON [--layer FILE LABEL]... [--entrypoint FILE]... LAYOUT DIGEST_FILE
-layout.py index [--image LAYOUT]... LAYOUT DIGEST_FILE
-layout.py archive LAYOUT TAGS_FILE ARCHIVE
+layout.py image LAYOUT DIGEST_FILE SPEC.json, where SPEC has the attributes of oci_image, and each of its layers with its label
+layout.py index LAYOUT DIGEST_FILE IMAGE...
+layout.py archive LAYOUT ARCHIVE TAG...
 
 Specification: https://github.com/opencontainers/image-spec v1.1. What goes beyond it is what upstream does: the order of
 keys is the order in which its script adds them, a manifest ends in the newline of jq, a config does not.
 """
 
-import argparse
 import hashlib
 import io
 import json
@@ -57,20 +56,11 @@ class Layout:
         digest_file.write_text(json.loads(index)["manifests"][0]["digest"] + "\n")
 
 
-def lines(file: Path) -> list[str]:
-    """The elements of a file that upstream writes a line each; a newline inside is %5Cn."""
-    return [line.replace("%5Cn", "\n") for line in file.read_text().split("\n") if line]
-
-
-def pairs(file: Path) -> dict[str, str]:
-    return dict(line.split("=", 1) if "=" in line else (line, "") for line in file.read_text().split("\n") if line)
-
-
-def environment(file: Path) -> list[str]:
-    """Variables in the order of the file; ${NAME} of an earlier one is replaced, of an unknown one becomes nothing."""
+def environment(variables: list[str]) -> list[str]:
+    """NAME=VALUE in their order; ${NAME} of an earlier one is replaced, of an unknown one becomes nothing."""
     known: dict[str, str] = {}
-    for line in file.read_text().splitlines():
-        name, _, value = line.partition("=")
+    for variable in variables:
+        name, _, value = variable.partition("=")
         known[name] = re.sub(r"\$\{?([a-zA-Z0-9_]+)\}?", lambda match: known.get(match[1], ""), value)
     return [f"{name}={value}" for name, value in known.items()]
 
@@ -98,29 +88,26 @@ def layer(path: Path, label: str) -> tuple[dict[str, Any], str, dict[str, str]]:
     return descriptor, "sha256:" + unpacked.hexdigest(), {"created": EPOCH, "created_by": f"bazel build {label}"}
 
 
-def image(options: argparse.Namespace) -> None:
-    layout = Layout(options.layout)
+def image(folder: Path, digest_file: Path, spec_file: str) -> None:
+    layout, spec = Layout(folder), json.loads(Path(spec_file).read_text())
     rootfs = {"type": "layers", "diff_ids": []}
     config: dict[str, Any] = {"created": EPOCH, "config": {}, "history": [], "rootfs": rootfs}
-    config |= json.loads(options.platform)
+    config |= spec["platform"]
     descriptors = []
-    for path, label in options.layer:
+    for path, label in spec["layers"]:
         descriptor, diff_id, history = layer(Path(path), label)
         descriptors.append(descriptor)
         config["rootfs"]["diff_ids"].append(diff_id)
         config["history"].append(history)
         shutil.copyfile(path, layout.blobs / descriptor["digest"][7:])
-    run = config["config"]
-    if options.entrypoint:
-        run["Entrypoint"] = lines(options.entrypoint)
-    if options.exposed_ports:
-        run["ExposedPorts"] = {port: {} for port in options.exposed_ports.read_text().split(",")}
-    if options.env:
-        run["Env"] = environment(options.env)
-    if options.labels:
-        run["Labels"] = pairs(options.labels)
-    if options.user:
-        run["User"] = options.user
+    run = {
+        "Entrypoint": spec["entrypoint"],
+        "ExposedPorts": {port: {} for port in spec["exposed_ports"]},
+        "Env": environment(spec["env"]),
+        "Labels": spec["labels"],
+        "User": spec["user"],
+    }
+    config["config"] = {name: value for name, value in run.items() if value}
     data = as_jq(config).encode()
     manifest: dict[str, Any] = {
         "schemaVersion": 2,
@@ -131,13 +118,13 @@ def image(options: argparse.Namespace) -> None:
     raw = (as_jq(manifest) + "\n").encode()
     entry = {"mediaType": MANIFEST, "digest": layout.put(raw), "size": len(raw)}
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
-    layout.finish('{"imageLayoutVersion":"1.0.0"}', as_jq(index) + "\n", options.digest_file)
+    layout.finish('{"imageLayoutVersion":"1.0.0"}', as_jq(index) + "\n", digest_file)
 
 
-def index(options: argparse.Namespace) -> None:
-    layout = Layout(options.layout)
+def index(target: Path, digest_file: Path, *images: str) -> None:
+    layout = Layout(target)
     entries = []
-    for folder in options.image:
+    for folder in map(Path, images):
         for entry in json.loads((folder / "index.json").read_text())["manifests"]:
             manifest = json.loads((folder / "blobs/sha256" / entry["digest"][7:]).read_text())
             config = json.loads((folder / "blobs/sha256" / manifest["config"]["digest"][7:]).read_text())
@@ -148,13 +135,13 @@ def index(options: argparse.Namespace) -> None:
     whole: dict[str, Any] = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
     raw = (as_jq(whole) + "\n").encode()
     top = {"manifests": [{"mediaType": INDEX, "size": len(raw), "digest": layout.put(raw)}]}
-    layout.finish('{"imageLayoutVersion": "1.0.0"}\n', as_jq(top) + "\n", options.digest_file)
+    layout.finish('{"imageLayoutVersion": "1.0.0"}\n', as_jq(top) + "\n", digest_file)
 
 
-def archive(options: argparse.Namespace) -> None:
+def archive(layout: Path, output: Path, *tags: str) -> None:
     """The archive that `docker load` takes."""
-    (entry,) = json.loads((options.layout / "index.json").read_text())["manifests"]
-    blobs = options.layout / "blobs/sha256"
+    (entry,) = json.loads((layout / "index.json").read_text())["manifests"]
+    blobs = layout / "blobs/sha256"
     manifest = json.loads((blobs / entry["digest"][7:]).read_text())
     name = manifest["config"]["digest"].replace(":", "/")
     members = {f"blobs/{name}": blobs / name[7:]}
@@ -163,7 +150,6 @@ def archive(options: argparse.Namespace) -> None:
         path = f"blobs/{descriptor['digest'].replace(':', '/')}.tar.gz"
         layers.append(path)
         members[path] = blobs / descriptor["digest"][7:]
-    tags = options.tags.read_text().split()
     table = as_jq([{"Config": f"blobs/{name}", "RepoTags": tags, "Layers": layers}]) + "\n"
 
     def member(path: str, size: int) -> tarfile.TarInfo:
@@ -171,36 +157,13 @@ def archive(options: argparse.Namespace) -> None:
         info.mode, info.mtime, info.size = 0o755, 1672560000, size
         return info
 
-    with tarfile.open(options.archive, "w", format=tarfile.USTAR_FORMAT) as tar:
+    with tarfile.open(output, "w", format=tarfile.USTAR_FORMAT) as tar:
         for path, file in members.items():
             with file.open("rb") as data:
                 tar.addfile(member(path, file.stat().st_size), data)
         tar.addfile(member("manifest.json", len(table)), io.BytesIO(table.encode()))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    commands = parser.add_subparsers(required=True)
-    for name, function in (("image", image), ("index", index)):
-        command = commands.add_parser(name)
-        command.set_defaults(function=function)
-        if name == "image":
-            command.add_argument("--platform", required=True)
-            command.add_argument("--layer", nargs=2, action="append", default=[])
-            for option in ("entrypoint", "exposed_ports", "env", "labels"):
-                command.add_argument("--" + option, type=Path)
-            command.add_argument("--user")
-        else:
-            command.add_argument("--image", type=Path, action="append", default=[])
-        command.add_argument("layout", type=Path)
-        command.add_argument("digest_file", type=Path)
-    command = commands.add_parser("archive")
-    command.set_defaults(function=archive)
-    for option in ("layout", "tags", "archive"):
-        command.add_argument(option, type=Path)
-    options = parser.parse_args()
-    options.function(options)
-
-
 if __name__ == "__main__":
-    main()
+    command, target, output, *others = sys.argv[1:]
+    {"image": image, "index": index, "archive": archive}[command](Path(target), Path(output), *others)

@@ -7,11 +7,11 @@ if [[ -z $runfiles ]]; then
   if [[ -d $0.runfiles ]]; then runfiles=$0.runfiles; else runfiles=$(cd .. && pwd); fi
 fi
 
-repository='' tags=() flags=()
+repository='' tags='{{tags}}' flags=()
 while [[ $# -gt 0 ]]; do
   case $1 in
-    -t | --tag) tags+=("$2"); shift 2 ;;
-    --tag=*) tags+=("${1#--tag=}"); shift ;;
+    -t | --tag) tags="$2 $tags"; shift 2 ;;
+    --tag=*) tags="${1#--tag=} $tags"; shift ;;
     -r | --repository) repository=$2; shift 2 ;;
     --repository=*) repository=${1#--repository=}; shift ;;
     *) flags+=("$1"); shift ;;
@@ -23,5 +23,4 @@ crane() { bash "$runfiles/{{crane}}" "$@" ${flags[@]+"${flags[@]}"}; }
 image=$(readlink -f "$runfiles/{{image}}")
 digest=$(grep -o 'sha256:[0-9a-f]*' "$image/index.json" | head -n 1)
 crane push "$image" "$repository@$digest"
-mapfile -t -O "${#tags[@]}" tags < <(tr ' ' '\n' <"$runfiles/{{tags}}")
-for tag in ${tags[@]+"${tags[@]}"}; do [[ -z $tag ]] || crane tag "$repository@$digest" "$tag"; done
+for tag in $tags; do crane tag "$repository@$digest" "$tag"; done

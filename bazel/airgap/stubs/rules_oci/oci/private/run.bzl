@@ -11,12 +11,10 @@ def _launcher(ctx, substitutions, files):
 
 def _load_impl(ctx):
     archive = ctx.actions.declare_file("%s/tarball.tar" % ctx.label.name)
-    args = ctx.actions.args()
-    args.add_all(["archive", ctx.file.image.path, ctx.file.repo_tags, archive])
     ctx.actions.run(
         executable = ctx.executable._layout,
-        arguments = [args],
-        inputs = [ctx.file.image, ctx.file.repo_tags],
+        arguments = ["archive", ctx.file.image.path, archive.path] + ctx.attr.repo_tags,
+        inputs = [ctx.file.image],
         mnemonic = "OCITarball",
         outputs = [archive],
     )
@@ -29,7 +27,7 @@ oci_load = rule(
     attrs = {
         "image": attr.label(allow_single_file = True, mandatory = True),
         "loader": attr.label(allow_files = True, cfg = "target", executable = True, mandatory = True),
-        "repo_tags": attr.label(allow_single_file = [".txt"], mandatory = True),
+        "repo_tags": attr.string_list(mandatory = True),
         "_layout": attr.label(default = "//oci/private:layout", executable = True, cfg = "exec"),
         "_template": attr.label(default = "//oci/private:load.sh.tpl", allow_single_file = True),
     },
@@ -37,14 +35,14 @@ oci_load = rule(
 )
 
 def _push_impl(ctx):
-    files = {"{{crane}}": ctx.file._crane, "{{image}}": ctx.file.image, "{{tags}}": ctx.file.remote_tags}
-    return _launcher(ctx, {name: _path(file) for name, file in files.items()}, files.values())
+    substitutions = {"{{crane}}": _path(ctx.file._crane), "{{image}}": _path(ctx.file.image), "{{tags}}": " ".join(ctx.attr.remote_tags)}
+    return _launcher(ctx, substitutions, [ctx.file._crane, ctx.file.image])
 
 oci_push = rule(
     implementation = _push_impl,
     attrs = {
         "image": attr.label(allow_single_file = True, mandatory = True),
-        "remote_tags": attr.label(allow_single_file = True, mandatory = True),
+        "remote_tags": attr.string_list(mandatory = True),
         "_crane": attr.label(default = "//oci/private:crane.sh", allow_single_file = True),
         "_template": attr.label(default = "//oci/private:push.sh.tpl", allow_single_file = True),
     },
