@@ -25,6 +25,9 @@ SAMPLE = 1000
 SUBSCRIBE_TIMEOUT = 10.0
 """Seconds to begin to listen."""
 
+EVENTS = frozenset(b"g$lshzxet")
+"""Kinds of notifications that together tell of each change of a key."""
+
 COMPLETION_STEPS = 20
 """SCANs for a completion."""
 
@@ -63,15 +66,16 @@ KEY = Template("redis://key/", "name", "Key", "A key's type, TTL and the first p
 async def _watch(backend: ScopedRedis, uris: Sequence[str], changed: Changed) -> AsyncIterator[Sequence[str]]:
     """Watch keys for changes, by keyspace notifications (https://redis.io/docs/latest/develop/pubsub/keyspace-notifications/).
 
-    Yields the URIs of keys that the user of the current call may read, and none where notifications are off or this user may not
-    listen to them.
+    Yields the URIs of keys that the user of the current call may read, and none where notifications of some changes are off or
+    this user may not listen to them.
     """
     channel = f"__keyspace@{backend.database}__:".encode()
     async with AsyncExitStack() as stack:
         # A listener has no deadline that would bound these.
         async with asyncio.timeout(SUBSCRIBE_TIMEOUT):
             keys = await _readable(backend, uris)
-            if not keys or b"K" not in await notifications(backend):
+            events = await notifications(backend) if keys else b""
+            if b"K" not in events or not (b"A" in events or set(events) >= EVENTS):
                 keys = {}
             # Each server of a cluster tells of its own keys only.
             connections = [await stack.enter_async_context(c) for c in await backend.pubsubs()] if keys else []

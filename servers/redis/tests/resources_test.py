@@ -234,9 +234,11 @@ async def next_uri(changes: AsyncIterator[object]) -> str:
     return str(getattr(event, "uri", event))
 
 
-async def test_without_notifications_of_redis_nothing_is_promised(sidecar: Sidecar, redis: Redis) -> None:
+@pytest.mark.parametrize(("events", "watched"), [("", False), ("KE", False), ("Kx", False), ("EA", False), ("Kg$lshzxet", True)])
+async def test_what_redis_does_not_tell_of_is_not_promised(sidecar: Sidecar, redis: Redis, events: str, watched: bool) -> None:
+    redis.config_set("notify-keyspace-events", events)
     async with (
         Client(sidecar.url + "/mcp") as client,
         client.listen(resource_subscriptions=["redis://key/a"]) as changes,
     ):
-        assert not changes.honored.resource_subscriptions
+        assert bool(changes.honored.resource_subscriptions) is watched
