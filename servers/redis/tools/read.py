@@ -38,7 +38,6 @@ from servers.redis.policy.command_cost import (
     SMALL_KEY,
     check_json_path,
     finds_many,
-    memory_usage,
 )
 from servers.redis.policy.key_scope import ScopedRedis
 from servers.redis.tools.scan import SCAN_STEPS, Cursor, scanned
@@ -121,7 +120,7 @@ async def redis_read(
     """Read a key of any type in pages; JSON, vector sets, bitmaps, geo and time series too. Long elements are cut."""
     name = call.backend.scope.key(key)
     kind_raw, ttl, encoding, memory = await call.backend.read_many(
-        [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name), memory_usage(name)]
+        [("TYPE", name), ("PTTL", name), ("OBJECT", "ENCODING", name), ("MEMORY", "USAGE", name, "SAMPLES", SAMPLES)]
     )
     if isinstance(kind_raw, Exception):
         raise call.backend.translated().translate(kind_raw)
