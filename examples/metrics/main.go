@@ -1,5 +1,5 @@
-// Metrics is an MCP server for a VictoriaMetrics or a Prometheus, and an example of a server of this repository that is
-// not written in Python. It keeps the contract that the chart's sidecar template relies on: see docs/third-server.md.
+// Metrics is an MCP server for VictoriaMetrics or Prometheus, and an example of a server in Go. It meets the contract of
+// docs/third-server.md.
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,10 +30,10 @@ import (
 )
 
 const (
-	maxAnswer  = 64 << 10 // bytes of the store's answer
-	maxRequest = 1 << 20  // bytes of a request
-	timeout    = 30 * time.Second
-	grace      = 3 * time.Second // that calls under way get after SIGTERM
+	maxAnswer  = 64 << 10         // bytes of the store's answer
+	maxRequest = 1 << 20          // bytes of a request
+	timeout    = 30 * time.Second // of the store's answer, and of a request's body
+	grace      = 3 * time.Second  // for calls under way after SIGTERM
 )
 
 // version is set by the build.
@@ -43,11 +44,50 @@ var calls = promauto.NewCounterVec(prometheus.CounterOpts{
 	Help: "Tool calls by outcome: ok, error.",
 }, []string{"tool", "outcome"})
 
+// unknown are settings that restrict the servers in Python, and that this server lacks: it must not serve more than was meant.
+var unknown = []string{
+	"MCP_AUTH_TOKENS_FILE", "MCP_OAUTH_ISSUER", "MCP_RATE_LIMIT_PER_MINUTE", "MCP_TLS_CERT_FILE", "MCP_TOOLS", "MCP_TOOLS_EXCEPT",
+}
+
 func setting(name, otherwise string) string {
 	if value := strings.TrimSpace(os.Getenv(name)); value != "" {
 		return value
 	}
 	return otherwise
+}
+
+// checkSettings logs a line for each setting that is wrong, and then ends the process.
+func checkSettings() {
+	wrong := false
+	refuse := func(name, reason string) {
+		slog.Error(name + " " + reason)
+		wrong = true
+	}
+	for name, otherwise := range map[string]string{"MCP_PORT": "9000", "METRICS_PORT": "8428"} {
+		if port, err := strconv.Atoi(setting(name, otherwise)); err != nil || port < 1 || port > 65535 {
+			refuse(name, "is not a port: set a number from 1 to 65535")
+		}
+	}
+	if !regexp.MustCompile(`^[\w.:-]+$`).MatchString(setting("METRICS_HOST", "localhost")) {
+		refuse("METRICS_HOST", "is not a host: give its name or address alone")
+	}
+	if file, set := os.LookupEnv("MCP_AUTH_TOKEN_FILE"); set && readToken(file) == "" {
+		refuse("MCP_AUTH_TOKEN_FILE", "does not name a file with a token")
+	}
+	for _, name := range unknown {
+		if setting(name, "") != "" {
+			refuse(name, "is not a setting of this server: remove it, because it would restrict nothing")
+		}
+	}
+	if wrong {
+		os.Exit(2)
+	}
+}
+
+// readToken returns the token in a file, or nothing.
+func readToken(file string) string {
+	token, _ := os.ReadFile(strings.TrimSpace(file))
+	return strings.TrimSpace(string(token))
 }
 
 // store is the HTTP API of Prometheus, which VictoriaMetrics serves as well.
@@ -56,23 +96,26 @@ type store struct {
 	client http.Client
 }
 
-// get asks for a path below /api/v1 and returns what the answer's "data" holds.
-func (s *store) get(ctx context.Context, path string, query url.Values) (json.RawMessage, error) {
+// get asks for a path below /api/v1 and returns the "data" of the answer. If that is too long, the error says how to ask for less.
+func (s *store) get(ctx context.Context, path string, query url.Values, less string) (json.RawMessage, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"/api/v1/"+path+"?"+query.Encode(), nil)
 	if err != nil {
 		return nil, err
 	}
+	var body []byte
 	response, err := s.client.Do(request)
+	if err == nil {
+		defer response.Body.Close()
+		body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	}
+	if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
+		return nil, fmt.Errorf("the metrics store at %s did not answer within %s: ask for less, or try again", s.base, timeout)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the metrics store at %s can't be reached: try again when it serves", s.base)
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
-	if err != nil {
-		return nil, fmt.Errorf("the metrics store at %s broke off its answer: try again", s.base)
-	}
 	if len(body) > maxAnswer {
-		return nil, fmt.Errorf("the answer has more than %d bytes: aggregate (sum by, topk), or ask for a shorter time or a longer step", maxAnswer)
+		return nil, fmt.Errorf("the answer has more than %d bytes: %s", maxAnswer, less)
 	}
 	var answer struct {
 		Status string          `json:"status"`
@@ -90,9 +133,9 @@ func (s *store) get(ctx context.Context, path string, query url.Values) (json.Ra
 
 type queryInput struct {
 	Query string `json:"query" jsonschema:"PromQL, such as sum by (job) (rate(jobs_done_total[5m]))"`
-	Start string `json:"start,omitempty" jsonschema:"begin of a range, as RFC 3339 or Unix seconds; without it the value now"`
-	End   string `json:"end,omitempty" jsonschema:"end of the range; without it now"`
-	Step  string `json:"step,omitempty" jsonschema:"between two points of the range, such as 1m"`
+	Start string `json:"start,omitempty" jsonschema:"start of a range, as RFC 3339 or Unix seconds; default: only the value now"`
+	End   string `json:"end,omitempty" jsonschema:"end of the range; default: now"`
+	Step  string `json:"step,omitempty" jsonschema:"time between two points of the range, such as 1m"`
 }
 
 type queryOutput struct {
@@ -103,7 +146,7 @@ type queryOutput struct {
 func (s *store) query(ctx context.Context, _ *mcp.CallToolRequest, in queryInput) (*mcp.CallToolResult, queryOutput, error) {
 	var out queryOutput
 	if strings.TrimSpace(in.Query) == "" {
-		return nil, out, errors.New("query is empty: give PromQL; metrics_names lists what there is")
+		return nil, out, errors.New("query is empty: give PromQL; metrics_names lists the metrics")
 	}
 	path, values := "query", url.Values{"query": {in.Query}}
 	if in.Start != "" {
@@ -118,7 +161,7 @@ func (s *store) query(ctx context.Context, _ *mcp.CallToolRequest, in queryInput
 			values.Set(name, value)
 		}
 	}
-	data, err := s.get(ctx, path, values)
+	data, err := s.get(ctx, path, values, "aggregate (sum by, topk), or ask for a shorter time or a longer step")
 	if err != nil {
 		return nil, out, err
 	}
@@ -127,13 +170,13 @@ func (s *store) query(ctx context.Context, _ *mcp.CallToolRequest, in queryInput
 		Result     any    `json:"result"`
 	}
 	if err := json.Unmarshal(data, &answer); err != nil {
-		return nil, out, errors.New("the metrics store answered what is no result of a query")
+		return nil, out, errors.New("the metrics store's answer is not the result of a query: METRICS_HOST and METRICS_PORT may lead to another program")
 	}
 	return nil, queryOutput{answer.ResultType, answer.Result}, nil
 }
 
 type namesInput struct {
-	Match string `json:"match,omitempty" jsonschema:"only names of series that this selector finds, such as {job=\"worker\"}"`
+	Match string `json:"match,omitempty" jsonschema:"only names of series that match this selector, such as {job=\"worker\"}"`
 }
 
 type namesOutput struct {
@@ -146,11 +189,19 @@ func (s *store) names(ctx context.Context, _ *mcp.CallToolRequest, in namesInput
 		values.Set("match[]", in.Match)
 	}
 	out := namesOutput{Names: []string{}}
-	data, err := s.get(ctx, "label/__name__/values", values)
+	data, err := s.get(ctx, "label/__name__/values", values, "give match")
 	if err == nil {
 		err = json.Unmarshal(data, &out.Names)
 	}
 	return nil, out, err
+}
+
+// up returns whether the store answers within 2 s.
+func (s *store) up(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	_, err := s.get(ctx, "query", url.Values{"query": {"1"}}, "")
+	return err == nil
 }
 
 func newServer(s *store) *mcp.Server {
@@ -176,50 +227,71 @@ func newServer(s *store) *mcp.Server {
 	return server
 }
 
-// guard refuses what a browser was tricked into sending (DNS rebinding), and clients without the token where one is set.
+// refusals makes a refusal, which http.Error writes as text, an error of JSON-RPC: clients show only these.
+type refusals struct {
+	http.ResponseWriter
+	refused bool
+}
+
+func (w *refusals) WriteHeader(status int) {
+	w.refused = status >= 400 && w.Header().Get("Content-Type") != "application/json"
+	if w.refused {
+		slog.Warn("refused", "status", status)
+		w.Header().Set("Content-Type", "application/json")
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *refusals) Write(text []byte) (int, error) {
+	if w.refused {
+		failure := map[string]any{"code": -32600, "message": strings.TrimSpace(string(text))}
+		return len(text), json.NewEncoder(w.ResponseWriter).Encode(map[string]any{"jsonrpc": "2.0", "id": nil, "error": failure})
+	}
+	return w.ResponseWriter.Write(text)
+}
+
+// hostname returns the name in a Host header, without its port.
+func hostname(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.Trim(host, "[]"))
+}
+
+// guard refuses requests that a web page makes a browser send (DNS rebinding), and clients without the token if one is set.
 func guard(next http.Handler, hosts []string, tokenFile string) http.Handler {
 	local := []string{"localhost", "127.0.0.1", "::1"}
-	name := func(host string) string {
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			return h
-		}
-		return strings.Trim(host, "[]")
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		refuse := func(status int, message string) {
-			slog.Warn("refused", "status", status)
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(status)
-			failure := map[string]any{"code": -32600, "message": message}
-			_ = json.NewEncoder(w).Encode(map[string]any{"jsonrpc": "2.0", "id": nil, "error": failure})
-		}
-		if host := name(r.Host); !slices.Contains(hosts, "*") && !slices.Contains(local, host) && !slices.Contains(hosts, host) {
-			refuse(http.StatusMisdirectedRequest, "this host is not served: add it to MCP_ALLOWED_HOSTS")
+	return http.HandlerFunc(func(writer http.ResponseWriter, r *http.Request) {
+		w := &refusals{ResponseWriter: writer}
+		if host := hostname(r.Host); !slices.Contains(hosts, "*") && !slices.Contains(slices.Concat(local, hosts), host) {
+			http.Error(w, "this host is not served: add it to MCP_ALLOWED_HOSTS", http.StatusMisdirectedRequest)
 			return
 		}
 		if origin := r.Header.Get("Origin"); origin != "" {
-			if from, err := url.Parse(origin); err != nil || !slices.Contains(local, from.Hostname()) {
-				refuse(http.StatusForbidden, "pages of this origin are not served")
+			from, err := url.Parse(origin)
+			if err != nil || !strings.HasPrefix(from.Scheme, "http") || !slices.Contains(local, from.Hostname()) {
+				http.Error(w, "pages of this origin are not served", http.StatusForbidden)
 				return
 			}
 		}
 		if tokenFile != "" {
-			token, err := os.ReadFile(tokenFile) // each time: it may be rotated
-			want := "Bearer " + strings.TrimSpace(string(token))
-			if err != nil || want == "Bearer " || subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(want)) != 1 {
+			token := readToken(tokenFile) // each time: it may be rotated
+			given := []byte(r.Header.Get("Authorization"))
+			if token == "" || subtle.ConstantTimeCompare(given, []byte("Bearer "+token)) != 1 {
 				w.Header().Set("WWW-Authenticate", "Bearer")
-				refuse(http.StatusUnauthorized, "this server wants a bearer token: add the header 'Authorization: Bearer TOKEN'")
+				http.Error(w, "this server wants a bearer token: add the header 'Authorization: Bearer TOKEN'", http.StatusUnauthorized)
 				return
 			}
 		}
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
-			refuse(http.StatusMethodNotAllowed, "send a POST: there are no sessions and no streams")
+			http.Error(w, "send a POST: there are no sessions and no streams", http.StatusMethodNotAllowed)
 			return
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+		body, err := io.ReadAll(http.MaxBytesReader(writer, r.Body, maxRequest))
 		if err != nil {
-			refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("the request can't be read, or has more than %d bytes", maxRequest))
+			message := fmt.Sprintf("the request can't be read, or has more than %d bytes", maxRequest)
+			http.Error(w, message, http.StatusRequestEntityTooLarge)
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -227,14 +299,14 @@ func guard(next http.Handler, hosts []string, tokenFile string) http.Handler {
 	})
 }
 
-// jsonLog gives the names of the fields that all servers' logs have.
+// jsonLog returns a logger whose fields have the names that they have in all servers.
 func jsonLog() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		switch a.Key {
 		case slog.TimeKey:
 			a.Key = "ts"
 		case slog.LevelKey:
-			a.Value = slog.StringValue(strings.ToLower(a.Value.String()))
+			a.Value = slog.StringValue(map[string]string{"INFO": "info", "WARN": "warning", "ERROR": "error"}[a.Value.String()])
 		}
 		return a
 	}}))
@@ -242,12 +314,7 @@ func jsonLog() *slog.Logger {
 
 func main() {
 	slog.SetDefault(jsonLog())
-	for name, otherwise := range map[string]string{"MCP_PORT": "9000", "METRICS_PORT": "8428"} {
-		if port, err := strconv.Atoi(setting(name, otherwise)); err != nil || port < 1 || port > 65535 {
-			slog.Error(name + " is no port: set a number from 1 to 65535")
-			os.Exit(2)
-		}
-	}
+	checkSettings()
 	s := &store{
 		base:   "http://" + net.JoinHostPort(setting("METRICS_HOST", "localhost"), setting("METRICS_PORT", "8428")),
 		client: http.Client{Timeout: timeout},
@@ -258,35 +325,43 @@ func main() {
 		// guard checks hosts itself: those of the Services are answered too.
 		&mcp.StreamableHTTPOptions{Stateless: true, JSONResponse: true, DisableLocalhostProtection: true},
 	)
+	promauto.NewGaugeFunc(prometheus.GaugeOpts{Name: "mcp_backend_up", Help: "1 while the store serves, else 0."}, func() float64 {
+		if s.up(context.Background()) {
+			return 1
+		}
+		return 0
+	})
 	state := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
-			ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-			defer cancel()
-			_, err := s.get(ctx, "query", url.Values{"query": {"1"}})
+			up := s.up(r.Context())
 			w.Header().Set("Content-Type", "application/json")
-			if err != nil {
+			if !up {
 				w.WriteHeader(status)
 			}
-			_ = json.NewEncoder(w).Encode(map[string]any{"status": "ok", "backend": map[string]bool{"up": err == nil}})
+			_ = json.NewEncoder(w).Encode(map[string]any{"status": "ok", "backend": map[string]bool{"up": up}})
 		}
 	}
+	hosts := strings.FieldsFunc(strings.ToLower(setting("MCP_ALLOWED_HOSTS", "")), func(r rune) bool { return r == ',' || r == ' ' })
 	mux := http.NewServeMux()
-	mux.Handle("/mcp", guard(handler, strings.Split(setting("MCP_ALLOWED_HOSTS", ""), ","), setting("MCP_AUTH_TOKEN_FILE", "")))
+	mux.Handle("/mcp", guard(handler, hosts, setting("MCP_AUTH_TOKEN_FILE", "")))
 	mux.Handle("/health", state(http.StatusOK))
 	mux.Handle("/ready", state(http.StatusServiceUnavailable))
 	mux.Handle("/metrics", promhttp.Handler())
 	address := net.JoinHostPort(setting("MCP_HOST", "0.0.0.0"), setting("MCP_PORT", "9000"))
-	web := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	web := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: timeout}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	ended := make(chan struct{})
 	context.AfterFunc(ctx, func() {
+		defer close(ended)
 		ending, cancel := context.WithTimeout(context.Background(), grace)
 		defer cancel()
 		_ = web.Shutdown(ending)
 	})
 	slog.Info("serving", "address", address, "backend", s.base)
 	if err := web.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-		slog.Error("can't serve", "error", err.Error())
+		slog.Error("can't listen: set MCP_HOST or MCP_PORT to another", "error", err.Error())
 		os.Exit(2)
 	}
+	<-ended // it returns when Shutdown begins
 }

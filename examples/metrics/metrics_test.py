@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mcp import Client
 
-from tests.contract.server import Server
+from tests.contract.server import Server, told_to_end_during_a_call
 from tests.contract.stores import store
 from tools.backends.process import free_port
 from tools.backends.runfiles import program
@@ -71,6 +71,12 @@ async def test_an_error_says_what_to_do(running: Server, arguments: dict[str, st
         answer = await client.call_tool("metrics_query", arguments)
         assert answer.is_error
         assert said in str(answer.content)
+
+
+def test_a_call_under_way_is_answered_before_the_end(image: Image, folder: Path, tmp_path: Path) -> None:
+    image.unpack(tmp_path / "root")
+    answer = told_to_end_during_a_call(image, tmp_path / "root", tmp_path, "METRICS", "metrics_names", ["late"])
+    assert "late" in answer.body
 
 
 @pytest.mark.parametrize("architecture", MACHINES)

@@ -1,19 +1,20 @@
-// Targets is an MCP server for vmagent, the scraper of VictoriaMetrics, and an example of a server in TypeScript. It keeps the
+// Targets is an MCP server for vmagent, the scraper of VictoriaMetrics, and an example of a server in TypeScript. It meets the
 // contract of docs/third-server.md.
 import { timingSafeEqual } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, McpServer, validateHostHeader, validateOriginHeader } from '@modelcontextprotocol/server';
-import { collectDefaultMetrics, Counter, register } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, register } from 'prom-client';
 import * as z from 'zod';
 
 declare const VERSION: string; // by the build
 
 const MAX_BODY = 1 << 20; // bytes of a request
 const MAX_STORE = 8 << 20; // bytes of vmagent's answer
+const MAX_RESULT = 64 << 10; // characters of a tool's result
 const TIMEOUT = 10_000; // ms to wait for vmagent
-const GRACE = 3_000; // ms that calls under way get after SIGTERM
+const GRACE = 3_000; // ms for calls under way after SIGTERM
 
 const log = (level: string, msg: string, fields: object = {}): void => {
   process.stderr.write(`${JSON.stringify({ ts: new Date().toISOString(), level, msg, ...fields })}\n`);
@@ -21,26 +22,47 @@ const log = (level: string, msg: string, fields: object = {}): void => {
 
 const setting = (name: string, otherwise: string): string => process.env[name]?.trim() || otherwise;
 
-const port = (name: string, otherwise: string): number => {
-  const value = Number(setting(name, otherwise));
-  if (!Number.isInteger(value) || value < 1 || value > 65535) {
-    log('error', `${name} is no port: set a number from 1 to 65535`);
-    process.exit(2);
-  }
-  return value;
+let wrong = false;
+const refuse = (name: string, reason: string): void => {
+  log('error', `${name} ${reason}`);
+  wrong = true;
 };
 
-const agent = new URL(`http://localhost:${port('VMAGENT_PORT', '8429')}`);
-agent.hostname = setting('VMAGENT_HOST', 'localhost');
+const port = (name: string, otherwise: string): number => {
+  const text = setting(name, otherwise);
+  if (!/^\d{1,5}$/.test(text) || +text < 1 || +text > 65535) refuse(name, 'is not a port: set a number from 1 to 65535');
+  return +text;
+};
+
+/** Return the token in a file, or nothing. */
+const readToken = (file: string): string => {
+  try {
+    return readFileSync(file.trim(), 'utf8').trim();
+  } catch {
+    return '';
+  }
+};
+
+const vmagent = setting('VMAGENT_HOST', 'localhost');
+if (!/^[\w.:-]+$/.test(vmagent)) refuse('VMAGENT_HOST', 'is not a host: give its name or address alone');
+const [vmagentPort, ownPort] = [port('VMAGENT_PORT', '8429'), port('MCP_PORT', '9000')];
+const tokenFile = process.env['MCP_AUTH_TOKEN_FILE'];
+if (tokenFile !== undefined && !readToken(tokenFile)) refuse('MCP_AUTH_TOKEN_FILE', 'does not name a file with a token');
+// These restrict the servers in Python. This server lacks them, and must not serve more than was meant.
+for (const name of ['AUTH_TOKENS_FILE', 'OAUTH_ISSUER', 'RATE_LIMIT_PER_MINUTE', 'TLS_CERT_FILE', 'TOOLS', 'TOOLS_EXCEPT']) {
+  if (setting(`MCP_${name}`, '')) refuse(`MCP_${name}`, 'is not a setting of this server: remove it, because it would restrict nothing');
+}
+if (wrong) process.exit(2);
+const agent = new URL(`http://${vmagent.includes(':') ? `[${vmagent}]` : vmagent}:${vmagentPort}`);
 
 /** A failure whose text is for the model. */
 class ToolError extends Error {}
 
-/** Ask vmagent for a path; the answer's text. */
-async function ask(path: string): Promise<string> {
+/** Ask vmagent for a path, and return the text of the answer. */
+async function ask(path: string, timeout = TIMEOUT): Promise<string> {
   let answer: Response;
   try {
-    answer = await fetch(new URL(path, agent), { signal: AbortSignal.timeout(TIMEOUT) });
+    answer = await fetch(new URL(path, agent), { signal: AbortSignal.timeout(timeout) });
     const parts: Uint8Array[] = [];
     let bytes = 0;
     for await (const part of answer.body ?? []) {
@@ -48,8 +70,9 @@ async function ask(path: string): Promise<string> {
       parts.push(part);
     }
     if (bytes <= MAX_STORE && answer.ok) return Buffer.concat(parts).toString();
-  } catch {
-    throw new ToolError(`vmagent at ${agent.host} can't be reached. Try again when it serves.`);
+  } catch (error) {
+    const late = error instanceof Error && error.name === 'TimeoutError';
+    throw new ToolError(`vmagent at ${agent.host} ${late ? 'did not answer in time' : "can't be reached"}. Try again when it serves.`);
   }
   throw new ToolError(answer.ok ? `vmagent's answer has more than ${MAX_STORE} bytes.` : `vmagent refused with status ${answer.status}.`);
 }
@@ -72,8 +95,14 @@ interface ActiveTarget {
 }
 
 async function targets(): Promise<z.infer<typeof Target>[]> {
-  const { data } = JSON.parse(await ask('/api/v1/targets?state=active')) as { data: { activeTargets: ActiveTarget[] } };
-  return data.activeTargets.map((t) => ({
+  const text = await ask('/api/v1/targets?state=active');
+  let found: ActiveTarget[];
+  try {
+    found = (JSON.parse(text) as { data: { activeTargets: ActiveTarget[] } }).data.activeTargets;
+  } catch {
+    throw new ToolError(`${agent.host} does not answer like vmagent. VMAGENT_HOST and VMAGENT_PORT may lead to another program.`);
+  }
+  return found.map((t) => ({
     job: t.labels.job ?? t.scrapePool,
     url: t.scrapeUrl,
     health: t.health,
@@ -84,13 +113,23 @@ async function targets(): Promise<z.infer<typeof Target>[]> {
 
 const calls = new Counter({ name: 'mcp_tool_calls_total', help: 'Tool calls by outcome: ok, error.', labelNames: ['tool', 'outcome'] });
 collectDefaultMetrics();
+const up = (): Promise<boolean> => ask('/health', 2_000).then(() => true, () => false); // a probe waits 5 s
+new Gauge({
+  name: 'mcp_backend_up',
+  help: '1 while the store serves, else 0.',
+  async collect() {
+    this.set(Number(await up()));
+  },
+});
 
-/** What a tool gives, as text and structured; a failure becomes an error that the model reads. */
+/** Return a tool's result, as text and structured, or its failure as an error that the model reads. */
 async function result(tool: string, work: () => Promise<Record<string, unknown>>) {
   try {
     const structuredContent = await work();
+    const text = JSON.stringify(structuredContent);
+    if (text.length > MAX_RESULT) throw new ToolError('The result is too long. Use targets_list with job, health or a lower limit.');
     calls.inc({ tool, outcome: 'ok' });
-    return { content: [{ type: 'text' as const, text: JSON.stringify(structuredContent) }], structuredContent };
+    return { content: [{ type: 'text' as const, text }], structuredContent };
   } catch (error) {
     calls.inc({ tool, outcome: 'error' });
     if (!(error instanceof ToolError)) log('error', 'a tool failed', { tool, error: String(error) });
@@ -110,7 +149,7 @@ function server(): McpServer {
     {
       description: 'Counts the targets of each job by health.',
       annotations,
-      inputSchema: z.object({}),
+      inputSchema: z.strictObject({}),
       outputSchema: z.object({ jobs: z.record(z.string(), z.record(z.string(), z.number())) }),
     },
     () =>
@@ -128,7 +167,7 @@ function server(): McpServer {
     {
       description: 'Lists targets, with the error of the last scrape.',
       annotations,
-      inputSchema: z.object({
+      inputSchema: z.strictObject({
         health: z.enum(['up', 'down', 'unknown']).optional().describe('only targets of this health'),
         job: z.string().optional().describe('only targets of this job'),
         limit: z.number().int().min(1).max(200).default(50),
@@ -146,16 +185,15 @@ function server(): McpServer {
 
 const hosts = ['localhost', '127.0.0.1', '[::1]'];
 const allowed = setting('MCP_ALLOWED_HOSTS', '').split(',').map((host) => host.trim()).filter(Boolean);
-const tokenFile = setting('MCP_AUTH_TOKEN_FILE', '');
 
-/** The status and the words with which a request is refused, or nothing. */
-async function refusal(request: IncomingMessage): Promise<[number, string] | undefined> {
+/** Return the status and the message that refuse a request, or nothing. */
+function refusal(request: IncomingMessage): [number, string] | undefined {
   if (!allowed.includes('*') && !validateHostHeader(request.headers.host, [...hosts, ...allowed]).ok) {
     return [421, 'this host is not served: add it to MCP_ALLOWED_HOSTS'];
   }
   if (!validateOriginHeader(request.headers.origin, hosts).ok) return [403, 'pages of this origin are not served'];
   if (tokenFile) {
-    const token = await readFile(tokenFile, 'utf8').then((text) => text.trim(), () => ''); // each time: it may be rotated
+    const token = readToken(tokenFile); // each time: it may be rotated
     const [want, got] = [Buffer.from(`Bearer ${token}`), Buffer.from(request.headers.authorization ?? '')];
     if (!token || want.length !== got.length || !timingSafeEqual(want, got)) {
       return [401, "this server wants a bearer token: add the header 'Authorization: Bearer TOKEN'"];
@@ -174,7 +212,7 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   };
   switch (request.url?.split('?')[0]) {
     case '/mcp': {
-      const refused = await refusal(request);
+      const refused = refusal(request);
       if (!refused) return mcp(request, response);
       const [status, message] = refused;
       log('warning', 'refused', { status });
@@ -184,9 +222,9 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
     }
     case '/health':
     case '/ready': {
-      const up = await ask('/health').then(() => true, () => false);
-      const status = up || request.url.startsWith('/health') ? 200 : 503;
-      return answer(status, 'application/json', JSON.stringify({ status: 'ok', backend: { up } }));
+      const backend = { up: await up() };
+      const status = backend.up || request.url.startsWith('/health') ? 200 : 503;
+      return answer(status, 'application/json', JSON.stringify({ status: 'ok', backend }));
     }
     case '/metrics':
       return answer(200, register.contentType, await register.metrics());
@@ -201,12 +239,12 @@ const web = createServer((request, response) => {
     response.destroy();
   });
 });
-const [host, listen] = [setting('MCP_HOST', '0.0.0.0'), port('MCP_PORT', '9000')];
+const host = setting('MCP_HOST', '0.0.0.0');
 web.on('error', (error) => {
-  log('error', `can't serve on ${host}:${listen}: ${error.message}`);
+  log('error', "can't listen: set MCP_HOST or MCP_PORT to another", { error: error.message });
   process.exit(2);
 });
-web.listen(listen, host, () => log('info', 'serving', { host, port: listen, backend: agent.host }));
+web.listen(ownPort, host, () => log('info', 'serving', { host, port: ownPort, backend: agent.host }));
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, () => {
     web.close(() => process.exit(0));

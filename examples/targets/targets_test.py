@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mcp import Client
 
-from tests.contract.server import Server
+from tests.contract.server import Server, told_to_end_during_a_call
 from tests.contract.stores import store
 from tools.backends.process import free_port
 from tools.backends.runfiles import program
@@ -57,6 +57,13 @@ async def test_a_store_that_is_away_is_named(tmp_path: Path) -> None:
             answer = await client.call_tool("targets_summary", {})
         assert answer.is_error
         assert "can't be reached" in str(answer.content)
+
+
+def test_a_call_under_way_is_answered_before_the_end(tmp_path: Path) -> None:
+    image = Image(program("AMD64_IMAGE"))
+    image.unpack(tmp_path / "root")
+    answer = told_to_end_during_a_call(image, tmp_path / "root", tmp_path, "VMAGENT", "targets_summary", {"activeTargets": []})
+    assert "structuredContent" in answer.body
 
 
 @pytest.mark.parametrize("architecture", MACHINES)

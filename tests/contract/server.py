@@ -1,14 +1,18 @@
 """A server's image as a process, and its answers."""
 
 import json
+import os
+import signal
 import stat
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from tools.backends.process import free_port
-from tools.backends.sidecar import HEADERS
+from tools.backends.http_server import Handler, LocalServer
+from tools.backends.process import accepts, free_port
+from tools.backends.sidecar import HEADERS, message
 from tools.images.container import Container
 from tools.images.layout import Image
 
@@ -42,7 +46,7 @@ class Answer:
     def error(self) -> str:
         """The message of a JSON-RPC error."""
         answer = json.loads(self.body)
-        assert answer["jsonrpc"] == "2.0" and answer["id"] is None and isinstance(answer["error"]["code"], int)
+        assert answer["jsonrpc"] == "2.0" and answer["id"] in (None, 1) and isinstance(answer["error"]["code"], int)
         return str(answer["error"]["message"])
 
 
@@ -59,6 +63,10 @@ class Server(Container):
         super().start()
         self.wait_until(lambda: self.status("/health") == 200)
 
+    def signal(self, number: int) -> None:
+        """Send a signal to the program itself: bubblewrap, which starts it, would end without it."""
+        os.kill(self.processes()[-1], number)
+
     def ask(
         self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, method: str | None = None
     ) -> Answer:
@@ -70,3 +78,21 @@ class Server(Container):
             return self.ask(path).status
         except OSError:
             return 0
+
+
+def told_to_end_during_a_call(image: Image, root: Path, folder: Path, kind: str, tool: str, data: Any) -> Answer:
+    """Return the answer of a call that is under way when the server gets SIGTERM: its store answers afterwards, with `data`."""
+
+    class Store(Handler):
+        def do_GET(self) -> None:
+            if server.running and not self.path.endswith(("/health", "query=1")):
+                server.signal(signal.SIGTERM)
+                server.wait_until(lambda: not accepts(server.port))
+            self.respond(json.dumps({"status": "success", "data": data}).encode())
+
+    with LocalServer(Store) as slow:
+        server = Server(image, root, folder, {f"{kind}_HOST": "127.0.0.1", f"{kind}_PORT": str(slow.port)})
+        with server:
+            answer = server.ask("/mcp", json.dumps(message("tools/call", name=tool, arguments={})).encode())
+            assert server.wait(60) == 0
+            return answer
