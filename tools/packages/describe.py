@@ -20,10 +20,8 @@ SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schem
 PLATFORMS = ("darwin", "linux", "win32")
 """Where desktop clients run, as both Python and the bundles' manifests name it."""
 
-HTTP_ONLY = {"MCP_HOST", "MCP_PORT", "MCP_AUTH_TOKEN_FILE", "MCP_ALLOWED_HOSTS", "MCP_ALLOWED_ORIGINS"}
+HTTP_ONLY = {"MCP_HOST", "MCP_PORT", "MCP_ALLOWED_HOSTS", "MCP_ALLOWED_ORIGINS", "MCP_MAX_REQUEST_BYTES"}
 """Settings that mean nothing to a server on standard input and output."""
-
-SECRETS = ("_PASSWORD", "_API_KEY")
 
 ASKED = {
     "servers.redis": (
@@ -44,10 +42,8 @@ class Setting(NamedTuple):
     name: str
     default: str
     meaning: str
-
-    @property
-    def secret(self) -> bool:
-        return self.name.endswith(SECRETS)
+    secret: bool
+    """Whether a file may hold it instead, as NAME_FILE."""
 
     @property
     def kind(self) -> str:
@@ -69,7 +65,8 @@ class Described:
         env = Environment({})
         self.sidecar.settings(env)
         CommonSettings.read(env)
-        known = {row[0]: Setting(*row) for row in env.described}
+        names = {name for name, _, _ in env.described}
+        known = {row[0]: Setting(*row, secret=f"{row[0]}_FILE" in names) for row in env.described}
         self.settings = {name: setting for name, setting in known.items() if name not in HTTP_ONLY}
 
     @property
