@@ -53,10 +53,12 @@ def reduced(lock: dict[str, Any]) -> dict[str, Any]:
     return {"lockfileVersion": lock["lockfileVersion"], "requires": True, "packages": packages}
 
 
-def resolve(manifest: str) -> dict[str, Any]:
-    """Return npm's lock of a package.json, or raise LockError with npm's reason."""
+def resolve(manifest: str, locked: str) -> dict[str, Any]:
+    """Return npm's lock of a package.json, or raise LockError with npm's reason. npm keeps the versions of `locked` that fit."""
     with tempfile.TemporaryDirectory(prefix="lock_npm.") as folder:
         Path(folder, "package.json").write_text(manifest)
+        if locked:
+            Path(folder, "package-lock.json").write_text(locked)
         done = ran(*COMMAND, otherwise="install it (Debian: apt-get install npm)", cwd=folder)
         if done.returncode:
             raise LockError(f"npm failed: {(done.stderr.strip().splitlines() or ['it gave no reason'])[0]}")
@@ -64,16 +66,17 @@ def resolve(manifest: str) -> dict[str, Any]:
         return content
 
 
-def lock(manifest: str, resolve: Callable[[str], dict[str, Any]] = resolve) -> str:
-    """Return the content of package-lock.json for that of package.json."""
-    return dumps(reduced(resolve(manifest)), 2) + "\n"
+def lock(manifest: str, locked: str = "", resolve: Callable[[str, str], dict[str, Any]] = resolve) -> str:
+    """Return the content of package-lock.json for that of package.json; `locked` is the content so far."""
+    return dumps(reduced(resolve(manifest, locked)), 2) + "\n"
 
 
 def renewed(tree: Path) -> Iterator[str]:
-    """Renew each package-lock.json from its package.json."""
+    """Renew each package-lock.json from its package.json. Without the old one, npm takes the newest versions that fit."""
     for folder in FOLDERS:
-        content = lock((tree / folder / "package.json").read_text())
-        (tree / folder / "package-lock.json").write_text(content)
+        file = tree / folder / "package-lock.json"
+        content = lock((tree / folder / "package.json").read_text(), file.read_text() if file.exists() else "")
+        file.write_text(content)
         yield f"{content.count('integrity')} packages locked in {folder}/package-lock.json"
 
 

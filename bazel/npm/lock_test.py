@@ -27,7 +27,7 @@ RESOLVED = {
 
 
 def test_it_keeps_versions_and_hashes_and_no_address() -> None:
-    content = lock("{}", lambda manifest: RESOLVED)
+    content = lock("{}", "locked", lambda *given: RESOLVED if given == ("{}", "locked") else {})
     assert "://" not in content
     assert json.loads(content)["packages"]["node_modules/a"] == {
         "version": "1.0.0",
@@ -49,7 +49,7 @@ def test_it_keeps_versions_and_hashes_and_no_address() -> None:
 def test_an_optional_package_for_another_system_stays_out(system: dict[str, Any], there: bool) -> None:
     package = {"version": "1.0.0", "integrity": "sha512-AAAA", "optional": True} | system
     packages = {"": {"optionalDependencies": {"a": "1.0.0"}}, "node_modules/a": package}
-    found = json.loads(lock("{}", lambda manifest: {"lockfileVersion": 3, "packages": packages}))["packages"]
+    found = json.loads(lock("{}", "", lambda *_: {"lockfileVersion": 3, "packages": packages}))["packages"]
     assert ("node_modules/a" in found) == ("a" in found[""]["optionalDependencies"]) == there
 
 
@@ -57,7 +57,7 @@ def test_an_optional_package_for_another_system_stays_out(system: dict[str, Any]
 def test_a_package_without_a_strong_hash_is_refused(integrity: dict[str, str]) -> None:
     packages: dict[str, Any] = {"node_modules/a": {"version": "1.0.0"} | integrity}
     with pytest.raises(LockError, match="node_modules/a"):
-        lock("{}", lambda manifest: {"lockfileVersion": 3, "packages": packages})
+        lock("{}", "", lambda *_: {"lockfileVersion": 3, "packages": packages})
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
