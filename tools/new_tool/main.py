@@ -123,6 +123,10 @@ async def test_an_index_outside_the_patterns_is_refused(client: Client) -> None:
 }
 
 
+LONGEST = 40
+"""Characters of a name: the lines that import it fit, and clients refuse more than 64 with their own prefix."""
+
+
 class Refused(Exception):
     """Nothing was created; the message says why."""
 
@@ -143,10 +147,11 @@ def create(tree: Path, server: str, tool: str) -> list[Path]:
     """
     kind = SERVERS[server]
     name = tool.removeprefix(kind.prefix)
-    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or name == tool or keyword.iskeyword(name):
+    fits = re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) and len(name) <= LONGEST
+    if not fits or name == tool or keyword.iskeyword(name):
         raise Refused(
-            f"{tool!r}: a tool of {server} is called {kind.prefix}NAME, in lower-case letters, digits and _, and NAME is no "
-            "keyword of Python"
+            f"{tool!r}: a tool of {server} is called {kind.prefix}NAME, where NAME has at most {LONGEST} lower-case letters, "
+            "digits and _, and is not a keyword of Python"
         )
     folder = Path("servers", server)
     module, test = folder / f"tools/{name}.py", folder / f"tests/{name}_test.py"

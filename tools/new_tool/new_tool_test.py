@@ -10,7 +10,7 @@ import pytest
 from bazel.python.import_path import import_path
 from tools.backends.process import ran
 from tools.backends.runfiles import program
-from tools.new_tool.main import Refused, create
+from tools.new_tool.main import LONGEST, Refused, create
 
 SOURCE = Path("WORKSPACE").resolve().parent
 """The source tree: the runfiles hold a link to its WORKSPACE file."""
@@ -24,7 +24,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("server", "tool"), [("redis", "redis_idle"), ("elasticsearch", "es_shard_sizes")])
+@pytest.mark.parametrize(("server", "tool"), [("redis", "redis_idle"), ("elasticsearch", f"es_{'x' * LONGEST}")])
 def test_the_new_test_passes(server: str, tool: str, tree: Path) -> None:
     module, test, *others = create(tree, server, tool)
     assert module.name == tool.partition("_")[2] + ".py"
@@ -40,7 +40,8 @@ def test_the_new_test_passes(server: str, tool: str, tree: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["idle", "redis_", "redis_Idle", "es_idle", "redis_info", "redis_publish", "redis_../x", "redis_import"]
+    "name",
+    ["idle", "redis_", "redis_Idle", "es_idle", "redis_info", "redis_publish", "redis_../x", "redis_import", f"redis_{'x' * 41}"],
 )
 def test_a_name_that_does_not_fit_or_is_taken_is_refused(name: str, tree: Path) -> None:
     before = {path: path.read_bytes() for path in sorted(tree.rglob("*")) if path.is_file()}
