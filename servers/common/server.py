@@ -25,7 +25,7 @@ from servers.common.observability.metrics import Metrics
 from servers.common.observability.telemetry import OTHER
 from servers.common.protocol.mentions import Mentions
 from servers.common.protocol.prompts import Prompt, PromptError
-from servers.common.protocol.resources import MOST_COMPLETIONS, Listeners, Resources, contents
+from servers.common.protocol.resources import MOST_COMPLETIONS, NO_RESOURCES, Listeners, Resources, contents
 from servers.common.protocol.tools import (
     LONGEST_FAILURE,
     Call,
@@ -72,8 +72,8 @@ class Sidecar(Generic[S, B]):
     """Makes the backend; must not connect yet."""
 
     tools: Sequence[Tool]
-    resources: Resources[B]
-    prompts: Sequence[Prompt]
+    resources: Resources[B] = NO_RESOURCES
+    prompts: Sequence[Prompt] = ()
     logins: Logins = ""
     """The logins at the store that a call uses where its token has one (Principal.login)."""
 

@@ -110,6 +110,9 @@ class Resources(Generic[B]):
         )
 
 
+NO_RESOURCES: Resources[Any] = Resources((), ())
+
+
 def contents(uri: str, content: bytes) -> mcp_types.ReadResourceResult:
     """Return the answer to resources/read, for a content from `result_json`."""
     text = escaped(content.decode())
