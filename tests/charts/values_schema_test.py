@@ -148,6 +148,8 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         ((*SERVER, "mcpServers.a.fullnameOverride=redis"), "redis.fullnameOverride"),
         (("elasticsearch.nodeSets.hot.roles={data}", "redis.fullnameOverride=knowledge-store-hot"), "elasticsearch.nodeSets.hot"),
         ((SIDECAR, "redis.mcpSidecar.port=6379"), "redis.port"),
+        ((*SERVER, "mcpServers.a.extraContainers[0].name=x", "mcpServers.a.extraContainers[0].ports[0].containerPort=9000"),
+         "mcpServers.a.extraContainers (x) and mcpServers.a.server.port are both 9000"),
         (("elasticsearch.transportPort=9399",), "elasticsearch.readinessPort"),
         (("redis.fullnameOverride=metrics-store",), "metrics.fullnameOverride"),
         (("metrics.vmagent.fullnameOverride=redis-headless",), "redis.fullnameOverride"),

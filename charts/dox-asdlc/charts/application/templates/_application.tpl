@@ -5,6 +5,7 @@ and a dict of redis and elasticsearch to {host, port}, which the chart that depe
 {{- define "dox-asdlc.application" -}}
 {{- $stores := .stores -}}
 {{- with .root -}}
+{{- include "dox-asdlc.distinctPorts" (dict "root" . "ports" (dict (printf "%s.port" .Chart.Name) .Values.port)) -}}
 {{- $metricsPort := int .Values.prometheus.port | default (int .Values.port) -}}{{- /* int first: to Helm 3 the number 0 of a values file is not empty */ -}}
 apiVersion: apps/v1
 kind: Deployment

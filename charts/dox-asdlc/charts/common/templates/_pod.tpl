@@ -142,10 +142,14 @@ automountServiceAccountToken: false
 {{- end -}}
 {{- end -}}
 
-{{/* Refuses ports of one pod that are the same: from a dict of the values' names to their ports. */}}
+{{/* Refuses ports of one pod that are the same, from {root, ports}: a dict of the values' names to the chart's, and those of extraContainers. */}}
 {{- define "dox-asdlc.distinctPorts" -}}
+{{- $ports := .ports -}}
+{{- range $container := .root.Values.extraContainers -}}
+{{- range .ports }}{{ if eq (.protocol | default "TCP") "TCP" }}{{ $_ := set $ports (printf "%s.extraContainers (%s)" (include "dox-asdlc.path" $.root) (list $container.name .name | compact | join ", ")) .containerPort }}{{ end }}{{ end -}}
+{{- end -}}
 {{- $taken := dict -}}
-{{- range $value, $port := . -}}
+{{- range $value, $port := $ports -}}
 {{- if $port -}}
 {{- $key := toString (int $port) -}}
 {{- include "dox-asdlc.refuse" (list (hasKey $taken $key) (printf "%s and %s are both %s: containers of a pod share its ports" (get $taken $key) $value $key)) -}}

@@ -5,7 +5,7 @@
 {{- $name := include "dox-asdlc.fullname" . -}}
 {{- $ports := dict "elasticsearch.port" .Values.port "elasticsearch.transportPort" .Values.transportPort "elasticsearch.readinessPort" .Values.readinessPort -}}
 {{- $ports = merge $ports (include "dox-asdlc.mcp-sidecar.ports" . | fromYaml) -}}
-{{- include "dox-asdlc.distinctPorts" $ports -}}
+{{- include "dox-asdlc.distinctPorts" (dict "root" . "ports" $ports) -}}
 {{- include "dox-asdlc.checkClaims" (dict "root" .) -}}
 apiVersion: apps/v1
 kind: StatefulSet

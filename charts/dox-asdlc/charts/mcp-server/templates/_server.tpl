@@ -4,6 +4,7 @@ those of the server as Values.mcpSidecar, and the paths of both for messages.
 */}}
 {{- define "dox-asdlc.mcp-server" -}}
 {{- include "dox-asdlc.mcp-server.check" . -}}
+{{- include "dox-asdlc.distinctPorts" (dict "root" . "ports" (dict (printf "%s.port" .ServerPath) .Values.mcpSidecar.port)) -}}
 {{- $name := include "dox-asdlc.fullname" . -}}
 {{- $server := .Values.mcpSidecar -}}
 {{- $store := merge (dict "port" (int .Values.store.port | default (eq .Values.store.kind "redis" | ternary 6379 9200))) .Values.store -}}
