@@ -87,9 +87,8 @@ async def _ilm(call: Call[ScopedElasticsearch]) -> Lines:
     else:
         yield "this cluster has no lifecycle management, or this user may not see it"
         return
-    answer = await optional(
-        call, path(await within(call.backend, "*", "all"), "_ilm", "explain"), only_errors="true", only_managed="true"
-    )
+    where = path(await within(call.backend, "*", "all"), "_ilm", "explain")
+    answer = await call.backend.read("GET", where, params={"only_errors": "true", "only_managed": "true"})
     for name, index in answer.get("indices", {}).items():
         reason = index.get("step_info", {}).get("reason") or index.get("step_info")
         yield (
