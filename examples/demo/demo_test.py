@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.backends.certificates import Authority
 from tools.backends.elasticsearch import ElasticsearchNode
 from tools.backends.process import Process, free_port, ran
 from tools.backends.redis import RedisServer
@@ -54,11 +55,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
         yield start
 
 
-def test_jobs_flow_from_the_orchestrator_to_the_page(start: Start) -> None:
-    ports = {"REDIS_PORT": str(free_port()), "ES_PORT": str(free_port())}
-    orchestrator, worker, ui = (start(role, **ports) for role in ("orchestrator", "worker", "ui"))
+def test_jobs_flow_from_the_orchestrator_to_the_page(start: Start, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("redis")
+    port, ports = free_port(), {"REDIS_PORT": str(free_port()), "ES_PORT": str(free_port())}
+    tls = {"tls-port": ports["REDIS_PORT"], "tls-cert-file": certificate, "tls-key-file": key, "tls-ca-cert-file": authority.file}
+    stores = ports | {"REDIS_TLS": "true", "REDIS_CA_FILE": str(authority.file)}
+    orchestrator, worker, ui = (start(role, **stores) for role in ("orchestrator", "worker", "ui"))
     assert ui.get("/")[0] == 503, "without stores the page says so"
-    with RedisServer(int(ports["REDIS_PORT"])), ElasticsearchNode(int(ports["ES_PORT"])) as elasticsearch:
+    with RedisServer(port, config=tls | {"tls-auth-clients": "no"}), ElasticsearchNode(int(ports["ES_PORT"])) as elasticsearch:
         # Both were away: they are taken up as they come.
         orchestrator.wait_until(lambda: orchestrator.metric("demo_jobs_queued_total") >= 2)
         worker.wait_until(lambda: worker.metric("demo_jobs_done_total") >= 2)

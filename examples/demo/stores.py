@@ -46,6 +46,7 @@ class Queue:
             username=settings.username or None,
             password=settings.password.reveal() or None,
             ssl=settings.tls is not None,
+            ssl_ca_certs=str(settings.tls.ca_file) if settings.tls and settings.tls.ca_file else None,
             decode_responses=True,
             client_name="demo",
         )
@@ -53,15 +54,12 @@ class Queue:
     async def add(self, job: Mapping[str, str]) -> str:
         return str(await self._redis.xadd(STREAM, dict(job), maxlen=KEPT, approximate=True))  # type: ignore[arg-type]
 
-    async def length(self) -> int:
-        return int(await self._redis.xlen(STREAM))
-
     async def waiting(self) -> int:
         """Jobs that no worker has acknowledged yet."""
         for group in await self._redis.xinfo_groups(STREAM):
             if group["name"] == GROUP:
                 return int(group["pending"]) + int(group.get("lag") or 0)
-        return await self.length()
+        return int(await self._redis.xlen(STREAM))
 
     async def open(self) -> None:
         """Makes the stream and the group where there are none."""
