@@ -73,9 +73,8 @@ async def test_an_error_says_what_to_do(running: Server, arguments: dict[str, st
         assert said in str(answer.content)
 
 
-def test_a_call_under_way_is_answered_before_the_end(image: Image, folder: Path, tmp_path: Path) -> None:
-    image.unpack(tmp_path / "root")
-    answer = told_to_end_during_a_call(image, tmp_path / "root", tmp_path, "METRICS", "metrics_names", ["late"])
+def test_a_call_under_way_is_answered_before_the_end(image: Image, folder: Path) -> None:
+    answer = told_to_end_during_a_call(image, folder / "root", folder, "METRICS", "metrics_names", ["late"])
     assert "late" in answer.body
 
 

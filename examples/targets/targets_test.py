@@ -17,10 +17,20 @@ MACHINES = {"amd64": 62, "arm64": 183}
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("targets")
-    image, agent = Image(program("AMD64_IMAGE")), store(free_port(), folder, "vmagent")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("targets")
+
+
+@pytest.fixture(scope="module")
+def image(folder: Path) -> Image:
+    image = Image(program("AMD64_IMAGE"))
     image.unpack(folder / "root")
+    return image
+
+
+@pytest.fixture(scope="module")
+def running(image: Image, folder: Path) -> Iterator[Server]:
+    agent = store(free_port(), folder, "vmagent")
     with agent.process(), Server(image, folder / "root", folder, agent.settings) as server:
         yield server
 
@@ -49,20 +59,16 @@ async def test_an_argument_that_is_wrong_is_named(running: Server, arguments: di
 
 
 @pytest.mark.anyio
-async def test_a_store_that_is_away_is_named(tmp_path: Path) -> None:
-    image = Image(program("AMD64_IMAGE"))
-    image.unpack(tmp_path / "root")
-    with Server(image, tmp_path / "root", tmp_path, {"VMAGENT_PORT": str(free_port())}) as alone:
+async def test_a_store_that_is_away_is_named(image: Image, folder: Path) -> None:
+    with Server(image, folder / "root", folder, {"VMAGENT_PORT": str(free_port())}) as alone:
         async with Client(alone.url + "/mcp", mode="legacy") as client:
             answer = await client.call_tool("targets_summary", {})
         assert answer.is_error
         assert "can't be reached" in str(answer.content)
 
 
-def test_a_call_under_way_is_answered_before_the_end(tmp_path: Path) -> None:
-    image = Image(program("AMD64_IMAGE"))
-    image.unpack(tmp_path / "root")
-    answer = told_to_end_during_a_call(image, tmp_path / "root", tmp_path, "VMAGENT", "targets_summary", {"activeTargets": []})
+def test_a_call_under_way_is_answered_before_the_end(image: Image, folder: Path) -> None:
+    answer = told_to_end_during_a_call(image, folder / "root", folder, "VMAGENT", "targets_summary", {"activeTargets": []})
     assert "structuredContent" in answer.body
 
 
