@@ -105,6 +105,9 @@ async def test_a_search_by_words_and_conditions(client: Client) -> None:
 async def test_a_query_is_checked(client: Client) -> None:
     why = await ok(client, "es_explain", index="books", query={"match": {"title": "Quick FOX"}})
     assert why == {"valid": True, "meaning": ["title:quick title:fox"]}
+    words = {"match": {"title": " ".join(f"word{n}" for n in range(200))}}
+    (meaning,) = (await ok(client, "es_explain", index="books", query=words))["meaning"]
+    assert len(meaning) == 1003 and meaning.endswith("...")
     wrong = await ok(client, "es_explain", index="books", query={"mtch": {"title": "x"}})
     assert not wrong["valid"] and "mtch" in wrong["error"]
     wrong = await ok(client, "es_explain", index="books", query={"range": {"published": {"gte": "yesterday"}}})

@@ -164,6 +164,10 @@ async def test_settings_that_lose_nothing_are_changed(client: Client, es: Node) 
     ):  # fmt: skip
         await error(client, "es_define", kind="settings", name="books", definition=wrong)
     assert es.request("GET", "/books/_settings")["books"]["settings"]["index"]["number_of_replicas"] == "1"
+    for n in range(21):
+        es.request("PUT", f"/many-{n}?wait_for_active_shards=0", {"aliases": {"many": {}}})
+    done = (await ok(client, "es_define", kind="settings", name="many", definition={"priority": 2}))["done"]
+    assert done.endswith("; many-8: priority not set; and 1 more")
 
 
 async def test_an_index_is_deleted_in_two_steps(client: Client, es: Node) -> None:

@@ -90,6 +90,10 @@ async def es_explain(
     return why
 
 
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 async def _validated(call: Call[ScopedElasticsearch], index: str, query: dict[str, Any]) -> Why:
     try:
         answer = await call.backend.read(
@@ -105,11 +109,11 @@ async def _validated(call: Call[ScopedElasticsearch], index: str, query: dict[st
     said = answer.get("explanations", [])
     if not answer["valid"]:
         errors = dict.fromkeys(str(e["error"]) for e in said if e.get("error")) or [str(answer.get("error", "invalid"))]
-        return {"valid": False, "error": "; ".join(errors)[:2000]}
+        return {"valid": False, "error": _cut("; ".join(errors), 2000)}
     several = len(said) > 1
     return {
         "valid": True,
-        "meaning": [(f"{e['index']}: " if several else "") + str(e.get("explanation", ""))[:1000] for e in said],
+        "meaning": [(f"{e['index']}: " if several else "") + _cut(str(e.get("explanation", "")), 1000) for e in said],
     }
 
 
@@ -151,7 +155,7 @@ def _lines(explanation: Mapping[str, Any], level: int = 0) -> Iterator[str]:
     """Lucene's explanation, a line for each of its parts."""
     if level > DEPTH or not explanation:
         return
-    yield "  " * level + f"{explanation.get('value', 0):g}: {str(explanation.get('description', ''))[:300]}"
+    yield "  " * level + f"{explanation.get('value', 0):g}: {_cut(str(explanation.get('description', '')), 300)}"
     for part in explanation.get("details", ()):
         yield from _lines(part, level + 1)
 
@@ -228,7 +232,7 @@ def _costs(part: Mapping[str, Any], index: str, shard: int) -> Iterator[Slow]:
     row: Slow = {
         "index": index,
         "shard": shard,
-        "part": f"{part['type']}: {part['description']}"[:300],
+        "part": _cut(f"{part['type']}: {part['description']}", 300),
         "ms": round(max(own, 0) / 1e6, 3),
     }
     if breakdown and (most := max(breakdown, key=lambda name: breakdown[name])) and breakdown[most]:

@@ -25,6 +25,7 @@ from servers.elasticsearch.policy.index_settings import check_settings
 from servers.elasticsearch.policy.query_bodies import check_pipeline, refuse_scripts
 from servers.elasticsearch.policy.request_costs import check_depth, entries
 from servers.elasticsearch.tools.documents import waiting
+from servers.elasticsearch.tools.health_sections import few
 
 Kind = Literal["index", "mapping", "settings", "data_stream", "template", "component_template", "pipeline", "lifecycle_policy"]
 
@@ -162,15 +163,19 @@ async def _set(call: Call[ScopedElasticsearch], name: str, definition: dict[str,
     await call.backend.write("PUT", path(name, "_settings"), body={f"index.{key}": value for key, value in given.items()})
     was = [
         f"{index}: " + ", ".join(f"{key} {entry['settings'].get(f'index.{key}', 'not set')}" for key in sorted(given))
-        for index, entry in sorted(before.items())[:5]
+        for index, entry in sorted(before.items())
     ]
-    return {"done": f"{', '.join(sorted(given))} of {name} changed; before: {'; '.join(was)}"[:2000]}
+    told = f"{', '.join(sorted(given))} of {name} changed; before: {'; '.join(few(was))}"
+    return {"done": told if len(told) <= MOST_TOLD else f"{told[:MOST_TOLD]}..."}
 
 
 def late(answer: Mapping[str, Any]) -> str:
     """Return what to add where an index has not all shards that it needs in time."""
     return "" if answer.get("shards_acknowledged", True) else ", but its shards are not there yet: es_health says why"
 
+
+MOST_TOLD = 2000
+"""Characters of what is told of settings before a change."""
 
 LONGEST_NAME = 500
 """Characters of a setting's name. One of 300,000 that has 30,000 parts would be 9 GB of names."""

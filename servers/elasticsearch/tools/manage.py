@@ -74,7 +74,7 @@ async def _check_kind(backend: ScopedElasticsearch, kind: str, name: str) -> Non
     (found,) = await resolve(backend, name)
     actual = "data_stream" if found.stream == found.name else "index" if found.is_index else "alias"
     if actual != kind:
-        leads = f", and leads to {', '.join(found.members[:5])}" if found.members else ""
+        leads = f", and leads to {', '.join(few(found.members))}" if found.members else ""
         raise ToolError(f"{name!r} is of kind {actual}{leads}: nothing was done; name the {kind} itself")
 
 
