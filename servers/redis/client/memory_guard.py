@@ -81,7 +81,8 @@ class Arrival:
                 raise AnswerTooLong(LATE) from None
             self._entered = entered
         budget = BUDGET.get(None)
-        self._most = own_memory() + (max(budget.size // 2, HELD.get()) if budget else GROWTH)
+        share = 2 if self._lane else 4  # a message of a channel comes to all who listen, at once
+        self._most = own_memory() + (max(budget.size // share, HELD.get()) if budget else GROWTH)
 
     async def end(self) -> None:
         """Give back what was taken, and let the next one pass."""
