@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
-from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from servers.common.protocol.arguments import fit
-from servers.common.protocol.tools import Call, ToolError, to_json, tool
+from servers.common.protocol.tools import Call, ToolError, from_json, to_json, tool
 from servers.redis.client.optimistic_lock import check_versions
 from servers.redis.format.key_encoding import KeyName, encode, parse, parse_vector, show_key, show_name
 from servers.redis.format.replies import said, words
@@ -299,7 +298,7 @@ def _scores(value: Any, parsed: Parse) -> list[list[Any]]:
 def _json(value: Any, parsed: Parse) -> list[list[Any]]:
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
-            value = from_json(value)
+            value = from_json(value.encode())
         except ValueError as error:
             raise ToolError(
                 f"nothing was written: value begins as a JSON object or array does, and is not JSON ({error}): mend it; "
