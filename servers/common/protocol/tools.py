@@ -236,6 +236,7 @@ def encoded(value: Any) -> bytes:
         text = orjson.dumps(value, option=_EXACTLY)
         if b"null" not in text:  # which may stand for an infinity
             return text
+        del text  # memory may not be enough for two
     # pydantic's is slower, and takes more: integers over 64 bits, keys and values of other types.
     return pydantic_core.to_json(value, inf_nan_mode="strings", fallback=str)
 
