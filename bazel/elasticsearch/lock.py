@@ -97,7 +97,10 @@ def renewed(tree: Path) -> Iterator[str]:
     """Renew each lock of jars from its list of artifacts."""
     folder = tree / "bazel/elasticsearch"
     for source, target in LOCKS.items():
-        content = lock(tomllib.loads((folder / source).read_text()))
+        try:
+            content = lock(tomllib.loads((folder / source).read_text()))
+        except LockError as error:
+            raise LockError(f"{source}: {error}") from None
         (folder / target).write_text(dumps(content, 3) + "\n")
         yield f"{sum(map(len, content['sets'].values()))} jars locked in bazel/elasticsearch/{target}"
 

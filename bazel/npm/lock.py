@@ -75,7 +75,10 @@ def renewed(tree: Path) -> Iterator[str]:
     """Renew each package-lock.json from its package.json. Without the old one, npm takes the newest versions that fit."""
     for folder in FOLDERS:
         file = tree / folder / "package-lock.json"
-        content = lock((tree / folder / "package.json").read_text(), file.read_text() if file.exists() else "")
+        try:
+            content = lock((tree / folder / "package.json").read_text(), file.read_text() if file.exists() else "")
+        except LockError as error:
+            raise LockError(f"{folder}: {error}") from None
         file.write_text(content)
         yield f"{content.count('integrity')} packages locked in {folder}/package-lock.json"
 

@@ -68,7 +68,7 @@ func checkSettings() {
 			refuse(name, "is not a port: set a number from 1 to 65535")
 		}
 	}
-	if !regexp.MustCompile(`^[\w.:-]+$`).MatchString(setting("METRICS_HOST", "localhost")) {
+	if host := setting("METRICS_HOST", "localhost"); net.ParseIP(host) == nil && !regexp.MustCompile(`^[\w.-]+$`).MatchString(host) {
 		refuse("METRICS_HOST", "is not a host: give its name or address alone")
 	}
 	if file, set := os.LookupEnv("MCP_AUTH_TOKEN_FILE"); set && readToken(file) == "" {

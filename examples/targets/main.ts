@@ -3,6 +3,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { isIPv6 } from 'node:net';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, McpServer, validateHostHeader, validateOriginHeader } from '@modelcontextprotocol/server';
 import { collectDefaultMetrics, Counter, Gauge, register } from 'prom-client';
@@ -44,7 +45,8 @@ const readToken = (file: string): string => {
 };
 
 const vmagent = setting('VMAGENT_HOST', 'localhost');
-if (!/^[\w.:-]+$/.test(vmagent)) refuse('VMAGENT_HOST', 'is not a host: give its name or address alone');
+const place = isIPv6(vmagent) ? `[${vmagent}]` : vmagent;
+if (!/^[\w.:[\]-]+$/.test(place) || !URL.canParse(`http://${place}:1`)) refuse('VMAGENT_HOST', 'is not a host: give its name or address alone');
 const [vmagentPort, ownPort] = [port('VMAGENT_PORT', '8429'), port('MCP_PORT', '9000')];
 const tokenFile = process.env['MCP_AUTH_TOKEN_FILE'];
 if (tokenFile !== undefined && !readToken(tokenFile)) refuse('MCP_AUTH_TOKEN_FILE', 'does not name a file with a token');
@@ -53,7 +55,7 @@ for (const name of ['AUTH_TOKENS_FILE', 'OAUTH_ISSUER', 'RATE_LIMIT_PER_MINUTE',
   if (setting(`MCP_${name}`, '')) refuse(`MCP_${name}`, 'is not a setting of this server: remove it, because it would restrict nothing');
 }
 if (wrong) process.exit(2);
-const agent = new URL(`http://${vmagent.includes(':') ? `[${vmagent}]` : vmagent}:${vmagentPort}`);
+const agent = new URL(`http://${place}:${vmagentPort}`);
 
 /** A failure whose text is for the model. */
 class ToolError extends Error {}

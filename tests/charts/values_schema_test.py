@@ -133,7 +133,8 @@ ORCHESTRATOR = "orchestrator.enabled=true"
         (("mcpServers.a.store.kind=redis",), "mcpServers.a.store.host"),
         (("mcpServers.a.store.host=h",), "mcpServers.a.store.kind"),
         # Open to the world.
-        ((*SERVER, "mcpServers.a.ingress.enabled=true", "mcpServers.a.ingress.host=h", "mcpServers.a.server.allowWrites=true"),
+        ((*SERVER, "mcpServers.a.ingress.enabled=true", "mcpServers.a.ingress.host=h", "mcpServers.a.server.allowWrites=true",
+          "mcpServers.a.server.extraEnv[0].name=MCP_AUTH_TOKEN"),  # no server has this setting
          "mcpServers.a"),
         ((*SERVER, "mcpServers.a.ingress.enabled=true", "mcpServers.a.ingress.host=h",
           "mcpServers.a.server.extraEnv[0].name=MCP_ALLOW_WRITES"), "mcpServers.a"),
@@ -215,7 +216,7 @@ def test_what_can_not_work_together_is_refused_with_what_to_set(chart: Chart, se
         ("redis.resources.limits.cpu=0.5", "metrics.victoriaMetrics.retentionPeriod=3"),
         ("global.defaultStorageClass=fast", "global.env.name=production"),
         (*SERVER, "mcpServers.a.ingress.enabled=true", "mcpServers.a.ingress.host=h", "mcpServers.a.server.allowWrites=true",
-         "mcpServers.a.server.extraEnv[0].name=MCP_AUTH_TOKEN"),
+         "mcpServers.a.server.extraEnv[0].name=MCP_AUTH_TOKEN_FILE"),
         (*TWO, "mcpServerDefaults.ingress.enabled=true", "mcpServers.a.ingress.host=x", "mcpServers.b.ingress.host=y"),
         (*SERVER, "mcpServers.a-mcp.store.kind=redis", "mcpServers.a-mcp.store.host=r"),
         (ORCHESTRATOR, "redis.enabled=false", "orchestrator.stores.redis.enabled=false"),

@@ -6,7 +6,7 @@ def _release_artifacts_impl(ctx):
     placed |= {name: target[DefaultInfo].files.to_list()[0] for target, name in ctx.attr.files.items()}
     placed |= {"images/" + name: target[DefaultInfo].files.to_list()[0] for target, name in ctx.attr.images.items()}
     ctx.actions.run_shell(
-        command = 'out=$1; shift; mkdir "$out/images"; while [ $# != 0 ]; do cp -RL "$2" "$out/$1"; shift 2; done',
+        command = 'set -e; out=$1; shift; mkdir "$out/images"; while [ $# != 0 ]; do cp -RL "$2" "$out/$1"; shift 2; done',
         arguments = [folder.path] + [word for name, file in placed.items() for word in (name, file.path)],
         inputs = placed.values(),
         mnemonic = "ReleaseArtifacts",

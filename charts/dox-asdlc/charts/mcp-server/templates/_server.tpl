@@ -183,6 +183,6 @@ spec:
 {{- $server := .Values.mcpSidecar -}}
 {{- $writes := $server.allowWrites -}}
 {{- range $server.extraEnv }}{{ if eq .name "MCP_ALLOW_WRITES" }}{{ $writes = ne (.value | default "" | lower) "false" }}{{ end }}{{ end -}}
-{{- $login := include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" $server "name" "^MCP_(AUTH_TOKENS?(_FILE)?|OAUTH_ISSUER|TLS_CLIENT_CA_FILE)$") -}}
+{{- $login := include "dox-asdlc.mcp-sidecar.hasEnv" (dict "sidecar" $server "name" "^MCP_(AUTH_TOKENS?_FILE|OAUTH_ISSUER|TLS_CLIENT_CA_FILE)$") -}}
 {{- include "dox-asdlc.refuse" (list (and (or .Values.ingress.enabled .Values.httpRoute.enabled) $writes (not (or $login $server.authToken.existingSecret $server.oauth.issuer $server.tls.clientCAKey))) (printf "%s would let everybody outside of the cluster change the store's data: set server.authToken.existingSecret or server.oauth, or server.allowWrites=false" $path)) -}}
 {{- end -}}
