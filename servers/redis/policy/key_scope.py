@@ -76,7 +76,8 @@ class ValueMask:
         itself."""
         start = value[:4096]
         members = [name for name, colon in _TEXTS.findall(start) if colon]
-        return any(self._names.search(name[:LONGEST_NAME].decode("utf-8", "replace")) for name in (*names, *members)) or bool(
+        given = filter(None, (*names, *members))  # an empty name is not what ^$ is for
+        return any(self._names.search(name[:LONGEST_NAME].decode("utf-8", "replace")) for name in given) or bool(
             SECRET_VALUE.search(start)
         )
 

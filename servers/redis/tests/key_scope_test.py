@@ -211,7 +211,7 @@ def test_the_settings_give_the_scope_and_the_mask() -> None:
 
 
 def test_a_mask_of_ones_own_and_none() -> None:
-    assert ValueMask("^$").hides(value=b"AKIAIOSFODNN7EXAMPLE") and not ValueMask("^$").hides(b"password")
+    assert ValueMask("^$").hides(value=b"AKIAIOSFODNN7EXAMPLE") and not ValueMask("^$").hides(b"password", b"")
     assert ValueMask("^customer:").hides(b"customer:1") and not ValueMask("^customer:").hides(b"password")
     assert ValueMask().hides(b"user:1", b"token") and not ValueMask().hides(b"user:1", b"name")
 

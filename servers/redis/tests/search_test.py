@@ -226,7 +226,7 @@ async def test_what_looks_like_a_secret_is_masked_under_any_name(client: Client)
     fields = {"$.apiKey": "AS k TAG", "$.n": "AS n NUMERIC"}
     await ok(client, "redis_create_index", index="s", prefixes=["s:"], fields=fields, on="JSON")
     await ok(client, "redis_write", key="s:1", type="json", value={"apiKey": "x-1", "n": 1, "bio": "AKIAIOSFODNN7EXAMPLE"})
-    for wanted in (None, ["k"], ["$"], ["$.apiKey"], ["$.apiKey", "AS", "n"], ["$.bio", "AS", "b"]):
+    for wanted in (None, ["k"], ["$"], ["$.apiKey"], ["$.apiKey", "AS", "n"], ["k", "AS", "x"], ["$.bio", "AS", "b"]):
         (document,) = (await ok(client, "redis_search", index="s", fields=wanted))["documents"]
         assert set(document["fields"].values()) == {"(masked)"}, wanted
     shown = {"documents": [{"key": "s:1", "fields": {"n": "1"}}], "total": 1}
@@ -239,6 +239,7 @@ async def test_what_looks_like_a_secret_is_masked_under_any_name(client: Client)
         ["LOAD", "3", "@$.apiKey", "AS", "x"],
         ["GROUPBY", "1", "@k"],
         ["APPLY", "upper(@k)", "AS", "x"],
+        ["APPLY", r'format("\"%s", @k, "x")', "AS", "x"],
         ["LOAD", "1", "@apiKey"],
     ):
         assert "looks like the name of a secret" in await error(client, "redis_aggregate", index="s", steps=steps)

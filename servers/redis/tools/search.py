@@ -168,7 +168,7 @@ async def redis_search(
     found: SearchPage = {"documents": []} if vector else {"total": total, "documents": []}
     for path, word, alias in zip(fields or (), (fields or ())[1:], (fields or ())[2:], strict=False):
         if word.upper() == "AS":
-            known[alias] = {"identifier": path}
+            known[alias] = known.get(path, {"identifier": path})
     room = Room(call.max_bytes, rest="redis_search with fields returns some, and redis_read with field one in full")
     if keys and not fitting:
         found["documents"] = [{"key": show_name(keys[0], LONGEST_NAME), "too_big": True, "bytes": sizes[0]}]
@@ -301,7 +301,7 @@ _STEPS = {
 }  # fmt: skip
 """The others that are taken, and how many words follow each."""
 
-_PROPERTY = re.compile(r"""^@?\$.*|[^\s,()@"'=!<>+*/%^|&]+|"[^"]*"|'[^']*'""", re.DOTALL)
+_PROPERTY = re.compile(r"""^@?\$.*|[^\s,()@"'=!<>+*/%^|&]+|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""", re.DOTALL)
 """What a step of FT.AGGREGATE names, a path of JSON in full; and texts, with their quotation marks."""
 
 MOST_REPEATED = 32

@@ -146,7 +146,7 @@ automountServiceAccountToken: false
 {{- define "dox-asdlc.distinctPorts" -}}
 {{- $ports := .ports -}}
 {{- range $container := .root.Values.extraContainers -}}
-{{- range .ports }}{{ if eq (.protocol | default "TCP") "TCP" }}{{ $_ := set $ports (printf "%s.extraContainers (%s)" (include "dox-asdlc.path" $.root) (list $container.name .name | compact | join ", ")) .containerPort }}{{ end }}{{ end -}}
+{{- range .ports }}{{ if eq (.protocol | default "TCP") "TCP" }}{{ $_ := set $ports (printf "%s.extraContainers (%s)" (include "dox-asdlc.path" $.root) (list $container.name (.name | default (toString (int .containerPort))) | compact | join ", ")) .containerPort }}{{ end }}{{ end -}}
 {{- end -}}
 {{- $taken := dict -}}
 {{- range $value, $port := $ports -}}
